@@ -1,0 +1,240 @@
+package wsstream
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AcceptOptions say how Accept and AcceptConn answer. Nil stands for the zero value, which is ready to use; it is
+// copied. Of each number, 0 is the default, a negative one means that there is none (no bound, no timeout), any
+// other is the value.
+type AcceptOptions struct {
+	// Subprotocols are those that the server speaks. The first that the client names and that is one of them is
+	// chosen, by case; if there is none the connection has no subprotocol.
+	Subprotocols []string
+
+	// Header is sent with the response. Fields that belong to the handshake are refused.
+	Header http.Header
+
+	// Origins are patterns of origins, beside the server's own, whose pages may connect. A pattern is matched as
+	// path.Match does, without case, against the origin's host with its port, "*.example.org" or "localhost:*", or
+	// against all of it where the pattern has a scheme, "https://example.org". **"*" lets the pages of every site
+	// connect with their users' cookies.** A request without Origin comes from no browser, and is let in.
+	Origins []string
+
+	// ReadWindow is how many bytes of input, as they are on the wire, are held for a reader who does not pull.
+	// Default 64 KiB, at least 256; negative: no bound, and a peer can fill the memory.
+	ReadWindow int
+
+	// WriteWindow is how many encoded bytes may be unsent before a Write waits, beside the one message that is being
+	// written. Default 64 KiB, at least 256; negative: no bound, and a slow peer can make us fill the memory.
+	WriteWindow int
+
+	// MaxMessageSize is the largest payload, in bytes, that a Pull assembles: a larger message fails the connection
+	// with 1009. NextMessage needs no such bound. Default 1 MiB; negative: no bound, and a peer can fill the memory.
+	MaxMessageSize int
+
+	// MaxFrameSize is the largest payload, in bytes, of the frames that we send: longer messages are sent in several,
+	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
+	MaxFrameSize int
+
+	// HandshakeTimeout bounds the reading of a bare connection's request, and the writing of the response. Default
+	// 10 s; negative: none, and a client can hold a goroutine.
+	HandshakeTimeout time.Duration
+
+	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
+	// accepted included; then the connection is cut. Default 5 s; negative: none, and a dead peer can hold the Conn.
+	CloseTimeout time.Duration
+
+	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
+	Logger *slog.Logger
+}
+
+// Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
+// returns an error the request has been answered: a *HandshakeError tells with which status. The Conn outlives the
+// handler and the request's context: end it with Shutdown, and a deferred CloseNow as the last resort.
+//
+// w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it.
+// RFC 6455, section 4.2.
+func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
+	a, err := o.acceptor()
+	if err != nil {
+		return nil, refuse(w, &refusal{http.StatusInternalServerError, nil, err})
+	}
+	protocol, no := a.check(r)
+	if no != nil {
+		return nil, refuse(w, no)
+	}
+	nc, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, refuse(w, &refusal{http.StatusInternalServerError, nil, fmt.Errorf("the ResponseWriter cannot be hijacked: %w", err)})
+	}
+	return a.open(nc, r, protocol, buffered(rw.Reader))
+}
+
+// AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
+// Opened holds the request's header, and URL its address. It owns nc, also when it fails: an error says that the
+// connection was refused, as a *HandshakeError where it could be answered, and closed. When ctx ends before the
+// handshake is done that is the error.
+// RFC 6455, section 4.2.
+func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
+	c, err := acceptConn(ctx, nc, o)
+	if err != nil {
+		_ = nc.Close()
+	}
+	return c, err
+}
+
+func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	a, err := o.acceptor()
+	if err != nil {
+		return nil, err
+	}
+	hctx := ctx
+	if a.handshakeTimeout > 0 {
+		var cancel context.CancelFunc
+		hctx, cancel = context.WithTimeoutCause(ctx, a.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
+		defer cancel()
+	}
+	interrupted := context.AfterFunc(hctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	br := newHandshakeReader(nc)
+	r, err := http.ReadRequest(br)
+	if !interrupted() {
+		return nil, context.Cause(hctx)
+	}
+	w := bareResponse{nc: nc, header: http.Header{}, timeout: a.handshakeTimeout}
+	if err != nil {
+		if errors.Is(err, errHandshakeSize) {
+			return nil, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, errHandshakeSize})
+		}
+		return nil, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
+	}
+	protocol, no := a.check(r)
+	if no != nil {
+		return nil, refuse(&w, no)
+	}
+	return a.open(nc, r, protocol, buffered(br))
+}
+
+// An acceptor answers handshakes as its options say.
+type acceptor struct {
+	*options
+	origins []string
+}
+
+func (o *AcceptOptions) acceptor() (*acceptor, error) {
+	if o == nil {
+		o = &AcceptOptions{}
+	}
+	opt, err := options{
+		subprotocols:     o.Subprotocols,
+		header:           o.Header,
+		readWindow:       o.ReadWindow,
+		writeWindow:      o.WriteWindow,
+		maxMessage:       o.MaxMessageSize,
+		maxFrame:         o.MaxFrameSize,
+		handshakeTimeout: o.HandshakeTimeout,
+		closeTimeout:     o.CloseTimeout,
+		logger:           o.Logger,
+	}.check()
+	if err == nil {
+		err = checkOrigins(o.Origins)
+	}
+	return &acceptor{opt, slices.Clone(o.Origins)}, err
+}
+
+// check checks a client's request, and chooses the subprotocol.
+func (a *acceptor) check(r *http.Request) (protocol string, no *refusal) {
+	if no := checkRequest(r); no != nil {
+		return "", no
+	}
+	if err := a.checkOrigin(r); err != nil {
+		return "", &refusal{http.StatusForbidden, nil, err}
+	}
+	var offered []string
+	if values := r.Header.Values("Sec-WebSocket-Protocol"); len(values) > 0 {
+		offered = tokens(values)
+	}
+	for i, p := range offered {
+		if !isToken(p) || slices.Contains(offered[:i], p) {
+			return "", refused(http.StatusBadRequest, "Sec-WebSocket-Protocol %q is not a list of different tokens", offered)
+		}
+		if protocol == "" && slices.Contains(a.subprotocols, p) {
+			protocol = p
+		}
+	}
+	return protocol, nil
+}
+
+// checkRequest checks what a client's request must have (RFC 6455, section 4.2.1).
+func checkRequest(r *http.Request) *refusal {
+	h := r.Header
+	for _, once := range []string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"} {
+		if n := len(h.Values(once)); n > 1 {
+			return refused(http.StatusBadRequest, "%s stands %d times", once, n)
+		}
+	}
+	switch {
+	case r.Method != http.MethodGet:
+		return refused(http.StatusMethodNotAllowed, "the method is %s, not GET", r.Method).with("Allow", http.MethodGet)
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		return refused(http.StatusHTTPVersionNotSupported, "the request is %s; WebSocket is served over HTTP/1.1 only", r.Proto)
+	case !hasToken(h, "Connection", "Upgrade"):
+		return upgradeRequired("Connection is %q, not Upgrade", h.Get("Connection"))
+	case !hasToken(h, "Upgrade", "websocket"):
+		return upgradeRequired("Upgrade is %q, not websocket", h.Get("Upgrade"))
+	case h.Get("Sec-WebSocket-Version") != "13":
+		return upgradeRequired("Sec-WebSocket-Version is %q, not 13", h.Get("Sec-WebSocket-Version")).with("Sec-WebSocket-Version", "13")
+	case r.Host == "":
+		return refused(http.StatusBadRequest, "Host is missing")
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return refused(http.StatusBadRequest, "the request has a body")
+	}
+	key := h.Get("Sec-WebSocket-Key")
+	if nonce, err := base64.StdEncoding.Strict().DecodeString(key); err != nil || len(nonce) != 16 {
+		return refused(http.StatusBadRequest, "Sec-WebSocket-Key %q is not 16 bytes of base64", key)
+	}
+	return nil
+}
+
+// open answers with 101 and starts the engine. It owns nc.
+func (a *acceptor) open(nc net.Conn, r *http.Request, protocol string, buffered []byte) (*Conn, error) {
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", acceptKey(r.Header.Get("Sec-WebSocket-Key")))
+	if protocol != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", protocol)
+	}
+	_ = a.header.Write(&b) // a Builder takes what it is given
+	b.WriteString("\r\n")
+	_ = nc.SetDeadline(deadline(a.handshakeTimeout)) // and clears what the HTTP server left
+	if _, err := nc.Write([]byte(b.String())); err != nil {
+		_ = nc.Close()
+		return nil, &HandshakeError{Err: err}
+	}
+	scheme := "ws"
+	if r.TLS != nil {
+		scheme = "wss"
+	}
+	c := newConn(scheme+"://"+r.Host+r.URL.RequestURI(), a.options)
+	c.open(transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, false, a.options)
+	return c, nil
+}
+
+func deadline(timeout time.Duration) time.Time {
+	if timeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}

@@ -1,0 +1,73 @@
+package wsstream
+
+import (
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/wsstream/wsstream/internal/wire"
+)
+
+// A CloseInfo is how a connection is closed: the code and the reason of a Close frame.
+//
+// A Close frame that we send may carry any code that may stand on the wire: 1000 to 1003, 1007 to 1014, and 3000
+// to 4999. (A browser lets scripts send only 1000 and 3000 to 4999.) Code 0 sends no code, unless there is a
+// reason: that sends 1000. The reason is UTF-8 of at most 123 bytes.
+//
+// A CloseInfo that Closed reports holds the peer's code, or one of two that are never on the wire: 1005 for a
+// Close frame without a code, 1006 where no Close frame came.
+// RFC 6455, sections 5.5.1 and 7.4.
+type CloseInfo struct {
+	Code   int
+	Reason string
+}
+
+// String returns the code, its name where it has one, and the reason.
+func (i CloseInfo) String() string {
+	s := fmt.Sprint(i.Code)
+	if name := codeNames[i.Code]; name != "" {
+		s += " (" + name + ")"
+	}
+	if i.Reason != "" {
+		s += fmt.Sprintf(" %q", i.Reason)
+	}
+	return s
+}
+
+var codeNames = map[int]string{
+	1000: "normal closure", 1001: "going away", 1002: "protocol error", 1003: "unsupported data",
+	1005: "no code", 1006: "no Close frame", 1007: "invalid data", 1008: "policy violation", 1009: "message too big",
+	1010: "extension missing", 1011: "internal error", 1012: "service restart", 1013: "try again later",
+	1014: "bad gateway", 1015: "TLS handshake failed",
+}
+
+// maxReason is the most bytes that a reason has room for beside the code (RFC 6455, section 5.5).
+const maxReason = 123
+
+// check returns what goes on the wire for i, or why i may not stand there.
+func (i CloseInfo) check() (wire.CloseInfo, error) {
+	switch {
+	case i.Code == 0 && i.Reason != "":
+		i.Code = 1000
+	case i.Code != 0 && !wire.Sendable(i.Code):
+		return wire.CloseInfo{}, fmt.Errorf("wsstream: close code %d may not be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999", i.Code)
+	}
+	switch {
+	case len(i.Reason) > maxReason:
+		return wire.CloseInfo{}, fmt.Errorf("wsstream: close reason has %d bytes, more than the %d that fit a Close frame", len(i.Reason), maxReason)
+	case !utf8.ValidString(i.Reason):
+		return wire.CloseInfo{}, errors.New("wsstream: close reason is not UTF-8")
+	}
+	return wire.CloseInfo(i), nil
+}
+
+// closeFor returns what to close with because of cause: the code and reason of the *Error in it if they may be
+// sent, else nothing.
+func closeFor(cause error) wire.CloseInfo {
+	if e, ok := errors.AsType[*Error](cause); ok {
+		if info, err := e.check(); err == nil {
+			return info
+		}
+	}
+	return wire.CloseInfo{}
+}

@@ -1,0 +1,239 @@
+package wsstream
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wsstream/wsstream/internal/wire"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// A Conn is a WebSocket connection: two streams with flow control, and two futures. All methods may be called at
+// once from any number of goroutines, in every state.
+//
+// A Conn whose end came holds nothing but the messages that were not pulled. CloseNow, deferred, sees to the end
+// of every Conn, whatever happened.
+type Conn struct {
+	url      string
+	log      *slog.Logger
+	readable Readable
+	writable Writable
+
+	opened       *stream.Future[Opened]
+	settleOpened func(Opened, error) bool
+	closed       *stream.Future[CloseInfo]
+	settleClosed func(CloseInfo, error) bool
+	readDone     chan struct{} // closed when the readable's end is decided
+	writeDone    chan struct{} // closed when the writable's end is decided
+	window       int           // the write window, for DesiredSize before opening
+
+	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
+
+	mu      sync.Mutex
+	abandon context.CancelFunc // ends the handshake; guarded by mu, as the next three
+	failed  bool               // the handshake has failed or was abandoned
+	discard bool               // Discard was called before opening
+}
+
+func newConn(url string, o *options) *Conn {
+	c := &Conn{
+		url:       url,
+		log:       o.logger,
+		readDone:  make(chan struct{}),
+		writeDone: make(chan struct{}),
+		window:    o.writeWindow,
+		abandon:   func() {},
+	}
+	c.readable.c, c.writable.c = c, c
+	c.opened, c.settleOpened = stream.NewFuture[Opened]()
+	c.closed, c.settleClosed = stream.NewFuture[CloseInfo]()
+	return c
+}
+
+// URL returns the address of the connection, its scheme ws or wss, without credentials.
+func (c *Conn) URL() string { return c.url }
+
+// Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if
+// that ended first, a plain error if the URL or the options were bad.
+func (c *Conn) Opened() *stream.Future[Opened] { return c.opened }
+
+// Closed settles when all has ended: the transport is gone, and the ends of both streams are decided. After a
+// clean close it holds the peer's code and reason; an unclean end is an *Error, and a handshake that failed is
+// the error of Opened. The table of ends in the package documentation says which.
+//
+// With nobody pulling, a lost peer is noticed as long as there is read credit. Behind a full window it is noticed
+// by the next Pull, by a write's error, or by CloseTimeout.
+func (c *Conn) Closed() *stream.Future[CloseInfo] { return c.closed }
+
+// Readable is the stream of the peer's messages. It is there before the handshake is done, and waits for it.
+func (c *Conn) Readable() *Readable { return &c.readable }
+
+// Writable is the stream of messages to the peer. It is there before the handshake is done, and waits for it.
+func (c *Conn) Writable() *Writable { return &c.writable }
+
+// Duplex returns both streams, for what takes them together.
+func (c *Conn) Duplex() stream.Duplex[Message, Message] {
+	return stream.Duplex[Message, Message]{Readable: &c.readable, Writable: &c.writable}
+}
+
+// Close starts the closing handshake and does not wait: Writes fail with ErrClosed from here on, those still
+// waiting too; what was accepted is sent, then a Close frame with info; messages that come before the peer's
+// Close can be pulled. CloseTimeout bounds all that.
+//
+// When nobody pulls, the input is read as long as there is read credit, so a peer's Close behind a full window of
+// unread messages is not seen, and the end is 1006 after CloseTimeout: Shutdown, Cancel and CloseNow do not wait
+// for a reader.
+//
+// A code or reason that may not be sent is an error of the call, and leaves the connection as it was. Otherwise
+// Close returns nil, in every state, and the first decision to close counts. During the handshake it abandons it.
+// RFC 6455, section 7.1.2.
+func (c *Conn) Close(info CloseInfo) error {
+	out, err := info.check()
+	if err != nil {
+		return err
+	}
+	if w := c.orAbandon(errHandshakeClosed); w != nil {
+		w.Close(out)
+	}
+	return nil
+}
+
+// Shutdown closes as Close does, discards what still comes, and waits for the end, whose error it returns. If ctx
+// ends first it cuts the connection and returns context.Cause(ctx).
+func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
+	if err := c.Close(info); err != nil {
+		return err
+	}
+	if w := c.engine.Load(); w != nil {
+		w.Discard()
+	}
+	_, err := c.closed.Wait(ctx)
+	if ctx.Err() != nil {
+		if _, end, settled := c.closed.Peek(); settled {
+			return end
+		}
+		c.CloseNow()
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// CloseNow cuts the connection: nothing more is sent, unread messages are dropped, and all that has not ended
+// ends with an *Error of code 1006. It does not wait for the peer. After the end it only drops what is unread.
+func (c *Conn) CloseNow() {
+	if w := c.orAbandon(errHandshakeClosed); w != nil {
+		w.CloseNow()
+	}
+}
+
+// Stats are a connection's figures so far.
+type Stats struct {
+	Received Flow
+	Sent     Flow
+}
+
+// A Flow is what went one way.
+type Flow struct {
+	Messages int64 // whole messages: delivered to the caller, or accepted from it
+	Bytes    int64 // their payload
+
+	// Held are the bytes held now: wire bytes that nobody has pulled, or that the transport has not taken. HeldMax
+	// is the most that ever were, with what a Pull held to assemble a message.
+	Held, HeldMax int64
+
+	Stalled time.Duration // how long there was no credit
+}
+
+// Stats returns the connection's figures so far; before opening they are zero.
+func (c *Conn) Stats() Stats {
+	w := c.engine.Load()
+	if w == nil {
+		return Stats{}
+	}
+	received, sent := w.Stats()
+	return Stats{Received: Flow(received), Sent: Flow(sent)}
+}
+
+// wait returns the engine, once the handshake is done.
+func (c *Conn) wait(ctx context.Context) (*wire.Conn, error) {
+	if w := c.engine.Load(); w != nil {
+		return w, nil
+	}
+	if _, err := c.opened.Wait(ctx); err != nil {
+		return nil, err
+	}
+	return c.engine.Load(), nil
+}
+
+// orAbandon returns the engine if the handshake is done, and else abandons the handshake for cause.
+func (c *Conn) orAbandon(cause error) *wire.Conn {
+	if w := c.engine.Load(); w != nil {
+		return w
+	}
+	return c.fail(&Error{CloseInfo: CloseInfo{Code: wire.CodeAbnormal}, Err: cause})
+}
+
+// fail ends a connection whose handshake is not done with err; if it is done, it returns the engine.
+func (c *Conn) fail(err error) *wire.Conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.engine.Load(); w != nil || c.failed {
+		return w
+	}
+	c.failed = true
+	c.abandon()
+	c.settleOpened(Opened{}, err)
+	close(c.readDone)
+	close(c.writeDone)
+	c.settleClosed(CloseInfo{}, err)
+	c.debug("handshake failed", slog.Any("error", err))
+	return nil
+}
+
+// open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
+func (c *Conn) open(t transport, client bool, o *options) bool {
+	w := wire.New(t.nc, wire.Config{
+		Client:       client,
+		ReadWindow:   o.readWindow,
+		WriteWindow:  o.writeWindow,
+		MaxMessage:   o.maxMessage,
+		MaxFrame:     o.maxFrame,
+		CloseTimeout: o.closeTimeout,
+		Closed:       ErrClosed,
+		Busy:         ErrBusy,
+		Unclean:      unclean,
+		OnEnd:        c.ended,
+		ReadDone:     c.readDone,
+		WriteDone:    c.writeDone,
+	})
+	c.mu.Lock()
+	if c.failed {
+		c.mu.Unlock()
+		return false
+	}
+	c.engine.Store(w)
+	discard := c.discard
+	c.mu.Unlock()
+	if discard {
+		w.Discard()
+	}
+	t.opened.Readable, t.opened.Writable = &c.readable, &c.writable
+	c.settleOpened(t.opened, nil)
+	c.debug("opened", slog.String("protocol", t.opened.Protocol))
+	w.Start(t.buffered)
+	return true
+}
+
+func (c *Conn) ended(info wire.CloseInfo, err error) {
+	c.settleClosed(CloseInfo(info), err)
+	c.debug("closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
+}
+
+func (c *Conn) debug(what string, attrs ...slog.Attr) {
+	if c.log != nil {
+		c.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, append(attrs, slog.String("url", c.url))...)
+	}
+}

@@ -1,0 +1,301 @@
+package wsstream
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// DialOptions say how Dial connects. Nil stands for the zero value, which is ready to use; Dial copies it. Of each
+// number, 0 is the default, a negative one means that there is none (no bound, no timeout), any other is the value.
+type DialOptions struct {
+	// Subprotocols are offered to the server in this order of preference. Each is a token, and none stands twice.
+	// If there are any and the server chooses none of them, the handshake fails.
+	Subprotocols []string
+
+	// Header is sent with the request. Fields that belong to the handshake are refused.
+	Header http.Header
+
+	// TLSConfig is for wss. Nil verifies the server's certificate against the system's roots and the URL's host.
+	TLSConfig *tls.Config
+
+	// NetDial makes the connection to addr, "host:port"; nil is a net.Dialer's DialContext. Read deadlines must work
+	// on what it returns: a Pull is ended by one. Under wss, TLS comes on top.
+	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// ReadWindow is how many bytes of input, as they are on the wire, are held for a reader who does not pull.
+	// Default 64 KiB, at least 256; negative: no bound, and a peer can fill the memory.
+	ReadWindow int
+
+	// WriteWindow is how many encoded bytes may be unsent before a Write waits, beside the one message that is being
+	// written. Default 64 KiB, at least 256; negative: no bound, and a slow peer can make us fill the memory.
+	WriteWindow int
+
+	// MaxMessageSize is the largest payload, in bytes, that a Pull assembles: a larger message fails the connection
+	// with 1009. NextMessage needs no such bound. Default 1 MiB; negative: no bound, and a peer can fill the memory.
+	MaxMessageSize int
+
+	// MaxFrameSize is the largest payload, in bytes, of the frames that we send: longer messages are sent in several,
+	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
+	MaxFrameSize int
+
+	// HandshakeTimeout bounds all of Dial's work: name resolution, TLS and the handshake. Default 10 s; negative: none.
+	HandshakeTimeout time.Duration
+
+	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
+	// accepted included; then the connection is cut. Default 5 s; negative: none, and a dead peer can hold the Conn.
+	CloseTimeout time.Duration
+
+	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
+	Logger *slog.Logger
+}
+
+// Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
+// when the handshake is done, and a Pull or Write waits for it by itself.
+//
+// url is absolute, its scheme ws, wss, http or https, the latter two standing for the former; it has no fragment.
+// Its user and password are sent as basic credentials. A bad URL or option is the error of both futures; nothing is
+// dialled then.
+//
+// ctx governs the handshake only: when it ends before the handshake is done, the attempt is dropped and both futures
+// settle with context.Cause(ctx). **A deferred cancel that runs before the handshake is done kills it**: who returns
+// a connected Conn waits for Opened first. After opening ctx does nothing.
+func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
+	if o == nil {
+		o = &DialOptions{}
+	}
+	opt, err := options{
+		subprotocols:     o.Subprotocols,
+		header:           o.Header,
+		readWindow:       o.ReadWindow,
+		writeWindow:      o.WriteWindow,
+		maxMessage:       o.MaxMessageSize,
+		maxFrame:         o.MaxFrameSize,
+		handshakeTimeout: o.HandshakeTimeout,
+		closeTimeout:     o.CloseTimeout,
+		logger:           o.Logger,
+	}.check()
+	u, urlErr := parseURL(url)
+	c := newConn(u.Redacted(), opt)
+	d := &dialer{options: opt, url: u, tls: o.TLSConfig, netDial: o.NetDial}
+	if user := u.User; user != nil && urlErr == nil {
+		d.setCredentials(user)
+		u.User = nil
+		c.url = u.String()
+	}
+	switch {
+	case urlErr != nil:
+		c.fail(urlErr)
+	case err != nil:
+		c.fail(err)
+	case ctx.Err() != nil:
+		c.fail(context.Cause(ctx))
+	default:
+		ctx, cancel := context.WithCancel(ctx)
+		c.abandon = cancel
+		go d.run(ctx, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
+	}
+	return c
+}
+
+// parseURL parses the address of a server. It never returns nil.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err // without the address, which may hold a password
+		}
+		return &url.URL{}, fmt.Errorf("wsstream: bad URL: %w", err)
+	}
+	switch u.Scheme {
+	case "http":
+		u.Scheme = "ws"
+	case "https":
+		u.Scheme = "wss"
+	case "ws", "wss":
+	case "":
+		return u, fmt.Errorf("wsstream: URL %q is relative", u.Redacted())
+	default:
+		return u, fmt.Errorf("wsstream: URL %q: the scheme is not ws, wss, http or https", u.Redacted())
+	}
+	switch {
+	case u.Hostname() == "":
+		return u, fmt.Errorf("wsstream: URL %q has no host", u.Redacted())
+	case strings.Contains(s, "#"):
+		return u, fmt.Errorf("wsstream: URL %q has a fragment", u.Redacted())
+	}
+	return u, nil
+}
+
+// A dialer is one attempt to connect.
+type dialer struct {
+	*options
+	url     *url.URL
+	tls     *tls.Config
+	netDial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (d *dialer) setCredentials(user *url.Userinfo) {
+	if d.header.Get("Authorization") != "" {
+		return // the caller's own word counts
+	}
+	if d.header == nil {
+		d.header = http.Header{}
+	}
+	password, _ := user.Password()
+	r := http.Request{Header: d.header}
+	r.SetBasicAuth(user.Username(), password)
+}
+
+var errHandshakeTimeout = errors.New("not done within HandshakeTimeout")
+
+// run connects, and opens c or fails it.
+func (d *dialer) run(parent context.Context, c *Conn) {
+	ctx, cancel := parent, context.CancelFunc(func() {})
+	if d.handshakeTimeout > 0 {
+		ctx, cancel = context.WithTimeoutCause(parent, d.handshakeTimeout, errHandshakeTimeout)
+	}
+	defer cancel()
+	t, err := d.connect(ctx)
+	switch {
+	case parent.Err() != nil:
+		err = context.Cause(parent)
+	case err == nil && c.open(t, true, d.options):
+		return
+	case ctx.Err() != nil:
+		err = &HandshakeError{Err: context.Cause(ctx)}
+	}
+	if t.nc != nil {
+		_ = t.nc.Close()
+	}
+	c.fail(err)
+}
+
+// connect makes the transport and the handshake on it. When ctx ends it fails.
+func (d *dialer) connect(ctx context.Context) (transport, error) {
+	nc, err := d.dial(ctx)
+	if err != nil {
+		return transport{}, &HandshakeError{Err: err}
+	}
+	t := transport{nc: nc}
+	interrupted := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	err = d.shake(&t)
+	if !interrupted() && err == nil {
+		err = context.Cause(ctx) // the deadline may stand on the transport
+	}
+	return t, err
+}
+
+// dial makes the transport.
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
+	dial := d.netDial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	port := map[string]string{"ws": "80", "wss": "443"}[d.url.Scheme]
+	nc, err := dial(ctx, "tcp", net.JoinHostPort(d.url.Hostname(), cmp.Or(d.url.Port(), port)))
+	if err != nil || d.url.Scheme == "ws" {
+		return nc, err
+	}
+	config := &tls.Config{}
+	if d.tls != nil {
+		config = d.tls.Clone()
+	}
+	config.ServerName = cmp.Or(config.ServerName, d.url.Hostname())
+	if config.NextProtos == nil {
+		config.NextProtos = []string{"http/1.1"} // the handshake is HTTP/1.1
+	}
+	tc := tls.Client(nc, config)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// shake makes the opening handshake on t (RFC 6455, section 4.1).
+func (d *dialer) shake(t *transport) error {
+	var nonce [16]byte
+	_, _ = rand.Read(nonce[:]) // never fails
+	key := base64.StdEncoding.EncodeToString(nonce[:])
+	if err := d.request(key).Write(t.nc); err != nil {
+		return &HandshakeError{Err: err}
+	}
+	br := newHandshakeReader(t.nc)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil {
+		if errors.Is(err, errHandshakeSize) {
+			err = errHandshakeSize
+		}
+		return &HandshakeError{Err: err}
+	}
+	if err := d.check(resp, key); err != nil {
+		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: err}
+	}
+	t.buffered = buffered(br)
+	t.opened = Opened{Protocol: resp.Header.Get("Sec-WebSocket-Protocol"), Header: resp.Header}
+	return nil
+}
+
+func (d *dialer) request(key string) *http.Request {
+	r := &http.Request{Method: http.MethodGet, URL: d.url, Host: d.url.Host, Header: d.header.Clone()}
+	if r.Header == nil {
+		r.Header = http.Header{}
+	}
+	if r.Header["User-Agent"] == nil {
+		r.Header.Set("User-Agent", "") // net/http would name itself
+	}
+	r.Header.Set("Upgrade", "websocket")
+	r.Header.Set("Connection", "Upgrade")
+	r.Header["Sec-WebSocket-Key"] = []string{key}
+	r.Header["Sec-WebSocket-Version"] = []string{"13"}
+	if len(d.subprotocols) > 0 {
+		r.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.subprotocols, ", ")}
+	}
+	return r
+}
+
+// check checks the server's response (RFC 6455, section 4.1).
+func (d *dialer) check(resp *http.Response, key string) error {
+	h := resp.Header
+	protocols := h.Values("Sec-WebSocket-Protocol")
+	switch {
+	case resp.StatusCode != http.StatusSwitchingProtocols:
+		return errors.New("the server did not switch to WebSocket")
+	case !resp.ProtoAtLeast(1, 1):
+		return fmt.Errorf("the server speaks %s, not HTTP/1.1", resp.Proto)
+	case !hasToken(h, "Upgrade", "websocket"):
+		return fmt.Errorf("the response's Upgrade is %q, not websocket", h.Get("Upgrade"))
+	case !hasToken(h, "Connection", "Upgrade"):
+		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Get("Connection"))
+	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{acceptKey(key)}):
+		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key", h.Values("Sec-WebSocket-Accept"))
+	case h.Get("Sec-WebSocket-Extensions") != "":
+		return fmt.Errorf("the server chose an extension that was not offered: %q", h.Get("Sec-WebSocket-Extensions"))
+	case len(d.subprotocols) == 0 && len(protocols) > 0:
+		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", protocols)
+	case len(d.subprotocols) > 0 && len(protocols) == 0:
+		return fmt.Errorf("the server chose none of the Subprotocols %q", d.subprotocols)
+	case len(protocols) > 1, len(protocols) == 1 && !slices.Contains(d.subprotocols, protocols[0]):
+		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", protocols, d.subprotocols)
+	}
+	return nil
+}
+
+// firstKiB returns the start of a response's body. Behind a 101 there is none.
+func firstKiB(resp *http.Response) []byte {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came of it is better than nothing
+	return body
+}

@@ -1,0 +1,52 @@
+// Pipeline moves a real source through a WebSocket to a consumer that is slower than the source, and shows that
+// neither end ever holds more than its window, however much there is to move:
+//
+//	source → sha256 → WebSocket over TCP → sha256 → slow consumer
+//
+// At the end each side knows what the other counted and hashed. A difference is exit status 1, and so is all else
+// that keeps the whole source from arriving.
+//
+//	go run ./examples/pipeline                                    # the Go installation's src directory, as a tar stream
+//	go run ./examples/pipeline -in movie.mkv -rate 50MB/s         # a file
+//	tar c . | go run ./examples/pipeline -in -                    # standard input
+//	go run ./examples/pipeline -listen 127.0.0.1:8080 -rate 5MB/s # the receiver alone, and in another shell
+//	go run ./examples/pipeline -dial ws://127.0.0.1:8080          # the sender alone
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run is the program, its surroundings given. It returns the exit status: 0 says that all of the source has
+// arrived, and that both sides know.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	o, err := parseOptions(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err == nil {
+		err = transfer(ctx, o, stdin, stdout, stderr)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "pipeline:", oneLine(err))
+		return 1
+	}
+	return 0
+}
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

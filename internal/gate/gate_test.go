@@ -1,0 +1,77 @@
+package gate
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		require.True(t, g.Lock(t.Context()))
+		var order []int
+		for i := range 10 {
+			go func() {
+				require.True(t, g.Lock(t.Context()))
+				order = append(order, i)
+				g.Unlock()
+			}()
+			synctest.Wait()
+		}
+		require.False(t, g.TryLock(), "a gate that is held was taken")
+		g.Unlock()
+		synctest.Wait()
+		require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
+	})
+}
+
+func TestAContextEndsTheWaitAndNotTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(nil)
+		require.True(t, g.Lock(t.Context()))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.False(t, g.Lock(ctx))
+		g.Unlock()
+		require.True(t, g.TryLock())
+	})
+}
+
+func TestTheEndLetsAllWaitersGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		g := New(end)
+		require.True(t, g.Lock(t.Context()))
+		var gone atomic.Int32
+		for range 3 {
+			go func() {
+				if !g.Lock(t.Context()) {
+					gone.Add(1)
+				}
+			}()
+			synctest.Wait()
+		}
+		close(end)
+		synctest.Wait()
+		require.EqualValues(t, 3, gone.Load())
+	})
+}
+
+func TestUnlockOfAFreeGatePanics(t *testing.T) {
+	g := New(nil)
+	require.Panics(t, g.Unlock)
+}
+
+func BenchmarkLockUnlock(b *testing.B) {
+	g := New(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		g.Lock(context.Background())
+		g.Unlock()
+	}
+}

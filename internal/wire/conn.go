@@ -1,0 +1,160 @@
+package wire
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/credit"
+	"github.com/wsstream/wsstream/internal/gate"
+)
+
+// Config says how a Conn works. It knows no defaults.
+type Config struct {
+	Client       bool          // we sent the handshake: our frames are masked, and the peer drops the transport
+	ReadWindow   int           // bytes; 0 or less: no bound
+	WriteWindow  int           // bytes; 0 or less: no bound
+	MaxMessage   int           // payload bytes that a Pull may assemble; 0 or less: no bound
+	MaxFrame     int           // payload bytes of a frame we send; 0 or less: one frame a message
+	CloseTimeout time.Duration // from the decision to close to the peer's Close; 0 or less: no bound
+
+	Closed  error                                 // what a Write fails with after an end in order
+	Busy    error                                 // what a pull fails with while a message is being read
+	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
+	OnEnd   func(info CloseInfo, err error)       // called once, when all has ended; it must not wait
+
+	ReadDone  chan struct{} // closed when the readable's end is decided
+	WriteDone chan struct{} // closed when the writable's end is decided
+}
+
+// A Conn is one connection after its handshake. All methods may be called at once.
+//
+// Locks: whoever holds readGate owns the input, whoever holds writeGate has the turn to write a message, and mu
+// guards what is shared. mu is taken last and held for no wait.
+type Conn struct {
+	cfg Config
+	nc  net.Conn
+	try tryFunc // writes what the transport takes at once; nil where a write may block
+
+	readGate   gate.Gate
+	in         inbox                  // owned by the holder of readGate, as are the next seven
+	current    *Reader                // reads the message at the pull cursor
+	part       []byte                 // a message half assembled by a Pull whose context ended
+	counted    int                    // bytes that readWindow is charged with
+	closed     bool                   // the peer has sent its Close: no message follows
+	eof        bool                   // the transport gives no more
+	greedy     bool                   // the last read filled its buffer
+	verdict    error                  // what was left unread after the end turned out to be bad
+	reading    atomic.Pointer[Reader] // the message that is being read
+	skipping   atomic.Pointer[Reader] // was closed: the rest of its message is dropped
+	waiting    atomic.Int32           // pulls that wait for readGate or are about to
+	pulls      atomic.Uint64          // pulls that have returned
+	dropping   atomic.Bool            // all input is dropped as it comes
+	closing    atomic.Bool            // a Close is decided: somebody has to read
+	idle       *time.Timer            // starts the reader when nobody has pulled for a while
+	idleArmed  atomic.Bool
+	idleSeen   uint64 // pulls when the timer was armed; owned by the timer
+	readWindow *credit.Window
+
+	writeGate   gate.Gate
+	writeWindow *credit.Window
+
+	mu      sync.Mutex
+	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
+	poked   bool    // it has been told to come back
+	watch   watch
+	out     outbox
+	framer  framer
+	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
+	sending bool          // a goroutine gives the outbox to the transport
+	pongs   int           // length of the pong that waits, -1 for none
+	pongBuf [maxControl]byte
+	writing bool // a Write has been admitted and is not yet encoded whole
+	writes  int  // writes that were encoded whole
+	end     endState
+
+	readDone  chan struct{} // closed when end.read is set: what came before can still be pulled
+	writeDone chan struct{} // closed when end.write is set
+	done      chan struct{} // closed when all has ended
+
+	received, sent counter
+}
+
+// A counter counts messages and payload bytes.
+type counter struct{ messages, bytes, most atomic.Int64 }
+
+func (c *counter) add(bytes int) {
+	c.messages.Add(1)
+	c.bytes.Add(int64(bytes))
+}
+
+// idleWait is how long nobody must have pulled before the input is read in the background.
+const idleWait = 10 * time.Millisecond
+
+// New returns a connection on nc, whose handshake is done. From here on the Conn owns nc, and closes it once.
+// Nothing is read before Start.
+func New(nc net.Conn, cfg Config) *Conn {
+	c := &Conn{
+		cfg:         cfg,
+		nc:          nc,
+		try:         newTry(nc),
+		readGate:    gate.New(nil),
+		readWindow:  credit.New(cfg.ReadWindow),
+		writeGate:   gate.New(cfg.WriteDone),
+		writeWindow: credit.New(cfg.WriteWindow),
+		framer:      newFramer(cfg.Client, cfg.MaxFrame),
+		pongs:       -1,
+		readDone:    cfg.ReadDone,
+		writeDone:   cfg.WriteDone,
+		done:        make(chan struct{}),
+	}
+	c.in.state = ws.StateServerSide
+	if cfg.Client {
+		c.in.state = ws.StateClientSide
+	}
+	c.readGate.TryLock() // until Start
+	c.idleArmed.Store(true)
+	c.idle = time.AfterFunc(idleWait, c.idled)
+	return c
+}
+
+// Start lets the input in, that first which came with the handshake. It is called once.
+func (c *Conn) Start(buffered []byte) {
+	_ = c.nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
+	for len(buffered) > 0 {
+		n := copy(c.in.room(len(buffered), len(buffered)), buffered)
+		c.in.filled(n)
+		buffered = buffered[n:]
+	}
+	c.scan()
+	c.unlockRead()
+}
+
+// Done is closed when all has ended: the transport is gone and both streams' ends are decided.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Flow is what went one way.
+type Flow struct {
+	Messages, Bytes int64
+	Held, HeldMax   int64
+	Stalled         time.Duration
+}
+
+// Stats tells what has come and gone so far.
+func (c *Conn) Stats() (received, sent Flow) {
+	return c.received.flow(c.readWindow), c.sent.flow(c.writeWindow)
+}
+
+func (c *counter) flow(w *credit.Window) Flow {
+	held, most, stalled := w.Usage()
+	return Flow{
+		Messages: c.messages.Load(),
+		Bytes:    c.bytes.Load(),
+		Held:     held,
+		HeldMax:  max(most, c.most.Load()),
+		Stalled:  stalled,
+	}
+}

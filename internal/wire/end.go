@@ -1,0 +1,350 @@
+package wire
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// An endState holds what is known of the connection's end. Each event notes what it knows and calls settle, the
+// one place that decides.
+type endState struct {
+	read, write error // the final error of each stream; nil until it is decided
+
+	wanted  bool      // we have decided to close
+	ours    CloseInfo // what our Close carries
+	queued  bool      // our Close is in the outbox: nothing follows it
+	left    bool      // the transport has taken it
+	aborted bool      // what was accepted is dropped on purpose
+
+	peer   *CloseInfo // the peer's Close
+	broken error      // the rule that the peer or a message broke, for which we close
+	lost   error      // the transport's error, of the input
+	stuck  error      // the transport's error, of the output; the input tells the end
+	unsent bool       // data that was accepted will not be sent
+
+	timer    *time.Timer
+	late     bool // the time for closing is over
+	cut      bool // CloseNow
+	draining bool // both Close frames have passed: the peer has a second to drop the transport
+	over     bool // all has ended
+	info     CloseInfo
+	err      error
+}
+
+// Close starts the closing handshake with info, and ends the writable in order: what was accepted is sent first.
+// The first decision to close counts.
+func (c *Conn) Close(info CloseInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endInOrder()
+	c.close(info)
+}
+
+// Cancel says that nobody wants the input: what is unread is dropped, pulls return io.EOF at once, and the
+// connection closes with info unless it does already.
+func (c *Conn) Cancel(info CloseInfo) {
+	c.dropping.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endRead(io.EOF)
+	c.endInOrder()
+	c.close(info)
+}
+
+// Abort drops what was accepted and not begun, fails the writers with cause, and closes with info unless the
+// connection does already.
+func (c *Conn) Abort(info CloseInfo, cause error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endWrite(cause)
+	c.abort()
+	c.close(info)
+}
+
+// Discard drops all input from here on, as it comes.
+func (c *Conn) Discard() {
+	c.dropping.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.poke()
+	c.startReader()
+}
+
+// CloseNow cuts the transport and drops what is unread.
+func (c *Conn) CloseNow() {
+	c.dropping.Store(true)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end.cut = true
+	c.settle()
+	c.startReader() // to drop what is unread
+}
+
+// close decides to close, unless that was decided before. It expects mu to be held, as all below do that do not
+// take it.
+func (c *Conn) close(info CloseInfo) {
+	e := &c.end
+	if !e.wanted && !e.over {
+		e.wanted, e.ours = true, info
+		c.hurry()
+	}
+	c.flushClose()
+	c.startReader()
+}
+
+// hurry starts the time that closing may take, and sees to it that somebody reads meanwhile.
+func (c *Conn) hurry() {
+	c.closing.Store(true)
+	if c.end.timer == nil && c.cfg.CloseTimeout > 0 {
+		c.end.timer = time.AfterFunc(c.cfg.CloseTimeout, c.tooLate)
+	}
+}
+
+func (c *Conn) tooLate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end.late = true
+	c.settle()
+}
+
+// flushClose queues our Close once all that was accepted stands before it.
+func (c *Conn) flushClose() {
+	e := &c.end
+	if e.wanted && !e.queued && !e.over && !c.out.open() && (!c.writing || e.aborted) {
+		e.queued = true
+		var body [maxControl]byte
+		f := c.framer.control(ws.OpClose, appendClose(body[:0], e.ours))
+		f.closes = true
+		c.out.push(f)
+	}
+	c.send()
+}
+
+// abort drops what was accepted and has not begun to leave.
+func (c *Conn) abort() {
+	e := &c.end
+	if e.left || e.over {
+		return
+	}
+	e.aborted = true
+	if paid := c.out.drop(); paid > 0 {
+		c.writeWindow.Give(paid)
+	}
+	e.queued = c.out.tail != nil && c.out.tail.closes
+	c.notify()
+}
+
+// fail closes because a rule was broken, and reports whether there was still something to close. What was
+// accepted is dropped, so that the peer is told why at once. How both streams end is decided by the peer's
+// Close, the end of the transport or CloseTimeout, whichever comes first: to close the transport now could
+// make the kernel reset it, and our Close would never arrive.
+func (c *Conn) fail(code int, rule error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := &c.end
+	if e.over || e.left && e.peer != nil {
+		return false
+	}
+	if e.broken == nil {
+		e.broken = fmt.Errorf("%w; we closed with %d", rule, code)
+		c.abort()
+		if !e.queued {
+			e.wanted, e.ours = true, CloseInfo{Code: code, Reason: rule.Error()}
+		}
+		c.hurry()
+		c.flushClose()
+	}
+	return true
+}
+
+// peerClosed notes the peer's Close, and answers it with the same code once all that was accepted is sent.
+func (c *Conn) peerClosed(info CloseInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := &c.end
+	e.peer = &info
+	if !c.owed() {
+		c.endInOrder()
+	}
+	if info.Code == CodeNone {
+		info.Code = 0
+	}
+	c.close(CloseInfo{Code: info.Code})
+	c.settle()
+}
+
+// closeLeft notes that the transport has taken our Close.
+func (c *Conn) closeLeft() {
+	c.end.left = true
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && c.end.broken != nil && bare(c.nc) == c.nc {
+		_ = h.CloseWrite() // the peer sees the end, whatever it still writes
+	}
+	c.settle()
+}
+
+// lost notes that the transport gives no more.
+func (c *Conn) lost(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // io.EOF is for an end in order
+	}
+	c.end.lost = err
+	c.settle()
+}
+
+// stuck notes that the transport takes no more. That is not the end: the peer's Close may still be on its way,
+// and tells more than a write's error.
+func (c *Conn) stuck(err error) {
+	e := &c.end
+	if e.over || e.stuck != nil {
+		return
+	}
+	e.unsent, e.stuck = c.owed(), err
+	c.hurry()
+	c.startReader()
+	c.settle()
+}
+
+// owed reports whether something that was accepted has not left, and was not dropped on purpose.
+func (c *Conn) owed() bool {
+	held, _, _ := c.writeWindow.Usage()
+	return !c.end.aborted && (held > 0 || c.writing)
+}
+
+// settle decides what can be decided.
+func (c *Conn) settle() {
+	e := &c.end
+	switch {
+	case e.over:
+	case e.peer != nil && e.left:
+		err := c.unclean(*e.peer, nil)
+		c.endRead(cmp.Or(err, io.EOF))
+		c.endWrite(cmp.Or(err, c.cfg.Closed))
+		switch {
+		case !c.cfg.Client || e.lost != nil || e.late || e.cut:
+			c.finish(*e.peer, err)
+		case !e.draining:
+			e.draining = true
+			c.waitForDrop()
+		}
+	case e.peer != nil && (e.stuck != nil || e.late || e.cut):
+		e.unsent = e.unsent || c.owed()
+		c.finish(*e.peer, c.unclean(*e.peer, nil))
+	case e.peer != nil:
+		// What was accepted and our Close are on their way out.
+	case e.lost != nil:
+		c.finish(noClose, c.unclean(noClose, e.lost))
+	case e.late:
+		c.finish(noClose, c.unclean(noClose, errLate))
+	case e.cut:
+		c.finish(noClose, c.unclean(noClose, errCut))
+	}
+}
+
+var (
+	noClose = CloseInfo{Code: CodeAbnormal}
+
+	errLate   = errors.New("the peer sent no Close within our CloseTimeout")
+	errCut    = errors.New("we cut the connection")
+	errUnsent = errors.New("messages that were accepted could not be sent")
+)
+
+// unclean makes the error of an end that is not clean: for cause, or a better reason where there is one.
+func (c *Conn) unclean(info CloseInfo, cause error) error {
+	switch e := &c.end; {
+	case e.broken != nil:
+		cause = e.broken
+	case e.unsent && e.stuck != nil && cause == nil:
+		cause = fmt.Errorf("%w: %w", errUnsent, e.stuck)
+	case e.unsent && cause == nil:
+		cause = errUnsent
+	}
+	if cause == nil {
+		return nil
+	}
+	return c.cfg.Unclean(info, cause)
+}
+
+// waitForDrop gives the server a second to drop the transport (RFC 6455, section 7.1.1).
+func (c *Conn) waitForDrop() {
+	if c.end.timer != nil {
+		c.end.timer.Stop()
+	}
+	c.end.timer = time.AfterFunc(time.Second, c.tooLate)
+	c.startReader()
+}
+
+// finish ends all that has not ended.
+func (c *Conn) finish(info CloseInfo, err error) {
+	e := &c.end
+	e.over, e.info, e.err = true, info, err
+	c.endRead(cmp.Or(err, io.EOF))
+	c.endWrite(cmp.Or(err, c.cfg.Closed))
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	c.idle.Stop()
+	c.unwatch()
+	c.notify()
+	_ = bare(c.nc).Close()
+	close(c.done)
+	c.cfg.OnEnd(info, err)
+}
+
+// bare returns the socket under TLS: tls.Conn.Close writes first, and waits for a peer that does not read.
+func bare(nc net.Conn) net.Conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return nc
+}
+
+func (c *Conn) endRead(err error) {
+	if c.end.read == nil {
+		c.end.read = err
+		close(c.readDone)
+		c.poke()
+	}
+}
+
+func (c *Conn) endWrite(err error) {
+	if c.end.write == nil {
+		c.end.write = err
+		close(c.writeDone)
+		c.writeWindow.Close(err)
+	}
+}
+
+// endInOrder ends the writable, unless what is going on decides how.
+func (c *Conn) endInOrder() {
+	if c.end.broken == nil && c.end.stuck == nil {
+		c.endWrite(c.cfg.Closed)
+	}
+}
+
+// End returns how the connection ended, once Done is closed.
+func (c *Conn) End() (CloseInfo, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.info, c.end.err
+}
+
+func (c *Conn) readEnd() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.read
+}
+
+func (c *Conn) writeEnd() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.write
+}

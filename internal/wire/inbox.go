@@ -1,0 +1,267 @@
+package wire
+
+import (
+	"slices"
+
+	"github.com/gobwas/ws"
+)
+
+// An inbox holds input as it came, in chunks, with two cursors on it. The scan cursor goes ahead and walks over
+// headers: it checks them and hands out control frames. The pull cursor follows and takes the payload. There is
+// no object for a message: a million empty frames are two million bytes, and nothing else.
+//
+// Whoever holds the read gate owns it.
+type inbox struct {
+	head, tail *chunk
+	pulled     int // the pull cursor: an index into head.buf
+	held       int // bytes behind the pull cursor
+
+	at        *chunk // the scan cursor: an index into at.buf
+	scanned   int
+	unscanned int   // bytes behind the scan cursor: less than one header or control frame
+	skip      int64 // payload bytes that the scan cursor has yet to pass; they may not have come
+	state     ws.State
+	sealed    bool // scanning is over: what comes is dropped
+
+	parser headerParser
+	spill  [maxControlLen]byte // a header or control frame that lies in two chunks, made one
+
+	// The message at the pull cursor.
+	op     ws.OpCode // 0 between two messages
+	left   int64     // payload bytes of the frame at the cursor that are not taken
+	fin    bool      // it is the last frame
+	masked bool
+	mask   [4]byte
+	phase  int // bytes of the frame already taken, for the mask
+	text   textCheck
+}
+
+// A control is a control frame that the scan cursor has passed. The payload is valid until the next scan.
+type control struct {
+	op      ws.OpCode
+	payload []byte
+}
+
+// room returns room for at most limit bytes of input. expect says how many are likely.
+func (in *inbox) room(expect, limit int) []byte {
+	if in.tail == nil || in.tail.room() < smallChunk/8 {
+		c := borrow(min(expect, largeChunk))
+		if in.tail == nil {
+			in.head, in.at = c, c
+			in.pulled, in.scanned = 0, 0
+		} else {
+			in.tail.next = c
+		}
+		in.tail = c
+	}
+	b := in.tail.buf
+	return b[len(b):min(cap(b), len(b)+limit)]
+}
+
+// filled says that n bytes have come into the room.
+func (in *inbox) filled(n int) {
+	in.tail.buf = in.tail.buf[:len(in.tail.buf)+n]
+	in.held += n
+	in.unscanned += n
+}
+
+// peek returns the n bytes behind a cursor, which must be there.
+func (in *inbox) peek(c *chunk, i, n int) []byte {
+	if i+n <= len(c.buf) {
+		return c.buf[i : i+n]
+	}
+	b := in.spill[:0]
+	for len(b) < n {
+		if i == len(c.buf) {
+			c, i = c.next, 0
+		}
+		m := min(n-len(b), len(c.buf)-i)
+		b, i = append(b, c.buf[i:i+m]...), i+m
+	}
+	return b
+}
+
+// scan walks the scan cursor on to the next control frame, and returns it. It returns an op of 0 when it has
+// come to the end of what is there, and an error with the rule that the peer broke.
+func (in *inbox) scan() (control, error) {
+	for {
+		n := min(in.skip, int64(in.unscanned))
+		in.skip -= n
+		in.walk(int(n))
+		if in.skip > 0 || in.unscanned < 2 {
+			return control{}, nil
+		}
+		size := headerLen(in.peek(in.at, in.scanned, 2))
+		if in.unscanned < size {
+			return control{}, nil
+		}
+		raw := in.peek(in.at, in.scanned, size)
+		h, err := in.parser.parse(raw)
+		if err != nil {
+			return control{}, err
+		}
+		if err := ws.CheckHeader(h, in.state); err != nil {
+			return control{}, err
+		}
+		if err := checkLength(raw, h); err != nil {
+			return control{}, err
+		}
+		if !h.OpCode.IsControl() {
+			in.state = in.state.Clear(ws.StateFragmented)
+			if !h.Fin {
+				in.state = in.state.Set(ws.StateFragmented)
+			}
+			in.walk(size)
+			in.skip = h.Length
+			continue
+		}
+		whole := size + int(h.Length)
+		if in.unscanned < whole {
+			return control{}, nil
+		}
+		payload := in.spill[:copy(in.spill[:], in.peek(in.at, in.scanned, whole)[size:])]
+		if h.Masked {
+			ws.Cipher(payload, h.Mask, 0)
+		}
+		in.passControl(whole)
+		return control{h.OpCode, payload}, nil
+	}
+}
+
+// passControl walks over a control frame of n bytes. Where nothing unread lies in front of it, it need not be
+// held: a stream that nobody pulls from can be pinged for ever.
+func (in *inbox) passControl(n int) {
+	bare := in.held == in.unscanned
+	in.walk(n)
+	if bare {
+		in.drop(n)
+	}
+}
+
+// walk moves the scan cursor over n bytes that are there.
+func (in *inbox) walk(n int) {
+	in.unscanned -= n
+	for n > 0 {
+		if in.scanned == len(in.at.buf) {
+			in.at, in.scanned = in.at.next, 0
+		}
+		m := min(n, len(in.at.buf)-in.scanned)
+		in.scanned += m
+		n -= m
+	}
+}
+
+// drop moves the pull cursor over n bytes that the scan cursor has passed, and lets go of the chunks behind it.
+func (in *inbox) drop(n int) {
+	in.held -= n
+	for n > 0 {
+		m := min(n, len(in.head.buf)-in.pulled)
+		in.pulled += m
+		n -= m
+		if in.pulled == len(in.head.buf) {
+			in.shift()
+		}
+	}
+}
+
+// shift lets go of the first chunk, which is empty. The last one stays while there is room in it, and is let
+// go by trim.
+func (in *inbox) shift() {
+	c := in.head
+	if c.next == nil {
+		if in.held == 0 {
+			c.buf = c.buf[:0]
+			in.pulled, in.scanned = 0, 0
+		}
+		return
+	}
+	if in.at == c {
+		in.at, in.scanned = c.next, 0
+	}
+	in.head, in.pulled = c.next, 0
+	c.release()
+}
+
+// trim lets go of the last chunk if it is empty.
+func (in *inbox) trim() {
+	if in.held == 0 && in.head != nil {
+		in.head.release()
+		in.head, in.tail, in.at = nil, nil, nil
+		in.pulled, in.scanned = 0, 0
+	}
+}
+
+// ready reports whether there is something for the pull cursor to pass.
+func (in *inbox) ready() bool { return in.held > in.unscanned }
+
+// begin brings the pull cursor to the first unread payload of a message, or to the end of one, and reports
+// whether it is there. The header under it has been checked by the scan cursor.
+func (in *inbox) begin() bool {
+	for in.left == 0 && !in.fin {
+		if !in.ready() {
+			return false
+		}
+		size := headerLen(in.peek(in.head, in.pulled, 2))
+		h, _ := in.parser.parse(in.peek(in.head, in.pulled, size)) // the scan cursor has checked it
+		if h.OpCode.IsControl() {
+			in.drop(size + int(h.Length))
+			continue
+		}
+		in.drop(size)
+		if h.OpCode != ws.OpContinuation {
+			in.op, in.text = h.OpCode, textCheck{}
+		}
+		in.left, in.fin, in.masked, in.mask, in.phase = h.Length, h.Fin, h.Masked, h.Mask, 0
+	}
+	return true
+}
+
+// ended reports whether the pull cursor stands at the end of a message.
+func (in *inbox) ended() bool { return in.op != 0 && in.fin && in.left == 0 }
+
+// next leaves the message that has ended.
+func (in *inbox) next() { in.op, in.fin = 0, false }
+
+// take appends at most limit bytes of the frame at the pull cursor, as many as are there, unmasked and with text
+// checked.
+func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
+	from := len(dst)
+	n := int(min(in.left, int64(min(limit, in.held-in.unscanned))))
+	dst = slices.Grow(dst, n)
+	for n > 0 {
+		m := min(n, len(in.head.buf)-in.pulled)
+		dst = append(dst, in.head.buf[in.pulled:in.pulled+m]...)
+		in.left -= int64(m)
+		n -= m
+		in.drop(m)
+	}
+	got := dst[from:]
+	if in.masked {
+		ws.Cipher(got, in.mask, in.phase)
+	}
+	in.phase += len(got)
+	if in.op == ws.OpText && (!in.text.push(got) || in.ended() && !in.text.whole()) {
+		return dst, errText
+	}
+	return dst, nil
+}
+
+// pass drops what there is of the frame at the pull cursor.
+func (in *inbox) pass() {
+	n := int(min(in.left, int64(in.held-in.unscanned)))
+	in.left -= int64(n)
+	in.drop(n)
+}
+
+// clear drops all that the scan cursor has passed. A message that it cuts is dropped to its end.
+func (in *inbox) clear() {
+	in.drop(in.held - in.unscanned)
+	in.op, in.left, in.fin = 0, 0, false
+}
+
+// seal ends the scanning. What the scan cursor has not passed is out of the pull cursor's reach from then on.
+func (in *inbox) seal() {
+	in.sealed = true
+	in.held -= in.unscanned
+	in.unscanned = 0
+}

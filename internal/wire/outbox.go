@@ -1,0 +1,219 @@
+package wire
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+
+	"github.com/gobwas/ws"
+)
+
+// An outbox holds encoded frames on their way out, in chunks. A chunk that the transport has begun leaves whole;
+// a pong overtakes the others.
+type outbox struct {
+	head, tail *chunk
+	busy       bool  // a goroutine is sending head
+	mid        bool  // what was sent last ends inside a frame
+	queued     int64 // bytes ever put in
+	sent       int64 // bytes ever taken by the transport
+}
+
+// A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
+// another, and long frames are put in piece by piece.
+type piece struct {
+	op    ws.OpCode // OpContinuation after the first frame
+	rest  []byte    // payload not yet encoded; the caller's, never changed
+	begun bool      // the first header has been encoded
+	fin   bool      // the last frame ends the message
+	frame int       // payload bytes that the open frame still lacks
+	mask  [4]byte
+	phase int
+}
+
+// A framer cuts messages into frames.
+type framer struct {
+	client bool
+	limit  int               // payload bytes a frame; 0: one frame a message
+	masks  *mathrand.ChaCha8 // masks must not be predictable (RFC 6455, section 10.3)
+	header [maxHeader]byte
+}
+
+// newFramer returns a framer; the masks of a client are seeded from the system's randomness.
+func newFramer(client bool, limit int) framer {
+	f := framer{client: client, limit: max(limit, 0)}
+	if client {
+		var seed [32]byte
+		_, _ = rand.Read(seed[:]) // never fails
+		f.masks = mathrand.NewChaCha8(seed)
+	}
+	return f
+}
+
+// size returns the bytes that the next put will add to the outbox.
+func (f *framer) size(p *piece) int {
+	if p.frame > 0 {
+		return min(p.frame, maxPiece)
+	}
+	n := f.length(p)
+	return ws.HeaderSize(ws.Header{Length: int64(n), Masked: f.client}) + min(n, maxPiece)
+}
+
+// length returns the payload bytes of the next frame.
+func (f *framer) length(p *piece) int {
+	if f.limit > 0 {
+		return min(len(p.rest), f.limit)
+	}
+	return len(p.rest)
+}
+
+// done reports whether all frames of p have been put into the outbox.
+func (p *piece) done() bool { return p.begun && len(p.rest) == 0 }
+
+// put encodes the next frame of p, or the next piece of a long one.
+func (o *outbox) put(f *framer, p *piece) {
+	size := f.size(p)
+	c := o.room(size)
+	if p.frame == 0 {
+		f.open(c, p)
+	}
+	n := min(p.frame, maxPiece)
+	from := len(c.buf)
+	c.buf = append(c.buf, p.rest[:n]...)
+	if f.client {
+		ws.Cipher(c.buf[from:], p.mask, p.phase)
+	}
+	p.rest, p.frame, p.phase = p.rest[n:], p.frame-n, p.phase+n
+	c.paid, c.mid = true, p.frame > 0
+	o.queued += int64(size)
+}
+
+// open encodes the header of the next frame of p.
+func (f *framer) open(c *chunk, p *piece) {
+	p.frame, p.phase = f.length(p), 0
+	h := ws.Header{OpCode: p.op, Length: int64(p.frame), Fin: p.fin && p.frame == len(p.rest), Masked: f.client}
+	f.encode(c, &h)
+	p.mask = h.Mask
+	p.op, p.begun = ws.OpContinuation, true
+}
+
+// encode appends a header to c, with a fresh mask where there is one.
+func (f *framer) encode(c *chunk, h *ws.Header) {
+	if f.client {
+		binary.LittleEndian.PutUint64(f.header[:8], f.masks.Uint64())
+		copy(h.Mask[:], f.header[:4])
+	}
+	_ = ws.WriteHeaderBuffer(c, *h, f.header[:]) // a chunk takes what it is given
+}
+
+// control returns a chunk with a control frame.
+func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
+	c := borrow(maxHeader + len(payload))
+	h := ws.Header{OpCode: op, Length: int64(len(payload)), Fin: true, Masked: f.client}
+	f.encode(c, &h)
+	from := len(c.buf)
+	c.buf = append(c.buf, payload...)
+	if f.client {
+		ws.Cipher(c.buf[from:], h.Mask, 0)
+	}
+	return c
+}
+
+// room returns the last chunk if size more bytes can go into it, else a new one: small for a lone message, large
+// once the backlog fills chunks.
+func (o *outbox) room(size int) *chunk {
+	c := o.tail
+	if c != nil && c != o.head && c.paid && c.room() < size {
+		size = max(size, largeChunk)
+	}
+	if c == nil || c.room() < size || !c.paid || c == o.head && o.begun() {
+		c = borrow(size)
+		o.push(c)
+	}
+	return c
+}
+
+// push puts c at the end.
+func (o *outbox) push(c *chunk) {
+	if o.tail == nil {
+		o.head = c
+	} else {
+		o.tail.next = c
+	}
+	o.tail = c
+	o.queued += int64(len(c.buf))
+}
+
+// jump puts c in front, which must be between two frames.
+func (o *outbox) jump(c *chunk) {
+	if o.head == nil {
+		o.tail = c
+	}
+	c.next = o.head
+	o.head = c
+	o.queued += int64(len(c.buf))
+}
+
+// between reports whether the transport is between two frames.
+func (o *outbox) between() bool { return !o.mid && !o.begun() }
+
+// begun reports whether the transport has begun the first chunk.
+func (o *outbox) begun() bool { return o.head != nil && (o.busy || o.head.sent > 0) }
+
+// open reports whether what was put in last ends inside a frame.
+func (o *outbox) open() bool {
+	if o.tail != nil {
+		return o.tail.mid
+	}
+	return o.mid
+}
+
+// took says that the transport has taken n bytes of the first chunk. It returns those of them that the window
+// has paid for, and whether our Close frame has left.
+func (o *outbox) took(n int) (paid int, closed bool) {
+	c := o.head
+	c.sent += n
+	o.sent += int64(n)
+	if c.paid {
+		paid = n
+	}
+	if c.sent < len(c.buf) {
+		return paid, false
+	}
+	closed, o.mid = c.closes, c.mid
+	o.shift()
+	return paid, closed
+}
+
+func (o *outbox) shift() {
+	c := o.head
+	o.head = c.next
+	if o.head == nil {
+		o.tail = nil
+	}
+	c.release()
+}
+
+// drop drops all that the transport has not begun, and returns the bytes of it that the window has paid for.
+// A frame that has begun stays.
+func (o *outbox) drop() (paid int) {
+	keep := (*chunk)(nil)
+	mid := o.mid
+	for c := o.head; c != nil && (mid || c == o.head && o.begun()); c = c.next {
+		keep, mid = c, c.mid
+	}
+	var rest *chunk
+	if keep == nil {
+		rest, o.head, o.tail = o.head, nil, nil
+	} else {
+		rest, keep.next, o.tail = keep.next, nil, keep
+	}
+	for rest != nil {
+		c := rest
+		rest = c.next
+		if c.paid {
+			paid += len(c.buf)
+		}
+		c.release()
+	}
+	return paid
+}

@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"context"
+	"time"
+)
+
+// A parking says who waits in the transport's Read.
+type parking int
+
+const (
+	nobody parking = iota
+	onCall         // a pull does
+	inBackground
+)
+
+// A watch is one context's end, watched for the pull that is parked. It stays from one call to the next, since
+// the same context mostly comes again, and arming one costs more than comparing.
+type watch struct {
+	done <-chan struct{} // the watched context's
+	stop func() bool
+	now  <-chan struct{} // the Done of the pull that is parked
+}
+
+// park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; nil is the
+// background reader, which does not wait while somebody wants to pull. It reports false if there is no reason
+// to wait.
+func (c *Conn) park(ctx context.Context) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.end.over:
+		c.eof = true
+		return false
+	case ctx == nil:
+		if c.waiting.Load() > 0 {
+			return false
+		}
+		c.parked = inBackground
+		return true
+	case ctx.Err() != nil || c.end.read != nil:
+		return false
+	}
+	c.parked = onCall
+	if c.watch.now = ctx.Done(); c.watch.now != nil && c.watch.now != c.watch.done {
+		c.unwatch()
+		done := c.watch.now
+		c.watch.done, c.watch.stop = done, context.AfterFunc(ctx, func() { c.expired(done) })
+	}
+	return true
+}
+
+// unpark says that the goroutine is back, and reports whether it was poked.
+func (c *Conn) unpark() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.parked = nobody
+	if !c.poked {
+		return false
+	}
+	c.poked = false
+	_ = c.nc.SetReadDeadline(time.Time{})
+	return true
+}
+
+// poke makes the goroutine that is parked come back. No context's deadline is ever put on the transport: it
+// could fire before the context's error is set. It expects mu to be held.
+func (c *Conn) poke() {
+	if c.parked != nobody && !c.poked {
+		c.poked = true
+		_ = c.nc.SetReadDeadline(past)
+	}
+}
+
+var past = time.Unix(1, 0)
+
+// expired pokes the pull that is parked for the context with this Done.
+func (c *Conn) expired(done <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parked == onCall && c.watch.now == done {
+		c.poke()
+	}
+}
+
+// unwatch lets go of the watched context. It expects mu to be held.
+func (c *Conn) unwatch() {
+	if c.watch.stop != nil {
+		c.watch.stop()
+	}
+	c.watch.stop, c.watch.done = nil, nil
+}

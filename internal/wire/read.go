@@ -1,0 +1,221 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+
+	"github.com/gobwas/ws"
+)
+
+// Pull waits for the next message and appends its payload to dst[:0]. If ctx ends first it has consumed nothing:
+// a message half assembled stays with the Conn, for the next Pull.
+func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte, err error) {
+	dst = dst[:0]
+	if err := c.lockRead(ctx); err != nil {
+		return 0, dst, err
+	}
+	defer c.unlockRead()
+	if c.reading.Load() != nil {
+		return 0, dst, c.cfg.Busy
+	}
+	if len(c.part) > 0 {
+		dst = append(dst, c.part...)
+		c.part = nil
+		c.account()
+	}
+	for {
+		if dst = c.assemble(dst); c.in.ended() {
+			op = c.in.op
+			c.in.next()
+			c.account()
+			c.received.add(len(dst))
+			return op, dst, nil
+		}
+		c.noteHeld(len(dst))
+		c.account()
+		if err := c.more(ctx); err != nil {
+			if ctx.Err() != nil {
+				c.part = slices.Clone(dst)
+				c.account()
+			}
+			return 0, dst[:0], err
+		}
+	}
+}
+
+// assemble appends to dst what there is of the message at the pull cursor.
+func (c *Conn) assemble(dst []byte) []byte {
+	for !c.drop() && c.in.begin() {
+		if limit := c.cfg.MaxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
+			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
+				int64(len(dst))+c.in.left, limit))
+			continue
+		}
+		var err error
+		if dst, err = c.in.take(dst, c.in.held); err != nil {
+			c.reject(CodeBadData, err)
+			continue
+		}
+		if c.in.ended() || c.in.left > 0 {
+			return dst
+		}
+	}
+	return dst
+}
+
+// drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
+func (c *Conn) drop() bool {
+	if c.dropping.Load() {
+		c.in.clear()
+		c.part = nil
+		c.account()
+		return true
+	}
+	if r := c.skipping.Load(); r != nil {
+		more := c.skip(r)
+		c.account()
+		return more
+	}
+	return false
+}
+
+// reject gives up on a message that may not be delivered, and on all that follow it.
+func (c *Conn) reject(code int, rule error) {
+	c.dropping.Store(true)
+	if !c.fail(code, rule) {
+		info, _ := c.End()
+		c.verdict = c.cfg.Unclean(info, rule)
+	}
+}
+
+// more waits until there is more input, and returns an error if there will be none or ctx has ended.
+func (c *Conn) more(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if c.verdict != nil {
+		return c.verdict
+	}
+	select {
+	case <-c.readDone:
+		return c.readEnd()
+	default:
+	}
+	if !c.eof && !c.closed {
+		c.fill(ctx)
+		return nil
+	}
+	select {
+	case <-c.readDone:
+		return c.readEnd()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// lockRead waits for the turn to read, and recalls the background reader if it has it.
+func (c *Conn) lockRead(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if c.readGate.TryLock() {
+		return nil
+	}
+	c.waiting.Add(1)
+	defer c.waiting.Add(-1)
+	c.mu.Lock()
+	if c.parked == inBackground {
+		c.poke()
+	}
+	c.mu.Unlock()
+	if !c.readGate.Lock(ctx) {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// fill reads once from the transport. ctx is nil in the background.
+func (c *Conn) fill(ctx context.Context) {
+	expect := smallChunk
+	if c.greedy || c.in.skip > smallChunk {
+		expect = largeChunk
+	}
+	var buf []byte
+	if c.in.sealed {
+		scratch := borrow(expect)
+		defer scratch.release()
+		buf = scratch.buf[:cap(scratch.buf)]
+	} else {
+		buf = c.in.room(expect, max(1, c.readWindow.Credit()))
+	}
+	if !c.park(ctx) {
+		return
+	}
+	n, err := c.nc.Read(buf)
+	poked := c.unpark()
+	c.greedy = n == len(buf)
+	if n > 0 && !c.in.sealed {
+		c.in.filled(n)
+		c.scan()
+	}
+	if err != nil && !(poked && isTimeout(err)) {
+		c.eof = true
+		c.lost(err)
+	}
+}
+
+func isTimeout(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
+}
+
+// scan looks through what has come for control frames and broken rules.
+func (c *Conn) scan() {
+	defer c.account()
+	defer c.drop()
+	for !c.in.sealed {
+		ctl, err := c.in.scan()
+		if err != nil {
+			c.in.seal()
+			c.fail(CodeProtocol, err)
+			return
+		}
+		switch ctl.op {
+		case 0:
+			return
+		case ws.OpPing:
+			c.pong(ctl.payload)
+		case ws.OpClose:
+			c.in.seal()
+			info, code, err := parseClose(ctl.payload)
+			if err != nil {
+				c.fail(code, err)
+				return
+			}
+			c.closed = true
+			c.peerClosed(info)
+		}
+	}
+}
+
+// account charges the read window with what is held now.
+func (c *Conn) account() {
+	held := c.in.held + len(c.part)
+	switch d := held - c.counted; {
+	case d > 0:
+		c.readWindow.Force(d)
+	case d < 0:
+		c.readWindow.Give(-d)
+	}
+	c.counted = held
+}
+
+// noteHeld notes that a Pull holds n bytes of a message beside the window.
+func (c *Conn) noteHeld(n int) {
+	if held := int64(c.in.held + n); n > 0 && held > c.received.most.Load() {
+		c.received.most.Store(held) // only the holder of readGate stores
+	}
+}

@@ -1,0 +1,175 @@
+package wire
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+
+	"github.com/gobwas/ws"
+)
+
+// A Reader reads one message as it comes.
+type Reader struct {
+	c   *Conn
+	ctx context.Context // of all Reads: io.Reader has no place for one
+	op  ws.OpCode
+	n   int   // payload bytes read
+	err error // ends it; owned by the holder of the read gate
+
+	closed atomic.Bool // nobody wants the rest
+}
+
+// Next waits for the start of the next message. Until it has been read to its end or closed, no other message
+// can be pulled.
+func (c *Conn) Next(ctx context.Context) (*Reader, error) {
+	if err := c.lockRead(ctx); err != nil {
+		return nil, err
+	}
+	defer c.unlockRead()
+	if c.reading.Load() != nil {
+		return nil, c.cfg.Busy
+	}
+	for c.drop() || len(c.part) == 0 && !c.in.begin() {
+		if err := c.more(ctx); err != nil {
+			return nil, err
+		}
+	}
+	r := &Reader{c: c, ctx: ctx, op: c.in.op}
+	c.current = r
+	c.reading.Store(r)
+	return r, nil
+}
+
+// Op is the message's opcode, text or binary.
+func (r *Reader) Op() ws.OpCode { return r.op }
+
+// Read reads what there is of the message, and waits if there is nothing. The end of the message is io.EOF.
+func (r *Reader) Read(p []byte) (int, error) {
+	c := r.c
+	if err := c.lockRead(r.ctx); err != nil {
+		return 0, err
+	}
+	defer c.unlockRead()
+	for r.err == nil {
+		n, whole := r.take(p)
+		if r.closed.Load() {
+			return 0, c.cfg.Closed
+		}
+		if n > 0 || len(p) == 0 && !whole {
+			r.n += n
+			return n, nil
+		}
+		if whole {
+			c.received.add(r.n)
+			r.end(io.EOF)
+			break
+		}
+		if err := c.more(r.ctx); err != nil {
+			if r.ctx.Err() != nil {
+				return 0, err // the message stays open
+			}
+			if err == io.EOF {
+				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
+			}
+			r.end(err)
+		}
+	}
+	return 0, r.err
+}
+
+// take reads what there is, and reports whether the message has come to its end.
+func (r *Reader) take(p []byte) (n int, whole bool) {
+	c := r.c
+	defer c.account()
+	for !c.drop() && !r.closed.Load() {
+		if len(c.part) > 0 {
+			n := copy(p, c.part)
+			c.part = c.part[n:]
+			return n, false
+		}
+		if !c.in.begin() {
+			return 0, false
+		}
+		if c.in.ended() {
+			c.in.next()
+			return 0, true
+		}
+		got, err := c.in.take(p[:0], len(p))
+		if err != nil {
+			c.reject(CodeBadData, err)
+			return 0, false
+		}
+		if len(got) > 0 || c.in.left > 0 {
+			return len(got), false
+		}
+	}
+	return 0, false
+}
+
+// end ends the message. It expects the read gate to be held.
+func (r *Reader) end(err error) {
+	r.err = err
+	r.c.current = nil
+	r.c.reading.CompareAndSwap(r, nil)
+}
+
+// Close skips what was not read of the message. It never waits: what has not come yet is dropped as it comes.
+func (r *Reader) Close() error {
+	c := r.c
+	if !c.reading.CompareAndSwap(r, nil) {
+		return nil
+	}
+	r.closed.Store(true)
+	c.skipping.Store(r)
+	if c.readGate.TryLock() {
+		c.drop()
+		c.unlockRead()
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.poke() // a Read of this message, or the background reader
+	return nil
+}
+
+// skip drops what has come of the message that was closed, and reports whether there is more of it to come.
+func (c *Conn) skip(r *Reader) bool {
+	for r == c.current {
+		c.part = nil
+		if !c.in.begin() {
+			return true
+		}
+		if c.in.ended() {
+			c.in.next()
+			c.current = nil
+			break
+		}
+		c.in.pass()
+		if c.in.left > 0 {
+			return true
+		}
+	}
+	c.skipping.CompareAndSwap(r, nil)
+	return false
+}
+
+// WriteTo writes the rest of the message to w as it comes.
+func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
+	c := borrow(largeChunk)
+	defer c.release()
+	buf := c.buf[:cap(c.buf)]
+	for {
+		m, err := r.Read(buf)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		m, err = w.Write(buf[:m])
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,233 @@
+package wire
+
+import (
+	"context"
+
+	"github.com/gobwas/ws"
+)
+
+// Write waits its turn and for credit, and is admitted; it returns when what is unsent fits the window again.
+// If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
+// more waiting once ctx has ended, and has succeeded.
+func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !c.writeGate.Lock(ctx) {
+		return c.notWritten(ctx)
+	}
+	defer c.writeGate.Unlock()
+	p := piece{op: op, rest: data, fin: true}
+	n := c.framer.size(&p)
+	if c.writeWindow.Take(ctx, n) != nil || !c.admit(&p, n) {
+		return c.notWritten(ctx)
+	}
+	for !p.done() {
+		n := c.framer.size(&p)
+		if c.writeWindow.Take(ctx, n) != nil {
+			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
+		}
+		if !c.putNext(&p, n) {
+			return c.cutShort(ctx)
+		}
+	}
+	c.sent.add(len(data))
+	if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
+		return c.cutShort(ctx)
+	}
+	if c.failing() {
+		return c.cutShort(ctx)
+	}
+	return nil
+}
+
+// TryWrite writes if nobody waits to and there is credit. It never waits.
+func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
+	if err := c.writeEnd(); err != nil {
+		return false, err
+	}
+	if !c.writeGate.TryLock() {
+		return false, nil
+	}
+	defer c.writeGate.Unlock()
+	p := piece{op: op, rest: data, fin: true}
+	n := c.framer.size(&p)
+	if !c.writeWindow.TryTake(n) || !c.admit(&p, n) {
+		return false, c.writeEnd()
+	}
+	for !p.done() {
+		n := c.framer.size(&p)
+		c.writeWindow.Force(n)
+		if !c.putNext(&p, n) {
+			return false, c.writeEnd()
+		}
+	}
+	c.sent.add(len(data))
+	return true, nil
+}
+
+// admit encodes the first piece of a message, for which n bytes of credit were taken. It reports false, and
+// gives them back, if no message may follow.
+func (c *Conn) admit(p *piece, n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopped() {
+		c.writeWindow.Give(n)
+		return false
+	}
+	c.put(p)
+	return true
+}
+
+// putNext encodes the next piece of a message that was admitted. A close in order waits for it; it reports false
+// when there is no use in going on.
+func (c *Conn) putNext(p *piece, n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := &c.end; e.over || e.stuck != nil || e.aborted && !c.out.open() {
+		c.writeWindow.Give(n)
+		c.writing = false
+		c.notify()
+		c.flushClose()
+		return false
+	}
+	c.put(p)
+	return true
+}
+
+// put expects mu to be held.
+func (c *Conn) put(p *piece) {
+	c.out.put(&c.framer, p)
+	if c.writing = !p.done(); !c.writing {
+		c.writes++
+	}
+	c.flushClose()
+}
+
+// stopped reports whether no more messages may be sent. It expects mu to be held.
+func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.end.over }
+
+// failing reports whether what was accepted will not all be sent.
+func (c *Conn) failing() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.stuck != nil || c.end.aborted
+}
+
+// notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
+// writable's end, it waits for that.
+func (c *Conn) notWritten(ctx context.Context) error {
+	select {
+	case <-c.writeDone:
+		return c.writeEnd()
+	default:
+	}
+	select {
+	case <-c.writeDone:
+		return c.writeEnd()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// cutShort returns what ended the writable under a Write that was admitted. The end of ctx makes it a success:
+// the message was accepted, and Closed tells that it was not sent.
+func (c *Conn) cutShort(ctx context.Context) error {
+	select {
+	case <-c.writeDone:
+		return c.writeEnd()
+	default:
+	}
+	select {
+	case <-c.writeDone:
+		return c.writeEnd()
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Ready waits until there is credit to write.
+func (c *Conn) Ready(ctx context.Context) error {
+	if err := c.writeWindow.Ready(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	stopped := c.stopped()
+	c.mu.Unlock()
+	if stopped {
+		return c.notWritten(ctx)
+	}
+	return nil
+}
+
+// Credit is what may be written before the window is full, in bytes on the wire; 0 after the end.
+func (c *Conn) Credit() int {
+	if c.writeEnd() != nil {
+		return 0
+	}
+	return c.writeWindow.Credit()
+}
+
+// Flush waits until the transport has taken all that was accepted before.
+func (c *Conn) Flush(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	c.mu.Lock()
+	open, nth, upTo := c.writing, c.writes, c.out.queued
+	for {
+		if open && (!c.writing || c.writes != nth) {
+			open, upTo = false, c.out.queued
+		}
+		if !open && c.out.sent >= upTo {
+			c.mu.Unlock()
+			return nil
+		}
+		if c.end.over || c.end.stuck != nil || c.end.aborted {
+			c.mu.Unlock()
+			return c.notWritten(ctx)
+		}
+		if c.moved == nil {
+			c.moved = make(chan struct{})
+		}
+		moved := c.moved
+		c.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		c.mu.Lock()
+	}
+}
+
+// notify wakes those who wait for the outbox to move on. It expects mu to be held.
+func (c *Conn) notify() {
+	if c.moved != nil {
+		close(c.moved)
+		c.moved = nil
+	}
+}
+
+// CloseWrite takes its turn behind the writes that wait, closes in order, and waits for the end.
+func (c *Conn) CloseWrite(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if c.writeGate.Lock(ctx) {
+		c.Close(CloseInfo{})
+		c.writeGate.Unlock()
+	} else if ctx.Err() != nil && c.writeEnd() == nil {
+		return context.Cause(ctx)
+	}
+	if err := c.writeEnd(); err != nil && err != c.cfg.Closed {
+		return err
+	}
+	select {
+	case <-c.done:
+		_, err := c.End()
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,98 @@
+package wsstream
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The defaults of the options.
+const (
+	DefaultReadWindow       = 64 << 10 // bytes
+	DefaultWriteWindow      = 64 << 10 // bytes
+	DefaultMaxMessageSize   = 1 << 20  // bytes
+	DefaultMaxFrameSize     = 64 << 10 // bytes
+	DefaultHandshakeTimeout = 10 * time.Second
+	DefaultCloseTimeout     = 5 * time.Second
+
+	minWindow = 256 // bytes: a control frame, and a message's start beside it
+)
+
+// options are what DialOptions and AcceptOptions have in common, with the defaults filled in. Numbers that stand
+// for no bound are 0.
+type options struct {
+	subprotocols     []string
+	header           http.Header
+	readWindow       int
+	writeWindow      int
+	maxMessage       int
+	maxFrame         int
+	handshakeTimeout time.Duration
+	closeTimeout     time.Duration
+	logger           *slog.Logger
+}
+
+// check returns a copy of o with the defaults filled in, or an error that names the option.
+func (o options) check() (*options, error) {
+	o.readWindow = orDefault(o.readWindow, DefaultReadWindow)
+	o.writeWindow = orDefault(o.writeWindow, DefaultWriteWindow)
+	o.maxMessage = orDefault(o.maxMessage, DefaultMaxMessageSize)
+	o.maxFrame = orDefault(o.maxFrame, DefaultMaxFrameSize)
+	o.handshakeTimeout = orDefault(o.handshakeTimeout, DefaultHandshakeTimeout)
+	o.closeTimeout = orDefault(o.closeTimeout, DefaultCloseTimeout)
+	o.subprotocols = slices.Clone(o.subprotocols)
+	o.header = o.header.Clone()
+	if n := o.readWindow; n != 0 && n < minWindow {
+		return &o, fmt.Errorf("wsstream: ReadWindow is %d bytes, less than the least of %d", n, minWindow)
+	}
+	if n := o.writeWindow; n != 0 && n < minWindow {
+		return &o, fmt.Errorf("wsstream: WriteWindow is %d bytes, less than the least of %d", n, minWindow)
+	}
+	for i, p := range o.subprotocols {
+		if !isToken(p) {
+			return &o, fmt.Errorf("wsstream: Subprotocols: %q is not a token (RFC 6455, section 4.1)", p)
+		}
+		if slices.ContainsFunc(o.subprotocols[:i], func(q string) bool { return strings.EqualFold(p, q) }) {
+			return &o, fmt.Errorf("wsstream: Subprotocols: %q stands twice", p)
+		}
+	}
+	return &o, checkHeader(o.header)
+}
+
+// orDefault fills in the default for 0, and 0 for what is negative: no bound.
+func orDefault[T int | time.Duration](v, byDefault T) T {
+	if v == 0 {
+		return byDefault
+	}
+	return max(v, 0)
+}
+
+// checkHeader refuses header fields that the handshake writes by itself, and what could not be written as one.
+func checkHeader(h http.Header) error {
+	for name, values := range h {
+		switch canonical := http.CanonicalHeaderKey(name); {
+		case !isToken(name):
+			return fmt.Errorf("wsstream: Header: %q is not a field name", name)
+		case strings.HasPrefix(canonical, "Sec-Websocket-"), slices.Contains(handshakeFields, canonical):
+			return fmt.Errorf("wsstream: Header: the field %s belongs to the handshake", canonical)
+		}
+		for _, v := range values {
+			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+				return fmt.Errorf("wsstream: Header: the value of %s has a control character", name)
+			}
+		}
+	}
+	return nil
+}
+
+var handshakeFields = []string{"Host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer"}
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
+	})
+}

@@ -1,0 +1,135 @@
+package wsstream
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/wsstream/wsstream/internal/wire"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// A Readable is the stream of messages that come from the peer. The socket is read only for what ReadWindow
+// allows, so that a slow reader slows the peer down and never fills memory. It is a stream.Readable[Message].
+//
+// All methods may be called at once; pulls are served in the order they came, each with a message of its own.
+// Whoever pulls reads, on its own goroutine. When nobody pulls, what there is credit for is read in the background,
+// so that pings are answered and the peer's Close is seen; behind a full window both wait for the next pull.
+//
+// A call whose context ends returns context.Cause(ctx) and has consumed nothing: the connection is as it was.
+type Readable struct{ c *Conn }
+
+var _ interface {
+	stream.Readable[Message]
+	stream.PullerInto[Message]
+} = (*Readable)(nil)
+
+// Pull waits for the next message, at most MaxMessageSize bytes; a larger one fails the connection with 1009.
+// Its Data is the caller's to keep. All messages that came whole before the connection's end are delivered first;
+// then a clean end is a bare io.EOF, and any other the *Error that Closed gives. While a MessageReader is open
+// Pull returns ErrBusy. It allocates the Data, and nothing else.
+func (r *Readable) Pull(ctx context.Context) (Message, error) {
+	var m Message
+	err := r.PullInto(ctx, &m)
+	return m, err
+}
+
+// PullInto is Pull into a message of the caller's: the payload is appended to m.Data[:0], which grows as append
+// grows it. After an error Data is empty, its capacity is kept, and the bytes behind it are undefined.
+func (r *Readable) PullInto(ctx context.Context, m *Message) error {
+	w, err := r.c.wait(ctx)
+	if err != nil {
+		m.Data = m.Data[:0]
+		return err
+	}
+	op, data, err := w.Pull(ctx, m.Data)
+	m.Type, m.Data = Type(op), data
+	return err
+}
+
+// All ranges over the messages as Pull returns them. An error is yielded once, last; a clean end yields nothing.
+// Leaving the loop leaves the stream as it is, to be pulled on.
+func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := r.Pull(ctx)
+			if err == io.EOF || !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// NextMessage waits for the start of the next message and returns it as a stream, of whatever length: what is held
+// of it is bounded by ReadWindow alone. ctx governs the reader's Reads too; when it ends they fail and the message
+// stays open. Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy.
+func (r *Readable) NextMessage(ctx context.Context) (*MessageReader, error) {
+	w, err := r.c.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := w.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &MessageReader{m}, nil
+}
+
+// Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read. An
+// error is yielded once, last; a clean end yields nothing.
+func (r *Readable) Messages(ctx context.Context) iter.Seq2[*MessageReader, error] {
+	return func(yield func(*MessageReader, error) bool) {
+		for {
+			m, err := r.NextMessage(ctx)
+			if err == io.EOF || !yield(m, err) || err != nil {
+				return
+			}
+			_ = m.Close()
+		}
+	}
+}
+
+// Discard says that nobody will pull: what is unread is dropped, and so is all that comes, for handlers that only
+// write and want pings answered and the peer's Close seen. A Pull waits for the end and returns it.
+func (r *Readable) Discard() {
+	r.c.mu.Lock()
+	r.c.discard = true
+	w := r.c.engine.Load()
+	r.c.mu.Unlock()
+	if w != nil {
+		w.Discard()
+	}
+}
+
+// Cancel says that nobody wants the messages: unread ones are dropped, and later ones as they come; pulls return
+// io.EOF at once, those that wait too. The connection closes, after what was accepted is sent, with the code and
+// reason of the *Error in cause if they may be sent, else with none. Cancel never waits for the peer, may be called
+// again, and returns nil. During the handshake it abandons it.
+// Streams Standard, 4.2.4.
+func (r *Readable) Cancel(cause error) error {
+	if w := r.c.orAbandon(orHandshakeClosed(cause)); w != nil {
+		w.Cancel(closeFor(cause))
+	}
+	return nil
+}
+
+// Done is closed when the end of the Readable is decided. Messages that came before it may still be pulled.
+func (r *Readable) Done() <-chan struct{} { return r.c.readDone }
+
+// A MessageReader reads one message as it comes. Its methods may be called at once.
+type MessageReader struct{ r *wire.Reader }
+
+// Type is the type of the message.
+func (m *MessageReader) Type() Type { return Type(m.r.Op()) }
+
+// Read reads what there is of the payload, and waits if there is nothing. The end of the message is io.EOF. A
+// message that its connection's end cuts short ends with io.ErrUnexpectedEOF if that was clean, else with the
+// *Error. Text is checked as UTF-8 as it comes.
+func (m *MessageReader) Read(p []byte) (int, error) { return m.r.Read(p) }
+
+// WriteTo writes the rest of the message to w as it comes.
+func (m *MessageReader) WriteTo(w io.Writer) (int64, error) { return m.r.WriteTo(w) }
+
+// Close skips what was not read. It does not wait: what has not come yet is dropped as it comes. Reads fail with
+// ErrClosed from then on. Close returns nil.
+func (m *MessageReader) Close() error { return m.r.Close() }

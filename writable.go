@@ -1,0 +1,162 @@
+package wsstream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+
+	"github.com/wsstream/wsstream/internal/wire"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// A Writable is the stream of messages to the peer. What is unsent is bounded by WriteWindow and one message, so
+// that a slow peer slows the writer down. It is a stream.Writable[Message].
+//
+// All methods may be called at once; Writes are served in the order they came, and each message is sent whole.
+//
+// A Write that its context ended has sent nothing, and the connection is as it was.
+type Writable struct{ c *Conn }
+
+var _ stream.Writable[Message] = (*Writable)(nil)
+
+// Write waits its turn until there is credit, and is admitted; it returns when what is unsent fits the window
+// again. A small message costs a copy and returns at once; a large one is sent in frames of MaxFrameSize as room
+// comes. m.Data is never changed, and is the caller's again when Write returns. Nil does not say that the peer has
+// the message, nor that the kernel has: see Flush.
+//
+// If ctx ends before the message is admitted, Write returns context.Cause(ctx) and nothing was sent. If it ends
+// later, the rest is copied into memory, and Write has succeeded.
+//
+// After the end Write fails with ErrClosed, Abort's cause or the *Error that Closed gives; the table of ends in the
+// package documentation says which. Text that is not UTF-8 is an error of the call. Write allocates nothing while
+// it need not wait.
+func (w *Writable) Write(ctx context.Context, m Message) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	e, err := w.c.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return e.Write(ctx, m.Type.op(), m.Data)
+}
+
+// TryWrite writes m if that needs no waiting: it reports false while credit is spent, a Write waits its turn or the
+// handshake is not done, and fails as Write does after the end. It never overtakes a Write, and copies m.Data.
+func (w *Writable) TryWrite(m Message) (bool, error) {
+	if err := m.check(); err != nil {
+		return false, err
+	}
+	e := w.c.engine.Load()
+	if e == nil {
+		_, err, _ := w.c.opened.Peek()
+		return false, err
+	}
+	return e.TryWrite(m.Type.op(), m.Data)
+}
+
+// Ready waits until DesiredSize is above zero, or the Writable has ended, whose error it then returns. Several
+// callers may wait, and each must reckon with another taking the credit: loop over TryWrite and Ready.
+func (w *Writable) Ready(ctx context.Context) error {
+	e, err := w.c.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return e.Ready(ctx)
+}
+
+// DesiredSize is the credit: what may be written until Write waits, in bytes on the wire. It is negative when the
+// window is overdrawn, the whole window before opening, 0 after the end, and math.MaxInt if there is no bound.
+func (w *Writable) DesiredSize() int {
+	e := w.c.engine.Load()
+	switch {
+	case e == nil:
+		if _, err, _ := w.c.opened.Peek(); err != nil {
+			return 0
+		}
+		return cmp.Or(max(w.c.window, 0), math.MaxInt)
+	case w.c.window <= 0 && e.Credit() != 0:
+		return math.MaxInt
+	}
+	return e.Credit()
+}
+
+// Flush waits until the kernel has taken all that was accepted before. The end of ctx ends only the wait. If that
+// can no longer be, Flush returns the error of the Writable's end.
+func (w *Writable) Flush(ctx context.Context) error {
+	e, err := w.c.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return e.Flush(ctx)
+}
+
+// NewMessage waits its turn to write a message as it is made, of whatever length: what is held of it is bounded by
+// WriteWindow alone. Other Writes wait until the writer is closed. ctx governs the writer's Writes too; when it ends
+// they fail and the message stays open.
+func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, error) {
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	e, err := w.c.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := e.NewWriter(ctx, t.op())
+	if err != nil {
+		return nil, err
+	}
+	return &MessageWriter{m}, nil
+}
+
+// Close takes its turn behind the Writes that wait, sends what was accepted and a Close frame without a code, and
+// waits for the end, whose error it returns if it is not clean. The end of ctx ends the wait: for the turn, and then
+// nothing was closed, or for the end. After Abort it returns Abort's cause.
+// Streams Standard, 5.2.4.
+func (w *Writable) Close(ctx context.Context) error {
+	e, err := w.c.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return e.CloseWrite(ctx)
+}
+
+// Abort drops what was accepted and has not begun to leave, and fails pending and later Writes with cause, ErrClosed
+// if it is nil. The connection closes with the code and reason of the *Error in cause if they may be sent, else with
+// none; what was dropped does not make its end unclean. Abort never waits for the peer, may be called again, and
+// returns nil. During the handshake it abandons it.
+// Streams Standard, 5.2.4.
+func (w *Writable) Abort(cause error) error {
+	if e := w.c.orAbandon(orHandshakeClosed(cause)); e != nil {
+		e.Abort(closeFor(cause), cmp.Or(cause, ErrClosed))
+	}
+	return nil
+}
+
+// Done is closed when the end of the Writable is decided.
+func (w *Writable) Done() <-chan struct{} { return w.c.writeDone }
+
+func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClosed) }
+
+// A MessageWriter writes one message as it is made. Its methods may be called at once. Close or Abort of the
+// connection end it: its calls fail with the Writable's error, and the message is never finished.
+type MessageWriter struct{ w *wire.Writer }
+
+// Write sends p in frames as room comes, and returns how much of it was accepted: less than all only with an error.
+// Pieces of text may end inside a character; bytes that cannot be UTF-8 are an error, and nothing of p is sent.
+func (m *MessageWriter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	return n, textError(err)
+}
+
+// Close ends the message and lets the next Write in. Text that ends inside a character is an error, and the message
+// stays open.
+func (m *MessageWriter) Close() error { return textError(m.w.Close()) }
+
+func textError(err error) error {
+	if errors.Is(err, wire.ErrText) {
+		return errNotUTF8
+	}
+	return err
+}

@@ -1,0 +1,139 @@
+package wstest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/gobwas/ws"
+)
+
+// A Frame is one frame as a test writes it down. The mask is not part of it: a [Peer] masks what it sends, and
+// unmasks what it receives, as its role demands.
+type Frame struct {
+	Fin     bool
+	Rsv     byte // the reserved bits: RSV1 is 4, RSV2 is 2, RSV3 is 1
+	Op      ws.OpCode
+	Payload []byte
+
+	// WrongMask sends the frame masked by a server or unmasked by a client, which breaks RFC 6455, section 5.1.
+	// It is false in frames that were received.
+	WrongMask bool
+}
+
+// Text returns a whole text message in one frame.
+func Text(s string) Frame { return Frame{Fin: true, Op: ws.OpText, Payload: []byte(s)} }
+
+// Binary returns a whole binary message in one frame.
+func Binary(b []byte) Frame { return Frame{Fin: true, Op: ws.OpBinary, Payload: b} }
+
+// Ping returns a ping.
+func Ping(s string) Frame { return Frame{Fin: true, Op: ws.OpPing, Payload: []byte(s)} }
+
+// Pong returns a pong.
+func Pong(s string) Frame { return Frame{Fin: true, Op: ws.OpPong, Payload: []byte(s)} }
+
+// Close returns a Close with any code and reason, those that must not be sent included.
+func Close(code uint16, reason string) Frame {
+	return Frame{Fin: true, Op: ws.OpClose, Payload: ws.NewCloseFrameBody(ws.StatusCode(code), reason)}
+}
+
+// CloseEmpty returns a Close without code and reason, which stands for 1005.
+func CloseEmpty() Frame { return Frame{Fin: true, Op: ws.OpClose} }
+
+// Cont returns a continuation, the last of its message if fin.
+func Cont(b []byte, fin bool) Frame { return Frame{Fin: fin, Op: ws.OpContinuation, Payload: b} }
+
+// Part returns f as the first fragment of a message that [Cont] continues.
+func (f Frame) Part() Frame {
+	f.Fin = false
+	return f
+}
+
+// code returns a Close frame's code, 1005 for none.
+func (f Frame) code() uint16 {
+	if len(f.Payload) < 2 {
+		return uint16(ws.StatusNoStatusRcvd)
+	}
+	code, _ := ws.ParseCloseFrameData(f.Payload)
+	return uint16(code)
+}
+
+func (f Frame) equal(g Frame) bool {
+	return f.Fin == g.Fin && f.Rsv == g.Rsv && f.Op == g.Op && bytes.Equal(f.Payload, g.Payload)
+}
+
+// String shows a frame on one line: `text "hello"`, `ping ""`, `close 1000 "bye"`,
+// `binary (not the last) 3 bytes 010203`.
+func (f Frame) String() string {
+	var b strings.Builder
+	switch f.Op {
+	case ws.OpContinuation:
+		b.WriteString("continuation")
+	case ws.OpText:
+		b.WriteString("text")
+	case ws.OpBinary:
+		b.WriteString("binary")
+	case ws.OpClose:
+		b.WriteString("close")
+	case ws.OpPing:
+		b.WriteString("ping")
+	case ws.OpPong:
+		b.WriteString("pong")
+	default:
+		fmt.Fprintf(&b, "opcode %#x", byte(f.Op))
+	}
+	var marks []string
+	if !f.Fin {
+		marks = append(marks, "not the last")
+	}
+	if f.Rsv != 0 {
+		marks = append(marks, fmt.Sprintf("rsv %03b", f.Rsv))
+	}
+	if f.WrongMask {
+		marks = append(marks, "wrongly masked")
+	}
+	if len(marks) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(marks, ", "))
+	}
+	switch {
+	case f.Op == ws.OpClose && len(f.Payload) == 0:
+		b.WriteString(" without a code")
+	case f.Op == ws.OpClose && len(f.Payload) >= 2:
+		fmt.Fprintf(&b, " %d %s", f.code(), quote(f.Payload[2:]))
+	case f.Op == ws.OpText || f.Op.IsControl():
+		fmt.Fprintf(&b, " %s", quote(f.Payload))
+	default:
+		fmt.Fprintf(&b, " %d bytes", len(f.Payload))
+		if len(f.Payload) > 0 {
+			fmt.Fprintf(&b, " %x", f.Payload[:min(len(f.Payload), shown)])
+		}
+		if len(f.Payload) > shown {
+			b.WriteString("…")
+		}
+	}
+	return b.String()
+}
+
+// shown is how many bytes of a payload a failure prints.
+const shown = 64
+
+func quote(p []byte) string {
+	if len(p) <= shown {
+		return fmt.Sprintf("%q", p)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", p[:shown], len(p))
+}
+
+// differs tells where got is not want, for payloads too long to be compared by eye.
+func differs(got, want Frame) string {
+	if max(len(got.Payload), len(want.Payload)) <= shown || bytes.Equal(got.Payload, want.Payload) {
+		return ""
+	}
+	i := 0
+	for i < min(len(got.Payload), len(want.Payload)) && got.Payload[i] == want.Payload[i] {
+		i++
+	}
+	return fmt.Sprintf("\nthe payloads have %d and %d bytes and differ from byte %d on: got %x, want %x", len(got.Payload), len(want.Payload), i,
+		got.Payload[i:min(i+8, len(got.Payload))], want.Payload[i:min(i+8, len(want.Payload))])
+}

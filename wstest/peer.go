@@ -1,0 +1,348 @@
+package wstest
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/memnet"
+)
+
+// A Peer is the other side of the connection under test, played by the test frame by frame.
+//
+// It has no goroutine: frames are read inside Next and the Want methods. All methods but [Peer.Encode],
+// [Peer.Write], [Peer.Cut] and [Peer.Close] belong to the test's own goroutine, since they end the test when they
+// fail; those four may be called from any.
+//
+// No call waits forever: one that hears nothing for 30 seconds fails, and under testing/synctest, where waiting
+// costs nothing, after an hour of the bubble's clock. [Peer.Write] is the exception, for floods that are meant to
+// park. The Peer owns the deadlines of its net.Conn.
+type Peer struct {
+	// AllowRsv is the reserved bits, as in [Frame.Rsv], that may be set in frames received: those that an
+	// extension of the connection gives a meaning to.
+	AllowRsv byte
+
+	t      testing.TB
+	nc     net.Conn
+	client bool
+	limit  *io.LimitedReader // between nc and r; bounds handshakes only
+	r      *bufio.Reader     // everything is read through it, so that no byte behind a handshake is lost
+
+	maskMu sync.Mutex
+	masks  *rand.Rand // guarded by maskMu
+
+	inMessage bool // a fragmented message has begun and not ended
+	gotClose  bool
+}
+
+// NewPeer returns a peer on nc that plays the client's part, or the server's. It starts in frames; a connection
+// that has not had its handshake needs [Peer.DialHandshake] or [Peer.ServeHandshake] first. The end of the test
+// closes nc.
+func NewPeer(t testing.TB, nc net.Conn, client bool) *Peer {
+	t.Cleanup(func() { nc.Close() })
+	limit := &io.LimitedReader{R: nc, N: math.MaxInt64}
+	return &Peer{
+		t:      t,
+		nc:     nc,
+		client: client,
+		limit:  limit,
+		r:      bufio.NewReader(limit),
+		masks:  rand.New(rand.NewPCG(1, 2)), // the same masks in every run
+	}
+}
+
+// Encode returns the bytes of a frame as this peer sends it: masked if it plays the client, with a new mask each
+// time. It is for tests that cut, glue or spoil them and use [Peer.SendRaw].
+func (p *Peer) Encode(f Frame) []byte {
+	h := ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: f.Op, Length: int64(len(f.Payload)), Masked: p.client != f.WrongMask}
+	if h.Masked {
+		p.maskMu.Lock()
+		m := p.masks.Uint32()
+		p.maskMu.Unlock()
+		h.Mask = [4]byte{byte(m), byte(m >> 8), byte(m >> 16), byte(m >> 24)}
+	}
+	b := append(encodeHeader(h), f.Payload...)
+	if h.Masked {
+		ws.Cipher(b[len(b)-len(f.Payload):], h.Mask, 0)
+	}
+	return b
+}
+
+// EncodeHeader returns the bytes of f's header alone, in which it declares a payload of length bytes; that of f is
+// not looked at. The mask of a client is zero, so that the payload can follow by SendRaw as it is.
+func (p *Peer) EncodeHeader(f Frame, length int64) []byte {
+	return encodeHeader(ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: f.Op, Length: length, Masked: p.client != f.WrongMask})
+}
+
+func encodeHeader(h ws.Header) []byte {
+	var b bytes.Buffer
+	if err := ws.WriteHeaderBuffer(&b, h, make([]byte, ws.MaxHeaderSize)); err != nil {
+		panic(err) // a length below zero
+	}
+	return b.Bytes()
+}
+
+// Send sends frames, all in one write, and fails the test if they cannot be sent. It waits while the transport is
+// full: a test that floods uses [Peer.Write] in a goroutine.
+func (p *Peer) Send(frames ...Frame) {
+	p.t.Helper()
+	p.SendRaw(p.encodeAll(frames))
+}
+
+// SendRaw is [Peer.Send] for any bytes.
+func (p *Peer) SendRaw(b []byte) {
+	p.t.Helper()
+	p.nc.SetWriteDeadline(time.Now().Add(p.patience()))
+	n, err := p.nc.Write(b)
+	if err != nil {
+		p.t.Fatalf("wstest: %d of %d bytes were sent: %v", n, len(b), err)
+	}
+	p.nc.SetWriteDeadline(time.Time{})
+}
+
+// Write sends frames, all in one write, and returns the transport's error. It waits as long as the transport does,
+// and may be called from any goroutine.
+func (p *Peer) Write(frames ...Frame) error {
+	_, err := p.nc.Write(p.encodeAll(frames))
+	return err
+}
+
+func (p *Peer) encodeAll(frames []Frame) []byte {
+	var b []byte
+	for _, f := range frames {
+		b = append(b, p.Encode(f)...)
+	}
+	return b
+}
+
+// Next reads the next frame. Its error is a bare io.EOF if the transport ends in order between two frames,
+// io.ErrUnexpectedEOF if it ends inside one, the transport's if that fails, and one that names the rule if the
+// frame breaks RFC 6455: masking, reserved bits and opcodes, minimal length encoding, the form of control frames,
+// the order of continuations, anything after a Close. Text is not checked for UTF-8.
+func (p *Peer) Next() (Frame, error) {
+	p.nc.SetReadDeadline(time.Now().Add(p.patience()))
+	defer p.nc.SetReadDeadline(time.Time{})
+
+	head := counter{r: p.r}
+	h, err := ws.ReadHeaderBuffer(&head, make([]byte, ws.MaxHeaderSize))
+	if err == io.EOF && head.n > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return Frame{}, err
+	}
+	if err := p.check(h, head.n); err != nil {
+		return Frame{}, err
+	}
+	var payload bytes.Buffer // grows as the bytes come, whatever the header declares
+	if _, err := io.CopyN(&payload, p.r, h.Length); err == io.EOF {
+		return Frame{}, io.ErrUnexpectedEOF
+	} else if err != nil {
+		return Frame{}, err
+	}
+	f := Frame{Fin: h.Fin, Rsv: h.Rsv, Op: h.OpCode, Payload: payload.Bytes()}
+	if h.Masked {
+		ws.Cipher(f.Payload, h.Mask, 0)
+	}
+	if f.Op == ws.OpClose {
+		p.gotClose = true
+	}
+	if f.Op.IsData() { // continuations too
+		p.inMessage = !f.Fin
+	}
+	return f, nil
+}
+
+// check holds a header of size bytes to RFC 6455, section 5.
+func (p *Peer) check(h ws.Header, size int) error {
+	broken := func(format string, a ...any) error {
+		return fmt.Errorf("wstest: the frame %#x "+format, append([]any{byte(h.OpCode)}, a...)...)
+	}
+	switch {
+	case p.gotClose:
+		return broken("comes after a Close (section 5.5.1)")
+	case h.Masked && p.client:
+		return broken("of a server is masked (section 5.1)")
+	case !h.Masked && !p.client:
+		return broken("of a client is not masked (section 5.1)")
+	case size != ws.HeaderSize(h):
+		return broken("has a length of %d that is not in the minimal encoding (section 5.2)", h.Length)
+	case h.Rsv&^p.AllowRsv != 0:
+		return broken("has the reserved bits %03b (section 5.2)", h.Rsv)
+	case h.OpCode.IsReserved():
+		return broken("has a reserved opcode (section 5.2)")
+	case h.OpCode.IsControl() && !h.Fin:
+		return broken("is a fragment of a control frame (section 5.5)")
+	case h.OpCode.IsControl() && h.Length > ws.MaxControlFramePayloadSize:
+		return broken("is a control frame of %d bytes (section 5.5)", h.Length)
+	case h.OpCode == ws.OpClose && h.Length == 1:
+		return broken("has half a code (section 5.5.1)")
+	case h.OpCode == ws.OpContinuation && !p.inMessage:
+		return broken("continues nothing (section 5.4)")
+	case h.OpCode.IsData() && h.OpCode != ws.OpContinuation && p.inMessage:
+		return broken("begins a message within another (section 5.4)")
+	}
+	return nil
+}
+
+// Want reads as many frames as it is given and fails the test unless they are these, in this order. What follows
+// them is left unread. The failure says what, and shows both frames.
+func (p *Peer) Want(what string, frames ...Frame) {
+	p.t.Helper()
+	for i, want := range frames {
+		got, err := p.Next()
+		which := what
+		if len(frames) > 1 {
+			which = fmt.Sprintf("%s (frame %d of %d)", what, i+1, len(frames))
+		}
+		switch {
+		case err != nil:
+			p.t.Fatalf("%s\n got: %v\nwant: %v", which, err, want)
+		case !got.equal(want):
+			p.t.Fatalf("%s\n got: %v\nwant: %v%s", which, got, want, differs(got, want))
+		}
+	}
+}
+
+// WantClose reads a frame, fails the test unless it is a Close with code, 1005 standing for none, and returns its
+// reason.
+func (p *Peer) WantClose(what string, code uint16) (reason string) {
+	p.t.Helper()
+	f, err := p.Next()
+	switch {
+	case err != nil:
+		p.t.Fatalf("%s\n got: %v\nwant: close %d", what, err, code)
+	case f.Op != ws.OpClose || f.code() != code:
+		p.t.Fatalf("%s\n got: %v\nwant: close %d", what, f, code)
+	case len(f.Payload) > 2:
+		reason = string(f.Payload[2:])
+	}
+	return reason
+}
+
+// WantEOF fails the test unless the transport ends next, and in order. It waits for that. Over TLS this asks for a
+// close_notify; a bare end of the socket is the io.ErrUnexpectedEOF that Next returns.
+func (p *Peer) WantEOF(what string) {
+	p.t.Helper()
+	if f, err := p.Next(); err == nil {
+		p.t.Fatalf("%s\n got: %v\nwant: the end of the stream", what, f)
+	} else if err != io.EOF {
+		p.t.Fatalf("%s\n got: %v\nwant: the end of the stream", what, err)
+	}
+}
+
+// WantReset fails the test unless the transport is reset next. It waits for that.
+func (p *Peer) WantReset(what string) {
+	p.t.Helper()
+	if f, err := p.Next(); err == nil {
+		p.t.Fatalf("%s\n got: %v\nwant: a reset", what, f)
+	} else if !errors.Is(err, syscall.ECONNRESET) {
+		p.t.Fatalf("%s\n got: %v\nwant: a reset", what, err)
+	}
+}
+
+// WantIdle waits until everything in the bubble is blocked, and fails the test if something has been sent to the
+// peer, were it held back by a fault, or if the transport has ended.
+//
+// It works only under testing/synctest and directly on an in-memory connection of this module, and fails the test
+// anywhere else: there nobody can know that nothing is on its way. Elsewhere a ping shows that nothing came before
+// its pong:
+//
+//	peer.Send(wstest.Ping("barrier"))
+//	peer.Want("nothing before the pong", wstest.Pong("barrier"))
+func (p *Peer) WantIdle(what string) {
+	p.t.Helper()
+	mem, ok := p.nc.(*memnet.Conn)
+	if !ok || !inBubble() {
+		p.t.Fatalf("%s: WantIdle works only under testing/synctest and directly on an in-memory connection, not on a %T", what, p.nc)
+	}
+	synctest.Wait()
+	if n := p.r.Buffered() + mem.Buffered(); n > 0 {
+		f, err := p.Next()
+		if err != nil {
+			p.t.Fatalf("%s\n got: %d bytes: %v\nwant: nothing", what, n, err)
+		}
+		p.t.Fatalf("%s\n got: %d bytes, with: %v\nwant: nothing", what, n, f)
+	}
+	if err := mem.End(); err != nil {
+		p.t.Fatalf("%s\n got: the transport's end: %v\nwant: nothing", what, err)
+	}
+}
+
+// CloseWrite half-closes the transport, which must be able to: the other side reads to the end of what was sent.
+func (p *Peer) CloseWrite() {
+	p.t.Helper()
+	c, ok := p.nc.(interface{ CloseWrite() error })
+	if !ok {
+		p.t.Fatalf("wstest: a %T cannot be half-closed", p.nc)
+	}
+	if err := c.CloseWrite(); err != nil {
+		p.t.Fatalf("wstest: %v", err)
+	}
+}
+
+// Close closes the transport and sends no frame. A second Close does nothing.
+func (p *Peer) Close() { p.nc.Close() }
+
+// Cut ends the transport by a reset, at once and under TLS too: the other side loses what it has not read.
+func (p *Peer) Cut() {
+	p.t.Helper()
+	nc := p.nc
+	for {
+		switch c := nc.(type) {
+		case *memnet.Conn:
+			c.Cut()
+		case *net.TCPConn:
+			c.SetLinger(0)
+			c.Close()
+		case interface{ NetConn() net.Conn }: // *tls.Conn
+			nc = c.NetConn()
+			continue
+		default:
+			p.t.Errorf("wstest: a %T cannot be cut", nc)
+		}
+		return
+	}
+}
+
+// patience is how long a call may wait before it fails the test.
+func (p *Peer) patience() time.Duration {
+	if inBubble() {
+		return time.Hour
+	}
+	patience := 30 * time.Second
+	if t, ok := p.t.(interface{ Deadline() (time.Time, bool) }); ok {
+		if d, ok := t.Deadline(); ok {
+			patience = min(patience, time.Until(d)-time.Second) // in time to say what was wanted
+		}
+	}
+	return patience
+}
+
+// inBubble reports whether its caller runs under testing/synctest, whose clock starts at the year 2000, as its
+// documentation promises.
+func inBubble() bool { return time.Now().Year() < 2020 }
+
+// A counter counts the bytes that come through it.
+type counter struct {
+	r io.Reader
+	n int
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += n
+	return n, err
+}
