@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsstream/wsstream/internal/memnet"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 func TestAHandshakeBetweenPeersLosesNoFrameBehindIt(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/wsstream/wsstream/internal/memnet"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 // A Peer is the other side of the connection under test, played by the test frame by frame.

@@ -16,7 +16,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wsstream/wsstream/internal/memnet"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 // A recorder stands in for a test that is expected to fail.

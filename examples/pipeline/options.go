@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -24,18 +25,18 @@ type options struct {
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("pipeline", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
+	fs.SetOutput(io.Discard) // an error is one line, and run prints it
 	fs.StringVar(&o.in, "in", "", "`path` of the source: a file, a directory (sent as a tar stream), or - for standard input (default the Go installation's src)")
-	limit := fs.String("rate", "16MB/s", "how fast the consumer is: bytes a `second` such as 20MB/s or 512KiB/s, or max")
+	limit := fs.String("rate", "16MB/s", "how fast the consumer is: a `speed` such as 20MB/s or 512KiB/s, or max")
 	window := fs.String("window", "64KiB", "how many `bytes` each end may hold unsent or unread")
 	fs.StringVar(&o.listen, "listen", "", "be the receiver alone: wait on this `address` for one sender")
 	fs.StringVar(&o.dial, "dial", "", "be the sender alone: send to the receiver at this `URL`")
-	fs.Usage = func() {
-		fs.SetOutput(out)
-		_, _ = fmt.Fprintln(out, "Usage: pipeline [-in path] [-rate bytes/s] [-window bytes] [-listen address | -dial URL]")
-		fs.PrintDefaults()
-	}
 	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			_, _ = fmt.Fprintln(out, "Usage: pipeline [-in path] [-rate speed] [-window bytes] [-listen address | -dial URL]")
+			fs.SetOutput(out)
+			fs.PrintDefaults()
+		}
 		return o, err
 	}
 	if fs.NArg() > 0 {
@@ -71,7 +72,7 @@ func parseRate(s string) (rate.Limit, error) {
 	}
 	n, err := humanize.ParseBytes(strings.TrimSuffix(s, "/s"))
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf("bad -rate %q: want bytes a second such as 20MB/s or 512KiB/s, or max", s)
+		return 0, fmt.Errorf("bad -rate %q: want a speed such as 20MB/s or 512KiB/s, or max", s)
 	}
 	return rate.Limit(n), nil
 }

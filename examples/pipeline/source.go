@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -15,9 +16,8 @@ import (
 
 // A source is a stream of bytes that can be copied once.
 type source struct {
-	size   int64                     // about how much it is, 0 if nobody knows
-	copyTo func(w io.Writer) error   // ends early when w fails
-	stuck  bool                      // copyTo may wait for input for ever, and nothing ends that
+	size   int64                                        // about how much it is, 0 if nobody knows
+	copyTo func(ctx context.Context, w io.Writer) error // ends early when w fails, or with ctx if it has to wait
 }
 
 // openSource opens what path names: a file, a directory (as a tar stream), - for standard input, or, if it is empty,
@@ -25,26 +25,28 @@ type source struct {
 func openSource(ctx context.Context, path string, stdin io.Reader) (*source, error) {
 	switch path {
 	case "-":
-		return &source{stuck: true, copyTo: func(w io.Writer) error {
-			_, err := io.Copy(w, stdin)
-			return err
-		}}, nil
+		return streamSource(stdin), nil
 	case "":
 		var err error
 		if path, err = goSource(ctx); err != nil {
 			return nil, err
 		}
 	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return dirSource(path, os.DirFS(path))
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err != nil || !info.IsDir() {
-		return fileSource(f, info), err
+	if !info.Mode().IsRegular() {
+		return streamSource(f), nil
 	}
-	_ = f.Close() // nothing was written
-	return dirSource(path, os.DirFS(path))
+	return fileSource(f)
 }
 
 // goSource returns the directory of the standard library's source, which is wherever Go is.
@@ -60,23 +62,44 @@ func goSource(ctx context.Context) (string, error) {
 // file that ever was.
 var errChanged = errors.New("changed while it was read")
 
-func fileSource(f *os.File, info fs.FileInfo) *source {
-	return &source{size: info.Size(), stuck: !info.Mode().IsRegular(), copyTo: func(w io.Writer) error {
+func fileSource(f *os.File) (*source, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return &source{size: info.Size(), copyTo: func(_ context.Context, w io.Writer) error {
 		defer f.Close() //nolint:errcheck // nothing was written
 		if _, err := io.Copy(w, f); err != nil {
 			return err
 		}
 		return unchanged(f, info)
+	}}, nil
+}
+
+// streamSource is what may keep its reader waiting, as a terminal does.
+func streamSource(r io.Reader) *source {
+	return &source{copyTo: func(ctx context.Context, w io.Writer) error {
+		pr, pw := io.Pipe()
+		stop := context.AfterFunc(ctx, func() { _ = pr.CloseWithError(context.Cause(ctx)) })
+		defer stop()
+		// The copy ends with r, or with the first piece that it gets after ctx has ended: nothing wakes a Read of a
+		// terminal, so nobody waits for it.
+		go func() {
+			_, err := io.Copy(pw, r)
+			_ = pw.CloseWithError(err)
+		}()
+		_, err := io.Copy(w, pr)
+		return err
 	}}
 }
 
-// unchanged fails if f is a regular file, and has another size or time than when info was taken.
+// unchanged fails if f has another size or time than when info was taken.
 func unchanged(f fs.File, info fs.FileInfo) error {
 	now, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	if info.Mode().IsRegular() && (now.Size() != info.Size() || !now.ModTime().Equal(info.ModTime())) {
+	if now.Size() != info.Size() || !now.ModTime().Equal(info.ModTime()) {
 		return fmt.Errorf("%s: %w", info.Name(), errChanged)
 	}
 	return nil
@@ -89,11 +112,12 @@ func dirSource(name string, dir fs.FS) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return &source{size: size, copyTo: func(w io.Writer) error {
-		if err := tarTo(w, dir); err != nil {
+	return &source{size: size, copyTo: func(_ context.Context, w io.Writer) error {
+		buf := bufio.NewWriterSize(w, chunk)
+		if err := tarTo(buf, dir); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		return nil
+		return buf.Flush()
 	}}, nil
 }
 

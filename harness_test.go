@@ -1,0 +1,181 @@
+package wsstream_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// An end is a Conn under test, with a scripted peer at the other end of its transport.
+type end struct {
+	conn   *wsstream.Conn
+	peer   *wstest.Peer
+	client bool     // conn is the client's
+	mem    bool     // in memory and under synctest; else over TCP
+	net    net.Conn // the transport at conn's end; a *memnet.Conn or a *net.TCPConn
+	far    net.Conn // the transport at the peer's end
+}
+
+// config holds the options that Dial and Accept share.
+type config struct {
+	ReadWindow, WriteWindow, MaxMessageSize, MaxFrameSize int
+	CloseTimeout                                          time.Duration
+	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
+}
+
+func (c config) dial(nc net.Conn) *wsstream.DialOptions {
+	return &wsstream.DialOptions{
+		ReadWindow:     c.ReadWindow,
+		WriteWindow:    c.WriteWindow,
+		MaxMessageSize: c.MaxMessageSize,
+		MaxFrameSize:   c.MaxFrameSize,
+		CloseTimeout:   c.CloseTimeout,
+		NetDial:        func(context.Context, string, string) (net.Conn, error) { return nc, nil },
+	}
+}
+
+func (c config) accept() *wsstream.AcceptOptions {
+	return &wsstream.AcceptOptions{
+		ReadWindow:     c.ReadWindow,
+		WriteWindow:    c.WriteWindow,
+		MaxMessageSize: c.MaxMessageSize,
+		MaxFrameSize:   c.MaxFrameSize,
+		CloseTimeout:   c.CloseTimeout,
+	}
+}
+
+// onEveryPath runs f with a Conn as client and as server, in memory under synctest and over TCP.
+func onEveryPath(t *testing.T, c config, f func(t *testing.T, e *end)) {
+	for _, client := range []bool{true, false} {
+		role := map[bool]string{true: "client", false: "server"}[client]
+		t.Run("memory/"+role, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { f(t, inMemory(t, c, client)) })
+		})
+		t.Run("tcp/"+role, func(t *testing.T) { f(t, overTCP(t, c, client)) })
+	}
+}
+
+// inBubble runs f with a Conn as client and as server, in memory under synctest.
+func inBubble(t *testing.T, c config, f func(t *testing.T, e *end)) {
+	for _, client := range []bool{true, false} {
+		t.Run(map[bool]string{true: "client", false: "server"}[client], func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { f(t, inMemory(t, c, client)) })
+		})
+	}
+}
+
+func inMemory(t *testing.T, c config, client bool) *end {
+	near, far := memnet.Pipe(c.Limit)
+	e := open(t, c, client, near, far)
+	e.mem = true
+	return e
+}
+
+func overTCP(t *testing.T, c config, client bool) *end {
+	near, far := tcpPipe(t, c.Limit)
+	return open(t, c, client, near, far)
+}
+
+// open makes the handshake on a transport.
+func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
+	e := &end{peer: wstest.NewPeer(t, far, !client), client: client, net: near, far: far}
+	if client {
+		e.conn = wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
+		e.peer.ServeHandshake()
+		_, err := e.conn.Opened().Wait(t.Context())
+		require.NoError(t, err)
+	} else {
+		accepted := make(chan error, 1)
+		go func() {
+			var err error
+			e.conn, err = wsstream.AcceptConn(t.Context(), near, c.accept())
+			accepted <- err
+		}()
+		e.peer.DialHandshake("/")
+		require.NoError(t, <-accepted)
+	}
+	t.Cleanup(func() {
+		e.conn.CloseNow()
+		<-e.conn.Closed().Done()
+	})
+	return e
+}
+
+// tcpPipe returns the two ends of a loopback connection; limit bounds the kernel's buffers where it is not 0.
+func tcpPipe(t *testing.T, limit int) (near, far *net.TCPConn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	dialled := make(chan net.Conn, 1)
+	go func() {
+		nc, _ := net.Dial("tcp", l.Addr().String())
+		dialled <- nc
+	}()
+	nc, err := l.Accept()
+	require.NoError(t, err)
+	far, near = nc.(*net.TCPConn), (<-dialled).(*net.TCPConn)
+	if limit > 0 {
+		for _, nc := range []*net.TCPConn{near, far} {
+			require.NoError(t, nc.SetReadBuffer(limit))
+			require.NoError(t, nc.SetWriteBuffer(limit))
+		}
+	}
+	return near, far
+}
+
+// patient returns a context for calls that must not hang: it never ends a call that works.
+func patient(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// goPull pulls on a goroutine of its own.
+func goPull(t *testing.T, e *end) <-chan result {
+	return goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(patient(t)) })
+}
+
+// goWrite writes on a goroutine of its own.
+func goWrite(t *testing.T, e *end, m wsstream.Message) <-chan result {
+	return goDo(func() (wsstream.Message, error) { return m, e.conn.Writable().Write(patient(t), m) })
+}
+
+// A result is what a call on another goroutine returned.
+type result struct {
+	msg wsstream.Message
+	err error
+}
+
+func goDo(f func() (wsstream.Message, error)) <-chan result {
+	c := make(chan result, 1)
+	go func() {
+		m, err := f()
+		c <- result{m, err}
+	}()
+	return c
+}
+
+// pull pulls a message that must come.
+func (e *end) pull(t *testing.T) string {
+	t.Helper()
+	m, err := e.conn.Readable().Pull(patient(t))
+	require.NoError(t, err)
+	return string(m.Data)
+}
+
+// closed waits for the end.
+func (e *end) closed(t *testing.T) (wsstream.CloseInfo, error) {
+	t.Helper()
+	return e.conn.Closed().Wait(patient(t))
+}
