@@ -2,6 +2,7 @@ package wsstream
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -67,7 +68,8 @@ type AcceptOptions struct {
 func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
 	a, err := o.acceptor()
 	if err != nil {
-		return nil, refuse(w, &refusal{http.StatusInternalServerError, nil, err})
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return nil, err
 	}
 	protocol, no := a.check(r)
 	if no != nil {
@@ -224,7 +226,7 @@ func (a *acceptor) open(nc net.Conn, r *http.Request, protocol string, buffered 
 		return nil, &HandshakeError{Err: err}
 	}
 	scheme := "ws"
-	if r.TLS != nil {
+	if _, bare := nc.(*tls.Conn); bare || r.TLS != nil {
 		scheme = "wss"
 	}
 	c := newConn(scheme+"://"+r.Host+r.URL.RequestURI(), a.options)

@@ -105,7 +105,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	default:
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
-		go d.run(ctx, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
+		go d.run(ctx, cancel, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
 	}
 	return c
 }
@@ -162,7 +162,8 @@ func (d *dialer) setCredentials(user *url.Userinfo) {
 var errHandshakeTimeout = errors.New("not done within HandshakeTimeout")
 
 // run connects, and opens c or fails it.
-func (d *dialer) run(parent context.Context, c *Conn) {
+func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
+	defer done() // lets go of the caller's context
 	ctx, cancel := parent, context.CancelFunc(func() {})
 	if d.handshakeTimeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(parent, d.handshakeTimeout, errHandshakeTimeout)

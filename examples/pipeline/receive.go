@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"golang.org/x/time/rate"
@@ -50,7 +51,7 @@ func newConsumer(limit rate.Limit) consumer {
 func (c consumer) consume(ctx context.Context, p []byte) error {
 	for n := len(p); n > 0; n -= chunk {
 		if err := c.limiter.WaitN(ctx, min(n, chunk)); err != nil {
-			return context.Cause(ctx) // which is all that can end it
+			return cmp.Or(context.Cause(ctx), err)
 		}
 	}
 	return nil

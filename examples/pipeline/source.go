@@ -80,9 +80,10 @@ func fileSource(f *os.File) (*source, error) {
 func streamSource(r io.Reader) *source {
 	return &source{copyTo: func(ctx context.Context, w io.Writer) error {
 		pr, pw := io.Pipe()
-		stop := context.AfterFunc(ctx, func() { _ = pr.CloseWithError(context.Cause(ctx)) })
+		defer pr.Close() //nolint:errcheck // it returns nil
+		stop := context.AfterFunc(ctx, func() { _ = pw.CloseWithError(context.Cause(ctx)) })
 		defer stop()
-		// The copy ends with r, or with the first piece that it gets after ctx has ended: nothing wakes a Read of a
+		// The copy ends with r, or with the first piece that it gets after the return: nothing wakes a Read of a
 		// terminal, so nobody waits for it.
 		go func() {
 			_, err := io.Copy(pw, r)
@@ -126,8 +127,8 @@ const tarBlock = 512
 // tarSize is about how long a tar stream of dir is: long names may add to it.
 func tarSize(dir fs.FS) (int64, error) {
 	size := int64(2 * tarBlock)
-	err := fs.WalkDir(dir, ".", func(_ string, e fs.DirEntry, err error) error {
-		if err != nil {
+	err := fs.WalkDir(dir, ".", func(name string, e fs.DirEntry, err error) error {
+		if err != nil || name == "." {
 			return err
 		}
 		info, err := e.Info()
@@ -148,7 +149,7 @@ func tarTo(w io.Writer, dir fs.FS) error {
 	tw := tar.NewWriter(w)
 	err := fs.WalkDir(dir, ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
-		case err != nil:
+		case err != nil || name == ".":
 			return err
 		case e.Type().IsRegular():
 			return tarFile(tw, dir, name)

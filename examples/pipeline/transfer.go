@@ -102,7 +102,7 @@ func sendTo(ctx context.Context, o options, src *source, m *meter) (outcome, err
 	flow := func() wsstream.Flow { return conn.Stats().Sent }
 	m.watch("sender", flow)
 	sent, received, err := send(ctx, conn, src)
-	err = finish(ctx, conn, err)
+	err = finish(ctx, conn, "receiver", err)
 	return outcome{sent, received, "sent", flow()}, err
 }
 
@@ -116,7 +116,7 @@ func receiveFrom(ctx context.Context, l *listener, o options, m *meter) (outcome
 	flow := func() wsstream.Flow { return conn.Stats().Received }
 	m.watch("receiver", flow)
 	sent, received, err := receive(ctx, conn, o.rate)
-	err = finish(ctx, conn, err)
+	err = finish(ctx, conn, "sender", err)
 	return outcome{sent, received, "received", flow()}, err
 }
 
@@ -145,9 +145,9 @@ func hungUp(ctx context.Context, conn *wsstream.Conn, peer string, err error) er
 }
 
 // finish closes the connection after a transfer that ended with err, and returns err or what went wrong in closing.
-func finish(ctx context.Context, conn *wsstream.Conn, err error) error {
+func finish(ctx context.Context, conn *wsstream.Conn, peer string, err error) error {
 	if err == nil {
-		return conn.Shutdown(ctx, wsstream.CloseInfo{Code: 1000})
+		return hungUp(ctx, conn, peer, conn.Shutdown(ctx, wsstream.CloseInfo{Code: 1000}))
 	}
 	// What is unsent is of no use now. The peer gets a moment to learn that we gave up; then CloseNow cuts.
 	_ = conn.Writable().Abort(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1011, Reason: "gave up before the end"}})

@@ -107,7 +107,7 @@ func (w *Window) Close(err error) {
 func (w *Window) Credit() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return int(w.credit())
+	return int(min(w.credit(), math.MaxInt))
 }
 
 // Usage tells the bytes held now, the most that ever were, and how long there was no credit.

@@ -55,7 +55,7 @@ func (in *inbox) room(expect, limit int) []byte {
 		in.tail = c
 	}
 	b := in.tail.buf
-	return b[len(b):min(cap(b), len(b)+limit)]
+	return b[len(b):min(cap(b), len(b)+min(limit, cap(b)))]
 }
 
 // filled says that n bytes have come into the room.

@@ -1,0 +1,77 @@
+// Package wsstream is WebSocketStream for Go: a WebSocket connection as two streams with flow control that works by
+// itself.
+//
+// The browser's WebSocket has no backpressure: a producer that is faster than its consumer fills memory. Here a
+// connection is a [Conn] with two futures, opened and closed, and two streams, a [Readable] and a [Writable]. The socket
+// is read only for what the reader has room for, and a Write waits when the peer does not keep up.
+//
+//	conn := wsstream.Dial(ctx, "wss://example.org/feed", nil) // returns at once
+//	defer conn.CloseNow()
+//	for msg, err := range conn.Readable().All(ctx) { // waits for the handshake by itself
+//		if err != nil {
+//			return err // only an end that is not clean is an error
+//		}
+//		if err := conn.Writable().Write(ctx, reply(msg)); err != nil {
+//			return err
+//		}
+//	}
+//
+// On the server [Accept] answers a request of net/http, and [AcceptConn] one on a bare connection.
+//
+// # The laws
+//
+//  1. Credit. Every byte that is held for a stream is paid for with credit of that stream's window, and counts as it is
+//     held: as it is on the wire. Inbound at most max(ReadWindow, one message) and one read buffer are held, outbound
+//     WriteWindow and one message; NextMessage and NewMessage hold a window, whatever the message's length. A stream that
+//     is stalled costs no CPU.
+//  2. A context ends the wait, never the wire. A Pull that its context ended has consumed nothing, a Write that its
+//     context ended has sent nothing, and one that was admitted is sent whole. The connection goes on.
+//  3. EOF is bare, and means a clean close.
+//  4. Settle once. A future settles once. Each stream's final error is set once, by the first event that ends that
+//     stream; Closed settles when the transport is gone and both streams' ends are decided.
+//  5. Nothing received is lost: all messages that came whole before the end can be pulled before the end is reported.
+//     Nothing accepted is lost on a clean close: it is sent first.
+//  6. Nothing is allocated because a peer declared it. Buffers grow as bytes arrive.
+//  7. Every goroutine has an owner and an end. One connection has at most one that reads, while nobody pulls and there
+//     is read credit or a close is pending, one that writes, while there is a backlog, and one for Dial's handshake.
+//  8. The library prints nothing, but to the Logger it is given.
+//
+// # How a connection ends
+//
+// What Pull returns, after all messages that came before, what Write returns, and what Closed settles with:
+//
+//	event                             Pull               Write                 Closed
+//	the peer closes, all that we      io.EOF             ErrClosed             the peer's info
+//	  accepted was sent
+//	the same, but it could not be     *Error             *Error                *Error, the peer's code
+//	  sent
+//	we Close                          io.EOF             ErrClosed             the peer's info
+//	we Close, and the peer sends no   *Error 1006        ErrClosed             *Error 1006
+//	  Close within CloseTimeout
+//	the transport is lost             *Error 1006        the same              the same
+//	the peer breaks the protocol or   *Error             the same              the same; the peer's code or 1006, and
+//	  a limit, or sends bad UTF-8                                                which rule and code we sent
+//	Writable.Close                    io.EOF             ErrClosed             as the handshake ends
+//	Writable.Abort(e)                 io.EOF or *Error   e                     as the handshake ends
+//	Readable.Cancel(e)                io.EOF at once     ErrClosed             as the handshake ends
+//	CloseNow                          *Error 1006        *Error 1006           *Error 1006, or what came first
+//	the handshake fails               *HandshakeError    the same              the same
+//	bad URL or options                an error           the same              the same
+//	Close during the handshake        *Error 1006        the same              the same
+//	Dial's context ends in it         its cause          the same              the same
+//	the context of one call ends      its cause          its cause             its cause, and nothing else changes
+//
+// An end is unclean, too, when we fail the connection: our Close tells the peer why, and the ends of both streams wait
+// for the peer's answer, for the end of the transport or for CloseTimeout, whichever comes first.
+//
+// # Keepalive
+//
+// Pings are answered as long as there is read credit in front of them, whether somebody pulls or not. Behind a full
+// window they wait, as in every implementation with true backpressure: where the peer cuts connections whose pings are
+// not answered, ReadWindow has to hold what the peer sends in that time, or the handler has to pull or Discard.
+//
+// # Sources
+//
+// RFC 6455, the WHATWG Streams Standard, and the proposal for WebSocketStream in the WHATWG WebSockets Standard. HTTP/1.1
+// only: WebSocket over HTTP/2 (RFC 8441) is refused with an error that says so.
+package wsstream
