@@ -1,0 +1,139 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+// leave takes all that is in the outbox, n bytes at a time.
+func leave(o *outbox, n int) []byte {
+	var wire []byte
+	for o.head != nil {
+		b := o.head.buf[o.head.sent:]
+		b = b[:min(n, len(b))]
+		wire = append(wire, b...)
+		o.took(len(b))
+	}
+	return wire
+}
+
+// frames parses what has left.
+func frames(t *testing.T, wire []byte) (all []ws.Frame) {
+	t.Helper()
+	for r := bytes.NewReader(wire); r.Len() > 0; {
+		f, err := ws.ReadFrame(r)
+		require.NoError(t, err)
+		if f.Header.Masked {
+			ws.Cipher(f.Payload, f.Header.Mask, 0)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
+	data := make([]byte, 300_000)
+	for i := range data {
+		data[i] = byte(rand.Uint32())
+	}
+	for _, test := range []struct {
+		name   string
+		limit  int
+		frames int
+	}{
+		{"frames smaller than a piece", 50_000, 6},
+		{"frames of several pieces", 200_000, 2},
+		{"one frame a message", 0, 1},
+	} {
+		for _, client := range []bool{true, false} {
+			t.Run(test.name, func(t *testing.T) {
+				f, o := newFramer(client, test.limit), outbox{}
+				p := piece{op: ws.OpBinary, rest: data, fin: true}
+				queued := 0
+				for !p.done() {
+					queued += f.size(&p)
+					o.put(&f, &p)
+				}
+				wire := leave(&o, 9999)
+				require.Len(t, wire, queued, "size and put disagree")
+				all := frames(t, wire)
+				require.Len(t, all, test.frames)
+				var got []byte
+				for i, f := range all {
+					require.Equal(t, client, f.Header.Masked)
+					require.Equal(t, i == len(all)-1, f.Header.Fin)
+					require.Equal(t, map[bool]ws.OpCode{true: ws.OpBinary, false: ws.OpContinuation}[i == 0], f.Header.OpCode)
+					got = append(got, f.Payload...)
+				}
+				require.Equal(t, data, got)
+			})
+		}
+	}
+}
+
+func TestEachFrameHasAMaskOfItsOwn(t *testing.T) {
+	f, o := newFramer(true, 0), outbox{}
+	for range 100 {
+		o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true})
+	}
+	seen := map[[4]byte]bool{}
+	for r := bytes.NewReader(leave(&o, 1<<20)); r.Len() > 0; {
+		h, err := ws.ReadHeader(r)
+		require.NoError(t, err)
+		require.False(t, seen[h.Mask], "a mask came twice")
+		seen[h.Mask] = true
+		_, err = r.Seek(h.Length, io.SeekCurrent)
+		require.NoError(t, err)
+	}
+}
+
+func TestDropKeepsTheFrameThatHasBegun(t *testing.T) {
+	f, o := newFramer(false, 0), outbox{}
+	first := piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
+	o.put(&f, &first)
+	o.put(&f, &first)
+	o.put(&f, &piece{op: ws.OpText, rest: make([]byte, 100), fin: true})
+	wire := append([]byte{}, o.head.buf[:100]...)
+	o.took(100)
+	require.False(t, o.between())
+	require.Equal(t, 100+2, o.drop())
+	wire = append(wire, leave(&o, 1000)...)
+	all := frames(t, wire)
+	require.Len(t, all, 1)
+	require.Len(t, all[0].Payload, 2*maxPiece)
+	require.True(t, o.between())
+}
+
+func TestDropTellsWhenAFrameIsLeftOpen(t *testing.T) {
+	f, o := newFramer(false, 0), outbox{}
+	p := piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
+	o.put(&f, &p)
+	require.True(t, o.open())
+	o.took(1)
+	o.drop()
+	require.True(t, o.open(), "the frame that has begun must be finished")
+
+	o = outbox{}
+	p = piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
+	o.put(&f, &p)
+	o.drop()
+	require.False(t, o.open(), "nothing of the frame has left")
+}
+
+func TestSmallMessagesShareChunks(t *testing.T) {
+	f, o := newFramer(false, 0), outbox{}
+	for range 1000 {
+		o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, 62), fin: true})
+	}
+	chunks := 0
+	for c := o.head; c != nil; c = c.next {
+		chunks++
+	}
+	require.LessOrEqual(t, chunks, 3)
+	require.Len(t, frames(t, leave(&o, 1<<20)), 1000)
+}
