@@ -230,7 +230,7 @@ func (a *acceptor) open(nc net.Conn, r *http.Request, protocol string, buffered 
 		scheme = "wss"
 	}
 	c := newConn(scheme+"://"+r.Host+r.URL.RequestURI(), a.options)
-	c.open(transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, false, a.options)
+	c.open(transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, a.options)
 	return c, nil
 }
 

@@ -29,6 +29,8 @@ type Conn struct {
 	readDone     chan struct{} // closed when the readable's end is decided
 	writeDone    chan struct{} // closed when the writable's end is decided
 	window       int           // the write window, for DesiredSize before opening
+	maxFrame     int           // for the encodings of prepared messages
+	client       bool          // whether we dialled
 
 	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
 
@@ -45,6 +47,7 @@ func newConn(url string, o *options) *Conn {
 		readDone:  make(chan struct{}),
 		writeDone: make(chan struct{}),
 		window:    o.writeWindow,
+		maxFrame:  o.maxFrame,
 		abandon:   func() {},
 	}
 	c.readable.c, c.writable.c = c, c
@@ -194,9 +197,9 @@ func (c *Conn) fail(err error) *wire.Conn {
 }
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
-func (c *Conn) open(t transport, client bool, o *options) bool {
+func (c *Conn) open(t transport, o *options) bool {
 	w := wire.New(t.nc, wire.Config{
-		Client:       client,
+		Client:       c.client,
 		ReadWindow:   o.readWindow,
 		WriteWindow:  o.writeWindow,
 		MaxMessage:   o.maxMessage,

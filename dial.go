@@ -89,6 +89,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	}.check()
 	u, urlErr := parseURL(url)
 	c := newConn(u.Redacted(), opt)
+	c.client = true
 	d := &dialer{options: opt, url: u, tls: o.TLSConfig, netDial: o.NetDial}
 	if user := u.User; user != nil && urlErr == nil {
 		d.setCredentials(user)
@@ -173,7 +174,7 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 	switch {
 	case parent.Err() != nil:
 		err = context.Cause(parent)
-	case err == nil && c.open(t, true, d.options):
+	case err == nil && c.open(t, d.options):
 		return
 	case ctx.Err() != nil:
 		err = &HandshakeError{Err: context.Cause(ctx)}
@@ -283,8 +284,8 @@ func (d *dialer) check(resp *http.Response, key string) error {
 		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Get("Connection"))
 	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{acceptKey(key)}):
 		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key", h.Values("Sec-WebSocket-Accept"))
-	case h.Get("Sec-WebSocket-Extensions") != "":
-		return fmt.Errorf("the server chose an extension that was not offered: %q", h.Get("Sec-WebSocket-Extensions"))
+	case strings.Join(h.Values("Sec-WebSocket-Extensions"), "") != "":
+		return fmt.Errorf("the server chose an extension that was not offered: %q", h.Values("Sec-WebSocket-Extensions"))
 	case len(d.subprotocols) == 0 && len(protocols) > 0:
 		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", protocols)
 	case len(d.subprotocols) > 0 && len(protocols) == 0:

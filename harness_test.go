@@ -179,3 +179,50 @@ func (e *end) closed(t *testing.T) (wsstream.CloseInfo, error) {
 	t.Helper()
 	return e.conn.Closed().Wait(patient(t))
 }
+
+// onBothPaths runs f with the two ends of a transport before any handshake, in memory under synctest and over TCP.
+func onBothPaths(t *testing.T, f func(t *testing.T, near, far net.Conn)) {
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := memnet.Pipe(0)
+			f(t, near, far)
+		})
+	})
+	t.Run("tcp", func(t *testing.T) {
+		near, far := tcpPipe(t, 0)
+		f(t, near, far)
+	})
+}
+
+// dialOver starts a handshake on nc, and cuts the Conn when the test ends.
+func dialOver(t *testing.T, nc net.Conn, o *wsstream.DialOptions) *wsstream.Conn {
+	var own wsstream.DialOptions
+	if o != nil {
+		own = *o
+	}
+	own.NetDial = func(context.Context, string, string) (net.Conn, error) { return nc, nil }
+	conn := wsstream.Dial(t.Context(), "ws://example.test/", &own)
+	t.Cleanup(func() {
+		conn.CloseNow()
+		<-conn.Closed().Done()
+		nc.Close() // one that was abandoned before it was used
+	})
+	return conn
+}
+
+// notOpened waits for a handshake to fail, and returns why: both futures say the same.
+func notOpened(t *testing.T, conn *wsstream.Conn) error {
+	t.Helper()
+	_, err := conn.Opened().Wait(patient(t))
+	require.Error(t, err)
+	_, end := conn.Closed().Wait(patient(t))
+	require.Equal(t, err, end)
+	return err
+}
+
+// withCause returns a context that its function ends with a cause.
+func withCause(t *testing.T) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	t.Cleanup(func() { cancel(nil) })
+	return ctx, cancel
+}

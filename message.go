@@ -34,13 +34,15 @@ func (t Type) String() string {
 type Message struct {
 	Type Type
 	Data []byte
+
+	ready *prepared // by Prepare; nil for most
 }
 
 // Text returns a text message of s.
-func Text(s string) Message { return Message{TypeText, []byte(s)} }
+func Text(s string) Message { return Message{Type: TypeText, Data: []byte(s)} }
 
 // Binary returns a binary message of b, which it does not copy.
-func Binary(b []byte) Message { return Message{TypeBinary, b} }
+func Binary(b []byte) Message { return Message{Type: TypeBinary, Data: b} }
 
 var errNotUTF8 = errors.New("wsstream: text message is not UTF-8: nothing was sent")
 
@@ -52,6 +54,9 @@ func (t Type) check() error {
 }
 
 func (m Message) check() error {
+	if m.ready != nil {
+		return m.ready.err
+	}
 	if err := m.Type.check(); err != nil {
 		return err
 	}

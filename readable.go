@@ -43,7 +43,7 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 		return err
 	}
 	op, data, err := w.Pull(ctx, m.Data)
-	m.Type, m.Data = Type(op), data
+	m.Type, m.Data, m.ready = Type(op), data, nil
 	return err
 }
 

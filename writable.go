@@ -39,7 +39,7 @@ func (w *Writable) Write(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	return e.Write(ctx, m.Type.op(), m.Data)
+	return w.send(ctx, e, m)
 }
 
 // TryWrite writes m if that needs no waiting: it reports false while credit is spent, a Write waits its turn or the
@@ -53,7 +53,7 @@ func (w *Writable) TryWrite(m Message) (bool, error) {
 		_, err, _ := w.c.opened.Peek()
 		return false, err
 	}
-	return e.TryWrite(m.Type.op(), m.Data)
+	return w.trySend(e, m)
 }
 
 // Ready waits until DesiredSize is above zero, or the Writable has ended, whose error it then returns. Several

@@ -31,17 +31,20 @@ type program struct {
 	stdout bytes.Buffer
 	stderr console
 	status chan int
+
+	interrupt context.CancelCauseFunc
 }
 
 // start runs the program with args; the end of the test interrupts it.
 func start(t *testing.T, stdin io.Reader, args ...string) *program {
 	p := &program{status: make(chan int, 1)}
 	p.stderr.first = make(chan string, 1)
-	ctx, interrupt := context.WithCancelCause(t.Context())
+	var ctx context.Context
+	ctx, p.interrupt = context.WithCancelCause(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { p.status <- run(ctx, args, stdin, &p.stdout, &p.stderr) })
 	t.Cleanup(func() {
-		interrupt(errors.New("the test is over"))
+		p.interrupt(errors.New("the test is over"))
 		wg.Wait()
 	})
 	return p
@@ -260,6 +263,10 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 			args: []string{"-in", file, "-window", "0"},
 			why:  `bad -window "0"`,
 		},
+		"window too small for a frame": {
+			args: []string{"-in", file, "-window", "100B"},
+			why:  `bad -window "100B"`,
+		},
 		"both ends and neither": {
 			args: []string{"-listen", listenHere, "-dial", "ws://127.0.0.1:1"},
 			why:  "-listen and -dial exclude each other",
@@ -468,33 +475,27 @@ func differs(t *testing.T, p *program, sent, received int) {
 }
 
 func TestAnInterruptEndsBothSides(t *testing.T) {
-	cause := errors.New("interrupt signal received")
 	for name, stdin := range map[string]io.Reader{"busy": endless{}, "waiting": silent(t)} {
 		t.Run(name, func(t *testing.T) {
-			ctx, interrupt := context.WithCancelCause(t.Context())
-			atWork := &afterReads{r: stdin, n: 3, f: func() { interrupt(cause) }}
-			if name == "waiting" {
-				atWork.n = 0
-			}
-			var stdout, stderr strings.Builder
-			require.Equal(t, 1, run(ctx, []string{"-in", "-", "-rate", "1MB/s"}, atWork, &stdout, &stderr))
-			require.Equal(t, "pipeline: interrupt signal received\n", stderr.String())
-			require.Empty(t, stdout.String())
+			atWork := make(chan struct{})
+			p := start(t, &onFirstRead{stdin, func() { close(atWork) }}, "-in", "-", "-rate", "1MB/s")
+			<-atWork
+			p.interrupt(errors.New("interrupt signal received"))
+			p.fails(t, "pipeline: interrupt signal received\n")
 		})
 	}
 }
 
-// afterReads is r, and calls f when n Reads have been.
-type afterReads struct {
+// onFirstRead is r, and calls f when it is first read from.
+type onFirstRead struct {
 	r io.Reader
-	n int
 	f func()
 }
 
-func (a *afterReads) Read(b []byte) (int, error) {
-	if a.n == 0 {
-		a.f()
+func (o *onFirstRead) Read(b []byte) (int, error) {
+	if o.f != nil {
+		o.f()
+		o.f = nil
 	}
-	a.n--
-	return a.r.Read(b)
+	return o.r.Read(b)
 }

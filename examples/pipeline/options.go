@@ -10,6 +10,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/time/rate"
+
+	"github.com/wsstream/wsstream"
 )
 
 // options are what the command line says.
@@ -28,7 +30,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.SetOutput(io.Discard) // an error is one line, and run prints it
 	fs.StringVar(&o.in, "in", "", "`path` of the source: a file, a directory (sent as a tar stream), or - for standard input (default the Go installation's src)")
 	limit := fs.String("rate", "16MB/s", "how fast the consumer is: a `speed` such as 20MB/s or 512KiB/s, or max")
-	window := fs.String("window", "64KiB", "how many `bytes` each end may hold unsent or unread")
+	window := fs.String("window", humanize.IBytes(wsstream.DefaultReadWindow), "how many `bytes` each end may hold unsent or unread")
 	fs.StringVar(&o.listen, "listen", "", "be the receiver alone: wait on this `address` for one sender")
 	fs.StringVar(&o.dial, "dial", "", "be the sender alone: send to the receiver at this `URL`")
 	if err := fs.Parse(args); err != nil {
@@ -79,8 +81,8 @@ func parseRate(s string) (rate.Limit, error) {
 
 func parseWindow(s string) (int, error) {
 	n, err := humanize.ParseBytes(s)
-	if err != nil || n == 0 || n > math.MaxInt32 {
-		return 0, fmt.Errorf("bad -window %q: want bytes such as 64KiB or 1MB", s)
+	if err != nil || n < 1<<10 || n > math.MaxInt32 {
+		return 0, fmt.Errorf("bad -window %q: want bytes such as 64KiB or 1MB, 1KiB at least", s)
 	}
 	return int(n), nil
 }

@@ -20,8 +20,9 @@ import (
 type meter struct {
 	size int64 // about how many bytes there will be, 0 if nobody knows
 
-	mu   sync.Mutex
-	ends []end // guarded by mu
+	mu    sync.Mutex
+	ends  []end     // guarded by mu, as is begin
+	begin time.Time // of the first end
 }
 
 type end struct {
@@ -33,11 +34,15 @@ type end struct {
 func (m *meter) watch(name string, flow func() wsstream.Flow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.begin.IsZero() {
+		m.begin = time.Now()
+	}
 	m.ends = append(m.ends, end{name, flow})
 }
 
-// read returns how many bytes have come to where the meter sees them last, and what each end holds.
-func (m *meter) read() (done int64, held string) {
+// read returns how many bytes have come to where the meter sees them last, in what time, and what each end holds:
+// nothing, as long as there is no end.
+func (m *meter) read() (done int64, took time.Duration, held string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var parts []string
@@ -46,9 +51,12 @@ func (m *meter) read() (done int64, held string) {
 		if i == 0 || f.Bytes < done {
 			done = f.Bytes
 		}
-		parts = append(parts, fmt.Sprintf("%s holds %7s", e.name, humanize.Bytes(uint64(f.Held))))
+		parts = append(parts, fmt.Sprintf("%s %6s", e.name, humanize.Bytes(uint64(f.Held))))
 	}
-	return done, strings.Join(parts, ", ")
+	if len(parts) > 0 {
+		held = "held by " + strings.Join(parts, ", ")
+	}
+	return done, time.Since(m.begin), held
 }
 
 // start shows the meter on w until stop is called: as a bar on a terminal, else as a line every other second.
@@ -79,14 +87,12 @@ func (m *meter) start(w io.Writer) (stop func()) {
 }
 
 func (m *meter) line(w io.Writer) (show func(last bool)) {
-	begin := time.Now()
 	return func(last bool) {
-		if last {
-			return // the report says the rest
+		done, took, held := m.read()
+		if held == "" || last { // and the report says the rest
+			return
 		}
-		done, held := m.read()
-		_, _ = fmt.Fprintf(w, "%7s, %7s/s; %s\n", humanize.Bytes(uint64(done)),
-			humanize.Bytes(uint64(float64(done)/time.Since(begin).Seconds())), held)
+		_, _ = fmt.Fprintf(w, "%7s, %s; %s\n", humanize.Bytes(uint64(done)), speed(done, took), held)
 	}
 }
 
@@ -98,13 +104,22 @@ func (m *meter) bar(w io.Writer) (show func(last bool)) {
 	bar := progressbar.NewOptions64(size,
 		progressbar.OptionSetWriter(w),
 		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(),
 		progressbar.OptionShowDescriptionAtLineEnd(),
 		progressbar.OptionSetSpinnerChangeInterval(0),
-		progressbar.OptionSetWidth(24),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetWidth(10), // all of it fits 80 columns
 	)
 	return func(last bool) {
-		done, held := m.read()
-		if size > 0 {
+		done, _, held := m.read()
+		if held == "" {
+			return
+		}
+		switch {
+		case size > 0 && last:
+			done = min(done, size)
+		case size > 0:
 			done = min(done, size-1) // a full bar is deaf, and size is a guess
 		}
 		bar.Describe(held)
@@ -114,4 +129,9 @@ func (m *meter) bar(w io.Writer) (show func(last bool)) {
 			_, _ = fmt.Fprintln(w)
 		}
 	}
+}
+
+// speed is n bytes in a time, for people.
+func speed(n int64, took time.Duration) string {
+	return humanize.Bytes(uint64(float64(n)/max(took, time.Microsecond).Seconds())) + "/s"
 }

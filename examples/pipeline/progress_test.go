@@ -25,9 +25,19 @@ func TestWithoutATerminalProgressIsALineEveryOtherSecond(t *testing.T) {
 		stop := halfWay().start(&out)
 		time.Sleep(5 * time.Second) //nolint:forbidigo // on the bubble's clock
 		stop()
-		require.Equal(t, " 6.0 MB,  3.0 MB/s; sender holds   64 kB, receiver holds   32 kB\n"+
-			" 6.0 MB,  1.5 MB/s; sender holds   64 kB, receiver holds   32 kB\n", out.String())
+		require.Equal(t, " 6.0 MB, 3.0 MB/s; held by sender  64 kB, receiver  32 kB\n"+
+			" 6.0 MB, 1.5 MB/s; held by sender  64 kB, receiver  32 kB\n", out.String())
 	})
+}
+
+func TestProgressIsSilentUntilThereIsAConnection(t *testing.T) {
+	var m meter
+	var out strings.Builder
+	m.line(&out)(false)
+	show := m.bar(&out)
+	show(false)
+	show(true)
+	require.Empty(t, out.String())
 }
 
 func TestOnATerminalProgressIsABar(t *testing.T) {
@@ -39,7 +49,7 @@ func TestOnATerminalProgressIsABar(t *testing.T) {
 			show := m.bar(&out)
 			show(false)
 			show(true)
-			require.Contains(t, out.String(), "sender holds   64 kB, receiver holds   32 kB")
+			require.Contains(t, out.String(), "held by sender  64 kB, receiver  32 kB")
 			if size > 10 {
 				require.Contains(t, out.String(), " 50% ")
 			}

@@ -13,7 +13,7 @@ import (
 
 // report prints what was sent and received, and the most that each end held. Of a side in another process it knows
 // what that said it has counted, and no more.
-func report(w io.Writer, outcomes []outcome, window int, took time.Duration) error {
+func report(w io.Writer, outcomes []outcome, window int) error {
 	flows := map[string]wsstream.Flow{}
 	for _, o := range outcomes {
 		flows[o.own] = o.flow
@@ -34,7 +34,7 @@ func report(w io.Writer, outcomes []outcome, window int, took time.Duration) err
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s in %v: %s/s\n", humanize.Bytes(uint64(received.Bytes)), took.Round(time.Millisecond),
-		humanize.Bytes(uint64(float64(received.Bytes)/took.Seconds())))
+	took := outcomes[0].took
+	_, err := fmt.Fprintf(w, "%s in %v: %s\n", humanize.Bytes(uint64(received.Bytes)), took.Round(time.Millisecond), speed(received.Bytes, took))
 	return err
 }

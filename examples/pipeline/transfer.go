@@ -19,6 +19,7 @@ type outcome struct {
 	sent, received total
 	own            string // the name of its row in the report
 	flow           wsstream.Flow
+	took           time.Duration // since the connection
 }
 
 // errDiffer is the error of a transfer that came to its end and did not arrive as it was sent.
@@ -49,13 +50,12 @@ func transfer(ctx context.Context, o options, stdin io.Reader, stdout, stderr io
 		sides = append(sides, func(ctx context.Context) (outcome, error) { return receiveFrom(ctx, l, o, &m) })
 	}
 	stop := m.start(stderr)
-	begin := time.Now()
 	outcomes, err := runAll(ctx, sides)
 	stop()
 	if err != nil {
 		return err
 	}
-	if err := report(stdout, outcomes, o.window, time.Since(begin)); err != nil {
+	if err := report(stdout, outcomes, o.window); err != nil {
 		return err
 	}
 	for _, out := range outcomes {
@@ -99,11 +99,11 @@ func blame(errs []error) (left error) {
 func sendTo(ctx context.Context, o options, src *source, m *meter) (outcome, error) {
 	conn := wsstream.Dial(ctx, o.dial, &wsstream.DialOptions{WriteWindow: o.window})
 	defer conn.CloseNow()
-	flow := func() wsstream.Flow { return conn.Stats().Sent }
+	begin, flow := time.Now(), func() wsstream.Flow { return conn.Stats().Sent }
 	m.watch("sender", flow)
 	sent, received, err := send(ctx, conn, src)
 	err = finish(ctx, conn, "receiver", err)
-	return outcome{sent, received, "sent", flow()}, err
+	return outcome{sent, received, "sent", flow(), time.Since(begin)}, err
 }
 
 // receiveFrom waits for a sender and takes what it sends.
@@ -113,11 +113,11 @@ func receiveFrom(ctx context.Context, l *listener, o options, m *meter) (outcome
 		return outcome{}, err
 	}
 	defer conn.CloseNow()
-	flow := func() wsstream.Flow { return conn.Stats().Received }
+	begin, flow := time.Now(), func() wsstream.Flow { return conn.Stats().Received }
 	m.watch("receiver", flow)
 	sent, received, err := receive(ctx, conn, o.rate)
 	err = finish(ctx, conn, "sender", err)
-	return outcome{sent, received, "received", flow()}, err
+	return outcome{sent, received, "received", flow(), time.Since(begin)}, err
 }
 
 // A peerError is a transfer that ended because the peer left.

@@ -75,3 +75,23 @@ func BenchmarkLockUnlock(b *testing.B) {
 		g.Unlock()
 	}
 }
+
+// BenchmarkHandOver measures a Lock that waits for another goroutine's Unlock.
+func BenchmarkHandOver(b *testing.B) {
+	g := New(nil)
+	locked := make(chan struct{})
+	go func() { // ends with the benchmark
+		for range locked {
+			g.Unlock()
+		}
+	}()
+	defer close(locked)
+	g.Lock(b.Context())
+	b.ReportAllocs()
+	for b.Loop() {
+		locked <- struct{}{}
+		if !g.Lock(b.Context()) {
+			b.Fatal("the gate has ended")
+		}
+	}
+}

@@ -20,6 +20,7 @@ type chunk struct {
 	// Of chunks on their way out.
 	sent   int  // bytes of buf that the transport has taken
 	paid   bool // the write window has paid for buf
+	shared bool // buf is not the pool's
 	mid    bool // buf ends inside a frame
 	closes bool // buf ends with our Close frame
 }
@@ -40,6 +41,9 @@ func borrow(n int) *chunk {
 
 // release gives c back. Its bytes may be overwritten from then on.
 func (c *chunk) release() {
+	if c.shared {
+		return
+	}
 	*c = chunk{buf: c.buf[:0]}
 	if cap(c.buf) > smallChunk {
 		largeChunks.Put(c)

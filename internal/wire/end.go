@@ -173,10 +173,11 @@ func (c *Conn) peerClosed(info CloseInfo) {
 	if !c.owed() {
 		c.endInOrder()
 	}
-	if info.Code == CodeNone {
-		info.Code = 0
+	answer := CloseInfo{Code: info.Code}
+	if answer.Code == CodeNone {
+		answer.Code = 0
 	}
-	c.close(CloseInfo{Code: info.Code})
+	c.close(answer)
 	c.settle()
 }
 
@@ -225,12 +226,14 @@ func (c *Conn) settle() {
 	switch {
 	case e.over:
 	case e.peer != nil && e.left:
-		err := c.unclean(*e.peer, nil)
-		c.endRead(cmp.Or(err, io.EOF))
-		c.endWrite(cmp.Or(err, c.cfg.Closed))
+		if !e.draining {
+			e.err = c.unclean(*e.peer, nil) // made once: it is the same for all
+		}
+		c.endRead(cmp.Or(e.err, io.EOF))
+		c.endWrite(cmp.Or(e.err, c.cfg.Closed))
 		switch {
 		case !c.cfg.Client || e.lost != nil || e.late || e.cut:
-			c.finish(*e.peer, err)
+			c.finish(*e.peer, e.err)
 		case !e.draining:
 			e.draining = true
 			c.waitForDrop()
@@ -242,6 +245,8 @@ func (c *Conn) settle() {
 		// What was accepted and our Close are on their way out.
 	case e.lost != nil:
 		c.finish(noClose, c.unclean(noClose, e.lost))
+	case e.late && e.stuck != nil:
+		c.finish(noClose, c.unclean(noClose, e.stuck))
 	case e.late:
 		c.finish(noClose, c.unclean(noClose, errLate))
 	case e.cut:

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	mathrand "math/rand/v2"
+	"slices"
 
 	"github.com/gobwas/ws"
 )
@@ -23,6 +24,7 @@ type outbox struct {
 type piece struct {
 	op    ws.OpCode // OpContinuation after the first frame
 	rest  []byte    // payload not yet encoded; the caller's, never changed
+	ready [][]byte  // frames that were encoded before, instead of all that; shared, never changed
 	begun bool      // the first header has been encoded
 	fin   bool      // the last frame ends the message
 	frame int       // payload bytes that the open frame still lacks
@@ -51,6 +53,9 @@ func newFramer(client bool, limit int) framer {
 
 // size returns the bytes that the next put will add to the outbox.
 func (f *framer) size(p *piece) int {
+	if len(p.ready) > 0 {
+		return len(p.ready[0])
+	}
 	if p.frame > 0 {
 		return min(p.frame, maxPiece)
 	}
@@ -67,10 +72,15 @@ func (f *framer) length(p *piece) int {
 }
 
 // done reports whether all frames of p have been put into the outbox.
-func (p *piece) done() bool { return p.begun && len(p.rest) == 0 }
+func (p *piece) done() bool { return p.begun && len(p.rest) == 0 && len(p.ready) == 0 }
 
 // put encodes the next frame of p, or the next piece of a long one.
 func (o *outbox) put(f *framer, p *piece) {
+	if len(p.ready) > 0 {
+		o.share(p.ready[0])
+		p.ready, p.begun = p.ready[1:], true
+		return
+	}
 	size := f.size(p)
 	c := o.room(size)
 	if p.frame == 0 {
@@ -85,6 +95,32 @@ func (o *outbox) put(f *framer, p *piece) {
 	p.rest, p.frame, p.phase = p.rest[n:], p.frame-n, p.phase+n
 	c.paid, c.mid = true, p.frame > 0
 	o.queued += int64(size)
+}
+
+// share puts in a frame that was encoded before. Only a long one is worth a chunk of its own.
+func (o *outbox) share(frame []byte) {
+	if len(frame) > smallChunk {
+		o.push(&chunk{buf: slices.Clip(frame), paid: true, shared: true})
+		return
+	}
+	c := o.room(len(frame))
+	c.buf = append(c.buf, frame...)
+	c.paid = true
+	o.queued += int64(len(frame))
+}
+
+// Encode returns the frames of a message as every server sends it whose frames have at most limit bytes of payload.
+func Encode(op ws.OpCode, data []byte, limit int) (frames [][]byte) {
+	f := newFramer(false, limit)
+	for p := (piece{op: op, rest: data, fin: true}); !p.done(); {
+		n := f.length(&p)
+		c := &chunk{buf: make([]byte, 0, maxHeader+n)}
+		f.open(c, &p)
+		c.buf = append(c.buf, p.rest[:n]...)
+		p.rest, p.frame = p.rest[n:], 0
+		frames = append(frames, c.buf)
+	}
+	return frames
 }
 
 // open encodes the header of the next frame of p.

@@ -10,6 +10,15 @@ import (
 // If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
 // more waiting once ctx has ended, and has succeeded.
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
+	return c.write(ctx, piece{op: op, rest: data, fin: true}, len(data))
+}
+
+// WriteReady is Write of a message of n bytes that Encode has encoded. The frames are shared.
+func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, n int) error {
+	return c.write(ctx, piece{ready: frames}, n)
+}
+
+func (c *Conn) write(ctx context.Context, p piece, length int) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -17,7 +26,6 @@ func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
 		return c.notWritten(ctx)
 	}
 	defer c.writeGate.Unlock()
-	p := piece{op: op, rest: data, fin: true}
 	n := c.framer.size(&p)
 	if c.writeWindow.Take(ctx, n) != nil || !c.admit(&p, n) {
 		return c.notWritten(ctx)
@@ -31,7 +39,7 @@ func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
 			return c.cutShort(ctx)
 		}
 	}
-	c.sent.add(len(data))
+	c.sent.add(length)
 	if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
 		return c.cutShort(ctx)
 	}
@@ -43,6 +51,15 @@ func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
 
 // TryWrite writes if nobody waits to and there is credit. It never waits.
 func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
+	return c.tryWrite(piece{op: op, rest: data, fin: true}, len(data))
+}
+
+// TryWriteReady is TryWrite of a message of n bytes that Encode has encoded. The frames are shared.
+func (c *Conn) TryWriteReady(frames [][]byte, n int) (bool, error) {
+	return c.tryWrite(piece{ready: frames}, n)
+}
+
+func (c *Conn) tryWrite(p piece, length int) (bool, error) {
 	if err := c.writeEnd(); err != nil {
 		return false, err
 	}
@@ -50,7 +67,6 @@ func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
 		return false, nil
 	}
 	defer c.writeGate.Unlock()
-	p := piece{op: op, rest: data, fin: true}
 	n := c.framer.size(&p)
 	if !c.writeWindow.TryTake(n) || !c.admit(&p, n) {
 		return false, c.writeEnd()
@@ -62,7 +78,7 @@ func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
 			return false, c.writeEnd()
 		}
 	}
-	c.sent.add(len(data))
+	c.sent.add(length)
 	return true, nil
 }
 

@@ -1,0 +1,351 @@
+package wsstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+var unsendable = []wsstream.CloseInfo{
+	{Code: -1},
+	{Code: 1},
+	{Code: 999},
+	{Code: 1004},
+	{Code: 1005},
+	{Code: 1006},
+	{Code: 1015},
+	{Code: 1016},
+	{Code: 2999},
+	{Code: 5000},
+	{Code: 1<<16 + 1000},
+	{Code: 1000, Reason: strings.Repeat("x", 124)},
+	{Reason: strings.Repeat("x", 124)},
+	{Code: 1000, Reason: "\xff"},
+	{Reason: "\xff"},
+}
+
+func TestACloseThatMayNotBeSentIsAnErrorInEveryStateAndChangesNothing(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		refused := func(state string) {
+			for _, info := range unsendable {
+				require.Error(t, e.conn.Close(info), "%s: %v", state, info)
+				require.Error(t, e.conn.Shutdown(t.Context(), info), "%s: %v", state, info)
+			}
+		}
+		refused("open")
+		e.peer.Send(wstest.Text("hello"), wstest.Ping("alive?"))
+		require.Equal(t, "hello", e.pull(t))
+		e.peer.Want("nothing was sent", wstest.Pong("alive?"))
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("here")))
+		e.peer.Want("the message", wstest.Text("here"))
+
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		refused("closing")
+		e.peer.Want("the Close", wstest.Close(1000, ""))
+		e.peer.Send(wstest.Close(1000, ""))
+		e.drop(t)
+		_, err := e.closed(t)
+		require.NoError(t, err)
+		refused("closed")
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+	})
+}
+
+func TestCloseSendsWhatItIsGiven(t *testing.T) {
+	type sent struct {
+		info  wsstream.CloseInfo
+		frame wstest.Frame
+	}
+	full := strings.Repeat("ü", 61) + "x" // 123 bytes
+	cases := []sent{
+		{wsstream.CloseInfo{}, wstest.CloseEmpty()},
+		{wsstream.CloseInfo{Reason: "why"}, wstest.Close(1000, "why")},
+		{wsstream.CloseInfo{Code: 1000, Reason: full}, wstest.Close(1000, full)},
+	}
+	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999} {
+		cases = append(cases, sent{wsstream.CloseInfo{Code: code}, wstest.Close(uint16(code), "")})
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%d %.3s", c.info.Code, c.info.Reason), func(t *testing.T) {
+			inBubble(t, config{}, func(t *testing.T, e *end) {
+				require.NoError(t, e.conn.Close(c.info))
+				e.peer.Want("the Close", c.frame)
+			})
+		})
+	}
+}
+
+// decisions are the ways to decide on a close, each with the code it is given.
+var decisions = map[string]func(e *end, code int) error{
+	"Close":  func(e *end, code int) error { return e.conn.Close(wsstream.CloseInfo{Code: code}) },
+	"Cancel": func(e *end, code int) error { return e.conn.Readable().Cancel(withCode(code)) },
+	"Abort":  func(e *end, code int) error { return e.conn.Writable().Abort(withCode(code)) },
+}
+
+func withCode(code int) error { return &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: code}} }
+
+func TestTheFirstDecisionToCloseCountsAndLaterOnesSucceed(t *testing.T) {
+	for first, decide := range decisions {
+		for later, again := range decisions {
+			t.Run(first+" then "+later, func(t *testing.T) {
+				onEveryPath(t, config{}, func(t *testing.T, e *end) {
+					require.NoError(t, decide(e, 3001))
+					require.NoError(t, again(e, 3002))
+					e.peer.Want("the first one's code", wstest.Close(3001, ""))
+					require.NoError(t, again(e, 3003))
+					e.peer.Send(wstest.CloseEmpty())
+					e.drop(t)
+					info, err := e.closed(t)
+					require.NoError(t, err)
+					require.Equal(t, 1005, info.Code)
+					require.NoError(t, again(e, 3004))
+				})
+			})
+		}
+	}
+}
+
+func TestOfClosesAtOnceOneIsSent(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		var all []<-chan result
+		for code := 3000; code < 3008; code++ {
+			all = append(all, goDo(func() (wsstream.Message, error) {
+				return wsstream.Message{}, e.conn.Close(wsstream.CloseInfo{Code: code})
+			}))
+		}
+		for _, r := range all {
+			require.NoError(t, (<-r).err)
+		}
+		f := e.nextClose(t)
+		e.peer.Send(f)
+		e.drop(t)
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, f, wstest.Close(uint16(info.Code), ""))
+	})
+}
+
+func TestBothSidesClosingAtOnceIsClean(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3001, Reason: "ours"}))
+		e.peer.Send(wstest.Close(3002, "theirs"))
+		e.peer.Want("our own Close and no answer", wstest.Close(3001, "ours"))
+		e.drop(t)
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, wsstream.CloseInfo{Code: 3002, Reason: "theirs"}, info)
+	})
+}
+
+func TestAbortAndCancelSendTheCodeOfTheErrorIfItMayBeSent(t *testing.T) {
+	causes := []struct {
+		what  string
+		cause error
+		frame wstest.Frame
+	}{
+		{"nil", nil, wstest.CloseEmpty()},
+		{"plain", errWhy, wstest.CloseEmpty()},
+		{"Error", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1011, Reason: "oops"}}, wstest.Close(1011, "oops")},
+		{"wrapped", fmt.Errorf("here: %w", withCode(3001)), wstest.Close(3001, "")},
+		{"joined", errors.Join(errWhy, withCode(3001)), wstest.Close(3001, "")},
+		{"reason only", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Reason: "so"}}, wstest.Close(1000, "so")},
+		{"1006", withCode(1006), wstest.CloseEmpty()},
+		{"long", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000, Reason: strings.Repeat("x", 124)}}, wstest.CloseEmpty()},
+	}
+	for _, c := range causes {
+		t.Run(c.what, func(t *testing.T) {
+			inBubble(t, config{}, func(t *testing.T, e *end) {
+				require.NoError(t, e.conn.Writable().Abort(c.cause))
+				e.peer.Want("Abort's Close", c.frame)
+				want := c.cause
+				if want == nil {
+					want = wsstream.ErrClosed
+				}
+				require.Equal(t, want, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+				if c.cause != nil {
+					require.Equal(t, want, e.conn.Writable().Close(t.Context()))
+				}
+			})
+			inBubble(t, config{}, func(t *testing.T, e *end) {
+				require.NoError(t, e.conn.Readable().Cancel(c.cause))
+				e.peer.Want("Cancel's Close", c.frame)
+				require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+			})
+		})
+	}
+}
+
+func TestCloseEndsWritesAtOnceAndSendsWhatWasAccepted(t *testing.T) {
+	for what, decide := range map[string]func(e *end, code int) error{"Close": decisions["Close"], "Cancel": decisions["Cancel"]} {
+		t.Run(what, func(t *testing.T) {
+			onEveryPath(t, config{WriteWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
+				size := e.stuff(t, true)
+				waiting := goWrite(t, e, wsstream.Text("waits"))
+				ready := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.conn.Writable().Ready(patient(t)) })
+				e.quiet()
+				require.NoError(t, decide(e, 3001))
+				require.Equal(t, wsstream.ErrClosed, (<-waiting).err)
+				require.Equal(t, wsstream.ErrClosed, (<-ready).err)
+				require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+				require.Zero(t, e.conn.Writable().DesiredSize())
+
+				require.Equal(t, size, e.wantData(t))
+				e.peer.Want("the Close behind what was accepted", wstest.Close(3001, ""))
+			})
+		})
+	}
+}
+
+func TestCloseWaitsForAWriteThatWasAdmitted(t *testing.T) {
+	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+		const size = 64 << 10
+		written := goWrite(t, e, wsstream.Binary(make([]byte, size)))
+		e.quiet()
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3001}))
+		require.Equal(t, size, e.wantData(t))
+		e.peer.Want("the Close behind it", wstest.Close(3001, ""))
+		require.NoError(t, (<-written).err)
+	})
+}
+
+func TestAbortDropsWhatWasAcceptedAndFailsAWriteThatIsBlocked(t *testing.T) {
+	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 64 << 10}, func(t *testing.T, e *end) {
+		const size = 4 << 20
+		blocked := goWrite(t, e, wsstream.Binary(make([]byte, size)))
+		f, err := e.peer.Next()
+		require.NoError(t, err)
+		require.False(t, f.Fin)
+		e.quiet()
+		waiting := goWrite(t, e, wsstream.Text("waits"))
+		e.quiet()
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		require.Equal(t, errWhy, (<-blocked).err)
+		require.Equal(t, errWhy, (<-waiting).err)
+
+		e.wantClose(t, wstest.CloseEmpty()) // Next sees to it that only whole frames stand before it
+		e.peer.Send(wstest.Close(3001, ""))
+		e.drop(t)
+		info, err := e.closed(t)
+		require.NoError(t, err, "what was dropped on purpose does not make the end unclean")
+		require.Equal(t, 3001, info.Code)
+	})
+}
+
+func TestAbortDropsWhatWasAcceptedAndThatIsNotUnclean(t *testing.T) {
+	c := config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 4 << 10}
+	inBubble(t, c, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		synctest.Wait()
+		require.NoError(t, e.conn.Writable().Abort(nil))
+		require.Zero(t, e.conn.Writable().DesiredSize())
+		sent := 0
+		for {
+			f, err := e.peer.Next()
+			require.NoError(t, err)
+			if f.Op == ws.OpClose {
+				break
+			}
+			require.False(t, f.Fin)
+			sent += len(f.Payload)
+		}
+		require.Less(t, sent, size/4)
+	})
+	inBubble(t, c, func(t *testing.T, e *end) { // nor is the end, when not even our Close got out
+		e.stuff(t, true)
+		synctest.Wait()
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		e.peer.Send(wstest.Close(3001, ""))
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, 3001, info.Code)
+	})
+}
+
+func TestCancelEndsPullsAtOnceAndDiscardsWhatComes(t *testing.T) {
+	onEveryPath(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+		first, second := goPull(t, e), goPull(t, e)
+		e.quiet()
+		require.NoError(t, e.conn.Readable().Cancel(nil))
+		require.Equal(t, io.EOF, (<-first).err)
+		require.Equal(t, io.EOF, (<-second).err)
+		e.peer.Want("the Close", wstest.CloseEmpty())
+		e.peer.Send(wstest.Binary(make([]byte, 512<<10)), wstest.Close(3001, "")) // behind far more than the window
+		e.drop(t)
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, 3001, info.Code)
+		_, err = e.conn.Readable().Pull(t.Context())
+		require.Equal(t, io.EOF, err)
+	})
+}
+
+func TestCloseNowEndsEveryCall(t *testing.T) {
+	full := config{WriteWindow: 256, Limit: 64 << 10}
+	calls := map[string]func(context.Context, *end) error{
+		"Pull":           func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
+		"NextMessage":    func(ctx context.Context, e *end) error { _, err := e.conn.Readable().NextMessage(ctx); return err },
+		"Write":          func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
+		"Ready":          func(ctx context.Context, e *end) error { return e.conn.Writable().Ready(ctx) },
+		"Flush":          func(ctx context.Context, e *end) error { return e.conn.Writable().Flush(ctx) },
+		"Writable.Close": func(ctx context.Context, e *end) error { return e.conn.Writable().Close(ctx) },
+		"NewMessage": func(ctx context.Context, e *end) error {
+			w, err := e.conn.Writable().NewMessage(ctx, wsstream.TypeText)
+			if err == nil {
+				_, err = w.Write([]byte("x"))
+			}
+			return err
+		},
+		"All": func(ctx context.Context, e *end) (err error) {
+			for _, err = range e.conn.Readable().All(ctx) {
+			}
+			return err
+		},
+	}
+	for what, call := range calls {
+		t.Run(what, func(t *testing.T) {
+			onEveryPath(t, full, func(t *testing.T, e *end) {
+				e.stuff(t, true)
+				got := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(patient(t), e) })
+				e.quiet()
+				e.conn.CloseNow()
+				theEnd(t, e, (<-got).err)
+				e.conn.CloseNow()
+			})
+		})
+	}
+}
+
+func TestShutdownSaysHowItEnded(t *testing.T) {
+	onEveryPath(t, config{ReadWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		ended := goDo(func() (wsstream.Message, error) {
+			return wsstream.Message{}, e.conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1001})
+		})
+		require.Equal(t, size, e.wantData(t))
+		e.peer.Want("the Close behind what was accepted", wstest.Close(1001, ""))
+		e.peer.Send(wstest.Binary(make([]byte, 64<<10)), wstest.Close(1001, "")) // nobody pulls
+		e.drop(t)
+		require.NoError(t, (<-ended).err)
+	})
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ended := goDo(func() (wsstream.Message, error) {
+			return wsstream.Message{}, e.conn.Shutdown(ctx, wsstream.CloseInfo{})
+		})
+		e.peer.Want("the Close", wstest.CloseEmpty())
+		cancel(errWhy)
+		require.Equal(t, errWhy, (<-ended).err)
+		_, err := e.closed(t)
+		unclean(1006, "cut")(t, e, err)
+	})
+}

@@ -1,0 +1,341 @@
+package wsstream_test
+
+import (
+	"bytes"
+	"io"
+	"math"
+	"net"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+// A countingConn counts the Reads and Writes of its transport.
+type countingConn struct {
+	net.Conn
+	calls atomic.Int64
+}
+
+func (c *countingConn) Read(p []byte) (int, error) {
+	c.calls.Add(1)
+	return c.Conn.Read(p)
+}
+
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.calls.Add(1)
+	return c.Conn.Write(p)
+}
+
+// counted is inBubble with the calls on the transport counted.
+func counted(t *testing.T, c config, f func(t *testing.T, e *end, calls *atomic.Int64)) {
+	for role, client := range map[string]bool{"client": true, "server": false} {
+		t.Run(role, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(c.Limit)
+				nc := &countingConn{Conn: near}
+				f(t, open(t, c, client, nc, far), &nc.calls)
+			})
+		})
+	}
+}
+
+// flood sends n messages on a goroutine of its own.
+func flood(e *end, n, size int) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < n && err == nil; i++ {
+			err = e.peer.Write(wstest.Binary(make([]byte, size)))
+		}
+		done <- err
+	}()
+	return done
+}
+
+func requirePending[T any](t *testing.T, c <-chan T, what string) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case r := <-c:
+		require.Fail(t, what, "it is done: %v", r)
+	default:
+	}
+}
+
+func TestAFloodStallsAtTheReadWindowCostsNoCPUAndPullingStartsItAgain(t *testing.T) {
+	const window, size, n = 8 << 10, 1000, 100
+	counted(t, config{ReadWindow: window, Limit: 4 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
+		flooded := flood(e, n, size)
+		<-time.After(time.Second) // the background reader has taken what there is credit for
+		requirePending(t, flooded, "the peer's writes stop")
+		before := calls.Load()
+		<-time.After(time.Hour)
+		requirePending(t, flooded, "the peer's writes stop")
+		require.Equal(t, before, calls.Load(), "a stalled stream costs no CPU")
+		stats := e.conn.Stats().Received
+		require.Equal(t, int64(window), stats.Held)
+		require.Equal(t, int64(window), stats.HeldMax)
+		require.GreaterOrEqual(t, stats.Stalled, time.Hour)
+
+		for range n {
+			require.Len(t, e.pull(t), size)
+		}
+		require.NoError(t, <-flooded)
+		stats = e.conn.Stats().Received
+		require.Zero(t, stats.Held)
+		require.LessOrEqual(t, stats.HeldMax, int64(window+size))
+		require.Less(t, stats.Stalled, time.Hour+2*time.Second)
+		e.echo(t)
+	})
+}
+
+func TestAPeerThatReadsNothingStopsWritersAndReadyWakesExactlyWhenCreditIsBack(t *testing.T) {
+	const window, size = 4 << 10, 500
+	counted(t, config{WriteWindow: window, Limit: 1 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
+		w, accepted := e.conn.Writable(), 0
+		for ok := true; ok; accepted++ {
+			var err error
+			ok, err = w.TryWrite(wsstream.Binary(make([]byte, size)))
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		accepted-- // the last was refused
+		require.LessOrEqual(t, w.DesiredSize(), 0)
+		require.Greater(t, w.DesiredSize(), -size-14)
+		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(window+size+14))
+
+		before := calls.Load()
+		<-time.After(time.Hour)
+		synctest.Wait()
+		require.Equal(t, before, calls.Load(), "a stalled stream costs no CPU")
+
+		ready := make(chan error, 1)
+		go func() { ready <- w.Ready(t.Context()) }()
+		requirePending(t, ready, "there is no credit")
+		one := make([]byte, 1)
+		for woken := false; !woken; {
+			_, err := e.far.Read(one)
+			require.NoError(t, err)
+			synctest.Wait()
+			select {
+			case err := <-ready:
+				require.NoError(t, err)
+				require.Positive(t, w.DesiredSize())
+				woken = true
+			default:
+				require.LessOrEqual(t, w.DesiredSize(), 0, "there is credit, and nobody was told")
+			}
+		}
+		require.NoError(t, w.Ready(t.Context()))
+		require.Equal(t, int64(accepted), e.conn.Stats().Sent.Messages)
+		ok, err := w.TryWrite(wsstream.Binary(nil))
+		require.NoError(t, err)
+		require.True(t, ok)
+	})
+}
+
+func TestAWriteWaitsForAPeerThatReadsNothingAndGoesOnWhenItReads(t *testing.T) {
+	inBubble(t, config{WriteWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		large := wsstream.Binary(bytes.Repeat([]byte("x"), 8<<10))
+		writing := goWrite(t, e, large)
+		requirePending(t, writing, "the window is full")
+		ok, err := e.conn.Writable().TryWrite(wsstream.Text("no"))
+		require.NoError(t, err)
+		require.False(t, ok)
+		second := goWrite(t, e, wsstream.Text("second"))
+		requirePending(t, second, "a Write waits its turn")
+		e.peer.Want("the large one", wstest.Binary(large.Data))
+		require.NoError(t, (<-writing).err)
+		e.peer.Want("its turn has come", wstest.Text("second"))
+		require.NoError(t, (<-second).err)
+	})
+}
+
+// huge is a message that no memory should hold.
+func huge() int64 {
+	if raceEnabled {
+		return 64 << 20
+	}
+	return 1 << 30
+}
+
+func TestNextMessageHoldsTheReadWindowAndNoMoreWhateverTheLength(t *testing.T) {
+	const window = 32 << 10
+	inBubble(t, config{ReadWindow: window}, func(t *testing.T, e *end) {
+		sent := make(chan error, 1)
+		go func() {
+			_, err := e.far.Write(e.peer.EncodeHeader(wstest.Binary(nil), huge()))
+			block := make([]byte, 64<<10)
+			for n := int64(0); n < huge() && err == nil; n += int64(len(block)) {
+				_, err = e.far.Write(block)
+			}
+			sent <- err
+		}()
+		m, err := e.conn.Readable().NextMessage(t.Context())
+		require.NoError(t, err)
+		n, err := io.Copy(io.Discard, m)
+		require.NoError(t, err)
+		require.Equal(t, huge(), n)
+		require.NoError(t, <-sent)
+		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(window))
+		e.echo(t)
+	})
+}
+
+func TestAMillionEmptyFramesCostTheirBytesOfCreditAndNoObjects(t *testing.T) {
+	const n = 1e6
+	inBubble(t, config{ReadWindow: 16 << 20}, func(t *testing.T, e *end) {
+		frames := bytes.Repeat(e.peer.EncodeHeader(wstest.Binary(nil), 0), n)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		e.peer.SendRaw(frames)
+		<-time.After(time.Second) // the background reader has it all
+		synctest.Wait()
+		runtime.ReadMemStats(&after)
+		require.Equal(t, int64(len(frames)), e.conn.Stats().Received.Held)
+		require.Less(t, after.Mallocs-before.Mallocs, uint64(n/100))
+
+		var m wsstream.Message
+		for range int(n) {
+			if err := e.conn.Readable().PullInto(t.Context(), &m); err != nil || len(m.Data) > 0 {
+				require.Fail(t, "not an empty message", "%q, %v", m.Data, err)
+			}
+		}
+		require.Equal(t, int64(n), e.conn.Stats().Received.Messages)
+		require.Zero(t, e.conn.Stats().Received.Held)
+		e.echo(t)
+	})
+}
+
+func TestMessagesLargerThanTheWindowPassBothWays(t *testing.T) {
+	const window, frame, size = 1 << 10, 500, 100 << 10
+	onEveryPath(t, config{ReadWindow: window, WriteWindow: window, MaxFrameSize: frame}, func(t *testing.T, e *end) {
+		large := bytes.Repeat([]byte("0123456789"), size/10)
+		flooded := make(chan error, 1)
+		go func() { flooded <- e.peer.Write(wstest.Binary(large)) }()
+		require.Equal(t, string(large), e.pull(t))
+		require.NoError(t, <-flooded)
+		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(size+window))
+
+		writing := goWrite(t, e, wsstream.Binary(large))
+		require.Equal(t, large, readMessage(t, e))
+		require.NoError(t, (<-writing).err)
+		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(window+frame+8), "it is encoded as room comes")
+	})
+}
+
+func TestNewMessageHoldsOneWindow(t *testing.T) {
+	const window, size = 1 << 10, 50 << 10
+	inBubble(t, config{WriteWindow: window, Limit: 512}, func(t *testing.T, e *end) {
+		large := bytes.Repeat([]byte("0123456789"), size/10)
+		written := make(chan error, 1)
+		go func() {
+			m, err := e.conn.Writable().NewMessage(t.Context(), wsstream.TypeBinary)
+			if err == nil {
+				_, err = m.Write(large)
+			}
+			if err == nil {
+				err = m.Close()
+			}
+			written <- err
+		}()
+		requirePending(t, written, "the peer reads nothing")
+		require.Equal(t, large, readMessage(t, e))
+		require.NoError(t, <-written)
+		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(window))
+	})
+}
+
+func TestANegativeWindowHasNoBound(t *testing.T) {
+	inBubble(t, config{ReadWindow: -1, WriteWindow: -1, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		const n, size = 30, 64 << 10
+		require.Equal(t, math.MaxInt, e.conn.Writable().DesiredSize())
+		require.NoError(t, <-flood(e, n, size), "all of it is taken, though nobody pulls")
+		for range n {
+			ok, err := e.conn.Writable().TryWrite(wsstream.Binary(make([]byte, size)))
+			require.NoError(t, err)
+			require.True(t, ok)
+			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("at once")))
+		}
+		require.Equal(t, math.MaxInt, e.conn.Writable().DesiredSize())
+		require.GreaterOrEqual(t, e.conn.Stats().Sent.Held, int64(n*size-2<<10))
+		for range n {
+			require.Len(t, e.pull(t), size)
+		}
+	})
+}
+
+func TestMaxMessageSizeBoundsWhatAPullAssemblesAndItsErrorNamesSideSizeAndOption(t *testing.T) {
+	const says = "received a message of 101 bytes or more; our MaxMessageSize is 100"
+	fits := wstest.Binary(make([]byte, 100))
+	for name, large := range map[string][]wstest.Frame{
+		"one frame": {wstest.Binary(make([]byte, 101))},
+		"fragments": {wstest.Binary(make([]byte, 60)).Part(), wstest.Cont(nil, false), wstest.Cont(make([]byte, 41), true)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{MaxMessageSize: 100}, func(t *testing.T, e *end) {
+				e.peer.Send(fits)
+				require.Len(t, e.pull(t), 100)
+				e.peer.Send(large...)
+				m, err := e.conn.Readable().NextMessage(t.Context())
+				require.NoError(t, err)
+				data, err := io.ReadAll(m)
+				require.NoError(t, err, "it bounds no NextMessage")
+				require.Len(t, data, 101)
+
+				e.peer.Send(large...)
+				pulling := goPull(t, e)
+				require.Equal(t, says, e.peer.WantClose("too large", 1009))
+				e.peer.Close()
+				r := <-pulling
+				require.ErrorContains(t, r.err, says)
+				require.Empty(t, r.msg.Data)
+			})
+		})
+	}
+}
+
+func TestADeclaredLengthCostsNothing(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		length int64
+		limit  int // MaxMessageSize
+		before []wstest.Frame
+		first  wstest.Frame
+		code   uint16 // 0: the connection stays
+	}{
+		{name: "2^62", length: 1 << 62, first: wstest.Binary(nil), code: 1009},
+		{name: "2^63-1", length: math.MaxInt64, first: wstest.Text(""), code: 1009},
+		{name: "a continuation of 2^63-1", length: math.MaxInt64, before: []wstest.Frame{wstest.Text("x").Part()}, first: wstest.Cont(nil, true), code: 1009},
+		{name: "2^62 without MaxMessageSize", length: 1 << 62, limit: -1, first: wstest.Binary(nil)},
+		{name: "a ping of 2^62", length: 1 << 62, first: wstest.Ping(""), code: 1002},
+		{name: "a Close of 2^62", length: 1 << 62, first: wstest.CloseEmpty(), code: 1002},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onEveryPath(t, config{MaxMessageSize: tc.limit}, func(t *testing.T, e *end) {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				pulling := goPull(t, e)
+				e.peer.Send(tc.before...)
+				e.peer.SendRaw(append(e.peer.EncodeHeader(tc.first, tc.length), make([]byte, 100)...))
+				if tc.code == 0 {
+					e.peer.CloseWrite()
+				} else {
+					e.peer.WantClose("a length that nobody can mean", tc.code)
+					e.peer.Close()
+				}
+				require.Error(t, (<-pulling).err)
+				runtime.ReadMemStats(&after)
+				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+			})
+		})
+	}
+}

@@ -1,0 +1,374 @@
+package wsstream_test
+
+import (
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// A row is one event of the table of ends in the package documentation, on an open connection.
+type row struct {
+	event   string
+	config  config
+	backlog bool                          // there are accepted messages that the peer does not read
+	pulling bool                          // the event needs somebody who pulls
+	happen  func(t *testing.T, e *end)    // the event, and the peer's part from there to the end
+	pull    []string                      // what can be pulled in the end
+	then    func(*testing.T, *end, error) // what Pull returns after that
+	write   func(*testing.T, *end, error) // what Write returns
+	waiting func(*testing.T, *end, error) // what a Write returns that waited before; nil: as write
+	closed  func(*testing.T, *end, error) // the error that Closed gives
+	info    wsstream.CloseInfo            // what Closed gives where there is no error
+}
+
+var errWhy = errors.New("why")
+
+var table = []row{{
+	event: "the peer closes",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Close(3001, "bye"))
+		e.notice()
+		e.wantClose(t, wstest.Close(3001, ""))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two", "last"},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3001, Reason: "bye"},
+}, {
+	event: "the peer closes without a code",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.CloseEmpty())
+		e.notice()
+		e.wantClose(t, wstest.CloseEmpty())
+		e.drop(t)
+	},
+	pull:   []string{"one", "two"},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 1005},
+}, {
+	event:   "the peer closes and accepted data cannot be sent",
+	config:  config{CloseTimeout: 20 * time.Millisecond},
+	backlog: true,
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Close(3001, "bye"))
+	},
+	pull:   []string{"one", "two", "last"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(3001, "accepted could not be sent"),
+}, {
+	event: "we close",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "done"}))
+		e.wantClose(t, wstest.Close(3002, "done"))
+		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two", "late"},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
+}, {
+	event: "we close and the peer drops the transport",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.peer.Send(wstest.Text("late"))
+		e.peer.Close()
+	},
+	pull:   []string{"one", "two", "late"},
+	then:   theEnd,
+	write:  is(wsstream.ErrClosed),
+	closed: unclean(1006, "EOF"),
+}, {
+	event:  "we close and the peer does nothing",
+	config: config{CloseTimeout: 20 * time.Millisecond},
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+	},
+	pull:   []string{"one", "two"},
+	then:   theEnd,
+	write:  is(wsstream.ErrClosed),
+	closed: unclean(1006, "CloseTimeout"),
+}, {
+	event:  "the transport ends",
+	happen: func(_ *testing.T, e *end) { e.peer.Close() },
+	pull:   []string{"one", "two"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1006, ""),
+}, {
+	event:  "the transport is reset",
+	happen: func(_ *testing.T, e *end) { e.peer.Cut() },
+	pull:   []string{"one", "two"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1006, "reset"),
+}, {
+	event: "the peer breaks the protocol and answers our Close",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Frame{Fin: true, Op: 3})
+		e.notice()
+		e.wantFailure(t, 1002)
+		e.peer.Send(wstest.Close(1002, "mine"))
+		e.peer.Close()
+	},
+	pull:   []string{"one", "two", "last"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1006, "1002"), // the scan stops at the broken frame: no later Close is seen
+}, {
+	event: "the peer breaks the protocol and drops the transport",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Frame{Fin: true, Op: ws.OpText, WrongMask: true})
+		e.notice()
+		e.wantFailure(t, 1002)
+		e.peer.Close()
+	},
+	pull:   []string{"one", "two"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1006, "1002"),
+}, {
+	event:   "the peer sends bad UTF-8",
+	pulling: true,
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Text("\xff"), wstest.Text("beyond"))
+		e.notice()
+		e.wantFailure(t, 1007)
+		e.peer.Send(wstest.Close(1007, "mine"))
+		e.peer.Close()
+	},
+	pull:   []string{"one", "two", "last"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1007, "UTF-8", "1007"),
+}, {
+	event:   "the peer exceeds MaxMessageSize",
+	config:  config{MaxMessageSize: 4},
+	pulling: true,
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Text("large"), wstest.Text("over"))
+		e.notice()
+		e.wantFailure(t, 1009)
+		e.peer.Close()
+	},
+	pull:   []string{"one", "two", "last"},
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1006, "MaxMessageSize", "1009"),
+}, {
+	event: "Writable.Close",
+	happen: func(t *testing.T, e *end) {
+		ended := goDo(func() (wsstream.Message, error) {
+			return wsstream.Message{}, e.conn.Writable().Close(patient(t))
+		})
+		e.wantClose(t, wstest.CloseEmpty())
+		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
+		e.drop(t)
+		require.NoError(t, (<-ended).err)
+	},
+	pull:  []string{"one", "two", "late"},
+	then:  is(io.EOF),
+	write: is(wsstream.ErrClosed),
+	waiting: func(t *testing.T, e *end, err error) {
+		if e.mem { // over TCP Close may have been first
+			require.NoError(t, err)
+		}
+	},
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
+}, {
+	event: "Writable.Abort",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		e.wantClose(t, wstest.CloseEmpty())
+		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two", "late"},
+	then:   is(io.EOF),
+	write:  is(errWhy),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
+}, {
+	event: "Writable.Abort and the peer drops the transport",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Abort(nil))
+		e.wantClose(t, wstest.CloseEmpty())
+		e.peer.Close()
+	},
+	pull:   []string{"one", "two"},
+	then:   theEnd,
+	write:  is(wsstream.ErrClosed),
+	closed: unclean(1006, ""),
+}, {
+	event: "Readable.Cancel",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Readable().Cancel(errWhy))
+		e.wantClose(t, wstest.CloseEmpty())
+		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
+		e.drop(t)
+	},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
+}, {
+	event: "Readable.Cancel and the peer drops the transport",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Readable().Cancel(nil))
+		e.wantClose(t, wstest.CloseEmpty())
+		e.peer.Close()
+	},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: unclean(1006, ""),
+}, {
+	event:  "CloseNow",
+	happen: func(_ *testing.T, e *end) { e.conn.CloseNow() },
+	then:   theEnd,
+	write:  theEnd,
+	closed: unclean(1006, "cut"),
+}, {
+	event: "CloseNow after the end",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Close(3001, "bye"))
+		e.notice()
+		e.wantClose(t, wstest.Close(3001, ""))
+		e.drop(t)
+		<-e.conn.Closed().Done()
+		e.conn.CloseNow()
+	},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3001, Reason: "bye"},
+}}
+
+func TestEveryEndLooksAsTheTableSays(t *testing.T) {
+	for _, r := range table {
+		cell := func(what string, f func(t *testing.T, e *end)) {
+			r.config.Limit = 64 << 10 // smaller ones make TCP creep
+			r.config.WriteWindow = 256
+			t.Run(r.event+"/"+what, func(t *testing.T) { onEveryPath(t, r.config, f) })
+		}
+		cell("Pull", func(t *testing.T, e *end) {
+			e.stuff(t, r.backlog)
+			e.peer.Send(wstest.Text("one"), wstest.Text("two"), wstest.Ping("have you both?"))
+			if !r.backlog { // a pong would wait behind it
+				e.peer.Want("they have come", wstest.Pong("have you both?"))
+			}
+			var all <-chan pulled
+			if r.pulling {
+				all = pullAll(t, e)
+			}
+			r.happen(t, e)
+			if !r.pulling {
+				all = pullAll(t, e)
+			}
+			got := <-all
+			require.Equal(t, r.pull, got.messages)
+			r.then(t, e, got.err)
+		})
+		cell("Pull that waits", func(t *testing.T, e *end) {
+			e.stuff(t, r.backlog)
+			all := pullAll(t, e)
+			e.quiet()
+			r.happen(t, e)
+			r.then(t, e, (<-all).err)
+		})
+		cell("Write", func(t *testing.T, e *end) {
+			e.stuff(t, r.backlog)
+			if r.pulling {
+				pullAll(t, e)
+			}
+			r.happen(t, e)
+			<-e.conn.Closed().Done()
+			err := e.conn.Writable().Write(t.Context(), wsstream.Text("x"))
+			require.Error(t, err)
+			r.write(t, e, err)
+			ok, err := e.conn.Writable().TryWrite(wsstream.Text("x"))
+			require.False(t, ok)
+			r.write(t, e, err)
+		})
+		cell("Write that waits", func(t *testing.T, e *end) {
+			e.stuff(t, true)
+			if r.pulling {
+				pullAll(t, e)
+			}
+			written := goWrite(t, e, wsstream.Text("waits"))
+			e.quiet()
+			r.happen(t, e)
+			if r.waiting == nil {
+				r.waiting = r.write
+			}
+			err := (<-written).err
+			if err == nil && !e.mem {
+				return // room came before the event was noticed
+			}
+			r.waiting(t, e, err)
+		})
+		cell("Closed", func(t *testing.T, e *end) {
+			e.stuff(t, r.backlog)
+			if r.pulling {
+				pullAll(t, e)
+			}
+			r.happen(t, e)
+			info, err := e.closed(t)
+			r.closed(t, e, err)
+			if err == nil {
+				require.Equal(t, r.info, info)
+			}
+			for _, done := range []<-chan struct{}{e.conn.Readable().Done(), e.conn.Writable().Done()} {
+				select {
+				case <-done:
+				default:
+					require.Fail(t, "Closed has settled before the end of a stream")
+				}
+			}
+		})
+	}
+}
+
+// is wants the very error.
+func is(want error) func(*testing.T, *end, error) {
+	return func(t *testing.T, _ *end, got error) {
+		t.Helper()
+		require.Equal(t, want, got)
+	}
+}
+
+// theEnd wants the same *Error that Closed gives.
+func theEnd(t *testing.T, e *end, got error) {
+	t.Helper()
+	require.IsType(t, &wsstream.Error{}, got)
+	_, end := e.closed(t)
+	require.Same(t, end, got)
+}
+
+// unclean wants an *Error with code, whose cause says all of why.
+func unclean(code int, why ...string) func(*testing.T, *end, error) {
+	return func(t *testing.T, _ *end, got error) {
+		t.Helper()
+		require.IsType(t, &wsstream.Error{}, got)
+		end := got.(*wsstream.Error)
+		require.Equal(t, code, end.Code)
+		require.Error(t, end.Err)
+		for _, s := range why {
+			require.ErrorContains(t, end.Err, s)
+		}
+	}
+}

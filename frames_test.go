@@ -1,0 +1,318 @@
+package wsstream_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// raw returns a frame byte by byte: its first byte, its length with the mask bit that the peer owes, and the payload
+// under a mask of zeros.
+func (e *end) raw(first byte, length []byte, payload string) []byte {
+	b := append([]byte{first}, length...)
+	if !e.client {
+		b[1] |= 0x80
+		b = append(b, 0, 0, 0, 0)
+	}
+	return append(b, payload...)
+}
+
+func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
+	frame := func(f wstest.Frame) func(e *end) []byte {
+		return func(e *end) []byte { return e.peer.Encode(f) }
+	}
+	length := func(length ...byte) func(e *end) []byte {
+		return func(e *end) []byte { return e.raw(0x82, length, "") }
+	}
+	cases := map[string]func(e *end) []byte{
+		"the mask of the other role":         frame(wstest.Frame{Fin: true, Op: ws.OpText, WrongMask: true}),
+		"a ping with the other role's mask":  frame(wstest.Frame{Fin: true, Op: ws.OpPing, WrongMask: true}),
+		"a Close with the other role's mask": frame(wstest.Frame{Fin: true, Op: ws.OpClose, WrongMask: true}),
+		"0 in 16 bits":                       length(126, 0, 0),
+		"125 in 16 bits":                     length(126, 0, 125),
+		"0 in 64 bits":                       length(127, 0, 0, 0, 0, 0, 0, 0, 0),
+		"125 in 64 bits":                     length(127, 0, 0, 0, 0, 0, 0, 0, 125),
+		"65535 in 64 bits":                   length(127, 0, 0, 0, 0, 0, 0, 255, 255),
+		"2^63":                               length(127, 128, 0, 0, 0, 0, 0, 0, 0),
+		"2^64-1":                             length(127, 255, 255, 255, 255, 255, 255, 255, 255),
+		"a continuation of nothing":          frame(wstest.Cont(nil, true)),
+		"a fragment that continues nothing":  frame(wstest.Cont(nil, false)),
+		"a text within a text":               frames(wstest.Text("a").Part(), wstest.Text("b")),
+		"a binary within a text":             frames(wstest.Text("a").Part(), wstest.Binary(nil)),
+		"a fragment within a binary":         frames(wstest.Binary(nil).Part(), wstest.Binary(nil).Part()),
+		"a continuation after the last":      frames(wstest.Text("a").Part(), wstest.Cont(nil, true), wstest.Cont(nil, true)),
+	}
+	for rsv := byte(1); rsv < 8; rsv++ {
+		for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary, ws.OpPing, ws.OpPong, ws.OpClose} {
+			cases[fmt.Sprintf("opcode %x with reserved bits %03b", op, rsv)] = frame(wstest.Frame{Fin: true, Op: op, Rsv: rsv})
+		}
+	}
+	for _, op := range []ws.OpCode{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
+		cases[fmt.Sprintf("reserved opcode %x", op)] = frame(wstest.Frame{Fin: true, Op: op})
+		cases[fmt.Sprintf("a fragment of reserved opcode %x", op)] = frame(wstest.Frame{Op: op})
+	}
+	for _, op := range []ws.OpCode{ws.OpPing, ws.OpPong, ws.OpClose} {
+		cases[fmt.Sprintf("a fragment of control %x", op)] = frame(wstest.Frame{Op: op})
+		long := wstest.Frame{Fin: true, Op: op, Payload: bytes.Repeat([]byte{0x0f}, 126)}
+		cases[fmt.Sprintf("126 bytes of control %x", op)] = frame(long)
+	}
+	for name, spoilt := range cases {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("go").Part(), wstest.Cont([]byte("od"), true))
+				e.peer.SendRaw(spoilt(e))
+				require.Equal(t, "good", e.pull(t))
+				if name == "a continuation after the last" {
+					require.Equal(t, "a", e.pull(t))
+				}
+				e.fails(t, 1002)
+			})
+		})
+	}
+}
+
+func frames(frames ...wstest.Frame) func(e *end) []byte {
+	return func(e *end) []byte {
+		var b []byte
+		for _, f := range frames {
+			b = append(b, e.peer.Encode(f)...)
+		}
+		return b
+	}
+}
+
+// fails says that the connection fails with code: the peer is told, and both streams end so.
+func (e *end) fails(t *testing.T, code uint16) {
+	t.Helper()
+	pulling := goPull(t, e) // text is checked as it is pulled
+	require.NotEmpty(t, e.peer.WantClose("the peer is told which rule it broke", code))
+	e.peer.Close()
+	pulled := <-pulling
+	says := fmt.Sprintf("we closed with %d", code)
+	require.ErrorContains(t, pulled.err, says)
+	_, end := e.closed(t)
+	require.Equal(t, end, pulled.err)
+	require.Equal(t, end, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+}
+
+func TestTheLongestOfEachLengthPassesBothWays(t *testing.T) {
+	for _, n := range []int{0, 1, 124, 125, 126, 127, 65534, 65535, 65536, 65537} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			onEveryPath(t, config{MaxFrameSize: -1}, func(t *testing.T, e *end) {
+				want := bytes.Repeat([]byte("x"), n)
+				pulling := goPull(t, e)
+				e.peer.Send(wstest.Binary(want)) // the Peer holds what it gets to the minimal encoding
+				r := <-pulling
+				require.NoError(t, r.err)
+				require.Equal(t, want, append([]byte{}, r.msg.Data...))
+				writing := goWrite(t, e, wsstream.Binary(want))
+				e.peer.Want("the same back", wstest.Binary(want))
+				require.NoError(t, (<-writing).err)
+			})
+		})
+	}
+}
+
+func TestControlFramesOf125BytesPassBetweenFragments(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		long := strings.Repeat("p", 125)
+		e.peer.Send(wstest.Text("a").Part(), wstest.Ping(long), wstest.Pong("unasked"), wstest.Cont(nil, false), wstest.Cont([]byte("b"), true))
+		require.Equal(t, "ab", e.pull(t))
+		e.peer.Want("the ping is answered with its payload", wstest.Pong(long))
+	})
+}
+
+// notUTF8 are texts, and how many bytes of each it takes until it cannot be UTF-8 whatever follows.
+var notUTF8 = []struct {
+	text string
+	at   int
+}{
+	{text: "\x80", at: 1},                         // continues nothing
+	{text: "ab\xbfcd", at: 3},                     // continues nothing
+	{text: "\xc0\x80", at: 1},                     // overlong
+	{text: "\xc1\xbf", at: 1},                     // overlong
+	{text: "\xe0\x9f\xbf", at: 2},                 // overlong
+	{text: "\xf0\x8f\xbf\xbf", at: 2},             // overlong
+	{text: "\xed\xa0\x80", at: 2},                 // a surrogate
+	{text: "\xed\xbf\xbf", at: 2},                 // a surrogate
+	{text: "\xf4\x90\x80\x80", at: 2},             // above U+10FFFF
+	{text: "\xf5\x80\x80\x80", at: 1},             // above U+10FFFF
+	{text: "\xfe", at: 1},                         // never stands in UTF-8
+	{text: "\xff", at: 1},                         // never stands in UTF-8
+	{text: "\xce\xce", at: 2},                     // two begin
+	{text: "\xe2\x82X", at: 3},                    // cut short
+	{text: "\xf0\x9f\x98\xf0", at: 4},             // cut short
+	{text: "κόσμε\xed\xa0\x80edited", at: 10 + 2}, // Autobahn 6.4
+}
+
+func TestTextFailsWithItsFirstByteThatCannotBeUTF8(t *testing.T) {
+	for _, tc := range notUTF8 {
+		for _, how := range []string{"in one frame", "in frames of one byte"} {
+			t.Run(fmt.Sprintf("%q/%s", tc.text, how), func(t *testing.T) {
+				inBubble(t, config{}, func(t *testing.T, e *end) {
+					pulling := goPull(t, e)
+					if how == "in one frame" {
+						e.peer.SendRaw(e.peer.EncodeHeader(wstest.Text(""), 100))
+					} else {
+						e.peer.Send(wstest.Text("").Part())
+					}
+					for i := range tc.at {
+						e.peer.WantIdle("so far it can be UTF-8")
+						if how == "in one frame" {
+							e.peer.SendRaw([]byte{tc.text[i]})
+						} else {
+							e.peer.Send(wstest.Cont([]byte{tc.text[i]}, false))
+						}
+					}
+					synctest.Wait()
+					e.peer.WantClose("the first byte that cannot be UTF-8", 1007)
+					e.peer.Close()
+					require.ErrorContains(t, (<-pulling).err, "we closed with 1007")
+				})
+			})
+		}
+	}
+}
+
+func TestTextThatEndsInsideACharacterFails(t *testing.T) {
+	for _, text := range []string{"\xce", "a\xe2\x82", "\xf0\x9f\x98"} {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text(text))
+				e.fails(t, 1007)
+			})
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text(text).Part(), wstest.Cont(nil, true))
+				e.fails(t, 1007)
+			})
+		})
+	}
+}
+
+func TestTextMayBeCutInsideACharacterAndBinaryIsNotChecked(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		text := "κόσμε€😀\U0010ffff\ud7ff\ue000"
+		e.peer.Send(wstest.Text("").Part())
+		for i := range len(text) {
+			e.peer.Send(wstest.Cont([]byte{text[i]}, i == len(text)-1))
+		}
+		require.Equal(t, text, e.pull(t))
+		e.peer.Send(wstest.Binary([]byte("\xff")))
+		require.Equal(t, "\xff", e.pull(t))
+	})
+}
+
+// script is a stream with every form of header, and what is to be pulled from it.
+func (e *end) script() (stream []byte, want []string) {
+	frames := []wstest.Frame{
+		wstest.Text("a"),
+		wstest.Ping("1"),
+		wstest.Binary(bytes.Repeat([]byte("m"), 126)),
+		wstest.Text("").Part(), wstest.Ping(""), wstest.Cont([]byte("ende"), false), wstest.Pong("x"), wstest.Cont(nil, true),
+		wstest.Binary(nil),
+		wstest.Binary(bytes.Repeat([]byte("l"), 65536)),
+	}
+	for _, f := range frames {
+		stream = append(stream, e.peer.Encode(f)...)
+	}
+	return stream, []string{"a", strings.Repeat("m", 126), "ende", "", strings.Repeat("l", 65536)}
+}
+
+func TestTheStreamMayBeCutAtEveryByte(t *testing.T) {
+	inBubble(t, config{ReadWindow: 1 << 20, Limit: 1 << 20}, func(t *testing.T, e *end) {
+		stream, want := e.script()
+		for at := range len(stream) - 65530 {
+			pulling := goPull(t, e)
+			e.peer.SendRaw(stream[:at])
+			synctest.Wait() // all of it was read
+			e.peer.SendRaw(stream[at:])
+			m := <-pulling
+			require.NoError(t, m.err)
+			require.Equal(t, want[0], string(m.msg.Data))
+			for _, want := range want[1:] {
+				require.Equal(t, want, e.pull(t))
+			}
+			for f := (wstest.Frame{}); f.String() != wstest.Pong("").String(); {
+				var err error
+				f, err = e.peer.Next()
+				require.NoError(t, err)
+				require.Equal(t, ws.OpPong, f.Op)
+			}
+		}
+	})
+}
+
+func TestTheStreamMayComeByteByByte(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		stream, want := e.script()
+		go func() {
+			head := len(stream) - 65536 - 14
+			for i := range head {
+				e.far.Write(stream[i : i+1])
+			}
+			for i := range 100 {
+				e.far.Write(stream[head+i : head+i+1])
+			}
+			e.far.Write(stream[head+100:])
+		}()
+		for _, want := range want {
+			require.Equal(t, want, e.pull(t))
+		}
+	})
+}
+
+func TestTheTransportMayEndAtEveryByteAndWhatCameWholeIsDelivered(t *testing.T) {
+	for _, client := range []bool{true, false} {
+		t.Run(map[bool]string{true: "client", false: "server"}[client], func(t *testing.T) {
+			var cuts int
+			synctest.Test(t, func(t *testing.T) {
+				stream, _ := inMemory(t, config{}, client).script()
+				cuts = len(stream) - 65530
+			})
+			for at := range cuts {
+				synctest.Test(t, func(t *testing.T) {
+					e := inMemory(t, config{}, client)
+					stream, want := e.script()
+					e.peer.SendRaw(stream[:at])
+					e.peer.CloseWrite()
+					got := 0
+					m, err := e.conn.Readable().Pull(t.Context())
+					for ; err == nil; m, err = e.conn.Readable().Pull(t.Context()) {
+						require.Equal(t, want[got], string(m.Data))
+						got++
+					}
+					require.ErrorContains(t, err, "1006")
+					require.Equal(t, whole(e, at), got)
+				})
+			}
+		})
+	}
+}
+
+// whole is how many messages of the script are whole in its first n bytes.
+func whole(e *end, n int) int {
+	mask := 0
+	if !e.client {
+		mask = 4
+	}
+	count := 0
+	for _, end := range []int{
+		3 + mask,
+		3 + mask + 3 + mask + 4 + mask + 126,
+		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask,
+		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask + 2 + mask,
+	} {
+		if n >= end {
+			count++
+		}
+	}
+	return count
+}

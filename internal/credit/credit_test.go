@@ -1,0 +1,439 @@
+package credit
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	errEnd   = errors.New("the end")
+	errCause = errors.New("the cause")
+)
+
+// A call is a method that may wait, on a goroutine of its own.
+type call struct{ done chan error }
+
+// goCall starts f and lets it come to its wait. It expects to be in a bubble.
+func goCall(f func() error) call {
+	c := call{make(chan error, 1)}
+	go func() { c.done <- f() }()
+	synctest.Wait()
+	return c
+}
+
+func (c call) waits(t *testing.T, why string) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-c.done:
+		require.Fail(t, "did not wait", "%s; returned %v", why, err)
+	default:
+	}
+}
+
+func (c call) returns(t *testing.T, want error) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-c.done:
+		require.Equal(t, want, err)
+	default:
+		require.Fail(t, "still waits")
+	}
+}
+
+// pass lets time pass in a bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
+func held(w *Window) int64 {
+	n, _, _ := w.Usage()
+	return n
+}
+
+// waits are the four calls that may wait, each as it is called on a window of 10.
+var waits = []struct {
+	name  string
+	takes int64
+	call  func(w *Window, ctx context.Context) error
+}{
+	{"Take", 3, func(w *Window, ctx context.Context) error { return w.Take(ctx, 3) }},
+	{"TakeWithin", 3, func(w *Window, ctx context.Context) error { return w.TakeWithin(ctx, 3) }},
+	{"Ready", 0, func(w *Window, ctx context.Context) error { return w.Ready(ctx) }},
+	{"Fit", 0, func(w *Window, ctx context.Context) error { return w.Fit(ctx) }},
+}
+
+func TestWhatIsTakenIsHeldUntilItIsGivenBack(t *testing.T) {
+	w := New(10)
+	require.Equal(t, 10, w.Credit())
+	require.NoError(t, w.Take(t.Context(), 4))
+	require.True(t, w.TryTake(2))
+	w.Force(1)
+	require.Equal(t, 3, w.Credit())
+	w.Give(5)
+	require.Equal(t, 8, w.Credit())
+	now, most, _ := w.Usage()
+	require.EqualValues(t, 2, now)
+	require.EqualValues(t, 7, most, "the most that was held")
+}
+
+func TestTakeOverdrawsWhereThereIsAnyCredit(t *testing.T) {
+	w := New(10)
+	require.NoError(t, w.Take(t.Context(), 9))
+	require.NoError(t, w.Take(t.Context(), 100))
+	require.Equal(t, -99, w.Credit())
+	_, most, _ := w.Usage()
+	require.EqualValues(t, 109, most)
+}
+
+func TestForceTakesWhateverCreditThereIs(t *testing.T) {
+	w := New(10)
+	w.Force(10)
+	w.Force(5)
+	require.Equal(t, -5, w.Credit())
+	w.Close(errEnd)
+	w.Force(1)
+	require.EqualValues(t, 16, held(w), "what was forced after the end is counted too")
+}
+
+func TestTakeWaitsUntilThereIsSomeCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(12)
+		c := goCall(func() error { return w.Take(t.Context(), 7) })
+		c.waits(t, "overdrawn by 2")
+		w.Give(2)
+		c.waits(t, "no credit")
+		w.Give(1)
+		c.returns(t, nil)
+		require.EqualValues(t, 16, held(w))
+	})
+}
+
+func TestTakeWithinWaitsUntilAllOfItFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(8)
+		c := goCall(func() error { return w.TakeWithin(t.Context(), 4) })
+		w.Give(1)
+		c.waits(t, "3 are left, not 4")
+		w.Give(1)
+		c.returns(t, nil)
+		require.Equal(t, 0, w.Credit())
+	})
+}
+
+func TestTakeWithinOverdrawsOnlyForWhatCanNeverFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(1)
+		c := goCall(func() error { return w.TakeWithin(t.Context(), 11) })
+		c.waits(t, "something is held")
+		w.Give(1)
+		c.returns(t, nil)
+		require.Equal(t, -1, w.Credit())
+	})
+}
+
+func TestReadyWaitsForSomeCreditAndTakesNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		require.NoError(t, w.Ready(t.Context()))
+		w.Force(10)
+		c := goCall(func() error { return w.Ready(t.Context()) })
+		c.waits(t, "no credit")
+		w.Give(1)
+		c.returns(t, nil)
+		require.EqualValues(t, 9, held(w))
+	})
+}
+
+func TestFitWaitsWhileTheWindowIsOverdrawnAndTakesNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(10)
+		require.NoError(t, w.Fit(t.Context()), "full is not overdrawn")
+		w.Force(2)
+		c := goCall(func() error { return w.Fit(t.Context()) })
+		w.Give(1)
+		c.waits(t, "overdrawn by 1")
+		w.Give(1)
+		c.returns(t, nil)
+		require.EqualValues(t, 10, held(w))
+	})
+}
+
+func TestThoseWhoWaitAreServedInTheOrderTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(10)
+		var order []int
+		for i := range 5 {
+			goCall(func() error {
+				err := w.TakeWithin(t.Context(), 1)
+				order = append(order, i)
+				return err
+			})
+		}
+		for range 5 {
+			w.Give(1)
+			synctest.Wait()
+		}
+		require.Equal(t, []int{0, 1, 2, 3, 4}, order)
+	})
+}
+
+func TestASmallTakeDoesNotOvertakeALargeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(8)
+		large := goCall(func() error { return w.TakeWithin(t.Context(), 5) })
+		small := goCall(func() error { return w.TakeWithin(t.Context(), 1) })
+		large.waits(t, "only 2 are left")
+		small.waits(t, "it came later, though it would fit")
+		w.Give(4)
+		large.returns(t, nil)
+		small.returns(t, nil)
+	})
+}
+
+func TestTryTakeNeverOvertakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(5)
+		c := goCall(func() error { return w.TakeWithin(t.Context(), 6) })
+		require.False(t, w.TryTake(1), "there is credit, but somebody waits for it")
+		w.Give(1)
+		c.returns(t, nil)
+		require.False(t, w.TryTake(1), "no credit")
+		w.Give(1)
+		require.True(t, w.TryTake(100), "any credit will do")
+	})
+}
+
+func TestOneGiveServesAllWhoFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(10)
+		var calls []call
+		for range 4 {
+			calls = append(calls, goCall(func() error { return w.TakeWithin(t.Context(), 3) }))
+		}
+		w.Give(10)
+		for _, c := range calls[:3] {
+			c.returns(t, nil)
+		}
+		calls[3].waits(t, "only 1 is left")
+		w.Give(2)
+		calls[3].returns(t, nil)
+	})
+}
+
+func TestAContextThatEndsTakesNothing(t *testing.T) {
+	for _, wait := range waits {
+		t.Run(wait.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := New(10)
+				w.Force(11)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				c := goCall(func() error { return wait.call(w, ctx) })
+				c.waits(t, "overdrawn")
+				cancel(errCause)
+				c.returns(t, errCause)
+				w.Give(11)
+				require.Equal(t, 10, w.Credit())
+				require.Equal(t, errCause, wait.call(w, ctx), "a context that has ended, though there is credit")
+				require.Equal(t, 10, w.Credit())
+			})
+		})
+	}
+}
+
+func TestAContextThatEndsLetsThoseBehindGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(8)
+		ctx, cancel := context.WithCancel(t.Context())
+		large := goCall(func() error { return w.TakeWithin(ctx, 5) })
+		small := goCall(func() error { return w.TakeWithin(t.Context(), 2) })
+		small.waits(t, "behind the large one")
+		cancel()
+		large.returns(t, context.Canceled)
+		small.returns(t, nil)
+		require.EqualValues(t, 10, held(w))
+	})
+}
+
+func TestAGrantThatMeetsTheEndOfItsContextIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		w.Force(10)
+		ctx, cancel := context.WithCancel(t.Context())
+		c := goCall(func() error { return w.Take(ctx, 4) })
+		w.mu.Lock() // the waiter has been woken by its context, and cannot leave the queue yet
+		cancel()
+		w.held = 0
+		w.grant()
+		w.mu.Unlock()
+		c.returns(t, nil)
+		require.EqualValues(t, 4, held(w))
+	})
+}
+
+func TestTheEndOfTheWindowEndsAllWaits(t *testing.T) {
+	for _, wait := range waits {
+		t.Run(wait.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := New(10)
+				w.Force(11)
+				first := goCall(func() error { return wait.call(w, t.Context()) })
+				second := goCall(func() error { return wait.call(w, t.Context()) })
+				w.Close(errEnd)
+				first.returns(t, errEnd)
+				second.returns(t, errEnd)
+				require.EqualValues(t, 11, held(w), "nothing was taken")
+				w.Give(11)
+				require.Equal(t, 10, w.Credit(), "nobody is left to be granted anything")
+			})
+		})
+	}
+}
+
+func TestNothingIsTakenAfterTheEnd(t *testing.T) {
+	for _, wait := range waits {
+		t.Run(wait.name, func(t *testing.T) {
+			w := New(10)
+			w.Close(errEnd)
+			w.Close(errCause)
+			require.Equal(t, errEnd, wait.call(w, t.Context()), "the first error stays")
+			require.False(t, w.TryTake(1))
+			require.Equal(t, 10, w.Credit())
+		})
+	}
+}
+
+func TestWhatIsHeldCanBeGivenBackAfterTheEnd(t *testing.T) {
+	w := New(10)
+	w.Force(4)
+	w.Close(errEnd)
+	w.Give(4)
+	require.Equal(t, 10, w.Credit())
+}
+
+func TestEachWaitTakesWhatItSays(t *testing.T) {
+	for _, wait := range waits {
+		t.Run(wait.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := New(10)
+				require.NoError(t, wait.call(w, t.Context()))
+				require.Equal(t, wait.takes, held(w), "at once")
+				w.Force(11)
+				c := goCall(func() error { return wait.call(w, t.Context()) })
+				w.Give(11)
+				c.returns(t, nil)
+				require.Equal(t, 2*wait.takes, held(w), "after a wait")
+			})
+		})
+	}
+}
+
+func TestAWindowOfNoSizeHasNoBound(t *testing.T) {
+	for _, size := range []int{0, -1} {
+		w := New(size)
+		require.NoError(t, w.Take(t.Context(), 1<<40))
+		require.True(t, w.TryTake(1<<40))
+		require.NoError(t, w.TakeWithin(t.Context(), 1<<40))
+		require.NoError(t, w.Fit(t.Context()))
+		require.Equal(t, math.MaxInt-3<<40, w.Credit())
+	}
+}
+
+func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stalled := func(w *Window) time.Duration {
+			_, _, d := w.Usage()
+			return d
+		}
+		w := New(10)
+		w.Force(9)
+		pass(time.Second)
+		require.Zero(t, stalled(w), "there was credit")
+		w.Force(1)
+		pass(2 * time.Second)
+		require.Equal(t, 2*time.Second, stalled(w), "it counts while it lasts")
+		w.Force(5)
+		pass(time.Second)
+		w.Give(5)
+		pass(time.Second)
+		require.Equal(t, 4*time.Second, stalled(w), "overdrawn and full count alike")
+		w.Give(1)
+		pass(time.Hour)
+		require.Equal(t, 4*time.Second, stalled(w), "credit ends it")
+		w.Force(1)
+		pass(time.Second)
+		w.Give(10)
+		require.Equal(t, 5*time.Second, stalled(w), "stalls add up")
+	})
+}
+
+func TestToGiveBackMoreThanWasTakenPanics(t *testing.T) {
+	w := New(10)
+	require.NoError(t, w.Take(t.Context(), 3))
+	require.Panics(t, func() { w.Give(4) })
+}
+
+func BenchmarkTakeGive(b *testing.B) {
+	for _, bench := range []struct {
+		name string
+		ctx  context.Context
+	}{
+		{"background", context.Background()},
+		{"cancellable", b.Context()},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			w := New(64 << 10)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := w.Take(bench.ctx, 66); err != nil {
+					b.Fatal(err)
+				}
+				w.Give(66)
+			}
+		})
+	}
+}
+
+func BenchmarkTryTakeGive(b *testing.B) {
+	w := New(64 << 10)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !w.TryTake(66) {
+			b.Fatal("no credit")
+		}
+		w.Give(66)
+	}
+}
+
+// BenchmarkStall measures a Take that waits for another goroutine's Give.
+func BenchmarkStall(b *testing.B) {
+	w := New(1)
+	taken := make(chan struct{})
+	go func() { // ends with the benchmark
+		for range taken {
+			w.Give(1)
+		}
+	}()
+	defer close(taken)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := w.Take(b.Context(), 1); err != nil {
+			b.Fatal(err)
+		}
+		taken <- struct{}{}
+	}
+}

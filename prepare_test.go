@@ -1,0 +1,70 @@
+package wsstream_test
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+func TestAPreparedMessageIsSentAsAnyOther(t *testing.T) {
+	onEveryPath(t, config{MaxFrameSize: 10_000}, func(t *testing.T, e *end) {
+		for _, text := range []string{"", "hello", strings.Repeat("0123456789", 2500)} {
+			plain, ready := wsstream.Text(text), wsstream.Text(text).Prepare()
+			var first []wstest.Frame
+			for i, m := range []wsstream.Message{plain, ready, ready} {
+				wrote := goWrite(t, e, m)
+				var got []wstest.Frame
+				for {
+					f, err := e.peer.Next()
+					require.NoError(t, err)
+					got = append(got, f)
+					if f.Fin {
+						break
+					}
+				}
+				require.NoError(t, (<-wrote).err)
+				if i == 0 {
+					first = got
+				}
+				require.Equal(t, first, got)
+			}
+		}
+		ok, err := e.conn.Writable().TryWrite(wsstream.Binary([]byte{1}).Prepare())
+		require.NoError(t, err)
+		require.True(t, ok)
+		e.peer.Want("the message", wstest.Binary([]byte{1}))
+		require.EqualValues(t, 10, e.conn.Stats().Sent.Messages)
+	})
+}
+
+func TestAPreparedMessageThatIsNoTextFailsEachWrite(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		bad := wsstream.Message{Type: wsstream.TypeText, Data: []byte("\xff")}
+		want := e.conn.Writable().Write(t.Context(), bad)
+		require.Error(t, want)
+		require.Equal(t, want, e.conn.Writable().Write(t.Context(), bad.Prepare()))
+	})
+}
+
+func TestServersShareTheBytesOfAPreparedMessage(t *testing.T) {
+	m, encoded := wsstream.Binary(make([]byte, 1<<20)).Prepare(), false
+	d := wstest.Pair(t, &wstest.PairOptions{Accept: &wsstream.AcceptOptions{WriteWindow: -1}})
+	for range 2 { // the first encodes
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		ok, err := d.Server.Writable().TryWrite(m)
+		runtime.ReadMemStats(&after)
+		require.NoError(t, err)
+		require.True(t, ok)
+		if grown := after.TotalAlloc - before.TotalAlloc; encoded {
+			require.Less(t, grown, uint64(256<<10), "a copy was made")
+		}
+		encoded = true
+	}
+	require.EqualValues(t, 2, d.Server.Stats().Sent.Messages)
+}

@@ -1,0 +1,35 @@
+package stream
+
+import (
+	"context"
+	"io"
+	"iter"
+)
+
+// All ranges over the chunks of src as Pull returns them. An error is yielded once, last; a clean end yields nothing.
+// Leaving the loop leaves src as it is, to be pulled on: cancel it if nobody will. If ctx ends, its cause is the error,
+// and src is as it was.
+// Streams Standard, 4.2.5 (where leaving the loop cancels).
+func All[T any](ctx context.Context, src Readable[T]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for {
+			v, err := src.Pull(ctx)
+			if err == io.EOF || !yield(v, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Collect pulls until the end and returns all chunks; if that is not clean or ctx ends, with the error, and the
+// chunks that came before it.
+func Collect[T any](ctx context.Context, src Readable[T]) ([]T, error) {
+	var all []T
+	for v, err := range All(ctx, src) {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}

@@ -1,0 +1,279 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wsstream/wsstream/internal/gate"
+)
+
+// BroadcastOptions configure a Broadcast. Nil is the zero value.
+type BroadcastOptions[T any] struct {
+	// Replay is how many of the last chunks a new subscriber gets first. They do not count against its mark. Zero or
+	// less: none.
+	Replay int
+
+	// SlowError is what a subscription fails with that the Disconnect policy ends. Nil: ErrSlow.
+	SlowError error
+
+	// OnDrop is called for each chunk that a policy has dropped, with the subscription it was dropped for, on the
+	// goroutine of the Publish that dropped it, before that returns. It must not publish.
+	OnDrop func(*Subscription[T], T)
+}
+
+// A Broadcast gives each chunk that is published to all its subscribers, who come and go. A subscriber that is slow
+// costs the others nothing, unless its policy is Block. The memory it holds is the sum of its subscribers' marks, and
+// Replay; the chunks are shared, and nobody may change what they refer to.
+//
+// A Broadcast is not a Writable, since Pipe would close it when the first of its publishers leaves: see Publisher.
+// All methods may be called at once. It has no goroutine. Without subscribers, what is published is dropped.
+type Broadcast[T any] struct {
+	replay int
+	slow   error
+	onDrop func(*Subscription[T], T)
+
+	gate    gate.Gate     // of the Publish in progress
+	done    chan struct{} // closed when it has ended
+	seq     uint64        // the number of the Publish; guarded by gate
+	blocked atomic.Int64  // the number of subscriptions that block
+	dropped atomic.Int64
+
+	mu    sync.Mutex
+	subs  []*Subscription[T] // guarded by mu, as all below
+	last  ring[T]            // what is replayed
+	drops []drop[T]          // of the Publish in progress, for onDrop
+	ended bool
+	end   error // io.EOF or what it was aborted with; valid once ended
+}
+
+// A drop is a chunk that was dropped, and for whom.
+type drop[T any] struct {
+	sub *Subscription[T]
+	v   T
+}
+
+// NewBroadcast returns a Broadcast without subscribers.
+func NewBroadcast[T any](o *BroadcastOptions[T]) *Broadcast[T] {
+	if o == nil {
+		o = &BroadcastOptions[T]{}
+	}
+	b := &Broadcast[T]{
+		replay: o.Replay,
+		slow:   cmp.Or(o.SlowError, ErrSlow),
+		onDrop: o.OnDrop,
+		done:   make(chan struct{}),
+	}
+	b.gate = gate.New(b.done)
+	return b
+}
+
+// Subscribe adds a subscriber that may hold what s allows, with p for when that is not enough. It gets what is
+// replayed and then all that is published from now on. After the end it gets what is replayed, unless the Broadcast
+// was aborted, and the end. A negative size fails the subscription. Subscribe panics if p is nil.
+func (b *Broadcast[T]) Subscribe(s Strategy[T], p Policy[T]) *Subscription[T] {
+	mustFunc(p == nil, "Subscribe")
+	sub := &Subscription[T]{q: NewQueue(s), b: b, at: -1}
+	p(&sub.policy)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.last.n {
+		sub.q.held.push(b.last.at(b.last.head+i).v, 0)
+	}
+	if b.ended {
+		b.endSub(sub)
+		return sub
+	}
+	sub.at = len(b.subs)
+	b.subs = append(b.subs, sub)
+	if sub.policy.kind == block {
+		b.blocked.Add(1)
+	}
+	return sub
+}
+
+// Publish waits its turn, then until all subscribers have room that block, and gives v to all. If ctx ends before
+// that, it returns its cause and nobody got v. After Close it returns ErrClosed, after Abort the cause. If a Size or
+// a key function panics, the panic reaches the caller, and some subscribers have got v.
+func (b *Broadcast[T]) Publish(ctx context.Context, v T) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !b.gate.Lock(ctx) {
+		return b.orCause(ctx)
+	}
+	defer b.gate.Unlock()
+	if b.blocked.Load() > 0 {
+		if err := b.waitRoom(ctx); err != nil {
+			return err
+		}
+	}
+	drops, err := b.give(v)
+	for _, d := range drops {
+		b.onDrop(d.sub, d.v)
+	}
+	clear(drops)
+	return err
+}
+
+// give gives v to all, and returns what that dropped, if somebody wants to know. It expects the gate to be held.
+func (b *Broadcast[T]) give(v T) ([]drop[T], error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return nil, b.writeEnd()
+	}
+	b.drops = b.drops[:0]
+	if b.replay > 0 {
+		b.last.push(v, 0)
+		if b.last.n > b.replay {
+			b.last.pop()
+		}
+	}
+	for i := 0; i < len(b.subs); {
+		if s := b.subs[i]; s.offer(v) {
+			i++
+		} else {
+			b.remove(s) // another is at i now
+		}
+	}
+	return b.drops, nil
+}
+
+// waitRoom waits until each subscription that blocks has had room since this Publish began. It expects the gate to be
+// held, so that nobody else fills the room.
+func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
+	b.seq++
+	for {
+		full := b.full()
+		if len(full) == 0 {
+			return nil
+		}
+		for _, s := range full {
+			if err := s.q.Ready(ctx); err != nil && ofCtx(ctx, err) && !isDone(s.q.Done()) {
+				return context.Cause(ctx)
+			}
+			s.ready = b.seq
+		}
+	}
+}
+
+// full returns the subscriptions that this Publish must wait for.
+func (b *Broadcast[T]) full() (full []*Subscription[T]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.subs {
+		if s.policy.kind == block && s.ready != b.seq && !s.q.hasRoom() {
+			full = append(full, s)
+		}
+	}
+	return full
+}
+
+// Close waits its turn behind the Publishes that wait, and ends the Broadcast: subscribers get what they hold, then
+// io.EOF. It does not wait until they have. If ctx ends first it returns its cause and has closed nothing. After the
+// end it returns nil, or what the Broadcast was aborted with.
+func (b *Broadcast[T]) Close(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if b.gate.Lock(ctx) {
+		defer b.gate.Unlock()
+		b.finish(io.EOF)
+	}
+	if err := b.orCause(ctx); err != ErrClosed {
+		return err
+	}
+	return nil
+}
+
+// Abort ends the Broadcast at once: what subscribers hold is dropped, and they fail with cause, as do Publishes that
+// wait; ErrClosed if it is nil. It returns nil, and changes nothing after the end.
+func (b *Broadcast[T]) Abort(cause error) error {
+	b.finish(cmp.Or(cause, ErrClosed))
+	return nil
+}
+
+// Done is closed when the Broadcast has ended.
+func (b *Broadcast[T]) Done() <-chan struct{} { return b.done }
+
+// Len is the number of subscribers.
+func (b *Broadcast[T]) Len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.subs)
+}
+
+// Dropped is the number of chunks that policies have dropped, over all subscribers that ever were.
+func (b *Broadcast[T]) Dropped() int64 { return b.dropped.Load() }
+
+func (b *Broadcast[T]) finish(end error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return
+	}
+	b.ended, b.end = true, end
+	if end != io.EOF {
+		b.last.drop()
+	}
+	for _, s := range b.subs {
+		s.at = -1
+		b.endSub(s)
+	}
+	b.subs = nil
+	close(b.done)
+}
+
+// endSub gives a subscription the Broadcast's end.
+func (b *Broadcast[T]) endSub(s *Subscription[T]) {
+	if b.end == io.EOF {
+		s.q.close()
+	} else {
+		_ = s.q.Abort(b.end)
+	}
+}
+
+// remove expects mu to be held.
+func (b *Broadcast[T]) remove(s *Subscription[T]) {
+	if s.at < 0 {
+		return
+	}
+	last := len(b.subs) - 1
+	b.subs[s.at] = b.subs[last]
+	b.subs[s.at].at = s.at
+	b.subs[last] = nil
+	b.subs = b.subs[:last]
+	s.at = -1
+	if s.policy.kind == block {
+		b.blocked.Add(-1)
+	}
+}
+
+// drop expects mu to be held.
+func (b *Broadcast[T]) drop(s *Subscription[T], v T) {
+	b.dropped.Add(1)
+	if b.onDrop != nil {
+		b.drops = append(b.drops, drop[T]{s, v})
+	}
+}
+
+// writeEnd is what Publish returns after the end.
+func (b *Broadcast[T]) writeEnd() error {
+	if b.end == io.EOF {
+		return ErrClosed
+	}
+	return b.end
+}
+
+// orCause returns what Publish returns after the end; before it, the cause of ctx's.
+func (b *Broadcast[T]) orCause(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended {
+		return b.writeEnd()
+	}
+	return context.Cause(ctx)
+}

@@ -1,0 +1,161 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"sync"
+
+	"github.com/wsstream/wsstream/internal/gate"
+)
+
+// FromChan returns what c delivers. The close of c is a clean end; a channel has no other. A nil channel delivers
+// nothing. Cancel leaves what is in c there, and tells nobody: who sends to c must have another way to know. FromChan
+// starts no goroutine.
+func FromChan[T any](c <-chan T) Readable[T] {
+	return &chanSource[T]{c: c, cancelled: make(chan struct{})}
+}
+
+type chanSource[T any] struct {
+	c         <-chan T
+	cancelled chan struct{} // closed by Cancel
+	once      sync.Once
+}
+
+// Pull receives.
+func (s *chanSource[T]) Pull(ctx context.Context) (none T, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return none, context.Cause(ctx)
+	case isDone(s.cancelled):
+		return none, io.EOF
+	}
+	select {
+	case v, ok := <-s.c:
+		if !ok {
+			return none, io.EOF
+		}
+		return v, nil
+	case <-s.cancelled:
+		return none, io.EOF
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	}
+}
+
+// Cancel ends the stream.
+func (s *chanSource[T]) Cancel(error) error {
+	s.once.Do(func() { close(s.cancelled) })
+	return nil
+}
+
+// ToChan returns a Writable that sends to c. Write waits until c takes the chunk. Close closes c, in turn; Abort
+// closes it too, after the Write in progress, which fails: a channel can't tell its receiver an error, so look at what
+// Pipe returned. Nobody else may close c. ToChan starts no goroutine.
+func ToChan[T any](c chan<- T) Writable[T] {
+	s := &chanSink[T]{c: c, done: make(chan struct{})}
+	s.gate = gate.New(s.done)
+	return s
+}
+
+type chanSink[T any] struct {
+	c    chan<- T
+	gate gate.Gate     // to send
+	done chan struct{} // closed when the end is decided
+
+	mu  sync.Mutex
+	end error // of Writes, once done is closed; guarded by mu, as the next
+	was bool  // c was closed
+}
+
+// Write sends v.
+func (s *chanSink[T]) Write(ctx context.Context, v T) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !s.gate.Lock(ctx) {
+		return s.endOr(ctx)
+	}
+	defer s.leave()
+	if isDone(s.done) {
+		return s.endOr(ctx)
+	}
+	select {
+	case s.c <- v:
+		return nil
+	case <-s.done:
+	case <-ctx.Done():
+	}
+	return s.endOr(ctx)
+}
+
+// Done is closed when the end is decided.
+func (s *chanSink[T]) Done() <-chan struct{} { return s.done }
+
+// Ready returns the error of the end, and never waits.
+func (s *chanSink[T]) Ready(ctx context.Context) error {
+	if ctx.Err() != nil || isDone(s.done) {
+		return s.endOr(ctx)
+	}
+	return nil
+}
+
+// Close closes c in turn.
+func (s *chanSink[T]) Close(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if s.gate.Lock(ctx) {
+		defer s.leave()
+		s.finish(ErrClosed)
+	}
+	return closeResult(io.EOF, s.endOr(ctx))
+}
+
+// Abort ends the Write in progress and closes c.
+func (s *chanSink[T]) Abort(cause error) error {
+	s.finish(cmp.Or(cause, ErrClosed))
+	if s.gate.TryLock() {
+		s.leave()
+	}
+	return nil
+}
+
+func (s *chanSink[T]) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.end == nil {
+		s.end = err
+		close(s.done)
+	}
+}
+
+// leave closes c once the end is decided, and gives the gate up; whoever does so last sees to it.
+func (s *chanSink[T]) leave() {
+	for {
+		if s.owed() {
+			s.mu.Lock()
+			s.was = true
+			s.mu.Unlock()
+			close(s.c)
+		}
+		s.gate.Unlock()
+		if !s.owed() || !s.gate.TryLock() {
+			return
+		}
+	}
+}
+
+// owed says that c is to be closed.
+func (s *chanSink[T]) owed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end != nil && !s.was
+}
+
+// endOr returns the error of the end; if there is none, the cause of ctx's.
+func (s *chanSink[T]) endOr(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.end, context.Cause(ctx))
+}

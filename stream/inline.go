@@ -1,0 +1,162 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"sync"
+
+	"github.com/wsstream/wsstream/internal/gate"
+)
+
+// An inline is a Readable whose pulls run on the puller's goroutine, one at a time, in the order they came. It has
+// no goroutine, and nothing happens in it but in a Pull or a Cancel.
+type inline[T any] struct {
+	// next makes the next chunk. It is never called again once it has returned an error and ctx had not ended; if
+	// ctx had, it must be ready to go on where it was. A failure is the operator's own error.
+	next func(ctx context.Context) (T, error)
+	// cancel tells the source. It may run beside next, and next must then return soon.
+	cancel func(cause error) error
+	// drop runs once after Cancel, never beside next, which is not called again; may be nil.
+	drop func(cause error)
+
+	sourceDone <-chan struct{} // of the source; may be nil
+
+	gate      gate.Gate
+	end       error         // what Pull returns for ever; guarded by gate
+	cancelled chan struct{} // closed by Cancel
+
+	mu        sync.Mutex
+	cause     error  // of Cancel; guarded by mu, as the next two
+	owed      bool   // Cancel has come and drop has not run
+	interrupt func() // set by onCancel
+}
+
+// A failure is an error of an operator itself: its source is to be cancelled with it.
+type failure struct{ error }
+
+// cause is what the source is cancelled with: an operator that ends well has no cause.
+func (f failure) cause() error {
+	if f.error == io.EOF {
+		return nil
+	}
+	return f.error
+}
+
+func (r *inline[T]) init() *inline[T] {
+	r.cancelled = make(chan struct{})
+	r.gate = gate.New(r.cancelled)
+	return r
+}
+
+// from returns an inline that pulls from src and nothing else.
+func from[In, Out any](src *source[In], next func(context.Context) (Out, error)) *inline[Out] {
+	return (&inline[Out]{next: next, cancel: src.Cancel, sourceDone: src.Done()}).init()
+}
+
+// Done is closed when no Pull waits any more, as far as the source tells; it may be nil.
+func (r *inline[T]) Done() <-chan struct{} { return r.sourceDone }
+
+// Pull makes the next chunk.
+func (r *inline[T]) Pull(ctx context.Context) (T, error) { return r.do(ctx, r.next) }
+
+// do is Pull with another next.
+func (r *inline[T]) do(ctx context.Context, next func(context.Context) (T, error)) (v T, err error) {
+	if ctx.Err() != nil {
+		return v, context.Cause(ctx)
+	}
+	if !r.gate.Lock(ctx) {
+		if isDone(r.cancelled) {
+			return v, io.EOF
+		}
+		return v, context.Cause(ctx)
+	}
+	returned := false
+	defer func() {
+		if !returned { // a function panicked, and goes on to
+			r.end = cmp.Or(r.end, errPanicked)
+			_ = r.cancel(errPanicked)
+		}
+		r.leave()
+	}()
+	v, err = r.pull(ctx, next)
+	returned = true
+	return v, err
+}
+
+// pull expects the gate to be held.
+func (r *inline[T]) pull(ctx context.Context, next func(context.Context) (T, error)) (none T, err error) {
+	if r.end != nil {
+		return none, r.end
+	}
+	if isDone(r.cancelled) {
+		return none, io.EOF
+	}
+	v, err := next(ctx)
+	own, failed := err.(failure)
+	switch {
+	case isDone(r.cancelled):
+		return none, io.EOF
+	case failed:
+		r.end = own.error
+		_ = r.cancel(own.cause())
+		return none, own.error
+	case err != nil:
+		if err == io.EOF || ctx.Err() == nil { // else the source stands where it stood, and tells its end again
+			r.end = err
+		}
+		return none, err
+	}
+	return v, nil
+}
+
+// Cancel drops what is held, lets all pulls return io.EOF and cancels the source, unless that has ended.
+func (r *inline[T]) Cancel(cause error) error {
+	r.mu.Lock()
+	if isDone(r.cancelled) {
+		r.mu.Unlock()
+		return nil
+	}
+	r.cause, r.owed = cause, r.drop != nil
+	close(r.cancelled)
+	if r.interrupt != nil {
+		r.interrupt()
+	}
+	r.mu.Unlock()
+	err := r.cancel(cause)
+	if r.gate.TryLock() {
+		r.leave()
+	}
+	return err
+}
+
+// onCancel has Cancel call f, which must not wait, to end what a next waits in; nil takes that back.
+func (r *inline[T]) onCancel(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.interrupt = f
+	if f != nil && isDone(r.cancelled) {
+		f()
+	}
+}
+
+// leave gives the gate up. What a Cancel has left to do is done by whoever gives it up last.
+func (r *inline[T]) leave() {
+	for {
+		r.mu.Lock()
+		owed, cause := r.owed, r.cause
+		r.owed = false
+		r.mu.Unlock()
+		r.gate.Unlock()
+		if owed {
+			r.drop(cause) // no next runs any more
+			return
+		}
+		r.mu.Lock()
+		owed = r.owed
+		r.mu.Unlock()
+		if !owed || !r.gate.TryLock() {
+			return
+		}
+	}
+}

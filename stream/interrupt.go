@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+)
+
+// An interrupter ends a blocked Read or Write when a context ends: by a deadline in the past where there are
+// deadlines, else by Close where there is one, else not at all.
+//
+// Arming a context costs more than a small Read, so one stays armed until a call comes with another.
+type interrupter struct {
+	deadline func(time.Time) error // nil if there is none
+	closing  func(error) error     // nil if there is none; called once
+
+	mu      sync.Mutex
+	busy    bool            // a call is in progress; guarded by mu, as all below
+	current <-chan struct{} // the Done of its context
+	armed   <-chan struct{} // the Done of the context that is armed
+	disarm  func() bool
+	poked   bool // a deadline in the past was set
+	closed  bool
+	stopped bool
+}
+
+// begin says that a call begins, and reports false if it must not: ctx has ended, or stop was called.
+func (i *interrupter) begin(ctx context.Context) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.stopped || ctx.Err() != nil { // looked at under mu: an end that comes later finds the call busy
+		return false
+	}
+	i.busy, i.current = true, ctx.Done()
+	if i.current != nil && i.current != i.armed && (i.deadline != nil || i.closing != nil) {
+		i.release()
+		i.armed = i.current
+		done := i.current
+		i.disarm = context.AfterFunc(ctx, func() { i.ctxEnded(done) })
+	}
+	return true
+}
+
+// end says that the call has ended.
+func (i *interrupter) end() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.busy = false
+	if i.poked {
+		i.poked = false
+		_ = i.deadline(time.Time{})
+	}
+}
+
+// ctxEnded ends the call in progress, if its context is the one that has ended.
+func (i *interrupter) ctxEnded(done <-chan struct{}) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.busy && i.current == done {
+		i.poke()
+	}
+}
+
+// poke expects mu to be held.
+func (i *interrupter) poke() {
+	if i.deadline != nil && i.deadline(time.Unix(1, 0)) == nil {
+		i.poked = true
+		return
+	}
+	_ = i.shut(context.Canceled)
+}
+
+// stop ends the call in progress, lets none begin any more, and closes.
+func (i *interrupter) stop(cause error) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.stopped = true
+	i.release()
+	if i.busy && i.deadline != nil && i.deadline(time.Unix(1, 0)) == nil {
+		i.poked = true
+	}
+	return i.shut(cause)
+}
+
+// shut closes, once. It expects mu to be held.
+func (i *interrupter) shut(cause error) error {
+	if i.closed || i.closing == nil {
+		return nil
+	}
+	i.closed = true
+	return i.closing(cause)
+}
+
+// hasClosed reports whether the call in progress was ended by closing.
+func (i *interrupter) hasClosed() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.closed
+}
+
+// release disarms. It expects mu to be held.
+func (i *interrupter) release() {
+	if i.disarm != nil {
+		i.disarm()
+		i.disarm, i.armed = nil, nil
+	}
+}
+
+// closerOf returns how v is closed: with the cause where it takes one, as the ends of an io.Pipe do.
+func closerOf(v any) func(error) error {
+	switch c := v.(type) {
+	case interface{ CloseWithError(err error) error }:
+		return c.CloseWithError
+	case io.Closer:
+		return func(error) error { return c.Close() }
+	}
+	return nil
+}

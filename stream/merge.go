@@ -1,0 +1,69 @@
+package stream
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// Merge returns the chunks of all sources as they come: those of one source in order, those of two in any. It ends
+// well when all have. When one fails, the stream fails with its error, behind what was pulled before, and the others
+// are cancelled with it.
+//
+// The first Pull starts one goroutine for each source. They pull while a Pull waits, so Merge holds one chunk of each
+// source at most. They end when their source does, or with Cancel, which cancels all sources that have not ended and
+// joins their errors: so pull to the end, or Cancel. A panic of a source's is passed on as *Panic tells. Without
+// sources Merge is empty.
+func Merge[T any](src ...Readable[T]) Readable[T] {
+	sources := newSources(src)
+	q := NewQueue(Count[T](0))
+	ctx, cancel := context.WithCancelCause(context.Background())
+	end := func(err error) {
+		_ = q.finish(context.Background(), err)
+		cancel(err)
+	}
+	start := func() {
+		var wg sync.WaitGroup
+		for _, s := range sources {
+			wg.Go(func() { // owned by the stream; ends with its source, or with Cancel
+				if err := catch(func() error { return feed(ctx, s, q) }); err != nil {
+					_ = cancelAll(sources, err)
+					end(err)
+				}
+			})
+		}
+		go func() { // owned by the stream; ends with the goroutines above
+			wg.Wait()
+			end(nil)
+		}()
+	}
+	return &output[T]{
+		q:     q,
+		begin: new(sync.Once),
+		start: start,
+		cancel: func(cause error) error {
+			_ = q.Cancel(cause)
+			cancel(cause)
+			return cancelAll(sources, cause)
+		},
+	}
+}
+
+// feed moves the chunks of one source to q, on demand, and returns nil when it has ended well.
+func feed[T any](ctx context.Context, s *source[T], q *Queue[T]) error {
+	for {
+		if err := q.Ready(ctx); err != nil {
+			return err
+		}
+		v, err := s.Pull(ctx)
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = q.Write(ctx, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

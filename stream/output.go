@@ -1,0 +1,54 @@
+package stream
+
+import (
+	"context"
+	"sync"
+)
+
+// An output is the Readable of an operator with goroutines: a queue that they fill, and what starts and ends them.
+type output[T any] struct {
+	q      *Queue[T]
+	start  func()            // starts the goroutines; called once, by the first Pull
+	cancel func(error) error // ends q and them, and cancels the source; called once
+	begin  *sync.Once        // for start; may be shared
+
+	panicked sync.Once // a panic is passed on once
+	ended    sync.Once // Cancel counts once
+}
+
+// Pull waits for the next chunk that the goroutines make.
+func (o *output[T]) Pull(ctx context.Context) (T, error) {
+	if ctx.Err() == nil {
+		o.begin.Do(o.start)
+	}
+	v, err := o.q.Pull(ctx)
+	if err != nil {
+		passOn(&o.panicked, err)
+	}
+	return v, err
+}
+
+// Cancel ends the goroutines, drops what is held and cancels the source.
+func (o *output[T]) Cancel(cause error) (err error) {
+	o.ended.Do(func() {
+		o.begin.Do(func() {}) // what has not begun never will
+		err = o.cancel(cause)
+	})
+	return err
+}
+
+// Done is closed when no Pull waits any more.
+func (o *output[T]) Done() <-chan struct{} { return o.q.Done() }
+
+// passOn panics with err if that is a *Panic, once.
+func passOn(once *sync.Once, err error) {
+	p, ok := err.(*Panic)
+	if !ok {
+		return
+	}
+	first := false
+	once.Do(func() { first = true })
+	if first {
+		panic(p)
+	}
+}

@@ -1,0 +1,50 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// errPanicked is what the ends of a stream are shut with when a function in it panicked.
+var errPanicked = errors.New("stream: a function of the stream panicked")
+
+// A Panic is a panic of a function that ran on a goroutine of the stream's (Parallel, Stage, Tee, Merge). The Pull
+// that comes upon it panics with the *Panic, once; later ones return it as an error. A function that runs on the
+// puller's goroutine panics there, as it is. Either way both ends of the stream are shut.
+type Panic struct {
+	Value any    // what the function panicked with
+	Stack []byte // where, as debug.Stack prints it
+}
+
+// Error tells the value and the stack.
+func (p *Panic) Error() string { return fmt.Sprintf("stream: panic: %v\n\n%s", p.Value, p.Stack) }
+
+// Unwrap returns the value if it is an error.
+func (p *Panic) Unwrap() error {
+	err, _ := p.Value.(error)
+	return err
+}
+
+// asPanic makes a *Panic of what recover returned, on the goroutine that panicked.
+func asPanic(v any) *Panic {
+	if p, ok := v.(*Panic); ok {
+		return p // it came from further up the stream
+	}
+	return &Panic{v, debug.Stack()}
+}
+
+// catch calls f and returns its error, a *Panic if it panicked, errPanicked if it ended its goroutine.
+func catch(f func() error) (err error) {
+	returned := false
+	defer func() {
+		if v := recover(); v != nil {
+			err = asPanic(v)
+		} else if !returned {
+			err = errPanicked
+		}
+	}()
+	err = f()
+	returned = true
+	return err
+}

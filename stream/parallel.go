@@ -1,0 +1,180 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/wsstream/wsstream/internal/gate"
+)
+
+// Parallel returns what f makes of each chunk of src, in the order of src, with up to n calls of f at once. An n of
+// zero is runtime.GOMAXPROCS(0), a negative one is 1. It holds at most n chunks, in work or waiting to be pulled.
+//
+// f runs on goroutines of the stream's, n at most, the first of which the first Pull starts. Its context ends with
+// Cancel, with the cause that was given, or when the stream has failed. Errors of f are as for Map, in order: results
+// of chunks before it are delivered first, and src is cancelled as soon as f has failed. A panic of f or src is passed
+// on as *Panic tells, in order too; one after Cancel has nobody to go to, and is dropped.
+//
+// The goroutines end when src does, when the stream has failed, or with Cancel: so pull to the end, or Cancel. Cancel
+// does not wait for f. Parallel panics if f is nil.
+func Parallel[In, Out any](src Readable[In], n int, f func(ctx context.Context, in In) (Out, error)) Readable[Out] {
+	mustFunc(f == nil, "Parallel")
+	switch {
+	case n == 0:
+		n = runtime.GOMAXPROCS(0)
+	case n < 0:
+		n = 1
+	}
+	p := &parallel[In, Out]{
+		src:    newSource(src),
+		f:      f,
+		places: make(chan struct{}, n),
+		order:  NewQueue(Count[*result[Out]](n)),
+		turn:   gate.New(nil),
+		idle:   n,
+	}
+	p.ctx, p.stop = context.WithCancelCause(context.Background())
+	p.out = (&inline[Out]{next: p.next, cancel: p.cancel}).init()
+	return p.out
+}
+
+// parallel is a Parallel at work. Workers take turns to pull from the source; the order of the turns is that of the
+// results.
+type parallel[In, Out any] struct {
+	src    *source[In]
+	f      func(context.Context, In) (Out, error)
+	ctx    context.Context // the workers', which belongs to no call
+	stop   context.CancelCauseFunc
+	places chan struct{}        // one value for each chunk that is held
+	order  *Queue[*result[Out]] // of the chunks that are held
+	head   *result[Out]         // taken from order and not delivered; for next alone
+	out    *inline[Out]         // calls next
+	turn   gate.Gate            // to pull from the source
+
+	begin    sync.Once
+	panicked sync.Once
+	idle     int // workers that have not started; guarded by turn
+}
+
+// A result is one of f's, some time.
+type result[Out any] struct {
+	done chan struct{} // closed when v and err are set
+	v    Out
+	err  error
+}
+
+// next delivers the next result in order.
+func (p *parallel[In, Out]) next(ctx context.Context) (none Out, err error) {
+	p.begin.Do(p.work)
+	for {
+		if p.head == nil {
+			if p.head, err = p.order.Pull(ctx); err != nil {
+				return none, p.failed(ctx, err)
+			}
+		}
+		select {
+		case <-p.head.done:
+		case <-ctx.Done():
+			return none, context.Cause(ctx)
+		case <-p.ctx.Done(): // cancelled
+			return none, io.EOF
+		}
+		r := p.head
+		p.head = nil
+		<-p.places
+		switch {
+		case r.err == nil:
+			return r.v, nil
+		case errors.Is(r.err, Skip):
+			continue
+		}
+		return none, p.failed(ctx, asFailure(r.err))
+	}
+}
+
+// failed ends the workers, and panics if a panic is why the stream ends.
+func (p *parallel[In, Out]) failed(ctx context.Context, err error) error {
+	if ctx.Err() != nil && err != io.EOF {
+		if _, own := err.(failure); !own {
+			return err
+		}
+	}
+	cause := err
+	if own, ok := err.(failure); ok {
+		cause = own.error
+	}
+	p.stop(cause)
+	p.out.end = cause
+	passOn(&p.panicked, cause)
+	return err
+}
+
+// work starts one more worker, if there may be one.
+func (p *parallel[In, Out]) work() {
+	if p.idle == 0 {
+		return
+	}
+	p.idle--
+	go func() { // owned by the stream; ends with the source, a failure or Cancel
+		for p.one() {
+		}
+	}()
+}
+
+// one works on one chunk, and reports whether there may be more.
+func (p *parallel[In, Out]) one() bool {
+	if !p.turn.Lock(p.ctx) {
+		return false
+	}
+	in, r := p.take()
+	p.turn.Unlock()
+	if r == nil {
+		return false
+	}
+	r.err = catch(func() (err error) {
+		r.v, err = p.f(p.ctx, in)
+		return err
+	})
+	if r.err != nil && !errors.Is(r.err, Skip) {
+		_ = p.src.Cancel(asFailure(r.err).cause())
+	}
+	close(r.done)
+	return true
+}
+
+// take pulls a chunk, in turn, and makes the place for its result; none at the end.
+func (p *parallel[In, Out]) take() (in In, r *result[Out]) {
+	select {
+	case p.places <- struct{}{}:
+	case <-p.ctx.Done():
+		return in, nil
+	}
+	if isDone(p.order.Done()) {
+		return in, nil
+	}
+	err := catch(func() (err error) {
+		in, err = p.src.Pull(p.ctx)
+		return err
+	})
+	if err == nil {
+		r = &result[Out]{done: make(chan struct{})}
+		if ok, _ := p.order.TryWrite(r); ok { // it has a place, unless all is over
+			p.work()
+			return in, r
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	_ = p.order.finish(context.Background(), err)
+	return in, nil
+}
+
+func (p *parallel[In, Out]) cancel(cause error) error {
+	p.stop(cause)
+	_ = p.order.Cancel(cause)
+	return p.src.Cancel(cause)
+}

@@ -1,0 +1,92 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+)
+
+// Tee returns two streams that each deliver all chunks of src, in order. The chunks are shared: nobody may change
+// what they refer to. Each branch holds what its strategy allows; one that is not pulled holds back the other when it
+// is full, and with marks of zero the two are pulled in step. (In the Standard it would grow without bound; a
+// Broadcast offers policies that drop instead.)
+//
+// The first Pull of either branch starts one goroutine, which pulls from src while both have room. It ends when src
+// does, or when both branches are cancelled: so pull to the end, or Cancel. Cancelling one branch leaves the other,
+// and returns nil; cancelling the second cancels src with both causes joined. When src fails, both fail, behind what
+// they hold. A panic of src's is passed on by both, as *Panic tells.
+// Streams Standard, 4.9.2 (ReadableStreamTee).
+func Tee[T any](src Readable[T], a, b Strategy[T]) (Readable[T], Readable[T]) {
+	t := &teed[T]{src: newSource(src), branches: [2]*Queue[T]{NewQueue(a), NewQueue(b)}}
+	t.ctx, t.stop = context.WithCancelCause(context.Background())
+	branch := func(q *Queue[T]) Readable[T] {
+		// The goroutine is owned by the two branches; it ends with src, or when both are cancelled.
+		return &output[T]{q: q, begin: &t.begin, start: func() { go t.run() }, cancel: func(cause error) error {
+			return t.cancel(q, cause)
+		}}
+	}
+	return branch(t.branches[0]), branch(t.branches[1])
+}
+
+type teed[T any] struct {
+	src      *source[T]
+	branches [2]*Queue[T]
+	begin    sync.Once
+	ctx      context.Context // the goroutine's, which belongs to no call
+	stop     context.CancelCauseFunc
+
+	mu     sync.Mutex
+	causes []error // of the branches that were cancelled
+}
+
+func (t *teed[T]) run() {
+	err := catch(t.move)
+	if err == io.EOF {
+		err = nil
+	}
+	for _, q := range t.branches {
+		_ = q.finish(context.Background(), err)
+	}
+	_ = t.src.Cancel(err)
+	t.stop(nil)
+}
+
+// move moves chunks until the source or both branches have ended.
+func (t *teed[T]) move() error {
+	for {
+		var ends []error
+		for _, q := range t.branches {
+			if err := q.Ready(t.ctx); err != nil { // it holds nobody back any more
+				ends = append(ends, err)
+			}
+		}
+		if len(ends) == len(t.branches) {
+			return errors.Join(ends...)
+		}
+		v, err := t.src.Pull(t.ctx)
+		if err != nil {
+			return err
+		}
+		for _, q := range t.branches {
+			_ = q.Write(t.ctx, v)
+		}
+	}
+}
+
+// cancel cancels one branch, and the source after the second. The source comes first, so that its end is what the
+// goroutine sees.
+func (t *teed[T]) cancel(q *Queue[T], cause error) (err error) {
+	t.mu.Lock()
+	t.causes = append(t.causes, cause)
+	both, causes := len(t.causes) == len(t.branches), errors.Join(t.causes...)
+	t.mu.Unlock()
+	if both {
+		err = t.src.Cancel(causes)
+	}
+	_ = q.Cancel(cause)
+	if both {
+		t.stop(causes)
+	}
+	return err
+}

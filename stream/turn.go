@@ -1,0 +1,166 @@
+package stream
+
+import (
+	"context"
+	"io"
+)
+
+// What a Queue's calls do under its lock, and how they wait.
+
+// mark is the high-water mark.
+func (q *Queue[T]) mark() uint64 { return uint64(max(q.strategy.Mark, 0)) }
+
+// room says that a chunk may be accepted. It expects mu to be held, as do all below that do not say otherwise.
+func (q *Queue[T]) room() bool { return q.size < q.mark() || q.pullers.first != nil }
+
+// accept takes v in: for the first pull that waits, else to be held.
+func (q *Queue[T]) accept(v T, size uint64) {
+	if w := q.pullers.first; w != nil {
+		w.v = v
+		q.pullers.serve(w, nil)
+		return
+	}
+	q.held.push(v, size)
+	q.size += size
+}
+
+func (q *Queue[T]) pop() T {
+	v, size := q.held.pop()
+	q.size -= size
+	return v
+}
+
+// settle serves the writers whose turn has come, from the first on.
+func (q *Queue[T]) settle() {
+	for w := q.writers.first; w != nil && !q.ended; w = q.writers.first {
+		switch {
+		case w.kind == waitClose && w.err == nil:
+			q.writers.serve(w, nil)
+			q.end(io.EOF, ErrClosed)
+		case w.kind == waitClose:
+			err := w.err
+			q.writers.serve(w, nil)
+			q.end(err, err)
+		case !q.room():
+			return
+		case w.kind == waitReady:
+			q.writers.serve(w, nil)
+		default:
+			q.accept(w.v, w.size)
+			q.writers.serve(w, nil)
+		}
+	}
+}
+
+// end decides the end: read is for the pulls once nothing is held, write for the writes.
+func (q *Queue[T]) end(read, write error) {
+	q.ended, q.readEnd, q.cause = true, read, write
+	for q.pullers.first != nil {
+		q.pullers.serve(q.pullers.first, read)
+	}
+	for w := q.writers.first; w != nil; w = q.writers.first {
+		if w.kind == waitClose {
+			q.writers.serve(w, closeResult(read, write))
+		} else {
+			q.writers.serve(w, write)
+		}
+	}
+	close(q.done)
+}
+
+// fail ends the Queue with err behind what is held, without a turn. It expects mu not to be held.
+func (q *Queue[T]) fail(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.ended {
+		q.end(err, err)
+	}
+}
+
+// close ends the Queue well behind what is held, without a turn. It expects mu not to be held.
+func (q *Queue[T]) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.ended {
+		q.end(io.EOF, ErrClosed)
+	}
+}
+
+// hasRoom is room, once the Queue has ended, too. It expects mu not to be held.
+func (q *Queue[T]) hasRoom() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.ended || q.room()
+}
+
+// reject fails the Queue for a chunk whose size makes no sense. It expects mu not to be held.
+func (q *Queue[T]) reject(err error) error {
+	q.fail(err)
+	return q.cause // set once, and so no longer guarded
+}
+
+// finish ends the Queue in turn, with err for the pulls; nil is a clean end. It expects mu not to be held.
+func (q *Queue[T]) finish(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	q.mu.Lock()
+	if q.ended {
+		defer q.mu.Unlock()
+		return closeResult(q.readEnd, q.cause)
+	}
+	w := q.waiter(waitClose)
+	w.err = err
+	return q.waitTurn(ctx, w)
+}
+
+// closeResult is what Close returns after the end.
+func closeResult(read, write error) error {
+	if read == io.EOF && write == ErrClosed {
+		return nil
+	}
+	return write
+}
+
+// waitTurn waits among the writers. It gives mu up.
+func (q *Queue[T]) waitTurn(ctx context.Context, w *waiter[T]) error {
+	q.writers.push(w)
+	q.settle()
+	q.mu.Unlock()
+	_, err := q.wait(ctx, w)
+	return err
+}
+
+// wait waits until w is served or ctx ends, and takes w back. It expects mu not to be held.
+func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
+	served := w.wait(ctx)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !served && w.in != nil {
+		w.in.remove(w)
+		w.err = context.Cause(ctx)
+		q.settle() // those behind it may have waited for it alone
+	} else if !served {
+		<-w.woken
+	}
+	err = w.err
+	if w.kind == waitPull {
+		v = w.v
+	}
+	var none T
+	w.v, w.err = none, nil
+	w.next, q.free = q.free, w
+	return v, err
+}
+
+// waiter returns a waiter that waits nowhere yet.
+func (q *Queue[T]) waiter(kind waitKind) *waiter[T] {
+	w := q.free
+	if w == nil {
+		w = &waiter[T]{woken: make(chan struct{}, 1)}
+	} else {
+		q.free, w.next = w.next, nil
+	}
+	w.kind = kind
+	return w
+}

@@ -1,0 +1,74 @@
+package stream
+
+import "context"
+
+// A waiter is a call that waits in a Queue.
+type waiter[T any] struct {
+	prev, next *waiter[T]
+	in         *waiters[T] // the list it waits in; nil once it was served
+
+	kind waitKind
+	v    T      // a write's chunk on its way in, a pull's on its way out
+	size uint64 // of a write's chunk
+	err  error  // what a call that was served returns; what a closing one ends the stream with
+
+	woken chan struct{} // holds one value once the call is served
+}
+
+type waitKind uint8
+
+const (
+	waitPull waitKind = iota
+	waitWrite
+	waitReady
+	waitClose
+)
+
+// wait waits until w is served or ctx ends, and reports which.
+func (w *waiter[T]) wait(ctx context.Context) (served bool) {
+	done := ctx.Done()
+	if done == nil {
+		<-w.woken
+		return true
+	}
+	select {
+	case <-w.woken:
+		return true
+	case <-done:
+		return false
+	}
+}
+
+// waiters is a list of calls, first come first.
+type waiters[T any] struct{ first, last *waiter[T] }
+
+func (l *waiters[T]) push(w *waiter[T]) {
+	w.in, w.prev, w.next = l, l.last, nil
+	if l.last != nil {
+		l.last.next = w
+	} else {
+		l.first = w
+	}
+	l.last = w
+}
+
+func (l *waiters[T]) remove(w *waiter[T]) {
+	if w.prev != nil {
+		w.prev.next = w.next
+	} else {
+		l.first = w.next
+	}
+	if w.next != nil {
+		w.next.prev = w.prev
+	} else {
+		l.last = w.prev
+	}
+	w.in, w.prev, w.next = nil, nil, nil
+}
+
+// serve takes w out of the list and lets its call return err.
+func (l *waiters[T]) serve(w *waiter[T], err error) {
+	l.remove(w)
+	w.err = err
+	w.woken <- struct{}{}
+}
