@@ -188,10 +188,10 @@ func checkRequest(r *http.Request) *refusal {
 		}
 	}
 	switch {
-	case r.Method != http.MethodGet:
-		return refused(http.StatusMethodNotAllowed, "the method is %s, not GET", r.Method).with("Allow", http.MethodGet)
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return refused(http.StatusHTTPVersionNotSupported, "the request is %s; WebSocket is served over HTTP/1.1 only", r.Proto)
+	case r.Method != http.MethodGet:
+		return refused(http.StatusMethodNotAllowed, "the method is %s, not GET", r.Method).with("Allow", http.MethodGet)
 	case !hasToken(h, "Connection", "Upgrade"):
 		return upgradeRequired("Connection is %q, not Upgrade", h.Get("Connection"))
 	case !hasToken(h, "Upgrade", "websocket"):

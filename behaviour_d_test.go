@@ -123,11 +123,15 @@ func TestD3_TheServerDropsTCPFirst(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))
 		e.peer.WantClose("the answer", 1000)
+		answered := time.Now()
 		if e.client {
 			e.peer.Send(wstest.Ping("the client has not dropped it"))
 			e.peer.Close()
 		} else {
 			e.peer.WantEOF("the server has dropped it")
+			if e.mem {
+				require.Zero(t, time.Since(answered), "it does not wait for the client")
+			}
 		}
 		_, err := e.closed(t)
 		require.NoError(t, err)
@@ -180,7 +184,7 @@ func TestD4_ACloseThatMayNotStandOnTheWireIsRefusedAndTheEndIsUnclean(t *testing
 		{"65535", wstest.Close(65535, "").Payload, 1002},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+			onEveryPath(t, config{CloseTimeout: -1}, func(t *testing.T, e *end) {
 				e.peer.Send(wstest.Text("before"), wstest.Frame{Fin: true, Op: ws.OpClose, Payload: tc.body})
 				e.peer.WantClose("the answer", tc.code)
 				e.peer.WantEOF("and half-closes")

@@ -218,6 +218,29 @@ func TestCloseWaitsForAWriteThatWasAdmitted(t *testing.T) {
 	})
 }
 
+func TestNothingIsAcceptedBehindThePeersClose(t *testing.T) {
+	inBubble(t, config{Limit: 4 << 10}, func(t *testing.T, e *end) {
+		const size = 16 << 10
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size))))
+		e.peer.Send(wstest.Close(3001, ""))
+		e.notice()
+		require.Positive(t, e.conn.Writable().DesiredSize(), "it is not for want of credit")
+		write := goWrite(t, e, wsstream.Text("beyond"))
+		ready := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.conn.Writable().Ready(patient(t)) })
+		ok, _ := e.conn.Writable().TryWrite(wsstream.Text("beyond"))
+		require.False(t, ok)
+		e.quiet()
+
+		require.Equal(t, size, e.wantData(t))
+		e.wantClose(t, wstest.Close(3001, ""))
+		e.drop(t)
+		require.Equal(t, wsstream.ErrClosed, (<-write).err)
+		require.Equal(t, wsstream.ErrClosed, (<-ready).err)
+		_, err := e.closed(t)
+		require.NoError(t, err)
+	})
+}
+
 func TestAbortDropsWhatWasAcceptedAndFailsAWriteThatIsBlocked(t *testing.T) {
 	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 64 << 10}, func(t *testing.T, e *end) {
 		const size = 4 << 20
@@ -323,6 +346,21 @@ func TestCloseNowEndsEveryCall(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestCloseNowBehindBothCloseFramesLeavesTheEndAsItIs(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("unread"), wstest.Close(3001, "bye"))
+		e.wantClose(t, wstest.Close(3001, "")) // a client waits for the server to drop the transport
+		<-e.conn.Readable().Done()
+		e.conn.CloseNow()
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "bye"}, info)
+		_, err = e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err, "what is unread is dropped")
+		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+	})
 }
 
 func TestShutdownSaysHowItEnded(t *testing.T) {

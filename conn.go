@@ -232,7 +232,11 @@ func (c *Conn) open(t transport, o *options) bool {
 
 func (c *Conn) ended(info wire.CloseInfo, err error) {
 	c.settleClosed(CloseInfo(info), err)
-	c.debug("closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
+	if c.log == nil {
+		return
+	}
+	// The Conn's own, for one record: a handler may be slow, or call the Conn, and the engine's lock is held here.
+	go c.debug("closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
 }
 
 func (c *Conn) debug(what string, attrs ...slog.Attr) {

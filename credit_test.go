@@ -34,8 +34,8 @@ func (c *countingConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// counted is inBubble with the calls on the transport counted.
-func counted(t *testing.T, c config, f func(t *testing.T, e *end, calls *atomic.Int64)) {
+// callsCounted is inBubble with the calls on the transport counted.
+func callsCounted(t *testing.T, c config, f func(t *testing.T, e *end, calls *atomic.Int64)) {
 	for role, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(role, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -72,7 +72,7 @@ func requirePending[T any](t *testing.T, c <-chan T, what string) {
 
 func TestAFloodStallsAtTheReadWindowCostsNoCPUAndPullingStartsItAgain(t *testing.T) {
 	const window, size, n = 8 << 10, 1000, 100
-	counted(t, config{ReadWindow: window, Limit: 4 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
+	callsCounted(t, config{ReadWindow: window, Limit: 4 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
 		flooded := flood(e, n, size)
 		<-time.After(time.Second) // the background reader has taken what there is credit for
 		requirePending(t, flooded, "the peer's writes stop")
@@ -99,7 +99,7 @@ func TestAFloodStallsAtTheReadWindowCostsNoCPUAndPullingStartsItAgain(t *testing
 
 func TestAPeerThatReadsNothingStopsWritersAndReadyWakesExactlyWhenCreditIsBack(t *testing.T) {
 	const window, size = 4 << 10, 500
-	counted(t, config{WriteWindow: window, Limit: 1 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
+	callsCounted(t, config{WriteWindow: window, Limit: 1 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
 		w, accepted := e.conn.Writable(), 0
 		for ok := true; ok; accepted++ {
 			var err error
@@ -112,6 +112,7 @@ func TestAPeerThatReadsNothingStopsWritersAndReadyWakesExactlyWhenCreditIsBack(t
 		require.Greater(t, w.DesiredSize(), -size-14)
 		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(window+size+14))
 
+		<-time.After(time.Second) // the background reader waits in its Read
 		before := calls.Load()
 		<-time.After(time.Hour)
 		synctest.Wait()

@@ -90,7 +90,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	u, urlErr := parseURL(url)
 	c := newConn(u.Redacted(), opt)
 	c.client = true
-	d := &dialer{options: opt, url: u, tls: o.TLSConfig, netDial: o.NetDial}
+	d := &dialer{options: opt, url: u, tls: o.TLSConfig.Clone(), netDial: o.NetDial}
 	if user := u.User; user != nil && urlErr == nil {
 		d.setCredentials(user)
 		u.User = nil
@@ -176,13 +176,19 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		err = context.Cause(parent)
 	case err == nil && c.open(t, d.options):
 		return
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !answered(err):
 		err = &HandshakeError{Err: context.Cause(ctx)}
 	}
 	if t.nc != nil {
 		_ = t.nc.Close()
 	}
 	c.fail(err)
+}
+
+// answered reports whether err is a response of the server's, which says more than that its body came too late.
+func answered(err error) bool {
+	e, ok := errors.AsType[*HandshakeError](err)
+	return ok && e.Status != 0
 }
 
 // connect makes the transport and the handshake on it. When ctx ends it fails.

@@ -150,6 +150,45 @@ func TestWhileAMessageWriterIsOpenOtherWritesWaitAndControlFramesPass(t *testing
 	})
 }
 
+func TestWritableCloseTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		w := e.newMessage(t, t.Context())
+		_, err := io.WriteString(w, "half")
+		require.NoError(t, err)
+		closed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Close(patient(t)) })
+		e.quiet()
+		require.NoError(t, w.Close())
+		e.peer.Want("the message, and then the Close",
+			wstest.Text("half").Part(), wstest.Cont(nil, true), wstest.CloseEmpty())
+		e.peer.Send(wstest.CloseEmpty())
+		e.drop(t)
+		require.NoError(t, (<-closed).err)
+	})
+}
+
+func TestTheEndOfTheConnectionIsTheErrorOfAnOpenMessageWriter(t *testing.T) {
+	ends := map[string]func(e *end){
+		"CloseNow": func(e *end) { e.conn.CloseNow() },
+		"lost":     func(e *end) { e.peer.Close() },
+		"protocol": func(e *end) { e.peer.Send(wstest.Frame{Fin: true, Op: 3}); go drain(e) },
+	}
+	for what, happen := range ends {
+		t.Run(what, func(t *testing.T) {
+			inBubble(t, config{WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
+				w := e.newMessage(t, t.Context())
+				blocked := goDo(func() (m wsstream.Message, err error) {
+					_, err = w.Write(make([]byte, 64<<10))
+					return m, err
+				})
+				e.notice()
+				happen(e)
+				theEnd(t, e, (<-blocked).err)
+				theEnd(t, e, w.Close())
+			})
+		})
+	}
+}
+
 func TestTheContextOfNewMessageEndsTheWriteAndTheMessageStaysOpen(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)

@@ -27,7 +27,7 @@ import (
 // TestOurCloseReachesAPeerThatIsStillWriting fails 1,000 connections: each peer gets the Close, and the end of the
 // stream behind it, never a reset.
 func TestOurCloseReachesAPeerThatIsStillWriting(t *testing.T) {
-	const each, atOnce = 334, 8
+	const each, atOnce = 334, 2
 	big := wstest.Binary(make([]byte, 200))
 	for _, tc := range []struct {
 		code   uint16
@@ -203,7 +203,7 @@ func TestAStalledTLSPeerHoldsUpNoCut(t *testing.T) {
 					}
 					written <- err
 				}()
-				for conn.Writable().DesiredSize() > -512<<10 { // a whole message waits for the peer
+				for conn.Stats().Sent.Stalled < 20*time.Millisecond {
 					runtime.Gosched()
 				}
 				start := time.Now()

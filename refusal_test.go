@@ -101,7 +101,7 @@ func TestTheServerRefusesWhatIsNoHandshake(t *testing.T) {
 		{name: "POST", start: "POST / HTTP/1.1", status: 405, says: "POST", header: "Allow: GET"},
 		{name: "get", start: "get / HTTP/1.1", status: 405, says: "get", header: "Allow: GET"},
 		{name: "no Connection", extra: []string{"Connection:"}, status: 426, says: "Connection", header: "Upgrade: websocket"},
-		{name: "another Connection", extra: []string{"Connection: keep-alive"}, status: 426, says: "keep-alive", header: "Connection: Upgrade"},
+		{name: "another Connection", extra: []string{"Connection: keep-alive"}, status: 426, says: "keep-alive", header: "Upgrade: websocket"},
 		{name: "a Connection that only contains it", extra: []string{"Connection: x-upgrade"}, status: 426, says: "Connection"},
 		{name: "no Upgrade", extra: []string{"Upgrade:"}, status: 426, says: "Upgrade", header: "Upgrade: websocket"},
 		{name: "another Upgrade", extra: []string{"Upgrade: h2c"}, status: 426, says: "h2c"},
@@ -138,7 +138,7 @@ func TestTheServerRefusesWhatIsNoHandshake(t *testing.T) {
 				res, err := s.ask(t, append(raw, tc.body...))
 				wantRefusal(t, res, err, tc.status, tc.says)
 				if name, value, ok := strings.Cut(tc.header, ": "); ok {
-					require.Equal(t, []string{value}, res.Header.Values(name))
+					require.Contains(t, res.Header.Values(name), value)
 				}
 			})
 		})

@@ -151,13 +151,13 @@ func TestFlushWaitsForWhatWasAcceptedBeforeIt(t *testing.T) {
 	})
 }
 
-// A counted counts how often a transport is closed.
-type counted struct {
+// A closeCounter counts how often a transport is closed.
+type closeCounter struct {
 	net.Conn
 	closes atomic.Int32
 }
 
-func (c *counted) Close() error {
+func (c *closeCounter) Close() error {
 	c.closes.Add(1)
 	return c.Conn.Close()
 }
@@ -165,7 +165,7 @@ func (c *counted) Close() error {
 func TestTheTransportIsClosedOnceItsDeadlinesAreClearedAndWhatWasBufferedIsReadFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
-		nc := &counted{Conn: near}
+		nc := &closeCounter{Conn: near}
 		peer := wstest.NewPeer(t, far, false)
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", config{}.dial(nc))
 		req := peer.ReadRequest()

@@ -35,7 +35,7 @@ type Broadcast[T any] struct {
 	slow   error
 	onDrop func(*Subscription[T], T)
 
-	gate    gate.Gate     // of the Publish in progress
+	gate    *gate.Gate    // of the Publish in progress
 	done    chan struct{} // closed when it has ended
 	seq     uint64        // the number of the Publish; guarded by gate
 	blocked atomic.Int64  // the number of subscriptions that block

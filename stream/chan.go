@@ -60,7 +60,7 @@ func ToChan[T any](c chan<- T) Writable[T] {
 
 type chanSink[T any] struct {
 	c    chan<- T
-	gate gate.Gate     // to send
+	gate *gate.Gate    // to send
 	done chan struct{} // closed when the end is decided
 
 	mu  sync.Mutex

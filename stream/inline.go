@@ -22,7 +22,7 @@ type inline[T any] struct {
 
 	sourceDone <-chan struct{} // of the source; may be nil
 
-	gate      gate.Gate
+	gate      *gate.Gate
 	end       error         // what Pull returns for ever; guarded by gate
 	cancelled chan struct{} // closed by Cancel
 

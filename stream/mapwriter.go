@@ -25,7 +25,7 @@ type mapWriter[In, Out any] struct {
 	dst   Writable[Out]
 	f     func(In) (Out, error)
 	ready func(context.Context) error
-	gate  gate.Gate
+	gate  *gate.Gate
 }
 
 // Write writes what f makes of v.

@@ -52,7 +52,7 @@ type parallel[In, Out any] struct {
 	order  *Queue[*result[Out]] // of the chunks that are held
 	head   *result[Out]         // taken from order and not delivered; for next alone
 	out    *inline[Out]         // calls next
-	turn   gate.Gate            // to pull from the source
+	turn   *gate.Gate           // to pull from the source
 
 	begin    sync.Once
 	panicked sync.Once

@@ -38,7 +38,7 @@ func ToWriter(w io.Writer) Writable[[]byte] {
 type byteSink struct {
 	w         io.Writer
 	interrupt interrupter
-	gate      gate.Gate     // to write
+	gate      *gate.Gate    // to write
 	done      chan struct{} // closed when the end is decided
 
 	mu  sync.Mutex

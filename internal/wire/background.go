@@ -1,21 +1,22 @@
 package wire
 
-// unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so
-// the idle timer is armed, and where a Close is pending the reader goes on at once.
+// unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so the
+// idle timer is armed, and where a Close is pending the reader goes on at once.
 func (c *Conn) unlockRead() {
-	c.pulls.Add(1)
+	c.in.trim()
+	c.turns.Add(1)
 	c.readGate.Unlock()
-	if c.closing.Load() {
+	if c.closing.Load() || c.due.Load() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
-		c.idleSeen = c.pulls.Load()
+		c.idleSeen = c.turns.Load()
 		c.idle.Reset(idleWait)
 	}
 }
 
-// idled starts the reader if nobody has pulled since the timer was armed.
+// idled starts the reader if nobody has read since the timer was armed.
 func (c *Conn) idled() {
-	if n := c.pulls.Load(); n != c.idleSeen {
+	if n := c.turns.Load(); n != c.idleSeen {
 		c.idleSeen = n
 		c.idle.Reset(idleWait)
 		return
@@ -24,25 +25,37 @@ func (c *Conn) idled() {
 	c.startReader()
 }
 
+// wake has the input looked after although nobody pulls: by a background reader, or by whoever has the turn to
+// read, when it gives that up.
+func (c *Conn) wake() {
+	c.due.Store(true)
+	c.startReader()
+}
+
 // startReader reads in the background, unless somebody reads already or there is no reason to.
 func (c *Conn) startReader() {
-	if !c.readGate.TryLock() {
-		return
-	}
-	if !c.wanted() {
+	for c.readGate.TryLock() {
+		c.due.Store(false)
+		if c.wanted() {
+			go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
+			return
+		}
+		c.in.trim()
 		c.readGate.Unlock()
-		return
+		if !c.due.Load() {
+			return
+		}
 	}
-	go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
 }
 
 func (c *Conn) readAhead() {
 	for c.wanted() {
 		c.fill(nil)
 	}
+	c.in.trim()
 	c.readGate.Unlock()
-	if c.closing.Load() || c.dropping.Load() {
-		c.startReader() // whoever decided on it may have found the gate still held
+	if c.due.Load() {
+		c.startReader() // who woke it may have found the gate still held
 	}
 }
 

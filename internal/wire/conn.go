@@ -39,38 +39,38 @@ type Conn struct {
 	nc  net.Conn
 	try tryFunc // writes what the transport takes at once; nil where a write may block
 
-	readGate   gate.Gate
-	in         inbox                  // owned by the holder of readGate, as are the next seven
-	current    *Reader                // reads the message at the pull cursor
+	readGate   *gate.Gate
+	in         inbox                  // owned by the holder of readGate, as are the next six
 	part       []byte                 // a message half assembled by a Pull whose context ended
 	counted    int                    // bytes that readWindow is charged with
-	closed     bool                   // the peer has sent its Close: no message follows
+	peerDone   bool                   // the peer has sent its Close: no message follows
 	eof        bool                   // the transport gives no more
 	greedy     bool                   // the last read filled its buffer
 	verdict    error                  // what was left unread after the end turned out to be bad
-	reading    atomic.Pointer[Reader] // the message that is being read
-	skipping   atomic.Pointer[Reader] // was closed: the rest of its message is dropped
-	waiting    atomic.Int32           // pulls that wait for readGate or are about to
-	pulls      atomic.Uint64          // pulls that have returned
+	current    atomic.Pointer[Reader] // of the message at the pull cursor
+	waiting    atomic.Int32           // goroutines that wait for readGate
+	turns      atomic.Uint64          // times that readGate was given up after a call
 	dropping   atomic.Bool            // all input is dropped as it comes
 	closing    atomic.Bool            // a Close is decided: somebody has to read
+	due        atomic.Bool            // whoever gives up readGate has to start the reader
 	idle       *time.Timer            // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
-	idleSeen   uint64 // pulls when the timer was armed; owned by the timer
+	idleSeen   uint64 // turns when the timer was armed; owned by the timer
 	readWindow *credit.Window
 
-	writeGate   gate.Gate
+	writeGate   *gate.Gate
 	writeWindow *credit.Window
 
 	mu      sync.Mutex
 	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
 	poked   bool    // it has been told to come back
+	nudged  bool    // nobody was there to be told: who comes next looks around first
 	watch   watch
 	out     outbox
 	framer  framer
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
 	sending bool          // a goroutine gives the outbox to the transport
-	pongs   int           // length of the pong that waits, -1 for none
+	pongLen int           // length of the pong that waits, -1 for none
 	pongBuf [maxControl]byte
 	writing bool // a Write has been admitted and is not yet encoded whole
 	writes  int  // writes that were encoded whole
@@ -86,9 +86,9 @@ type Conn struct {
 // A counter counts messages and payload bytes.
 type counter struct{ messages, bytes, most atomic.Int64 }
 
-func (c *counter) add(bytes int) {
+func (c *counter) add(bytes int64) {
 	c.messages.Add(1)
-	c.bytes.Add(int64(bytes))
+	c.bytes.Add(bytes)
 }
 
 // idleWait is how long nobody must have pulled before the input is read in the background.
@@ -106,7 +106,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeGate:   gate.New(cfg.WriteDone),
 		writeWindow: credit.New(cfg.WriteWindow),
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
-		pongs:       -1,
+		pongLen:     -1,
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
 		done:        make(chan struct{}),

@@ -20,7 +20,7 @@ type endState struct {
 	wanted  bool      // we have decided to close
 	ours    CloseInfo // what our Close carries
 	queued  bool      // our Close is in the outbox: nothing follows it
-	left    bool      // the transport has taken it
+	sent    bool      // the transport has taken it
 	aborted bool      // what was accepted is dropped on purpose
 
 	peer   *CloseInfo // the peer's Close
@@ -74,7 +74,7 @@ func (c *Conn) Discard() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.poke()
-	c.startReader()
+	c.wake()
 }
 
 // CloseNow cuts the transport and drops what is unread.
@@ -84,7 +84,7 @@ func (c *Conn) CloseNow() {
 	defer c.mu.Unlock()
 	c.end.cut = true
 	c.settle()
-	c.startReader() // to drop what is unread
+	c.wake() // to drop what is unread
 }
 
 // close decides to close, unless that was decided before. It expects mu to be held, as all below do that do not
@@ -96,7 +96,7 @@ func (c *Conn) close(info CloseInfo) {
 		c.hurry()
 	}
 	c.flushClose()
-	c.startReader()
+	c.wake()
 }
 
 // hurry starts the time that closing may take, and sees to it that somebody reads meanwhile.
@@ -130,7 +130,7 @@ func (c *Conn) flushClose() {
 // abort drops what was accepted and has not begun to leave.
 func (c *Conn) abort() {
 	e := &c.end
-	if e.left || e.over {
+	if e.sent || e.over {
 		return
 	}
 	e.aborted = true
@@ -141,16 +141,19 @@ func (c *Conn) abort() {
 	c.notify()
 }
 
-// fail closes because a rule was broken, and reports whether there was still something to close. What was
+// fail closes because a rule was broken. If the end was decided before, it reports that, and how. What was
 // accepted is dropped, so that the peer is told why at once. How both streams end is decided by the peer's
 // Close, the end of the transport or CloseTimeout, whichever comes first: to close the transport now could
 // make the kernel reset it, and our Close would never arrive.
-func (c *Conn) fail(code int, rule error) bool {
+func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := &c.end
-	if e.over || e.left && e.peer != nil {
-		return false
+	switch {
+	case e.over:
+		return e.info, true
+	case e.sent && e.peer != nil:
+		return *e.peer, true
 	}
 	if e.broken == nil {
 		e.broken = fmt.Errorf("%w; we closed with %d", rule, code)
@@ -161,7 +164,7 @@ func (c *Conn) fail(code int, rule error) bool {
 		c.hurry()
 		c.flushClose()
 	}
-	return true
+	return info, false
 }
 
 // peerClosed notes the peer's Close, and answers it with the same code once all that was accepted is sent.
@@ -183,7 +186,7 @@ func (c *Conn) peerClosed(info CloseInfo) {
 
 // closeLeft notes that the transport has taken our Close.
 func (c *Conn) closeLeft() {
-	c.end.left = true
+	c.end.sent = true
 	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && c.end.broken != nil && bare(c.nc) == c.nc {
 		_ = h.CloseWrite() // the peer sees the end, whatever it still writes
 	}
@@ -209,15 +212,15 @@ func (c *Conn) stuck(err error) {
 		return
 	}
 	e.unsent, e.stuck = c.owed(), err
+	c.notify()
 	c.hurry()
-	c.startReader()
+	c.wake()
 	c.settle()
 }
 
 // owed reports whether something that was accepted has not left, and was not dropped on purpose.
 func (c *Conn) owed() bool {
-	held, _, _ := c.writeWindow.Usage()
-	return !c.end.aborted && (held > 0 || c.writing)
+	return !c.end.aborted && (c.out.held() > 0 || c.writing)
 }
 
 // settle decides what can be decided.
@@ -225,7 +228,7 @@ func (c *Conn) settle() {
 	e := &c.end
 	switch {
 	case e.over:
-	case e.peer != nil && e.left:
+	case e.peer != nil && e.sent:
 		if !e.draining {
 			e.err = c.unclean(*e.peer, nil) // made once: it is the same for all
 		}
@@ -243,6 +246,8 @@ func (c *Conn) settle() {
 		c.finish(*e.peer, c.unclean(*e.peer, nil))
 	case e.peer != nil:
 		// What was accepted and our Close are on their way out.
+	case e.lost != nil && e.broken != nil && !e.sent && e.stuck == nil && !e.late && !e.cut:
+		// Our Close, which says what was wrong, is on its way out.
 	case e.lost != nil:
 		c.finish(noClose, c.unclean(noClose, e.lost))
 	case e.late && e.stuck != nil:
@@ -284,7 +289,7 @@ func (c *Conn) waitForDrop() {
 		c.end.timer.Stop()
 	}
 	c.end.timer = time.AfterFunc(time.Second, c.tooLate)
-	c.startReader()
+	c.wake()
 }
 
 // finish ends all that has not ended.
@@ -298,6 +303,9 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	}
 	c.idle.Stop()
 	c.unwatch()
+	if held := c.out.clear(); held > 0 {
+		c.writeWindow.Give(held)
+	}
 	c.notify()
 	_ = bare(c.nc).Close()
 	close(c.done)

@@ -40,6 +40,22 @@ func headerLen(b []byte) int {
 	return n
 }
 
+// headerPayload reads the length and the mask of a header that has been checked.
+func headerPayload(b []byte) (length int64, masked bool, mask [4]byte) {
+	switch n := b[1] & 0x7f; n {
+	case 126:
+		length = int64(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		length = int64(binary.BigEndian.Uint64(b[2:]))
+	default:
+		length = int64(n)
+	}
+	if masked = b[1]&0x80 != 0; masked {
+		mask = [4]byte(b[len(b)-4:])
+	}
+	return length, masked, mask
+}
+
 // A headerParser parses headers that are there whole, without allocating. (ws.ReadHeaderBuffer cannot go on
 // with a header that it was given a part of.)
 type headerParser struct {

@@ -32,7 +32,7 @@ type inbox struct {
 	fin    bool      // it is the last frame
 	masked bool
 	mask   [4]byte
-	phase  int // bytes of the frame already taken, for the mask
+	phase  int // where the mask goes on
 	text   textCheck
 }
 
@@ -44,8 +44,12 @@ type control struct {
 
 // room returns room for at most limit bytes of input. expect says how many are likely.
 func (in *inbox) room(expect, limit int) []byte {
+	expect = min(expect, largeChunk)
+	if in.tail != nil && cap(in.tail.buf) < expect {
+		in.trim() // a small chunk makes way for a large one
+	}
 	if in.tail == nil || in.tail.room() < smallChunk/8 {
-		c := borrow(min(expect, largeChunk))
+		c := borrow(expect)
 		if in.tail == nil {
 			in.head, in.at = c, c
 			in.pulled, in.scanned = 0, 0
@@ -123,18 +127,8 @@ func (in *inbox) scan() (control, error) {
 		if h.Masked {
 			ws.Cipher(payload, h.Mask, 0)
 		}
-		in.passControl(whole)
+		in.walk(whole)
 		return control{h.OpCode, payload}, nil
-	}
-}
-
-// passControl walks over a control frame of n bytes. Where nothing unread lies in front of it, it need not be
-// held: a stream that nobody pulls from can be pinged for ever.
-func (in *inbox) passControl(n int) {
-	bare := in.held == in.unscanned
-	in.walk(n)
-	if bare {
-		in.drop(n)
 	}
 }
 
@@ -164,8 +158,7 @@ func (in *inbox) drop(n int) {
 	}
 }
 
-// shift lets go of the first chunk, which is empty. The last one stays while there is room in it, and is let
-// go by trim.
+// shift lets go of the first chunk, which is empty. The last one stays, for trim.
 func (in *inbox) shift() {
 	c := in.head
 	if c.next == nil {
@@ -182,13 +175,17 @@ func (in *inbox) shift() {
 	c.release()
 }
 
-// trim lets go of the last chunk if it is empty.
+// trim lets go of the last chunk if nothing is held.
 func (in *inbox) trim() {
-	if in.held == 0 && in.head != nil {
-		in.head.release()
-		in.head, in.tail, in.at = nil, nil, nil
-		in.pulled, in.scanned = 0, 0
+	if in.held > 0 {
+		return
 	}
+	for c := in.head; c != nil; c = in.head {
+		in.head = c.next
+		c.release()
+	}
+	in.tail, in.at = nil, nil
+	in.pulled, in.scanned = 0, 0
 }
 
 // ready reports whether there is something for the pull cursor to pass.
@@ -198,22 +195,29 @@ func (in *inbox) ready() bool { return in.held > in.unscanned }
 // whether it is there. The header under it has been checked by the scan cursor.
 func (in *inbox) begin() bool {
 	for in.left == 0 && !in.fin {
+		in.passControls()
 		if !in.ready() {
 			return false
 		}
 		size := headerLen(in.peek(in.head, in.pulled, 2))
-		h, _ := in.parser.parse(in.peek(in.head, in.pulled, size)) // the scan cursor has checked it
-		if h.OpCode.IsControl() {
-			in.drop(size + int(h.Length))
-			continue
+		raw := in.peek(in.head, in.pulled, size)
+		if op := ws.OpCode(raw[0] & 0x0f); op != ws.OpContinuation {
+			in.op, in.text = op, textCheck{}
 		}
+		in.fin, in.phase = raw[0]&0x80 != 0, 0
+		in.left, in.masked, in.mask = headerPayload(raw)
 		in.drop(size)
-		if h.OpCode != ws.OpContinuation {
-			in.op, in.text = h.OpCode, textCheck{}
-		}
-		in.left, in.fin, in.masked, in.mask, in.phase = h.Length, h.Fin, h.Masked, h.Mask, 0
 	}
 	return true
+}
+
+// passControls moves the pull cursor over control frames, which the scan cursor has seen to. Where nothing unread
+// lies in front of them they need not be held: a stream that nobody pulls from can be pinged for ever.
+func (in *inbox) passControls() {
+	for in.left == 0 && in.ready() && in.peek(in.head, in.pulled, 1)[0]&0x08 != 0 {
+		raw := in.peek(in.head, in.pulled, 2)
+		in.drop(headerLen(raw) + int(raw[1]&0x7f))
+	}
 }
 
 // ended reports whether the pull cursor stands at the end of a message.
@@ -227,7 +231,7 @@ func (in *inbox) next() { in.op, in.fin = 0, false }
 func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
 	from := len(dst)
 	n := int(min(in.left, int64(min(limit, in.held-in.unscanned))))
-	dst = slices.Grow(dst, n)
+	dst = slices.Grow(dst, int(min(in.left, int64(limit), 4*int64(n)))) // by what has come, not by what was declared
 	for n > 0 {
 		m := min(n, len(in.head.buf)-in.pulled)
 		dst = append(dst, in.head.buf[in.pulled:in.pulled+m]...)
@@ -239,7 +243,7 @@ func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
 	if in.masked {
 		ws.Cipher(got, in.mask, in.phase)
 	}
-	in.phase += len(got)
+	in.phase = (in.phase + len(got)) % 4
 	if in.op == ws.OpText && (!in.text.push(got) || in.ended() && !in.text.whole()) {
 		return dst, errText
 	}

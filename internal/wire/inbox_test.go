@@ -80,6 +80,7 @@ func TestControlFramesInFrontOfNothingAreNotHeld(t *testing.T) {
 	ping := ws.MustCompileFrame(ws.NewPingFrame([]byte("still there?")))
 	for range 10_000 {
 		feed(t, &in, ping, 5)
+		in.passControls()
 	}
 	require.Zero(t, in.held)
 	require.Same(t, in.head, in.tail, "chunks are kept")

@@ -13,11 +13,15 @@ import (
 // a pong overtakes the others.
 type outbox struct {
 	head, tail *chunk
-	busy       bool  // a goroutine is sending head
-	mid        bool  // what was sent last ends inside a frame
-	queued     int64 // bytes ever put in
-	sent       int64 // bytes ever taken by the transport
+	busy       bool // a goroutine is sending head
+	mid        bool // what was sent last ends inside a frame
+
+	// Bytes that the window has paid for: ever put in, taken by the transport, and dropped.
+	queued, sent, dropped int64
 }
+
+// held returns the bytes held that the window has paid for.
+func (o *outbox) held() int { return int(o.queued - o.sent - o.dropped) }
 
 // A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
 // another, and long frames are put in piece by piece.
@@ -101,11 +105,11 @@ func (o *outbox) put(f *framer, p *piece) {
 func (o *outbox) share(frame []byte) {
 	if len(frame) > smallChunk {
 		o.push(&chunk{buf: slices.Clip(frame), paid: true, shared: true})
-		return
+	} else {
+		c := o.room(len(frame))
+		c.buf = append(c.buf, frame...)
+		c.paid = true
 	}
-	c := o.room(len(frame))
-	c.buf = append(c.buf, frame...)
-	c.paid = true
 	o.queued += int64(len(frame))
 }
 
@@ -176,7 +180,6 @@ func (o *outbox) push(c *chunk) {
 		o.tail.next = c
 	}
 	o.tail = c
-	o.queued += int64(len(c.buf))
 }
 
 // jump puts c in front, which must be between two frames.
@@ -186,7 +189,6 @@ func (o *outbox) jump(c *chunk) {
 	}
 	c.next = o.head
 	o.head = c
-	o.queued += int64(len(c.buf))
 }
 
 // between reports whether the transport is between two frames.
@@ -208,9 +210,9 @@ func (o *outbox) open() bool {
 func (o *outbox) took(n int) (paid int, closed bool) {
 	c := o.head
 	c.sent += n
-	o.sent += int64(n)
 	if c.paid {
 		paid = n
+		o.sent += int64(n)
 	}
 	if c.sent < len(c.buf) {
 		return paid, false
@@ -237,6 +239,27 @@ func (o *outbox) drop() (paid int) {
 	for c := o.head; c != nil && (mid || c == o.head && o.begun()); c = c.next {
 		keep, mid = c, c.mid
 	}
+	paid = o.cut(keep)
+	o.dropped += int64(paid)
+	return paid
+}
+
+// clear drops all, also what has begun, and returns the bytes of it that the window has paid for. A chunk that the
+// transport has stays until it was taken.
+func (o *outbox) clear() (paid int) {
+	paid = o.held()
+	o.dropped += int64(paid)
+	if o.busy {
+		o.cut(o.head)
+	} else {
+		o.cut(nil)
+	}
+	return paid
+}
+
+// cut lets go of the chunks behind keep, of all if it is nil, and returns the bytes of them that the window has
+// paid for.
+func (o *outbox) cut(keep *chunk) (paid int) {
 	var rest *chunk
 	if keep == nil {
 		rest, o.head, o.tail = o.head, nil, nil
@@ -247,7 +270,7 @@ func (o *outbox) drop() (paid int) {
 		c := rest
 		rest = c.next
 		if c.paid {
-			paid += len(c.buf)
+			paid += len(c.buf) - c.sent
 		}
 		c.release()
 	}

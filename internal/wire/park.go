@@ -32,6 +32,9 @@ func (c *Conn) park(ctx context.Context) bool {
 	case c.end.over:
 		c.eof = true
 		return false
+	case c.nudged:
+		c.nudged = false
+		return false
 	case ctx == nil:
 		if c.waiting.Load() > 0 {
 			return false
@@ -63,10 +66,12 @@ func (c *Conn) unpark() bool {
 	return true
 }
 
-// poke makes the goroutine that is parked come back. No context's deadline is ever put on the transport: it
+// poke makes the goroutine that is parked come back, or look around once more before it parks. No context's deadline is ever put on the transport: it
 // could fire before the context's error is set. It expects mu to be held.
 func (c *Conn) poke() {
-	if c.parked != nobody && !c.poked {
+	if c.parked == nobody {
+		c.nudged = true
+	} else if !c.poked {
 		c.poked = true
 		_ = c.nc.SetReadDeadline(past)
 	}
@@ -80,6 +85,9 @@ func (c *Conn) expired(done <-chan struct{}) {
 	defer c.mu.Unlock()
 	if c.parked == onCall && c.watch.now == done {
 		c.poke()
+	}
+	if c.watch.done == done {
+		c.unwatch()
 	}
 }
 

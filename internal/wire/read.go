@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 
@@ -14,13 +15,10 @@ import (
 // a message half assembled stays with the Conn, for the next Pull.
 func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte, err error) {
 	dst = dst[:0]
-	if err := c.lockRead(ctx); err != nil {
+	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
 	defer c.unlockRead()
-	if c.reading.Load() != nil {
-		return 0, dst, c.cfg.Busy
-	}
 	if len(c.part) > 0 {
 		dst = append(dst, c.part...)
 		c.part = nil
@@ -31,7 +29,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			op = c.in.op
 			c.in.next()
 			c.account()
-			c.received.add(len(dst))
+			c.received.add(int64(len(dst)))
 			return op, dst, nil
 		}
 		c.noteHeld(len(dst))
@@ -51,11 +49,11 @@ func (c *Conn) assemble(dst []byte) []byte {
 	for !c.drop() && c.in.begin() {
 		if limit := c.cfg.MaxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
 			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
-				int64(len(dst))+c.in.left, limit))
+				uint64(len(dst))+uint64(c.in.left), limit))
 			continue
 		}
 		var err error
-		if dst, err = c.in.take(dst, c.in.held); err != nil {
+		if dst, err = c.in.take(dst, math.MaxInt); err != nil {
 			c.reject(CodeBadData, err)
 			continue
 		}
@@ -74,10 +72,9 @@ func (c *Conn) drop() bool {
 		c.account()
 		return true
 	}
-	if r := c.skipping.Load(); r != nil {
-		more := c.skip(r)
-		c.account()
-		return more
+	if r := c.current.Load(); r != nil && r.closed.Load() {
+		defer c.account()
+		return c.skip()
 	}
 	return false
 }
@@ -85,8 +82,7 @@ func (c *Conn) drop() bool {
 // reject gives up on a message that may not be delivered, and on all that follow it.
 func (c *Conn) reject(code int, rule error) {
 	c.dropping.Store(true)
-	if !c.fail(code, rule) {
-		info, _ := c.End()
+	if info, ended := c.fail(code, rule); ended {
 		c.verdict = c.cfg.Unclean(info, rule)
 	}
 }
@@ -104,7 +100,7 @@ func (c *Conn) more(ctx context.Context) error {
 		return c.readEnd()
 	default:
 	}
-	if !c.eof && !c.closed {
+	if !c.eof && !c.peerDone {
 		c.fill(ctx)
 		return nil
 	}
@@ -125,16 +121,39 @@ func (c *Conn) lockRead(ctx context.Context) error {
 		return nil
 	}
 	c.waiting.Add(1)
-	defer c.waiting.Add(-1)
 	c.mu.Lock()
 	if c.parked == inBackground {
 		c.poke()
 	}
 	c.mu.Unlock()
-	if !c.readGate.Lock(ctx) {
+	locked := c.readGate.Lock(ctx)
+	c.waiting.Add(-1)
+	if !locked {
+		c.wake() // the background reader has made way for nothing
 		return context.Cause(ctx)
 	}
 	return nil
+}
+
+// lockPull is lockRead for a new message: while one is being read there is none.
+func (c *Conn) lockPull(ctx context.Context) error {
+	if ctx.Err() == nil && c.busy() {
+		return c.cfg.Busy
+	}
+	if err := c.lockRead(ctx); err != nil {
+		return err
+	}
+	if c.busy() {
+		c.unlockRead()
+		return c.cfg.Busy
+	}
+	return nil
+}
+
+// busy reports whether a message is being read, and not dropped.
+func (c *Conn) busy() bool {
+	r := c.current.Load()
+	return r != nil && !r.closed.Load() && !c.dropping.Load()
 }
 
 // fill reads once from the transport. ctx is nil in the background.
@@ -195,7 +214,7 @@ func (c *Conn) scan() {
 				c.fail(code, err)
 				return
 			}
-			c.closed = true
+			c.peerDone = true
 			c.peerClosed(info)
 		}
 	}
@@ -203,6 +222,7 @@ func (c *Conn) scan() {
 
 // account charges the read window with what is held now.
 func (c *Conn) account() {
+	c.in.passControls()
 	held := c.in.held + len(c.part)
 	switch d := held - c.counted; {
 	case d > 0:

@@ -13,8 +13,8 @@ type Reader struct {
 	c   *Conn
 	ctx context.Context // of all Reads: io.Reader has no place for one
 	op  ws.OpCode
-	n   int   // payload bytes read
-	err error // ends it; owned by the holder of the read gate
+	n   int64 // payload bytes read
+	err error // ends it; owned, as n, by the holder of the read gate
 
 	closed atomic.Bool // nobody wants the rest
 }
@@ -22,21 +22,17 @@ type Reader struct {
 // Next waits for the start of the next message. Until it has been read to its end or closed, no other message
 // can be pulled.
 func (c *Conn) Next(ctx context.Context) (*Reader, error) {
-	if err := c.lockRead(ctx); err != nil {
+	if err := c.lockPull(ctx); err != nil {
 		return nil, err
 	}
 	defer c.unlockRead()
-	if c.reading.Load() != nil {
-		return nil, c.cfg.Busy
-	}
 	for c.drop() || len(c.part) == 0 && !c.in.begin() {
 		if err := c.more(ctx); err != nil {
 			return nil, err
 		}
 	}
 	r := &Reader{c: c, ctx: ctx, op: c.in.op}
-	c.current = r
-	c.reading.Store(r)
+	c.current.Store(r)
 	return r, nil
 }
 
@@ -52,17 +48,16 @@ func (r *Reader) Read(p []byte) (int, error) {
 	defer c.unlockRead()
 	for r.err == nil {
 		n, whole := r.take(p)
-		if r.closed.Load() {
-			return 0, c.cfg.Closed
-		}
-		if n > 0 || len(p) == 0 && !whole {
-			r.n += n
-			return n, nil
-		}
-		if whole {
+		switch {
+		case whole:
+			r.err = io.EOF
 			c.received.add(r.n)
-			r.end(io.EOF)
-			break
+			return 0, io.EOF
+		case r.closed.Load():
+			return 0, c.cfg.Closed
+		case n > 0 || len(p) == 0:
+			r.n += int64(n)
+			return n, nil
 		}
 		if err := c.more(r.ctx); err != nil {
 			if r.ctx.Err() != nil {
@@ -71,7 +66,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
 			}
-			r.end(err)
+			r.err = err
+			c.current.CompareAndSwap(r, nil)
 		}
 	}
 	return 0, r.err
@@ -92,6 +88,7 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 		}
 		if c.in.ended() {
 			c.in.next()
+			c.current.Store(nil)
 			return 0, true
 		}
 		got, err := c.in.take(p[:0], len(p))
@@ -106,51 +103,34 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 	return 0, false
 }
 
-// end ends the message. It expects the read gate to be held.
-func (r *Reader) end(err error) {
-	r.err = err
-	r.c.current = nil
-	r.c.reading.CompareAndSwap(r, nil)
-}
-
 // Close skips what was not read of the message. It never waits: what has not come yet is dropped as it comes.
 func (r *Reader) Close() error {
+	if r.closed.Swap(true) {
+		return nil
+	}
 	c := r.c
-	if !c.reading.CompareAndSwap(r, nil) {
-		return nil
-	}
-	r.closed.Store(true)
-	c.skipping.Store(r)
-	if c.readGate.TryLock() {
-		c.drop()
-		c.unlockRead()
-		return nil
-	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.poke() // a Read of this message, or the background reader
+	c.mu.Unlock()
+	c.wake() // to skip it
 	return nil
 }
 
-// skip drops what has come of the message that was closed, and reports whether there is more of it to come.
-func (c *Conn) skip(r *Reader) bool {
-	for r == c.current {
-		c.part = nil
-		if !c.in.begin() {
-			return true
-		}
+// skip drops what has come of the message that is being read, and reports whether there is more of it to come.
+func (c *Conn) skip() bool {
+	c.part = nil
+	for c.in.begin() {
 		if c.in.ended() {
 			c.in.next()
-			c.current = nil
-			break
+			c.current.Store(nil)
+			return false
 		}
 		c.in.pass()
 		if c.in.left > 0 {
-			return true
+			break
 		}
 	}
-	c.skipping.CompareAndSwap(r, nil)
-	return false
+	return true
 }
 
 // WriteTo writes the rest of the message to w as it comes.
@@ -166,8 +146,11 @@ func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
 		if err != nil {
 			return n, err
 		}
-		m, err = w.Write(buf[:m])
-		n += int64(m)
+		wrote, err := w.Write(buf[:m])
+		n += int64(wrote)
+		if err == nil && wrote < m {
+			err = io.ErrShortWrite
+		}
 		if err != nil {
 			return n, err
 		}

@@ -64,9 +64,9 @@ func (c *Conn) nextOut() []byte {
 	if c.end.over || c.end.stuck != nil {
 		return nil
 	}
-	if c.pongs >= 0 && !c.end.left && c.out.between() {
-		c.out.jump(c.framer.control(ws.OpPong, c.pongBuf[:c.pongs]))
-		c.pongs = -1
+	if c.pongLen >= 0 && !c.end.sent && c.out.between() {
+		c.out.jump(c.framer.control(ws.OpPong, c.pongBuf[:c.pongLen]))
+		c.pongLen = -1
 	}
 	if c.out.head == nil {
 		return nil
@@ -77,6 +77,7 @@ func (c *Conn) nextOut() []byte {
 // took notes what the transport has taken of the first chunk.
 func (c *Conn) took(n int, err error) {
 	if c.end.over {
+		c.out.clear()
 		return
 	}
 	paid, closed := c.out.took(n)
@@ -99,6 +100,6 @@ func (c *Conn) pong(payload []byte) {
 	if c.end.queued {
 		return
 	}
-	c.pongs = copy(c.pongBuf[:], payload)
+	c.pongLen = copy(c.pongBuf[:], payload)
 	c.send()
 }

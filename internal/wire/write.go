@@ -33,13 +33,14 @@ func (c *Conn) write(ctx context.Context, p piece, length int) error {
 	for !p.done() {
 		n := c.framer.size(&p)
 		if c.writeWindow.Take(ctx, n) != nil {
+			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
 		if !c.putNext(&p, n) {
 			return c.cutShort(ctx)
 		}
 	}
-	c.sent.add(length)
+	c.sent.add(int64(length))
 	if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
 		return c.cutShort(ctx)
 	}
@@ -78,7 +79,7 @@ func (c *Conn) tryWrite(p piece, length int) (bool, error) {
 			return false, c.writeEnd()
 		}
 	}
-	c.sent.add(length)
+	c.sent.add(int64(length))
 	return true, nil
 }
 
@@ -109,6 +110,30 @@ func (c *Conn) putNext(p *piece, n int) bool {
 	}
 	c.put(p)
 	return true
+}
+
+// awaitDrop waits, after Abort, until what has begun to leave has left: what is still to come of a long frame need
+// not be held. The end of ctx ends the wait.
+func (c *Conn) awaitDrop(ctx context.Context) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.end.aborted && c.out.open() && c.out.head != nil && c.end.stuck == nil && !c.end.over && ctx.Err() == nil {
+		c.awaitMove(ctx)
+	}
+}
+
+// awaitMove waits until the outbox moves on, or ctx ends. It expects mu to be held, and lets go of it meanwhile.
+func (c *Conn) awaitMove(ctx context.Context) {
+	if c.moved == nil {
+		c.moved = make(chan struct{})
+	}
+	moved := c.moved
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	select {
+	case <-moved:
+	case <-ctx.Done():
+	}
 }
 
 // put expects mu to be held.
@@ -162,8 +187,15 @@ func (c *Conn) cutShort(ctx context.Context) error {
 	}
 }
 
-// Ready waits until there is credit to write.
+// Ready waits its turn until there is credit to write.
 func (c *Conn) Ready(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if !c.writeGate.Lock(ctx) {
+		return c.notWritten(ctx)
+	}
+	defer c.writeGate.Unlock()
 	if err := c.writeWindow.Ready(ctx); err != nil {
 		return err
 	}
@@ -191,7 +223,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	open, nth, upTo := c.writing, c.writes, c.out.queued
-	for {
+	for ctx.Err() == nil {
 		if open && (!c.writing || c.writes != nth) {
 			open, upTo = false, c.out.queued
 		}
@@ -200,21 +232,12 @@ func (c *Conn) Flush(ctx context.Context) error {
 			return nil
 		}
 		if c.end.over || c.end.stuck != nil || c.end.aborted {
-			c.mu.Unlock()
-			return c.notWritten(ctx)
+			break
 		}
-		if c.moved == nil {
-			c.moved = make(chan struct{})
-		}
-		moved := c.moved
-		c.mu.Unlock()
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		c.mu.Lock()
+		c.awaitMove(ctx)
 	}
+	c.mu.Unlock()
+	return c.notWritten(ctx)
 }
 
 // notify wakes those who wait for the outbox to move on. It expects mu to be held.

@@ -13,11 +13,11 @@ import (
 type Writer struct {
 	c    *Conn
 	ctx  context.Context // of all Writes: io.Writer has no place for one
-	turn gate.Gate       // its holder owns what follows
+	turn *gate.Gate      // its holder owns what follows
 	op   ws.OpCode       // of the next frame
 	text bool
 	utf8 textCheck
-	n    int // payload bytes written
+	n    int64 // payload bytes written
 	over bool
 }
 
@@ -55,42 +55,42 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	}
 	for n < len(p) && err == nil {
 		part := p[n:min(len(p), n+w.limit())]
-		if err = w.put(part, false); err == nil {
+		if err = w.put(part); err == nil {
 			n += len(part)
 		}
 	}
 	if w.text {
 		w.utf8.push(p[:n])
 	}
-	w.n += n
+	w.n += int64(n)
 	return n, err
 }
 
-// Close ends the message. Text that ends inside a character is an error, and the message stays open.
+// Close ends the message, whether ctx has ended or not: its frame is a few bytes, and waits for no credit. Text that
+// ends inside a character is an error, and the message stays open.
 func (w *Writer) Close() error {
-	if err := w.lock(); err != nil {
-		return err
-	}
+	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
 	defer w.turn.Unlock()
-	if w.text && !w.utf8.whole() {
+	switch {
+	case w.over:
+		return w.c.cfg.Closed
+	case w.text && !w.utf8.whole():
 		return ErrText
 	}
-	if err := w.put(nil, true); err != nil {
-		if w.c.writeEnd() != nil {
-			w.finish()
-		}
-		return err
+	p := piece{op: w.op, fin: true}
+	n := w.c.framer.size(&p)
+	w.c.writeWindow.Force(n)
+	sent := w.c.admit(&p, n)
+	w.finish()
+	if !sent {
+		return w.c.notWritten(context.Background())
 	}
 	w.c.sent.add(w.n)
-	w.finish()
 	return nil
 }
 
 func (w *Writer) lock() error {
-	if w.ctx.Err() != nil {
-		return context.Cause(w.ctx)
-	}
-	if !w.turn.Lock(w.ctx) {
+	if w.ctx.Err() != nil || !w.turn.Lock(w.ctx) {
 		return context.Cause(w.ctx)
 	}
 	if w.over {
@@ -117,11 +117,11 @@ func (w *Writer) limit() int {
 	return limit
 }
 
-// put sends one frame.
-func (w *Writer) put(part []byte, fin bool) error {
+// put sends one frame, not the last.
+func (w *Writer) put(part []byte) error {
 	c := w.c
-	p := piece{op: w.op, rest: part, fin: fin}
-	n := ws.HeaderSize(ws.Header{Length: int64(len(part)), Masked: c.cfg.Client}) + len(part)
+	p := piece{op: w.op, rest: part}
+	n := c.framer.size(&p)
 	if c.writeWindow.TakeWithin(w.ctx, n) != nil || !c.admit(&p, n) {
 		return c.notWritten(w.ctx)
 	}

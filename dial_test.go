@@ -1,0 +1,268 @@
+package wsstream_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+func TestTheClientRefusesWhatIsNoHandshake(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		start string // in the place of "HTTP/1.1 101"
+		extra string // as wstest.SwitchingProtocols takes it
+		says  string
+	}{
+		{name: "HTTP/1.0", start: "HTTP/1.0 101", says: "HTTP/1.0"},
+		{name: "no Upgrade", extra: "Upgrade:", says: "Upgrade"},
+		{name: "another Upgrade", extra: "Upgrade: h2c", says: "h2c"},
+		{name: "no Connection", extra: "Connection:", says: "Connection"},
+		{name: "another Connection", extra: "Connection: keep-alive", says: "keep-alive"},
+		{name: "no Accept", extra: "Sec-WebSocket-Accept:", says: "Sec-WebSocket-Accept"},
+		{name: "another Accept", extra: "Sec-WebSocket-Accept: " + wstest.AcceptKey("x"), says: "Sec-WebSocket-Accept"},
+		{name: "an extension", extra: "Sec-WebSocket-Extensions: permessage-deflate", says: "extension"},
+		{name: "a subprotocol", extra: "Sec-WebSocket-Protocol: chat", says: "none was offered"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, nil)
+				peer := wstest.NewPeer(t, far, false)
+				extra := []string{tc.extra}
+				if tc.extra == "" {
+					extra = nil
+				}
+				answer := string(wstest.SwitchingProtocols(peer.ReadRequest(), extra...))
+				if tc.start != "" {
+					answer = strings.Replace(answer, "HTTP/1.1 101", tc.start, 1)
+				}
+				peer.SendRaw([]byte(answer))
+				err := notOpened(t, conn)
+				require.ErrorContains(t, err, tc.says)
+				var failed *wsstream.HandshakeError
+				require.ErrorAs(t, err, &failed)
+				require.Equal(t, 101, failed.Status)
+				wantDropped(t, peer)
+			})
+		})
+	}
+}
+
+func TestTheClientRefusesASecondAccept(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, false)
+		req := peer.ReadRequest()
+		line := "Sec-WebSocket-Accept: " + wstest.AcceptKey(req.Header.Get("Sec-WebSocket-Key"))
+		peer.SendRaw(wstest.SwitchingProtocols(req, line, line))
+		require.ErrorContains(t, notOpened(t, conn), "Sec-WebSocket-Accept")
+	})
+}
+
+func TestAnAnswerThatIsNoHTTPFails(t *testing.T) {
+	for name, answer := range map[string]string{
+		"garbage":              "\x16\x03\x01\x02 garbage\r\n\r\n",
+		"no status":            "HTTP/1.1\r\n\r\n",
+		"a header cut short":   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs",
+		"a field that is none": "HTTP/1.1 101 Switching Protocols\r\nUpgrade websocket\r\n\r\n",
+		"nothing":              "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, nil)
+				peer := wstest.NewPeer(t, far, false)
+				peer.ReadRequest()
+				peer.SendRaw([]byte(answer))
+				peer.Close() // hangs up
+				var failed *wsstream.HandshakeError
+				require.ErrorAs(t, notOpened(t, conn), &failed)
+				require.Zero(t, failed.Status)
+				require.Nil(t, failed.Header)
+			})
+		})
+	}
+}
+
+func TestAnAnswerWhoseHeaderNeverEndsFailsAfter64KiB(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		flooded := make(chan error, 1)
+		go func() {
+			_, err := io.WriteString(far, "HTTP/1.1 101 Switching Protocols\r\n")
+			for err == nil {
+				_, err = io.WriteString(far, "X-More: and more and more and more and more\r\n")
+			}
+			flooded <- err
+		}()
+		err := notOpened(t, conn)
+		require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+		require.ErrorContains(t, err, "64 KiB")
+		require.Error(t, <-flooded)
+	})
+}
+
+func TestAServerThatDoesNotAnswerIsGivenUpAfterHandshakeTimeout(t *testing.T) {
+	for name, prepare := range map[string]func(peer *wstest.Peer, far *memnet.Conn){
+		"nothing is answered": func(*wstest.Peer, *memnet.Conn) {},
+		"nothing is read":     func(_ *wstest.Peer, far *memnet.Conn) {},
+		"the answer is dripped": func(peer *wstest.Peer, far *memnet.Conn) {
+			far.Drip(1, time.Second)
+			peer.SendRaw([]byte("HTTP/1.1 101 Switching Protocols\r\n"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(map[bool]int{true: 10}[name == "nothing is read"])
+				prepare(wstest.NewPeer(t, far, false), far)
+				start := time.Now()
+				err := notOpened(t, dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second}))
+				require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+				require.ErrorContains(t, err, "HandshakeTimeout")
+				require.Equal(t, 3*time.Second, time.Since(start))
+				require.True(t, near.Closed())
+			})
+		})
+	}
+}
+
+func TestARefusalWhoseBodyNeverComesIsToldAfterHandshakeTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(0)
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nlog in"))
+		var failed *wsstream.HandshakeError
+		require.ErrorAs(t, notOpened(t, conn), &failed)
+		require.Equal(t, 401, failed.Status)
+		require.Equal(t, "log in", string(failed.Body))
+	})
+}
+
+func TestANetDialThatFailsIsTheError(t *testing.T) {
+	var d dialled
+	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial}))
+	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+	require.ErrorIs(t, err, errNoRoute)
+}
+
+func TestAnAddressThatNobodyListensOnFails(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	err = notOpened(t, wsstream.Dial(t.Context(), "ws://"+l.Addr().String(), nil))
+	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
+func TestTheRequestIsWhatTheURLAndTheHeaderSay(t *testing.T) {
+	for _, tc := range []struct{ url, uri, host string }{
+		{"ws://example.test", "/", "example.test"},
+		{"ws://example.test?a=b", "/?a=b", "example.test"},
+		{"ws://example.test:8080/a%20b/?c=%2F", "/a%20b/?c=%2F", "example.test:8080"},
+	} {
+		t.Run(tc.url, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := wsstream.Dial(t.Context(), tc.url, &wsstream.DialOptions{
+					Header:  http.Header{"Cookie": {"a=b"}, "X-Two": {"1", "2"}, "Origin": {"https://example.org"}},
+					NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+				})
+				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
+				req := wstest.NewPeer(t, far, false).ServeHandshake()
+				require.Equal(t, tc.uri, req.RequestURI)
+				require.Equal(t, tc.host, req.Host)
+				require.Equal(t, "a=b", req.Header.Get("Cookie"))
+				require.Equal(t, []string{"1", "2"}, req.Header.Values("X-Two"))
+				require.Equal(t, "https://example.org", req.Header.Get("Origin"))
+				require.NotContains(t, req.Header, "User-Agent")
+				_, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestEveryHandshakeHasANewKey(t *testing.T) {
+	seen := map[string]bool{}
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		dialOver(t, near, nil)
+		key := wstest.NewPeer(t, far, false).ReadRequest().Header.Get("Sec-WebSocket-Key")
+		require.False(t, seen[key])
+		seen[key] = true
+	})
+}
+
+// greet says hello and closes.
+var greet = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	conn, err := wsstream.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	_ = conn.Writable().Write(r.Context(), wsstream.Text("hello from "+conn.URL()))
+	_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 1000})
+})
+
+func TestDialOverTLS(t *testing.T) {
+	for name, h2 := range map[string]bool{"HTTP/1.1": false, "a server that speaks HTTP/2 too": true} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(greet)
+			srv.EnableHTTP2 = h2
+			srv.StartTLS()
+			defer srv.Close()
+			roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+			conn := wsstream.Dial(t.Context(), srv.URL+"/x", &wsstream.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}})
+			defer conn.CloseNow()
+			url := strings.Replace(srv.URL, "https", "wss", 1) + "/x"
+			require.Equal(t, url, conn.URL())
+			m, err := conn.Readable().Pull(patient(t))
+			require.NoError(t, err)
+			require.Equal(t, "hello from "+url, string(m.Data))
+			info, err := conn.Closed().Wait(patient(t))
+			require.NoError(t, err)
+			require.Equal(t, 1000, info.Code)
+		})
+	}
+}
+
+func TestACertificateThatNobodyVouchesForFails(t *testing.T) {
+	srv := httptest.NewUnstartedServer(greet)
+	srv.Config.ErrorLog = quiet
+	srv.StartTLS()
+	defer srv.Close()
+	err := notOpened(t, wsstream.Dial(t.Context(), srv.URL, nil))
+	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	require.True(t, ok, "%v", err)
+}
+
+func TestACertificateForAnotherHostFails(t *testing.T) {
+	srv := httptest.NewUnstartedServer(greet)
+	srv.Config.ErrorLog = quiet
+	srv.StartTLS()
+	defer srv.Close()
+	roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	err := notOpened(t, wsstream.Dial(t.Context(), "wss://elsewhere.test/", &wsstream.DialOptions{
+		TLSConfig: &tls.Config{RootCAs: roots},
+		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+		},
+	}))
+	require.ErrorContains(t, err, "elsewhere.test")
+}

@@ -1,0 +1,89 @@
+package wsstream_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// own returns the stacks of goroutines that the library has started, which are those that one of its functions
+// created.
+func own() (stacks []string) {
+	buf := make([]byte, 8<<20)
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		_, creator, _ := strings.Cut(stack, "created by ")
+		if strings.HasPrefix(creator, "github.com/wsstream/wsstream.") || strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/") {
+			stacks = append(stacks, stack)
+		}
+	}
+	return stacks
+}
+
+func TestConnectionsThatSomebodyPullsFromHaveNoGoroutinesOfTheLibrarys(t *testing.T) {
+	const n = 200
+	ctx, cancel := context.WithCancelCause(t.Context())
+	pulled := make(chan error, n)
+	peers := make([]*wstest.Peer, n)
+	for i := range n {
+		e := overTCP(t, config{}, i%2 == 0)
+		peers[i] = e.peer
+		go func() {
+			for {
+				m, err := e.conn.Readable().Pull(ctx)
+				if err == nil {
+					err = e.conn.Writable().Write(ctx, m)
+				}
+				if err != nil {
+					pulled <- err
+					return
+				}
+			}
+		}()
+	}
+	for range 3 {
+		for _, p := range peers {
+			p.Send(wstest.Text("x"), wstest.Ping("y"))
+		}
+		for _, p := range peers {
+			for echoed, ponged := false, false; !echoed || !ponged; {
+				f, err := p.Next()
+				require.NoError(t, err)
+				echoed = echoed || f.String() == wstest.Text("x").String()
+				ponged = ponged || f.String() == wstest.Pong("y").String()
+			}
+		}
+	}
+	for len(own()) > 0 { // whoever sent the last bytes may not have returned yet
+		require.NoError(t, ctx.Err())
+		require.NoError(t, t.Context().Err())
+		runtime.Gosched()
+	}
+	cancel(errMoment)
+	for range n {
+		require.Equal(t, errMoment, <-pulled)
+	}
+}
+
+func TestAConnThatNobodyPullsFromHasOneReaderAndAStalledOneAFlusher(t *testing.T) {
+	e := overTCP(t, config{}, true)
+	e.peer.Send(wstest.Ping("x"))
+	e.peer.Want("somebody reads", wstest.Pong("x"))
+	for len(own()) != 1 {
+		runtime.Gosched()
+	}
+	require.Contains(t, own()[0], "readAhead")
+	go func() {
+		for e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20))) == nil {
+		}
+	}()
+	for len(own()) != 2 {
+		runtime.Gosched()
+	}
+	require.Contains(t, strings.Join(own(), ""), "flush")
+}

@@ -1,0 +1,78 @@
+package wsstream_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+func TestOriginsLetInTheServersOwnAndThoseThatAPatternMatches(t *testing.T) {
+	for _, tc := range []struct {
+		origin, host string
+		patterns     []string
+		in           bool
+	}{
+		{"https://example.org", "example.org", nil, true},
+		{"http://example.org", "example.org", nil, true},
+		{"https://EXAMPLE.org", "example.ORG", nil, true},
+		{"http://localhost:8080", "localhost:8080", nil, true},
+		{"http://[::1]:8080", "[::1]:8080", nil, true},
+		{"http://localhost:8081", "localhost:8080", nil, false},
+		{"https://www.example.org", "example.org", nil, false},
+		{"https://example.org.evil.test", "example.org", nil, false},
+		{"https://evil.test/example.org", "example.org", nil, false},
+		{"https://evil.test", "example.org", nil, false},
+		{"null", "example.org", nil, false},
+		{"example.org", "example.org", nil, false},
+		{"%zz", "example.org", nil, false},
+		{"https://app.test", "example.org", []string{"app.test"}, true},
+		{"https://APP.test", "example.org", []string{"App.Test"}, true},
+		{"https://example.org", "example.org", []string{"app.test"}, true},
+		{"https://app.test:444", "example.org", []string{"app.test"}, false},
+		{"https://app.test:444", "example.org", []string{"app.test:*"}, true},
+		{"https://app.test", "example.org", []string{"app.test:*"}, false},
+		{"https://a.app.test", "example.org", []string{"app.test"}, false},
+		{"https://a.app.test", "example.org", []string{"*.app.test"}, true},
+		{"https://a.b.app.test", "example.org", []string{"*.app.test"}, true},
+		{"https://app.test", "example.org", []string{"*.app.test"}, false},
+		{"https://evilapp.test", "example.org", []string{"*.app.test"}, false},
+		{"https://app.test.evil.test", "example.org", []string{"*.app.test"}, false},
+		{"https://evil.test/.app.test", "example.org", []string{"*.app.test"}, false},
+		{"https://app.test", "example.org", []string{"https://app.test"}, true},
+		{"http://app.test", "example.org", []string{"https://app.test"}, false},
+		{"https://a.app.test", "example.org", []string{"https://*.app.test"}, true},
+		{"https://evil.test/a.app.test", "example.org", []string{"https://*.app.test"}, false},
+		{"https://b.test", "example.org", []string{"a.test", "b.test"}, true},
+		{"https://c.test", "example.org", []string{"a.test", "b.test"}, false},
+		{"https://a1.test", "example.org", []string{"a[0-9].test"}, true},
+		{"null", "example.org", []string{"null"}, true},
+		{"null", "example.org", []string{"*"}, true},
+		{"https://evil.test", "example.org", []string{"*"}, true},
+		{"chrome-extension://abc", "example.org", []string{"chrome-extension://*"}, true},
+		{"chrome-extension://abc", "example.org", nil, false},
+	} {
+		t.Run(tc.origin+" at "+tc.host, func(t *testing.T) {
+			onEveryService(t, &wsstream.AcceptOptions{Origins: tc.patterns}, func(t *testing.T, s service) {
+				res, err := s.ask(t, wstest.UpgradeRequest("/", "Host: "+tc.host, "Origin: "+tc.origin))
+				if tc.in {
+					require.NoError(t, err)
+					require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+					return
+				}
+				wantRefusal(t, res, err, http.StatusForbidden, "the origin")
+			})
+		})
+	}
+}
+
+func TestARequestWithoutOriginIsLetIn(t *testing.T) {
+	onEveryService(t, nil, func(t *testing.T, s service) {
+		res, err := s.ask(t, wstest.UpgradeRequest("/"))
+		require.NoError(t, err)
+		require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
+	})
+}
