@@ -12,9 +12,11 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -22,6 +24,7 @@ import (
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 // TestOurCloseReachesAPeerThatIsStillWriting fails 1,000 connections: each peer gets the Close, and the end of the
@@ -217,6 +220,31 @@ func TestAStalledTLSPeerHoldsUpNoCut(t *testing.T) {
 	}
 }
 
+func TestACutWaitsForNoCloseNotifyOfTLS(t *testing.T) {
+	for role, client := range map[string]bool{"client": true, "server": false} {
+		t.Run(role, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := memnet.Pipe(0)
+				near, far := tlsOver(t, a, b)
+				under := a
+				if !client {
+					near, far, under = far, near, b
+				}
+				conn, _, err := quickly(t, config{}, client, near, far)
+				require.NoError(t, err)
+				under.SetWriteDeadline(time.Now().Add(time.Second))
+				_, err = under.Write(make([]byte, 1<<20)) // now there is no room for a close_notify, and no Write waits
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				under.SetWriteDeadline(time.Time{})
+				start := time.Now()
+				conn.CloseNow()
+				<-conn.Closed().Done()
+				require.Zero(t, time.Since(start)) // tls.Conn.Close waits 5 s
+			})
+		})
+	}
+}
+
 // quickly makes the handshake without the harness, whose helpers belong to the test's goroutine.
 func quickly(t *testing.T, c config, client bool, near, far net.Conn) (*wsstream.Conn, *wstest.Peer, error) {
 	peer := wstest.NewPeer(t, far, !client)
@@ -256,6 +284,12 @@ func tcpEnds() (near, far *net.TCPConn, err error) {
 
 // tlsPipe is tcpPipe with TLS on top, its handshake done.
 func tlsPipe(t *testing.T, limit int) (near, far net.Conn) {
+	a, b := tcpPipe(t, limit)
+	return tlsOver(t, a, b)
+}
+
+// tlsOver puts TLS on a transport, and makes its handshake.
+func tlsOver(t *testing.T, a, b net.Conn) (near, far net.Conn) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
@@ -273,7 +307,6 @@ func tlsPipe(t *testing.T, limit int) (near, far net.Conn) {
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
 
-	a, b := tcpPipe(t, limit)
 	client := tls.Client(a, &tls.Config{RootCAs: roots, ServerName: "example.test"})
 	server := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 	t.Cleanup(func() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -32,9 +33,7 @@ func (f *refusal) with(field, value string) *refusal {
 
 // refuse answers a request, and returns the answer as an error.
 func refuse(w http.ResponseWriter, f *refusal) error {
-	for field, values := range f.header {
-		w.Header()[field] = values
-	}
+	maps.Copy(w.Header(), f.header)
 	http.Error(w, "WebSocket handshake refused: "+f.err.Error(), f.status)
 	return &HandshakeError{Status: f.status, Header: f.header, Err: f.err}
 }

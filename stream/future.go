@@ -46,7 +46,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 // Peek returns the value and error if the Future is settled, and never waits.
-func (f *Future[T]) Peek() (v T, err error, settled bool) { //nolint:revive,staticcheck // the error belongs to the value; settled is about both
+func (f *Future[T]) Peek() (v T, err error, settled bool) { //nolint:revive // the error belongs to the value; settled is about both
 	select {
 	case <-f.done:
 		return f.value, f.err, true

@@ -40,7 +40,8 @@ type Borrower interface{ Borrows() bool }
 //
 // Pipe runs on the caller's goroutine. It pulls only when dst has room, where dst can tell (Ready, as a Queue's), and
 // so holds nothing while it waits, else one chunk. If ctx ends while it has a chunk in hand and dst has no room for it,
-// that chunk is lost. It waits for a Write in progress. A dst with a Done channel is watched while src is idle, by one
+// that chunk is lost. It waits for a Write in progress. So the end of src is noticed when dst has room, or, where src
+// says by Done that its end is decided, at once. A dst with a Done channel is watched while src is idle, by one
 // goroutine that ends with Pipe; the error of its end is what its Ready returns, else ErrClosed. Without a Done, the
 // end of dst is noticed by the next Write. Pipe allocates nothing for a chunk.
 // Streams Standard, 4.9.1 (ReadableStreamPipeTo).
@@ -88,10 +89,12 @@ func (p *pipe[T]) run(ctx context.Context) outcome {
 	pctx, stop := p.watch(ctx)
 	defer stop()
 	ready := readyOf(p.dst)
-	pull := p.puller()
+	pull, srcDone := p.puller(), doneOf(p.src)
 	for moved := int64(1); ; moved++ {
-		if err := ready(ctx); err != nil {
-			return p.dstEnded(ctx, err)
+		if !isDone(srcDone) { // else what is pulled is the end, perhaps, and that needs no room
+			if err := ready(ctx); err != nil {
+				return p.dstEnded(ctx, err)
+			}
 		}
 		v, err := pull(pctx)
 		if err != nil {

@@ -90,6 +90,12 @@ func TestPipePullsNothingBeforeThereIsRoom(t *testing.T) {
 	}
 }
 
+func TestPipeNoticesTheEndOfASourceThatTellsItWithoutRoom(t *testing.T) {
+	dst := stream.NewQueue(stream.Count[int](2))
+	require.NoError(t, stream.Pipe(t.Context(), dst, stream.From(1, 2), nil))
+	require.Equal(t, []int{1, 2}, collect(t, dst))
+}
+
 func TestPipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3)
@@ -341,7 +347,7 @@ func TestPipePullsIntoOneChunkOnlyIfTheDestinationKeepsNothing(t *testing.T) {
 	require.Equal(t, 4, src.into)
 
 	src = &intoSource{n: 3}
-	q := stream.NewQueue(stream.Count[[]byte](3))
+	q := stream.NewQueue(stream.Count[[]byte](4))
 	require.NoError(t, stream.Pipe(t.Context(), q, src, nil))
 	require.Zero(t, src.into)
 }

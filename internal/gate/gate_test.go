@@ -17,7 +17,9 @@ func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 		var order []int
 		for i := range 10 {
 			go func() {
-				require.True(t, g.Lock(t.Context()))
+				if !g.Lock(t.Context()) {
+					return
+				}
 				order = append(order, i)
 				g.Unlock()
 			}()

@@ -1,5 +1,7 @@
 package wire
 
+import "context"
+
 // unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so the
 // idle timer is armed, and where a Close is pending the reader goes on at once.
 func (c *Conn) unlockRead() {
@@ -50,7 +52,7 @@ func (c *Conn) startReader() {
 
 func (c *Conn) readAhead() {
 	for c.wanted() {
-		c.fill(nil)
+		c.fill(context.Background(), inBackground)
 	}
 	c.in.trim()
 	c.readGate.Unlock()

@@ -26,12 +26,15 @@ func leave(o *outbox, n int) []byte {
 func frames(t *testing.T, wire []byte) (all []ws.Frame) {
 	t.Helper()
 	for r := bytes.NewReader(wire); r.Len() > 0; {
-		f, err := ws.ReadFrame(r)
+		h, err := ws.ReadHeader(r)
 		require.NoError(t, err)
-		if f.Header.Masked {
-			ws.Cipher(f.Payload, f.Header.Mask, 0)
+		payload := make([]byte, h.Length)
+		_, err = io.ReadFull(r, payload)
+		require.NoError(t, err)
+		if h.Masked {
+			ws.Cipher(payload, h.Mask, 0)
 		}
-		all = append(all, f)
+		all = append(all, ws.Frame{Header: h, Payload: payload})
 	}
 	return all
 }

@@ -22,10 +22,9 @@ type watch struct {
 	now  <-chan struct{} // the Done of the pull that is parked
 }
 
-// park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; nil is the
-// background reader, which does not wait while somebody wants to pull. It reports false if there is no reason
-// to wait.
-func (c *Conn) park(ctx context.Context) bool {
+// park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
+// it does not wait while somebody wants to pull. It reports false if there is no reason to wait.
+func (c *Conn) park(ctx context.Context, as parking) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -35,7 +34,7 @@ func (c *Conn) park(ctx context.Context) bool {
 	case c.nudged:
 		c.nudged = false
 		return false
-	case ctx == nil:
+	case as == inBackground:
 		if c.waiting.Load() > 0 {
 			return false
 		}

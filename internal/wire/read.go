@@ -101,7 +101,7 @@ func (c *Conn) more(ctx context.Context) error {
 	default:
 	}
 	if !c.eof && !c.peerDone {
-		c.fill(ctx)
+		c.fill(ctx, onCall)
 		return nil
 	}
 	select {
@@ -156,8 +156,8 @@ func (c *Conn) busy() bool {
 	return r != nil && !r.closed.Load() && !c.dropping.Load()
 }
 
-// fill reads once from the transport. ctx is nil in the background.
-func (c *Conn) fill(ctx context.Context) {
+// fill reads once from the transport, until ctx ends at most.
+func (c *Conn) fill(ctx context.Context, as parking) {
 	expect := smallChunk
 	if c.greedy || c.in.skip > smallChunk {
 		expect = largeChunk
@@ -170,7 +170,7 @@ func (c *Conn) fill(ctx context.Context) {
 	} else {
 		buf = c.in.room(expect, max(1, c.readWindow.Credit()))
 	}
-	if !c.park(ctx) {
+	if !c.park(ctx, as) {
 		return
 	}
 	n, err := c.nc.Read(buf)
