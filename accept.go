@@ -79,7 +79,13 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 	if err != nil {
 		return nil, refuse(w, &refusal{http.StatusInternalServerError, nil, fmt.Errorf("the ResponseWriter cannot be hijacked: %w", err)})
 	}
-	return a.open(nc, r, protocol, buffered(rw.Reader))
+	_ = nc.SetDeadline(deadline(a.handshakeTimeout)) // and clears what the HTTP server left
+	t, err := a.answer(nc, r, protocol, buffered(rw.Reader))
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return a.open(t, r), nil
 }
 
 // AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
@@ -109,24 +115,36 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, erro
 		hctx, cancel = context.WithTimeoutCause(ctx, a.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
 		defer cancel()
 	}
-	interrupted := context.AfterFunc(hctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(hctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	t, r, err := a.shake(hctx, nc)
+	switch interrupted := !stop(); {
+	case interrupted && (ctx.Err() != nil || !answered(err)):
+		return nil, context.Cause(hctx) // also where all was done: the deadline may stand on nc
+	case err != nil:
+		return nil, err
+	}
+	return a.open(t, r), nil
+}
+
+// shake makes the opening handshake on nc, whose deadline passes when ctx ends.
+func (a *acceptor) shake(ctx context.Context, nc net.Conn) (transport, *http.Request, error) {
+	w := bareResponse{nc: nc, header: http.Header{}}
 	br := newHandshakeReader(nc)
 	r, err := http.ReadRequest(br)
-	if !interrupted() {
-		return nil, context.Cause(hctx)
-	}
-	w := bareResponse{nc: nc, header: http.Header{}, timeout: a.handshakeTimeout}
-	if err != nil {
-		if errors.Is(err, errHandshakeSize) {
-			return nil, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, errHandshakeSize})
-		}
-		return nil, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
+	switch {
+	case ctx.Err() != nil:
+		return transport{}, nil, context.Cause(ctx)
+	case errors.Is(err, errHandshakeSize):
+		return transport{}, nil, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, errHandshakeSize})
+	case err != nil:
+		return transport{}, nil, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
 	}
 	protocol, no := a.check(r)
 	if no != nil {
-		return nil, refuse(&w, no)
+		return transport{}, nil, refuse(&w, no)
 	}
-	return a.open(nc, r, protocol, buffered(br))
+	t, err := a.answer(nc, r, protocol, buffered(br))
+	return t, r, err
 }
 
 // An acceptor answers handshakes as its options say.
@@ -210,8 +228,8 @@ func checkRequest(r *http.Request) *refusal {
 	return nil
 }
 
-// open answers with 101 and starts the engine. It owns nc.
-func (a *acceptor) open(nc net.Conn, r *http.Request, protocol string, buffered []byte) (*Conn, error) {
+// answer answers with 101.
+func (a *acceptor) answer(nc net.Conn, r *http.Request, protocol string, buffered []byte) (transport, error) {
 	var b strings.Builder
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", acceptKey(r.Header.Get("Sec-WebSocket-Key")))
@@ -220,18 +238,21 @@ func (a *acceptor) open(nc net.Conn, r *http.Request, protocol string, buffered 
 	}
 	_ = a.header.Write(&b) // a Builder takes what it is given
 	b.WriteString("\r\n")
-	_ = nc.SetDeadline(deadline(a.handshakeTimeout)) // and clears what the HTTP server left
 	if _, err := nc.Write([]byte(b.String())); err != nil {
-		_ = nc.Close()
-		return nil, &HandshakeError{Err: err}
+		return transport{}, &HandshakeError{Err: err}
 	}
+	return transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, nil
+}
+
+// open starts the engine, which clears the deadline of the handshake.
+func (a *acceptor) open(t transport, r *http.Request) *Conn {
 	scheme := "ws"
-	if _, bare := nc.(*tls.Conn); bare || r.TLS != nil {
+	if _, bare := t.nc.(*tls.Conn); bare || r.TLS != nil {
 		scheme = "wss"
 	}
 	c := newConn(scheme+"://"+r.Host+r.URL.RequestURI(), a.options)
-	c.open(transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, a.options)
-	return c, nil
+	c.open(t, a.options)
+	return c
 }
 
 func deadline(timeout time.Duration) time.Time {

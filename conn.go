@@ -181,10 +181,18 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 
 // fail ends a connection whose handshake is not done with err; if it is done, it returns the engine.
 func (c *Conn) fail(err error) *wire.Conn {
+	w, failed := c.tryFail(err)
+	if failed {
+		c.debug("handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
+	}
+	return w
+}
+
+func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w := c.engine.Load(); w != nil || c.failed {
-		return w
+		return w, false
 	}
 	c.failed = true
 	c.abandon()
@@ -192,8 +200,7 @@ func (c *Conn) fail(err error) *wire.Conn {
 	close(c.readDone)
 	close(c.writeDone)
 	c.settleClosed(CloseInfo{}, err)
-	c.debug("handshake failed", slog.Any("error", err))
-	return nil
+	return nil, true
 }
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.

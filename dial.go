@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -87,14 +88,12 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
 	}.check()
-	u, urlErr := parseURL(url)
-	c := newConn(u.Redacted(), opt)
+	u, user, urlErr := parseURL(url)
+	c := newConn(u.String(), opt)
 	c.client = true
 	d := &dialer{options: opt, url: u, tls: o.TLSConfig.Clone(), netDial: o.NetDial}
-	if user := u.User; user != nil && urlErr == nil {
+	if user != nil {
 		d.setCredentials(user)
-		u.User = nil
-		c.url = u.String()
 	}
 	switch {
 	case urlErr != nil:
@@ -111,15 +110,17 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	return c
 }
 
-// parseURL parses the address of a server. It never returns nil.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
+// parseURL parses the address of a server, and takes the credentials out of it, so that nothing shows them. It never
+// returns a nil URL.
+func parseURL(s string) (u *url.URL, user *url.Userinfo, err error) {
+	u, err = url.Parse(s)
 	if err != nil {
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err // without the address, which may hold a password
 		}
-		return &url.URL{}, fmt.Errorf("wsstream: bad URL: %w", err)
+		return &url.URL{}, nil, fmt.Errorf("wsstream: bad URL: %w", err)
 	}
+	user, u.User = u.User, nil
 	switch u.Scheme {
 	case "http":
 		u.Scheme = "ws"
@@ -127,17 +128,22 @@ func parseURL(s string) (*url.URL, error) {
 		u.Scheme = "wss"
 	case "ws", "wss":
 	case "":
-		return u, fmt.Errorf("wsstream: URL %q is relative", u.Redacted())
+		return u, nil, fmt.Errorf("wsstream: URL %q is relative", u)
 	default:
-		return u, fmt.Errorf("wsstream: URL %q: the scheme is not ws, wss, http or https", u.Redacted())
+		return u, nil, fmt.Errorf("wsstream: URL %q: the scheme is not ws, wss, http or https", u)
 	}
 	switch {
 	case u.Hostname() == "":
-		return u, fmt.Errorf("wsstream: URL %q has no host", u.Redacted())
+		return u, nil, fmt.Errorf("wsstream: URL %q has no host", u)
 	case strings.Contains(s, "#"):
-		return u, fmt.Errorf("wsstream: URL %q has a fragment", u.Redacted())
+		return u, nil, fmt.Errorf("wsstream: URL %q has a fragment", u)
 	}
-	return u, nil
+	if port := u.Port(); port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return u, nil, fmt.Errorf("wsstream: URL %q: the port is not a number up to 65535", u)
+		}
+	}
+	return u, user, nil
 }
 
 // A dialer is one attempt to connect.

@@ -22,6 +22,7 @@ type Readable struct{ c *Conn }
 var _ interface {
 	stream.Readable[Message]
 	stream.PullerInto[Message]
+	Done() <-chan struct{} // which stream.Pipe looks for
 } = (*Readable)(nil)
 
 // Pull waits for the next message, at most MaxMessageSize bytes; a larger one fails the connection with 1009.
@@ -75,16 +76,23 @@ func (r *Readable) NextMessage(ctx context.Context) (*MessageReader, error) {
 	return &MessageReader{m}, nil
 }
 
-// Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read. An
-// error is yielded once, last; a clean end yields nothing.
+// Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read;
+// leaving the loop skips the rest of the message. An error is yielded once, last; a clean end yields nothing.
 func (r *Readable) Messages(ctx context.Context) iter.Seq2[*MessageReader, error] {
 	return func(yield func(*MessageReader, error) bool) {
 		for {
 			m, err := r.NextMessage(ctx)
-			if err == io.EOF || !yield(m, err) || err != nil {
+			if err == io.EOF {
+				return
+			}
+			more := yield(m, err)
+			if err != nil {
 				return
 			}
 			_ = m.Close()
+			if !more {
+				return
+			}
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"time"
 )
 
 // A refusal is a server's answer to a handshake that it does not take part in.
@@ -40,10 +39,9 @@ func refuse(w http.ResponseWriter, f *refusal) error {
 
 // A bareResponse is the http.ResponseWriter of a refusal on a bare connection.
 type bareResponse struct {
-	nc      net.Conn
-	header  http.Header
-	status  int
-	timeout time.Duration
+	nc     net.Conn
+	header http.Header
+	status int
 }
 
 func (b *bareResponse) Header() http.Header { return b.header }
@@ -59,6 +57,5 @@ func (b *bareResponse) Write(body []byte) (int, error) {
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		Close:         true,
 	}
-	_ = b.nc.SetWriteDeadline(deadline(b.timeout))
 	return len(body), resp.Write(b.nc)
 }

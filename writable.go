@@ -18,7 +18,13 @@ import (
 // A Write that its context ended has sent nothing, and the connection is as it was.
 type Writable struct{ c *Conn }
 
-var _ stream.Writable[Message] = (*Writable)(nil)
+var _ interface {
+	stream.Writable[Message]
+	stream.Borrower
+	Done() <-chan struct{} // which stream.Pipe looks for, as for the next two
+	Ready(ctx context.Context) error
+	TryWrite(m Message) (bool, error)
+} = (*Writable)(nil)
 
 // Write waits its turn until there is credit, and is admitted; it returns when what is unsent fits the window
 // again. A small message costs a copy and returns at once; a large one is sent in frames of MaxFrameSize as room
@@ -82,7 +88,8 @@ func (w *Writable) DesiredSize() int {
 	return e.Credit()
 }
 
-// Flush waits until the kernel has taken all that was accepted before. The end of ctx ends only the wait. If that
+// Flush waits until the kernel has taken all that was accepted before, and at most 64 KiB of what was accepted right
+// behind it and shares a system call with it. The end of ctx ends only the wait. If that
 // can no longer be, Flush returns the error of the Writable's end.
 func (w *Writable) Flush(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
@@ -133,6 +140,10 @@ func (w *Writable) Abort(cause error) error {
 	}
 	return nil
 }
+
+// Borrows reports that a message's Data is the caller's again when Write returns. So a stream.Pipe from one Conn to
+// another pulls into the same memory all the time, and allocates nothing for a message.
+func (w *Writable) Borrows() bool { return true }
 
 // Done is closed when the end of the Writable is decided.
 func (w *Writable) Done() <-chan struct{} { return w.c.writeDone }

@@ -18,7 +18,7 @@ type output[T any] struct {
 
 // Pull waits for the next chunk that the goroutines make.
 func (o *output[T]) Pull(ctx context.Context) (T, error) {
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !isDone(o.q.done) {
 		o.begin.Do(o.start)
 	}
 	v, err := o.q.Pull(ctx)
@@ -31,7 +31,6 @@ func (o *output[T]) Pull(ctx context.Context) (T, error) {
 // Cancel ends the goroutines, drops what is held and cancels the source.
 func (o *output[T]) Cancel(cause error) (err error) {
 	o.ended.Do(func() {
-		o.begin.Do(func() {}) // what has not begun never will
 		err = o.cancel(cause)
 	})
 	return err

@@ -89,9 +89,9 @@ func (p *pipe[T]) run(ctx context.Context) outcome {
 	pctx, stop := p.watch(ctx)
 	defer stop()
 	ready := readyOf(p.dst)
-	pull, srcDone := p.puller(), doneOf(p.src)
+	pull, srcDone, dstDone := p.puller(), doneOf(p.src), doneOf(p.dst)
 	for moved := int64(1); ; moved++ {
-		if !isDone(srcDone) { // else what is pulled is the end, perhaps, and that needs no room
+		if !isDone(srcDone) || isDone(dstDone) { // else what is pulled may be the end, which needs no room
 			if err := ready(ctx); err != nil {
 				return p.dstEnded(ctx, err)
 			}

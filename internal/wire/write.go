@@ -259,7 +259,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	} else if ctx.Err() != nil && c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}
-	if err := c.writeEnd(); err != nil && err != c.cfg.Closed {
+	if err, dropped := c.writeDropped(); err != nil && (dropped || err != c.cfg.Closed) {
 		return err
 	}
 	select {
@@ -269,4 +269,12 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// writeDropped returns the writable's end, if it is decided, and whether Abort dropped what was accepted: then it is
+// no use to wait how the connection ends.
+func (c *Conn) writeDropped() (err error, dropped bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.write, c.end.aborted && c.end.broken == nil
 }

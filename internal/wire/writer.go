@@ -71,10 +71,13 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 func (w *Writer) Close() error {
 	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
 	defer w.turn.Unlock()
-	switch {
-	case w.over:
-		return w.c.cfg.Closed
-	case w.text && !w.utf8.whole():
+	if err := w.ended(); err != nil {
+		if !w.over {
+			w.finish()
+		}
+		return err
+	}
+	if w.text && !w.utf8.whole() {
 		return ErrText
 	}
 	p := piece{op: w.op, fin: true}
@@ -93,11 +96,19 @@ func (w *Writer) lock() error {
 	if w.ctx.Err() != nil || !w.turn.Lock(w.ctx) {
 		return context.Cause(w.ctx)
 	}
-	if w.over {
+	if err := w.ended(); err != nil {
 		w.turn.Unlock()
-		return w.c.cfg.Closed
+		return err
 	}
 	return nil
+}
+
+// ended returns the writable's end, or that the message was closed before.
+func (w *Writer) ended() error {
+	if err := w.c.writeEnd(); err != nil || !w.over {
+		return err
+	}
+	return w.c.cfg.Closed
 }
 
 func (w *Writer) finish() {
