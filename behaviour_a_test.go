@@ -75,6 +75,8 @@ func TestA1_OtherURLsAreErrorsAndNothingIsDialled(t *testing.T) {
 		{"ws://exa mple.test/", "URL"},
 		{"ws://example.test/\r\nX: y", "URL"},
 		{"ws://example.test:port/", "URL"},
+		{"ws://example.test:65536/", "port"},
+		{"wss://[::1]:123456789012345678901/", "port"},
 		{"ws://example.test/%zz", "URL"},
 		{"://", "URL"},
 	} {

@@ -63,14 +63,14 @@ func TestWhatIsNotJSONIsAnErrorOfItsWriteAndNothingIsSent(t *testing.T) {
 }
 
 func TestABadMessageIsToldByTypeLengthAndFirstBytes(t *testing.T) {
-	long := `{"x":` + strings.Repeat("1", 1000)
+	long := strings.Repeat("1", 1004)
 	for name, tc := range map[string]struct {
 		m    wsstream.Message
 		want string
 	}{
 		"no JSON":            {wsstream.Text("hello"), `wsstream: text message of 5 bytes, "hello": invalid character 'h'`},
 		"empty":              {wsstream.Text(""), `wsstream: text message of 0 bytes, "": unexpected end of JSON input`},
-		"long":               {wsstream.Text(long), `wsstream: text message of 1005 bytes, "` + long[:32] + `": `},
+		"long":               {wsstream.Text("[" + long), `wsstream: text message of 1005 bytes, "[` + long[:31] + `": `},
 		"another type":       {wsstream.Text(`[1]`), `wsstream: text message of 3 bytes, "[1]": json: cannot unmarshal array`},
 		"more behind it":     {wsstream.Text(`{} {}`), `wsstream: text message of 5 bytes, "{} {}": invalid character '{' after top-level value`},
 		"binary, though not": {wsstream.Binary([]byte(`{}`)), `wsstream: binary message of 2 bytes, "{}": JSON comes in text messages`},

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 )
 
@@ -48,6 +49,8 @@ func (b *batching[T]) next(ctx context.Context) ([]T, error) {
 		switch {
 		case err == nil:
 			b.add(v)
+		case err == io.EOF:
+			b.end = err
 		case ctx.Err() != nil:
 			return nil, err
 		case pctx.Err() != nil: // due; if src has ended just now it tells so again

@@ -1,6 +1,8 @@
 package stream_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 
 	"github.com/wsstream/wsstream/stream"
@@ -88,4 +90,92 @@ func BenchmarkHandOff(b *testing.B) {
 		_ = q.Close(ctx)
 		<-done
 	})
+}
+
+func BenchmarkPipe(b *testing.B) {
+	ctx := b.Context()
+	b.Run("queue", func(b *testing.B) {
+		src, dst := stream.NewQueue(stream.Count[int](64)), stream.NewQueue(stream.Count[int](64))
+		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
+		pulling := goDo(func() error {
+			_, err := stream.Collect(ctx, stream.Filter(dst, func(int) bool { return false }))
+			return err
+		})
+		b.ReportAllocs()
+		for b.Loop() {
+			_ = src.Write(ctx, 1)
+		}
+		_ = src.Close(ctx)
+		_, _ = piping.wait(), pulling.wait()
+	})
+	b.Run("into", func(b *testing.B) {
+		src := &loopSource{b: b}
+		b.ReportAllocs()
+		_ = stream.Pipe(ctx, stream.Discard[[]byte](), src, nil)
+	})
+}
+
+// A loopSource delivers a chunk for each turn of a benchmark.
+type loopSource struct {
+	intoSource
+	b *testing.B
+}
+
+func (s *loopSource) PullInto(ctx context.Context, v *[]byte) error {
+	s.n = 0
+	if s.b.Loop() {
+		s.n = 1
+	}
+	return s.intoSource.PullInto(ctx, v)
+}
+
+func BenchmarkMap(b *testing.B) {
+	q := stream.NewQueue(stream.Count[int](1))
+	r := stream.Map(q, func(v int) (int, error) { return v, nil })
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = q.Write(ctx, 1)
+		_, _ = r.Pull(ctx)
+	}
+}
+
+// What a message costs a subscriber: published once, pulled by each.
+func BenchmarkBroadcast(b *testing.B) {
+	for _, n := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { broadcast(b, n, false) })
+	}
+}
+
+// One subscriber that never pulls, beside others that do: the figure is of a message to the others.
+func BenchmarkStalledSubscriber(b *testing.B) {
+	for _, stalled := range []bool{false, true} {
+		b.Run(fmt.Sprintf("stalled=%t", stalled), func(b *testing.B) { broadcast(b, 100, stalled) })
+	}
+}
+
+func broadcast(b *testing.B, n int, stalled bool) {
+	const depth = 16
+	ctx := b.Context()
+	room := stream.NewBroadcast[int](nil)
+	defer room.Abort(nil)
+	subs := make([]*stream.Subscription[int], n)
+	for i := range subs {
+		subs[i] = room.Subscribe(stream.Count[int](depth), stream.DropOldest)
+	}
+	if stalled {
+		room.Subscribe(stream.Count[int](depth), stream.DropOldest)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for range depth {
+			_ = room.Publish(ctx, 1)
+		}
+		for _, s := range subs {
+			for range depth {
+				_, _ = s.Pull(ctx)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n*depth), "ns/sub/msg")
 }

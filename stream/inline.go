@@ -101,10 +101,10 @@ func (r *inline[T]) pull(ctx context.Context, next func(context.Context) (T, err
 		r.end = own.error
 		_ = r.cancel(own.cause())
 		return none, own.error
+	case err != nil && err != io.EOF && ctx.Err() != nil: // the source stands where it stood, and tells its end again
+		return none, context.Cause(ctx)
 	case err != nil:
-		if err == io.EOF || ctx.Err() == nil { // else the source stands where it stood, and tells its end again
-			r.end = err
-		}
+		r.end = err
 		return none, err
 	}
 	return v, nil

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -42,15 +43,21 @@ func (i *interrupter) begin(ctx context.Context) bool {
 	return true
 }
 
-// end says that the call has ended.
-func (i *interrupter) end() {
+// end says that the call has ended with err, and reports whether that is the deadline that was set.
+func (i *interrupter) end(err error) (poked bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.busy = false
-	if i.poked {
-		i.poked = false
-		_ = i.deadline(time.Time{})
+	if !i.poked {
+		return false
 	}
+	i.poked = false
+	_ = i.deadline(time.Time{})
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout()
 }
 
 // ctxEnded ends the call in progress, if its context is the one that has ended.

@@ -667,7 +667,7 @@ func TestCancelOfSeveralSourcesJoinsTheirErrors(t *testing.T) {
 
 func TestBothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, b := stream.Tee[int](source(errBoom, 1, 2, 3), stream.Count[int](1), stream.Count[int](3))
+		a, b := stream.Tee[int](source(errBoom, 1, 2, 3), stream.Count[int](1), stream.Count[int](4))
 		for i := range 3 {
 			require.Equal(t, i+1, pull(t, a))
 		}

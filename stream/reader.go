@@ -84,16 +84,16 @@ func (b *byteSource) read(ctx context.Context, p []byte) (int, error) {
 			return 0, b.stopped(ctx)
 		}
 		n, err := b.r.Read(p)
-		b.interrupt.end()
+		poked := b.interrupt.end(err)
 		if n < 0 || n > len(p) {
 			return 0, failure{errors.New("stream: Read returned an impossible count")}
 		}
 		switch {
 		case err == nil && n == 0:
 			continue
-		case err != nil && ctx.Err() != nil && !b.interrupt.hasClosed() && err != io.EOF:
+		case poked:
 			err = b.stopped(ctx) // the Read was ended, not the stream
-		case err != nil && ctx.Err() != nil && err != io.EOF:
+		case err != nil && err != io.EOF && ctx.Err() != nil && b.interrupt.hasClosed():
 			err = context.Cause(ctx)
 			b.after = err
 		case err != nil:

@@ -58,7 +58,7 @@ func (s *byteSink) Write(ctx context.Context, p []byte) error {
 		return s.endOr(ctx)
 	}
 	n, err := s.w.Write(p)
-	s.interrupt.end()
+	poked := s.interrupt.end(err)
 	switch {
 	case err == nil && n < len(p):
 		err = io.ErrShortWrite
@@ -66,9 +66,9 @@ func (s *byteSink) Write(ctx context.Context, p []byte) error {
 		return nil
 	case isDone(s.done): // aborted
 		return s.endOr(ctx)
-	case ctx.Err() != nil && n == 0 && !s.interrupt.hasClosed():
+	case poked && n == 0:
 		return context.Cause(ctx) // the Write was ended, not the stream
-	case ctx.Err() != nil:
+	case poked || ctx.Err() != nil && s.interrupt.hasClosed():
 		err = fmt.Errorf("stream: chunk cut after %d of %d bytes: %w", n, len(p), context.Cause(ctx))
 	}
 	s.finish(err)

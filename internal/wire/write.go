@@ -174,17 +174,8 @@ func (c *Conn) notWritten(ctx context.Context) error {
 // cutShort returns what ended the writable under a Write that was admitted. The end of ctx makes it a success:
 // the message was accepted, and Closed tells that it was not sent.
 func (c *Conn) cutShort(ctx context.Context) error {
-	select {
-	case <-c.writeDone:
-		return c.writeEnd()
-	default:
-	}
-	select {
-	case <-c.writeDone:
-		return c.writeEnd()
-	case <-ctx.Done():
-		return nil
-	}
+	_ = c.notWritten(ctx)
+	return c.writeEnd() // nil if ctx ended first
 }
 
 // Ready waits its turn until there is credit to write.
@@ -259,7 +250,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	} else if ctx.Err() != nil && c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}
-	if err, dropped := c.writeDropped(); err != nil && (dropped || err != c.cfg.Closed) {
+	if dropped, err := c.writeDropped(); err != nil && (dropped || err != c.cfg.Closed) {
 		return err
 	}
 	select {
@@ -271,10 +262,10 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	}
 }
 
-// writeDropped returns the writable's end, if it is decided, and whether Abort dropped what was accepted: then it is
-// no use to wait how the connection ends.
-func (c *Conn) writeDropped() (err error, dropped bool) {
+// writeDropped reports whether Abort dropped what was accepted, so that it is no use to wait how the connection ends,
+// and returns the writable's end, if it is decided.
+func (c *Conn) writeDropped() (dropped bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end.write, c.end.aborted && c.end.broken == nil
+	return c.end.aborted && c.end.broken == nil, c.end.write
 }

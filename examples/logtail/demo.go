@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+)
+
+// cast are the viewers of the demonstration. The archive has to have every line, and so may hold back all others; the
+// wall is never slow; the rest read a tenth of what the log has to say.
+func cast(lines rate.Limit) []viewer {
+	return []viewer{
+		{"archive", "block", lines / 2},
+		{"wall", "drop-oldest", rate.Inf},
+		{"history", "drop-newest", lines / 10},
+		{"terminal", "drop-oldest", lines / 10},
+		{"dashboard", "latest", lines / 10},
+		{"alarm", "disconnect", lines / 10},
+	}
+}
+
+// A row is what has become of a viewer.
+type row struct {
+	viewer
+	received int64
+	dropped  int64
+	end      string
+}
+
+// demonstrate writes a log, serves it and views it, all at once, and reports.
+func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
+	dir, err := os.MkdirTemp("", "logtail")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	path := filepath.Join(dir, "app.log")
+	f, err := createAndOpen(path)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	viewers := cast(o.rate)
+	var mu sync.Mutex
+	dropped := map[string]int64{} // guarded by mu
+	come := make(chan struct{}, len(viewers))
+	s, err := listen(ctx, "127.0.0.1:0", func(v visit) {
+		if !v.left {
+			come <- struct{}{}
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		dropped[v.name] = v.dropped
+	})
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	rows := make([]row, len(viewers))
+	for i, v := range viewers {
+		g.Go(func() (err error) {
+			rows[i].viewer = v
+			rows[i].received, rows[i].end, err = v.watch(ctx, s.url, func(entry) error { return nil })
+			return err
+		})
+	}
+	var written, published int64
+	complete := make(chan struct{}) // closed when the log is
+	g.Go(func() (err error) {
+		defer close(complete)
+		for range viewers {
+			select {
+			case <-come:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		written, err = writeLog(ctx, path, o.rate, o.length)
+		return err
+	})
+	g.Go(func() (err error) {
+		published, err = s.broadcast(ctx, items(follow(f, path, complete), o.level))
+		return err
+	})
+	begin := time.Now()
+	err = g.Wait()
+	s.close()
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		rows[i].dropped = dropped[rows[i].name]
+	}
+	_, err = fmt.Fprintf(stdout, "%s lines written in %v, %s of them published in %v\n\n", humanize.Comma(written), o.length,
+		humanize.Comma(published), time.Since(begin).Round(100*time.Millisecond))
+	return errors.Join(err, report(stdout, rows), check(rows, published))
+}
+
+func report(w io.Writer, rows []row) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "viewer\tpolicy\tspeed\treceived\tdropped\tend")
+	for _, r := range rows {
+		speed := "max"
+		if r.speed != rate.Inf {
+			speed = humanize.Ftoa(float64(r.speed)) + "/s"
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.name, r.policy, speed, humanize.Comma(r.received), humanize.Comma(r.dropped), r.end)
+	}
+	return t.Flush()
+}
+
+// check holds that all that was published was received or counted as dropped, but for who was disconnected.
+func check(rows []row, published int64) error {
+	for _, r := range rows {
+		if r.policy != "disconnect" && r.received+r.dropped != published {
+			return fmt.Errorf("of %d lines %s has received %d, and %d were dropped", published, r.name, r.received, r.dropped)
+		}
+	}
+	return nil
+}
+
+func createAndOpen(path string) (*os.File, error) {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
+// writeLog writes a log at a speed for some time, and rotates it half-way. It returns how many lines it has written.
+func writeLog(ctx context.Context, path string, lines rate.Limit, length time.Duration) (written int64, err error) {
+	half := func() error {
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			return err
+		}
+		n, err := writeLines(ctx, f, lines, length/2)
+		written += n
+		return errors.Join(err, f.Close())
+	}
+	if err := half(); err != nil {
+		return written, err
+	}
+	if err := os.Rename(path, path+".1"); err != nil {
+		return written, err
+	}
+	return written, half()
+}
+
+// writeLines writes lines at an even speed.
+func writeLines(ctx context.Context, w io.Writer, lines rate.Limit, length time.Duration) (n int64, err error) {
+	services := []string{"web", "database", "mail", "search"}
+	levels := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn, slog.LevelInfo, slog.LevelError}
+	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for begin := time.Now(); ; {
+		took := min(time.Since(begin), length)
+		for due := int64(float64(lines) * took.Seconds()); n < due; n++ {
+			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered", n), slog.String("service", services[n%4]))
+		}
+		if took == length {
+			return n, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return n, context.Cause(ctx)
+		}
+	}
+}

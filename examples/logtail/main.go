@@ -1,0 +1,55 @@
+// Logtail follows a log file as tail -F does, parses and filters its lines, and sends them to viewers over WebSockets.
+// Each viewer says what is to become of lines that come faster than it reads:
+//
+//	file → lines → entries → filter → broadcast ┬ subscription, by its policy → WebSocket → viewer
+//	                                            ├ …
+//
+// Without arguments it demonstrates the policies: it writes a log, rotates it half-way, serves it on loopback to
+// viewers of different speed, and prints what became of them. It holds that each line was either received or counted
+// as dropped; exit status 1 says that one was not, and so do all other failures.
+//
+//	go run ./examples/logtail                                                # the demonstration
+//	go run ./examples/logtail -in /var/log/syslog -listen 127.0.0.1:8080     # serve a file, and in another shell
+//	go run ./examples/logtail -dial ws://127.0.0.1:8080 -policy drop-oldest  # view it
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run is the program, its surroundings given. It returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseOptions(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+	case o.dial != "":
+		err = view(ctx, o, stdout, stderr)
+	case o.in != "":
+		err = serve(ctx, o, stderr)
+	default:
+		err = demonstrate(ctx, o, stdout)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "logtail:", strings.Join(strings.Fields(err.Error()), " "))
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// A viewer is one who looks at the log.
+type viewer struct {
+	name   string
+	policy string
+	speed  rate.Limit // in lines a second
+}
+
+// watch shows all entries that come from the server at base, until it closes the connection, and returns how many
+// those were, and how it closed. Any other end is an error.
+func (v viewer) watch(ctx context.Context, base string, show func(entry) error) (received int64, end string, err error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return 0, "", err
+	}
+	u.RawQuery = url.Values{"name": {v.name}, "policy": {v.policy}}.Encode()
+	conn := wsstream.Dial(ctx, u.String(), &wsstream.DialOptions{ReadWindow: window, NetDial: dialSmall})
+	defer conn.CloseNow()
+	in := stream.Decode(conn.Readable(), entries)
+	if v.speed != rate.Inf {
+		in = stream.Throttle(in, rate.NewLimiter(v.speed, max(1, int(v.speed/20)))) // it catches up if it overslept
+	}
+	for e, err := range stream.All(ctx, in) {
+		if err == nil {
+			received++
+			err = show(e)
+		}
+		if err != nil {
+			return received, "", refusal(err)
+		}
+	}
+	info, err := conn.Closed().Wait(ctx)
+	return received, info.String(), err
+}
+
+// refusal makes the server's own words of the error, if it is that the server refused us and said why.
+func refusal(err error) error {
+	if h, ok := errors.AsType[*wsstream.HandshakeError](err); ok && len(h.Body) > 0 {
+		return fmt.Errorf("refused with status %d: %.200s", h.Status, h.Body)
+	}
+	return err
+}
+
+// dialSmall dials with a small receive buffer in the kernel: see kernel.
+func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, address)
+	if tc, ok := nc.(*net.TCPConn); ok {
+		_ = tc.SetReadBuffer(kernel) // it is a wish
+	}
+	return nc, err
+}
+
+// view is the program as a viewer: it prints what comes.
+func view(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	_, end, err := o.viewer.watch(ctx, o.dial, func(e entry) error {
+		_, err := fmt.Fprintln(stdout, e)
+		return err
+	})
+	if err == nil {
+		_, _ = fmt.Fprintln(stderr, "the server has closed with", end)
+	}
+	return err
+}
+
+// String shows an entry on one line.
+func (e entry) String() string {
+	s := fmt.Sprintf("%-5v ", e.Level)
+	if !e.Time.IsZero() {
+		s = e.Time.Format(time.StampMilli) + " " + s
+	}
+	if e.Service != "" {
+		s += e.Service + ": "
+	}
+	return s + e.Msg
+}

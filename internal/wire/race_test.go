@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+// Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
+
+var errClosed = errors.New("closed")
+
+// forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its transport.
+func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.Conn)) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		c := New(near, Config{
+			Client:      true,
+			ReadWindow:  256,
+			WriteWindow: 256,
+			Closed:      errClosed,
+			Busy:        errors.New("busy"),
+			Unclean:     func(_ CloseInfo, err error) error { return err },
+			OnEnd:       func(CloseInfo, error) {},
+			ReadDone:    make(chan struct{}),
+			WriteDone:   make(chan struct{}),
+		})
+		c.Start(input)
+		f(t, c, far)
+		c.CloseNow()
+		<-c.Done()
+		require.NoError(t, far.Close())
+	})
+}
+
+// begun has a Reader read the first byte of the next message.
+func begun(t *testing.T, c *Conn) *Reader {
+	t.Helper()
+	r, err := c.Next(t.Context())
+	require.NoError(t, err)
+	_, err = io.ReadFull(r, make([]byte, 1))
+	require.NoError(t, err)
+	return r
+}
+
+func TestAPullThatComesInTheMiddleOfACloseGetsNoTail(t *testing.T) {
+	forced(t, []byte("\x81\x03abc\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
+		r := begun(t, c)
+		r.closed.Store(true) // so far Close has come
+		_, data, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, "z", string(data))
+	})
+}
+
+func TestACloseThatMeetsTheEndOfItsMessageSkipsNoOther(t *testing.T) {
+	forced(t, []byte("\x81\x01a\x81\x01y\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
+		r := begun(t, c)
+		require.NoError(t, c.lockRead(t.Context()))
+		_, whole := r.take(make([]byte, 1)) // so far Read has come
+		require.True(t, whole)
+		require.NoError(t, r.Close())
+		c.unlockRead()
+		_, data, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, "y", string(data))
+	})
+}
+
+func TestACloseReachesAReadThatIsAboutToPark(t *testing.T) {
+	forced(t, []byte("\x81\x03a"), func(t *testing.T, c *Conn, _ net.Conn) {
+		r := begun(t, c)
+		require.NoError(t, c.lockRead(t.Context()))
+		n, whole := r.take(make([]byte, 1)) // so far Read has come
+		require.Zero(t, n)
+		require.False(t, whole)
+		require.NoError(t, r.Close())
+		back := make(chan error, 1)
+		go func() {
+			defer c.unlockRead()
+			back <- c.more(t.Context())
+		}()
+		synctest.Wait()
+		require.Len(t, back, 1, "it waits for the peer")
+		require.NoError(t, <-back)
+	})
+}
+
+func TestADiscardThatMeetsAHeldReadGateIsSeenToWhenItIsGivenUp(t *testing.T) {
+	full := append([]byte{0x82, 126, 1, 0}, make([]byte, 256)...)
+	forced(t, full, func(t *testing.T, c *Conn, peer net.Conn) {
+		require.NoError(t, c.lockRead(t.Context()))
+		require.False(t, c.wanted(), "the window is full")
+		c.Discard()
+		c.unlockRead()
+		start := time.Now()
+		_, err := peer.Write(ws.MustCompileFrame(ws.NewPingFrame(nil)))
+		require.NoError(t, err)
+		h, err := ws.ReadHeader(peer)
+		require.NoError(t, err)
+		require.Equal(t, ws.OpPong, h.OpCode)
+		require.Zero(t, time.Since(start), "it took the idle timer")
+	})
+}
+
+func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come
+		c.peerClosed(CloseInfo{Code: 1000})
+		require.False(t, c.admit(&piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true}, 10))
+		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
+		require.Equal(t, 256, c.writeWindow.Credit())
+		c.CloseNow()
+		<-c.Done()
+		_, err := c.End()
+		require.NoError(t, err)
+	})
+}
+
+func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
+	// An int of 32 bits would wrap around in the middle of a frame of 2 GiB.
+	in := inbox{state: ws.StateServerSide}
+	feed(t, &in, ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 100)))), 100)
+	require.True(t, in.begin())
+	for in.left > 0 {
+		got, err := in.take(nil, 7)
+		require.NoError(t, err)
+		require.Equal(t, make([]byte, len(got)), got)
+		require.Less(t, in.phase, 4)
+	}
+}

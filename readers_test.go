@@ -1,0 +1,133 @@
+package wsstream_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// Who reads next, and what is skipped.
+
+func TestAPullIsBusyAtOnceWhileAReadOfTheMessageWaits(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("ab").Part())
+		r, err := e.conn.Readable().NextMessage(t.Context())
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 2))
+		require.NoError(t, err)
+		reading := goDo(func() (m wsstream.Message, err error) { _, err = r.Read(make([]byte, 1)); return m, err })
+		synctest.Wait()
+		start := time.Now()
+		wantBusy(t, e)
+		require.Zero(t, time.Since(start))
+		require.Empty(t, reading, "the Read waits on")
+		e.peer.Send(wstest.Cont([]byte("c"), true))
+		require.NoError(t, (<-reading).err)
+	})
+}
+
+func TestPingsAreAnsweredForEverWhileNobodyPulls(t *testing.T) {
+	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("a"), wstest.Ping("behind it"))
+		require.Equal(t, "a", e.pull(t))
+		e.peer.Want("the answer", wstest.Pong("behind it"))
+		for i := range 200 { // far more than the window holds
+			e.peer.Send(wstest.Ping(fmt.Sprint(i)))
+			e.peer.Want("an answer", wstest.Pong(fmt.Sprint(i)))
+		}
+		require.Zero(t, e.conn.Stats().Received.Held)
+	})
+}
+
+func TestAPullThatItsContextEndedGivesTheReadingBackToTheBackground(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		for i := range 300 {
+			<-time.After(time.Second) // the input is read in the background
+			ctx, cancel := context.WithCancelCause(t.Context())
+			pull := goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(ctx) })
+			for range i % 10 {
+				runtime.Gosched()
+			}
+			cancel(errWhy)
+			require.Equal(t, errWhy, (<-pull).err)
+			e.peer.Send(wstest.Ping("who reads?"))
+			e.peer.Want("an answer", wstest.Pong("who reads?"))
+		}
+	})
+}
+
+func TestAMessageReaderClosedWhileItIsReadCostsNoOtherMessage(t *testing.T) {
+	const messages = 4000
+	d := wstest.Pair(t, nil)
+	ctx := patient(t)
+	written := make(chan error, 1)
+	go func() {
+		var err error
+		for i := 0; i < messages && err == nil; i++ {
+			err = d.Client.Writable().Write(ctx, wsstream.Text(fmt.Sprint(i)))
+		}
+		written <- err
+	}()
+	for i := 0; i < messages; i += 2 {
+		r, err := d.Server.Readable().NextMessage(ctx)
+		require.NoError(t, err)
+		read := goDo(func() (m wsstream.Message, err error) { _, err = io.Copy(io.Discard, r); return m, err })
+		require.NoError(t, r.Close())
+		if err := (<-read).err; !errors.Is(err, wsstream.ErrClosed) {
+			require.NoError(t, err)
+		}
+		m, err := d.Server.Readable().Pull(ctx)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint(i+1), string(m.Data))
+	}
+	require.NoError(t, <-written)
+}
+
+func TestOnceTheInputIsDroppedAnOpenMessageReaderIsNotInTheWayOfTheEnd(t *testing.T) {
+	for what, c := range map[string]struct {
+		drop func(e *end)
+		err  func(*testing.T, *end, error)
+	}{
+		"Cancel":   {func(e *end) { _ = e.conn.Readable().Cancel(nil) }, is(io.EOF)},
+		"CloseNow": {func(e *end) { e.conn.CloseNow() }, theEnd},
+	} {
+		t.Run(what, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("half").Part())
+				_, err := e.conn.Readable().NextMessage(patient(t))
+				require.NoError(t, err)
+				c.drop(e)
+				_, err = e.conn.Readable().Pull(patient(t))
+				c.err(t, e, err)
+				_, err = e.conn.Readable().NextMessage(patient(t))
+				c.err(t, e, err)
+			})
+		})
+	}
+}
+
+func TestLeavingALoopOverMessagesSkipsTheRestOfTheMessage(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("half").Part())
+		var left *wsstream.MessageReader
+		for m, err := range e.conn.Readable().Messages(patient(t)) {
+			require.NoError(t, err)
+			left = m
+			break
+		}
+		_, err := left.Read(make([]byte, 1))
+		require.Equal(t, wsstream.ErrClosed, err)
+		e.peer.Send(wstest.Cont([]byte(" and half"), true), wstest.Text("next"))
+		require.Equal(t, "next", e.pull(t))
+	})
+}

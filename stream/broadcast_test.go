@@ -1,0 +1,269 @@
+package stream_test
+
+import (
+	"context"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/stream"
+)
+
+func TestEachPolicyForASlowSubscriber(t *testing.T) {
+	tens := func(v int) int { return v / 10 }
+	for name, c := range map[string]struct {
+		policy  stream.Policy[int]
+		mark    int
+		publish []int
+		want    []int
+		drops   []int
+		end     error
+	}{
+		"DropNewest":                  {stream.DropNewest[int], 2, []int{1, 2, 3, 4}, []int{1, 2}, []int{3, 4}, io.EOF},
+		"DropOldest":                  {stream.DropOldest[int], 2, []int{1, 2, 3, 4}, []int{3, 4}, []int{1, 2}, io.EOF},
+		"Disconnect":                  {stream.Disconnect[int], 2, []int{1, 2, 3, 4}, []int{1, 2}, nil, errBoom},
+		"Latest keeps a key's place":  {stream.Latest(tens), 3, []int{10, 20, 11, 30, 21}, []int{11, 21, 30}, []int{10, 20}, io.EOF},
+		"Latest drops the oldest key": {stream.Latest(tens), 2, []int{10, 20, 30, 31}, []int{20, 31}, []int{10, 30}, io.EOF},
+		"DropNewest, mark of zero":    {stream.DropNewest[int], 0, []int{1}, nil, []int{1}, io.EOF},
+		"DropOldest, mark of zero":    {stream.DropOldest[int], 0, []int{1}, nil, []int{1}, io.EOF},
+		"Latest, mark of zero":        {stream.Latest(tens), 0, []int{1}, nil, []int{1}, io.EOF},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var drops []int
+			var sub *stream.Subscription[int]
+			room := stream.NewBroadcast(&stream.BroadcastOptions[int]{
+				SlowError: errBoom,
+				OnDrop: func(s *stream.Subscription[int], v int) {
+					require.Same(t, sub, s)
+					drops = append(drops, v)
+				},
+			})
+			sub = room.Subscribe(stream.Count[int](c.mark), c.policy)
+			other := room.Subscribe(stream.Count[int](9), stream.DropNewest)
+			for _, v := range c.publish {
+				require.NoError(t, room.Publish(t.Context(), v))
+			}
+			require.NoError(t, room.Close(t.Context()))
+			got, err := stream.Collect(t.Context(), sub)
+			if c.end == io.EOF {
+				require.NoError(t, err)
+			} else {
+				require.Equal(t, c.end, err)
+			}
+			require.Equal(t, c.want, got)
+			require.Equal(t, c.drops, drops)
+			require.EqualValues(t, len(c.drops), sub.Dropped())
+			require.EqualValues(t, len(c.drops), room.Dropped())
+			require.Equal(t, c.publish, collect(t, other), "a slow subscriber costs the others nothing")
+		})
+	}
+}
+
+func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(v int) int { return v }))
+	for v := range 1000 {
+		require.NoError(t, room.Publish(t.Context(), v))
+		require.NoError(t, room.Publish(t.Context(), v))
+		require.Equal(t, v, pull(t, sub))
+	}
+	require.EqualValues(t, 1000, sub.Dropped())
+}
+
+func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
+	room := stream.NewBroadcast[string](nil)
+	key := func(s string) byte { return s[0] }
+	sub := room.Subscribe(stream.Bytes[string](4), stream.Latest(key))
+	for _, v := range []string{"a", "b", "c", "bbbbbb", "ccc"} {
+		require.NoError(t, room.Publish(t.Context(), v))
+	}
+	require.NoError(t, room.Close(t.Context()))
+	require.Equal(t, []string{"ccc"}, collect(t, sub), "what was replaced by more than the mark goes first")
+}
+
+func TestAnUnnamedSlowErrorIsErrSlow(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](0), stream.Disconnect)
+	require.NoError(t, room.Publish(t.Context(), 1))
+	wantEnd(t, sub, stream.ErrSlow)
+	require.Zero(t, room.Len())
+}
+
+func TestPublishWaitsForThoseThatBlockAndGivesToAllOrNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		slow := room.Subscribe(stream.Count[int](1), stream.Block)
+		fast := room.Subscribe(stream.Count[int](9), stream.DropOldest)
+		require.NoError(t, room.Publish(t.Context(), 1))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		publishing := goDo(func() error { return room.Publish(ctx, 2) })
+		publishing.waits(t, "one is full")
+		require.Equal(t, 1, pull(t, fast))
+		p := goPull(t.Context(), fast)
+		p.waits(t, "nobody has it before all can")
+		cancel(errBoom)
+		publishing.returns(t, errBoom)
+		p.waits(t, "nobody got it")
+		publishing = goDo(func() error { return room.Publish(t.Context(), 3) })
+		publishing.waits(t, "one is full")
+		behind := goDo(func() error { return room.Publish(t.Context(), 4) })
+		behind.waits(t, "its turn is after the other")
+		require.Equal(t, 1, pull(t, slow))
+		publishing.returns(t, nil)
+		require.Equal(t, 3, p.returns(t, nil))
+		behind.waits(t, "one is full")
+		require.NoError(t, slow.Cancel(nil))
+		behind.returns(t, nil)
+		require.Equal(t, 4, pull(t, fast))
+		require.Equal(t, 1, room.Len())
+	})
+}
+
+func TestABlockingSubscriptionWithoutAMarkIsGivenToAsItPulls(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		sub := room.Subscribe(stream.Count[int](0), stream.Block)
+		publishing := goDo(func() error { return room.Publish(t.Context(), 1) })
+		publishing.waits(t, "nobody pulls")
+		require.Equal(t, 1, pull(t, sub))
+		publishing.returns(t, nil)
+	})
+}
+
+func TestANewSubscriberGetsTheLastChunksFirst(t *testing.T) {
+	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{Replay: 2})
+	for v := range 5 {
+		require.NoError(t, room.Publish(t.Context(), v))
+	}
+	sub := room.Subscribe(stream.Count[int](1), stream.Disconnect)
+	require.NoError(t, room.Publish(t.Context(), 5), "what is replayed does not count against the mark")
+	require.NoError(t, room.Close(t.Context()))
+	require.Equal(t, []int{3, 4, 5}, collect(t, sub))
+	require.Equal(t, []int{4, 5}, collect(t, room.Subscribe(stream.Count[int](1), stream.Block)))
+}
+
+func TestTheEndOfABroadcastIsThatOfItsSubscriptions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		sub := room.Subscribe(stream.Count[int](1), stream.Block)
+		require.NoError(t, room.Publish(t.Context(), 1))
+		publishing := goDo(func() error { return room.Publish(t.Context(), 2) })
+		publishing.waits(t, "one is full")
+		closing := goDo(func() error { return room.Close(t.Context()) })
+		closing.waits(t, "its turn is after the publish")
+		require.Equal(t, errBoom, room.Close(ended(t)))
+		require.Equal(t, []int{1, 2}, collect(t, sub))
+		publishing.returns(t, nil)
+		closing.returns(t, nil)
+		require.Equal(t, stream.ErrClosed, room.Publish(t.Context(), 3))
+		require.NoError(t, room.Abort(errOther))
+		require.NoError(t, room.Close(t.Context()))
+	})
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast(&stream.BroadcastOptions[int]{Replay: 1})
+		sub := room.Subscribe(stream.Count[int](1), stream.Block)
+		require.NoError(t, room.Publish(t.Context(), 1))
+		publishing := goDo(func() error { return room.Publish(t.Context(), 2) })
+		publishing.waits(t, "one is full")
+		require.NoError(t, room.Abort(errBoom))
+		publishing.returns(t, errBoom)
+		wantEnd(t, sub, errBoom)
+		wantEnd(t, room.Subscribe(stream.Count[int](1), stream.Block), errBoom)
+		require.Equal(t, errBoom, room.Publish(t.Context(), 3))
+		require.Equal(t, errBoom, room.Close(t.Context()))
+	})
+}
+
+func TestAPublishersEndIsItsOwn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		sub := room.Subscribe(stream.Count[int](9), stream.Block)
+		require.NoError(t, stream.Pipe(t.Context(), room.Publisher(), stream.From(1, 2), nil))
+		require.Equal(t, errBoom, stream.Pipe(t.Context(), room.Publisher(), source(errBoom, 3), nil))
+		p := room.Publisher()
+		require.NoError(t, p.Write(t.Context(), 4))
+		require.NoError(t, p.Close(t.Context()))
+		require.Equal(t, stream.ErrClosed, p.Write(t.Context(), 5))
+		require.Equal(t, errBoom, p.Write(ended(t), 5))
+		require.NoError(t, room.Close(t.Context()))
+		require.Equal(t, []int{1, 2, 3, 4}, collect(t, sub))
+		require.Equal(t, stream.ErrClosed, room.Publisher().Write(t.Context(), 6))
+	})
+}
+
+func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		room.Subscribe(stream.Count[int](0), stream.Block)
+		p := room.Publisher()
+		w := goWrite(t.Context(), p, 1)
+		w.waits(t, "one is full")
+		require.NoError(t, p.Abort(errBoom))
+		w.returns(t, errBoom)
+		require.NoError(t, room.Abort(nil))
+	})
+}
+
+func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	bad := room.Subscribe(stream.Size(9, func(v int) int { return v }), stream.DropOldest)
+	good := room.Subscribe(stream.Count[int](9), stream.DropOldest)
+	require.NoError(t, room.Publish(t.Context(), 1))
+	require.NoError(t, room.Publish(t.Context(), -2))
+	require.Equal(t, 1, pull(t, bad))
+	_, err := bad.Pull(t.Context())
+	require.EqualError(t, err, "stream: size function returned -2")
+	require.NoError(t, room.Close(t.Context()))
+	require.Equal(t, []int{1, -2}, collect(t, good))
+}
+
+func TestAPanicInAPublishLeavesTheBroadcastInOrder(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](9), stream.Latest(func(v int) int { return 1 / v }))
+	require.Panics(t, func() { room.Publish(t.Context(), 0) })
+	require.NoError(t, room.Publish(t.Context(), 1))
+	require.Equal(t, 1, pull(t, sub))
+}
+
+func TestAContextThatHasEndedPublishesNothing(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](9), stream.Block)
+	require.Equal(t, errBoom, room.Publish(ended(t), 1))
+	require.NoError(t, room.Close(t.Context()))
+	require.Empty(t, collect(t, sub))
+}
+
+func TestSubscribersComeAndGoUnderLoad(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	policies := []stream.Policy[int]{
+		stream.Block[int], stream.DropNewest[int], stream.DropOldest[int], stream.Latest(func(v int) int { return v % 7 }),
+	}
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() { // ends with the broadcast
+			for n := i; ; n++ {
+				sub := room.Subscribe(stream.Count[int](n%4), policies[n%len(policies)])
+				last := -1
+				for range 5 {
+					v, err := sub.Pull(t.Context())
+					if err != nil {
+						return
+					}
+					if n%len(policies) != 3 && v <= last {
+						t.Errorf("%d came after %d", v, last)
+					}
+					last = v
+				}
+				_ = sub.Cancel(nil)
+			}
+		})
+	}
+	for v := range 5000 {
+		require.NoError(t, room.Publish(t.Context(), v))
+	}
+	require.NoError(t, room.Abort(nil))
+	wg.Wait()
+	require.Zero(t, room.Len())
+}

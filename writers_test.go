@@ -1,0 +1,109 @@
+package wsstream_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// What is unsent: who waits for it, and what becomes of it.
+
+func TestFlushCountsOnlyWhatWasAccepted(t *testing.T) {
+	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
+		for _, size := range []int{2000, 4080, 20} { // the first leaves, the last shares no chunk with the one before
+			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size))))
+			synctest.Wait()
+		}
+		flushed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Flush(t.Context()) })
+		e.peer.Send(wstest.Ping(strings.Repeat("p", 100))) // its answer is longer than the last message
+		e.notice()
+		for len(flushed) == 0 {
+			_, err := e.far.Read(make([]byte, 10))
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		require.NoError(t, (<-flushed).err)
+		require.Zero(t, e.conn.Stats().Sent.Held)
+	})
+}
+
+func TestAfterTheEndNothingIsHeldToBeSent(t *testing.T) {
+	onEveryPath(t, config{WriteWindow: -1, Limit: 16 << 10}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 8<<20))))
+		require.Positive(t, e.conn.Stats().Sent.Held)
+		e.conn.CloseNow()
+		_, err := e.closed(t)
+		theEnd(t, e, err)
+		require.Zero(t, e.conn.Stats().Sent.Held)
+	})
+}
+
+func TestReadyTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		w := e.newMessage(t, t.Context())
+		ok, err := e.conn.Writable().TryWrite(wsstream.Text("x"))
+		require.NoError(t, err)
+		require.False(t, ok)
+		ready := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Ready(t.Context()) })
+		synctest.Wait()
+		require.Empty(t, ready, "a loop over TryWrite and Ready would spin")
+		require.NoError(t, w.Close())
+		require.NoError(t, (<-ready).err)
+		ok, err = e.conn.Writable().TryWrite(wsstream.Text("x"))
+		require.NoError(t, err)
+		require.True(t, ok)
+	})
+}
+
+func TestAfterAbortTheRestOfALongFrameIsEncodedOnlyAsItLeaves(t *testing.T) {
+	const size = 4 << 20
+	inBubble(t, config{MaxFrameSize: -1}, func(t *testing.T, e *end) {
+		write := goWrite(t, e, wsstream.Binary(make([]byte, size)))
+		synctest.Wait()
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		e.notice()
+		require.Equal(t, size, e.wantData(t), "a frame that has begun is finished")
+		e.peer.Want("the Close behind it", wstest.CloseEmpty())
+		require.Equal(t, errWhy, (<-write).err)
+		require.Less(t, e.conn.Stats().Sent.HeldMax, int64(size/4))
+	})
+}
+
+func TestAfterAbortCloseReturnsItsCauseAndDoesNotWaitForTheEnd(t *testing.T) {
+	for what, c := range map[string]struct{ cause, want error }{
+		"no cause": {cause: nil, want: wsstream.ErrClosed},
+		"a cause":  {cause: errWhy, want: errWhy},
+	} {
+		t.Run(what, func(t *testing.T) {
+			inBubble(t, config{}, func(t *testing.T, e *end) {
+				require.NoError(t, e.conn.Writable().Abort(c.cause))
+				start := time.Now()
+				require.Equal(t, c.want, e.conn.Writable().Close(patient(t)))
+				require.Zero(t, time.Since(start))
+				require.False(t, ended(e))
+			})
+		})
+	}
+}
+
+func TestAfterAbortEveryCallOfAnOpenMessageWriterReturnsItsCause(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		w := e.newMessage(t, t.Context())
+		_, err := w.Write([]byte("\xc3")) // half a character
+		require.NoError(t, err)
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		for range 2 {
+			for _, p := range []string{"more", "", "\xff"} {
+				_, err := w.Write([]byte(p))
+				require.Equal(t, errWhy, err)
+			}
+			require.Equal(t, errWhy, w.Close())
+		}
+	})
+}
