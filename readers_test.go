@@ -2,7 +2,6 @@ package wsstream_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -64,33 +63,6 @@ func TestAPullThatItsContextEndedGivesTheReadingBackToTheBackground(t *testing.T
 			e.peer.Want("an answer", wstest.Pong("who reads?"))
 		}
 	})
-}
-
-func TestAMessageReaderClosedWhileItIsReadCostsNoOtherMessage(t *testing.T) {
-	const messages = 4000
-	d := wstest.Pair(t, nil)
-	ctx := patient(t)
-	written := make(chan error, 1)
-	go func() {
-		var err error
-		for i := 0; i < messages && err == nil; i++ {
-			err = d.Client.Writable().Write(ctx, wsstream.Text(fmt.Sprint(i)))
-		}
-		written <- err
-	}()
-	for i := 0; i < messages; i += 2 {
-		r, err := d.Server.Readable().NextMessage(ctx)
-		require.NoError(t, err)
-		read := goDo(func() (m wsstream.Message, err error) { _, err = io.Copy(io.Discard, r); return m, err })
-		require.NoError(t, r.Close())
-		if err := (<-read).err; !errors.Is(err, wsstream.ErrClosed) {
-			require.NoError(t, err)
-		}
-		m, err := d.Server.Readable().Pull(ctx)
-		require.NoError(t, err)
-		require.Equal(t, fmt.Sprint(i+1), string(m.Data))
-	}
-	require.NoError(t, <-written)
 }
 
 func TestOnceTheInputIsDroppedAnOpenMessageReaderIsNotInTheWayOfTheEnd(t *testing.T) {

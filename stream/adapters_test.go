@@ -221,22 +221,28 @@ func TestPullIntoReadsIntoTheChunkGiven(t *testing.T) {
 }
 
 func TestADeadlineEndsABlockedReadAndNotTheStream(t *testing.T) {
-	near, far := net.Pipe()
-	defer far.Close()
-	r := stream.FromReader(near, 0)
-	for range 3 {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		p := goPull(ctx, r)
-		cancel(errBoom)
-		require.Equal(t, errBoom, p.wait())
-	}
-	go far.Write([]byte("hi")) // ends when it is read
-	require.Equal(t, "hi", string(pull(t, r)))
-	p := goPull(t.Context(), r)
-	require.NoError(t, r.Cancel(nil))
-	require.Equal(t, io.EOF, p.wait())
-	_, err := far.Write([]byte("x"))
-	require.Equal(t, io.ErrClosedPipe, err, "Cancel closes")
+	bubble(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		r := stream.FromReader(near, 0)
+		for range 3 {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			p := goPull(ctx, r)
+			p.waits(t, "nothing was written")
+			cancel(errBoom)
+			p.returns(t, errBoom)
+		}
+		p := goPull(t.Context(), r)
+		p.waits(t, "nothing was written")
+		_, err := far.Write([]byte("hi"))
+		require.NoError(t, err)
+		require.Equal(t, "hi", string(p.returns(t, nil)))
+		p = goPull(t.Context(), r)
+		p.waits(t, "nothing was written")
+		require.NoError(t, r.Cancel(nil))
+		p.returns(t, io.EOF)
+		_, err = far.Write([]byte("x"))
+		require.Equal(t, io.ErrClosedPipe, err, "Cancel closes")
+	})
 }
 
 func TestCloseEndsABlockedReadWhereThereAreNoDeadlines(t *testing.T) {
@@ -303,28 +309,34 @@ type failing struct {
 func (f failing) Write([]byte) (int, error) { return f.n, f.err }
 
 func TestADeadlineEndsABlockedWrite(t *testing.T) {
-	near, far := net.Pipe()
-	defer far.Close()
-	w := stream.ToWriter(near)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	write := goWrite(ctx, w, []byte("none"))
-	cancel(errBoom)
-	require.Equal(t, errBoom, write.wait())
+	bubble(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		w := stream.ToWriter(near)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		write := goWrite(ctx, w, []byte("none"))
+		write.waits(t, "nobody reads")
+		cancel(errBoom)
+		write.returns(t, errBoom)
 
-	write = goWrite(t.Context(), w, []byte("hello"))
-	buf := make([]byte, 5)
-	_, err := io.ReadFull(far, buf)
-	require.NoError(t, err)
-	require.NoError(t, write.wait())
-	require.Equal(t, "hello", string(buf), "a Write that its context ended has written nothing")
+		write = goWrite(t.Context(), w, []byte("hello"))
+		buf := make([]byte, 5)
+		_, err := io.ReadFull(far, buf)
+		require.NoError(t, err)
+		write.returns(t, nil)
+		require.Equal(t, "hello", string(buf), "a Write that its context ended has written nothing")
 
-	ctx, cancel = context.WithCancelCause(t.Context())
-	write = goWrite(ctx, w, []byte("cut"))
-	_, err = far.Read(buf[:1])
-	require.NoError(t, err)
-	cancel(errBoom)
-	require.ErrorIs(t, write.wait(), errBoom)
-	require.ErrorContains(t, w.Write(t.Context(), nil), "cut after 1 of 3 bytes")
+		ctx, cancel = context.WithCancelCause(t.Context())
+		write = goWrite(ctx, w, []byte("cut"))
+		_, err = far.Read(buf[:1])
+		require.NoError(t, err)
+		write.waits(t, "nobody reads")
+		cancel(errBoom)
+		require.ErrorIs(t, write.wait(), errBoom)
+		require.ErrorContains(t, w.Write(t.Context(), nil), "cut after 1 of 3 bytes")
+		require.NoError(t, w.Abort(nil))
+		_, err = far.Read(buf)
+		require.Equal(t, io.EOF, err, "Abort closes")
+	})
 }
 
 func TestAbortEndsABlockedWriteAndClosesWithTheCause(t *testing.T) {

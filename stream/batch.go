@@ -38,13 +38,20 @@ type batching[T any] struct {
 }
 
 func (b *batching[T]) next(ctx context.Context) ([]T, error) {
-	pctx := ctx
-	for b.end == nil && (len(b.held) == 0 || b.size < uint64(max(b.limit.Mark, 0))) {
-		if pctx == ctx && len(b.held) > 0 && b.wait > 0 {
-			var cancel context.CancelFunc
-			pctx, cancel = context.WithDeadlineCause(ctx, b.due, errDue)
-			defer cancel()
+	if len(b.held) == 0 && b.end == nil {
+		v, err := b.src.Pull(ctx)
+		if err != nil {
+			return nil, err
 		}
+		b.add(v)
+	}
+	pctx := ctx
+	if b.wait > 0 && !b.full() {
+		var cancel context.CancelFunc
+		pctx, cancel = context.WithDeadlineCause(ctx, b.due, errDue)
+		defer cancel()
+	}
+	for !b.full() {
 		v, err := b.src.Pull(pctx)
 		switch {
 		case err == nil:
@@ -53,7 +60,7 @@ func (b *batching[T]) next(ctx context.Context) ([]T, error) {
 			b.end = err
 		case ctx.Err() != nil:
 			return nil, err
-		case pctx.Err() != nil: // due; if src has ended just now it tells so again
+		case pctx.Err() != nil: // due; if src has failed just now it tells so again
 			return b.take(), nil
 		default:
 			b.end = err
@@ -64,6 +71,9 @@ func (b *batching[T]) next(ctx context.Context) ([]T, error) {
 	}
 	return nil, b.end
 }
+
+// full says that nothing more is gathered.
+func (b *batching[T]) full() bool { return b.end != nil || b.size >= uint64(max(b.limit.Mark, 0)) }
 
 func (b *batching[T]) add(v T) {
 	size, err := b.limit.of(v)

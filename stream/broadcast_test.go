@@ -63,7 +63,7 @@ func TestEachPolicyForASlowSubscriber(t *testing.T) {
 
 func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(v int) int { return v }))
+	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(v int) int { return v % 3 }))
 	for v := range 1000 {
 		require.NoError(t, room.Publish(t.Context(), v))
 		require.NoError(t, room.Publish(t.Context(), v))
@@ -81,6 +81,16 @@ func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
 	}
 	require.NoError(t, room.Close(t.Context()))
 	require.Equal(t, []string{"ccc"}, collect(t, sub), "what was replaced by more than the mark goes first")
+	require.EqualValues(t, 4, sub.Dropped())
+
+	room = stream.NewBroadcast[string](nil)
+	sub = room.Subscribe(stream.Bytes[string](4), stream.Latest(key))
+	for _, v := range []string{"c", "bbbbbb", "cc"} {
+		require.NoError(t, room.Publish(t.Context(), v))
+	}
+	require.NoError(t, room.Close(t.Context()))
+	require.Equal(t, []string{"cc"}, collect(t, sub))
+	require.EqualValues(t, 2, sub.Dropped())
 }
 
 func TestAnUnnamedSlowErrorIsErrSlow(t *testing.T) {

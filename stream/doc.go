@@ -20,7 +20,7 @@
 //   - Calls on one stream may be made at once, and are served in the order they came.
 //   - Operators that call functions of the caller's inline (Map, Filter, FlatMap, Scan, Through, Lines, Unbatch, Decode) start
 //     no goroutine and take no context: such a function must not wait. What waits goes into Parallel or Stage. Operators
-//     with goroutines (Parallel, Stage, Tee, Merge, Batch) end with Cancel: defer it.
+//     with goroutines (Parallel, Stage, Tee, Merge) end with Cancel: defer it.
 //   - A panic of a function reaches who pulls, with its stack, after both ends were shut.
 //
 // Streams Standard, https://streams.spec.whatwg.org.

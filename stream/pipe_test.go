@@ -111,8 +111,8 @@ func TestPipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
 
 func TestPipeWithAContextThatHasEndedMovesNothing(t *testing.T) {
 	src, dst := source(io.EOF, 1), &fakeSink{}
-	require.Equal(t, errBoom, stream.Pipe(ended(t), dst, src, nil))
-	require.Zero(t, src.pulls)
+	require.Equal(t, errBoom, stream.Pipe(ended(t), dst, &lateSource{src}, nil))
+	require.Zero(t, src.pulls, "it is not even asked")
 	require.Empty(t, dst.got)
 	require.Equal(t, []error{errBoom}, dst.aborts)
 	require.Equal(t, []error{errBoom}, src.cancels)
@@ -278,7 +278,7 @@ func TestAContextThatEndsWithAChunkInHandDoesNotLoseItIfThereIsRoom(t *testing.T
 type lateSource struct{ *fakeSource }
 
 func (s *lateSource) Pull(context.Context) (int, error) {
-	return s.fakeSource.Pull(context.Background()) //nolint:usetesting // one that never ends
+	return s.fakeSource.Pull(context.Background()) // one that never ends
 }
 
 func TestAPanicInAPipeReachesItsCallerAndShutsBothEnds(t *testing.T) {
@@ -310,6 +310,16 @@ func TestAPanicInAPipeReachesItsCallerAndShutsBothEnds(t *testing.T) {
 		})
 	}
 }
+
+func TestAPanicBehindTheEndOfASourceDoesNotCancelIt(t *testing.T) {
+	src := source(io.EOF)
+	require.PanicsWithValue(t, "boom", func() { stream.Pipe(t.Context(), closePanics{&fakeSink{}}, src, nil) })
+	require.Empty(t, src.cancels)
+}
+
+type closePanics struct{ *fakeSink }
+
+func (closePanics) Close(context.Context) error { panic("boom") }
 
 func explode(int) (int, error) { panic("boom") }
 

@@ -21,7 +21,7 @@ func TestARandomChainDeliversEachChunkOnceInOrder(t *testing.T) {
 	names := slices.Sorted(maps.Keys(operators))
 	for seed := range uint64(400) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		end := error(io.EOF)
+		end := io.EOF
 		if rnd.IntN(3) == 0 {
 			end = errBoom
 		}

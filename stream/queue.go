@@ -32,8 +32,8 @@ type Queue[T any] struct {
 	mu      sync.Mutex
 	held    ring[T]    // guarded by mu, as all below
 	size    uint64     // of what is held; less than the mark and one chunk, so that it can't overflow
-	writers waiters[T] // never empty while there is room
-	pullers waiters[T] // never empty while something is held
+	writers waiters[T] // empty while there is room
+	pullers waiters[T] // empty while something is held
 	ended   bool
 	readEnd error      // what Pull returns once nothing is held; valid once ended
 	cause   error      // what Write returns; valid once ended
@@ -91,7 +91,7 @@ func (q *Queue[T]) Write(ctx context.Context, v T) error {
 		defer q.mu.Unlock()
 		return q.cause
 	}
-	if q.writers.first == nil && q.room() {
+	if q.room() {
 		q.accept(v, size)
 		q.mu.Unlock()
 		return nil
@@ -113,7 +113,7 @@ func (q *Queue[T]) TryWrite(v T) (bool, error) {
 	if q.ended {
 		return false, q.cause
 	}
-	if q.writers.first != nil || !q.room() {
+	if !q.room() {
 		return false, nil
 	}
 	q.accept(v, size)
@@ -131,7 +131,7 @@ func (q *Queue[T]) Ready(ctx context.Context) error {
 		defer q.mu.Unlock()
 		return q.cause
 	}
-	if q.writers.first == nil && q.room() {
+	if q.room() {
 		q.mu.Unlock()
 		return nil
 	}

@@ -196,6 +196,20 @@ func TestAContextEndsTheWaitAndNothingElse(t *testing.T) {
 	})
 }
 
+func TestWhenAWaitingWriteLeavesTheCloseBehindItIsServed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := stream.NewQueue(stream.Count[int](0))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		write := goWrite(ctx, q, 1)
+		write.waits(t, "nobody pulls")
+		closing := goDo(func() error { return q.Close(t.Context()) })
+		closing.waits(t, "its turn is after the write")
+		cancel(errBoom)
+		write.returns(t, errBoom)
+		closing.returns(t, nil)
+	})
+}
+
 func TestWhenAWaitingCloseLeavesTheWritesBehindItGoOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](0))

@@ -168,7 +168,8 @@ func writeLines(ctx context.Context, w io.Writer, lines rate.Limit, length time.
 	for begin := time.Now(); ; {
 		took := min(time.Since(begin), length)
 		for due := int64(float64(lines) * took.Seconds()); n < due; n++ {
-			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered", n), slog.String("service", services[n%4]))
+			// Lines as long as real ones: what the kernel holds is then not too many of them.
+			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered; trace %0200x", n, n*n), slog.String("service", services[n%4]))
 		}
 		if took == length {
 			return n, nil

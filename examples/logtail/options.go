@@ -52,7 +52,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	speed := fs.String("speed", "max", "how fast the viewer reads: `lines` a second, or max")
 	fs.StringVar(&o.viewer.name, "name", "viewer", "what the server calls the viewer")
 	lines := fs.String("rate", "2000", "how fast the demonstration's log grows: `lines` a second, or max")
-	fs.DurationVar(&o.length, "for", 3*time.Second, "how long it does")
+	fs.DurationVar(&o.length, "for", 2*time.Second, "how long it does")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			_, _ = fmt.Fprintln(out, "Usage: logtail [-rate lines] [-for duration] [-level level]\n"+

@@ -21,7 +21,7 @@ import (
 const (
 	held   = 256 // lines
 	window = 4 << 10
-	kernel = 8 << 10
+	kernel = 16 << 10
 )
 
 // A server broadcasts the log to all who connect.

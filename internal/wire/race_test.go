@@ -31,11 +31,13 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 			ReadDone:    make(chan struct{}),
 			WriteDone:   make(chan struct{}),
 		})
+		t.Cleanup(func() {
+			c.CloseNow()
+			<-c.Done()
+			_ = far.Close()
+		})
 		c.Start(input)
 		f(t, c, far)
-		c.CloseNow()
-		<-c.Done()
-		require.NoError(t, far.Close())
 	})
 }
 
