@@ -62,8 +62,12 @@ func Example() {
 func TestTheCodeInREADMEIsTheCodeThatIsTested(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	tested, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
+	var tested []byte
+	for _, name := range []string{"example_test.go", "example_stream_test.go"} {
+		file, err := os.ReadFile(name)
+		require.NoError(t, err)
+		tested = append(tested, file...)
+	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
 	require.NotEmpty(t, blocks)
 	for _, block := range blocks {

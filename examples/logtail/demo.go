@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 )
 
 // cast are the viewers of the demonstration. The archive has to have every line, and so may hold back all others; the
-// wall is never slow; the rest read a tenth of what the log has to say.
+// wall reads as fast as it can; the rest read a tenth of what is written.
 func cast(lines rate.Limit) []viewer {
 	return []viewer{
 		{"archive", "block", lines / 2},
@@ -77,6 +78,7 @@ func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
 		})
 	}
 	var written, published int64
+	var took time.Duration          // from the log's first line until the last was published
 	complete := make(chan struct{}) // closed when the log is
 	g.Go(func() (err error) {
 		defer close(complete)
@@ -91,10 +93,11 @@ func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
 		return err
 	})
 	g.Go(func() (err error) {
+		begin := time.Now()
 		published, err = s.broadcast(ctx, items(follow(f, path, complete), o.level))
+		took = time.Since(begin)
 		return err
 	})
-	begin := time.Now()
 	err = g.Wait()
 	s.close()
 	if err != nil {
@@ -104,7 +107,7 @@ func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
 		rows[i].dropped = dropped[rows[i].name]
 	}
 	_, err = fmt.Fprintf(stdout, "%s lines written in %v, %s of them published in %v\n\n", humanize.Comma(written), o.length,
-		humanize.Comma(published), time.Since(begin).Round(100*time.Millisecond))
+		humanize.Comma(published), took.Round(100*time.Millisecond))
 	return errors.Join(err, report(stdout, rows), check(rows, published))
 }
 
@@ -162,7 +165,8 @@ func writeLog(ctx context.Context, path string, lines rate.Limit, length time.Du
 func writeLines(ctx context.Context, w io.Writer, lines rate.Limit, length time.Duration) (n int64, err error) {
 	services := []string{"web", "database", "mail", "search"}
 	levels := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn, slog.LevelInfo, slog.LevelError}
-	log := slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	out := &firstError{w: w}
+	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for begin := time.Now(); ; {
@@ -171,8 +175,8 @@ func writeLines(ctx context.Context, w io.Writer, lines rate.Limit, length time.
 			// Lines as long as real ones: what the kernel holds is then not too many of them.
 			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered; trace %0200x", n, n*n), slog.String("service", services[n%4]))
 		}
-		if took == length {
-			return n, nil
+		if took == length || out.err != nil {
+			return n, out.err
 		}
 		select {
 		case <-tick.C:
@@ -180,4 +184,16 @@ func writeLines(ctx context.Context, w io.Writer, lines rate.Limit, length time.
 			return n, context.Cause(ctx)
 		}
 	}
+}
+
+// A firstError is a writer that remembers the first error, which a slog.Logger does not tell.
+type firstError struct {
+	w   io.Writer
+	err error
+}
+
+func (f *firstError) Write(p []byte) (int, error) {
+	n, err := f.w.Write(p)
+	f.err = cmp.Or(f.err, err)
+	return n, err
 }

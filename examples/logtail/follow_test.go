@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -180,6 +181,11 @@ func TestALineThatIsNotAccountedForIsAFailure(t *testing.T) {
 func TestALogThatCannotBeWrittenEndsTheDemonstration(t *testing.T) {
 	_, err := writeLog(t.Context(), t.TempDir(), 100, poll)
 	require.Error(t, err)
+	f, err := os.Open(aLog(t, ""))
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	_, err = writeLines(t.Context(), f, 100, time.Hour)
+	require.ErrorIs(t, err, os.ErrClosed)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted")
 	cancel(cause)

@@ -61,7 +61,7 @@ func refusal(err error) error {
 func dialSmall(ctx context.Context, network, address string) (net.Conn, error) {
 	nc, err := new(net.Dialer).DialContext(ctx, network, address)
 	if tc, ok := nc.(*net.TCPConn); ok {
-		_ = tc.SetReadBuffer(2*kernel) // it is a wish
+		_ = tc.SetReadBuffer(2 * kernel) // it is a wish
 	}
 	return nc, err
 }
