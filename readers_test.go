@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,4 +103,36 @@ func TestLeavingALoopOverMessagesSkipsTheRestOfTheMessage(t *testing.T) {
 		e.peer.Send(wstest.Cont([]byte(" and half"), true), wstest.Text("next"))
 		require.Equal(t, "next", e.pull(t))
 	})
+}
+
+func TestPullsInALoopAfterTheEndDoNotHoldUpTheClosingHandshake(t *testing.T) {
+	for role, client := range map[string]bool{"client": true, "server": false} {
+		t.Run(role, func(t *testing.T) {
+			e := overTCP(t, config{CloseTimeout: 20 * time.Second}, client)
+			require.NoError(t, e.conn.Readable().Cancel(nil))
+			stop := make(chan struct{})
+			var loops sync.WaitGroup
+			for range 4 {
+				loops.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+							_, _ = e.conn.Readable().Pull(t.Context())
+						}
+					}
+				})
+			}
+			e.peer.Want("our Close", wstest.CloseEmpty())
+			e.peer.Send(wstest.Close(1000, ""))
+			if client {
+				e.peer.Close()
+			}
+			_, err := e.closed(t)
+			close(stop)
+			loops.Wait()
+			require.NoError(t, err, "CloseTimeout ended it")
+		})
+	}
 }

@@ -48,6 +48,7 @@ type Conn struct {
 	greedy     bool                   // the last read filled its buffer
 	verdict    error                  // what was left unread after the end turned out to be bad
 	current    atomic.Pointer[Reader] // of the message at the pull cursor
+	pulled     atomic.Pointer[error]  // the end, once there is nothing left in front of it
 	waiting    atomic.Int32           // goroutines that wait for readGate
 	turns      atomic.Uint64          // times that readGate was given up after a call
 	dropping   atomic.Bool            // all input is dropped as it comes

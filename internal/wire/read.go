@@ -92,12 +92,9 @@ func (c *Conn) more(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if c.verdict != nil {
-		return c.verdict
-	}
 	select {
 	case <-c.readDone:
-		return c.readEnd()
+		return c.pullEnd()
 	default:
 	}
 	if !c.eof && !c.peerDone {
@@ -106,10 +103,20 @@ func (c *Conn) more(ctx context.Context) error {
 	}
 	select {
 	case <-c.readDone:
-		return c.readEnd()
+		return c.pullEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// pullEnd returns what all pulls get from here on: the end is decided, and all that came whole before it is taken.
+func (c *Conn) pullEnd() error {
+	end := c.verdict
+	if end == nil {
+		end = c.readEnd()
+	}
+	c.pulled.Store(&end)
+	return end
 }
 
 // lockRead waits for the turn to read, and recalls the background reader if it has it.
@@ -135,10 +142,16 @@ func (c *Conn) lockRead(ctx context.Context) error {
 	return nil
 }
 
-// lockPull is lockRead for a new message: while one is being read there is none.
+// lockPull is lockRead for a new message: while one is being read there is none. It does not wait for the turn where
+// that is of no use, so that calls in a loop do not keep the background reader from its work.
 func (c *Conn) lockPull(ctx context.Context) error {
-	if ctx.Err() == nil && c.busy() {
-		return c.cfg.Busy
+	if ctx.Err() == nil {
+		if end := c.pulled.Load(); end != nil {
+			return *end
+		}
+		if c.busy() {
+			return c.cfg.Busy
+		}
 	}
 	if err := c.lockRead(ctx); err != nil {
 		return err
