@@ -16,8 +16,8 @@ func From[T any](v ...T) Readable[T] {
 	return q
 }
 
-// FromSeq returns a stream of the values of seq. The sequence runs only while somebody pulls, one value ahead of
-// none, and is stopped (its yield returns false) by Cancel; one that was begun and neither ran to its end nor was
+// FromSeq returns a stream of the values of seq. The sequence runs only while somebody pulls,
+// never ahead, and is stopped (its yield returns false) by Cancel; one that was begun and neither ran to its end nor was
 // cancelled keeps a suspended coroutine, so have a deferred Cancel.
 //
 // Seq is not interrupted: a Pull whose ctx ends while seq makes a value waits for it, and so does the stop. A panic

@@ -410,7 +410,7 @@ func TestAnEndThatComesAsTheContextEndsLosesNoBatch(t *testing.T) {
 }
 
 // collectAfter pulls with ctx, and again without it if it has ended, until the end.
-func collectAfter[T any](t *testing.T, ctx context.Context, r stream.Readable[T]) []T { //nolint:revive // t comes first
+func collectAfter[T any](t *testing.T, ctx context.Context, r stream.Readable[T]) []T {
 	all, err := stream.Collect(ctx, r)
 	if ctx.Err() != nil && err == context.Cause(ctx) {
 		rest, err := stream.Collect(t.Context(), r)
@@ -450,6 +450,22 @@ func TestALineThatIsTooLongEndsTheStream(t *testing.T) {
 	_, err := stream.Lines(stream.From([]byte(long)), 0).Pull(t.Context())
 	require.ErrorIs(t, err, bufio.ErrTooLong)
 	require.Equal(t, long, pull(t, stream.Lines(stream.From([]byte(long)), -1)))
+}
+
+func TestALineWithoutAnEndIsNotGathered(t *testing.T) {
+	pulled := 0
+	src := stream.Map(stream.FromSeq(func(yield func([]byte) bool) {
+		for yield([]byte("xxxx")) {
+		}
+	}), func(b []byte) ([]byte, error) {
+		if pulled++; pulled > 10 {
+			return nil, errBoom
+		}
+		return b, nil
+	})
+	_, err := stream.Lines(src, 10).Pull(t.Context())
+	require.ErrorIs(t, err, bufio.ErrTooLong)
+	require.Equal(t, 3, pulled)
 }
 
 func TestAFailingSourceDropsTheStartOfALine(t *testing.T) {
