@@ -13,9 +13,8 @@ var ErrSlow = errors.New("stream: subscriber too slow")
 // of zero or less it holds nothing: a Write waits for a Pull.
 //
 // Size is the size of a chunk, in the unit of Mark; nil counts 1 for each. It is called once for each chunk, by the
-// goroutine that writes it, with no lock of a Queue's held; a
-// Broadcast calls it under its own, so it must not call that. A negative size fails the stream. A size of zero is allowed, and a
-// stream of such chunks has no bound.
+// goroutine that writes it. A Broadcast calls it with its lock held, so it must not call that. A negative size fails
+// the stream. A size of zero is allowed, and a stream of such chunks has no bound.
 // Streams Standard, 7.
 type Strategy[T any] struct {
 	Mark int

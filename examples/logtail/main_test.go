@@ -105,7 +105,13 @@ func TestAFileIsServedAndViewed(t *testing.T) {
 	require.Equal(t, "logtail: seen enough", line(t, viewer.stderr))
 	require.Equal(t, 1, <-viewer.status)
 	require.Contains(t, line(t, server.stderr), "me has left, 0 lines dropped: ")
+
+	viewer = start(t, "-dial", url)
+	require.Equal(t, "viewer has come, by the policy block", line(t, server.stderr))
 	server.interrupt(errors.New("restart"))
+	require.Equal(t, `the server has closed with 1001 (going away) "the server stops"`, line(t, viewer.stderr))
+	require.Zero(t, <-viewer.status)
+	require.Contains(t, line(t, server.stderr), "viewer has left, 0 lines dropped: ")
 	require.Equal(t, "logtail: restart", line(t, server.stderr))
 	require.Equal(t, 1, <-server.status)
 }

@@ -133,6 +133,11 @@ func (s *server) send(conn *wsstream.Conn, sub *stream.Subscription[item]) strin
 		err = conn.Shutdown(s.ctx, wsstream.CloseInfo{Code: 1000, Reason: "the log has ended"})
 	}
 	info, end := conn.Closed().Wait(s.ctx) // after an Abort the Close frame still has to pass
+	if s.ctx.Err() != nil {                // and gets a moment for it, if the server is in a hurry
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), time.Second)
+		defer cancel()
+		info, end = conn.Closed().Wait(ctx)
+	}
 	switch {
 	case end == nil:
 		return info.String()
@@ -154,11 +159,13 @@ func (l smallBuffersListener) Accept() (net.Conn, error) {
 }
 
 // serve is the program as a server: it follows a file until it is interrupted.
-func serve(ctx context.Context, o options, stderr io.Writer) error {
+func serve(parent context.Context, o options, stderr io.Writer) error {
 	f, err := openLog(o)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := goingAway(parent)
+	defer cancel()
 	var mu sync.Mutex // of stderr
 	s, err := listen(ctx, o.listen, func(v visit) {
 		mu.Lock()
@@ -176,7 +183,22 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 	_, _ = fmt.Fprintf(stderr, "serving %s on %s\n", o.in, s.url)
 	_, err = s.broadcast(ctx, items(follow(f, o.in, nil), o.level))
 	s.close()
+	if parent.Err() != nil {
+		return context.Cause(parent)
+	}
 	return err
+}
+
+// goingAway returns a context that ends with parent, by a cause that closes the viewers' connections with 1001.
+func goingAway(parent context.Context) (ctx context.Context, cancel func()) {
+	ctx, end := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		end(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001, Reason: "the server stops"}, Err: context.Cause(parent)})
+	})
+	return ctx, func() {
+		stop()
+		end(nil)
+	}
 }
 
 // openLog opens the file to follow, at its end unless all of it is asked for.
