@@ -37,7 +37,7 @@ type Config struct {
 type Conn struct {
 	cfg Config
 	nc  net.Conn
-	try tryFunc // writes what the transport takes at once; nil where a write may block
+	ask prompt // the transport, where it can be asked without waiting; else nil
 
 	readGate   *gate.Gate
 	in         inbox                  // owned by the holder of readGate, as are the next six
@@ -45,7 +45,10 @@ type Conn struct {
 	counted    int                    // bytes that readWindow is charged with
 	peerDone   bool                   // the peer has sent its Close: no message follows
 	eof        bool                   // the transport gives no more
+	asked      int                    // bytes that the last read had room for
 	greedy     bool                   // the last read filled its buffer
+	waited     bool                   // since the last message, a read had to wait
+	scratch    *chunk                 // where input goes that nobody wants
 	verdict    error                  // what was left unread after the end turned out to be bad
 	current    atomic.Pointer[Reader] // of the message at the pull cursor
 	pulled     atomic.Pointer[error]  // the end, once there is nothing left in front of it
@@ -61,6 +64,8 @@ type Conn struct {
 
 	writeGate   *gate.Gate
 	writeWindow *credit.Window
+	quiet       atomic.Bool // a pull has waited, and there is no more input: what is written next is a lone answer
+	failing     atomic.Bool // what was accepted will not all be sent
 
 	mu      sync.Mutex
 	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
@@ -70,7 +75,9 @@ type Conn struct {
 	out     outbox
 	framer  framer
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
-	sending bool          // a goroutine gives the outbox to the transport
+	sending bool          // a goroutine gives the outbox to the transport: it has the baton
+	flusher bool          // a goroutine was started to do so
+	given   time.Time     // when the transport was last given something
 	pongLen int           // length of the pong that waits, -1 for none
 	pongBuf [maxControl]byte
 	writing bool // a Write has been admitted and is not yet encoded whole
@@ -84,12 +91,21 @@ type Conn struct {
 	received, sent counter
 }
 
-// A counter counts messages and payload bytes.
+// A counter counts messages and payload bytes. One goroutine at a time counts: the holder of a gate.
 type counter struct{ messages, bytes, most atomic.Int64 }
 
 func (c *counter) add(bytes int64) {
-	c.messages.Add(1)
-	c.bytes.Add(bytes)
+	c.messages.Store(c.messages.Load() + 1) // an atomic addition costs ten times as much
+	c.bytes.Store(c.bytes.Load() + bytes)
+}
+
+// A prompt reads from and writes to a transport of which it can be told whether that would wait. One goroutine reads and
+// one writes at a time.
+type prompt interface {
+	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
+	read() (n int, waited bool, err error)
+	// write writes what the kernel takes of p at once.
+	write(p []byte) (int, error)
 }
 
 // idleWait is how long nobody must have pulled before the input is read in the background.
@@ -101,7 +117,6 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		cfg:         cfg,
 		nc:          nc,
-		try:         newTry(nc),
 		readGate:    gate.New(nil),
 		readWindow:  credit.New(cfg.ReadWindow),
 		writeGate:   gate.New(cfg.WriteDone),
@@ -112,6 +127,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeDone:   cfg.WriteDone,
 		done:        make(chan struct{}),
 	}
+	c.ask = newPrompt(nc, c.room, c.unroom)
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
 		c.in.state = ws.StateClientSide

@@ -27,6 +27,10 @@ type watch struct {
 func (c *Conn) park(ctx context.Context, as parking) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ask != nil && !c.sending && c.nextOut() != nil {
+		c.sendNow() // the answers to what was read leave together
+		c.startFlusher()
+	}
 	switch {
 	case c.end.over:
 		c.eof = true

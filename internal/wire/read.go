@@ -30,6 +30,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			c.in.next()
 			c.account()
 			c.received.add(int64(len(dst)))
+			c.answerNow()
 			return op, dst, nil
 		}
 		c.noteHeld(len(dst))
@@ -62,6 +63,14 @@ func (c *Conn) assemble(dst []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// answerNow lets the answer to the message just read leave at once, if it was waited for and is the last there is.
+func (c *Conn) answerNow() {
+	if c.waited && !c.in.ready() {
+		c.quiet.Store(true)
+	}
+	c.waited = false
 }
 
 // drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
@@ -171,32 +180,55 @@ func (c *Conn) busy() bool {
 
 // fill reads once from the transport, until ctx ends at most.
 func (c *Conn) fill(ctx context.Context, as parking) {
-	expect := smallChunk
-	if c.greedy || c.in.skip > smallChunk {
-		expect = largeChunk
-	}
-	var buf []byte
-	if c.in.sealed {
-		scratch := borrow(expect)
-		defer scratch.release()
-		buf = scratch.buf[:cap(scratch.buf)]
-	} else {
-		buf = c.in.room(expect, max(1, c.readWindow.Credit()))
-	}
 	if !c.park(ctx, as) {
 		return
 	}
-	n, err := c.nc.Read(buf)
+	n, err := c.readOnce()
 	poked := c.unpark()
-	c.greedy = n == len(buf)
+	c.greedy = n == c.asked
 	if n > 0 && !c.in.sealed {
 		c.in.filled(n)
 		c.scan()
 	}
+	c.unroom()
 	if err != nil && !(poked && isTimeout(err)) {
 		c.eof = true
 		c.lost(err)
 	}
+}
+
+func (c *Conn) readOnce() (n int, err error) {
+	if c.ask == nil {
+		return c.nc.Read(c.room())
+	}
+	n, waited, err := c.ask.read()
+	c.waited = c.waited || waited
+	return n, err
+}
+
+// room borrows the memory for a read.
+func (c *Conn) room() (b []byte) {
+	expect := smallChunk
+	if c.greedy || c.in.skip > smallChunk {
+		expect = largeChunk
+	}
+	if c.in.sealed {
+		c.scratch = borrow(expect)
+		b = c.scratch.buf[:cap(c.scratch.buf)]
+	} else {
+		b = c.in.room(expect, max(1, c.readWindow.Credit()))
+	}
+	c.asked = len(b)
+	return b
+}
+
+// unroom gives back what is not needed of it.
+func (c *Conn) unroom() {
+	if c.scratch != nil {
+		c.scratch.release()
+		c.scratch = nil
+	}
+	c.in.trim()
 }
 
 func isTimeout(err error) bool {

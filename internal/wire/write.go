@@ -27,12 +27,12 @@ func (c *Conn) write(ctx context.Context, p piece, length int) error {
 	}
 	defer c.writeGate.Unlock()
 	n := c.framer.size(&p)
-	if c.writeWindow.Take(ctx, n) != nil || !c.admit(&p, n) {
+	if c.take(ctx, n) != nil || !c.admit(&p, n) {
 		return c.notWritten(ctx)
 	}
 	for !p.done() {
 		n := c.framer.size(&p)
-		if c.writeWindow.Take(ctx, n) != nil {
+		if c.take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
@@ -41,13 +41,23 @@ func (c *Conn) write(ctx context.Context, p piece, length int) error {
 		}
 	}
 	c.sent.add(int64(length))
-	if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
-		return c.cutShort(ctx)
+	if c.writeWindow.Credit() < 0 {
+		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
+			return c.cutShort(ctx)
+		}
 	}
-	if c.failing() {
+	if c.failing.Load() {
 		return c.cutShort(ctx)
 	}
 	return nil
+}
+
+// take takes n bytes of credit for what is about to be encoded, and sends what it may have to wait for.
+func (c *Conn) take(ctx context.Context, n int) error {
+	if c.writeWindow.TryTake(n) {
+		return nil
+	}
+	return c.writeWindow.Take(ctx, n)
 }
 
 // TryWrite writes if nobody waits to and there is credit. It never waits.
@@ -147,13 +157,6 @@ func (c *Conn) put(p *piece) {
 
 // stopped reports whether no more messages may be sent. It expects mu to be held.
 func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.end.over }
-
-// failing reports whether what was accepted will not all be sent.
-func (c *Conn) failing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end.stuck != nil || c.end.aborted
-}
 
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
