@@ -63,17 +63,23 @@ func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
 
 // NextMessage waits for the start of the next message and returns it as a stream, of whatever length: what is held
 // of it is bounded by ReadWindow alone. ctx governs the reader's Reads too; when it ends they fail and the message
-// stays open. Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy.
+// stays open. Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy. It allocates
+// nothing but the reader, and not even that where the reader stays with its caller.
 func (r *Readable) NextMessage(ctx context.Context) (*MessageReader, error) {
+	m := new(MessageReader)
+	if err := r.next(ctx, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// next is NextMessage without the allocation, which the compiler leaves out where it can see the reader's whole life.
+func (r *Readable) next(ctx context.Context, m *MessageReader) error {
 	w, err := r.c.wait(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m, err := w.Next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &MessageReader{m}, nil
+	return w.Next(ctx, &m.r)
 }
 
 // Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read;
@@ -125,7 +131,7 @@ func (r *Readable) Cancel(cause error) error {
 func (r *Readable) Done() <-chan struct{} { return r.c.readDone }
 
 // A MessageReader reads one message as it comes. Its methods may be called at once.
-type MessageReader struct{ r *wire.Reader }
+type MessageReader struct{ r wire.Reader }
 
 // Type is the type of the message.
 func (m *MessageReader) Type() Type { return Type(m.r.Op()) }

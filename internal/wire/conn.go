@@ -40,24 +40,26 @@ type Conn struct {
 	ask prompt // the transport, where it can be asked without waiting; else nil
 
 	readGate   *gate.Gate
-	in         inbox                  // owned by the holder of readGate, as are the next six
-	part       []byte                 // a message half assembled by a Pull whose context ended
-	counted    int                    // bytes that readWindow is charged with
-	peerDone   bool                   // the peer has sent its Close: no message follows
-	eof        bool                   // the transport gives no more
-	asked      int                    // bytes that the last read had room for
-	greedy     bool                   // the last read filled its buffer
-	waited     bool                   // since the last message, a read had to wait
-	scratch    *chunk                 // where input goes that nobody wants
-	verdict    error                  // what was left unread after the end turned out to be bad
-	current    atomic.Pointer[Reader] // of the message at the pull cursor
-	pulled     atomic.Pointer[error]  // the end, once there is nothing left in front of it
-	waiting    atomic.Int32           // goroutines that wait for readGate
-	turns      atomic.Uint64          // times that readGate was given up after a call
-	dropping   atomic.Bool            // all input is dropped as it comes
-	closing    atomic.Bool            // a Close is decided: somebody has to read
-	due        atomic.Bool            // whoever gives up readGate has to start the reader
-	idle       *time.Timer            // starts the reader when nobody has pulled for a while
+	in         inbox                 // owned by the holder of readGate, as are the next six
+	part       []byte                // a message half assembled by a Pull whose context ended
+	counted    int                   // bytes that readWindow is charged with
+	peerDone   bool                  // the peer has sent its Close: no message follows
+	eof        bool                  // the transport gives no more
+	asked      int                   // bytes that the last read had room for
+	greedy     bool                  // the last read filled its buffer
+	waited     bool                  // since the last message, a read had to wait
+	scratch    *chunk                // where input goes that nobody wants
+	verdict    error                 // what was left unread after the end turned out to be bad
+	readers    uint64                // how many messages were read by a Reader
+	open       atomic.Uint64         // the number of the Reader whose message is at the pull cursor; 0: none
+	skipped    atomic.Uint64         // up to which Reader nobody wants the rest
+	pulled     atomic.Pointer[error] // the end, once there is nothing left in front of it
+	waiting    atomic.Int32          // goroutines that wait for readGate
+	turns      atomic.Uint64         // times that readGate was given up after a call
+	dropping   atomic.Bool           // all input is dropped as it comes
+	closing    atomic.Bool           // a Close is decided: somebody has to read
+	due        atomic.Bool           // whoever gives up readGate has to start the reader
+	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
 	idleSeen   uint64 // turns when the timer was armed; owned by the timer
 	readWindow *credit.Window
@@ -77,6 +79,7 @@ type Conn struct {
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
 	sending bool          // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool          // a goroutine was started to do so
+	flushF  func()        // what it does; made once, since a start would allocate it
 	given   time.Time     // when the transport was last given something
 	pongLen int           // length of the pong that waits, -1 for none
 	pongBuf [maxControl]byte
@@ -127,6 +130,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeDone:   cfg.WriteDone,
 		done:        make(chan struct{}),
 	}
+	c.flushF = c.flush
 	c.ask = newPrompt(nc, c.room, c.unroom)
 	c.in.state = ws.StateServerSide
 	if cfg.Client {

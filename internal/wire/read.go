@@ -81,7 +81,7 @@ func (c *Conn) drop() bool {
 		c.account()
 		return true
 	}
-	if r := c.current.Load(); r != nil && r.closed.Load() {
+	if nth := c.open.Load(); nth != 0 && nth == c.skipped.Load() {
 		defer c.account()
 		return c.skip()
 	}
@@ -174,8 +174,8 @@ func (c *Conn) lockPull(ctx context.Context) error {
 
 // busy reports whether a message is being read, and not dropped.
 func (c *Conn) busy() bool {
-	r := c.current.Load()
-	return r != nil && !r.closed.Load() && !c.dropping.Load()
+	nth := c.open.Load()
+	return nth != 0 && nth != c.skipped.Load() && !c.dropping.Load()
 }
 
 // fill reads once from the transport, until ctx ends at most.

@@ -61,7 +61,7 @@ func (c *Conn) sendNow() {
 func (c *Conn) startFlusher() {
 	if !c.sending && !c.flusher && c.nextOut() != nil {
 		c.flusher = true
-		go c.flush() // the Conn's own: it ends with the backlog, or with the transport
+		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
 
