@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsstream/wsstream/internal/latch"
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
@@ -26,11 +27,11 @@ type Conn struct {
 	settleOpened func(Opened, error) bool
 	closed       *stream.Future[CloseInfo]
 	settleClosed func(CloseInfo, error) bool
-	readDone     chan struct{} // closed when the readable's end is decided
-	writeDone    chan struct{} // closed when the writable's end is decided
-	window       int           // the write window, for DesiredSize before opening
-	maxFrame     int           // for the encodings of prepared messages
-	client       bool          // whether we dialled
+	readDone     latch.Latch // closed when the readable's end is decided
+	writeDone    latch.Latch // closed when the writable's end is decided
+	window       int         // the write window, for DesiredSize before opening
+	maxFrame     int         // for the encodings of prepared messages
+	client       bool        // whether we dialled
 
 	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
 
@@ -42,13 +43,11 @@ type Conn struct {
 
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
-		url:       url,
-		log:       o.logger,
-		readDone:  make(chan struct{}),
-		writeDone: make(chan struct{}),
-		window:    o.writeWindow,
-		maxFrame:  o.maxFrame,
-		abandon:   func() {},
+		url:      url,
+		log:      o.logger,
+		window:   o.writeWindow,
+		maxFrame: o.maxFrame,
+		abandon:  func() {},
 	}
 	c.readable.c, c.writable.c = c, c
 	c.opened, c.settleOpened = stream.NewFuture[Opened]()
@@ -197,8 +196,8 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.failed = true
 	c.abandon()
 	c.settleOpened(Opened{}, err)
-	close(c.readDone)
-	close(c.writeDone)
+	c.readDone.Close(nil)
+	c.writeDone.Close(nil)
 	c.settleClosed(CloseInfo{}, err)
 	return nil, true
 }
@@ -216,8 +215,8 @@ func (c *Conn) open(t transport, o *options) bool {
 		Busy:         ErrBusy,
 		Unclean:      unclean,
 		OnEnd:        c.ended,
-		ReadDone:     c.readDone,
-		WriteDone:    c.writeDone,
+		ReadDone:     &c.readDone,
+		WriteDone:    &c.writeDone,
 	})
 	c.mu.Lock()
 	if c.failed {

@@ -128,7 +128,7 @@ func (r *Readable) Cancel(cause error) error {
 }
 
 // Done is closed when the end of the Readable is decided. Messages that came before it may still be pulled.
-func (r *Readable) Done() <-chan struct{} { return r.c.readDone }
+func (r *Readable) Done() <-chan struct{} { return r.c.readDone.Done() }
 
 // A MessageReader reads one message as it comes. Its methods may be called at once.
 type MessageReader struct{ r wire.Reader }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wsstream/wsstream/internal/credit"
 	"github.com/wsstream/wsstream/internal/gate"
+	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // Config says how a Conn works. It knows no defaults.
@@ -26,8 +27,8 @@ type Config struct {
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
 	OnEnd   func(info CloseInfo, err error)       // called once, when all has ended; it must not wait
 
-	ReadDone  chan struct{} // closed when the readable's end is decided
-	WriteDone chan struct{} // closed when the writable's end is decided
+	ReadDone  *latch.Latch // closed when the readable's end is decided
+	WriteDone *latch.Latch // closed when the writable's end is decided
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -87,9 +88,9 @@ type Conn struct {
 	writes  int  // writes that were encoded whole
 	end     endState
 
-	readDone  chan struct{} // closed when end.read is set: what came before can still be pulled
-	writeDone chan struct{} // closed when end.write is set
-	done      chan struct{} // closed when all has ended
+	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
+	writeDone *latch.Latch // closed when end.write is set
+	done      latch.Latch  // closed when all has ended
 
 	received, sent counter
 }
@@ -122,13 +123,12 @@ func New(nc net.Conn, cfg Config) *Conn {
 		nc:          nc,
 		readGate:    gate.New(nil),
 		readWindow:  credit.New(cfg.ReadWindow),
-		writeGate:   gate.New(cfg.WriteDone),
+		writeGate:   gate.Until(cfg.WriteDone),
 		writeWindow: credit.New(cfg.WriteWindow),
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
 		pongLen:     -1,
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
-		done:        make(chan struct{}),
 	}
 	c.flushF = c.flush
 	c.ask = newPrompt(nc, c.room, c.unroom)
@@ -155,7 +155,7 @@ func (c *Conn) Start(buffered []byte) {
 }
 
 // Done is closed when all has ended: the transport is gone and both streams' ends are decided.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} { return c.done.Done() }
 
 // Flow is what went one way.
 type Flow struct {

@@ -311,7 +311,7 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	}
 	c.notify()
 	_ = bare(c.nc).Close()
-	close(c.done)
+	c.done.Close(nil)
 	c.cfg.OnEnd(info, err)
 }
 
@@ -326,7 +326,7 @@ func bare(nc net.Conn) net.Conn {
 func (c *Conn) endRead(err error) {
 	if c.end.read == nil {
 		c.end.read = err
-		close(c.readDone)
+		c.readDone.Close(nil)
 		c.poke()
 	}
 }
@@ -334,7 +334,7 @@ func (c *Conn) endRead(err error) {
 func (c *Conn) endWrite(err error) {
 	if c.end.write == nil {
 		c.end.write = err
-		close(c.writeDone)
+		c.writeDone.Close(nil)
 		c.writeWindow.Close(err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
@@ -28,8 +30,8 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 			Busy:        errors.New("busy"),
 			Unclean:     func(_ CloseInfo, err error) error { return err },
 			OnEnd:       func(CloseInfo, error) {},
-			ReadDone:    make(chan struct{}),
-			WriteDone:   make(chan struct{}),
+			ReadDone:    new(latch.Latch),
+			WriteDone:   new(latch.Latch),
 		})
 		t.Cleanup(func() {
 			c.CloseNow()

@@ -101,17 +101,15 @@ func (c *Conn) more(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	select {
-	case <-c.readDone:
+	if c.readDone.Closed() {
 		return c.pullEnd()
-	default:
 	}
 	if !c.eof && !c.peerDone {
 		c.fill(ctx, onCall)
 		return nil
 	}
 	select {
-	case <-c.readDone:
+	case <-c.readDone.Done():
 		return c.pullEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -161,13 +161,11 @@ func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.e
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
 func (c *Conn) notWritten(ctx context.Context) error {
-	select {
-	case <-c.writeDone:
+	if c.writeDone.Closed() {
 		return c.writeEnd()
-	default:
 	}
 	select {
-	case <-c.writeDone:
+	case <-c.writeDone.Done():
 		return c.writeEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -257,7 +255,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-c.done:
+	case <-c.done.Done():
 		_, err := c.End()
 		return err
 	case <-ctx.Done():
