@@ -82,10 +82,9 @@ type Conn struct {
 	flusher bool          // a goroutine was started to do so
 	flushF  func()        // what it does; made once, since a start would allocate it
 	given   time.Time     // when the transport was last given something
-	pongLen int           // length of the pong that waits, -1 for none
-	pongBuf [maxControl]byte
-	writing bool // a Write has been admitted and is not yet encoded whole
-	writes  int  // writes that were encoded whole
+	ponging *chunk        // the newest pong that has not left; nil for none
+	writing bool          // a Write has been admitted and is not yet encoded whole
+	writes  int           // writes that were encoded whole
 	end     endState
 
 	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
@@ -126,12 +125,11 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeGate:   gate.Until(cfg.WriteDone),
 		writeWindow: credit.New(cfg.WriteWindow),
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
-		pongLen:     -1,
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
 	}
 	c.flushF = c.flush
-	c.ask = newPrompt(nc, c.room, c.unroom)
+	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
 		c.in.state = ws.StateClientSide

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -62,6 +63,8 @@ type headerParser struct {
 	r       bytes.Reader
 	scratch [maxHeader]byte
 }
+
+var parsers = sync.Pool{New: func() any { return new(headerParser) }}
 
 func (p *headerParser) parse(b []byte) (ws.Header, error) {
 	p.r.Reset(b)

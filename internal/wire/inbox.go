@@ -23,8 +23,7 @@ type inbox struct {
 	state     ws.State
 	sealed    bool // scanning is over: what comes is dropped
 
-	parser headerParser
-	spill  [maxControlLen]byte // a header or control frame that lies in two chunks, made one
+	spill []byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
 	// The message at the pull cursor.
 	op     ws.OpCode // 0 between two messages
@@ -74,6 +73,9 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 	if i+n <= len(c.buf) {
 		return c.buf[i : i+n]
 	}
+	if in.spill == nil {
+		in.spill = make([]byte, 0, maxControlLen)
+	}
 	b := in.spill[:0]
 	for len(b) < n {
 		if i == len(c.buf) {
@@ -88,6 +90,8 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 // scan walks the scan cursor on to the next control frame, and returns it. It returns an op of 0 when it has
 // come to the end of what is there, and an error with the rule that the peer broke.
 func (in *inbox) scan() (control, error) {
+	p := parsers.Get().(*headerParser)
+	defer parsers.Put(p)
 	for {
 		n := min(in.skip, int64(in.unscanned))
 		in.skip -= n
@@ -100,7 +104,7 @@ func (in *inbox) scan() (control, error) {
 			return control{}, nil
 		}
 		raw := in.peek(in.at, in.scanned, size)
-		h, err := in.parser.parse(raw)
+		h, err := p.parse(raw)
 		if err != nil {
 			return control{}, err
 		}
@@ -123,9 +127,9 @@ func (in *inbox) scan() (control, error) {
 		if in.unscanned < whole {
 			return control{}, nil
 		}
-		payload := in.spill[:copy(in.spill[:], in.peek(in.at, in.scanned, whole)[size:])]
+		payload := in.peek(in.at, in.scanned, whole)[size:]
 		if h.Masked {
-			ws.Cipher(payload, h.Mask, 0)
+			ws.Cipher(payload, h.Mask, 0) // where it lies: nobody else reads it
 		}
 		in.walk(whole)
 		return control{h.OpCode, payload}, nil

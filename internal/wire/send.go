@@ -100,9 +100,9 @@ func (c *Conn) nextOut() []byte {
 	if c.end.over || c.end.stuck != nil {
 		return nil
 	}
-	if c.pongLen >= 0 && !c.end.sent && c.out.between() {
-		c.out.jump(c.framer.control(ws.OpPong, c.pongBuf[:c.pongLen]))
-		c.pongLen = -1
+	if c.ponging != nil && !c.end.sent && c.out.between() {
+		c.out.jump(c.ponging)
+		c.ponging = nil
 	}
 	if c.out.head == nil {
 		return nil
@@ -136,6 +136,9 @@ func (c *Conn) pong(payload []byte) {
 	if c.end.queued {
 		return
 	}
-	c.pongLen = copy(c.pongBuf[:], payload)
+	if c.ponging != nil {
+		c.ponging.release()
+	}
+	c.ponging = c.framer.control(ws.OpPong, payload)
 	c.send()
 }

@@ -2,7 +2,5 @@
 
 package wire
 
-import "net"
-
 // newPrompt returns nil: here no transport has a prompt.
-func newPrompt(net.Conn, func() []byte, func()) prompt { return nil }
+func newPrompt(*Conn) prompt { return nil }

@@ -10,29 +10,27 @@ import (
 
 // A socket is the prompt of a TCP or unix connection, whose descriptor does not block.
 type socket struct {
-	nc  net.Conn
+	c   *Conn
 	raw syscall.RawConn
 
 	in, out   call
 	inF, outF func(fd uintptr) bool // made once
-	room      func() []byte         // as newPrompt got it, as the next
-	unroom    func()
-	waited    bool // the read had to wait
+	waited    bool                  // the read had to wait
 }
 
 // A call is what a system call is asked and has answered.
 type call struct {
 	buf []byte
 	n   int
-	err error
+	err syscall.Errno // 0 for none
 }
 
-// newPrompt returns the prompt of nc, nil if it has none, by its exact type: a type around a socket that counts or limits
-// must not be bypassed. A read borrows its memory from room, and gives it back to unroom while there are no bytes.
-func newPrompt(nc net.Conn, room func() []byte, unroom func()) prompt {
+// newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
+// counts or limits must not be bypassed.
+func newPrompt(c *Conn) prompt {
 	var raw syscall.RawConn
 	var err error
-	switch nc := nc.(type) {
+	switch nc := c.nc.(type) {
 	case *net.TCPConn:
 		raw, err = nc.SyscallConn()
 	case *net.UnixConn:
@@ -43,7 +41,7 @@ func newPrompt(nc net.Conn, room func() []byte, unroom func()) prompt {
 	if err != nil {
 		return nil
 	}
-	s := &socket{nc: nc, raw: raw, room: room, unroom: unroom}
+	s := &socket{c: c, raw: raw}
 	s.inF, s.outF = s.tryRead, s.tryWrite
 	return s
 }
@@ -53,7 +51,7 @@ func (s *socket) read() (n int, waited bool, err error) {
 	if err := s.raw.Read(s.inF); err != nil {
 		return 0, s.waited, err
 	}
-	n, err = s.in.result(s, "read")
+	n, err = s.in.result(s.c.nc, "read")
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
@@ -61,11 +59,11 @@ func (s *socket) read() (n int, waited bool, err error) {
 }
 
 func (s *socket) tryRead(fd uintptr) bool {
-	s.in.buf = s.room()
+	s.in.buf = s.c.room()
 	if s.in.do(syscall.Read, fd); s.in.err != syscall.EAGAIN {
 		return true
 	}
-	s.unroom()
+	s.c.unroom()
 	s.waited = true
 	return false
 }
@@ -75,19 +73,21 @@ func (s *socket) write(p []byte) (int, error) {
 	if err := s.raw.Write(s.outF); err != nil {
 		return 0, err
 	}
-	return s.out.result(s, "write")
+	return s.out.result(s.c.nc, "write")
 }
 
 func (s *socket) tryWrite(fd uintptr) bool {
 	if s.out.do(syscall.Write, fd); s.out.err == syscall.EAGAIN {
-		s.out.err = nil
+		s.out.err = 0
 	}
 	return true
 }
 
 func (c *call) do(f func(fd int, p []byte) (int, error), fd uintptr) {
 	for {
-		c.n, c.err = f(int(fd), c.buf)
+		n, err := f(int(fd), c.buf)
+		c.n = max(n, 0)
+		c.err, _ = err.(syscall.Errno) // it is one, or nil
 		if c.err != syscall.EINTR {
 			c.buf = nil
 			return
@@ -95,9 +95,9 @@ func (c *call) do(f func(fd int, p []byte) (int, error), fd uintptr) {
 	}
 }
 
-func (c *call) result(s *socket, op string) (int, error) {
-	if c.err != nil {
-		return 0, &net.OpError{Op: op, Net: s.nc.LocalAddr().Network(), Source: s.nc.LocalAddr(), Addr: s.nc.RemoteAddr(), Err: c.err}
+func (c *call) result(nc net.Conn, op string) (int, error) {
+	if c.err != 0 {
+		return 0, &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: c.err}
 	}
-	return max(c.n, 0), nil
+	return c.n, nil
 }
