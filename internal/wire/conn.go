@@ -106,7 +106,7 @@ func (c *counter) add(bytes int64) {
 // one writes at a time.
 type prompt interface {
 	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
-	read() (n int, waited bool, err error)
+	read() (n int, err error)
 	// write writes what the kernel takes of p at once.
 	write(p []byte) (int, error)
 }

@@ -18,30 +18,34 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
-	defer c.unlockRead()
 	if len(c.part) > 0 {
 		dst = append(dst, c.part...)
 		c.part = nil
 		c.account()
 	}
-	for {
-		if dst = c.assemble(dst); c.in.ended() {
-			op = c.in.op
-			c.in.next()
-			c.account()
-			c.received.add(int64(len(dst)))
-			c.answerNow()
-			return op, dst, nil
-		}
+	for dst = c.assemble(dst); !c.in.ended(); dst = c.assemble(dst) {
 		c.noteHeld(len(dst))
 		c.account()
-		if err := c.more(ctx); err != nil {
-			if ctx.Err() != nil {
-				c.part = slices.Clone(dst)
-				c.account()
-			}
+		if err = c.more(ctx); err != nil {
+			c.keep(ctx, dst)
+			c.unlockRead()
 			return 0, dst[:0], err
 		}
+	}
+	op = c.in.op
+	c.in.next()
+	c.account()
+	c.received.add(int64(len(dst)))
+	c.answerNow()
+	c.unlockRead()
+	return op, dst, nil
+}
+
+// keep keeps what a Pull had assembled whose context has ended.
+func (c *Conn) keep(ctx context.Context, part []byte) {
+	if ctx.Err() != nil {
+		c.part = slices.Clone(part)
+		c.account()
 	}
 }
 
@@ -101,13 +105,18 @@ func (c *Conn) more(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if c.readDone.Closed() {
+	switch {
+	case c.readDone.Closed():
 		return c.pullEnd()
+	case c.eof, c.peerDone:
+		return c.awaitEnd(ctx)
 	}
-	if !c.eof && !c.peerDone {
-		c.fill(ctx, onCall)
-		return nil
-	}
+	c.fill(ctx, onCall)
+	return nil
+}
+
+// awaitEnd waits until the end is decided, since no message will come before it.
+func (c *Conn) awaitEnd(ctx context.Context) error {
 	select {
 	case <-c.readDone.Done():
 		return c.pullEnd()
@@ -181,7 +190,13 @@ func (c *Conn) fill(ctx context.Context, as parking) {
 	if !c.park(ctx, as) {
 		return
 	}
-	n, err := c.readOnce()
+	var n int
+	var err error
+	if c.ask != nil {
+		n, err = c.ask.read()
+	} else {
+		n, err = c.nc.Read(c.room())
+	}
 	poked := c.unpark()
 	c.greedy = n == c.asked
 	if n > 0 && !c.in.sealed {
@@ -193,15 +208,6 @@ func (c *Conn) fill(ctx context.Context, as parking) {
 		c.eof = true
 		c.lost(err)
 	}
-}
-
-func (c *Conn) readOnce() (n int, err error) {
-	if c.ask == nil {
-		return c.nc.Read(c.room())
-	}
-	n, waited, err := c.ask.read()
-	c.waited = c.waited || waited
-	return n, err
 }
 
 // room borrows the memory for a read.

@@ -15,7 +15,6 @@ type socket struct {
 
 	in, out   call
 	inF, outF func(fd uintptr) bool // made once
-	waited    bool                  // the read had to wait
 }
 
 // A call is what a system call is asked and has answered.
@@ -46,16 +45,14 @@ func newPrompt(c *Conn) prompt {
 	return s
 }
 
-func (s *socket) read() (n int, waited bool, err error) {
-	s.waited = false
+func (s *socket) read() (int, error) {
 	if err := s.raw.Read(s.inF); err != nil {
-		return 0, s.waited, err
+		return 0, err
 	}
-	n, err = s.in.result(s.c.nc, "read")
-	if n == 0 && err == nil {
-		err = io.EOF
+	if s.in.n == 0 && s.in.err == 0 {
+		return 0, io.EOF
 	}
-	return n, s.waited, err
+	return s.in.result(s.c.nc, "read")
 }
 
 func (s *socket) tryRead(fd uintptr) bool {
@@ -64,7 +61,7 @@ func (s *socket) tryRead(fd uintptr) bool {
 		return true
 	}
 	s.c.unroom()
-	s.waited = true
+	s.c.waited = true
 	return false
 }
 
