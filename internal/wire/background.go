@@ -6,7 +6,7 @@ import "context"
 // idle timer is armed, and where a Close is pending the reader goes on at once.
 func (c *Conn) unlockRead() {
 	c.in.trim()
-	c.turns.Add(1)
+	c.turns.Store(c.turns.Load() + 1) // only the holder of readGate stores
 	c.readGate.Unlock()
 	if c.closing.Load() || c.due.Load() {
 		c.startReader()
