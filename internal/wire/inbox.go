@@ -87,31 +87,30 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 	return b
 }
 
+// header parses the header behind a cursor, in front of n bytes that are there. A size of 0 says that it is not whole.
+func (in *inbox) header(c *chunk, i, n int) (h ws.Header, raw []byte, size int) {
+	raw = in.peek(c, i, min(n, maxHeader))
+	h, size = parseHeader(raw)
+	return h, raw, size
+}
+
 // scan walks the scan cursor on to the next control frame, and returns it. It returns an op of 0 when it has
 // come to the end of what is there, and an error with the rule that the peer broke.
 func (in *inbox) scan() (control, error) {
-	p := parsers.Get().(*headerParser)
-	defer parsers.Put(p)
 	for {
-		n := min(in.skip, int64(in.unscanned))
-		in.skip -= n
-		in.walk(int(n))
-		if in.skip > 0 || in.unscanned < 2 {
+		if in.skip > 0 {
+			n := min(in.skip, int64(in.unscanned))
+			in.skip -= n
+			in.walk(int(n))
+		}
+		if in.unscanned == 0 {
 			return control{}, nil
 		}
-		size := headerLen(in.peek(in.at, in.scanned, 2))
-		if in.unscanned < size {
+		h, raw, size := in.header(in.at, in.scanned, in.unscanned)
+		if size == 0 {
 			return control{}, nil
 		}
-		raw := in.peek(in.at, in.scanned, size)
-		h, err := p.parse(raw)
-		if err != nil {
-			return control{}, err
-		}
-		if err := ws.CheckHeader(h, in.state); err != nil {
-			return control{}, err
-		}
-		if err := checkLength(raw, h); err != nil {
+		if err := checkHeader(h, raw, in.state); err != nil {
 			return control{}, err
 		}
 		if !h.OpCode.IsControl() {
@@ -203,13 +202,11 @@ func (in *inbox) begin() bool {
 		if !in.ready() {
 			return false
 		}
-		size := headerLen(in.peek(in.head, in.pulled, 2))
-		raw := in.peek(in.head, in.pulled, size)
-		if op := ws.OpCode(raw[0] & 0x0f); op != ws.OpContinuation {
-			in.op, in.text = op, textCheck{}
+		h, _, size := in.header(in.head, in.pulled, in.held-in.unscanned)
+		if h.OpCode != ws.OpContinuation {
+			in.op, in.text = h.OpCode, textCheck{}
 		}
-		in.fin, in.phase = raw[0]&0x80 != 0, 0
-		in.left, in.masked, in.mask = headerPayload(raw)
+		in.fin, in.left, in.masked, in.mask, in.phase = h.Fin, h.Length, h.Masked, h.Mask, 0
 		in.drop(size)
 	}
 	return true
@@ -218,9 +215,9 @@ func (in *inbox) begin() bool {
 // passControls moves the pull cursor over control frames, which the scan cursor has seen to. Where nothing unread
 // lies in front of them they need not be held: a stream that nobody pulls from can be pinged for ever.
 func (in *inbox) passControls() {
-	for in.left == 0 && in.ready() && in.peek(in.head, in.pulled, 1)[0]&0x08 != 0 {
-		raw := in.peek(in.head, in.pulled, 2)
-		in.drop(headerLen(raw) + int(raw[1]&0x7f))
+	for in.left == 0 && in.ready() && in.head.buf[in.pulled]&0x08 != 0 {
+		h, _, size := in.header(in.head, in.pulled, in.held-in.unscanned)
+		in.drop(size + int(h.Length))
 	}
 }
 

@@ -143,6 +143,10 @@ func (c *Conn) lockRead(ctx context.Context) error {
 	if c.readGate.TryLock() {
 		return nil
 	}
+	return c.awaitRead(ctx)
+}
+
+func (c *Conn) awaitRead(ctx context.Context) error {
 	c.waiting.Add(1)
 	c.mu.Lock()
 	if c.parked == inBackground {
@@ -161,16 +165,19 @@ func (c *Conn) lockRead(ctx context.Context) error {
 // lockPull is lockRead for a new message: while one is being read there is none. It does not wait for the turn where
 // that is of no use, so that calls in a loop do not keep the background reader from its work.
 func (c *Conn) lockPull(ctx context.Context) error {
-	if ctx.Err() == nil {
-		if end := c.pulled.Load(); end != nil {
-			return *end
-		}
-		if c.busy() {
-			return c.cfg.Busy
-		}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	if err := c.lockRead(ctx); err != nil {
-		return err
+	if end := c.pulled.Load(); end != nil {
+		return *end
+	}
+	if c.busy() {
+		return c.cfg.Busy
+	}
+	if !c.readGate.TryLock() {
+		if err := c.awaitRead(ctx); err != nil {
+			return err
+		}
 	}
 	if c.busy() {
 		c.unlockRead()
