@@ -15,11 +15,22 @@ import (
 )
 
 func TestANetConnIsATrueNetConnInMemory(t *testing.T) {
-	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		pair := wstest.Pair(t, nil)
-		c1, c2, stop = ends(pair.Client, pair.Server)
-		return c1, c2, stop, nil
-	})
+	for name, o := range map[string]*wstest.PairOptions{
+		"defaults": nil,
+		"the smallest windows": {
+			Dial:   &wsstream.DialOptions{ReadWindow: 256, WriteWindow: 256, MaxFrameSize: 100},
+			Accept: &wsstream.AcceptOptions{ReadWindow: 256, WriteWindow: 256, MaxFrameSize: 100},
+			Limit:  256,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+				pair := wstest.Pair(t, o)
+				c1, c2, stop = ends(pair.Client, pair.Server)
+				return c1, c2, stop, nil
+			})
+		})
+	}
 }
 
 func TestANetConnIsATrueNetConnOverTCP(t *testing.T) { overHTTP(t, (*httptest.Server).Start) }
