@@ -3,6 +3,7 @@ package wsstream
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,6 +34,7 @@ type Conn struct {
 	maxFrame     int         // for the encodings of prepared messages
 	client       bool        // whether we dialled
 
+	nc     net.Conn                  // the transport, for its addresses; set before engine is
 	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
 
 	mu      sync.Mutex
@@ -223,6 +225,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		c.mu.Unlock()
 		return false
 	}
+	c.nc = t.nc
 	c.engine.Store(w)
 	discard := c.discard
 	c.mu.Unlock()
