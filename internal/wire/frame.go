@@ -21,38 +21,41 @@ const (
 	maxControlLen = maxControl + 8 // on the wire, with header and mask
 )
 
-// parseHeader parses the frame header that b begins with, and returns its length, 0 if b does not hold all of it.
-// (ws.ReadHeaderBuffer cannot go on with a part of one, does not tell how the length was written, and costs as much as
-// all else that is done for a small message.)
-func parseHeader(b []byte) (h ws.Header, size int) {
+// parseHeader parses the frame header that b begins with into h, and returns its length, 0 if b does not hold all of
+// it. (ws.ReadHeaderBuffer cannot go on with a part of one, does not tell how the length was written, and costs as much
+// as all else that is done for a small message.)
+func parseHeader(b []byte, h *ws.Header) (size int) {
 	if len(b) < 2 {
-		return h, 0
+		return 0
 	}
-	h.Fin, h.Rsv, h.OpCode = b[0]&0x80 != 0, b[0]>>4&7, ws.OpCode(b[0]&0x0f)
-	h.Masked, h.Length, size = b[1]&0x80 != 0, int64(b[1]&0x7f), 2
-	switch h.Length {
+	size = 2
+	n := b[1] & 0x7f
+	switch n {
 	case 126:
-		size += 2
+		size = 4
 	case 127:
-		size += 8
+		size = 10
 	}
-	long := size - 2
-	if h.Masked {
+	mask := size
+	if h.Masked = b[1]&0x80 != 0; h.Masked {
 		size += len(h.Mask)
 	}
 	if len(b) < size {
-		return h, 0
+		return 0
 	}
-	switch long {
-	case 2:
-		h.Length = int64(binary.BigEndian.Uint16(b[2:]))
-	case 8:
-		h.Length = int64(binary.BigEndian.Uint64(b[2:]))
+	h.Fin, h.Rsv, h.OpCode = b[0]&0x80 != 0, b[0]>>4&7, ws.OpCode(b[0]&0x0f)
+	switch n {
+	case 126:
+		h.Length = int64(binary.BigEndian.Uint16(b[2:4]))
+	case 127:
+		h.Length = int64(binary.BigEndian.Uint64(b[2:10]))
+	default:
+		h.Length = int64(n)
 	}
 	if h.Masked {
-		h.Mask = [4]byte(b[size-len(h.Mask):])
+		h.Mask = [4]byte(b[mask:size])
 	}
-	return h, size
+	return size
 }
 
 var (
@@ -64,14 +67,14 @@ var (
 )
 
 // checkHeader checks a header that raw begins with: all that RFC 6455, section 5, says of it in this state.
-func checkHeader(h ws.Header, raw []byte, state ws.State) error {
+func checkHeader(h *ws.Header, raw []byte, state ws.State) error {
 	switch n := raw[1] & 0x7f; {
 	case h.Length < 0:
 		return errLengthSign
 	case n == 126 && h.Length < 126, n == 127 && h.Length <= 0xffff:
 		return errLength
 	}
-	return ws.CheckHeader(h, state)
+	return ws.CheckHeader(*h, state)
 }
 
 // A CloseInfo is what a Close frame carries. Code 0 stands for a frame with no body.

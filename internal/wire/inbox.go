@@ -73,6 +73,10 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 	if i+n <= len(c.buf) {
 		return c.buf[i : i+n]
 	}
+	return in.join(c, i, n)
+}
+
+func (in *inbox) join(c *chunk, i, n int) []byte {
 	if in.spill == nil {
 		in.spill = make([]byte, 0, maxControlLen)
 	}
@@ -87,16 +91,10 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 	return b
 }
 
-// header parses the header behind a cursor, in front of n bytes that are there. A size of 0 says that it is not whole.
-func (in *inbox) header(c *chunk, i, n int) (h ws.Header, raw []byte, size int) {
-	raw = in.peek(c, i, min(n, maxHeader))
-	h, size = parseHeader(raw)
-	return h, raw, size
-}
-
 // scan walks the scan cursor on to the next control frame, and returns it. It returns an op of 0 when it has
 // come to the end of what is there, and an error with the rule that the peer broke.
 func (in *inbox) scan() (control, error) {
+	var h ws.Header
 	for {
 		if in.skip > 0 {
 			n := min(in.skip, int64(in.unscanned))
@@ -106,11 +104,12 @@ func (in *inbox) scan() (control, error) {
 		if in.unscanned == 0 {
 			return control{}, nil
 		}
-		h, raw, size := in.header(in.at, in.scanned, in.unscanned)
+		raw := in.peek(in.at, in.scanned, min(in.unscanned, maxHeader))
+		size := parseHeader(raw, &h)
 		if size == 0 {
 			return control{}, nil
 		}
-		if err := checkHeader(h, raw, in.state); err != nil {
+		if err := checkHeader(&h, raw, in.state); err != nil {
 			return control{}, err
 		}
 		if !h.OpCode.IsControl() {
@@ -151,14 +150,12 @@ func (in *inbox) walk(n int) {
 // drop moves the pull cursor over n bytes that the scan cursor has passed, and lets go of the chunks behind it.
 func (in *inbox) drop(n int) {
 	in.held -= n
-	for n > 0 {
-		m := min(n, len(in.head.buf)-in.pulled)
-		in.pulled += m
-		n -= m
-		if in.pulled == len(in.head.buf) {
-			in.shift()
-		}
+	for n > 0 && in.pulled+n >= len(in.head.buf) {
+		n -= len(in.head.buf) - in.pulled
+		in.pulled = len(in.head.buf)
+		in.shift()
 	}
+	in.pulled += n
 }
 
 // shift lets go of the first chunk, which is empty. The last one stays, for trim.
@@ -195,14 +192,18 @@ func (in *inbox) trim() {
 func (in *inbox) ready() bool { return in.held > in.unscanned }
 
 // begin brings the pull cursor to the first unread payload of a message, or to the end of one, and reports
-// whether it is there. The header under it has been checked by the scan cursor.
+// whether it is there. The headers under it have been checked by the scan cursor.
 func (in *inbox) begin() bool {
 	for in.left == 0 && !in.fin {
-		in.passControls()
 		if !in.ready() {
 			return false
 		}
-		h, _, size := in.header(in.head, in.pulled, in.held-in.unscanned)
+		var h ws.Header
+		size := parseHeader(in.peek(in.head, in.pulled, min(in.held-in.unscanned, maxHeader)), &h)
+		if h.OpCode.IsControl() {
+			in.drop(size + int(h.Length))
+			continue
+		}
 		if h.OpCode != ws.OpContinuation {
 			in.op, in.text = h.OpCode, textCheck{}
 		}
@@ -216,7 +217,8 @@ func (in *inbox) begin() bool {
 // lies in front of them they need not be held: a stream that nobody pulls from can be pinged for ever.
 func (in *inbox) passControls() {
 	for in.left == 0 && in.ready() && in.head.buf[in.pulled]&0x08 != 0 {
-		h, _, size := in.header(in.head, in.pulled, in.held-in.unscanned)
+		var h ws.Header
+		size := parseHeader(in.peek(in.head, in.pulled, min(in.held-in.unscanned, maxHeader)), &h)
 		in.drop(size + int(h.Length))
 	}
 }
