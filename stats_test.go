@@ -103,6 +103,18 @@ func TestStatsTellForHowLongThereWasNoCreditEachWay(t *testing.T) {
 	})
 }
 
+func TestHeldMaxCountsWhatAPullHoldsToAssembleAMessage(t *testing.T) {
+	const window, size = 1 << 10, 100 << 10
+	onEveryPath(t, config{ReadWindow: window}, func(t *testing.T, e *end) {
+		flooded := flood(e, 1, size)
+		require.Len(t, e.pull(t), size)
+		require.NoError(t, <-flooded)
+		most := e.conn.Stats().Received.HeldMax
+		require.GreaterOrEqual(t, most, int64(size-window))
+		require.LessOrEqual(t, most, int64(size+window))
+	})
+}
+
 func TestStatsAreZeroBeforeOpeningAndStayAfterTheEnd(t *testing.T) {
 	near, far := tcpPipe(t, 0)
 	conn := dialOver(t, near, nil)
