@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"sync"
 	"testing"
@@ -133,6 +134,42 @@ func TestPullsInALoopAfterTheEndDoNotHoldUpTheClosingHandshake(t *testing.T) {
 			close(stop)
 			loops.Wait()
 			require.NoError(t, err, "CloseTimeout ended it")
+		})
+	}
+}
+
+func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
+	for name, before := range map[string]bool{"before opening": true, "after opening": false} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 1 << 10})
+				peer := wstest.NewPeer(t, far, false)
+				if before {
+					conn.Readable().Discard()
+				}
+				peer.ServeHandshake()
+				_, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				if !before {
+					peer.Send(wstest.Text("unread"))
+					conn.Readable().Discard()
+				}
+				pulled := goDo(func() (wsstream.Message, error) { return conn.Readable().Pull(patient(t)) })
+				for range 50 {
+					peer.Send(wstest.Binary(make([]byte, 10<<10)))
+				}
+				peer.Send(wstest.Ping("behind it all"))
+				peer.Want("no window is full", wstest.Pong("behind it all"))
+				require.NoError(t, conn.Writable().Write(patient(t), wsstream.Text("goes on")))
+				peer.Want("the Writable goes on", wstest.Text("goes on"))
+				require.Empty(t, pulled, "a Pull waits for the end")
+				peer.Send(wstest.Close(1000, ""))
+				peer.WantClose("it is seen", 1000)
+				peer.Close()
+				require.Equal(t, io.EOF, (<-pulled).err)
+				require.Zero(t, conn.Stats().Received.Messages)
+				require.Zero(t, conn.Stats().Received.Held)
+			})
 		})
 	}
 }
