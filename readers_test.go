@@ -173,3 +173,27 @@ func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
 		})
 	}
 }
+
+func TestAPullBehindANextMessageIsBusyWhenThatGetsItsMessage(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		opened := make(chan *wsstream.MessageReader, 1)
+		go func() {
+			m, err := e.conn.Readable().NextMessage(t.Context())
+			if err == nil {
+				opened <- m
+			}
+			close(opened)
+		}()
+		synctest.Wait()
+		pulled := goPull(t, e) // waits its turn
+		synctest.Wait()
+		e.peer.Send(wstest.Text("one"), wstest.Text("two"))
+		m := <-opened
+		require.NotNil(t, m)
+		require.Equal(t, wsstream.ErrBusy, (<-pulled).err)
+		got, err := io.ReadAll(m)
+		require.NoError(t, err)
+		require.Equal(t, "one", string(got))
+		require.Equal(t, "two", e.pull(t))
+	})
+}
