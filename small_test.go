@@ -105,6 +105,8 @@ func TestPullIntoOfAHandshakeThatFailedLeavesDataEmpty(t *testing.T) {
 func TestPullIntoAPreparedMessageForgetsItsEncodings(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		m := wsstream.Text("old").Prepare()
+		require.NoError(t, e.conn.Writable().Write(patient(t), m))
+		e.peer.Want("what was prepared", wstest.Text("old"))
 		e.peer.Send(wstest.Text("new"))
 		require.NoError(t, e.conn.Readable().PullInto(patient(t), &m))
 		require.NoError(t, e.conn.Writable().Write(patient(t), m))
