@@ -100,3 +100,22 @@ func BenchmarkHandOver(b *testing.B) {
 		}
 	}
 }
+
+func TestAContextThatMeetsTheHandOverLosesNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 1000 {
+			g := New(nil)
+			g.TryLock()
+			ctx, cancel := context.WithCancel(t.Context())
+			got := make(chan bool, 1)
+			go func() { got <- g.Lock(ctx) }()
+			synctest.Wait()
+			cancel() // wakes it
+			g.Unlock()
+			if <-got {
+				g.Unlock()
+			}
+			require.True(t, g.TryLock(), "nobody holds it")
+		}
+	})
+}
