@@ -61,7 +61,7 @@ func newConn(url string, o *options) *Conn {
 func (c *Conn) URL() string { return c.url }
 
 // Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if
-// that ended first, a plain error if the URL or the options were bad.
+// that ended first, a plain error if the URL or the options were bad. A Conn of Accept or AcceptConn is open already.
 func (c *Conn) Opened() *stream.Future[Opened] { return c.opened }
 
 // Closed settles when all has ended: the transport is gone, and the ends of both streams are decided. After a
@@ -148,10 +148,11 @@ type Flow struct {
 	// is the most that ever were, with what a Pull held to assemble a message.
 	Held, HeldMax int64
 
-	Stalled time.Duration // how long there was no credit
+	Stalled time.Duration // how long there was no credit: the consumer was slower, or the peer
 }
 
-// Stats returns the connection's figures so far; before opening they are zero.
+// Stats returns the connection's figures so far; before opening they are zero, and after the end they stay. It waits
+// for nothing, and does not read both ways at one moment.
 func (c *Conn) Stats() Stats {
 	w := c.engine.Load()
 	if w == nil {
