@@ -3,6 +3,8 @@ package stream_test
 import (
 	"context"
 	"io"
+	"math"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -70,6 +72,31 @@ func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 		require.Equal(t, v, pull(t, sub))
 	}
 	require.EqualValues(t, 1000, sub.Dropped())
+}
+
+func TestLatestForgetsKeysThatEqualNoOther(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(int) float64 { return math.NaN() }))
+	round := func() {
+		for v := range 2000 {
+			require.NoError(t, room.Publish(t.Context(), v))
+			require.Equal(t, v, pull(t, sub))
+		}
+	}
+	before := liveHeap()
+	for range 10 {
+		round()
+	}
+	require.InDelta(t, before, liveHeap(), 256<<10, "bytes")
+	require.Zero(t, sub.Dropped())
+}
+
+// liveHeap is how many bytes there are of objects that are in use.
+func liveHeap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
 }
 
 func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {

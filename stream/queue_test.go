@@ -14,7 +14,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-func TestDesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
+func TestE1_DesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 	q := stream.NewQueue(stream.Bytes[string](4))
 	require.Equal(t, 4, q.DesiredSize())
 	require.NoError(t, q.Write(t.Context(), "abc"))
@@ -32,7 +32,7 @@ func TestDesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 	require.Equal(t, 0, q.DesiredSize())
 }
 
-func TestStrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
+func TestE1_StrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 	double := func(n int) int { return 2 * n }
 	for name, c := range map[string]struct {
 		strategy stream.Strategy[int]
@@ -54,14 +54,14 @@ func TestStrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 	}
 }
 
-func TestEmptyChunksCountAsAByte(t *testing.T) {
+func TestE1_EmptyChunksCountAsAByte(t *testing.T) {
 	q := stream.NewQueue(stream.Bytes[[]byte](1))
 	require.NoError(t, q.Write(t.Context(), nil))
 	ok, _ := q.TryWrite(nil)
 	require.False(t, ok)
 }
 
-func TestPullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
+func TestE2_PullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](1))
 		var pulls []*call[int]
@@ -93,7 +93,7 @@ func TestWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
 	})
 }
 
-func TestWithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
+func TestE3_WithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
 	for _, mark := range []int{0, -1} {
 		bubble(t, func(t *testing.T) {
 			q := stream.NewQueue(stream.Count[int](mark))
@@ -227,7 +227,7 @@ func TestWhenAWaitingCloseLeavesTheWritesBehindItGoOn(t *testing.T) {
 	})
 }
 
-func TestTheFirstEndOfAQueueCounts(t *testing.T) {
+func TestE5_TheFirstEndOfAQueueCounts(t *testing.T) {
 	ctx := func(t *testing.T) context.Context { return t.Context() }
 	type queue = *stream.Queue[int]
 	closed := func(t *testing.T, q queue) { require.NoError(t, q.Close(ctx(t))) }
@@ -275,7 +275,7 @@ func TestTheFirstEndOfAQueueCounts(t *testing.T) {
 	}
 }
 
-func TestTheEndReachesCallsThatWait(t *testing.T) {
+func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](0))
 		write := goWrite(t.Context(), q, 1)
