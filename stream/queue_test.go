@@ -392,3 +392,35 @@ func TestAQueueAllocatesNothingForAChunk(t *testing.T) {
 		_, _ = q.Pull(ctx)
 	}))
 }
+
+func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
+	q, p := stream.NewQueue(stream.Count[int](0)), stream.NewQueue(stream.Count[int](0))
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](0), stream.Block)
+	ctx := t.Context()
+	for name, c := range map[string]struct {
+		src   stream.Readable[int]
+		write func(context.Context, int) error
+		end   func(context.Context) error
+	}{
+		"Queue":     {q, q.Write, q.Close},
+		"Map":       {stream.Map(p, func(v int) (int, error) { return v, nil }), p.Write, p.Close},
+		"Broadcast": {sub, room.Publish, room.Close},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pulling := goDo(func() error { // ends with the stream
+				for {
+					if _, err := c.src.Pull(ctx); err != nil {
+						return err
+					}
+				}
+			})
+			for range 100 {
+				require.NoError(t, c.write(ctx, 1))
+			}
+			require.Zero(t, testing.AllocsPerRun(1000, func() { _ = c.write(ctx, 1) }))
+			require.NoError(t, c.end(ctx))
+			require.Equal(t, io.EOF, pulling.wait())
+		})
+	}
+}
