@@ -147,31 +147,31 @@ func (b *Broadcast[T]) give(v T) ([]drop[T], error) {
 // held, so that nobody else fills the room.
 func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 	b.seq++
-	defer func() { clear(b.full) }() // some may have left
-	for {
-		b.findFull()
-		if len(b.full) == 0 {
-			return nil
-		}
+	for b.findFull() {
 		for _, s := range b.full {
 			if err := s.q.Ready(ctx); err != nil && ofCtx(ctx, err) && !isDone(s.q.Done()) {
+				clear(b.full)
 				return context.Cause(ctx)
 			}
 			s.ready = b.seq
 		}
 	}
+	return nil
 }
 
-// findFull finds the subscriptions that this Publish must wait for. It expects the gate to be held.
-func (b *Broadcast[T]) findFull() {
+// findFull finds the subscriptions that this Publish must wait for, and reports whether there are any. It expects the
+// gate to be held.
+func (b *Broadcast[T]) findFull() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	clear(b.full) // which lets go of those that have left
 	b.full = b.full[:0]
 	for _, s := range b.subs {
 		if s.policy.kind == block && s.ready != b.seq && !s.q.hasRoom() {
 			b.full = append(b.full, s)
 		}
 	}
+	return len(b.full) > 0
 }
 
 // Close waits its turn behind the Publishes that wait, and ends the Broadcast: subscribers get what they hold, then
