@@ -150,6 +150,14 @@ func TestChannelsAsStreams(t *testing.T) {
 		require.Equal(t, errBoom, w.Close(t.Context()))
 	})
 	bubble(t, func(t *testing.T) {
+		c := make(chan int)
+		w := stream.ToChan(c)
+		require.NoError(t, w.Abort(errBoom))
+		_, open := <-c
+		require.False(t, open, "with no Write in progress, too")
+		require.NoError(t, w.Abort(nil))
+	})
+	bubble(t, func(t *testing.T) {
 		r := stream.FromChan[int](nil)
 		p := goPull(t.Context(), r)
 		p.waits(t, "a nil channel delivers nothing")
@@ -662,6 +670,24 @@ func TestMapWriterWritesInOrderOneAtATime(t *testing.T) {
 		closing.returns(t, nil)
 		require.NoError(t, w.Abort(nil))
 		require.Equal(t, errBoom, w.Write(ended(t), 1))
+	})
+}
+
+func TestTheFunctionOfAMapWriterIsNeverCalledAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begun, release := 0, make(chan struct{})
+		w := stream.MapWriter(stream.Discard[int](), func(v int) (int, error) {
+			begun++
+			<-release
+			return v, nil
+		})
+		first, second := goWrite(t.Context(), w, 1), goWrite(t.Context(), w, 2)
+		first.waits(t, "the function is at work")
+		require.Equal(t, 1, begun)
+		close(release)
+		first.returns(t, nil)
+		second.returns(t, nil)
+		require.Equal(t, 2, begun)
 	})
 }
 

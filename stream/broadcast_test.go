@@ -243,6 +243,20 @@ func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
 	})
 }
 
+func TestOnlyWhatBlocksCostsAPublisherAnAllocation(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	room.Subscribe(stream.Count[int](1), stream.DropOldest)
+	p := room.Publisher()
+	write := func() float64 {
+		return testing.AllocsPerRun(100, func() { _ = p.Write(t.Context(), 1) })
+	}
+	require.Zero(t, write())
+	blocks := room.Subscribe(stream.Count[int](1000), stream.Block)
+	require.Positive(t, write(), "a Write that may wait has to be ended by Abort")
+	require.NoError(t, blocks.Cancel(nil))
+	require.Zero(t, write(), "it has left")
+}
+
 func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	bad := room.Subscribe(stream.Size(9, func(v int) int { return v }), stream.DropOldest)

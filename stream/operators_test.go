@@ -384,15 +384,17 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 func TestBatchKeepsWhatItHasAndItsTimeWhenAPullLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](9))
-		r := stream.Batch(q, stream.Count[int](3), time.Second)
+		r := stream.Batch(q, stream.Count[int](4), time.Second)
 		require.NoError(t, q.Write(t.Context(), 1))
-		ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
-		defer cancel()
 		start := time.Now()
-		_, err := r.Pull(ctx)
-		require.Equal(t, context.DeadlineExceeded, err)
-		require.NoError(t, q.Write(t.Context(), 2))
-		require.Equal(t, []int{1, 2}, pull(t, r))
+		for v := 2; v <= 3; v++ {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			_, err := r.Pull(ctx)
+			cancel()
+			require.Equal(t, context.DeadlineExceeded, err)
+			require.NoError(t, q.Write(t.Context(), v))
+		}
+		require.Equal(t, []int{1, 2, 3}, pull(t, r))
 		require.Equal(t, time.Second, time.Since(start))
 	})
 }

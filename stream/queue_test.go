@@ -4,10 +4,12 @@ import (
 	"context"
 	"io"
 	"math"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
@@ -423,4 +425,16 @@ func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
 			require.Equal(t, io.EOF, pulling.wait())
 		})
 	}
+}
+
+func TestAQueueLetsGoOfWhatWasPulled(t *testing.T) {
+	q := stream.NewQueue(stream.Count[*[64]byte](4))
+	chunk := new([64]byte)
+	kept := weak.Make(chunk)
+	require.NoError(t, q.Write(t.Context(), chunk))
+	require.Same(t, chunk, pull(t, q))
+	chunk = nil
+	runtime.GC()
+	require.Nil(t, kept.Value())
+	require.NoError(t, q.Close(t.Context()))
 }
