@@ -429,11 +429,12 @@ func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
 
 func TestAQueueLetsGoOfWhatWasPulled(t *testing.T) {
 	q := stream.NewQueue(stream.Count[*[64]byte](4))
-	chunk := new([64]byte)
-	kept := weak.Make(chunk)
-	require.NoError(t, q.Write(t.Context(), chunk))
-	require.Same(t, chunk, pull(t, q))
-	chunk = nil
+	kept := func() weak.Pointer[[64]byte] {
+		chunk := new([64]byte)
+		require.NoError(t, q.Write(t.Context(), chunk))
+		require.Same(t, chunk, pull(t, q))
+		return weak.Make(chunk)
+	}()
 	runtime.GC()
 	require.Nil(t, kept.Value())
 	require.NoError(t, q.Close(t.Context()))
