@@ -193,3 +193,29 @@ func TestAPipelineHoldsTheSumOfItsMarks(t *testing.T) {
 	}
 	require.NoError(t, quick.Check(holds, &quick.Config{MaxCount: 100}))
 }
+
+// The same in bytes of the heap.
+func TestTheMemoryOfAPipelineIsTheSumOfItsMarks(t *testing.T) {
+	const chunk = 16 << 10
+	bubble(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var r stream.Readable[[]byte] = stream.FromSeq(func(yield func([]byte) bool) {
+			for yield(make([]byte, chunk)) {
+			}
+		})
+		before, marks := liveHeap(), 0
+		var pipes []*call[struct{}]
+		for _, mark := range []int{1 << 20, chunk, 256 << 10, 0, 2 << 20} {
+			marks += mark
+			q, src := stream.NewQueue(stream.Bytes[[]byte](mark)), r
+			pipes = append(pipes, goDo(func() error { return stream.Pipe(ctx, q, src, nil) }))
+			r = q
+		}
+		synctest.Wait() // the sink is stalled
+		require.InDelta(t, before+float64(marks), liveHeap(), 128<<10)
+		cancel()
+		for _, p := range pipes {
+			p.returns(t, context.Canceled)
+		}
+	})
+}
