@@ -412,6 +412,57 @@ func TestE5_ASinkIsNeverWrittenToAfterItsEnd(t *testing.T) {
 	}
 }
 
+func TestAContextThatHasEndedDoesNothingToASink(t *testing.T) {
+	for name, w := range map[string]stream.Writable[[]byte]{
+		"Discard":   stream.Discard[[]byte](),
+		"ToWriter":  stream.ToWriter(io.Discard),
+		"ToChan":    stream.ToChan(make(chan []byte, 1)),
+		"MapWriter": stream.MapWriter(stream.NewQueue(stream.Count[[]byte](1)), func(p []byte) ([]byte, error) { return p, nil }),
+		"Publisher": stream.NewBroadcast[[]byte](nil).Publisher(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ready := func(context.Context) error { return nil }
+			r, tells := w.(interface {
+				Ready(ctx context.Context) error
+			})
+			if tells {
+				ready = r.Ready
+				require.Equal(t, errBoom, ready(ended(t)))
+			}
+			require.Equal(t, errBoom, w.Write(ended(t), nil))
+			require.Equal(t, errBoom, w.Close(ended(t)))
+			require.NoError(t, ready(t.Context()))
+			require.NoError(t, w.Write(t.Context(), nil))
+			require.NoError(t, w.Close(t.Context()))
+			require.Equal(t, stream.ErrClosed, w.Write(t.Context(), nil))
+			if tells {
+				require.Equal(t, stream.ErrClosed, ready(t.Context()))
+			}
+		})
+	}
+}
+
+func TestAContextThatHasEndedTakesNothingFromASource(t *testing.T) {
+	c := make(chan string, 1)
+	c <- "a"
+	room := stream.NewBroadcast(&stream.BroadcastOptions[string]{Replay: 1})
+	require.NoError(t, room.Publish(t.Context(), "a"))
+	for name, r := range map[string]stream.Readable[string]{
+		"From":         stream.From("a"),
+		"FromChan":     stream.FromChan(c),
+		"FromSeq":      stream.FromSeq(slices.Values([]string{"a"})),
+		"FromReader":   stream.Map(stream.FromReader(strings.NewReader("a"), 0), func(p []byte) (string, error) { return string(p), nil }),
+		"Subscription": room.Subscribe(stream.Count[string](1), stream.Block),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := r.Pull(ended(t))
+			require.Equal(t, errBoom, err)
+			require.Equal(t, "a", pull(t, r))
+			require.NoError(t, r.Cancel(nil))
+		})
+	}
+}
+
 // A waiting call of an adapter, with what can end it.
 type stoppable struct {
 	call func(ctx context.Context) error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -151,6 +152,25 @@ func TestAContextThatEndsDuringAPullLosesNothing(t *testing.T) {
 		}
 		require.NoError(t, q.Close(t.Context()))
 		require.Equal(t, []int{0, 1, 2}, collect(t, r))
+	})
+}
+
+func TestAPullThatWaitsBehindAnotherLeavesByItself(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		src := source(nil)
+		r := stream.Map(src, func(v int) (int, error) { return v, nil })
+		first := goPull(t.Context(), r)
+		first.waits(t, "the source is idle")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		second, third := goPull(ctx, r), goPull(t.Context(), r)
+		second.waits(t, "its turn is after the first")
+		cancel(errBoom)
+		second.returns(t, errBoom)
+		first.waits(t, "the source is idle")
+		third.waits(t, "its turn is after the first")
+		require.NoError(t, r.Cancel(nil))
+		first.returns(t, io.EOF)
+		third.returns(t, io.EOF)
 	})
 }
 
@@ -589,6 +609,66 @@ func TestAPanicOfAFunctionOnAnotherGoroutineReachesThePullWithItsStack(t *testin
 				synctest.Wait()
 				require.Len(t, src.causes(), 1)
 			})
+		})
+	}
+}
+
+func TestAPanicComesThroughSeveralOperatorsAsItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inner := stream.Parallel(source(nil, 1), 2, func(context.Context, int) (int, error) { panic(errBoom) })
+		outer := stream.Parallel(inner, 2, func(_ context.Context, v int) (int, error) { return v, nil })
+		p := catchPanic(t, func() { outer.Pull(t.Context()) })
+		require.ErrorIs(t, p, errBoom, "it is the value")
+		require.ErrorContains(t, p, "stream: panic: boom\n\ngoroutine ")
+	})
+}
+
+func TestAFunctionThatEndsItsGoroutineFailsTheStream(t *testing.T) {
+	leave := func(int) (int, error) {
+		runtime.Goexit()
+		return 0, nil
+	}
+	for name, op := range map[string]func(stream.Readable[int]) stream.Readable[int]{
+		"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return leave(v) })
+		},
+		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Stage(r, stream.Count[int](0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
+				_, err := leave(1)
+				return err
+			})
+		},
+		"before Parallel": func(r stream.Readable[int]) stream.Readable[int] { return operators["Parallel"](stream.Map(r, leave)) },
+		"before Merge":    func(r stream.Readable[int]) stream.Readable[int] { return operators["Merge"](stream.Map(r, leave)) },
+		"before Tee":      func(r stream.Readable[int]) stream.Readable[int] { return operators["Tee"](stream.Map(r, leave)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				src := source(nil, 1)
+				r := op(src)
+				_, err := r.Pull(t.Context())
+				require.EqualError(t, err, "stream: a function of the stream ended its goroutine")
+				wantEnd(t, r, err)
+				synctest.Wait()
+				require.Len(t, src.causes(), 1)
+			})
+		})
+	}
+}
+
+func TestParallelIsAsParallelAsItIsTold(t *testing.T) {
+	for n, want := range map[int]int{0: runtime.GOMAXPROCS(0), -1: 1, 3: 3} {
+		bubble(t, func(t *testing.T) {
+			src := source(nil, make([]int, 1000)...)
+			r := stream.Parallel(src, n, func(ctx context.Context, _ int) (int, error) {
+				<-ctx.Done()
+				return 0, nil
+			})
+			p := goPull(t.Context(), r)
+			p.waits(t, "the work goes on")
+			require.Equal(t, want, src.taken())
+			require.NoError(t, r.Cancel(nil))
+			p.returns(t, io.EOF)
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"testing"
 
@@ -470,6 +471,31 @@ func TestAPanicInAJoinReachesItsCallerWithItsStack(t *testing.T) {
 		require.Equal(t, "boom", p.Value)
 		require.Contains(t, string(p.Stack), "explode")
 		require.Error(t, right.out.Write(t.Context(), 1))
+	}
+}
+
+func TestAFunctionThatEndsItsGoroutineEndsBothWaysOfAJoin(t *testing.T) {
+	for _, flip := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			left, right := newPeer(), newPeer()
+			bad := left.duplex()
+			bad.Readable = stream.Map(bad.Readable, func(v int) (int, error) {
+				runtime.Goexit()
+				return v, nil
+			})
+			require.NoError(t, left.out.Write(t.Context(), 1))
+			a, b := bad, right.duplex()
+			if flip {
+				a, b = b, a
+			}
+			joining := goDo(func() error { return stream.Join(t.Context(), a, b) })
+			_ = joining.wait()
+			require.Error(t, right.out.Write(t.Context(), 1))
+			require.Error(t, left.out.Write(t.Context(), 1))
+			_, err := right.in.Pull(t.Context())
+			require.Error(t, err)
+			require.NotEqual(t, io.EOF, err)
+		})
 	}
 }
 

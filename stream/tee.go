@@ -42,15 +42,16 @@ type teed[T any] struct {
 }
 
 func (t *teed[T]) run() {
-	err := catch(t.move)
-	if err == io.EOF {
-		err = nil
-	}
-	for _, q := range t.branches {
-		_ = q.finish(context.Background(), err)
-	}
-	_ = t.src.Cancel(err)
-	t.stop(nil)
+	catch(t.move, func(err error) {
+		if err == io.EOF {
+			err = nil
+		}
+		for _, q := range t.branches {
+			_ = q.finish(context.Background(), err)
+		}
+		_ = t.src.Cancel(err)
+		t.stop(nil)
+	})
 }
 
 // move moves chunks until the source or both branches have ended.
