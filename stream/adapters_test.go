@@ -658,6 +658,7 @@ func TestABadMessageEndsADecodeAndIsInTheError(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "x", bad.Message)
 	require.ErrorIs(t, err, strconv.ErrSyntax)
+	require.EqualError(t, err, `stream: decode: strconv.Atoi: parsing "x": invalid syntax`)
 	wantEnd(t, r, err)
 }
 

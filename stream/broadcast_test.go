@@ -74,6 +74,20 @@ func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 	require.EqualValues(t, 1000, sub.Dropped())
 }
 
+func TestLatestKnowsTheKeysThatAreHeldWhenItForgetsOthers(t *testing.T) {
+	type update struct{ key, version int }
+	room := stream.NewBroadcast[update](nil)
+	sub := room.Subscribe(stream.Count[update](4), stream.Latest(func(u update) int { return u.key }))
+	require.NoError(t, room.Publish(t.Context(), update{0, 1}))
+	for key := 1; key <= 200; key++ {
+		for _, u := range []update{{key, 1}, {key - 1, 2}} { // the key before is held yet
+			require.NoError(t, room.Publish(t.Context(), u))
+		}
+		require.Equal(t, update{key - 1, 2}, pull(t, sub))
+	}
+	require.EqualValues(t, 200, sub.Dropped(), "the first version of each that was pulled")
+}
+
 func TestLatestForgetsKeysThatEqualNoOther(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(int) float64 { return math.NaN() }))

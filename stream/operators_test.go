@@ -174,6 +174,22 @@ func TestAPullThatWaitsBehindAnotherLeavesByItself(t *testing.T) {
 	})
 }
 
+func TestCancelEndsPullsThatWaitBehindOneThatIsBusy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := stream.Map(source(nil, 1), func(v int) (int, error) { <-release; return v, nil })
+		busy := goPull(t.Context(), r)
+		busy.waits(t, "the function is at work")
+		behind := goPull(t.Context(), r)
+		behind.waits(t, "its turn is after the first")
+		require.NoError(t, r.Cancel(nil))
+		behind.returns(t, io.EOF)
+		busy.waits(t, "the function is at work")
+		close(release)
+		busy.returns(t, io.EOF)
+	})
+}
+
 func TestPanicsOfASourceReachThePullAndShutTheStream(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		src := source(nil, 1)
