@@ -199,7 +199,7 @@ func TestTheMemoryOfAPipelineIsTheSumOfItsMarks(t *testing.T) {
 	const chunk = 16 << 10
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		var r stream.Readable[[]byte] = stream.FromSeq(func(yield func([]byte) bool) {
+		r := stream.FromSeq(func(yield func([]byte) bool) {
 			for yield(make([]byte, chunk)) {
 			}
 		})
