@@ -12,7 +12,7 @@ func (c *Conn) unlockRead() {
 	if c.closing.Load() || c.due.Load() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
-		c.idleSeen = turns
+		c.idleSeen.Store(turns)
 		c.idle.Reset(idleWait)
 	}
 }
@@ -23,7 +23,7 @@ func (c *Conn) idled() {
 	if !c.readGate.TryLock() {
 		return
 	}
-	if c.turns != c.idleSeen {
+	if c.turns != c.idleSeen.Load() {
 		c.unlockRead()
 	} else if !c.readInBackground() && c.due.Load() {
 		c.startReader()

@@ -64,7 +64,7 @@ type Conn struct {
 	due        atomic.Bool           // whoever gives up readGate has to start the reader
 	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
-	idleSeen   uint64 // turns when the timer was armed; owned by the timer
+	idleSeen   atomic.Uint64 // turns when the timer was armed
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
