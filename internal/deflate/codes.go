@@ -5,18 +5,40 @@ import (
 	"slices"
 )
 
-// makeCodes makes the best prefix code, of limit bits at most, for symbols that occur as often as freq says, and
-// returns how many there are. A lone one gets a code of one bit.
+const seldom = 32
+
+// makeCodes makes the best prefix code, of limit bits at most, for symbols that occur as often as freq says, of which
+// none is empty. A lone symbol gets a code of one bit. It returns how many symbols there are up to the last one used.
 func (e *encoder) makeCodes(codes []code, freq []uint16, limit int) int {
-	a := e.sorted[:0]
+	// Sort by how often they occur: seldom ones by counting, the few others by comparing.
+	var starts [seldom + 1]uint16
+	used := e.used[:0]
 	for s, f := range freq {
-		codes[s] = code{}
 		if f > 0 {
-			a = append(a, uint32(f)<<9|uint32(s))
+			used = append(used, uint32(f)<<9|uint32(s))
+			starts[min(f, seldom)]++
 		}
 	}
-	slices.Sort(a)
-	sums := e.sums[:len(a)]
+	if len(used) == 0 {
+		return 0
+	}
+	end := int(used[len(used)-1]&0x1ff) + 1
+	clear(codes[:end])
+	at := uint16(0)
+	for f, n := range &starts {
+		starts[f] = at
+		at += n
+	}
+	often := starts[seldom]
+	a := e.sorted[:len(used)]
+	for _, x := range used {
+		i := &starts[min(x>>9, seldom)]
+		a[*i] = x
+		*i++
+	}
+	slices.Sort(a[often:])
+
+	sums := e.used[:len(a)]
 	for i, x := range a {
 		sums[i] = x >> 9
 	}
@@ -32,8 +54,8 @@ func (e *encoder) makeCodes(codes []code, freq []uint16, limit int) int {
 			codes[a[i]&0x1ff].n = uint8(n)
 		}
 	}
-	number(codes, &count)
-	return len(a)
+	number(codes[:end], &count)
+	return end
 }
 
 // number gives the codes their bits: those of a length follow one another, shorter ones first.
@@ -43,8 +65,9 @@ func number(codes []code, count *[maxCode + 1]uint16) {
 		next[n] = (next[n-1] + count[n-1]) << 1
 	}
 	for s := range codes {
-		if n := codes[s].n; n > 0 {
-			codes[s].bits = bits.Reverse16(next[n]) >> (16 - n)
+		c := &codes[s]
+		if n := c.n & maxCode; n > 0 {
+			c.bits = bits.Reverse16(next[n]) >> (16 - n)
 			next[n]++
 		}
 	}
@@ -121,32 +144,24 @@ func fit(count []uint16) {
 
 // makeHeader makes what tells the block's codes, and returns how many bits that is.
 func (e *encoder) makeHeader() int {
-	var told [litCodes + len(distances)]uint8
-	e.nlit, e.ndist = endBlock+1, 1
-	for s, c := range &e.lit {
-		if told[s] = c.n; c.n > 0 {
-			e.nlit = max(e.nlit, s+1)
-		}
+	told := e.told[:0]
+	for _, c := range e.lit[:e.nlit] {
+		told = append(told, c.n)
 	}
-	for s, c := range &e.dist {
-		if c.n > 0 {
-			e.ndist = max(e.ndist, s+1)
-		}
+	for _, c := range e.dist[:e.ndist] {
+		told = append(told, c.n)
 	}
-	for s := range e.ndist {
-		told[e.nlit+s] = e.dist[s].n
-	}
-
 	e.header = e.header[:0]
 	clear(e.headerFreq[:])
-	for p := told[:e.nlit+e.ndist]; len(p) > 0; {
+	for len(told) > 0 {
 		n := 1
-		for n < len(p) && p[n] == p[0] {
+		for n < len(told) && told[n] == told[0] {
 			n++
 		}
-		e.tellRun(p[0], n)
-		p = p[n:]
+		e.tellRun(told[0], n)
+		told = told[n:]
 	}
+	clear(e.headerCode[:])
 	e.makeCodes(e.headerCode[:], e.headerFreq[:], 7)
 
 	e.nheader = len(headerOrder)

@@ -50,6 +50,7 @@ type encoder struct {
 	token [maxTokens]uint32 // a literal, or isCopy | (length-3)<<16 | distance-1
 	n     int
 	size  int // bytes that the tokens stand for
+	extra int // bits beside the codes
 
 	litFreq  [litCodes]uint16
 	distFreq [len(distances)]uint16
@@ -61,7 +62,8 @@ type encoder struct {
 	headerFreq           [len(headerOrder)]uint16
 	headerCode           [len(headerOrder)]code
 
-	sorted, sums [litCodes]uint32 // of makeCodes
+	used, sorted [litCodes]uint32 // of makeCodes: symbols with how often they occur
+	told         [litCodes + len(distances)]uint8
 }
 
 // A headerSymbol is one of the symbols that tell the lengths of codes, and its extra bits.
@@ -87,8 +89,10 @@ func (e *encoder) copy(length, distance int) {
 	e.token[e.n] = isCopy | uint32(length-3)<<16 | uint32(distance-1)
 	e.n++
 	e.size += length
-	e.litFreq[endBlock+1+int(lengthSymbol[length-3])]++
-	e.distFreq[distanceSymbol(uint32(distance-1))]++
+	l, d := lengthSymbol[length-3], distanceSymbol(uint32(distance-1))
+	e.litFreq[endBlock+1+int(l)]++
+	e.distFreq[d]++
+	e.extra += int(lengths[l].bits) + int(distances[d].bits)
 }
 
 // lengthSymbol is the symbol, from 257 on, of a length, from 3 on.
@@ -115,27 +119,21 @@ func distanceSymbol(d uint32) uint32 {
 // block writes what was gathered, which stands for raw, in the shortest way, and begins a new block.
 func (e *encoder) block(dst []byte, w *bitWriter, raw []byte) []byte {
 	e.litFreq[endBlock] = 1
-	e.makeCodes(e.lit[:], e.litFreq[:], maxCode)
-	if e.makeCodes(e.dist[:], e.distFreq[:], maxCode) == 0 {
-		e.dist[0] = code{n: 1} // not used, but not every peer can do without any
+	e.nlit = e.makeCodes(e.lit[:], e.litFreq[:], maxCode)
+	if e.ndist = e.makeCodes(e.dist[:], e.distFreq[:], maxCode); e.ndist == 0 {
+		e.dist[0], e.ndist = code{n: 1}, 1 // not used, but not every peer can do without any
 	}
-	own := e.makeHeader()
-	plain := 3
-	for s, f := range &e.litFreq {
-		n := int(f) * int(e.lit[s].n)
-		own += n
+	own, plain := e.makeHeader(), 3
+	for s, f := range e.litFreq[:e.nlit] {
+		own += int(f) * int(e.lit[s].n)
 		plain += int(f) * int(fixed.litCode[s].n)
-		if f > 0 && s > endBlock {
-			x := int(f) * int(lengths[s-endBlock-1].bits)
-			own += x
-			plain += x
-		}
 	}
-	for s, f := range &e.distFreq {
-		x := int(distances[s].bits)
-		own += int(f) * (int(e.dist[s].n) + x)
-		plain += int(f) * (5 + x)
+	for s, f := range e.distFreq[:e.ndist] {
+		own += int(f) * int(e.dist[s].n)
+		plain += int(f) * 5
 	}
+	own += e.extra
+	plain += e.extra
 	switch stored := 40 + 8*len(raw); {
 	case stored <= min(own, plain) && len(raw) <= maxStored:
 		dst = w.align(dst)
@@ -151,7 +149,7 @@ func (e *encoder) block(dst []byte, w *bitWriter, raw []byte) []byte {
 		o := e.writeHeader(dst[:cap(dst)], len(dst), w)
 		dst = e.writeTokens(dst[:cap(dst)], o, w, &e.lit, &e.dist)
 	}
-	e.n, e.size = 0, 0
+	e.n, e.size, e.extra = 0, 0, 0
 	clear(e.litFreq[:])
 	clear(e.distFreq[:])
 	return dst
