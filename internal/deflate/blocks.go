@@ -270,13 +270,13 @@ func (in *input) symbols(w *window, base int, out []byte, room int) ([]byte, boo
 		}
 		if nbits < 48 {
 			if len(src)-i >= 8 {
-				bits |= binary.LittleEndian.Uint64(src[i:]) << nbits
+				bits |= binary.LittleEndian.Uint64(src[i:]) << (nbits & 63)
 				n := (63 - nbits) >> 3
 				i += int(n)
 				nbits += n << 3
 			} else {
 				for ; nbits <= 56 && i < len(src); i++ {
-					bits |= uint64(src[i]) << nbits
+					bits |= uint64(src[i]) << (nbits & 63)
 					nbits += 8
 				}
 			}
@@ -304,12 +304,12 @@ func (in *input) symbols(w *window, base int, out []byte, room int) ([]byte, boo
 			}
 			out[o] = byte(symbol)
 			o++
-			bits >>= n
+			bits >>= n & 63
 			nbits -= n
 			continue
 		}
 		if symbol == endBlock {
-			bits >>= n
+			bits >>= n & 63
 			nbits -= n
 			more = true
 			break
@@ -319,15 +319,15 @@ func (in *input) symbols(w *window, base int, out []byte, room int) ([]byte, boo
 			break
 		}
 		x := lengths[symbol]
-		length := int(x.base) + int(bits>>n&(1<<x.bits-1))
+		length := int(x.base) + int(bits>>(n&63)&(1<<(x.bits&15)-1))
 		n += uint(x.bits)
 
-		e = dist.table[bits>>n&(1<<primary-1)]
+		e = dist.table[bits>>(n&63)&(1<<primary-1)]
 		symbol = uint(e >> 4)
 		if m := uint(e & 15); m > 0 {
 			n += m
 		} else {
-			if symbol, m = dist.long(bits >> n); m == 0 {
+			if symbol, m = dist.long(bits >> (n & 63)); m == 0 {
 				if nbits >= n+maxCode {
 					err = ErrCorrupt
 				}
@@ -343,11 +343,11 @@ func (in *input) symbols(w *window, base int, out []byte, room int) ([]byte, boo
 			break
 		}
 		x = distances[symbol]
-		distance := int(x.base) + int(bits>>n&(1<<x.bits-1))
+		distance := int(x.base) + int(bits>>(n&63)&(1<<(x.bits&15)-1))
 		if n += uint(x.bits); n > nbits {
 			break
 		}
-		bits >>= n
+		bits >>= n & 63
 		nbits -= n
 		if distance > w.size || distance > o-base+len(w.buf) {
 			err = ErrCorrupt

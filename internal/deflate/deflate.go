@@ -15,24 +15,25 @@ const (
 	End               // nothing: the message is whole
 )
 
+// DefaultLevel is the level that the tables in the package's documentation speak for.
+const DefaultLevel = 3
+
 // A Deflater compresses the messages that are sent on one connection, one after another, part by part.
 //
 // With context takeover it owns its window and the index of it, from the first message on: Held says how many bytes.
-// Without, it borrows them from a pool while a message is under way, and holds nothing between messages. The tables of
-// a block, some 80 KiB, are borrowed for each call. Its methods may not be called at once.
+// Without, it borrows them from a pool while a message is under way, and holds nothing between messages. What a block
+// takes, some 70 KiB, is borrowed for each call. Its methods may not be called at once.
 type Deflater struct {
-	windowBits int
-	keep       bool
-	search     search
-	history    *history
-	open       bool // a message is under way
-	out        bitWriter
+	sender  Sender
+	search  search
+	history *history
+	open    bool // a message is under way
+	bits    bitWriter
 }
 
-// NewDeflater returns a Deflater whose copies reach back 1<<bits bytes at most, 8 ≤ bits ≤ 15. level, 1 to 9, says how
-// hard it searches for them. keep says that they may reach into earlier messages.
-func NewDeflater(level, bits int, keep bool) *Deflater {
-	return &Deflater{windowBits: bits, keep: keep, search: searches[level]}
+// NewDeflater returns a Deflater for what was agreed about our side. level, 1 to 9, says how hard it searches.
+func NewDeflater(level int, ours Sender) *Deflater {
+	return &Deflater{sender: ours, search: searches[level]}
 }
 
 // Held is how many bytes of memory the Deflater holds, beside itself.
@@ -62,7 +63,7 @@ func (d *Deflater) Deflate(dst, src []byte, flush Flush) []byte {
 		h.tokens(e, d.search)
 		if e.full() || len(part) == 0 && h.left() == 0 {
 			n := e.size
-			dst = e.block(dst, &d.out, src[:n])
+			dst = e.block(dst, &d.bits, src[:n])
 			src = src[n:]
 		}
 	}
@@ -70,19 +71,33 @@ func (d *Deflater) Deflate(dst, src []byte, flush Flush) []byte {
 
 	switch flush {
 	case Sync:
-		dst = append(d.out.align(dst), 0, 0, 0xff, 0xff)
+		dst = append(d.bits.align(dst), 0, 0, 0xff, 0xff)
 	case End:
-		dst = d.out.align(dst) // the empty block without the four bytes of its length
+		dst = d.bits.align(dst) // the empty block without the four bytes of its length
 		d.end()
 	}
 	return dst
 }
 
-// Close gives back what was borrowed, and forgets what was remembered. The Deflater may not be used for the rest of an
-// open message.
+// Remember makes data a part of the context, as if it had been sent as a message: for one that was compressed elsewhere,
+// without reference to others and with a window no larger than ours. It may not be called inside a message.
+func (d *Deflater) Remember(data []byte) {
+	if d.sender.NoTakeover {
+		return
+	}
+	if d.history == nil {
+		d.history = newHistory(d.sender.Bits)
+	}
+	for len(data) > 0 {
+		data = data[d.history.add(data):]
+		d.history.skip()
+	}
+}
+
+// Close gives back what was borrowed, and forgets what was remembered: an open message cannot be gone on with.
 func (d *Deflater) Close() {
-	d.keep = false
 	d.end()
+	d.history = nil
 }
 
 func (d *Deflater) begin(n int, flush Flush) {
@@ -90,16 +105,16 @@ func (d *Deflater) begin(n int, flush Flush) {
 	if d.history != nil {
 		return
 	}
-	if d.keep {
-		d.history = newHistory(d.windowBits)
+	if !d.sender.NoTakeover {
+		d.history = newHistory(d.sender.Bits)
 		return
 	}
-	h, ok := histories[d.windowBits].Get().(*history)
+	h, ok := histories[d.sender.Bits].Get().(*history)
 	if !ok {
-		h = newHistory(d.windowBits)
+		h = newHistory(d.sender.Bits)
 	}
 	if flush != End {
-		n = 1 << d.windowBits
+		n = 1 << d.sender.Bits
 	}
 	h.reset(bits.Len(uint(n)))
 	d.history = h
@@ -107,12 +122,12 @@ func (d *Deflater) begin(n int, flush Flush) {
 
 func (d *Deflater) end() {
 	d.open = false
-	d.out = bitWriter{}
-	if !d.keep && d.history != nil {
-		histories[d.windowBits].Put(d.history)
+	d.bits = bitWriter{}
+	if d.sender.NoTakeover && d.history != nil {
+		histories[d.sender.Bits].Put(d.history)
 		d.history = nil
 	}
 }
 
 // histories are those of Deflaters without takeover, by the bits of the window.
-var histories [16]sync.Pool
+var histories [MaxBits + 1]sync.Pool

@@ -14,8 +14,8 @@ func TestDeflateRoundTrips(t *testing.T) {
 	for level := 1; level <= 9; level++ {
 		for bits := 8; bits <= 15; bits++ {
 			for _, keep := range []bool{false, true} {
-				d := NewDeflater(level, bits, keep)
-				f := NewInflater(bits, keep)
+				d := NewDeflater(level, Sender{bits, !keep})
+				f := NewInflater(Sender{bits, !keep})
 				var dict []byte
 				for i, data := range [][]byte{text(1000, 1), nil, text(1000, 30), text(100_000, 3), {0}, random, text(70_000, 9), make([]byte, 300_000), text(1000, 90)} {
 					m := d.Deflate(nil, data, End)
@@ -45,7 +45,7 @@ func BenchmarkDeflate(b *testing.B) {
 						for i := range 64 {
 							msgs = append(msgs, text(n, i*37))
 						}
-						d := NewDeflater(level, bits, keep)
+						d := NewDeflater(level, Sender{bits, !keep})
 						var out []byte
 						b.SetBytes(int64(n))
 						b.ReportAllocs()

@@ -162,6 +162,12 @@ func matchLen(p, want []byte) int {
 // left is how many bytes no token stands for yet.
 func (h *history) left() int { return len(h.buf) - h.from }
 
+// skip is tokens for what the peer has already.
+func (h *history) skip() {
+	h.from = len(h.buf)
+	h.index(h.from)
+}
+
 // tokens gives e tokens for what is left, until it is full.
 func (h *history) tokens(e *encoder, s search) {
 	missed := h.from // since when nothing was found

@@ -17,10 +17,10 @@ var (
 )
 
 // An Inflater inflates the messages that come on one connection, one after another, as their payload comes: it goes on
-// where the input ran dry and where the room was used up. The zero value has no window; NewInflater makes one.
+// where the input ran dry and where the room was used up.
 //
-// Between messages it holds the window if the peer's context is taken over, as far as it is filled, and nothing else. While
-// a message is under way it borrows some 6 KiB for tables from a pool, and without takeover the window, too. Its
+// Between messages it holds the peer's window if its context is taken over, as far as it is filled, and nothing else.
+// While a message is under way it borrows 4 KiB for tables from a pool, and without takeover the window, too. Its
 // methods may not be called at once.
 type Inflater struct {
 	window window
@@ -28,10 +28,9 @@ type Inflater struct {
 	state  *inflate
 }
 
-// NewInflater returns an Inflater for a peer with a window of 1<<bits bytes, 8 ≤ bits ≤ 15. keep says that the peer may
-// refer to earlier messages.
-func NewInflater(bits int, keep bool) *Inflater {
-	return &Inflater{window: window{size: 1 << bits}, keep: keep}
+// NewInflater returns an Inflater for what was agreed about the peer's side.
+func NewInflater(peer Sender) *Inflater {
+	return &Inflater{window: window{size: 1 << peer.Bits}, keep: !peer.NoTakeover}
 }
 
 // Held is how many bytes of memory the Inflater holds, beside itself.
@@ -51,7 +50,7 @@ func (f *Inflater) Open() bool { return f.state != nil }
 //
 // An error of nil says that all of src was used; with fin, the message has ended, and the next call begins another. With
 // ErrRoom the room is used up and there is at least one byte more: the next call goes on with src[used:], which may be
-// empty. Any other error is the end of the Inflater; what was appended before is valid. src and dst are not kept.
+// empty. Any other error is the end of the Inflater; what was appended before it is valid. src and dst are not kept.
 // RFC 7692, section 7.2.2.
 func (f *Inflater) Inflate(dst, src []byte, room int, fin bool) (out []byte, used int, err error) {
 	s := f.state
@@ -66,25 +65,21 @@ func (f *Inflater) Inflate(dst, src []byte, room int, fin bool) (out []byte, use
 	if err == nil && fin && !s.ended() {
 		err = ErrTruncated
 	}
-	if err == nil && fin || err != nil && err != ErrRoom {
-		f.state = nil
-		defer s.release()
-		if !f.keep {
-			s.spare, f.window = f.window.buf, window{size: f.window.size}
+	if open := err == ErrRoom || err == nil && !fin; open || f.keep {
+		f.window.add(out[len(dst):])
+		if open {
 			return out, used, err
 		}
 	}
-	f.window.add(out[len(dst):])
+	f.release()
 	return out, used, err
 }
 
-// Skip inflates as Inflate does and drops the output, which counts against room, so that later messages can refer to it.
-// Without takeover nothing is inflated.
+// Skip inflates as Inflate does, and drops what it inflates to, room bytes at most, so that later messages can refer to
+// it. Without takeover nothing need be inflated. Once a part of a message was skipped, all that follow must be.
 func (f *Inflater) Skip(src []byte, room int, fin bool) (inflated, used int, err error) {
 	if !f.keep {
-		if fin && f.state != nil {
-			f.Close()
-		}
+		f.release()
 		return 0, len(src), nil
 	}
 	scratch := scratches.Get().(*[]byte)
@@ -99,13 +94,23 @@ func (f *Inflater) Skip(src []byte, room int, fin bool) (inflated, used int, err
 	}
 }
 
-// Close gives back what was borrowed. The Inflater may not be used for the rest of an open message.
+// Close gives back what was borrowed, and forgets what was remembered: an open message cannot be gone on with.
 func (f *Inflater) Close() {
-	if s := f.state; s != nil {
-		f.state = nil
-		s.release()
-	}
+	f.release()
 	f.window = window{size: f.window.size}
+}
+
+// release ends a message.
+func (f *Inflater) release() {
+	s := f.state
+	if s == nil {
+		return
+	}
+	if !f.keep {
+		s.spare, f.window = f.window.buf, window{size: f.window.size}
+	}
+	f.state = nil
+	s.release()
 }
 
 var scratches = sync.Pool{New: func() any { b := make([]byte, 4<<10); return &b }}

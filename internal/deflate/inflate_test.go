@@ -54,7 +54,7 @@ func TestInflateEveryCut(t *testing.T) {
 		ma, mb := peer.message(a), peer.message(b)
 		for cut := range len(mb) {
 			for _, room := range []int{1, 7, 299, 300, math.MaxInt} {
-				f := NewInflater(15, true)
+				f := NewInflater(Sender{Bits: 15})
 				got, used, err := f.Inflate(nil, ma, math.MaxInt, true)
 				require.NoError(t, err)
 				require.Equal(t, len(ma), used)
@@ -89,7 +89,7 @@ func FuzzInflate(f *testing.F) {
 	tail := []byte{0, 0, 0xff, 0xff}
 	f.Fuzz(func(t *testing.T, data []byte, cut uint8, room uint16) {
 		inflate := func(data []byte) ([]byte, error) {
-			i := NewInflater(15, false)
+			i := NewInflater(Sender{Bits: 15, NoTakeover: true})
 			n := min(int(cut), len(data))
 			got, used, err := i.Inflate(nil, data[:n], int(room), false)
 			for err == ErrRoom && len(got) < 1<<20 {
@@ -138,7 +138,7 @@ func BenchmarkInflate(b *testing.B) {
 					}
 					msgs = append(msgs, peer.message(text(n, i*37)))
 				}
-				f := NewInflater(15, keep)
+				f := NewInflater(Sender{Bits: 15, NoTakeover: !keep})
 				var out []byte
 				b.SetBytes(int64(n))
 				b.ReportAllocs()
@@ -146,7 +146,7 @@ func BenchmarkInflate(b *testing.B) {
 				for b.Loop() {
 					if i++; i == 64 {
 						i = 0
-						f = NewInflater(15, keep)
+						f = NewInflater(Sender{Bits: 15, NoTakeover: !keep})
 					}
 					m := msgs[i]
 					if i == 0 || !keep {
