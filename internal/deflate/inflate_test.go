@@ -3,7 +3,6 @@ package deflate
 import (
 	"bytes"
 	"compress/flate"
-	"fmt"
 	"io"
 	"math"
 	"testing"
@@ -11,43 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// text makes n bytes of JSON, different for each seed.
-func text(n, seed int) []byte {
-	var b bytes.Buffer
-	b.WriteString(`{"items":[`)
-	for i := seed; b.Len() < n; i++ {
-		fmt.Fprintf(&b, `{"id":%d,"user":"user%d","price":%d.%02d,"active":%v,"note":"order number %d shipped to %s"},`,
-			1000+i*7919%100000, i*31%977, i*17%500, i*13%100, i%3 == 0, i*101%9973, []string{"Berlin", "Paris", "Oslo", "Tokyo"}[i%4])
-	}
-	return b.Bytes()[:n]
-}
-
-// A stdPeer compresses messages with the standard library.
-type stdPeer struct {
-	buf bytes.Buffer
-	w   *flate.Writer
-}
-
-func newStdPeer(level int) *stdPeer {
-	p := &stdPeer{}
-	p.w, _ = flate.NewWriter(&p.buf, level)
-	return p
-}
-
-func (p *stdPeer) message(data []byte) []byte {
-	p.buf.Reset()
-	p.w.Write(data)
-	p.w.Flush()
-	return bytes.Clone(bytes.TrimSuffix(p.buf.Bytes(), []byte{0, 0, 0xff, 0xff}))
-}
-
-// stdInflate inflates a message with the standard library.
-func stdInflate(message, dict []byte) ([]byte, error) {
-	r := flate.NewReaderDict(bytes.NewReader(append(bytes.Clone(message), 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff)), dict)
-	return io.ReadAll(r)
-}
-
-func TestInflateEveryCut(t *testing.T) {
+// However the input is cut and however little room there is, the same comes out.
+func TestInflateGoesOnWhereItStopped(t *testing.T) {
 	for level := -2; level <= 9; level++ {
 		peer := newStdPeer(level)
 		a, b := text(300, 1), text(300, 5)
@@ -78,6 +42,209 @@ func TestInflateEveryCut(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The examples of RFC 7692, section 7.2.3.
+func TestInflateTheExamplesOfTheRFC(t *testing.T) {
+	f := NewInflater(Sender{Bits: 15})
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    string
+	}{
+		{"one compressed block", []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"the same, in the context of the first", []byte{0xf2, 0x00, 0x11, 0x00, 0x00}, "Hello"},
+		{"a block without compression", []byte{0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00}, "Hello"},
+		{"a final block", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00}, "Hello"},
+		{"two blocks", []byte{0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"an empty message", []byte{0x00}, ""},
+	} {
+		got, used, err := f.Inflate(nil, c.payload, 100, true)
+		require.NoError(t, err, c.name)
+		require.Equal(t, len(c.payload), used)
+		require.Equal(t, c.want, string(got))
+	}
+}
+
+// What peers send that do not know the rules of section 7.2.1 to the letter.
+func TestInflateTakesAMessageThatEndsBetweenTwoBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    string
+	}{
+		{"nothing", nil, ""},
+		{"a final block, and nothing behind it", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"the four bytes left in", []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff}, "Hello"},
+		{"two final blocks", bytes.Repeat([]byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 2), "HelloHello"},
+	} {
+		got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, c.payload, 100, true)
+		require.NoError(t, err, c.name)
+		require.Equal(t, c.want, string(got))
+	}
+}
+
+func TestInflateRefusesAMessageThatEndsInsideABlock(t *testing.T) {
+	for level := -2; level <= 9; level++ {
+		m := newStdPeer(level).message(text(300, 2))
+		if level == 0 {
+			continue // its blocks are whole bytes, between which a message may end
+		}
+		for n := 1; n < len(m); n++ {
+			_, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, m[:n], math.MaxInt, true)
+			require.ErrorIs(t, err, ErrTruncated, "level %d, %d of %d", level, n, len(m))
+		}
+	}
+}
+
+func TestInflateRefusesCorruptData(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		payload []byte
+	}{
+		{"a block of the reserved kind", []byte{0x06, 0x00}},
+		{"a length that its complement contradicts", []byte{0x00, 0x05, 0x00, 0xfa, 0xfe, 1, 2, 3, 4, 5, 0}},
+		{"a copy from before the start", []byte{0x02, 0x11, 0x00, 0x00}},
+		{"a length symbol that may not occur", []byte{0x1b, 0x03}},
+		{"a distance symbol that may not occur", []byte{0x4a, 0x84, 0xf1, 0x00}},
+		{"too many codes", []byte{0xfc, 0xff, 0xff, 0xff}},
+		{"codes of lengths that do not fit", []byte{0x04, 0x00, 0xfe, 0xff, 0xff, 0xff}},
+	} {
+		f := NewInflater(Sender{Bits: 15})
+		out, _, err := f.Inflate([]byte("kept"), c.payload, 100, true)
+		require.ErrorIs(t, err, ErrCorrupt, c.name)
+		require.Equal(t, "kept", string(out[:4]))
+		require.False(t, f.Open())
+	}
+}
+
+func TestInflateRefersToEarlierMessages(t *testing.T) {
+	peer, f := newStdPeer(9), NewInflater(Sender{Bits: 15})
+	for i := range 300 {
+		data := text(100+i*7, i*31)
+		if i%50 == 49 {
+			data = noise(40_000 + i)
+		}
+		m := peer.message(data)
+		got, _, err := f.Inflate(nil, m, math.MaxInt, true)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got), i)
+		require.LessOrEqual(t, f.Held(), 1<<15)
+	}
+	m := peer.message(noise(20_000)[10_000:10_200])
+	_, _, err := NewInflater(Sender{Bits: 15, NoTakeover: true}).Inflate(nil, m, math.MaxInt, true)
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+// A distance beyond the window that was agreed on is refused, whatever there is still in memory.
+func TestInflateHoldsThePeerToItsWindow(t *testing.T) {
+	block := noise(300)
+	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...) // the copy is 700 bytes away
+	m := newStdPeer(9).message(data)
+	for bits := MinBits; bits <= MaxBits; bits++ {
+		for _, peer := range both(bits) {
+			for _, cut := range []int{0, len(m) / 2, len(m) - 3} {
+				f := NewInflater(peer)
+				_, _, err := f.Inflate(nil, m[:cut], math.MaxInt, false)
+				if err == nil {
+					_, _, err = f.Inflate(nil, m[cut:], math.MaxInt, true)
+				}
+				if 1<<bits < 700 {
+					require.ErrorIs(t, err, ErrCorrupt)
+				} else {
+					require.NoError(t, err)
+				}
+			}
+		}
+	}
+}
+
+// zeros is a message of n MiB of zeros.
+func zeros(n int) []byte {
+	peer := newStdPeer(9)
+	mib := make([]byte, 1<<20)
+	m := append(peer.message(mib), 0, 0, 0xff, 0xff)
+	next := append(peer.message(mib), 0, 0, 0xff, 0xff)
+	m = append(m, bytes.Repeat(next, n-1)...)
+	return m[:len(m)-4]
+}
+
+func TestABombStopsAtTheLimit(t *testing.T) {
+	bomb := zeros(1024)
+	require.Less(t, len(bomb), 5<<18)
+	for _, peer := range both(15) {
+		for _, part := range []int{len(bomb), 1000} {
+			f := NewInflater(peer)
+			const limit = 1 << 20
+			var got []byte
+			var err error
+			fed := 0
+			for rest := bomb; err == nil; {
+				n := min(part, len(rest))
+				var used int
+				got, used, err = f.Inflate(got, rest[:n], limit-len(got), n == len(rest))
+				fed += used
+				rest = rest[n:]
+			}
+			require.ErrorIs(t, err, ErrRoom)
+			require.Len(t, got, limit)
+			require.LessOrEqual(t, cap(got), 2*limit)
+			require.Less(t, fed, 3000, "nothing is inflated beyond the limit")
+			require.LessOrEqual(t, f.Held(), 1<<15+inflateSize)
+			f.Close()
+			require.Zero(t, f.Held())
+		}
+	}
+}
+
+// A block may declare 64 KiB that never come.
+func TestInflateReservesByWhatHasCome(t *testing.T) {
+	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0, 0xff, 0xff, 0, 0, 'a'}, math.MaxInt, false)
+	require.NoError(t, err)
+	require.Equal(t, "a", string(got))
+	require.Less(t, cap(got), 100)
+}
+
+func TestSkipKeepsTheContext(t *testing.T) {
+	peer := newStdPeer(6)
+	f := NewInflater(Sender{Bits: 15})
+	for i := range 20 {
+		data := text(20_000, i)
+		m := peer.message(data)
+		if i%3 > 0 {
+			got, _, err := f.Inflate(nil, m, math.MaxInt, true)
+			require.NoError(t, err)
+			require.Equal(t, string(data), string(got))
+			continue
+		}
+		n, used, err := f.Skip(m[:len(m)/2], len(data)-1, false)
+		require.NoError(t, err)
+		rest := m[used:]
+		if i == 18 {
+			_, _, err = f.Skip(rest, len(data)-1-n, true)
+			require.ErrorIs(t, err, ErrRoom)
+			return
+		}
+		more, used, err := f.Skip(rest, len(data)-n, true)
+		require.NoError(t, err)
+		require.Equal(t, len(data), n+more)
+		require.Equal(t, len(rest), used)
+	}
+}
+
+func TestSkipWithoutTakeoverInflatesNothing(t *testing.T) {
+	f := NewInflater(Sender{Bits: 15, NoTakeover: true})
+	m := newStdPeer(6).message(text(1000, 1))
+	_, _, err := f.Inflate(nil, m[:100], math.MaxInt, false)
+	require.NoError(t, err)
+	n, used, err := f.Skip([]byte("no deflate data at all"), 0, true)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Equal(t, 22, used)
+	require.False(t, f.Open())
+	got, _, err := f.Inflate(nil, m, math.MaxInt, true)
+	require.NoError(t, err)
+	require.Equal(t, string(text(1000, 1)), string(got))
 }
 
 // Whatever the data and however it is cut, we inflate what the standard library does, and refuse what it refuses.
@@ -124,37 +291,4 @@ func FuzzInflate(f *testing.F) {
 			require.True(t, bytes.HasPrefix(got, want)) // the standard library stops at a final block
 		}
 	})
-}
-
-func BenchmarkInflate(b *testing.B) {
-	for _, n := range []int{1024, 65536} {
-		for _, keep := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%d/%v", n, keep), func(b *testing.B) {
-				var msgs [][]byte
-				peer := newStdPeer(1)
-				for i := range 64 {
-					if !keep || i == 0 {
-						peer.w.Reset(&peer.buf)
-					}
-					msgs = append(msgs, peer.message(text(n, i*37)))
-				}
-				f := NewInflater(Sender{Bits: 15, NoTakeover: !keep})
-				var out []byte
-				b.SetBytes(int64(n))
-				b.ReportAllocs()
-				i := 0
-				for b.Loop() {
-					if i++; i == 64 {
-						i = 0
-						f = NewInflater(Sender{Bits: 15, NoTakeover: !keep})
-					}
-					m := msgs[i]
-					if i == 0 || !keep {
-						m = msgs[0]
-					}
-					out, _, _ = f.Inflate(out[:0], m, math.MaxInt, true)
-				}
-			})
-		}
-	}
 }
