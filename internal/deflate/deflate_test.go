@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"testing"
 
@@ -197,6 +198,36 @@ func TestAPooledWindowIsEmpty(t *testing.T) {
 	for range 10 {
 		_, _, err = NewInflater(s).Inflate(nil, []byte{0x02, 0x11, 0x00, 0x00}, math.MaxInt, true)
 		require.ErrorIs(t, err, ErrCorrupt)
+	}
+}
+
+func TestAPooledIndexIsEmpty(t *testing.T) {
+	h := newHistory(12)
+	for i := range h.head {
+		h.head[i] = 7
+	}
+	h.reset(10)
+	require.Zero(t, slices.Max(h.head[:1<<10]))
+	require.Less(t, h.hash(math.MaxUint32), uint32(1<<10))
+}
+
+// Some inflaters want a code of distances even where there is none to decode.
+func TestABlockWithoutCopiesHasACodeOfDistances(t *testing.T) {
+	data := noise(150)
+	for i := range data {
+		data[i] &= 15
+	}
+	d, f := NewDeflater(9, Sender{Bits: 15}), NewInflater(Sender{Bits: 15})
+	for _, data := range [][]byte{text(1000, 1), data} { // the codes of the first are not left over
+		d.history = nil
+		_, _, err := f.Inflate(nil, d.Deflate(nil, data, End), math.MaxInt, false)
+		require.NoError(t, err)
+		require.Same(t, &f.state.ownDist, f.state.dist)
+		if data[0] != '{' {
+			require.Equal(t, [maxCode + 1]uint16{1: 1}, f.state.dist.count)
+		}
+		_, _, err = f.Inflate(nil, nil, math.MaxInt, true)
+		require.NoError(t, err)
 	}
 }
 

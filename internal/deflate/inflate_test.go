@@ -5,6 +5,7 @@ import (
 	"compress/flate"
 	"io"
 	"math"
+	"math/bits"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ func TestInflateGoesOnWhereItStopped(t *testing.T) {
 		peer := newStdPeer(level)
 		a, b := text(300, 1), text(300, 5)
 		ma, mb := peer.message(a), peer.message(b)
-		for cut := range len(mb) {
+		for cut := range mb {
 			for _, room := range []int{1, 7, 299, 300, math.MaxInt} {
 				f := NewInflater(Sender{Bits: 15})
 				got, used, err := f.Inflate(nil, ma, math.MaxInt, true)
@@ -97,6 +98,21 @@ func TestInflateRefusesAMessageThatEndsInsideABlock(t *testing.T) {
 	}
 }
 
+// bitString writes numbers, each followed by how many bits it has; what has no 3 or 14 bits is a code, its first bit highest.
+func bitString(p ...int) []byte {
+	var w bitWriter
+	b := make([]byte, 64)
+	o := 0
+	for i := 0; i < len(p); i += 2 {
+		v, n := uint64(p[i]), p[i+1]
+		if n != 3 && n != 14 {
+			v = bits.Reverse64(v) >> (64 - n)
+		}
+		o = w.put(b, o, v, uint(n))
+	}
+	return append(b[:o], byte(w.bits), 0)
+}
+
 func TestInflateRefusesCorruptData(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -106,7 +122,8 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		{"a length that its complement contradicts", []byte{0x00, 0x05, 0x00, 0xfa, 0xfe, 1, 2, 3, 4, 5, 0}},
 		{"a copy from before the start", []byte{0x02, 0x11, 0x00, 0x00}},
 		{"a length symbol that may not occur", []byte{0x1b, 0x03}},
-		{"a distance symbol that may not occur", []byte{0x4a, 0x84, 0xf1, 0x00}},
+		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)}, // 'a', then 3 bytes from there
+		{"a code that leaves bits unused", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 2, 3, 2, 3)},
 		{"too many codes", []byte{0xfc, 0xff, 0xff, 0xff}},
 		{"codes of lengths that do not fit", []byte{0x04, 0x00, 0xfe, 0xff, 0xff, 0xff}},
 	} {
@@ -141,15 +158,15 @@ func TestInflateHoldsThePeerToItsWindow(t *testing.T) {
 	block := noise(300)
 	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...) // the copy is 700 bytes away
 	m := newStdPeer(9).message(data)
-	for bits := MinBits; bits <= MaxBits; bits++ {
-		for _, peer := range both(bits) {
+	for n := MinBits; n <= MaxBits; n++ {
+		for _, peer := range both(n) {
 			for _, cut := range []int{0, len(m) / 2, len(m) - 3} {
 				f := NewInflater(peer)
 				_, _, err := f.Inflate(nil, m[:cut], math.MaxInt, false)
 				if err == nil {
 					_, _, err = f.Inflate(nil, m[cut:], math.MaxInt, true)
 				}
-				if 1<<bits < 700 {
+				if 1<<n < 700 {
 					require.ErrorIs(t, err, ErrCorrupt)
 				} else {
 					require.NoError(t, err)
@@ -202,6 +219,10 @@ func TestInflateReservesByWhatHasCome(t *testing.T) {
 	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0, 0xff, 0xff, 0, 0, 'a'}, math.MaxInt, false)
 	require.NoError(t, err)
 	require.Equal(t, "a", string(got))
+	require.Less(t, cap(got), 100)
+	got, _, err = NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0xf2, 0x48, 0xcd}, math.MaxInt, false)
+	require.NoError(t, err)
+	require.Equal(t, "He", string(got))
 	require.Less(t, cap(got), 100)
 }
 

@@ -186,7 +186,7 @@ func (x extension) read() (told, error) {
 				return t, fmt.Errorf("%s stands twice", p.name)
 			}
 		}
-		ok := false
+		var ok bool
 		switch p.name {
 		case serverNoTakeover:
 			t.serverNoTakeover, ok = true, !p.valued
