@@ -3,8 +3,10 @@ package wsstream
 import (
 	"bufio"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,28 +21,51 @@ type transport struct {
 	opened   Opened
 }
 
-// maxHandshake is the most bytes of a handshake's header that are read.
-const maxHandshake = 64 << 10
+// cut closes nc without a word, also under TLS, where an orderly close could wait for the peer.
+func cut(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	_ = nc.Close()
+}
 
-var errHandshakeSize = errors.New("the handshake's header is larger than 64 KiB")
+// A handshakeSizeError says that a header is larger than the option, in bytes, allows.
+type handshakeSizeError int
+
+func (e handshakeSizeError) Error() string {
+	return fmt.Sprintf("the header is larger than MaxHandshakeSize, %d bytes", int(e))
+}
 
 // A headerReader reads a handshake from the network, so much and no more.
 type headerReader struct {
-	r    io.Reader
-	left int
+	r         io.Reader
+	left, max int
 }
 
-func newHandshakeReader(r io.Reader) *bufio.Reader {
-	return bufio.NewReader(&headerReader{r, maxHandshake})
+// newHandshakeReader returns a reader of at most limit bytes of r; 0 is no limit.
+func newHandshakeReader(r io.Reader, limit int) *bufio.Reader {
+	if limit > 0 {
+		r = &headerReader{r, limit, limit}
+	}
+	return bufio.NewReader(r)
 }
 
 func (h *headerReader) Read(p []byte) (int, error) {
 	if h.left <= 0 {
-		return 0, errHandshakeSize
+		return 0, handshakeSizeError(h.max)
 	}
 	n, err := h.r.Read(p[:min(len(p), h.left)])
 	h.left -= n
 	return n, err
+}
+
+// readResponse reads a response to r.
+func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
+	resp, err := http.ReadResponse(br, r)
+	if e, ok := errors.AsType[handshakeSizeError](err); ok {
+		err = e // whatever net/http was reading
+	}
+	return resp, err
 }
 
 // buffered returns what br has read and not given out.

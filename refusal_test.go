@@ -242,7 +242,7 @@ func TestABareConnectionWhoseHeaderIsOver64KiBIsRefused(t *testing.T) {
 			res := peer.ReadResponse()
 			peer.Close()
 			<-sent
-			wantRefusal(t, res, <-accepted, 431, "64 KiB")
+			wantRefusal(t, res, <-accepted, 431, "MaxHandshakeSize, 65536 bytes")
 		})
 	}
 }
