@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"golang.org/x/net/proxy"
 )
@@ -141,7 +142,7 @@ func (d *dialer) socks(ctx context.Context, u *url.URL, addr string) (net.Conn, 
 		auth = &proxy.Auth{User: u.User.Username(), Password: password}
 	}
 	var nc net.Conn // what the package returns is a wrapper, and the engine knows what to do with a bare socket
-	s, err := proxy.SOCKS5("tcp", hostPort(u), auth, forward(func(ctx context.Context, network, addr string) (net.Conn, error) {
+	s, err := proxy.SOCKS5("tcp", hostPort(u), auth, forward(func(_ context.Context, network, addr string) (net.Conn, error) {
 		var err error
 		nc, err = d.netDial(ctx, network, addr)
 		return nc, err
@@ -149,7 +150,7 @@ func (d *dialer) socks(ctx context.Context, u *url.URL, addr string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err = s.(proxy.ContextDialer).DialContext(ctx, "tcp", addr); err != nil {
+	if _, err = s.(proxy.ContextDialer).DialContext(timeless{ctx}, "tcp", addr); err != nil {
 		if e, ok := errors.AsType[*net.OpError](err); ok && strings.HasPrefix(e.Op, "socks") {
 			err = cmp.Or(e.Err, err) // it names the two addresses, which stand in the ProxyError and in Dial's URL
 		}
@@ -157,6 +158,13 @@ func (d *dialer) socks(ctx context.Context, u *url.URL, addr string) (net.Conn, 
 	}
 	return nc, nil
 }
+
+// A timeless context ends when another does, and does not say when that will be: its deadline would be put on the
+// transport, where it can pass before the context has ended, and be taken for an error of the proxy's.
+type timeless struct{ context.Context }
+
+// Deadline returns none.
+func (timeless) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 // A forward connects to a SOCKS proxy.
 type forward func(ctx context.Context, network, addr string) (net.Conn, error)
