@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -148,16 +147,17 @@ func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 func (s *responder) shake(ctx, timed context.Context, nc net.Conn, a *Acceptor) (*Conn, transport, error) {
 	w := bareResponse{nc: nc, header: http.Header{}}
 	br := newHandshakeReader(nc, s.maxHandshake)
-	r, err := http.ReadRequest(br)
-	large, isLarge := errors.AsType[handshakeSizeError](err)
+	r, err := http.ReadRequest(br.Reader)
+	err = br.explain(err)
+	_, large := err.(handshakeSizeError)
 	switch {
 	case ctx.Err() != nil:
 		return nil, transport{}, context.Cause(ctx)
 	case timed.Err() != nil:
 		_ = nc.SetDeadline(time.Now().Add(time.Second))
 		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestTimeout, nil, errHandshakeTimeout})
-	case isLarge:
-		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, large})
+	case large:
+		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, err})
 	case err != nil:
 		return nil, transport{}, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
 	}
@@ -166,7 +166,7 @@ func (s *responder) shake(ctx, timed context.Context, nc net.Conn, a *Acceptor) 
 	if no != nil {
 		return nil, transport{}, refuse(&w, no)
 	}
-	t, err := s.answer(c, nc, r, protocol, buffered(br))
+	t, err := s.answer(c, nc, r, protocol, buffered(br.Reader))
 	return c, t, err
 }
 

@@ -323,7 +323,7 @@ func (d *dialer) shake(t *transport) error {
 		return &HandshakeError{Err: err}
 	}
 	br := newHandshakeReader(t.nc, d.maxHandshake)
-	resp, err := readResponse(br, nil)
+	resp, err := br.response(nil)
 	if err != nil {
 		return &HandshakeError{Err: err}
 	}
@@ -333,7 +333,7 @@ func (d *dialer) shake(t *transport) error {
 	if err := d.check(resp, key); err != nil {
 		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: err}
 	}
-	t.buffered = buffered(br)
+	t.buffered = buffered(br.Reader)
 	t.opened = Opened{Protocol: resp.Header.Get("Sec-WebSocket-Protocol"), Header: resp.Header}
 	return nil
 }

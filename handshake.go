@@ -5,7 +5,6 @@ import (
 	"crypto/sha1"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -29,6 +28,24 @@ func cut(nc net.Conn) {
 	_ = nc.Close()
 }
 
+// A handshakeReader reads a handshake from the network, so much and no more.
+type handshakeReader struct {
+	*bufio.Reader
+	limit *io.LimitedReader // nil: none
+	max   int               // bytes
+}
+
+// newHandshakeReader returns a reader of at most limit bytes of r; 0 is no limit.
+func newHandshakeReader(r io.Reader, limit int) *handshakeReader {
+	h := &handshakeReader{max: limit}
+	if limit > 0 {
+		h.limit = &io.LimitedReader{R: r, N: int64(limit)}
+		r = h.limit
+	}
+	h.Reader = bufio.NewReader(r)
+	return h
+}
+
 // A handshakeSizeError says that a header is larger than the option, in bytes, allows.
 type handshakeSizeError int
 
@@ -36,36 +53,18 @@ func (e handshakeSizeError) Error() string {
 	return fmt.Sprintf("the header is larger than MaxHandshakeSize, %d bytes", int(e))
 }
 
-// A headerReader reads a handshake from the network, so much and no more.
-type headerReader struct {
-	r         io.Reader
-	left, max int
+// explain returns why a header could not be read: whatever net/http makes of one that is cut off.
+func (h *handshakeReader) explain(err error) error {
+	if err != nil && h.limit != nil && h.limit.N <= 0 && h.Buffered() == 0 {
+		return handshakeSizeError(h.max)
+	}
+	return err
 }
 
-// newHandshakeReader returns a reader of at most limit bytes of r; 0 is no limit.
-func newHandshakeReader(r io.Reader, limit int) *bufio.Reader {
-	if limit > 0 {
-		r = &headerReader{r, limit, limit}
-	}
-	return bufio.NewReader(r)
-}
-
-func (h *headerReader) Read(p []byte) (int, error) {
-	if h.left <= 0 {
-		return 0, handshakeSizeError(h.max)
-	}
-	n, err := h.r.Read(p[:min(len(p), h.left)])
-	h.left -= n
-	return n, err
-}
-
-// readResponse reads a response to r.
-func readResponse(br *bufio.Reader, r *http.Request) (*http.Response, error) {
-	resp, err := http.ReadResponse(br, r)
-	if e, ok := errors.AsType[handshakeSizeError](err); ok {
-		err = e // whatever net/http was reading
-	}
-	return resp, err
+// response reads a response to r.
+func (h *handshakeReader) response(r *http.Request) (*http.Response, error) {
+	resp, err := http.ReadResponse(h.Reader, r)
+	return resp, h.explain(err)
 }
 
 // buffered returns what br has read and not given out.

@@ -111,7 +111,7 @@ func (d *dialer) ask(nc net.Conn, u *url.URL, addr string) error {
 		return err
 	}
 	br := newHandshakeReader(nc, d.maxHandshake)
-	resp, err := readResponse(br, r)
+	resp, err := br.response(r)
 	switch {
 	case err != nil:
 		return err
