@@ -271,7 +271,7 @@ func checkRequest(r *http.Request) *refusal {
 
 // answer answers with 101.
 func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, protocol string, buffered []byte) (transport, error) {
-	if !c.abandonBy(func() { _ = nc.Close() }) {
+	if !c.abandonBy(func() { cut(nc) }) {
 		return transport{}, errHandshakeClosed
 	}
 	var b strings.Builder

@@ -15,7 +15,7 @@ type ending struct {
 // reason whose Err is ErrClosed; CloseCode finds the code of both. It is the same at each call, carries no values
 // and costs no goroutine.
 //
-// A call on the Conn itself needs it not, since it ends by itself. A Pull whose context it is does not return the
+// A call on the Conn itself does not need it, since it ends by itself. A Pull whose context it is does not return the
 // messages that are left after the end.
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()

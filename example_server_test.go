@@ -16,6 +16,11 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
+func goAway(ctx context.Context, acceptor *wsstream.Acceptor, srv *http.Server) error {
+	err := acceptor.Shutdown(ctx) // whose Accept the handlers call
+	return errors.Join(err, srv.Shutdown(ctx))
+}
+
 // A server that stops in order: clients get 1001 and time to finish, then the rest of the HTTP server goes.
 func ExampleAcceptor() {
 	var acceptor wsstream.Acceptor
@@ -38,19 +43,14 @@ func ExampleAcceptor() {
 		return
 	}
 
-	// In a program: when a signal comes, acceptor.Shutdown and then http.Server.Shutdown, with one context for both.
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // in a program, when a signal has come
 	defer cancel()
-	if err := acceptor.Shutdown(ctx); err != nil {
+	if err := goAway(ctx, &acceptor, srv.Config); err != nil {
 		fmt.Println("some were cut:", err)
 	}
 	info, err := conn.Closed().Wait(ctx)
 	fmt.Println(info, err)
-	_, err = wsstream.Dial(ctx, srv.URL, nil).Opened().Wait(ctx)
-	fmt.Println(err)
-	// Output:
-	// 1001 (going away) "the server is shutting down" <nil>
-	// wsstream: handshake: the server did not switch to WebSocket (status 503 Service Unavailable)
+	// Output: 1001 (going away) "the server is shutting down" <nil>
 }
 
 // A server without net/http: whatever listens, TLS and unix sockets too.
