@@ -268,7 +268,8 @@ func TestClientsThatComeWhileTheServerGoesAreRefusedOrClosed(t *testing.T) {
 			return
 		}
 		defer conn.CloseNow()
-		for range conn.Readable().All(t.Context()) { //nolint:revive // until the end
+		for range conn.Readable().All(t.Context()) {
+			// until the end
 		}
 	}))
 	defer srv.Close()

@@ -21,10 +21,11 @@ func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ending.ctx == nil {
-		c.ending.ctx, c.ending.end = context.WithCancelCause(context.Background())
+		ctx, end := context.WithCancelCause(context.Background())
 		if info, err, settled := c.closed.Peek(); settled {
-			c.ending.end(cause(info, err))
+			end(cause(info, err))
 		}
+		c.ending = ending{ctx, end}
 	}
 	return c.ending.ctx
 }

@@ -30,7 +30,8 @@ func ExampleAcceptor() {
 			return // and after Shutdown the client got 503
 		}
 		defer conn.CloseNow()
-		for range conn.Readable().All(r.Context()) { //nolint:revive // a client has nothing to say here
+		for range conn.Readable().All(r.Context()) {
+			// a client has nothing to say here
 		}
 	}))
 	defer srv.Close()
@@ -118,8 +119,7 @@ func ExampleAccept_maxConns() {
 	_, err := first.Opened().Wait(ctx)
 	fmt.Println(err)
 	_, err = wsstream.Dial(ctx, srv.URL, nil).Opened().Wait(ctx)
-	var refused *wsstream.HandshakeError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*wsstream.HandshakeError](err); ok {
 		fmt.Printf("%d, %s s: %s", refused.Status, refused.Header.Get("Retry-After"), refused.Body)
 	}
 	// Output:
@@ -193,8 +193,7 @@ func ExampleDial_proxy() {
 		},
 	})
 	_, err := conn.Opened().Wait(ctx)
-	var refused *wsstream.ProxyError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*wsstream.ProxyError](err); ok {
 		fmt.Printf("%v: %d, %s", refused.Err, refused.Status, refused.Body)
 	}
 	// Output: it asks for credentials, and the URL that the option Proxy gives has none: 407, who are you?

@@ -187,7 +187,7 @@ func TestTheProxyOfTheEnvironmentIsTakenUnlessNetDialIsSet(t *testing.T) {
 		if os.Getenv("WSSTREAM_TEST_NETDIAL") != "" {
 			o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errNoRoute }
 		}
-		fmt.Printf("dialled: %v\n", notOpened(t, wsstream.Dial(t.Context(), address, o)))
+		_, _ = fmt.Fprintf(os.Stdout, "dialled: %v\n", notOpened(t, wsstream.Dial(t.Context(), address, o)))
 		return
 	}
 	var asked atomic.Pointer[string]
