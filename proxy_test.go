@@ -219,6 +219,15 @@ func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
 	}
 }
 
+func TestAProxyErrorOfNetDialIsAnothers(t *testing.T) {
+	other := &wsstream.ProxyError{Proxy: "http://other.test", Err: errNoRoute}
+	o := through("http://proxy.test")
+	o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, other }
+	no := refusedBy(t, wsstream.Dial(t.Context(), "ws://example.test/", o), "http://proxy.test")
+	require.Equal(t, other, no.Err)
+	require.Equal(t, "http://other.test", other.Proxy)
+}
+
 func TestAProxyThatIsNoneIsAnErrorThatNamesTheOption(t *testing.T) {
 	for proxy, shown := range map[string]string{
 		"ftp://eve:secret@proxy.test": "ftp://proxy.test",

@@ -25,9 +25,10 @@ import (
 // A tunneller is an HTTP proxy that connects every CONNECT to one address.
 type tunneller struct {
 	*httptest.Server
-	asked   atomic.Int32  // how often
-	stalled chan struct{} // when closed, nothing is passed on
-	over    chan struct{} // closed when the test is over
+	asked   atomic.Int32           // how often
+	stalled chan struct{}          // when closed, nothing is passed on
+	name    atomic.Pointer[string] // that TLS asked for
+	over    chan struct{}          // closed when the test is over
 }
 
 // newTunneller returns a proxy, with TLS or not, that ends with the test.
@@ -60,6 +61,10 @@ func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
 	}))
 	p.Config.ErrorLog = quiet
 	if secure {
+		p.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			p.name.Store(&hello.ServerName)
+			return nil, nil
+		}}
 		p.StartTLS()
 	} else {
 		p.Start()
@@ -135,6 +140,9 @@ func TestDialThroughHTTPAndHTTPSProxies(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 1000, info.Code)
 				require.EqualValues(t, 1, p.asked.Load())
+				if proxyScheme == "https" {
+					require.Empty(t, *p.name.Load(), "it is known by its address")
+				}
 			})
 		}
 	}
