@@ -40,6 +40,26 @@ func TestPullAllocatesItsDataAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestNextMessageAllocatesNothingForAReaderThatStaysWithItsCaller(t *testing.T) {
+	buf := make([]byte, 2*allocSize)
+	for _, test := range pulls {
+		t.Run(test.name, func(t *testing.T) {
+			test.count(t, 0, func(ctx context.Context, r *wsstream.Readable) (n int, err error) {
+				m, err := r.NextMessage(ctx)
+				for err == nil {
+					var k int
+					k, err = m.Read(buf)
+					n += k
+				}
+				if err == io.EOF {
+					err = nil
+				}
+				return n, err
+			})
+		})
+	}
+}
+
 type pull func(ctx context.Context, r *wsstream.Readable) (n int, err error)
 
 // pulls are the ways in which a Pull can find its message.
@@ -105,6 +125,30 @@ func TestAWriteThatNeedNotWaitAllocatesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestATryWriteAllocatesNothing(t *testing.T) {
+	conn, far := rawServer(t)
+	m, buf := wsstream.Binary(make([]byte, allocSize)), make([]byte, frameLen(allocSize))
+	requireAllocs(t, 0, func() {
+		if ok, err := conn.Writable().TryWrite(m); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		readFull(t, far, buf)
+	})
+}
+
+func TestAWriteThatWaitsForCreditAllocatesNothing(t *testing.T) {
+	conn, far := rawServer(t)
+	ctx := cancellable(t)
+	rawSwallow(t, far)
+	m := wsstream.Binary(make([]byte, 256<<10))
+	requireAllocs(t, 0, func() {
+		if err := conn.Writable().Write(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	})
+	require.NotZero(t, conn.Stats().Sent.Stalled)
 }
 
 func readFull(t *testing.T, nc net.Conn, buf []byte) {

@@ -139,18 +139,22 @@ func TestD3_TheServerDropsTCPFirst(t *testing.T) {
 }
 
 func TestD3_AClientWaitsASecondForThatAndTheEndIsClean(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := inMemory(t, config{CloseTimeout: time.Minute}, true)
-		e.peer.Send(wstest.Close(1000, "bye"))
-		e.peer.WantClose("the answer", 1000)
-		start := time.Now()
-		e.peer.WantIdle("the transport is up")
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, wsstream.CloseInfo{Code: 1000, Reason: "bye"}, info)
-		require.Equal(t, time.Second, time.Since(start))
-		e.peer.WantEOF("the client has dropped it")
-	})
+	for _, closeTimeout := range []time.Duration{time.Minute, 300 * time.Millisecond} { // it bounds the way to the peer's Close
+		t.Run(closeTimeout.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := inMemory(t, config{CloseTimeout: closeTimeout}, true)
+				e.peer.Send(wstest.Close(1000, "bye"))
+				e.peer.WantClose("the answer", 1000)
+				start := time.Now()
+				e.peer.WantIdle("the transport is up")
+				info, err := e.closed(t)
+				require.NoError(t, err)
+				require.Equal(t, wsstream.CloseInfo{Code: 1000, Reason: "bye"}, info)
+				require.Equal(t, time.Second, time.Since(start))
+				e.peer.WantEOF("the client has dropped it")
+			})
+		})
+	}
 }
 
 func TestD3_AClientWaitsASecondForThatOverTCP(t *testing.T) {

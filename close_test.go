@@ -386,4 +386,14 @@ func TestShutdownSaysHowItEnded(t *testing.T) {
 		_, err := e.closed(t)
 		unclean(1006, "cut")(t, e, err)
 	})
+	onEveryPath(t, config{}, func(t *testing.T, e *end) { // the context ends when all has ended
+		e.peer.Send(wstest.Close(1000, ""))
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.drop(t)
+		_, err := e.closed(t)
+		require.NoError(t, err)
+		ctx, cancel := withCause(t)
+		cancel(errWhy)
+		require.NoError(t, e.conn.Shutdown(ctx, wsstream.CloseInfo{}))
+	})
 }

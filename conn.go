@@ -3,10 +3,12 @@ package wsstream
 import (
 	"context"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/wsstream/wsstream/internal/latch"
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
@@ -26,13 +28,14 @@ type Conn struct {
 	settleOpened func(Opened, error) bool
 	closed       *stream.Future[CloseInfo]
 	settleClosed func(CloseInfo, error) bool
-	readDone     chan struct{} // closed when the readable's end is decided
-	writeDone    chan struct{} // closed when the writable's end is decided
-	window       int           // the write window, for DesiredSize before opening
-	maxFrame     int           // for the encodings of prepared messages
-	client       bool          // whether we dialled
-	acceptor     *Acceptor     // that accepted it; nil: none
+	readDone     latch.Latch // closed when the readable's end is decided
+	writeDone    latch.Latch // closed when the writable's end is decided
+	window       int         // the write window, for DesiredSize before opening
+	maxFrame     int         // for the encodings of prepared messages
+	client       bool        // whether we dialled
+	acceptor     *Acceptor   // that accepted it; nil: none
 
+	nc     net.Conn                  // the transport, for its addresses; set before engine is
 	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
 
 	mu      sync.Mutex
@@ -44,13 +47,11 @@ type Conn struct {
 
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
-		url:       url,
-		log:       o.logger,
-		readDone:  make(chan struct{}),
-		writeDone: make(chan struct{}),
-		window:    o.writeWindow,
-		maxFrame:  o.maxFrame,
-		abandon:   func() {},
+		url:      url,
+		log:      o.logger,
+		window:   o.writeWindow,
+		maxFrame: o.maxFrame,
+		abandon:  func() {},
 	}
 	c.readable.c, c.writable.c = c, c
 	c.opened, c.settleOpened = stream.NewFuture[Opened]()
@@ -62,7 +63,7 @@ func newConn(url string, o *options) *Conn {
 func (c *Conn) URL() string { return c.url }
 
 // Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if
-// that ended first, a plain error if the URL or the options were bad.
+// that ended first, a plain error if the URL or the options were bad. A Conn of Accept or AcceptConn is open already.
 func (c *Conn) Opened() *stream.Future[Opened] { return c.opened }
 
 // Closed settles when all has ended: the transport is gone, and the ends of both streams are decided. After a
@@ -149,10 +150,11 @@ type Flow struct {
 	// is the most that ever were, with what a Pull held to assemble a message.
 	Held, HeldMax int64
 
-	Stalled time.Duration // how long there was no credit
+	Stalled time.Duration // how long there was no credit: the consumer was slower, or the peer
 }
 
-// Stats returns the connection's figures so far; before opening they are zero.
+// Stats returns the connection's figures so far; before opening they are zero, and after the end they stay. It waits
+// for nothing, and does not read both ways at one moment.
 func (c *Conn) Stats() Stats {
 	w := c.engine.Load()
 	if w == nil {
@@ -200,8 +202,8 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.failed = true
 	c.abandon()
 	c.settleOpened(Opened{}, err)
-	close(c.readDone)
-	close(c.writeDone)
+	c.readDone.Close(nil)
+	c.writeDone.Close(nil)
 	c.settleClosed(CloseInfo{}, err)
 	return nil, true
 }
@@ -227,14 +229,15 @@ func (c *Conn) open(t transport, o *options) bool {
 		Busy:         ErrBusy,
 		Unclean:      unclean,
 		OnEnd:        c.ended,
-		ReadDone:     c.readDone,
-		WriteDone:    c.writeDone,
+		ReadDone:     &c.readDone,
+		WriteDone:    &c.writeDone,
 	})
 	c.mu.Lock()
 	if c.failed {
 		c.mu.Unlock()
 		return false
 	}
+	c.nc = t.nc
 	c.engine.Store(w)
 	discard := c.discard
 	c.mu.Unlock()

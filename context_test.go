@@ -345,3 +345,46 @@ func TestANewMessageThatItsContextEndedHasSentNothing(t *testing.T) {
 		e.echo(t)
 	})
 }
+
+func TestAPullThatItsContextEndsInTheMiddleOfAMessageHasConsumedNothing(t *testing.T) {
+	next := map[string]func(ctx context.Context, r *wsstream.Readable) (string, error){
+		"Pull": func(ctx context.Context, r *wsstream.Readable) (string, error) {
+			m, err := r.Pull(ctx)
+			return string(m.Data), err
+		},
+		"NextMessage": func(ctx context.Context, r *wsstream.Readable) (string, error) {
+			m, err := r.NextMessage(ctx)
+			if err != nil {
+				return "", err
+			}
+			b, err := io.ReadAll(m)
+			return string(b), err
+		},
+	}
+	for name, next := range next {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				for _, piece := range []string{"h\xc3", "\xa4lf", " an"} {
+					f := wstest.Cont([]byte(piece), false)
+					if piece[0] == 'h' {
+						f.Op = ws.OpText
+					}
+					ctx, cancel := withCause(t)
+					pulled := goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(ctx) })
+					e.peer.Send(f, wstest.Ping(piece))
+					e.peer.Want("the pull has it", wstest.Pong(piece))
+					cancel(errMoment)
+					got := <-pulled
+					require.Equal(t, errMoment, got.err)
+					require.Empty(t, got.msg.Data)
+				}
+				require.Positive(t, e.conn.Stats().Received.Held, "what it had is held for the next")
+				e.peer.Send(wstest.Cont([]byte("d whole"), true))
+				got, err := next(patient(t), e.conn.Readable())
+				require.NoError(t, err)
+				require.Equal(t, "hälf and whole", got)
+				require.Zero(t, e.conn.Stats().Received.Held)
+			})
+		})
+	}
+}

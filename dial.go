@@ -99,6 +99,7 @@ type DialOptions struct {
 // ctx governs the handshake only: when it ends before the handshake is done, the attempt is dropped and both futures
 // settle with context.Cause(ctx). **A deferred cancel that runs before the handshake is done kills it**: who returns
 // a connected Conn waits for Opened first. After opening ctx does nothing.
+// RFC 6455, section 4.1.
 func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	if o == nil {
 		o = &DialOptions{}

@@ -141,6 +141,25 @@ func TestAServerThatDoesNotAnswerIsGivenUpAfterHandshakeTimeout(t *testing.T) {
 	}
 }
 
+func TestAHandshakeThatIsDoneTooLateFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(0)
+		conn := dialOver(t, lateConn{near}, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second})
+		wstest.NewPeer(t, far, false).ServeHandshake()
+		require.ErrorContains(t, notOpened(t, conn), "HandshakeTimeout")
+		require.True(t, near.Closed())
+	})
+}
+
+// A lateConn gives what it has read when nobody expects it any more.
+type lateConn struct{ *memnet.Conn }
+
+func (c lateConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	<-time.After(4 * time.Second)
+	return n, err
+}
+
 func TestARefusalWhoseBodyNeverComesIsToldAfterHandshakeTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)

@@ -367,6 +367,7 @@ func unclean(code int, why ...string) func(*testing.T, *end, error) {
 		end := got.(*wsstream.Error)
 		require.Equal(t, code, end.Code)
 		require.Error(t, end.Err)
+		require.NotErrorIs(t, got, io.EOF, "EOF is bare, and means a clean close")
 		for _, s := range why {
 			require.ErrorContains(t, end.Err, s)
 		}

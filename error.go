@@ -14,7 +14,7 @@ var (
 	// stream.ErrClosed.
 	ErrClosed = stream.ErrClosed
 
-	// ErrBusy is what Pull, PullInto and NextMessage return while a MessageReader is open.
+	// ErrBusy is what Pull, PullInto and NextMessage return, at once, while a MessageReader is open.
 	ErrBusy = errors.New("wsstream: a MessageReader is open: read it to its end or close it first")
 
 	errHandshakeClosed = errors.New("closed during the handshake")
@@ -24,6 +24,7 @@ var (
 // else 1006, and why. Err names the broken rule or the transport's error.
 //
 // Given to Abort or Cancel, an Error says what the Close frame carries.
+// RFC 6455, sections 7.1.5 and 7.4.1.
 type Error struct {
 	CloseInfo
 	Err error // nil where the code says it all
@@ -46,6 +47,7 @@ func unclean(info wire.CloseInfo, err error) error {
 
 // A HandshakeError is a handshake that failed. Of Dial's it tells what a browser hides: the response, where one
 // came. Of Accept's it tells what the client was answered with.
+// RFC 6455, sections 4.1 and 4.2.2.
 type HandshakeError struct {
 	Status int         // of the HTTP response; 0 if there was none
 	Header http.Header // of the HTTP response; nil if there was none

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 
 	"github.com/wsstream/wsstream"
@@ -104,6 +105,44 @@ func ExampleConn_Duplex() {
 	// Output:
 	// through
 	// and back
+}
+
+// A queue of messages is bounded by their bytes.
+func ExampleBytes() {
+	q := stream.NewQueue(wsstream.Bytes(10))
+	for _, text := range []string{"hello", "there, you", "?"} {
+		ok, err := q.TryWrite(wsstream.Text(text))
+		fmt.Println(ok, err, q.DesiredSize())
+	}
+	// Output:
+	// true <nil> 5
+	// true <nil> -5
+	// false <nil> -5
+}
+
+// A Conn's halves are a source and a sink among others: here a log's lines are sent, and what comes back is printed.
+func ExampleConn_Writable_pipe() {
+	url, stop := serve(func(ctx context.Context, conn *wsstream.Conn) error {
+		return stream.Pipe(ctx, conn.Writable(), conn.Readable(), nil) // an echo
+	})
+	defer stop()
+
+	ctx := context.Background()
+	conn := wsstream.Dial(ctx, url, nil)
+	defer conn.CloseNow()
+	lines := stream.Lines(stream.FromReader(strings.NewReader("started\nstopped\n"), 0), 80)
+	texts := stream.Map(lines, func(s string) (wsstream.Message, error) { return wsstream.Text(s), nil })
+	if err := stream.Pipe(ctx, conn.Writable(), texts, &stream.PipeOptions{PreventClose: true}); err != nil {
+		log.Print(err)
+	}
+	for range 2 {
+		msg, err := conn.Readable().Pull(ctx)
+		fmt.Println(string(msg.Data), err)
+	}
+	conn.Shutdown(ctx, wsstream.CloseInfo{Code: 1000})
+	// Output:
+	// started <nil>
+	// stopped <nil>
 }
 
 // One stream goes to many connections: a prepared message is encoded once for all of them, and a client that is slow

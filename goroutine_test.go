@@ -87,3 +87,17 @@ func TestAConnThatNobodyPullsFromHasOneReaderAndAStalledOneAFlusher(t *testing.T
 	}
 	require.Contains(t, strings.Join(own(), ""), "flush")
 }
+
+func TestNobodyReadsBehindAFullReadWindow(t *testing.T) {
+	const window = 4 << 10
+	e := overTCP(t, config{ReadWindow: window, Limit: 64 << 10}, false)
+	flooded := flood(e, 100, 10<<10)
+	for e.conn.Stats().Received.Held < window || len(own()) > 0 { // a goroutine would wait for ever: it ends
+		runtime.Gosched()
+	}
+	require.EqualValues(t, window, e.conn.Stats().Received.HeldMax)
+	for range 100 {
+		require.Len(t, e.pull(t), 10<<10)
+	}
+	require.NoError(t, <-flooded)
+}

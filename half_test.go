@@ -72,6 +72,19 @@ func TestAMessageReaderClosedHalfWaySkipsWhatHasNotComeYet(t *testing.T) {
 	})
 }
 
+func TestTheRestOfAClosedMessageIsDroppedThoughNobodyPulls(t *testing.T) {
+	inBubble(t, config{ReadWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		sent := flood(e, 1, 100<<10)
+		m, err := e.conn.Readable().NextMessage(t.Context())
+		require.NoError(t, err)
+		e.notice()
+		requirePending(t, sent, "the window is full")
+		require.NoError(t, m.Close())
+		require.NoError(t, <-sent)
+		e.echo(t)
+	})
+}
+
 func TestTheContextOfNextMessageEndsTheReadAndTheMessageStaysOpen(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithCancelCause(t.Context())

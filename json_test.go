@@ -72,6 +72,7 @@ func TestABadMessageIsToldByTypeLengthAndFirstBytes(t *testing.T) {
 		"empty":              {wsstream.Text(""), `wsstream: text message of 0 bytes, "": unexpected end of JSON input`},
 		"long":               {wsstream.Text("[" + long), `wsstream: text message of 1005 bytes, "[` + long[:31] + `": `},
 		"another type":       {wsstream.Text(`[1]`), `wsstream: text message of 3 bytes, "[1]": json: cannot unmarshal array`},
+		"half of it good":    {wsstream.Text(`{"x":1,"y":""}`), `wsstream: text message of 14 bytes, "{\"x\":1,\"y\":\"\"}": json: cannot unmarshal string`},
 		"more behind it":     {wsstream.Text(`{} {}`), `wsstream: text message of 5 bytes, "{} {}": invalid character '{' after top-level value`},
 		"binary, though not": {wsstream.Binary([]byte(`{}`)), `wsstream: binary message of 2 bytes, "{}": JSON comes in text messages`},
 	} {

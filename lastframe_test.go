@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -242,6 +243,57 @@ func TestACutWaitsForNoCloseNotifyOfTLS(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAFailureOverTLSWaitsForNoCloseNotify(t *testing.T) {
+	for role, client := range map[string]bool{"client": true, "server": false} {
+		t.Run(role, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a, b := memnet.Pipe(0)
+				under := &fullConn{closed: make(chan struct{})}
+				var near, far net.Conn
+				if under.left.Store(1 << 40); client {
+					under.Conn = a
+					near, far = tlsOver(t, under, b)
+				} else {
+					under.Conn = b
+					far, near = tlsOver(t, a, under)
+				}
+				conn, peer, err := quickly(t, config{CloseTimeout: time.Second}, client, near, far)
+				require.NoError(t, err)
+				under.left.Store(1)
+				start := time.Now()
+				pulled := goDo(func() (wsstream.Message, error) { return conn.Readable().Pull(t.Context()) })
+				peer.Send(wstest.Frame{Fin: true, Op: 3})
+				peer.WantClose("our Close takes the last room", 1002)
+				_, err = conn.Closed().Wait(t.Context())
+				require.ErrorContains(t, err, "1002")
+				require.Equal(t, err, (<-pulled).err)
+				require.Equal(t, time.Second, time.Since(start)) // CloseTimeout
+			})
+		})
+	}
+}
+
+// A fullConn has room for so many more Writes; later ones wait until it is closed.
+type fullConn struct {
+	net.Conn
+	left   atomic.Int64
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (f *fullConn) Write(p []byte) (int, error) {
+	if f.left.Add(-1) < 0 {
+		<-f.closed
+		return 0, net.ErrClosed
+	}
+	return f.Conn.Write(p)
+}
+
+func (f *fullConn) Close() error {
+	f.once.Do(func() { close(f.closed) })
+	return f.Conn.Close()
 }
 
 // quickly makes the handshake without the harness, whose helpers belong to the test's goroutine.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -63,5 +64,24 @@ func TestAfterAWriteErrorTheInputTellsTheEndWithinCloseTimeout(t *testing.T) {
 		require.Equal(t, 7*time.Second, time.Since(start))
 		unclean(1006, "broken pipe")(t, e, err)
 		require.Len(t, e.pull(t), 200)
+	})
+}
+
+func TestASideThatFailsDropsWhatWasAcceptedSoThatThePeerIsToldSoon(t *testing.T) {
+	inBubble(t, config{MaxFrameSize: 1 << 10, WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
+		size, got := e.stuff(t, true), 0
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
+		e.notice()
+		f, err := e.peer.Next()
+		for ; err == nil && f.Op != ws.OpClose; f, err = e.peer.Next() {
+			got += len(f.Payload)
+		}
+		require.NoError(t, err)
+		code, _ := ws.ParseCloseFrameData(f.Payload)
+		require.EqualValues(t, 1002, code)
+		require.Less(t, got, size/2)
+		e.peer.Close()
+		_, err = e.closed(t)
+		require.ErrorContains(t, err, "1002")
 	})
 }

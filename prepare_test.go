@@ -51,6 +51,23 @@ func TestAPreparedMessageThatIsNoTextFailsEachWrite(t *testing.T) {
 	})
 }
 
+func TestAPreparedMessageIsEncodedByEachConnsMaxFrameSize(t *testing.T) {
+	m := wsstream.Binary(make([]byte, 1000)).Prepare() // one for all
+	for limit, first := range map[int]int{400: 400, 700: 700, -1: 1000} {
+		onEveryPath(t, config{MaxFrameSize: limit}, func(t *testing.T, e *end) {
+			wrote := goWrite(t, e, m)
+			f, err := e.peer.Next()
+			require.NoError(t, err)
+			require.Len(t, f.Payload, first)
+			for !f.Fin {
+				f, err = e.peer.Next()
+				require.NoError(t, err)
+			}
+			require.NoError(t, (<-wrote).err)
+		})
+	}
+}
+
 func TestServersShareTheBytesOfAPreparedMessage(t *testing.T) {
 	m, encoded := wsstream.Binary(make([]byte, 1<<20)).Prepare(), false
 	d := wstest.Pair(t, &wstest.PairOptions{Accept: &wsstream.AcceptOptions{WriteWindow: -1}})

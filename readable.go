@@ -29,6 +29,7 @@ var _ interface {
 // Its Data is the caller's to keep. All messages that came whole before the connection's end are delivered first;
 // then a clean end is a bare io.EOF, and any other the *Error that Closed gives. While a MessageReader is open
 // Pull returns ErrBusy. It allocates the Data, and nothing else.
+// Streams Standard, 4.4.3.
 func (r *Readable) Pull(ctx context.Context) (Message, error) {
 	var m Message
 	err := r.PullInto(ctx, &m)
@@ -36,7 +37,9 @@ func (r *Readable) Pull(ctx context.Context) (Message, error) {
 }
 
 // PullInto is Pull into a message of the caller's: the payload is appended to m.Data[:0], which grows as append
-// grows it. After an error Data is empty, its capacity is kept, and the bytes behind it are undefined.
+// grows it. After an error Data is empty, its capacity is kept, and the bytes behind it are undefined. Two calls at
+// once need two messages.
+// Streams Standard, 4.5.3.
 func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 	w, err := r.c.wait(ctx)
 	if err != nil {
@@ -49,7 +52,8 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 }
 
 // All ranges over the messages as Pull returns them. An error is yielded once, last; a clean end yields nothing.
-// Leaving the loop leaves the stream as it is, to be pulled on.
+// Leaving the loop leaves the stream as it is, to be pulled on; in JavaScript it would cancel.
+// Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
 		for {
@@ -63,17 +67,24 @@ func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
 
 // NextMessage waits for the start of the next message and returns it as a stream, of whatever length: what is held
 // of it is bounded by ReadWindow alone. ctx governs the reader's Reads too; when it ends they fail and the message
-// stays open. Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy.
+// stays open. Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy. At the end it
+// returns what Pull does. It allocates the reader alone, and not even that where the reader stays with its caller.
+// RFC 6455, section 5.4.
 func (r *Readable) NextMessage(ctx context.Context) (*MessageReader, error) {
+	m := new(MessageReader)
+	if err := r.next(ctx, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// next is NextMessage without the allocation, which the compiler leaves out where it can see the reader's whole life.
+func (r *Readable) next(ctx context.Context, m *MessageReader) error {
 	w, err := r.c.wait(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	m, err := w.Next(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &MessageReader{m}, nil
+	return w.Next(ctx, &m.r)
 }
 
 // Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read;
@@ -122,10 +133,11 @@ func (r *Readable) Cancel(cause error) error {
 }
 
 // Done is closed when the end of the Readable is decided. Messages that came before it may still be pulled.
-func (r *Readable) Done() <-chan struct{} { return r.c.readDone }
+func (r *Readable) Done() <-chan struct{} { return r.c.readDone.Done() }
 
-// A MessageReader reads one message as it comes. Its methods may be called at once.
-type MessageReader struct{ r *wire.Reader }
+// A MessageReader reads one message as it comes. Its methods may be called at once; its Reads then share the payload
+// between them.
+type MessageReader struct{ r wire.Reader }
 
 // Type is the type of the message.
 func (m *MessageReader) Type() Type { return Type(m.r.Op()) }
@@ -135,7 +147,8 @@ func (m *MessageReader) Type() Type { return Type(m.r.Op()) }
 // *Error. Text is checked as UTF-8 as it comes.
 func (m *MessageReader) Read(p []byte) (int, error) { return m.r.Read(p) }
 
-// WriteTo writes the rest of the message to w as it comes.
+// WriteTo writes the rest of the message to w as it comes, and returns how many bytes that were. Its error is that of
+// Read, or of w; after one of w's, what w did not take is lost. The end of the message is no error.
 func (m *MessageReader) WriteTo(w io.Writer) (int64, error) { return m.r.WriteTo(w) }
 
 // Close skips what was not read. It does not wait: what has not come yet is dropped as it comes. Reads fail with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"sync"
 	"testing"
@@ -135,4 +136,64 @@ func TestPullsInALoopAfterTheEndDoNotHoldUpTheClosingHandshake(t *testing.T) {
 			require.NoError(t, err, "CloseTimeout ended it")
 		})
 	}
+}
+
+func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
+	for name, before := range map[string]bool{"before opening": true, "after opening": false} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 1 << 10})
+				peer := wstest.NewPeer(t, far, false)
+				if before {
+					conn.Readable().Discard()
+				}
+				peer.ServeHandshake()
+				_, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				if !before {
+					peer.Send(wstest.Text("unread"))
+					conn.Readable().Discard()
+				}
+				pulled := goDo(func() (wsstream.Message, error) { return conn.Readable().Pull(patient(t)) })
+				for range 50 {
+					peer.Send(wstest.Binary(make([]byte, 10<<10)))
+				}
+				peer.Send(wstest.Ping("behind it all"))
+				peer.Want("no window is full", wstest.Pong("behind it all"))
+				require.NoError(t, conn.Writable().Write(patient(t), wsstream.Text("goes on")))
+				peer.Want("the Writable goes on", wstest.Text("goes on"))
+				require.Empty(t, pulled, "a Pull waits for the end")
+				peer.Send(wstest.Close(1000, ""))
+				peer.WantClose("it is seen", 1000)
+				peer.Close()
+				require.Equal(t, io.EOF, (<-pulled).err)
+				require.Zero(t, conn.Stats().Received.Messages)
+				require.Zero(t, conn.Stats().Received.Held)
+			})
+		})
+	}
+}
+
+func TestAPullBehindANextMessageIsBusyWhenThatGetsItsMessage(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		opened := make(chan *wsstream.MessageReader, 1)
+		go func() {
+			m, err := e.conn.Readable().NextMessage(t.Context())
+			if err == nil {
+				opened <- m
+			}
+			close(opened)
+		}()
+		synctest.Wait()
+		pulled := goPull(t, e) // waits its turn
+		synctest.Wait()
+		e.peer.Send(wstest.Text("one"), wstest.Text("two"))
+		m := <-opened
+		require.NotNil(t, m)
+		require.Equal(t, wsstream.ErrBusy, (<-pulled).err)
+		got, err := io.ReadAll(m)
+		require.NoError(t, err)
+		require.Equal(t, "one", string(got))
+		require.Equal(t, "two", e.pull(t))
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -411,6 +412,28 @@ func TestAClientThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {
 		require.ErrorContains(t, err, "HandshakeTimeout")
 		require.Equal(t, 5*time.Second, time.Since(start))
 		require.True(t, near.Closed())
+	})
+}
+
+func TestAClientOfAnHTTPServerThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accepted := make(chan error, 1)
+		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := wsstream.Accept(w, r, &wsstream.AcceptOptions{
+				HandshakeTimeout: 5 * time.Second,
+				Header:           http.Header{"X-Long": {strings.Repeat("x", memnet.DefaultLimit)}},
+			})
+			accepted <- err
+		}))
+		nc, err := srv.Listener.Dial(t.Context())
+		require.NoError(t, err)
+		start := time.Now()
+		peer := wstest.NewPeer(t, nc, true)
+		peer.SendRaw(wstest.UpgradeRequest("/"))
+		err = <-accepted
+		require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, 5*time.Second, time.Since(start))
 	})
 }
 

@@ -94,6 +94,26 @@ func TestPullIntoStartsAtTheFrontAndAnErrorLeavesDataEmpty(t *testing.T) {
 	})
 }
 
+func TestPullIntoOfAHandshakeThatFailedLeavesDataEmpty(t *testing.T) {
+	conn := wsstream.Dial(t.Context(), "nowhere", nil)
+	m := wsstream.Binary([]byte("old"))
+	require.Error(t, conn.Readable().PullInto(t.Context(), &m))
+	require.Empty(t, m.Data)
+	require.Equal(t, 3, cap(m.Data))
+}
+
+func TestPullIntoAPreparedMessageForgetsItsEncodings(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		m := wsstream.Text("old").Prepare()
+		require.NoError(t, e.conn.Writable().Write(patient(t), m))
+		e.peer.Want("what was prepared", wstest.Text("old"))
+		e.peer.Send(wstest.Text("new"))
+		require.NoError(t, e.conn.Readable().PullInto(patient(t), &m))
+		require.NoError(t, e.conn.Writable().Write(patient(t), m))
+		e.peer.Want("what was pulled", wstest.Text("new"))
+	})
+}
+
 func TestEOFComesWhenOurCloseIsInTheKernel(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(3001, ""))

@@ -214,7 +214,8 @@ func TestAPipeNoticesThatItsDestinationIsLostWhileTheSourceIsSilent(t *testing.T
 	})
 }
 
-func TestAPipeBetweenConnsAllocatesNothingForAMessage(t *testing.T) {
+// That holds for a gigabyte as for what is counted here, since it is counted in the steady state.
+func TestAPipeBetweenConnsAllocatesNothingInTheSteadyState(t *testing.T) {
 	for _, size := range []int{64, 64 << 10} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			const warm, counted = 2000, 4000
@@ -235,8 +236,11 @@ func TestAPipeBetweenConnsAllocatesNothingForAMessage(t *testing.T) {
 				}
 			}})
 			require.Equal(t, errEnough, err)
-			if !raceEnabled { // what is made once in many messages does not count, as in requireAllocs
-				require.Zero(t, (after.Mallocs-before.Mallocs)/counted, "allocations a message")
+			mallocs, bytes := after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
+			t.Logf("%d allocations, %d bytes, for %d messages", mallocs, bytes, counted)
+			if !raceEnabled {
+				require.Less(t, mallocs, uint64(counted/10), "allocations")
+				require.Less(t, bytes, uint64(2<<20), "bytes") // a pool's buffers, after a garbage collection
 			}
 		})
 	}

@@ -131,15 +131,15 @@ func TestACertificateOfAProxyThatNobodyVouchesForFails(t *testing.T) {
 	require.Zero(t, p.asked.Load())
 }
 
-// A fullConn takes no more bytes, when it is full, and gives up on each Write after as long as tls.Conn.Close does.
-type fullConn struct {
+// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as tls.Conn.Close does.
+type deafConn struct {
 	net.Conn
 	full   atomic.Bool
 	once   sync.Once
 	closed chan struct{} // closed by Close
 }
 
-func (c *fullConn) Write(b []byte) (int, error) {
+func (c *deafConn) Write(b []byte) (int, error) {
 	if !c.full.Load() {
 		return c.Conn.Write(b)
 	}
@@ -151,7 +151,7 @@ func (c *fullConn) Write(b []byte) (int, error) {
 	}
 }
 
-func (c *fullConn) Close() error {
+func (c *deafConn) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return c.Conn.Close()
 }
@@ -168,7 +168,7 @@ func TestCloseNowUnderTheTLSOfAProxyDoesNotWaitForIt(t *testing.T) {
 			p := newTunneller(t, true, srv.Listener.Addr().String())
 			o := through(p.URL)
 			o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
-			transport := &fullConn{closed: make(chan struct{})}
+			transport := &deafConn{closed: make(chan struct{})}
 			o.NetDial = func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
 				transport.Conn, err = new(net.Dialer).DialContext(ctx, network, addr)
 				return transport, err

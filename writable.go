@@ -37,6 +37,7 @@ var _ interface {
 // After the end Write fails with ErrClosed, Abort's cause or the *Error that Closed gives; the table of ends in the
 // package documentation says which. Text that is not UTF-8 is an error of the call. Write allocates nothing while
 // it need not wait.
+// Streams Standard, 5.3.3.
 func (w *Writable) Write(ctx context.Context, m Message) error {
 	if err := m.check(); err != nil {
 		return err
@@ -63,7 +64,9 @@ func (w *Writable) TryWrite(m Message) (bool, error) {
 }
 
 // Ready waits until DesiredSize is above zero, or the Writable has ended, whose error it then returns. Several
-// callers may wait, and each must reckon with another taking the credit: loop over TryWrite and Ready.
+// callers may wait, and each must reckon with another taking the credit: loop over TryWrite and Ready. The end of ctx
+// ends only the wait.
+// Streams Standard, 5.3.3.
 func (w *Writable) Ready(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
@@ -74,6 +77,7 @@ func (w *Writable) Ready(ctx context.Context) error {
 
 // DesiredSize is the credit: what may be written until Write waits, in bytes on the wire. It is negative when the
 // window is overdrawn, the whole window before opening, 0 after the end, and math.MaxInt if there is no bound.
+// Streams Standard, 5.3.3.
 func (w *Writable) DesiredSize() int {
 	e := w.c.engine.Load()
 	switch {
@@ -89,8 +93,8 @@ func (w *Writable) DesiredSize() int {
 }
 
 // Flush waits until the kernel has taken all that was accepted before, and at most 64 KiB of what was accepted right
-// behind it and shares a system call with it. The end of ctx ends only the wait. If that
-// can no longer be, Flush returns the error of the Writable's end.
+// behind it and shares a system call with it. The end of ctx ends only the wait. If that can no longer be, Flush
+// returns the error of the Writable's end.
 func (w *Writable) Flush(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
@@ -101,7 +105,9 @@ func (w *Writable) Flush(ctx context.Context) error {
 
 // NewMessage waits its turn to write a message as it is made, of whatever length: what is held of it is bounded by
 // WriteWindow alone. Other Writes wait until the writer is closed. ctx governs the writer's Writes too; when it ends
-// they fail and the message stays open.
+// they fail and the message stays open. It must be closed, or no other Write gets its turn. After the end NewMessage
+// fails as Write does.
+// RFC 6455, section 5.4.
 func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, error) {
 	if err := t.check(); err != nil {
 		return nil, err
@@ -146,12 +152,13 @@ func (w *Writable) Abort(cause error) error {
 func (w *Writable) Borrows() bool { return true }
 
 // Done is closed when the end of the Writable is decided.
-func (w *Writable) Done() <-chan struct{} { return w.c.writeDone }
+func (w *Writable) Done() <-chan struct{} { return w.c.writeDone.Done() }
 
 func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClosed) }
 
-// A MessageWriter writes one message as it is made. Its methods may be called at once. Close or Abort of the
-// connection end it: its calls fail with the Writable's error, and the message is never finished.
+// A MessageWriter writes one message as it is made. Its methods may be called at once; each Write's bytes stay
+// together. Close or Abort of the connection end it: its calls fail with the Writable's error, and the message is never
+// finished.
 type MessageWriter struct{ w *wire.Writer }
 
 // Write sends p in frames as room comes, and returns how much of it was accepted: less than all only with an error.
@@ -161,8 +168,8 @@ func (m *MessageWriter) Write(p []byte) (int, error) {
 	return n, textError(err)
 }
 
-// Close ends the message and lets the next Write in. Text that ends inside a character is an error, and the message
-// stays open.
+// Close ends the message and lets the next Write in. It waits for nothing but a Write of this message. Text that ends
+// inside a character is an error, and the message stays open; a second Close returns ErrClosed.
 func (m *MessageWriter) Close() error { return textError(m.w.Close()) }
 
 func textError(err error) error {

@@ -20,7 +20,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-func TestAllYieldsAnErrorOnceAndLast(t *testing.T) {
+func TestE9_AllYieldsAnErrorOnceAndLast(t *testing.T) {
 	var got []int
 	var errs []error
 	for v, err := range stream.All(t.Context(), source(errBoom, 1, 2)) {
@@ -35,7 +35,7 @@ func TestAllYieldsAnErrorOnceAndLast(t *testing.T) {
 	require.Equal(t, []error{errBoom}, errs)
 }
 
-func TestACleanEndYieldsNothingMore(t *testing.T) {
+func TestE9_ACleanEndYieldsNothingMore(t *testing.T) {
 	n := 0
 	for _, err := range stream.All(t.Context(), stream.From(1)) {
 		require.NoError(t, err)
@@ -44,7 +44,7 @@ func TestACleanEndYieldsNothingMore(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestLeavingALoopLeavesTheStreamAsItIs(t *testing.T) {
+func TestE9_LeavingALoopLeavesTheStreamAsItIs(t *testing.T) {
 	src := source(io.EOF, 1, 2, 3)
 	for range stream.All(t.Context(), src) {
 		break
@@ -148,6 +148,14 @@ func TestChannelsAsStreams(t *testing.T) {
 		require.False(t, open)
 		require.Equal(t, errBoom, w.Write(t.Context(), 2))
 		require.Equal(t, errBoom, w.Close(t.Context()))
+	})
+	bubble(t, func(t *testing.T) {
+		c := make(chan int)
+		w := stream.ToChan(c)
+		require.NoError(t, w.Abort(errBoom))
+		_, open := <-c
+		require.False(t, open, "with no Write in progress, too")
+		require.NoError(t, w.Abort(nil))
 	})
 	bubble(t, func(t *testing.T) {
 		r := stream.FromChan[int](nil)
@@ -355,7 +363,7 @@ func TestAbortEndsABlockedWriteAndClosesWithTheCause(t *testing.T) {
 	})
 }
 
-func TestAWriterIsNeverCalledAtOnce(t *testing.T) {
+func TestE5_AWriterIsNeverCalledAtOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pr, pw := io.Pipe()
 		w := stream.ToWriter(pw)
@@ -371,6 +379,211 @@ func TestAWriterIsNeverCalledAtOnce(t *testing.T) {
 		second.returns(t, nil)
 		closing.returns(t, nil)
 	})
+}
+
+func TestE5_ASinkIsNeverWrittenToAfterItsEnd(t *testing.T) {
+	for name, end := range map[string]func(w stream.Writable[[]byte]) error{
+		"Close": func(w stream.Writable[[]byte]) error { return w.Close(context.Background()) },
+		"Abort": func(w stream.Writable[[]byte]) error { return w.Abort(nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				release := make(chan struct{})
+				var calls []string
+				w := stream.ToWriter(writes(func(p []byte) {
+					<-release
+					calls = append(calls, string(p))
+				}))
+				first := goWrite(t.Context(), w, []byte("first"))
+				first.waits(t, "the sink is stalled")
+				ending := goDo(func() error { return end(w) })
+				synctest.Wait()
+				late := goWrite(t.Context(), w, []byte("late"))
+				synctest.Wait()
+				close(release)
+				require.NoError(t, ending.wait())
+				late.returns(t, stream.ErrClosed)
+				require.Equal(t, stream.ErrClosed, w.Write(t.Context(), []byte("later")))
+				require.NoError(t, w.Close(t.Context()))
+				synctest.Wait()
+				require.Equal(t, []string{"first"}, calls)
+			})
+		})
+	}
+}
+
+func TestAContextThatHasEndedDoesNothingToASink(t *testing.T) {
+	for name, w := range map[string]stream.Writable[[]byte]{
+		"Discard":   stream.Discard[[]byte](),
+		"ToWriter":  stream.ToWriter(io.Discard),
+		"ToChan":    stream.ToChan(make(chan []byte, 1)),
+		"MapWriter": stream.MapWriter(stream.NewQueue(stream.Count[[]byte](1)), func(p []byte) ([]byte, error) { return p, nil }),
+		"Publisher": stream.NewBroadcast[[]byte](nil).Publisher(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ready := func(context.Context) error { return nil }
+			r, tells := w.(interface {
+				Ready(ctx context.Context) error
+			})
+			if tells {
+				ready = r.Ready
+				require.Equal(t, errBoom, ready(ended(t)))
+			}
+			require.Equal(t, errBoom, w.Write(ended(t), nil))
+			require.Equal(t, errBoom, w.Close(ended(t)))
+			require.NoError(t, ready(t.Context()))
+			require.NoError(t, w.Write(t.Context(), nil))
+			require.NoError(t, w.Close(t.Context()))
+			require.Equal(t, stream.ErrClosed, w.Write(t.Context(), nil))
+			if tells {
+				require.Equal(t, stream.ErrClosed, ready(t.Context()))
+			}
+		})
+	}
+}
+
+func TestAContextThatHasEndedTakesNothingFromASource(t *testing.T) {
+	c := make(chan string, 1)
+	c <- "a"
+	room := stream.NewBroadcast(&stream.BroadcastOptions[string]{Replay: 1})
+	require.NoError(t, room.Publish(t.Context(), "a"))
+	for name, r := range map[string]stream.Readable[string]{
+		"From":         stream.From("a"),
+		"FromChan":     stream.FromChan(c),
+		"FromSeq":      stream.FromSeq(slices.Values([]string{"a"})),
+		"FromReader":   stream.Map(stream.FromReader(strings.NewReader("a"), 0), func(p []byte) (string, error) { return string(p), nil }),
+		"Subscription": room.Subscribe(stream.Count[string](1), stream.Block),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := r.Pull(ended(t))
+			require.Equal(t, errBoom, err)
+			require.Equal(t, "a", pull(t, r))
+			require.NoError(t, r.Cancel(nil))
+		})
+	}
+}
+
+// A waiting call of an adapter, with what can end it.
+type stoppable struct {
+	call func(ctx context.Context) error
+	stop func(cause error) error // Cancel or Abort
+	far  func() error            // the other side stops
+}
+
+func reading[T any](r stream.Readable[T], far func() error) stoppable {
+	return stoppable{func(ctx context.Context) error { _, err := r.Pull(ctx); return err }, r.Cancel, far}
+}
+
+func writing[T any](w stream.Writable[T], far func() error) stoppable {
+	var v T
+	return stoppable{func(ctx context.Context) error { return w.Write(ctx, v) }, w.Abort, far}
+}
+
+func TestE10_NoAdapterLeavesAGoroutineBehind(t *testing.T) {
+	ends := map[string]func(s stoppable, cancel context.CancelCauseFunc) error{
+		"its context ends":  func(_ stoppable, cancel context.CancelCauseFunc) error { cancel(errBoom); return nil },
+		"it is stopped":     func(s stoppable, _ context.CancelCauseFunc) error { return s.stop(errBoom) },
+		"the far side ends": func(s stoppable, _ context.CancelCauseFunc) error { return s.far() },
+	}
+	for name, adapter := range map[string]func() stoppable{
+		"FromReader, with deadlines": func() stoppable {
+			near, far := net.Pipe()
+			return reading(stream.FromReader(near, 0), far.Close)
+		},
+		"FromReader, with Close": func() stoppable {
+			pr, pw := io.Pipe()
+			return reading(stream.FromReader(pr, 0), pw.Close)
+		},
+		"ToWriter, with deadlines": func() stoppable {
+			near, far := net.Pipe()
+			return writing(stream.ToWriter(near), far.Close)
+		},
+		"ToWriter, with Close": func() stoppable {
+			pr, pw := io.Pipe()
+			return writing(stream.ToWriter(pw), pr.Close)
+		},
+		"FromChan": func() stoppable {
+			c := make(chan int)
+			return reading(stream.FromChan(c), func() error { close(c); return nil })
+		},
+		"ToChan": func() stoppable {
+			c := make(chan int)
+			return writing(stream.ToChan(c), func() error { <-c; return nil })
+		},
+		"Reader": func() stoppable {
+			q := stream.NewQueue(stream.Count[[]byte](0))
+			return stoppable{func(ctx context.Context) error {
+				_, err := stream.Reader(ctx, q).Read(make([]byte, 1))
+				return err
+			}, q.Cancel, func() error { return q.Close(context.Background()) }}
+		},
+		"Writer": func() stoppable {
+			q := stream.NewQueue(stream.Count[[]byte](0))
+			return stoppable{func(ctx context.Context) error {
+				_, err := stream.Writer(ctx, q).Write([]byte("x"))
+				return err
+			}, q.Abort, func() error { return q.Cancel(nil) }}
+		},
+		"FromSeq2 of All": func() stoppable {
+			q := stream.NewQueue(stream.Count[int](0))
+			return stoppable{func(ctx context.Context) error {
+				r := stream.FromSeq2(stream.All(ctx, q))
+				defer r.Cancel(nil)
+				_, err := r.Pull(ctx)
+				return err
+			}, q.Cancel, func() error { return q.Close(context.Background()) }}
+		},
+	} {
+		for why, end := range ends {
+			t.Run(name+"/"+why, func(t *testing.T) {
+				bubble(t, func(t *testing.T) { // which fails if a goroutine is left
+					ctx, cancel := context.WithCancelCause(t.Context())
+					defer cancel(nil)
+					s := adapter()
+					waiting := goDo(func() error { return s.call(ctx) })
+					waiting.waits(t, "the far side is idle")
+					require.NoError(t, end(s, cancel))
+					synctest.Wait()
+					require.True(t, isClosed(waiting.done), "the call still waits")
+				})
+			})
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestASequenceThatIsLeftInTheMiddleIsStopped(t *testing.T) {
+	stopped := false
+	r := stream.FromSeq(func(yield func(int) bool) {
+		defer func() { stopped = true }()
+		for v := 1; yield(v); v++ {
+		}
+	})
+	for v, err := range stream.All(t.Context(), r) {
+		require.NoError(t, err)
+		if v == 2 {
+			break
+		}
+	}
+	require.False(t, stopped, "leaving the loop leaves the stream")
+	require.NoError(t, stream.Pipe(t.Context(), stream.Discard[int](), stream.Through(r, stream.Transform[int, int]{
+		Each: func(v int, emit func(int)) error {
+			if v > 3 {
+				return stream.SkipAll
+			}
+			emit(v)
+			return nil
+		},
+	}), nil))
+	require.True(t, stopped, "by the pipe, whose transform had enough")
 }
 
 func TestReaderReadsChunksAsBytes(t *testing.T) {
@@ -445,6 +658,7 @@ func TestABadMessageEndsADecodeAndIsInTheError(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "x", bad.Message)
 	require.ErrorIs(t, err, strconv.ErrSyntax)
+	require.EqualError(t, err, `stream: decode: strconv.Atoi: parsing "x": invalid syntax`)
 	wantEnd(t, r, err)
 }
 
@@ -508,6 +722,24 @@ func TestMapWriterWritesInOrderOneAtATime(t *testing.T) {
 		closing.returns(t, nil)
 		require.NoError(t, w.Abort(nil))
 		require.Equal(t, errBoom, w.Write(ended(t), 1))
+	})
+}
+
+func TestTheFunctionOfAMapWriterIsNeverCalledAtOnce(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begun, release := 0, make(chan struct{})
+		w := stream.MapWriter(stream.Discard[int](), func(v int) (int, error) {
+			begun++
+			<-release
+			return v, nil
+		})
+		first, second := goWrite(t.Context(), w, 1), goWrite(t.Context(), w, 2)
+		first.waits(t, "the function is at work")
+		require.Equal(t, 1, begun)
+		close(release)
+		first.returns(t, nil)
+		second.returns(t, nil)
+		require.Equal(t, 2, begun)
 	})
 }
 

@@ -35,10 +35,11 @@ type Broadcast[T any] struct {
 	slow   error
 	onDrop func(*Subscription[T], T)
 
-	gate    *gate.Gate    // of the Publish in progress
-	done    chan struct{} // closed when it has ended
-	seq     uint64        // the number of the Publish; guarded by gate
-	blocked atomic.Int64  // the number of subscriptions that block
+	gate    *gate.Gate         // of the Publish in progress
+	done    chan struct{}      // closed when it has ended
+	seq     uint64             // the number of the Publish; guarded by gate, as the next
+	full    []*Subscription[T] // those that it waits for
+	blocked atomic.Int64       // the number of subscriptions that block
 	dropped atomic.Int64
 
 	mu    sync.Mutex
@@ -146,30 +147,31 @@ func (b *Broadcast[T]) give(v T) ([]drop[T], error) {
 // held, so that nobody else fills the room.
 func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 	b.seq++
-	for {
-		full := b.full()
-		if len(full) == 0 {
-			return nil
-		}
-		for _, s := range full {
+	for b.findFull() {
+		for _, s := range b.full {
 			if err := s.q.Ready(ctx); err != nil && ofCtx(ctx, err) && !isDone(s.q.Done()) {
+				clear(b.full)
 				return context.Cause(ctx)
 			}
 			s.ready = b.seq
 		}
 	}
+	return nil
 }
 
-// full returns the subscriptions that this Publish must wait for.
-func (b *Broadcast[T]) full() (full []*Subscription[T]) {
+// findFull finds the subscriptions that this Publish must wait for, and reports whether there are any. It expects the
+// gate to be held.
+func (b *Broadcast[T]) findFull() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	clear(b.full) // which lets go of those that have left
+	b.full = b.full[:0]
 	for _, s := range b.subs {
 		if s.policy.kind == block && s.ready != b.seq && !s.q.hasRoom() {
-			full = append(full, s)
+			b.full = append(b.full, s)
 		}
 	}
-	return full
+	return len(b.full) > 0
 }
 
 // Close waits its turn behind the Publishes that wait, and ends the Broadcast: subscribers get what they hold, then

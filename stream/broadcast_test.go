@@ -3,6 +3,8 @@ package stream_test
 import (
 	"context"
 	"io"
+	"math"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -72,6 +74,45 @@ func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 	require.EqualValues(t, 1000, sub.Dropped())
 }
 
+func TestLatestKnowsTheKeysThatAreHeldWhenItForgetsOthers(t *testing.T) {
+	type update struct{ key, version int }
+	room := stream.NewBroadcast[update](nil)
+	sub := room.Subscribe(stream.Count[update](4), stream.Latest(func(u update) int { return u.key }))
+	require.NoError(t, room.Publish(t.Context(), update{0, 1}))
+	for key := 1; key <= 200; key++ {
+		for _, u := range []update{{key, 1}, {key - 1, 2}} { // the key before is held yet
+			require.NoError(t, room.Publish(t.Context(), u))
+		}
+		require.Equal(t, update{key - 1, 2}, pull(t, sub))
+	}
+	require.EqualValues(t, 200, sub.Dropped(), "the first version of each that was pulled")
+}
+
+func TestLatestForgetsKeysThatEqualNoOther(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(int) float64 { return math.NaN() }))
+	round := func() {
+		for v := range 2000 {
+			require.NoError(t, room.Publish(t.Context(), v))
+			require.Equal(t, v, pull(t, sub))
+		}
+	}
+	before := liveHeap()
+	for range 10 {
+		round()
+	}
+	require.InDelta(t, before, liveHeap(), 256<<10, "bytes")
+	require.Zero(t, sub.Dropped())
+}
+
+// liveHeap is how many bytes there are of objects that are in use.
+func liveHeap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
 func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
 	room := stream.NewBroadcast[string](nil)
 	key := func(s string) byte { return s[0] }
@@ -120,6 +161,11 @@ func TestPublishWaitsForThoseThatBlockAndGivesToAllOrNone(t *testing.T) {
 		publishing.waits(t, "one is full")
 		behind := goDo(func() error { return room.Publish(t.Context(), 4) })
 		behind.waits(t, "its turn is after the other")
+		ctx, cancel = context.WithCancelCause(t.Context())
+		leaves := goDo(func() error { return room.Publish(ctx, 5) })
+		leaves.waits(t, "its turn is last")
+		cancel(errBoom)
+		leaves.returns(t, errBoom)
 		require.Equal(t, 1, pull(t, slow))
 		publishing.returns(t, nil)
 		require.Equal(t, 3, p.returns(t, nil))
@@ -214,6 +260,20 @@ func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
 		w.returns(t, errBoom)
 		require.NoError(t, room.Abort(nil))
 	})
+}
+
+func TestOnlyWhatBlocksCostsAPublisherAnAllocation(t *testing.T) {
+	room := stream.NewBroadcast[int](nil)
+	room.Subscribe(stream.Count[int](1), stream.DropOldest)
+	p := room.Publisher()
+	write := func() float64 {
+		return testing.AllocsPerRun(100, func() { _ = p.Write(t.Context(), 1) })
+	}
+	require.Zero(t, write())
+	blocks := room.Subscribe(stream.Count[int](1000), stream.Block)
+	require.Positive(t, write(), "a Write that may wait has to be ended by Abort")
+	require.NoError(t, blocks.Cancel(nil))
+	require.Zero(t, write(), "it has left")
 }
 
 func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {

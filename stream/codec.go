@@ -25,7 +25,7 @@ func (e *DecodeError[M]) Error() string { return fmt.Sprintf("stream: decode: %v
 func (e *DecodeError[M]) Unwrap() error { return e.Err }
 
 // SkipBad returns c with a Decode that drops a message it can't decode, and reports it; report may be nil. It returns
-// errors that wrap Skip.
+// errors that wrap Skip. SkipBad panics if c.Decode is nil.
 func (c Codec[M, T]) SkipBad(report func(M, error)) Codec[M, T] {
 	mustFunc(c.Decode == nil, "SkipBad")
 	decode := c.Decode

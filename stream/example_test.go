@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -62,6 +63,42 @@ func ExampleQueue() {
 	// world
 }
 
+// A strategy counts chunks, bytes, or what a function says; a stream takes chunks while it holds less than the mark.
+func ExampleStrategy() {
+	type order struct{ items []string }
+	for _, s := range []stream.Strategy[order]{
+		stream.Count[order](3),
+		stream.Size(3, func(o order) int { return len(o.items) }),
+	} {
+		q := stream.NewQueue(s)
+		held := 0
+		for {
+			ok, _ := q.TryWrite(order{[]string{"tea", "cup"}})
+			if !ok {
+				break
+			}
+			held++
+		}
+		fmt.Println("holds", held, "and wants", q.DesiredSize())
+	}
+	// Output:
+	// holds 3 and wants 0
+	// holds 2 and wants -1
+}
+
+// A failure comes behind the chunks before it.
+func ExampleQueue_Fail() {
+	q := stream.NewQueue(stream.Count[int](2))
+	q.Write(ctx, 1)
+	q.Fail(ctx, errors.New("out of paper"))
+	show(q)
+	fmt.Println("write:", q.Write(ctx, 2))
+	// Output:
+	// 1
+	// error: out of paper
+	// write: out of paper
+}
+
 func ExampleFuture() {
 	f, settle := stream.NewFuture[string]()
 	go settle("done", nil)
@@ -85,6 +122,24 @@ func ExamplePipe() {
 	// c
 	// chunks: 3
 	// <nil>
+}
+
+// Each end passes on to the other side. Here the sink has had enough, and the source is told why.
+func ExamplePipe_propagation() {
+	src := stream.NewQueue(stream.Count[int](9))
+	src.Write(ctx, 1)
+	src.Write(ctx, -1)
+	dst := stream.MapWriter(stream.Discard[int](), func(n int) (int, error) {
+		if n < 0 {
+			return 0, fmt.Errorf("%d is too small", n)
+		}
+		return n, nil
+	})
+	fmt.Println("pipe:", stream.Pipe(ctx, dst, src, nil))
+	fmt.Println("source:", src.Write(ctx, 2))
+	// Output:
+	// pipe: -1 is too small
+	// source: -1 is too small
 }
 
 func ExampleJoin() {
@@ -135,6 +190,30 @@ func ExampleMap() {
 	// Output:
 	// n1
 	// n3
+}
+
+// A function's panic reaches who pulls. From a goroutine of the stream's it comes as a *Panic, with its stack.
+func ExamplePanic() {
+	quotients := stream.Parallel(stream.From(1, 0), 2, func(_ context.Context, n int) (int, error) { return 6 / n, nil })
+	defer quotients.Cancel(nil)
+	defer func() {
+		p := recover().(*stream.Panic)
+		fmt.Println(p.Value, len(p.Stack) > 0)
+	}()
+	show(quotients)
+	// Output:
+	// 6
+	// runtime error: integer divide by zero true
+}
+
+func ExampleMapWriter() {
+	q := stream.NewQueue(stream.Count[string](9))
+	numbers := stream.MapWriter(q, func(n int) (string, error) { return strings.Repeat("*", n), nil })
+	stream.Pipe(ctx, numbers, stream.From(1, 3), nil)
+	show(q)
+	// Output:
+	// *
+	// ***
 }
 
 func ExampleFilter() {
@@ -272,6 +351,21 @@ func ExampleTee() {
 	// [1 2] <nil>
 }
 
+// A Tee never drops: its slower branch holds back the other. Where one branch may lose chunks, a Broadcast with two
+// subscribers stands for it, each with its policy.
+func ExampleTee_policies() {
+	tee := stream.NewBroadcast[int](nil)
+	all := tee.Subscribe(stream.Count[int](3), stream.Block)
+	newest := tee.Subscribe(stream.Count[int](1), stream.DropOldest)
+	stream.Pipe(ctx, tee.Publisher(), stream.From(1, 2, 3), nil)
+	tee.Close(ctx)
+	fmt.Println(stream.Collect(ctx, all))
+	fmt.Println(stream.Collect(ctx, newest))
+	// Output:
+	// [1 2 3] <nil>
+	// [3] <nil>
+}
+
 func ExampleBroadcast() {
 	room := stream.NewBroadcast(&stream.BroadcastOptions[string]{Replay: 1})
 	room.Publish(ctx, "before")
@@ -290,6 +384,42 @@ func ExampleBroadcast() {
 	// [c] 3 <nil>
 	// [before a] 2 <nil>
 	// [before a] 0 stream: subscriber too slow
+}
+
+// What was dropped, and for whom, is told to a hook and can be asked.
+func ExampleBroadcastOptions() {
+	names := map[*stream.Subscription[int]]string{}
+	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{
+		OnDrop: func(s *stream.Subscription[int], v int) { fmt.Println(names[s], "lost", v) },
+	})
+	ann := room.Subscribe(stream.Count[int](2), stream.DropOldest)
+	bob := room.Subscribe(stream.Count[int](1), stream.DropNewest)
+	names[ann], names[bob] = "ann", "bob"
+	for v := range 3 {
+		room.Publish(ctx, v)
+	}
+	fmt.Println(ann.Dropped(), bob.Dropped(), room.Dropped())
+	// Output:
+	// bob lost 1
+	// ann lost 0
+	// bob lost 2
+	// 1 2 3
+}
+
+// With Block the publisher waits for the slowest, and nothing is lost.
+func ExampleBlock() {
+	room := stream.NewBroadcast[int](nil)
+	slow := room.Subscribe(stream.Count[int](1), stream.Block)
+	room.Publish(ctx, 1)
+	short, cancel := context.WithTimeout(ctx, time.Millisecond)
+	defer cancel()
+	fmt.Println(room.Publish(short, 2))
+	fmt.Println(slow.Pull(ctx))
+	fmt.Println(room.Publish(ctx, 3))
+	// Output:
+	// context deadline exceeded
+	// 1 <nil>
+	// <nil>
 }
 
 func ExampleLatest() {
@@ -320,6 +450,22 @@ func ExampleBroadcast_Publisher() {
 	// Output:
 	// ann says hi
 	// bob says hi
+}
+
+func ExampleFrom() {
+	show(stream.From("a", "b"))
+	// Output:
+	// a
+	// b
+}
+
+// Collect returns what came before an error, too.
+func ExampleCollect() {
+	q := stream.NewQueue(stream.Count[int](2))
+	q.Write(ctx, 1)
+	q.Fail(ctx, errors.New("lost"))
+	fmt.Println(stream.Collect(ctx, q))
+	// Output: [1] lost
 }
 
 func ExampleAll() {
@@ -365,6 +511,35 @@ func ExampleFromChan() {
 	// 2
 }
 
+func ExampleToChan() {
+	c := make(chan int, 2)
+	fmt.Println(stream.Pipe(ctx, stream.ToChan(c), stream.From(1, 2), nil)) // which closes it
+	for v := range c {
+		fmt.Println(v)
+	}
+	// Output:
+	// <nil>
+	// 1
+	// 2
+}
+
+func ExampleFromReader() {
+	r := stream.FromReader(strings.NewReader("hello, world"), 5)
+	defer r.Cancel(nil) // which closes a file
+	show(stream.Map(r, func(b []byte) (string, error) { return fmt.Sprintf("%q", b), nil }))
+	// Output:
+	// "hello"
+	// ", wor"
+	// "ld"
+}
+
+func ExampleToWriter() {
+	var b strings.Builder
+	err := stream.Pipe(ctx, stream.ToWriter(&b), stream.From([]byte("hello, "), []byte("world")), nil)
+	fmt.Println(b.String(), err)
+	// Output: hello, world <nil>
+}
+
 func ExampleDiscard() {
 	var n int64
 	err := stream.Pipe(ctx, stream.Discard[int](), stream.From(1, 2), &stream.PipeOptions{Progress: func(k int64) { n = k }})
@@ -401,4 +576,24 @@ func ExampleDecode() {
 	// Output:
 	// {1 2}
 	// skipped "garbage"
+}
+
+// A message that can't be decoded ends the stream, and is in the error.
+func ExampleDecodeError() {
+	numbers := stream.Codec[string, int]{Decode: strconv.Atoi}
+	_, err := stream.Collect(ctx, stream.Decode(stream.From("1", "two", "3"), numbers))
+	if bad, ok := errors.AsType[*stream.DecodeError[string]](err); ok {
+		fmt.Printf("%q: %v\n", bad.Message, bad.Err)
+	}
+	// Output: "two": strconv.Atoi: parsing "two": invalid syntax
+}
+
+func ExampleEncode() {
+	numbers := stream.Codec[string, int]{Encode: func(n int) (string, error) { return strconv.Itoa(n), nil }}
+	q := stream.NewQueue(stream.Count[string](9))
+	stream.Pipe(ctx, stream.Encode(q, numbers), stream.From(1, 2), nil)
+	show(q)
+	// Output:
+	// 1
+	// 2
 }

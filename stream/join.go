@@ -16,29 +16,21 @@ import (
 func Join[A, B any](ctx context.Context, a Duplex[A, B], b Duplex[B, A]) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	failed := func(err error) {
-		if err != nil {
+	ended := func(err error) {
+		if err != nil && !errors.Is(err, ErrClosed) {
 			cancel(err) // the first counts
 		}
 	}
 	var wg sync.WaitGroup
-	wg.Go(func() { // owned by Join; ends with its Pipe, which fails when the other way does
-		failed(relay(ctx, a.Writable, b.Readable))
+	defer wg.Wait() // if this goroutine ends in its Pipe
+	wg.Go(func() {  // owned by Join; ends with its Pipe, which fails when the other way does
+		catch(func() error { return Pipe(ctx, a.Writable, b.Readable, nil) }, ended)
 	})
-	failed(relay(ctx, b.Writable, a.Readable))
+	catch(func() error { return Pipe(ctx, b.Writable, a.Readable, nil) }, ended)
 	wg.Wait()
 	err := context.Cause(ctx)
 	if p, ok := err.(*Panic); ok {
 		panic(p)
-	}
-	return err
-}
-
-// relay is one way of a Join.
-func relay[T any](ctx context.Context, dst Writable[T], src Readable[T]) error {
-	err := catch(func() error { return Pipe(ctx, dst, src, nil) })
-	if errors.Is(err, ErrClosed) {
-		return nil
 	}
 	return err
 }

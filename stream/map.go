@@ -31,7 +31,7 @@ func Map[In, Out any](src Readable[In], f func(In) (Out, error)) Readable[Out] {
 	})
 }
 
-// Filter returns the chunks of src that keep wants, as Map would.
+// Filter returns the chunks of src that keep wants, as Map would. It panics if keep is nil.
 func Filter[T any](src Readable[T], keep func(T) bool) Readable[T] {
 	mustFunc(keep == nil, "Filter")
 	s := newSource(src)
@@ -47,6 +47,7 @@ func Filter[T any](src Readable[T], keep func(T) bool) Readable[T] {
 
 // Scan returns, for each chunk of src, the state that f makes of the last state and the chunk; s is the first, and is
 // not itself delivered. Errors and panics of f are as for Map; with Skip the state stays and nothing is delivered.
+// Scan panics if f is nil.
 func Scan[In, S any](src Readable[In], s S, f func(S, In) (S, error)) Readable[S] {
 	mustFunc(f == nil, "Scan")
 	return Map(src, func(in In) (S, error) {

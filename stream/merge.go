@@ -26,10 +26,12 @@ func Merge[T any](src ...Readable[T]) Readable[T] {
 		var wg sync.WaitGroup
 		for _, s := range sources {
 			wg.Go(func() { // owned by the stream; ends with its source, or with Cancel
-				if err := catch(func() error { return feed(ctx, s, q) }); err != nil {
-					_ = cancelAll(sources, err)
-					end(err)
-				}
+				catch(func() error { return feed(ctx, s, q) }, func(err error) {
+					if err != nil {
+						_ = cancelAll(sources, err)
+						end(err)
+					}
+				})
 			})
 		}
 		go func() { // owned by the stream; ends with the goroutines above

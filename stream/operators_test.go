@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -85,7 +86,7 @@ func eachOperator(t *testing.T, f func(t *testing.T, op func(stream.Readable[int
 	}
 }
 
-func TestOperatorsDeliverAllChunksThenTheEnd(t *testing.T) {
+func TestE4_OperatorsDeliverAllChunksThenTheEnd(t *testing.T) {
 	for _, end := range []error{io.EOF, errBoom} {
 		eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 			src := source(end, 1, 2, 3, 4)
@@ -102,7 +103,7 @@ func TestOperatorsDeliverAllChunksThenTheEnd(t *testing.T) {
 	}
 }
 
-func TestOperatorsPullNothingBeforeThereIsDemand(t *testing.T) {
+func TestE3_OperatorsPullNothingBeforeThereIsDemand(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		src := source(nil, 1, 2, 3)
 		r := op(src)
@@ -154,6 +155,41 @@ func TestAContextThatEndsDuringAPullLosesNothing(t *testing.T) {
 	})
 }
 
+func TestAPullThatWaitsBehindAnotherLeavesByItself(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		src := source(nil)
+		r := stream.Map(src, func(v int) (int, error) { return v, nil })
+		first := goPull(t.Context(), r)
+		first.waits(t, "the source is idle")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		second, third := goPull(ctx, r), goPull(t.Context(), r)
+		second.waits(t, "its turn is after the first")
+		cancel(errBoom)
+		second.returns(t, errBoom)
+		first.waits(t, "the source is idle")
+		third.waits(t, "its turn is after the first")
+		require.NoError(t, r.Cancel(nil))
+		first.returns(t, io.EOF)
+		third.returns(t, io.EOF)
+	})
+}
+
+func TestCancelEndsPullsThatWaitBehindOneThatIsBusy(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := stream.Map(source(nil, 1), func(v int) (int, error) { <-release; return v, nil })
+		busy := goPull(t.Context(), r)
+		busy.waits(t, "the function is at work")
+		behind := goPull(t.Context(), r)
+		behind.waits(t, "its turn is after the first")
+		require.NoError(t, r.Cancel(nil))
+		behind.returns(t, io.EOF)
+		busy.waits(t, "the function is at work")
+		close(release)
+		busy.returns(t, io.EOF)
+	})
+}
+
 func TestPanicsOfASourceReachThePullAndShutTheStream(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		src := source(nil, 1)
@@ -193,7 +229,7 @@ var withF = map[string]func(stream.Readable[int], func(int) (int, error)) stream
 	},
 }
 
-func TestErrorsOfAFunction(t *testing.T) {
+func TestE7_ErrorsOfAFunction(t *testing.T) {
 	for name, op := range withF {
 		for what, c := range map[string]struct {
 			err  error
@@ -237,7 +273,7 @@ func TestErrorsOfAFunction(t *testing.T) {
 	}
 }
 
-func TestThroughFlushesOnceAtTheEnd(t *testing.T) {
+func TestE7_ThroughFlushesOnceAtTheEnd(t *testing.T) {
 	flushed := 0
 	r := stream.Through(stream.From(1, 2), stream.Transform[int, int]{
 		Each:   func(v int, emit func(int)) error { emit(v); emit(v); return nil },
@@ -250,7 +286,7 @@ func TestThroughFlushesOnceAtTheEnd(t *testing.T) {
 	require.Equal(t, 1, flushed)
 }
 
-func TestAnErrorOfFlushFailsTheOutputBehindWhatItEmitted(t *testing.T) {
+func TestE7_AnErrorOfFlushFailsTheOutputBehindWhatItEmitted(t *testing.T) {
 	r := stream.Through(stream.From(1), stream.Transform[int, int]{
 		Each:  func(int, func(int)) error { return nil },
 		Flush: func(emit func(int)) error { emit(9); return errBoom },
@@ -273,7 +309,7 @@ func TestAnErrorOfEachComesBehindWhatItEmitted(t *testing.T) {
 	require.NoError(t, r.Cancel(errOther))
 }
 
-func TestCancelOfThroughCallsTheHookInsteadOfFlush(t *testing.T) {
+func TestE7_CancelOfThroughCallsTheHookInsteadOfFlush(t *testing.T) {
 	for name, busy := range map[string]bool{"idle": false, "while Each runs": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -324,7 +360,7 @@ func TestAFailingSourceCallsTheHookOfThrough(t *testing.T) {
 	require.Equal(t, []error{errBoom}, causes)
 }
 
-func TestThroughPullsOnlyWhenItHasNothingLeft(t *testing.T) {
+func TestE7_ThroughPullsOnlyWhenItHasNothingLeft(t *testing.T) {
 	src := source(io.EOF, 1, 2)
 	r := stream.Through(src, stream.Transform[int, int]{
 		Each: func(v int, emit func(int)) error { emit(v); emit(v); return nil },
@@ -384,15 +420,17 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 func TestBatchKeepsWhatItHasAndItsTimeWhenAPullLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](9))
-		r := stream.Batch(q, stream.Count[int](3), time.Second)
+		r := stream.Batch(q, stream.Count[int](4), time.Second)
 		require.NoError(t, q.Write(t.Context(), 1))
-		ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
-		defer cancel()
 		start := time.Now()
-		_, err := r.Pull(ctx)
-		require.Equal(t, context.DeadlineExceeded, err)
-		require.NoError(t, q.Write(t.Context(), 2))
-		require.Equal(t, []int{1, 2}, pull(t, r))
+		for v := 2; v <= 3; v++ {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			_, err := r.Pull(ctx)
+			cancel()
+			require.Equal(t, context.DeadlineExceeded, err)
+			require.NoError(t, q.Write(t.Context(), v))
+		}
+		require.Equal(t, []int{1, 2, 3}, pull(t, r))
 		require.Equal(t, time.Second, time.Since(start))
 	})
 }
@@ -591,6 +629,66 @@ func TestAPanicOfAFunctionOnAnotherGoroutineReachesThePullWithItsStack(t *testin
 	}
 }
 
+func TestAPanicComesThroughSeveralOperatorsAsItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		inner := stream.Parallel(source(nil, 1), 2, func(context.Context, int) (int, error) { panic(errBoom) })
+		outer := stream.Parallel(inner, 2, func(_ context.Context, v int) (int, error) { return v, nil })
+		p := catchPanic(t, func() { outer.Pull(t.Context()) })
+		require.ErrorIs(t, p, errBoom, "it is the value")
+		require.ErrorContains(t, p, "stream: panic: boom\n\ngoroutine ")
+	})
+}
+
+func TestAFunctionThatEndsItsGoroutineFailsTheStream(t *testing.T) {
+	leave := func(int) (int, error) {
+		runtime.Goexit()
+		return 0, nil
+	}
+	for name, op := range map[string]func(stream.Readable[int]) stream.Readable[int]{
+		"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return leave(v) })
+		},
+		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Stage(r, stream.Count[int](0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
+				_, err := leave(1)
+				return err
+			})
+		},
+		"before Parallel": func(r stream.Readable[int]) stream.Readable[int] { return operators["Parallel"](stream.Map(r, leave)) },
+		"before Merge":    func(r stream.Readable[int]) stream.Readable[int] { return operators["Merge"](stream.Map(r, leave)) },
+		"before Tee":      func(r stream.Readable[int]) stream.Readable[int] { return operators["Tee"](stream.Map(r, leave)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				src := source(nil, 1)
+				r := op(src)
+				_, err := r.Pull(t.Context())
+				require.EqualError(t, err, "stream: a function of the stream ended its goroutine")
+				wantEnd(t, r, err)
+				synctest.Wait()
+				require.Len(t, src.causes(), 1)
+			})
+		})
+	}
+}
+
+func TestParallelIsAsParallelAsItIsTold(t *testing.T) {
+	for n, want := range map[int]int{0: runtime.GOMAXPROCS(0), -1: 1, 3: 3} {
+		bubble(t, func(t *testing.T) {
+			src := source(nil, make([]int, 1000)...)
+			r := stream.Parallel(src, n, func(ctx context.Context, _ int) (int, error) {
+				<-ctx.Done()
+				return 0, nil
+			})
+			p := goPull(t.Context(), r)
+			p.waits(t, "the work goes on")
+			require.Equal(t, want, src.taken())
+			require.NoError(t, r.Cancel(nil))
+			p.returns(t, io.EOF)
+		})
+	}
+}
+
 func TestStageEndsAsItsFunctionDoes(t *testing.T) {
 	for name, c := range map[string]struct {
 		drain bool
@@ -705,7 +803,7 @@ func TestCancelOfSeveralSourcesJoinsTheirErrors(t *testing.T) {
 	}
 }
 
-func TestBothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
+func TestE8_BothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := stream.Tee[int](source(errBoom, 1, 2, 3), stream.Count[int](1), stream.Count[int](4))
 		for i := range 3 {
@@ -719,7 +817,7 @@ func TestBothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
 	})
 }
 
-func TestABranchThatIsNotPulledHoldsBackTheOtherAtItsMark(t *testing.T) {
+func TestE8_ABranchThatIsNotPulledHoldsBackTheOtherAtItsMark(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3, 4, 5)
 		a, b := stream.Tee[int](src, stream.Count[int](0), stream.Count[int](2))

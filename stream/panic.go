@@ -9,9 +9,13 @@ import (
 // errPanicked is what the ends of a stream are shut with when a function in it panicked.
 var errPanicked = errors.New("stream: a function of the stream panicked")
 
+// errGone is the error of a function that ended its goroutine, as the FailNow of a test does.
+var errGone = errors.New("stream: a function of the stream ended its goroutine")
+
 // A Panic is a panic of a function that ran on a goroutine of the stream's (Parallel, Stage, Tee, Merge). The Pull
 // that comes upon it panics with the *Panic, once; later ones return it as an error. A function that runs on the
-// puller's goroutine panics there, as it is. Either way both ends of the stream are shut.
+// puller's goroutine panics there, as it is. Either way both ends of the stream are shut. A function that ends its
+// goroutine (runtime.Goexit, the FailNow of a test) fails the stream with an error that says so.
 type Panic struct {
 	Value any    // what the function panicked with
 	Stack []byte // where, as debug.Stack prints it
@@ -34,17 +38,15 @@ func asPanic(v any) *Panic {
 	return &Panic{v, debug.Stack()}
 }
 
-// catch calls f and returns its error, a *Panic if it panicked, errPanicked if it ended its goroutine.
-func catch(f func() error) (err error) {
-	returned := false
+// catch calls f, and then done with its error: a *Panic if it panicked, errGone if it ended its goroutine, which then
+// ends behind done.
+func catch(f func() error, done func(error)) {
+	err := errGone
 	defer func() {
 		if v := recover(); v != nil {
 			err = asPanic(v)
-		} else if !returned {
-			err = errPanicked
 		}
+		done(err)
 	}()
 	err = f()
-	returned = true
-	return err
 }

@@ -130,23 +130,24 @@ func (p *parallel[In, Out]) one() bool {
 		return false
 	}
 	in, r := p.take()
-	p.turn.Unlock()
 	if r == nil {
 		return false
 	}
-	r.err = catch(func() (err error) {
+	catch(func() (err error) {
 		r.v, err = p.f(p.ctx, in)
 		return err
+	}, func(err error) {
+		if r.err = err; err != nil && !errors.Is(err, Skip) {
+			_ = p.src.Cancel(asFailure(err).cause())
+		}
+		close(r.done)
 	})
-	if r.err != nil && !errors.Is(r.err, Skip) {
-		_ = p.src.Cancel(asFailure(r.err).cause())
-	}
-	close(r.done)
 	return true
 }
 
-// take pulls a chunk, in turn, and makes the place for its result; none at the end.
+// take pulls a chunk, makes the place for its result, and gives the turn up; at the end there is no result.
 func (p *parallel[In, Out]) take() (in In, r *result[Out]) {
+	defer p.turn.Unlock()
 	select {
 	case p.places <- struct{}{}:
 	case <-p.ctx.Done():
@@ -155,22 +156,24 @@ func (p *parallel[In, Out]) take() (in In, r *result[Out]) {
 	if isDone(p.order.Done()) {
 		return in, nil
 	}
-	err := catch(func() (err error) {
+	catch(func() (err error) {
 		in, err = p.src.Pull(p.ctx)
 		return err
-	})
-	if err == nil {
-		r = &result[Out]{done: make(chan struct{})}
-		if ok, _ := p.order.TryWrite(r); ok { // it has a place, unless all is over
-			p.work()
-			return in, r
+	}, func(err error) {
+		if err == nil {
+			next := &result[Out]{done: make(chan struct{})}
+			if ok, _ := p.order.TryWrite(next); ok { // it has a place, unless all is over
+				r = next
+				p.work()
+				return
+			}
 		}
-	}
-	if err == io.EOF {
-		err = nil
-	}
-	_ = p.order.finish(context.Background(), err)
-	return in, nil
+		if err == io.EOF {
+			err = nil
+		}
+		_ = p.order.finish(context.Background(), err)
+	})
+	return in, r
 }
 
 func (p *parallel[In, Out]) cancel(cause error) error {

@@ -33,9 +33,9 @@ type Borrower interface{ Borrows() bool }
 //	ctx ends                              aborts dst and cancels src        the cause        PreventAbort, PreventCancel
 //	a function of src or dst panics       aborts dst and cancels src        panics           PreventAbort, PreventCancel
 //
-// If the shutting down fails too, its errors are joined to the first. If both ends fail, the first counts. A source
-// that has ended while dst is closed is success, and one that has ended is never cancelled. A ctx that has ended
-// before the start moves nothing. A dst whose Write failed, but which does not say by Done that it has ended, may
+// If the closing fails, Pipe returns its error; if ctx has ended it, dst is aborted. If another shutdown fails, its
+// errors are joined to the first. If both ends fail, the first counts. A source that has ended while dst is closed is
+// success, and one that has ended is never cancelled. A ctx that has ended before the start moves nothing. A dst whose Write failed, but which does not say by Done that it has ended, may
 // have refused that one chunk: it is aborted with the error, which changes nothing for one that has failed.
 //
 // Pipe runs on the caller's goroutine. It pulls only when dst has room, where dst can tell (Ready, as a Queue's), and

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,8 +14,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// TestPipeShutsDownByTheMatrix has one case for each event and each option, in all combinations.
-func TestPipeShutsDownByTheMatrix(t *testing.T) {
+// TestE6_PipeShutsDownByTheMatrix has one case for each event and each option, in all combinations.
+func TestE6_PipeShutsDownByTheMatrix(t *testing.T) {
 	type ends struct {
 		closes  int
 		aborts  []error
@@ -61,7 +63,7 @@ func TestPipeShutsDownByTheMatrix(t *testing.T) {
 	}
 }
 
-func TestPipeMovesAllChunksInOrder(t *testing.T) {
+func TestE6_PipeMovesAllChunksInOrder(t *testing.T) {
 	src, dst := source(io.EOF, 1, 2, 3), &fakeSink{}
 	var progress []int64
 	o := &stream.PipeOptions{Progress: func(n int64) { progress = append(progress, n) }}
@@ -71,7 +73,7 @@ func TestPipeMovesAllChunksInOrder(t *testing.T) {
 	require.Empty(t, src.cancels, "a source that has ended is not cancelled")
 }
 
-func TestPipePullsNothingBeforeThereIsRoom(t *testing.T) {
+func TestE6_PipePullsNothingBeforeThereIsRoom(t *testing.T) {
 	for _, mark := range []int{0, 2} {
 		bubble(t, func(t *testing.T) {
 			src, dst := source(nil, 1, 2, 3, 4, 5), stream.NewQueue(stream.Count[int](mark))
@@ -96,7 +98,7 @@ func TestPipeNoticesTheEndOfASourceThatTellsItWithoutRoom(t *testing.T) {
 	require.Equal(t, []int{1, 2}, collect(t, dst))
 }
 
-func TestPipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
+func TestE6_PipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3)
 		dst := &fakeSink{onWrite: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }}
@@ -118,7 +120,7 @@ func TestPipeWithAContextThatHasEndedMovesNothing(t *testing.T) {
 	require.Equal(t, []error{errBoom}, src.cancels)
 }
 
-func TestPipeWaitsForAWriteInProgressBeforeItShutsDown(t *testing.T) {
+func TestE6_PipeWaitsForAWriteInProgressBeforeItShutsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		dst := &fakeSink{onWrite: func(context.Context) error { <-release; return nil }}
@@ -136,7 +138,7 @@ func TestPipeWaitsForAWriteInProgressBeforeItShutsDown(t *testing.T) {
 	})
 }
 
-func TestPipeJoinsTheErrorsOfAShutdown(t *testing.T) {
+func TestE6_PipeJoinsTheErrorsOfAShutdown(t *testing.T) {
 	for name, c := range map[string]struct {
 		src  *fakeSource
 		dst  *fakeSink
@@ -174,14 +176,14 @@ func TestPipeWhenTheContextEndsDuringCloseAborts(t *testing.T) {
 	})
 }
 
-func TestPipeWhenBothEndsFailReturnsTheFirst(t *testing.T) {
+func TestE6_PipeWhenBothEndsFailReturnsTheFirst(t *testing.T) {
 	src, dst := source(errBoom), &fakeSink{writeErr: errOther}
 	require.Equal(t, errBoom, stream.Pipe(t.Context(), dst, src, nil))
 	src, dst = source(errBoom, 1), &fakeSink{writeErr: errOther}
 	require.Equal(t, errOther, stream.Pipe(t.Context(), dst, src, nil))
 }
 
-func TestASourceThatHasEndedIntoAClosedDestinationIsSuccess(t *testing.T) {
+func TestE6_ASourceThatHasEndedIntoAClosedDestinationIsSuccess(t *testing.T) {
 	for name, dst := range map[string]stream.Writable[int]{
 		"that tells": closedQueue(t),
 		"that does not": &fakeSink{
@@ -211,7 +213,7 @@ func closedQueue(t *testing.T) stream.Writable[int] {
 	return q
 }
 
-func TestPipeNoticesTheEndOfADestinationWhileTheSourceIsIdle(t *testing.T) {
+func TestE6_PipeNoticesTheEndOfADestinationWhileTheSourceIsIdle(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(q *stream.Queue[int])
 		want error
@@ -293,7 +295,15 @@ func TestAPanicInAPipeReachesItsCallerAndShutsBothEnds(t *testing.T) {
 		"in the destination": {
 			dst: func(w stream.Writable[int]) stream.Writable[int] { return stream.MapWriter(w, explode) },
 		},
-		"in progress": {o: &stream.PipeOptions{Progress: func(int64) { panic("boom") }}},
+		"in a transform": {
+			src: func(r stream.Readable[int]) stream.Readable[int] {
+				return stream.Through(r, stream.Transform[int, int]{Each: func(v int, _ func(int)) error {
+					_, err := explode(v)
+					return err
+				}})
+			},
+		},
+		"in progress": {o: &stream.PipeOptions{Progress: func(int64) { _, _ = explode(0) }}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src, dst := source(nil, 1), &fakeSink{}
@@ -304,11 +314,24 @@ func TestAPanicInAPipeReachesItsCallerAndShutsBothEnds(t *testing.T) {
 			if c.dst != nil {
 				w = c.dst(w)
 			}
-			require.PanicsWithValue(t, "boom", func() { stream.Pipe(t.Context(), w, r, c.o) })
+			value, stack := panicOf(func() { stream.Pipe(t.Context(), w, r, c.o) })
+			require.Equal(t, "boom", value)
+			require.Contains(t, stack, "stream_test.explode(", "where it happened")
 			require.Len(t, src.cancels, 1)
 			require.Len(t, dst.aborts, 1)
 		})
 	}
+}
+
+// panicOf returns what f panics with, and the stack at that moment.
+func panicOf(f func()) (value any, stack string) {
+	defer func() {
+		if value = recover(); value != nil {
+			stack = string(debug.Stack())
+		}
+	}()
+	f()
+	return nil, ""
 }
 
 func TestAPanicBehindTheEndOfASourceDoesNotCancelIt(t *testing.T) {
@@ -448,6 +471,31 @@ func TestAPanicInAJoinReachesItsCallerWithItsStack(t *testing.T) {
 		require.Equal(t, "boom", p.Value)
 		require.Contains(t, string(p.Stack), "explode")
 		require.Error(t, right.out.Write(t.Context(), 1))
+	}
+}
+
+func TestAFunctionThatEndsItsGoroutineEndsBothWaysOfAJoin(t *testing.T) {
+	for _, flip := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			left, right := newPeer(), newPeer()
+			bad := left.duplex()
+			bad.Readable = stream.Map(bad.Readable, func(v int) (int, error) {
+				runtime.Goexit()
+				return v, nil
+			})
+			require.NoError(t, left.out.Write(t.Context(), 1))
+			a, b := bad, right.duplex()
+			if flip {
+				a, b = b, a
+			}
+			joining := goDo(func() error { return stream.Join(t.Context(), a, b) })
+			_ = joining.wait()
+			require.Error(t, right.out.Write(t.Context(), 1))
+			require.Error(t, left.out.Write(t.Context(), 1))
+			_, err := right.in.Pull(t.Context())
+			require.Error(t, err)
+			require.NotEqual(t, io.EOF, err)
+		})
 	}
 }
 

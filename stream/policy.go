@@ -37,7 +37,8 @@ func Disconnect[T any](p *policy[T]) { p.kind = disconnect }
 // not. If there is no room for one more key, the oldest chunks are dropped until there is. With a Mark of zero nothing
 // is held, and the chunk is dropped.
 //
-// The key is called once for each chunk, with locks held: it must not call the Broadcast. Latest panics if key is nil.
+// The key is called once for each chunk, with locks held: it must not call the Broadcast. A NaN is no other chunk's key.
+// Latest panics if key is nil.
 func Latest[T any, K comparable](key func(T) K) Policy[T] {
 	mustFunc(key == nil, "Latest")
 	return func(p *policy[T]) {
@@ -62,11 +63,13 @@ type keysOf[T any, K comparable] struct {
 
 func (k *keysOf[T, K]) find(r *ring[T], v T) (int, bool) {
 	if len(k.at) > 2*r.n+16 {
-		for key, at := range k.at {
-			if at < r.head {
-				delete(k.at, key)
+		fresh := make(map[K]int, r.n)
+		for key, at := range k.at { // no delete, which would not find a NaN
+			if at >= r.head {
+				fresh[key] = at
 			}
 		}
+		k.at = fresh
 	}
 	k.last = k.key(v)
 	at, found := k.at[k.last]

@@ -4,17 +4,19 @@ import (
 	"context"
 	"io"
 	"math"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream/stream"
 )
 
-func TestDesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
+func TestE1_DesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 	q := stream.NewQueue(stream.Bytes[string](4))
 	require.Equal(t, 4, q.DesiredSize())
 	require.NoError(t, q.Write(t.Context(), "abc"))
@@ -32,7 +34,7 @@ func TestDesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 	require.Equal(t, 0, q.DesiredSize())
 }
 
-func TestStrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
+func TestE1_StrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 	double := func(n int) int { return 2 * n }
 	for name, c := range map[string]struct {
 		strategy stream.Strategy[int]
@@ -54,14 +56,14 @@ func TestStrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 	}
 }
 
-func TestEmptyChunksCountAsAByte(t *testing.T) {
+func TestE1_EmptyChunksCountAsAByte(t *testing.T) {
 	q := stream.NewQueue(stream.Bytes[[]byte](1))
 	require.NoError(t, q.Write(t.Context(), nil))
 	ok, _ := q.TryWrite(nil)
 	require.False(t, ok)
 }
 
-func TestPullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
+func TestE2_PullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](1))
 		var pulls []*call[int]
@@ -93,7 +95,7 @@ func TestWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
 	})
 }
 
-func TestWithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
+func TestE3_WithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
 	for _, mark := range []int{0, -1} {
 		bubble(t, func(t *testing.T) {
 			q := stream.NewQueue(stream.Count[int](mark))
@@ -227,7 +229,7 @@ func TestWhenAWaitingCloseLeavesTheWritesBehindItGoOn(t *testing.T) {
 	})
 }
 
-func TestTheFirstEndOfAQueueCounts(t *testing.T) {
+func TestE5_TheFirstEndOfAQueueCounts(t *testing.T) {
 	ctx := func(t *testing.T) context.Context { return t.Context() }
 	type queue = *stream.Queue[int]
 	closed := func(t *testing.T, q queue) { require.NoError(t, q.Close(ctx(t))) }
@@ -275,7 +277,7 @@ func TestTheFirstEndOfAQueueCounts(t *testing.T) {
 	}
 }
 
-func TestTheEndReachesCallsThatWait(t *testing.T) {
+func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue(stream.Count[int](0))
 		write := goWrite(t.Context(), q, 1)
@@ -391,4 +393,49 @@ func TestAQueueAllocatesNothingForAChunk(t *testing.T) {
 		_ = q.Write(ctx, 1)
 		_, _ = q.Pull(ctx)
 	}))
+}
+
+func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
+	q, p := stream.NewQueue(stream.Count[int](0)), stream.NewQueue(stream.Count[int](0))
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](0), stream.Block)
+	ctx := t.Context()
+	for name, c := range map[string]struct {
+		src   stream.Readable[int]
+		write func(context.Context, int) error
+		end   func(context.Context) error
+	}{
+		"Queue":     {q, q.Write, q.Close},
+		"Map":       {stream.Map(p, func(v int) (int, error) { return v, nil }), p.Write, p.Close},
+		"Broadcast": {sub, room.Publish, room.Close},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pulling := goDo(func() error { // ends with the stream
+				for {
+					if _, err := c.src.Pull(ctx); err != nil {
+						return err
+					}
+				}
+			})
+			for range 100 {
+				require.NoError(t, c.write(ctx, 1))
+			}
+			require.Zero(t, testing.AllocsPerRun(1000, func() { _ = c.write(ctx, 1) }))
+			require.NoError(t, c.end(ctx))
+			require.Equal(t, io.EOF, pulling.wait())
+		})
+	}
+}
+
+func TestAQueueLetsGoOfWhatWasPulled(t *testing.T) {
+	q := stream.NewQueue(stream.Count[*[64]byte](4))
+	kept := func() weak.Pointer[[64]byte] {
+		chunk := new([64]byte)
+		require.NoError(t, q.Write(t.Context(), chunk))
+		require.Same(t, chunk, pull(t, q))
+		return weak.Make(chunk)
+	}()
+	runtime.GC()
+	require.Nil(t, kept.Value())
+	require.NoError(t, q.Close(t.Context()))
 }

@@ -23,16 +23,17 @@ func Stage[In, Out any](src Readable[In], s Strategy[Out], f func(ctx context.Co
 	in, q := newSource(src), NewQueue(s)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	run := func() {
-		err := catch(func() error { return f(ctx, in, q) })
-		if err == io.EOF {
-			err = nil
-			if !in.ended.Load() {
-				err = io.ErrUnexpectedEOF
+		catch(func() error { return f(ctx, in, q) }, func(err error) {
+			if err == io.EOF {
+				err = nil
+				if !in.ended.Load() {
+					err = io.ErrUnexpectedEOF
+				}
 			}
-		}
-		_ = q.finish(context.Background(), err)
-		_ = in.Cancel(err)
-		cancel(nil)
+			_ = q.finish(context.Background(), err)
+			_ = in.Cancel(err)
+			cancel(nil)
+		})
 	}
 	return &output[Out]{
 		q:     q,

@@ -29,7 +29,7 @@ func Bytes[T ~[]byte | ~string](n int) Strategy[T] {
 	return Strategy[T]{Mark: n, Size: func(v T) int { return max(len(v), 1) }}
 }
 
-// Size is a strategy that holds n of what size counts.
+// Size is a strategy that holds n of what size counts. It panics if size is nil.
 func Size[T any](n int, size func(T) int) Strategy[T] {
 	mustFunc(size == nil, "Size")
 	return Strategy[T]{Mark: n, Size: size}

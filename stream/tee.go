@@ -15,7 +15,8 @@ import (
 // The first Pull of either branch starts one goroutine, which pulls from src while both have room. It ends when src
 // does, or when both branches are cancelled: so pull to the end, or Cancel. Cancelling one branch leaves the other,
 // and returns nil; cancelling the second cancels src with both causes joined. When src fails, both fail, behind what
-// they hold; the end of src is noticed when both have room. A panic of src's is passed on by both, as *Panic tells.
+// they hold; the end of src is noticed when both have room. A negative size fails its branch alone. A panic of src's is
+// passed on by both, as *Panic tells.
 // Streams Standard, 4.9.2 (ReadableStreamTee).
 func Tee[T any](src Readable[T], a, b Strategy[T]) (Readable[T], Readable[T]) {
 	t := &teed[T]{src: newSource(src), branches: [2]*Queue[T]{NewQueue(a), NewQueue(b)}}
@@ -41,15 +42,16 @@ type teed[T any] struct {
 }
 
 func (t *teed[T]) run() {
-	err := catch(t.move)
-	if err == io.EOF {
-		err = nil
-	}
-	for _, q := range t.branches {
-		_ = q.finish(context.Background(), err)
-	}
-	_ = t.src.Cancel(err)
-	t.stop(nil)
+	catch(t.move, func(err error) {
+		if err == io.EOF {
+			err = nil
+		}
+		for _, q := range t.branches {
+			_ = q.finish(context.Background(), err)
+		}
+		_ = t.src.Cancel(err)
+		t.stop(nil)
+	})
 }
 
 // move moves chunks until the source or both branches have ended.

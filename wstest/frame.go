@@ -8,8 +8,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A Frame is one frame as a test writes it down. The mask is not part of it: a [Peer] masks what it sends, and
-// unmasks what it receives, as its role demands.
+// A Frame is one frame (RFC 6455, section 5.2) as a test writes it down. The mask is not part of it: a [Peer] masks
+// what it sends, and unmasks what it receives, as its role demands.
 type Frame struct {
 	Fin     bool
 	Rsv     byte // the reserved bits: RSV1 is 4, RSV2 is 2, RSV3 is 1

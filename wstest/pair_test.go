@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestPairIsConnectedBothWays(t *testing.T) {
 	run := func(t *testing.T) {

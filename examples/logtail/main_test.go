@@ -95,7 +95,7 @@ func TestAFileIsServedAndViewed(t *testing.T) {
 	require.True(t, ok)
 
 	viewer := start(t, "-dial", url, "-name", "me", "-policy", "latest")
-	require.Equal(t, "me has come, by the policy latest", line(t, server.stderr))
+	require.Equal(t, `"me" has come, by the policy latest`, line(t, server.stderr))
 	add(t, path, "plain INFO\nplain WARN\n"+
 		`{"time":"2026-01-02T03:04:05.678Z","level":"ERROR","service":"db","msg":"gone"}`+"\n"+`{"level":"DEBUG","msg":"detail"}`+"\n")
 	require.Equal(t, "WARN  plain WARN", line(t, viewer.stdout))
@@ -104,14 +104,14 @@ func TestAFileIsServedAndViewed(t *testing.T) {
 	viewer.interrupt(errors.New("seen enough"))
 	require.Equal(t, "logtail: seen enough", line(t, viewer.stderr))
 	require.Equal(t, 1, <-viewer.status)
-	require.Contains(t, line(t, server.stderr), "me has left, 0 lines dropped: ")
+	require.Equal(t, `"me" has left, 0 lines dropped: 1001 (going away)`, line(t, server.stderr), "it has closed in order")
 
 	viewer = start(t, "-dial", url)
-	require.Equal(t, "viewer has come, by the policy block", line(t, server.stderr))
+	require.Equal(t, `"viewer" has come, by the policy block`, line(t, server.stderr))
 	server.interrupt(errors.New("restart"))
 	require.Equal(t, `the server has closed with 1001 (going away) "the server stops"`, line(t, viewer.stderr))
 	require.Zero(t, <-viewer.status)
-	require.Contains(t, line(t, server.stderr), "viewer has left, 0 lines dropped: ")
+	require.Contains(t, line(t, server.stderr), `"viewer" has left, 0 lines dropped: `)
 	require.Equal(t, "logtail: restart", line(t, server.stderr))
 	require.Equal(t, 1, <-server.status)
 }

@@ -48,10 +48,10 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.BoolVar(&o.all, "all", false, "serve what is in the file already, too")
 	level := fs.String("level", "info", "the lowest `level` to send: debug, info, warn or error")
 	fs.StringVar(&o.dial, "dial", "", "view the log of the server at this `URL`")
-	fs.StringVar(&o.viewer.policy, "policy", "block", "what becomes of lines that come too fast for the viewer: "+policyNames())
+	fs.StringVar(&o.viewer.policy, "policy", "block", "the `policy` for lines that come too fast for the viewer: "+policyNames())
 	speed := fs.String("speed", "max", "how fast the viewer reads: `lines` a second, or max")
-	fs.StringVar(&o.viewer.name, "name", "viewer", "what the server calls the viewer")
-	lines := fs.String("rate", "2000", "how fast the demonstration's log grows: `lines` a second, or max")
+	fs.StringVar(&o.viewer.name, "name", "viewer", "the `name` by which the server calls the viewer")
+	lines := fs.String("rate", "2000", "how fast the demonstration's log grows: `lines` a second")
 	fs.DurationVar(&o.length, "for", 2*time.Second, "how long it does")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -171,10 +171,10 @@ func serve(parent context.Context, o options, stderr io.Writer) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if !v.left {
-			_, _ = fmt.Fprintf(stderr, "%s has come, by the policy %s\n", v.name, v.policy)
+			_, _ = fmt.Fprintf(stderr, "%q has come, by the policy %s\n", v.name, v.policy)
 			return
 		}
-		_, _ = fmt.Fprintf(stderr, "%s has left, %d lines dropped: %s\n", v.name, v.dropped, v.end)
+		_, _ = fmt.Fprintf(stderr, "%q has left, %d lines dropped: %s\n", v.name, v.dropped, v.end)
 	})
 	if err != nil {
 		_ = f.Close()

@@ -42,11 +42,22 @@ func (v viewer) watch(ctx context.Context, base string, show func(entry) error) 
 			err = show(e)
 		}
 		if err != nil {
+			leave(ctx, conn)
 			return received, "", refusal(err)
 		}
 	}
 	info, err := conn.Closed().Wait(ctx)
 	return received, info.String(), err
+}
+
+// leave closes the connection in order, within a moment, if it is the end of ctx that ends it.
+func leave(ctx context.Context, conn *wsstream.Conn) {
+	if ctx.Err() == nil {
+		return
+	}
+	moment, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = conn.Shutdown(moment, wsstream.CloseInfo{Code: 1001}) // CloseNow sees to the rest
 }
 
 // refusal makes the server's own words of the error, if it is that the server refused us and said why.

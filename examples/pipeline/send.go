@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 
@@ -36,14 +37,15 @@ func send(ctx context.Context, conn *wsstream.Conn, src *source) (sent, received
 
 func sendAll(ctx context.Context, w *wsstream.Writable, src *source) (total, error) {
 	sum := newTally()
+	var failed error
 	messages := writerFunc(func(p []byte) (int, error) {
-		if err := w.Write(ctx, wsstream.Binary(p)); err != nil {
-			return 0, err
+		if failed = w.Write(ctx, wsstream.Binary(p)); failed != nil {
+			return 0, failed
 		}
 		return len(p), nil
 	})
 	if err := src.copyTo(ctx, io.MultiWriter(sum, messages)); err != nil {
-		return total{}, err
+		return total{}, cmp.Or(failed, err) // a connection that fails is not the source's fault
 	}
 	m, err := sum.total().message()
 	if err != nil {

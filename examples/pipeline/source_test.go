@@ -13,6 +13,8 @@ import (
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
 )
 
 // copied is what src copies.
@@ -159,4 +161,13 @@ func runBoth(t *testing.T, src *source) ([]outcome, error) {
 		func(ctx context.Context) (outcome, error) { return sendTo(ctx, o, src, &m) },
 		func(ctx context.Context) (outcome, error) { return receiveFrom(ctx, l, o, &m) },
 	})
+}
+
+func TestAConnectionThatFailsIsNotTheSourcesFault(t *testing.T) {
+	src, err := openSource(t.Context(), filepath.Dir(aFile(t, 200_000)), nil)
+	require.NoError(t, err)
+	conn := wsstream.Dial(t.Context(), "nowhere", nil)
+	_, want := conn.Opened().Wait(t.Context())
+	_, err = sendAll(t.Context(), conn.Writable(), src)
+	require.Equal(t, want, err)
 }

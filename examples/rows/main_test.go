@@ -46,6 +46,7 @@ func TestAllRowsArriveInOrder(t *testing.T) {
 		"one worker":        {[]string{"-n", "5000", "-workers", "1"}, "5,000"},
 		"many workers":      {[]string{"-n", "20000", "-workers", "50"}, "20,000"},
 		"CSV":               {[]string{"-in", aTable(t, "t.csv", "a,b\n1,x\n2,\"y\nz\"\n")}, "2"},
+		"CSV in capitals":   {[]string{"-in", aTable(t, "T.CSV", "a\r\n1\r\n")}, "1"},
 		"CSV, header alone": {[]string{"-in", aTable(t, "t.csv", "a,b\n")}, "0"},
 		"JSON lines":        {[]string{"-in", aTable(t, "t.jsonl", "{ \"a\" : \"<b>\" }\n\n{}")}, "2"},
 		"no JSON lines":     {[]string{"-in", aTable(t, "t.jsonl", "")}, "0"},
@@ -164,6 +165,16 @@ func TestRowsAreTransformed(t *testing.T) {
 			require.Equal(t, tc.want, string(got[0].Data))
 		})
 	}
+}
+
+func TestAByteOrderMarkIsNoPartOfTheFirstColumn(t *testing.T) {
+	tab, err := openTable(aTable(t, "t.csv", "\ufeffid,name\r\n1,ann\r\n"), 0)
+	require.NoError(t, err)
+	defer tab.rows.Cancel(nil)
+	require.Equal(t, []string{"id", "name"}, tab.columns)
+	first, err := tab.rows.Pull(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"1", "ann"}, first.fields)
 }
 
 func TestRowsOutOfOrderAreAnError(t *testing.T) {

@@ -45,7 +45,7 @@ func openTable(path string, n int) (table, error) {
 		return table{stream.FromSeq(madeUp(n)), madeUpColumns, int64(n)}, nil
 	}
 	var open func(*os.File) (table, error)
-	switch ext := filepath.Ext(path); ext {
+	switch strings.ToLower(filepath.Ext(path)) {
 	case ".csv":
 		open = openCSV
 	case ".jsonl", ".ndjson":
@@ -87,9 +87,14 @@ func madeUp(n int) iter.Seq[raw] {
 	}
 }
 
-// openCSV reads the header of a CSV table. The rest is read as it is pulled.
+// openCSV reads the header of a CSV table, without the byte order mark that spreadsheets put before it. The rest is read
+// as it is pulled.
 func openCSV(f *os.File) (table, error) {
-	r := csv.NewReader(bufio.NewReader(f))
+	b := bufio.NewReader(f)
+	if mark, _ := b.Peek(3); string(mark) == "\ufeff" {
+		_, _ = b.Discard(3) // they were peeked at
+	}
+	r := csv.NewReader(b)
 	columns, err := r.Read()
 	if err == io.EOF {
 		err = errors.New("no header")

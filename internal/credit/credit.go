@@ -4,7 +4,9 @@ package credit
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,23 +14,27 @@ import (
 // while the window is overdrawn: a taker waits until there is some credit, and may then take more than that,
 // so that a chunk larger than the window passes too.
 //
-// Those who wait are served in the order they came. All methods may be called at once.
+// Those who wait are served in the order they came. While nobody does, taking and giving are an atomic operation
+// each. All methods may be called at once.
 type Window struct {
+	size int64 // immutable
+	held atomic.Int64
+	most atomic.Int64 // the largest held
+	slow atomic.Bool  // somebody waits, or the window has ended; stored under mu
+
 	mu      sync.Mutex
-	size    int64     // immutable
-	held    int64     // guarded by mu
-	most    int64     // the largest held; guarded by mu
-	waiters []*waiter // first come first; guarded by mu
-	err     error     // ends the window; guarded by mu
-	spent   time.Time // when credit ran out, zero while there is some; guarded by mu
+	waiters []*waiter // first come first; guarded by mu, as is all below
+	spare   *waiter   // one whose wait is over, to be used again
+	err     error     // ends the window
+	spent   time.Time // when credit ran out; zero while there is some
 	stalled time.Duration
 }
 
 // A waiter waits until credit is at least need, then takes n.
 type waiter struct {
 	need, n int64
-	err     error         // valid once granted is closed
-	granted chan struct{} // closed when the wait is over
+	err     error         // valid once the wait is over
+	over    chan struct{} // gets a token when the wait is over
 }
 
 // New returns a window of size bytes; a size of zero or less has no bound.
@@ -56,36 +62,24 @@ func (w *Window) Ready(ctx context.Context) error { return w.wait(ctx, 1, 0) }
 func (w *Window) Fit(ctx context.Context) error { return w.wait(ctx, 0, 0) }
 
 // TryTake takes n bytes if there is any credit and nobody waits for it.
-func (w *Window) TryTake(n int) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.err != nil || len(w.waiters) > 0 || w.credit() < 1 {
-		return false
-	}
-	w.take(int64(n))
-	return true
-}
+func (w *Window) TryTake(n int) bool { return w.tryTake(1, int64(n)) }
 
 // Force takes n bytes at once, whatever credit there is.
-func (w *Window) Force(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.take(int64(n))
-}
+func (w *Window) Force(n int) { w.took(w.held.Add(int64(n)), int64(n)) }
 
 // Give gives n bytes back and lets those go who waited for them.
 func (w *Window) Give(n int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.held -= int64(n)
-	if w.held < 0 {
+	held := w.held.Add(-int64(n))
+	if held < 0 {
 		panic("credit: more was given back than taken")
 	}
-	if w.credit() > 0 && !w.spent.IsZero() {
-		w.stalled += time.Since(w.spent)
-		w.spent = time.Time{}
+	// Whoever queues up sets slow and then looks at held, so that one of the two sees the other.
+	if w.slow.Load() || w.crosses(held, int64(n)) {
+		w.mu.Lock()
+		w.clock()
+		w.grant()
+		w.mu.Unlock()
 	}
-	w.grant()
 }
 
 // Close ends the window with err: all who wait, and all who come, get it. The first error stays.
@@ -96,19 +90,15 @@ func (w *Window) Close(err error) {
 		return
 	}
 	w.err = err
+	w.slow.Store(true)
 	for _, x := range w.waiters {
-		x.err = err
-		close(x.granted)
+		x.end(err)
 	}
 	w.waiters = nil
 }
 
 // Credit is the size less what is held.
-func (w *Window) Credit() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return int(min(w.credit(), math.MaxInt))
-}
+func (w *Window) Credit() int { return int(min(w.credit(), math.MaxInt)) }
 
 // Usage tells the bytes held now, the most that ever were, and how long there was no credit.
 func (w *Window) Usage() (held, most int64, stalled time.Duration) {
@@ -118,63 +108,133 @@ func (w *Window) Usage() (held, most int64, stalled time.Duration) {
 	if !w.spent.IsZero() {
 		stalled += time.Since(w.spent)
 	}
-	return w.held, w.most, stalled
+	return w.held.Load(), w.most.Load(), stalled
 }
+
+func (w *Window) credit() int64 { return w.size - w.held.Load() }
 
 func (w *Window) wait(ctx context.Context, need, n int64) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w.mu.Lock()
-	if w.err != nil {
-		defer w.mu.Unlock()
-		return w.err
-	}
-	if len(w.waiters) == 0 && w.credit() >= need {
-		w.take(n)
-		w.mu.Unlock()
+	if w.tryTake(need, n) {
 		return nil
 	}
-	x := &waiter{need: need, n: n, granted: make(chan struct{})}
-	w.waiters = append(w.waiters, x)
-	w.mu.Unlock()
-
+	x := w.queue(need, n)
 	select {
-	case <-x.granted:
-		return x.err
+	case <-x.over:
 	case <-ctx.Done():
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range w.waiters {
-		if w.waiters[i] == x {
-			w.waiters = append(w.waiters[:i], w.waiters[i+1:]...)
-			w.grant() // those behind it may have waited for it alone
+		if w.leave(x) {
 			return context.Cause(ctx)
 		}
+		<-x.over // granted in the meantime: what was taken is taken
 	}
-	return x.err // granted in the meantime: what was taken is taken
+	return w.reuse(x)
 }
 
-// take expects mu to be held.
-func (w *Window) take(n int64) {
-	w.held += n
-	w.most = max(w.most, w.held)
-	if w.credit() <= 0 && w.spent.IsZero() {
-		w.spent = time.Now()
+// tryTake takes n bytes if credit is at least need and nobody waits.
+func (w *Window) tryTake(need, n int64) bool {
+	for !w.slow.Load() {
+		held := w.held.Load()
+		if w.size-held < need {
+			return false
+		}
+		if n == 0 {
+			return true
+		}
+		if w.held.CompareAndSwap(held, held+n) {
+			w.took(held+n, n)
+			return true
+		}
 	}
+	return false
+}
+
+// took notes that n bytes were taken, and that held is the sum.
+func (w *Window) took(held, n int64) {
+	for most := w.most.Load(); held > most && !w.most.CompareAndSwap(most, held); {
+		most = w.most.Load()
+	}
+	if w.crosses(held-n, n) {
+		w.mu.Lock()
+		w.clock()
+		w.mu.Unlock()
+	}
+}
+
+// crosses reports whether n bytes on top of held make the difference between some credit and none.
+func (w *Window) crosses(held, n int64) bool { return held < w.size && w.size <= held+n }
+
+// clock starts or stops the time without credit. It expects mu to be held.
+func (w *Window) clock() {
+	switch spent := w.credit() <= 0; {
+	case spent && w.spent.IsZero():
+		w.spent = time.Now()
+	case !spent && !w.spent.IsZero():
+		w.stalled += time.Since(w.spent)
+		w.spent = time.Time{}
+	}
+}
+
+// queue queues up for n bytes.
+func (w *Window) queue(need, n int64) *waiter {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	x := w.spare
+	if w.spare = nil; x == nil {
+		x = &waiter{over: make(chan struct{}, 1)}
+	}
+	x.need, x.n, x.err = need, n, nil
+	if w.err != nil {
+		x.end(w.err)
+		return x
+	}
+	w.slow.Store(true)
+	w.waiters = append(w.waiters, x)
+	w.grant() // something may have been given back before slow was set
+	return x
+}
+
+// leave leaves the queue, and reports false if the wait was over before.
+func (w *Window) leave(x *waiter) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.Index(w.waiters, x)
+	if i < 0 {
+		return false
+	}
+	w.waiters = slices.Delete(w.waiters, i, i+1)
+	w.grant() // those behind it may have waited for it alone
+	return true
+}
+
+// reuse returns how the wait of x ended, and keeps x for the next.
+func (w *Window) reuse(x *waiter) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spare = x
+	return x.err
 }
 
 // grant serves waiters from the first on while credit suffices. It expects mu to be held.
 func (w *Window) grant() {
 	for len(w.waiters) > 0 && w.credit() >= w.waiters[0].need {
 		x := w.waiters[0]
-		w.waiters[0] = nil
-		w.waiters = w.waiters[1:]
-		w.take(x.n)
-		close(x.granted)
+		w.waiters = slices.Delete(w.waiters, 0, 1)
+		if x.n > 0 {
+			w.held.Add(x.n)
+			w.most.Store(max(w.most.Load(), w.held.Load()))
+			w.clock()
+		}
+		x.end(nil)
+	}
+	if w.err == nil {
+		w.slow.Store(len(w.waiters) > 0)
 	}
 }
 
-// credit expects mu to be held.
-func (w *Window) credit() int64 { return w.size - w.held }
+// end ends the wait of x.
+func (x *waiter) end(err error) {
+	x.err = err
+	x.over <- struct{}{}
+}

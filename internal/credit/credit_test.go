@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -277,7 +278,7 @@ func TestAGrantThatMeetsTheEndOfItsContextIsTaken(t *testing.T) {
 		c := goCall(func() error { return w.Take(ctx, 4) })
 		w.mu.Lock() // the waiter has been woken by its context, and cannot leave the queue yet
 		cancel()
-		w.held = 0
+		w.held.Store(0)
 		w.grant()
 		w.mu.Unlock()
 		c.returns(t, nil)
@@ -436,4 +437,25 @@ func BenchmarkStall(b *testing.B) {
 		}
 		taken <- struct{}{}
 	}
+}
+
+func TestAWaitAllocatesNothingOnceThereWasOne(t *testing.T) {
+	w := New(10)
+	w.Force(10)
+	back := make(chan struct{})
+	go func() {
+		for range back {
+			for !w.slow.Load() {
+				runtime.Gosched()
+			}
+			w.Give(4)
+		}
+	}()
+	defer close(back)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		back <- struct{}{}
+		if err := w.Take(t.Context(), 4); err != nil {
+			t.Error(err)
+		}
+	}))
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // A Gate is a lock that its waiters get in the order they came, and whose end lets all of them go.
@@ -12,6 +14,7 @@ import (
 type Gate struct {
 	state atomic.Int32    // free, held or wanted
 	end   <-chan struct{} // closed by the owner when there is nothing left to wait for
+	latch *latch.Latch    // the same, for an owner who has one
 
 	mu      sync.Mutex
 	waiters []chan struct{} // closed for the one whose turn it is; first come first; guarded by mu
@@ -26,6 +29,9 @@ const (
 // New returns a gate that nobody holds. The close of end ends all waits; a nil end never comes.
 func New(end <-chan struct{}) *Gate { return &Gate{end: end} }
 
+// Until returns a gate that nobody holds. The close of end ends all waits.
+func Until(end *latch.Latch) *Gate { return &Gate{latch: end} }
+
 // TryLock takes the gate if nobody holds it and nobody waits.
 func (g *Gate) TryLock() bool { return g.state.CompareAndSwap(free, held) }
 
@@ -39,11 +45,15 @@ func (g *Gate) Lock(ctx context.Context) bool {
 	if turn == nil {
 		return true
 	}
+	end := g.end
+	if g.latch != nil {
+		end = g.latch.Done()
+	}
 	select {
 	case <-turn:
 		return true
 	case <-ctx.Done():
-	case <-g.end:
+	case <-end:
 	}
 	return !g.leave(turn)
 }

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -96,4 +99,23 @@ func BenchmarkHandOver(b *testing.B) {
 			b.Fatal("the gate has ended")
 		}
 	}
+}
+
+func TestAContextThatMeetsTheHandOverLosesNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 1000 {
+			g := New(nil)
+			g.TryLock()
+			ctx, cancel := context.WithCancel(t.Context())
+			got := make(chan bool, 1)
+			go func() { got <- g.Lock(ctx) }()
+			synctest.Wait()
+			cancel() // wakes it
+			g.Unlock()
+			if <-got {
+				g.Unlock()
+			}
+			require.True(t, g.TryLock(), "nobody holds it")
+		}
+	})
 }

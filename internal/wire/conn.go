@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/wsstream/wsstream/internal/credit"
 	"github.com/wsstream/wsstream/internal/gate"
+	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // Config says how a Conn works. It knows no defaults.
@@ -26,8 +28,8 @@ type Config struct {
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
 	OnEnd   func(info CloseInfo, err error)       // called once, when all has ended; it must not wait
 
-	ReadDone  chan struct{} // closed when the readable's end is decided
-	WriteDone chan struct{} // closed when the writable's end is decided
+	ReadDone  *latch.Latch // closed when the readable's end is decided
+	WriteDone *latch.Latch // closed when the writable's end is decided
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -37,30 +39,38 @@ type Config struct {
 type Conn struct {
 	cfg Config
 	nc  net.Conn
-	try tryFunc // writes what the transport takes at once; nil where a write may block
+	ask prompt // the transport, where it can be asked without waiting; else nil
 
 	readGate   *gate.Gate
-	in         inbox                  // owned by the holder of readGate, as are the next six
-	part       []byte                 // a message half assembled by a Pull whose context ended
-	counted    int                    // bytes that readWindow is charged with
-	peerDone   bool                   // the peer has sent its Close: no message follows
-	eof        bool                   // the transport gives no more
-	greedy     bool                   // the last read filled its buffer
-	verdict    error                  // what was left unread after the end turned out to be bad
-	current    atomic.Pointer[Reader] // of the message at the pull cursor
-	pulled     atomic.Pointer[error]  // the end, once there is nothing left in front of it
-	waiting    atomic.Int32           // goroutines that wait for readGate
-	turns      atomic.Uint64          // times that readGate was given up after a call
-	dropping   atomic.Bool            // all input is dropped as it comes
-	closing    atomic.Bool            // a Close is decided: somebody has to read
-	due        atomic.Bool            // whoever gives up readGate has to start the reader
-	idle       *time.Timer            // starts the reader when nobody has pulled for a while
+	in         inbox  // owned by the holder of readGate, as are the next six
+	part       []byte // a message half assembled by a Pull whose context ended
+	counted    int    // bytes that readWindow is charged with
+	peerDone   bool   // the peer has sent its Close: no message follows
+	eof        bool   // the transport gives no more
+	asked      int    // bytes that the last read had room for
+	greedy     bool   // the last read filled its buffer
+	waited     bool   // since the last message, a read had to wait
+	scratch    *chunk // where input goes that nobody wants
+	turns      uint64 // times that readGate was given up after a call
+	received   tally
+	verdict    error                 // what was left unread after the end turned out to be bad
+	readers    uint64                // how many messages were read by a Reader
+	open       atomic.Uint64         // the number of the Reader whose message is at the pull cursor; 0: none
+	skipped    atomic.Uint64         // up to which Reader nobody wants the rest
+	pulled     atomic.Pointer[error] // the end, once there is nothing left in front of it
+	waiting    atomic.Int32          // goroutines that wait for readGate
+	dropping   atomic.Bool           // all input is dropped as it comes
+	closing    atomic.Bool           // a Close is decided: somebody has to read
+	due        atomic.Bool           // whoever gives up readGate has to start the reader
+	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
-	idleSeen   uint64 // turns when the timer was armed; owned by the timer
+	idleSeen   atomic.Uint64 // turns when the timer was armed
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
 	writeWindow *credit.Window
+	quiet       atomic.Bool // a pull has waited, and there is no more input: what is written next is a lone answer
+	failing     atomic.Bool // what was accepted will not all be sent
 
 	mu      sync.Mutex
 	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
@@ -70,26 +80,40 @@ type Conn struct {
 	out     outbox
 	framer  framer
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
-	sending bool          // a goroutine gives the outbox to the transport
-	pongLen int           // length of the pong that waits, -1 for none
-	pongBuf [maxControl]byte
-	writing bool // a Write has been admitted and is not yet encoded whole
-	writes  int  // writes that were encoded whole
+	sending bool          // a goroutine gives the outbox to the transport: it has the baton
+	flusher bool          // a goroutine was started to do so
+	flushF  func()        // what it does; made once, since a start would allocate it
+	given   time.Time     // when the transport was last given something
+	ponging *chunk        // the newest pong that has not left; nil for none
+	writing bool          // a Write has been admitted and is not yet encoded whole
+	writes  int           // writes that were encoded whole
+	sent    tally
+	seen    tally // what received was when its owner began to wait
 	end     endState
 
-	readDone  chan struct{} // closed when end.read is set: what came before can still be pulled
-	writeDone chan struct{} // closed when end.write is set
-	done      chan struct{} // closed when all has ended
-
-	received, sent counter
+	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
+	writeDone *latch.Latch // closed when end.write is set
+	done      latch.Latch  // closed when all has ended
 }
 
-// A counter counts messages and payload bytes.
-type counter struct{ messages, bytes, most atomic.Int64 }
+// A tally counts whole messages and their payload bytes.
+type tally struct {
+	messages, bytes int64
+	most            int64 // the most bytes held beside the window
+}
 
-func (c *counter) add(bytes int64) {
-	c.messages.Add(1)
-	c.bytes.Add(bytes)
+func (t *tally) add(bytes int64) {
+	t.messages++
+	t.bytes += bytes
+}
+
+// A prompt reads from and writes to a transport of which it can be told whether that would wait. One goroutine reads and
+// one writes at a time.
+type prompt interface {
+	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
+	read() (n int, err error)
+	// write writes what the kernel takes of p at once.
+	write(p []byte) (int, error)
 }
 
 // idleWait is how long nobody must have pulled before the input is read in the background.
@@ -101,17 +125,16 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		cfg:         cfg,
 		nc:          nc,
-		try:         newTry(nc),
 		readGate:    gate.New(nil),
 		readWindow:  credit.New(cfg.ReadWindow),
-		writeGate:   gate.New(cfg.WriteDone),
+		writeGate:   gate.Until(cfg.WriteDone),
 		writeWindow: credit.New(cfg.WriteWindow),
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
-		pongLen:     -1,
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
-		done:        make(chan struct{}),
 	}
+	c.flushF = c.flush
+	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
 		c.in.state = ws.StateClientSide
@@ -135,7 +158,7 @@ func (c *Conn) Start(buffered []byte) {
 }
 
 // Done is closed when all has ended: the transport is gone and both streams' ends are decided.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} { return c.done.Done() }
 
 // Flow is what went one way.
 type Flow struct {
@@ -146,16 +169,40 @@ type Flow struct {
 
 // Stats tells what has come and gone so far.
 func (c *Conn) Stats() (received, sent Flow) {
-	return c.received.flow(c.readWindow), c.sent.flow(c.writeWindow)
+	r := c.receivedSoFar()
+	c.mu.Lock()
+	s := c.sent
+	c.mu.Unlock()
+	return r.flow(c.readWindow), s.flow(c.writeWindow)
 }
 
-func (c *counter) flow(w *credit.Window) Flow {
+// receivedSoFar takes the tally from whoever has the turn to read. A message costs its puller no locked instruction for
+// being counted; who asks pays, and has to wait while a pull runs, but not while it waits.
+func (c *Conn) receivedSoFar() tally {
+	for {
+		if c.readGate.TryLock() {
+			c.account()
+			t := c.received
+			c.unlockRead()
+			return t
+		}
+		c.mu.Lock()
+		waits, t := c.parked != nobody, c.seen
+		c.mu.Unlock()
+		if waits {
+			return t
+		}
+		runtime.Gosched()
+	}
+}
+
+func (t tally) flow(w *credit.Window) Flow {
 	held, most, stalled := w.Usage()
 	return Flow{
-		Messages: c.messages.Load(),
-		Bytes:    c.bytes.Load(),
+		Messages: t.messages,
+		Bytes:    t.bytes,
 		Held:     held,
-		HeldMax:  max(most, c.most.Load()),
+		HeldMax:  max(most, t.most),
 		Stalled:  stalled,
 	}
 }

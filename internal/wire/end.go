@@ -134,6 +134,7 @@ func (c *Conn) abort() {
 		return
 	}
 	e.aborted = true
+	c.failing.Store(true)
 	if paid := c.out.drop(); paid > 0 {
 		c.writeWindow.Give(paid)
 	}
@@ -212,6 +213,7 @@ func (c *Conn) stuck(err error) {
 		return
 	}
 	e.unsent, e.stuck = c.owed(), err
+	c.failing.Store(true)
 	c.notify()
 	c.hurry()
 	c.wake()
@@ -296,6 +298,7 @@ func (c *Conn) waitForDrop() {
 func (c *Conn) finish(info CloseInfo, err error) {
 	e := &c.end
 	e.over, e.info, e.err = true, info, err
+	c.failing.Store(c.failing.Load() || err != nil)
 	c.endRead(cmp.Or(err, io.EOF))
 	c.endWrite(cmp.Or(err, c.cfg.Closed))
 	if e.timer != nil {
@@ -308,7 +311,7 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	}
 	c.notify()
 	_ = bare(c.nc).Close()
-	close(c.done)
+	c.done.Close(nil)
 	c.cfg.OnEnd(info, err)
 }
 
@@ -323,7 +326,7 @@ func bare(nc net.Conn) net.Conn {
 func (c *Conn) endRead(err error) {
 	if c.end.read == nil {
 		c.end.read = err
-		close(c.readDone)
+		c.readDone.Close(nil)
 		c.poke()
 	}
 }
@@ -331,7 +334,7 @@ func (c *Conn) endRead(err error) {
 func (c *Conn) endWrite(err error) {
 	if c.end.write == nil {
 		c.end.write = err
-		close(c.writeDone)
+		c.writeDone.Close(nil)
 		c.writeWindow.Close(err)
 	}
 }

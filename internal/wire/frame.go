@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -22,66 +21,63 @@ const (
 	maxControlLen = maxControl + 8 // on the wire, with header and mask
 )
 
-// headerLen returns the length of the frame header that b begins with, or 0 if b is too short to tell.
-func headerLen(b []byte) int {
+// parseHeader parses the frame header that b begins with into h, and returns its length, 0 if b does not hold all of
+// it. (ws.ReadHeaderBuffer cannot go on with a part of one, does not tell how the length was written, and costs as much
+// as all else that is done for a small message.)
+func parseHeader(b []byte, h *ws.Header) (size int) {
 	if len(b) < 2 {
 		return 0
 	}
-	n := 2
-	switch b[1] & 0x7f {
+	size = 2
+	n := b[1] & 0x7f
+	switch n {
 	case 126:
-		n += 2
+		size = 4
 	case 127:
-		n += 8
+		size = 10
 	}
-	if b[1]&0x80 != 0 {
-		n += 4
+	mask := size
+	if h.Masked = b[1]&0x80 != 0; h.Masked {
+		size += len(h.Mask)
 	}
-	return n
-}
-
-// headerPayload reads the length and the mask of a header that has been checked.
-func headerPayload(b []byte) (length int64, masked bool, mask [4]byte) {
-	switch n := b[1] & 0x7f; n {
+	if len(b) < size {
+		return 0
+	}
+	h.Fin, h.Rsv, h.OpCode = b[0]&0x80 != 0, b[0]>>4&7, ws.OpCode(b[0]&0x0f)
+	switch n {
 	case 126:
-		length = int64(binary.BigEndian.Uint16(b[2:]))
+		h.Length = int64(binary.BigEndian.Uint16(b[2:4]))
 	case 127:
-		length = int64(binary.BigEndian.Uint64(b[2:]))
+		h.Length = int64(binary.BigEndian.Uint64(b[2:10]))
 	default:
-		length = int64(n)
+		h.Length = int64(n)
 	}
-	if masked = b[1]&0x80 != 0; masked {
-		mask = [4]byte(b[len(b)-4:])
+	if h.Masked {
+		h.Mask = [4]byte(b[mask:size])
 	}
-	return length, masked, mask
-}
-
-// A headerParser parses headers that are there whole, without allocating. (ws.ReadHeaderBuffer cannot go on
-// with a header that it was given a part of.)
-type headerParser struct {
-	r       bytes.Reader
-	scratch [maxHeader]byte
-}
-
-func (p *headerParser) parse(b []byte) (ws.Header, error) {
-	p.r.Reset(b)
-	return ws.ReadHeaderBuffer(&p.r, p.scratch[:])
+	return size
 }
 
 var (
 	errLength      = errors.New("a frame's length is not written in the fewest bytes (RFC 6455, section 5.2)")
+	errLengthSign  = errors.New("a frame's length has its most significant bit set (RFC 6455, section 5.2)")
 	errCloseBody   = errors.New("a Close frame's body has one byte (RFC 6455, section 5.5.1)")
 	errCloseReason = errors.New("a Close frame's reason is not UTF-8 (RFC 6455, section 5.5.1)")
 	errText        = errors.New("a text message is not UTF-8 (RFC 6455, section 8.1)")
 )
 
-// checkLength checks that the length of a header was written in the fewest bytes. gobwas' Header does not say
-// how it was written.
-func checkLength(raw []byte, h ws.Header) error {
-	if n := raw[1] & 0x7f; n == 126 && h.Length < 126 || n == 127 && h.Length <= 0xffff {
+// checkHeader checks a header that raw begins with: all that RFC 6455, section 5, says of it in this state.
+func checkHeader(h *ws.Header, raw []byte, state ws.State) error {
+	switch n := raw[1] & 0x7f; {
+	case h.Length < 0:
+		return errLengthSign
+	case n == 126 && h.Length < 126, n == 127 && h.Length <= 0xffff:
 		return errLength
 	}
-	return nil
+	if h.Rsv == 0 && h.Masked == state.ServerSide() && h.OpCode <= ws.OpBinary && (h.OpCode == ws.OpContinuation) == state.Fragmented() {
+		return nil // as most are; to copy them for ws.CheckHeader costs more than all that it checks
+	}
+	return ws.CheckHeader(*h, state)
 }
 
 // A CloseInfo is what a Close frame carries. Code 0 stands for a frame with no body.

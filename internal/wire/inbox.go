@@ -23,8 +23,7 @@ type inbox struct {
 	state     ws.State
 	sealed    bool // scanning is over: what comes is dropped
 
-	parser headerParser
-	spill  [maxControlLen]byte // a header or control frame that lies in two chunks, made one
+	spill []byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
 	// The message at the pull cursor.
 	op     ws.OpCode // 0 between two messages
@@ -74,6 +73,13 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 	if i+n <= len(c.buf) {
 		return c.buf[i : i+n]
 	}
+	return in.join(c, i, n)
+}
+
+func (in *inbox) join(c *chunk, i, n int) []byte {
+	if in.spill == nil {
+		in.spill = make([]byte, 0, maxControlLen)
+	}
 	b := in.spill[:0]
 	for len(b) < n {
 		if i == len(c.buf) {
@@ -88,26 +94,22 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 // scan walks the scan cursor on to the next control frame, and returns it. It returns an op of 0 when it has
 // come to the end of what is there, and an error with the rule that the peer broke.
 func (in *inbox) scan() (control, error) {
+	var h ws.Header
 	for {
-		n := min(in.skip, int64(in.unscanned))
-		in.skip -= n
-		in.walk(int(n))
-		if in.skip > 0 || in.unscanned < 2 {
+		if in.skip > 0 {
+			n := min(in.skip, int64(in.unscanned))
+			in.skip -= n
+			in.walk(int(n))
+		}
+		if in.unscanned == 0 {
 			return control{}, nil
 		}
-		size := headerLen(in.peek(in.at, in.scanned, 2))
-		if in.unscanned < size {
+		raw := in.peek(in.at, in.scanned, min(in.unscanned, maxHeader))
+		size := parseHeader(raw, &h)
+		if size == 0 {
 			return control{}, nil
 		}
-		raw := in.peek(in.at, in.scanned, size)
-		h, err := in.parser.parse(raw)
-		if err != nil {
-			return control{}, err
-		}
-		if err := ws.CheckHeader(h, in.state); err != nil {
-			return control{}, err
-		}
-		if err := checkLength(raw, h); err != nil {
+		if err := checkHeader(&h, raw, in.state); err != nil {
 			return control{}, err
 		}
 		if !h.OpCode.IsControl() {
@@ -123,9 +125,9 @@ func (in *inbox) scan() (control, error) {
 		if in.unscanned < whole {
 			return control{}, nil
 		}
-		payload := in.spill[:copy(in.spill[:], in.peek(in.at, in.scanned, whole)[size:])]
+		payload := in.peek(in.at, in.scanned, whole)[size:]
 		if h.Masked {
-			ws.Cipher(payload, h.Mask, 0)
+			ws.Cipher(payload, h.Mask, 0) // where it lies: nobody else reads it
 		}
 		in.walk(whole)
 		return control{h.OpCode, payload}, nil
@@ -148,14 +150,12 @@ func (in *inbox) walk(n int) {
 // drop moves the pull cursor over n bytes that the scan cursor has passed, and lets go of the chunks behind it.
 func (in *inbox) drop(n int) {
 	in.held -= n
-	for n > 0 {
-		m := min(n, len(in.head.buf)-in.pulled)
-		in.pulled += m
-		n -= m
-		if in.pulled == len(in.head.buf) {
-			in.shift()
-		}
+	for n > 0 && in.pulled+n >= len(in.head.buf) {
+		n -= len(in.head.buf) - in.pulled
+		in.pulled = len(in.head.buf)
+		in.shift()
 	}
+	in.pulled += n
 }
 
 // shift lets go of the first chunk, which is empty. The last one stays, for trim.
@@ -192,20 +192,22 @@ func (in *inbox) trim() {
 func (in *inbox) ready() bool { return in.held > in.unscanned }
 
 // begin brings the pull cursor to the first unread payload of a message, or to the end of one, and reports
-// whether it is there. The header under it has been checked by the scan cursor.
+// whether it is there. The headers under it have been checked by the scan cursor.
 func (in *inbox) begin() bool {
 	for in.left == 0 && !in.fin {
-		in.passControls()
 		if !in.ready() {
 			return false
 		}
-		size := headerLen(in.peek(in.head, in.pulled, 2))
-		raw := in.peek(in.head, in.pulled, size)
-		if op := ws.OpCode(raw[0] & 0x0f); op != ws.OpContinuation {
-			in.op, in.text = op, textCheck{}
+		var h ws.Header
+		size := parseHeader(in.peek(in.head, in.pulled, min(in.held-in.unscanned, maxHeader)), &h)
+		if h.OpCode.IsControl() {
+			in.drop(size + int(h.Length))
+			continue
 		}
-		in.fin, in.phase = raw[0]&0x80 != 0, 0
-		in.left, in.masked, in.mask = headerPayload(raw)
+		if h.OpCode != ws.OpContinuation {
+			in.op, in.text = h.OpCode, textCheck{}
+		}
+		in.fin, in.left, in.masked, in.mask, in.phase = h.Fin, h.Length, h.Masked, h.Mask, 0
 		in.drop(size)
 	}
 	return true
@@ -214,9 +216,10 @@ func (in *inbox) begin() bool {
 // passControls moves the pull cursor over control frames, which the scan cursor has seen to. Where nothing unread
 // lies in front of them they need not be held: a stream that nobody pulls from can be pinged for ever.
 func (in *inbox) passControls() {
-	for in.left == 0 && in.ready() && in.peek(in.head, in.pulled, 1)[0]&0x08 != 0 {
-		raw := in.peek(in.head, in.pulled, 2)
-		in.drop(headerLen(raw) + int(raw[1]&0x7f))
+	for in.left == 0 && in.ready() && in.head.buf[in.pulled]&0x08 != 0 {
+		var h ws.Header
+		size := parseHeader(in.peek(in.head, in.pulled, min(in.held-in.unscanned, maxHeader)), &h)
+		in.drop(size + int(h.Length))
 	}
 }
 

@@ -15,6 +15,7 @@ type outbox struct {
 	head, tail *chunk
 	busy       bool // a goroutine is sending head
 	mid        bool // what was sent last ends inside a frame
+	wide       bool // chunks fill faster than they leave
 
 	// Bytes that the window has paid for: ever put in, taken by the transport, and dropped.
 	queued, sent, dropped int64
@@ -26,14 +27,15 @@ func (o *outbox) held() int { return int(o.queued - o.sent - o.dropped) }
 // A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
 // another, and long frames are put in piece by piece.
 type piece struct {
-	op    ws.OpCode // OpContinuation after the first frame
-	rest  []byte    // payload not yet encoded; the caller's, never changed
-	ready [][]byte  // frames that were encoded before, instead of all that; shared, never changed
-	begun bool      // the first header has been encoded
-	fin   bool      // the last frame ends the message
-	frame int       // payload bytes that the open frame still lacks
-	mask  [4]byte
-	phase int
+	op     ws.OpCode // OpContinuation after the first frame
+	rest   []byte    // payload not yet encoded; the caller's, never changed
+	ready  [][]byte  // frames that were encoded before, instead of all that; shared, never changed
+	begun  bool      // the first header has been encoded
+	fin    bool      // the last frame ends the message
+	length int64     // payload bytes of the message that the last frame ends
+	frame  int       // payload bytes that the open frame still lacks
+	mask   [4]byte
+	phase  int
 }
 
 // A framer cuts messages into frames.
@@ -159,16 +161,18 @@ func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
 }
 
 // room returns the last chunk if size more bytes can go into it, else a new one: small for a lone message, large
-// once the backlog fills chunks.
+// while the backlog fills chunks.
 func (o *outbox) room(size int) *chunk {
 	c := o.tail
-	if c != nil && c != o.head && c.paid && c.room() < size {
-		size = max(size, largeChunk)
+	full := c != nil && c.room() < size
+	if c != nil && !full && c.paid && (c != o.head || !o.begun()) {
+		return c
 	}
-	if c == nil || c.room() < size || !c.paid || c == o.head && o.begun() {
-		c = borrow(size)
-		o.push(c)
+	if o.wide = o.wide || full; o.wide {
+		size = largeChunk
 	}
+	c = borrow(size)
+	o.push(c)
 	return c
 }
 
@@ -218,6 +222,7 @@ func (o *outbox) took(n int) (paid int, closed bool) {
 		return paid, false
 	}
 	closed, o.mid = c.closes, c.mid
+	o.wide = o.wide && len(c.buf) > smallChunk
 	o.shift()
 	return paid, closed
 }

@@ -18,29 +18,32 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
-	defer c.unlockRead()
 	if len(c.part) > 0 {
 		dst = append(dst, c.part...)
 		c.part = nil
 		c.account()
 	}
-	for {
-		if dst = c.assemble(dst); c.in.ended() {
-			op = c.in.op
-			c.in.next()
-			c.account()
-			c.received.add(int64(len(dst)))
-			return op, dst, nil
-		}
+	for dst = c.assemble(dst); !c.in.ended(); dst = c.assemble(dst) {
 		c.noteHeld(len(dst))
-		c.account()
-		if err := c.more(ctx); err != nil {
-			if ctx.Err() != nil {
-				c.part = slices.Clone(dst)
-				c.account()
-			}
+		if err = c.more(ctx); err != nil {
+			c.keep(ctx, dst)
+			c.unlockRead()
 			return 0, dst[:0], err
 		}
+	}
+	op = c.in.op
+	c.in.next()
+	c.received.add(int64(len(dst)))
+	c.answerNow()
+	c.unlockRead()
+	return op, dst, nil
+}
+
+// keep keeps what a Pull had assembled whose context has ended.
+func (c *Conn) keep(ctx context.Context, part []byte) {
+	if ctx.Err() != nil {
+		c.part = slices.Clone(part)
+		c.account()
 	}
 }
 
@@ -64,6 +67,14 @@ func (c *Conn) assemble(dst []byte) []byte {
 	return dst
 }
 
+// answerNow lets the answer to the message just read leave at once, if it was waited for and is the last there is.
+func (c *Conn) answerNow() {
+	if c.waited && !c.in.ready() {
+		c.quiet.Store(true)
+	}
+	c.waited = false
+}
+
 // drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
 func (c *Conn) drop() bool {
 	if c.dropping.Load() {
@@ -72,7 +83,7 @@ func (c *Conn) drop() bool {
 		c.account()
 		return true
 	}
-	if r := c.current.Load(); r != nil && r.closed.Load() {
+	if nth := c.open.Load(); nth != 0 && nth == c.skipped.Load() {
 		defer c.account()
 		return c.skip()
 	}
@@ -92,17 +103,25 @@ func (c *Conn) more(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	select {
-	case <-c.readDone:
+	switch {
+	case c.readDone.Closed():
 		return c.pullEnd()
-	default:
+	case c.eof, c.peerDone:
+		return c.awaitEnd(ctx)
 	}
-	if !c.eof && !c.peerDone {
-		c.fill(ctx, onCall)
-		return nil
-	}
+	c.fill(ctx, onCall)
+	return nil
+}
+
+// awaitEnd waits until the end is decided, since no message will come before it.
+func (c *Conn) awaitEnd(ctx context.Context) error {
+	c.account()
+	c.mu.Lock()
+	c.rest(atEnd)
+	c.mu.Unlock()
+	defer c.unpark()
 	select {
-	case <-c.readDone:
+	case <-c.readDone.Done():
 		return c.pullEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -127,6 +146,10 @@ func (c *Conn) lockRead(ctx context.Context) error {
 	if c.readGate.TryLock() {
 		return nil
 	}
+	return c.awaitRead(ctx)
+}
+
+func (c *Conn) awaitRead(ctx context.Context) error {
 	c.waiting.Add(1)
 	c.mu.Lock()
 	if c.parked == inBackground {
@@ -145,16 +168,19 @@ func (c *Conn) lockRead(ctx context.Context) error {
 // lockPull is lockRead for a new message: while one is being read there is none. It does not wait for the turn where
 // that is of no use, so that calls in a loop do not keep the background reader from its work.
 func (c *Conn) lockPull(ctx context.Context) error {
-	if ctx.Err() == nil {
-		if end := c.pulled.Load(); end != nil {
-			return *end
-		}
-		if c.busy() {
-			return c.cfg.Busy
-		}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	if err := c.lockRead(ctx); err != nil {
-		return err
+	if end := c.pulled.Load(); end != nil {
+		return *end
+	}
+	if c.busy() {
+		return c.cfg.Busy
+	}
+	if !c.readGate.TryLock() {
+		if err := c.awaitRead(ctx); err != nil {
+			return err
+		}
 	}
 	if c.busy() {
 		c.unlockRead()
@@ -165,38 +191,59 @@ func (c *Conn) lockPull(ctx context.Context) error {
 
 // busy reports whether a message is being read, and not dropped.
 func (c *Conn) busy() bool {
-	r := c.current.Load()
-	return r != nil && !r.closed.Load() && !c.dropping.Load()
+	nth := c.open.Load()
+	return nth != 0 && nth != c.skipped.Load() && !c.dropping.Load()
 }
 
 // fill reads once from the transport, until ctx ends at most.
 func (c *Conn) fill(ctx context.Context, as parking) {
-	expect := smallChunk
-	if c.greedy || c.in.skip > smallChunk {
-		expect = largeChunk
-	}
-	var buf []byte
-	if c.in.sealed {
-		scratch := borrow(expect)
-		defer scratch.release()
-		buf = scratch.buf[:cap(scratch.buf)]
-	} else {
-		buf = c.in.room(expect, max(1, c.readWindow.Credit()))
-	}
+	c.account()
 	if !c.park(ctx, as) {
 		return
 	}
-	n, err := c.nc.Read(buf)
+	var n int
+	var err error
+	if c.ask != nil {
+		n, err = c.ask.read()
+	} else {
+		n, err = c.nc.Read(c.room())
+	}
 	poked := c.unpark()
-	c.greedy = n == len(buf)
+	c.greedy = n == c.asked
 	if n > 0 && !c.in.sealed {
 		c.in.filled(n)
 		c.scan()
 	}
+	c.unroom()
 	if err != nil && !(poked && isTimeout(err)) {
 		c.eof = true
 		c.lost(err)
 	}
+}
+
+// room borrows the memory for a read.
+func (c *Conn) room() (b []byte) {
+	expect := smallChunk
+	if c.greedy || c.in.skip > smallChunk {
+		expect = largeChunk
+	}
+	if c.in.sealed {
+		c.scratch = borrow(expect)
+		b = c.scratch.buf[:cap(c.scratch.buf)]
+	} else {
+		b = c.in.room(expect, max(1, c.readWindow.Credit()))
+	}
+	c.asked = len(b)
+	return b
+}
+
+// unroom gives back what is not needed of it.
+func (c *Conn) unroom() {
+	if c.scratch != nil {
+		c.scratch.release()
+		c.scratch = nil
+	}
+	c.in.trim()
 }
 
 func isTimeout(err error) bool {
@@ -248,7 +295,7 @@ func (c *Conn) account() {
 
 // noteHeld notes that a Pull holds n bytes of a message beside the window.
 func (c *Conn) noteHeld(n int) {
-	if held := int64(c.in.held + n); n > 0 && held > c.received.most.Load() {
-		c.received.most.Store(held) // only the holder of readGate stores
+	if n > 0 {
+		c.received.most = max(c.received.most, int64(c.in.held+n))
 	}
 }

@@ -8,32 +8,35 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A Reader reads one message as it comes.
+// A Reader reads one message as it comes. The Conn knows it by its number alone, so that it can live on the stack of
+// whoever reads.
 type Reader struct {
 	c   *Conn
 	ctx context.Context // of all Reads: io.Reader has no place for one
 	op  ws.OpCode
-	n   int64 // payload bytes read
-	err error // ends it; owned, as n, by the holder of the read gate
+	nth uint64 // messages are numbered from 1
+	n   int64  // payload bytes read
+	err error  // ends it; owned, as n, by the holder of the read gate
 
 	closed atomic.Bool // nobody wants the rest
 }
 
-// Next waits for the start of the next message. Until it has been read to its end or closed, no other message
-// can be pulled.
-func (c *Conn) Next(ctx context.Context) (*Reader, error) {
+// Next waits for the start of the next message and has r read it. Until it has been read to its end or closed, no
+// other message can be pulled.
+func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	if err := c.lockPull(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer c.unlockRead()
 	for c.drop() || len(c.part) == 0 && !c.in.begin() {
 		if err := c.more(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	r := &Reader{c: c, ctx: ctx, op: c.in.op}
-	c.current.Store(r)
-	return r, nil
+	c.readers++
+	r.c, r.ctx, r.op, r.nth = c, ctx, c.in.op, c.readers
+	c.open.Store(r.nth)
+	return nil
 }
 
 // Op is the message's opcode, text or binary.
@@ -52,6 +55,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		case whole:
 			r.err = io.EOF
 			c.received.add(r.n)
+			c.answerNow()
 			return 0, io.EOF
 		case r.closed.Load():
 			return 0, c.cfg.Closed
@@ -67,7 +71,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
 			}
 			r.err = err
-			c.current.CompareAndSwap(r, nil)
+			c.open.CompareAndSwap(r.nth, 0)
 		}
 	}
 	return 0, r.err
@@ -76,7 +80,6 @@ func (r *Reader) Read(p []byte) (int, error) {
 // take reads what there is, and reports whether the message has come to its end.
 func (r *Reader) take(p []byte) (n int, whole bool) {
 	c := r.c
-	defer c.account()
 	for !c.drop() && !r.closed.Load() {
 		if len(c.part) > 0 {
 			n := copy(p, c.part)
@@ -88,7 +91,7 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 		}
 		if c.in.ended() {
 			c.in.next()
-			c.current.Store(nil)
+			c.open.Store(0)
 			return 0, true
 		}
 		got, err := c.in.take(p[:0], len(p))
@@ -109,6 +112,8 @@ func (r *Reader) Close() error {
 		return nil
 	}
 	c := r.c
+	for nth := c.skipped.Load(); nth < r.nth && !c.skipped.CompareAndSwap(nth, r.nth); nth = c.skipped.Load() {
+	}
 	c.mu.Lock()
 	c.poke() // a Read of this message, or the background reader
 	c.mu.Unlock()
@@ -122,7 +127,7 @@ func (c *Conn) skip() bool {
 	for c.in.begin() {
 		if c.in.ended() {
 			c.in.next()
-			c.current.Store(nil)
+			c.open.Store(0)
 			return false
 		}
 		c.in.pass()

@@ -2,56 +2,92 @@ package wire
 
 import (
 	"io"
+	"time"
 
 	"github.com/gobwas/ws"
 )
 
-// inline is how many chunks the goroutine that has queued something gives to the transport by itself, before it
-// leaves the rest to the flusher.
-const inline = 4
+const (
+	// A batch is worth a system call of its own.
+	batch = 16 << 10
 
-// send gives the outbox to the transport: at once as far as that does not block, and through the flusher for
-// the rest, or where the transport's writes may block. It expects mu to be held, and lets go of it meanwhile.
+	// lull is how long nothing must have been given to the transport for a write to be a lone one.
+	lull = 200 * time.Microsecond
+)
+
+// send sees to it that what is in the outbox leaves. It expects mu to be held, and lets go of it meanwhile.
+//
+// Where the transport never blocks, a lone message is given to it at once, and so is a batch. The messages of a burst
+// are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
+// again, and many of them share a system call.
 func (c *Conn) send() {
-	if c.sending {
-		return
+	if !c.sending && c.nextOut() != nil && c.ask != nil && (!c.gathering() || c.out.held() >= batch) {
+		c.sendNow()
 	}
-	for i := 0; ; i++ {
+	c.startFlusher()
+}
+
+// gathering reports whether what is written now is likely to be followed by more.
+func (c *Conn) gathering() bool {
+	if c.flusher {
+		return true
+	}
+	if c.quiet.Load() {
+		c.quiet.Store(false)
+		return false
+	}
+	return time.Since(c.given) < lull
+}
+
+// sendNow gives the transport what it takes without blocking. It expects mu to be held and nobody to be sending, and
+// lets go of mu meanwhile.
+func (c *Conn) sendNow() {
+	c.sending = true
+	for {
 		buf := c.nextOut()
 		if buf == nil {
-			return
-		}
-		if c.try == nil || i == inline {
 			break
 		}
-		c.sending = true
-		n, err := c.give(c.try, buf)
-		c.sending = false
+		n, err := c.give(c.ask.write, buf)
 		c.took(n, err)
-		if err == nil && n < len(buf) {
+		if n < len(buf) {
 			break
 		}
 	}
-	c.sending = true
-	go c.flush() // the Conn's own: it ends with the backlog, or with the transport
+	c.sending = false
+}
+
+// startFlusher starts the flusher if there is something to send and nobody to do it.
+func (c *Conn) startFlusher() {
+	if !c.sending && !c.flusher && c.nextOut() != nil {
+		c.flusher = true
+		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
+	}
 }
 
 func (c *Conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for buf := c.nextOut(); buf != nil; buf = c.nextOut() {
+	for !c.sending {
+		buf := c.nextOut()
+		if buf == nil {
+			break
+		}
+		c.sending = true
 		n, err := c.give(c.nc.Write, buf)
 		if err == nil && n < len(buf) {
 			err = io.ErrShortWrite
 		}
 		c.took(n, err)
+		c.sending = false
 	}
-	c.sending = false
+	c.flusher = false
 }
 
 // give writes buf, which is the first chunk, with mu unlocked.
 func (c *Conn) give(write func([]byte) (int, error), buf []byte) (int, error) {
 	c.out.busy = true
+	c.given = time.Now()
 	c.mu.Unlock()
 	n, err := write(buf)
 	c.mu.Lock()
@@ -64,9 +100,9 @@ func (c *Conn) nextOut() []byte {
 	if c.end.over || c.end.stuck != nil {
 		return nil
 	}
-	if c.pongLen >= 0 && !c.end.sent && c.out.between() {
-		c.out.jump(c.framer.control(ws.OpPong, c.pongBuf[:c.pongLen]))
-		c.pongLen = -1
+	if c.ponging != nil && !c.end.sent && c.out.between() {
+		c.out.jump(c.ponging)
+		c.ponging = nil
 	}
 	if c.out.head == nil {
 		return nil
@@ -100,6 +136,9 @@ func (c *Conn) pong(payload []byte) {
 	if c.end.queued {
 		return
 	}
-	c.pongLen = copy(c.pongBuf[:], payload)
+	if c.ponging != nil {
+		c.ponging.release()
+	}
+	c.ponging = c.framer.control(ws.OpPong, payload)
 	c.send()
 }

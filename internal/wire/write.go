@@ -10,15 +10,15 @@ import (
 // If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
 // more waiting once ctx has ended, and has succeeded.
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
-	return c.write(ctx, piece{op: op, rest: data, fin: true}, len(data))
+	return c.write(ctx, piece{op: op, rest: data, fin: true, length: int64(len(data))})
 }
 
 // WriteReady is Write of a message of n bytes that Encode has encoded. The frames are shared.
 func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, n int) error {
-	return c.write(ctx, piece{ready: frames}, n)
+	return c.write(ctx, piece{ready: frames, fin: true, length: int64(n)})
 }
 
-func (c *Conn) write(ctx context.Context, p piece, length int) error {
+func (c *Conn) write(ctx context.Context, p piece) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -27,12 +27,12 @@ func (c *Conn) write(ctx context.Context, p piece, length int) error {
 	}
 	defer c.writeGate.Unlock()
 	n := c.framer.size(&p)
-	if c.writeWindow.Take(ctx, n) != nil || !c.admit(&p, n) {
+	if c.take(ctx, n) != nil || !c.admit(&p, n) {
 		return c.notWritten(ctx)
 	}
 	for !p.done() {
 		n := c.framer.size(&p)
-		if c.writeWindow.Take(ctx, n) != nil {
+		if c.take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
@@ -40,27 +40,36 @@ func (c *Conn) write(ctx context.Context, p piece, length int) error {
 			return c.cutShort(ctx)
 		}
 	}
-	c.sent.add(int64(length))
-	if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
-		return c.cutShort(ctx)
+	if c.writeWindow.Credit() < 0 {
+		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
+			return c.cutShort(ctx)
+		}
 	}
-	if c.failing() {
+	if c.failing.Load() {
 		return c.cutShort(ctx)
 	}
 	return nil
 }
 
+// take takes n bytes of credit for what is about to be encoded, and sends what it may have to wait for.
+func (c *Conn) take(ctx context.Context, n int) error {
+	if c.writeWindow.TryTake(n) {
+		return nil
+	}
+	return c.writeWindow.Take(ctx, n)
+}
+
 // TryWrite writes if nobody waits to and there is credit. It never waits.
 func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
-	return c.tryWrite(piece{op: op, rest: data, fin: true}, len(data))
+	return c.tryWrite(piece{op: op, rest: data, fin: true, length: int64(len(data))})
 }
 
 // TryWriteReady is TryWrite of a message of n bytes that Encode has encoded. The frames are shared.
 func (c *Conn) TryWriteReady(frames [][]byte, n int) (bool, error) {
-	return c.tryWrite(piece{ready: frames}, n)
+	return c.tryWrite(piece{ready: frames, fin: true, length: int64(n)})
 }
 
-func (c *Conn) tryWrite(p piece, length int) (bool, error) {
+func (c *Conn) tryWrite(p piece) (bool, error) {
 	if err := c.writeEnd(); err != nil {
 		return false, err
 	}
@@ -79,7 +88,6 @@ func (c *Conn) tryWrite(p piece, length int) (bool, error) {
 			return false, c.writeEnd()
 		}
 	}
-	c.sent.add(int64(length))
 	return true, nil
 }
 
@@ -141,6 +149,9 @@ func (c *Conn) put(p *piece) {
 	c.out.put(&c.framer, p)
 	if c.writing = !p.done(); !c.writing {
 		c.writes++
+		if p.fin {
+			c.sent.add(p.length)
+		}
 	}
 	c.flushClose()
 }
@@ -148,23 +159,14 @@ func (c *Conn) put(p *piece) {
 // stopped reports whether no more messages may be sent. It expects mu to be held.
 func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.end.over }
 
-// failing reports whether what was accepted will not all be sent.
-func (c *Conn) failing() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end.stuck != nil || c.end.aborted
-}
-
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
 func (c *Conn) notWritten(ctx context.Context) error {
-	select {
-	case <-c.writeDone:
+	if c.writeDone.Closed() {
 		return c.writeEnd()
-	default:
 	}
 	select {
-	case <-c.writeDone:
+	case <-c.writeDone.Done():
 		return c.writeEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -254,7 +256,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 		return err
 	}
 	select {
-	case <-c.done:
+	case <-c.done.Done():
 		_, err := c.End()
 		return err
 	case <-ctx.Done():

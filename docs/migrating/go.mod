@@ -1,0 +1,23 @@
+module github.com/wsstream/wsstream/docs/migrating
+
+go 1.26.0
+
+require (
+	github.com/coder/websocket v1.8.15
+	github.com/gobwas/ws v1.5.0
+	github.com/gorilla/websocket v1.5.3
+	github.com/lxzan/gws v1.8.9
+	github.com/stretchr/testify v1.12.1
+	github.com/wsstream/wsstream v0.0.0
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/dolthub/maphash v0.1.0 // indirect
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/klauspost/compress v1.17.9 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/net v0.62.0 // indirect
+)
+
+replace github.com/wsstream/wsstream => ../../

@@ -1,0 +1,37 @@
+package ours
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/wsstream/wsstream"
+)
+
+// Bye closes after the first message, and waits until the client has answered.
+func Bye(w http.ResponseWriter, r *http.Request) {
+	conn, err := wsstream.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	if _, err := conn.Readable().Pull(r.Context()); err != nil {
+		return
+	}
+	_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 4001, Reason: "that was all"})
+}
+
+// End says hello, reads to the end, and tells how the server closed.
+func End(ctx context.Context, url string) (code int, reason string, err error) {
+	conn := wsstream.Dial(ctx, url, nil)
+	defer conn.CloseNow()
+	if err := conn.Writable().Write(ctx, wsstream.Text("hello")); err != nil {
+		return 0, "", err
+	}
+	for _, err := range conn.Readable().All(ctx) {
+		if err != nil {
+			return 0, "", err // an end without the server's Close
+		}
+	}
+	info, err := conn.Closed().Wait(ctx)
+	return info.Code, info.Reason, err
+}

@@ -1,0 +1,60 @@
+package migrating
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const pages = ".." // where migrating.md and features.md are
+
+func read(t *testing.T, path ...string) string {
+	b, err := os.ReadFile(filepath.Join(path...))
+	require.NoError(t, err)
+	return string(b)
+}
+
+func TestTheCodeOnThePageIsTheCodeThatRuns(t *testing.T) {
+	page := read(t, pages, "migrating.md")
+	shown := map[string]bool{}
+	blocks := regexp.MustCompile("(?s)\\[([a-z/.]+)\\]\\(migrating/([a-z/.]+)\\)\n\n```go\n(.*?)```").FindAllStringSubmatch(page, -1)
+	for _, b := range blocks {
+		file := b[2]
+		require.Equal(t, file, b[1])
+		require.True(t, strings.HasSuffix(read(t, file), b[3]), "the code shown is not that of %s", file)
+		shown[file] = true
+	}
+	require.Len(t, blocks, strings.Count(page, "```go"), "a block of code without its file in front")
+	files, err := filepath.Glob("*/*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		require.True(t, shown[filepath.ToSlash(file)], "%s is not shown", file)
+	}
+}
+
+func TestTheTestsThatThePagesNameExist(t *testing.T) {
+	tests := map[string]bool{}
+	test := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+	require.NoError(t, filepath.WalkDir(filepath.Join(pages, ".."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, m := range test.FindAllStringSubmatch(read(t, path), -1) {
+			tests[m[1]] = true
+		}
+		return nil
+	}))
+	named := regexp.MustCompile(`\bTest[A-Z]\w+`)
+	for _, page := range []string{"migrating.md", "features.md", "windows.md"} {
+		names := named.FindAllString(read(t, pages, page), -1)
+		require.NotEmpty(t, names, "%s", page)
+		for _, name := range names {
+			require.True(t, tests[name], "%s names %s, which is no test", page, name)
+		}
+	}
+}

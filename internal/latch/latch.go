@@ -1,0 +1,48 @@
+// Package latch is an event that happens once, and costs a channel only where somebody waits for it.
+package latch
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// A Latch is closed once, for good. The zero Latch is open. All methods may be called at once.
+type Latch struct {
+	closed atomic.Bool
+	mu     sync.Mutex
+	done   chan struct{} // made by the first who waits; guarded by mu
+}
+
+// Close closes the latch and reports true if it was open. Then, and before anybody sees it closed, it calls first, which
+// may be nil.
+func (l *Latch) Close(first func()) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed.Load() {
+		return false
+	}
+	if first != nil {
+		first()
+	}
+	l.closed.Store(true)
+	if l.done != nil {
+		close(l.done)
+	}
+	return true
+}
+
+// Closed reports whether the latch is closed.
+func (l *Latch) Closed() bool { return l.closed.Load() }
+
+// Done returns a channel that is closed with the latch.
+func (l *Latch) Done() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done == nil {
+		l.done = make(chan struct{})
+		if l.closed.Load() {
+			close(l.done)
+		}
+	}
+	return l.done
+}

@@ -1,0 +1,43 @@
+package latch
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheFirstCloseCounts(t *testing.T) {
+	var l Latch
+	require.False(t, l.Closed())
+	n := 0
+	require.True(t, l.Close(func() {
+		require.False(t, l.Closed(), "it was seen closed too early")
+		n++
+	}))
+	require.True(t, l.Closed())
+	require.False(t, l.Close(func() { n++ }))
+	require.False(t, l.Close(nil))
+	require.Equal(t, 1, n)
+}
+
+func TestAllWhoWaitAreWokenAndThoseWhoComeLaterDoNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l Latch
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() { <-l.Done() })
+		}
+		synctest.Wait()
+		require.True(t, l.Close(nil))
+		wg.Wait()
+		<-l.Done()
+	})
+}
+
+func TestWhoComesFirstAfterTheCloseDoesNotWait(t *testing.T) {
+	var l Latch
+	l.Close(nil)
+	<-l.Done()
+}

@@ -1,0 +1,100 @@
+//go:build unix
+
+package wire
+
+import (
+	"io"
+	"net"
+	"syscall"
+)
+
+// A socket is the prompt of a TCP or unix connection, whose descriptor does not block.
+type socket struct {
+	c   *Conn
+	raw syscall.RawConn
+
+	in, out   call
+	inF, outF func(fd uintptr) bool // made once
+}
+
+// A call is what a system call is asked and has answered.
+type call struct {
+	buf []byte
+	n   int
+	err syscall.Errno // 0 for none
+}
+
+// newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
+// counts or limits must not be bypassed.
+func newPrompt(c *Conn) prompt {
+	var raw syscall.RawConn
+	var err error
+	switch nc := c.nc.(type) {
+	case *net.TCPConn:
+		raw, err = nc.SyscallConn()
+	case *net.UnixConn:
+		raw, err = nc.SyscallConn()
+	default:
+		return nil
+	}
+	if err != nil {
+		return nil
+	}
+	s := &socket{c: c, raw: raw}
+	s.inF, s.outF = s.tryRead, s.tryWrite
+	return s
+}
+
+func (s *socket) read() (int, error) {
+	if err := s.raw.Read(s.inF); err != nil {
+		return 0, err
+	}
+	if s.in.n == 0 && s.in.err == 0 {
+		return 0, io.EOF
+	}
+	return s.in.result(s.c.nc, "read")
+}
+
+func (s *socket) tryRead(fd uintptr) bool {
+	s.in.buf = s.c.room()
+	if s.in.do(syscall.Read, fd); s.in.err != syscall.EAGAIN {
+		return true
+	}
+	s.c.unroom()
+	s.c.waited = true
+	return false
+}
+
+func (s *socket) write(p []byte) (int, error) {
+	s.out.buf = p
+	if err := s.raw.Write(s.outF); err != nil {
+		return 0, err
+	}
+	return s.out.result(s.c.nc, "write")
+}
+
+func (s *socket) tryWrite(fd uintptr) bool {
+	if s.out.do(syscall.Write, fd); s.out.err == syscall.EAGAIN {
+		s.out.err = 0
+	}
+	return true
+}
+
+func (c *call) do(f func(fd int, p []byte) (int, error), fd uintptr) {
+	for {
+		n, err := f(int(fd), c.buf)
+		c.n = max(n, 0)
+		c.err, _ = err.(syscall.Errno) // it is one, or nil
+		if c.err != syscall.EINTR {
+			c.buf = nil
+			return
+		}
+	}
+}
+
+func (c *call) result(nc net.Conn, op string) (int, error) {
+	if c.err != 0 {
+		return 0, &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: c.err}
+	}
+	return c.n, nil
+}

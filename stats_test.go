@@ -1,0 +1,131 @@
+package wsstream_test
+
+import (
+	"context"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+func TestStatsCountWholeMessagesAndTheirPayloadEachWay(t *testing.T) {
+	onEveryPath(t, config{MaxFrameSize: 100}, func(t *testing.T, e *end) {
+		ctx, r, w := patient(t), e.conn.Readable(), e.conn.Writable()
+		require.Equal(t, wsstream.Flow{}, e.received())
+
+		e.peer.Send(wstest.Text("12345").Part(), wstest.Ping("not counted"), wstest.Cont([]byte("678"), true), wstest.Binary(nil),
+			wstest.Text("read as a stream"), wstest.Text("skipped"), wstest.Text("dropped by nobody"))
+		require.Equal(t, "12345678", e.pull(t))
+		require.Equal(t, wsstream.Flow{Messages: 1, Bytes: 8}, e.received())
+		require.NoError(t, r.PullInto(ctx, &wsstream.Message{}))
+		require.Equal(t, wsstream.Flow{Messages: 2, Bytes: 8}, e.received())
+		m, err := r.NextMessage(ctx)
+		require.NoError(t, err)
+		_, err = m.Read(make([]byte, 4))
+		require.NoError(t, err)
+		require.Equal(t, wsstream.Flow{Messages: 2, Bytes: 8}, e.received(), "it is not whole yet")
+		_, err = io.ReadAll(m)
+		require.NoError(t, err)
+		require.Equal(t, wsstream.Flow{Messages: 3, Bytes: 8 + 16}, e.received())
+		m, err = r.NextMessage(ctx)
+		require.NoError(t, err)
+		require.NoError(t, m.Close())
+		require.Equal(t, "dropped by nobody", e.pull(t))
+		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 8 + 16 + 17}, e.received(), "what was skipped is not counted")
+
+		e.peer.Want("a pong, which is not counted", wstest.Pong("not counted"))
+		require.Equal(t, wsstream.Flow{}, e.sent())
+		require.NoError(t, w.Write(ctx, wsstream.Binary(make([]byte, 250))))
+		ok, err := w.TryWrite(wsstream.Text("four"))
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.NoError(t, w.Write(ctx, wsstream.Text("prepared").Prepare()))
+		require.Equal(t, wsstream.Flow{Messages: 3, Bytes: 250 + 4 + 8}, e.sent())
+		mw, err := w.NewMessage(ctx, wsstream.TypeText)
+		require.NoError(t, err)
+		for range 3 {
+			_, err = mw.Write([]byte("piece"))
+			require.NoError(t, err)
+		}
+		require.EqualValues(t, 3, e.sent().Messages, "it is not whole yet")
+		require.NoError(t, mw.Close())
+		require.Error(t, w.Write(ctx, wsstream.Text("\xff")))
+		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 250 + 4 + 8 + 15}, e.sent(), "what was not accepted is not counted")
+	})
+}
+
+// received is what Stats counts of the peer's messages, without what is held.
+func (e *end) received() wsstream.Flow { return counts(e.conn.Stats().Received) }
+
+// sent is received of our messages.
+func (e *end) sent() wsstream.Flow { return counts(e.conn.Stats().Sent) }
+
+func counts(f wsstream.Flow) wsstream.Flow {
+	return wsstream.Flow{Messages: f.Messages, Bytes: f.Bytes}
+}
+
+func TestStatsTellForHowLongThereWasNoCreditEachWay(t *testing.T) {
+	inBubble(t, config{ReadWindow: 1000, WriteWindow: 1000, Limit: 100}, func(t *testing.T, e *end) {
+		e.net.(*memnet.Conn).Stall(true)
+		written := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
+		synctest.Wait()
+		<-time.After(3 * time.Second)
+		require.Equal(t, 3*time.Second, e.conn.Stats().Sent.Stalled, "it is counted as it passes")
+		require.GreaterOrEqual(t, e.conn.Stats().Sent.Held, int64(1900))
+		e.net.(*memnet.Conn).Stall(false)
+		require.Len(t, readMessage(t, e), 2000)
+		require.NoError(t, (<-written).err)
+		synctest.Wait()
+		<-time.After(time.Minute)
+		require.Equal(t, 3*time.Second, e.conn.Stats().Sent.Stalled, "now there is credit")
+		require.Zero(t, e.conn.Stats().Sent.Held)
+
+		require.Zero(t, e.conn.Stats().Received.Stalled)
+		sent := flood(e, 2, 800)
+		e.notice()
+		start := time.Now()
+		before := e.conn.Stats().Received.Stalled
+		<-time.After(5 * time.Second)
+		for range 2 {
+			require.Len(t, e.pull(t), 800)
+		}
+		require.NoError(t, <-sent)
+		require.Equal(t, before+time.Since(start), e.conn.Stats().Received.Stalled)
+		<-time.After(time.Minute)
+		require.Equal(t, before+5*time.Second, e.conn.Stats().Received.Stalled)
+		require.EqualValues(t, 0, e.conn.Stats().Received.Held)
+	})
+}
+
+func TestHeldMaxCountsWhatAPullHoldsToAssembleAMessage(t *testing.T) {
+	const window, size = 1 << 10, 100 << 10
+	onEveryPath(t, config{ReadWindow: window}, func(t *testing.T, e *end) {
+		flooded := flood(e, 1, size)
+		require.Len(t, e.pull(t), size)
+		require.NoError(t, <-flooded)
+		most := e.conn.Stats().Received.HeldMax
+		require.GreaterOrEqual(t, most, int64(size-window))
+		require.LessOrEqual(t, most, int64(size+window))
+	})
+}
+
+func TestStatsAreZeroBeforeOpeningAndStayAfterTheEnd(t *testing.T) {
+	near, far := tcpPipe(t, 0)
+	conn := dialOver(t, near, nil)
+	require.Equal(t, wsstream.Stats{}, conn.Stats())
+	peer := wstest.NewPeer(t, far, false)
+	peer.ServeHandshake()
+	require.NoError(t, conn.Writable().Write(patient(t), wsstream.Text("one")))
+	peer.Want("it", wstest.Text("one"))
+	conn.CloseNow()
+	_, err := conn.Closed().Wait(context.Background())
+	require.Error(t, err)
+	require.EqualValues(t, 1, conn.Stats().Sent.Messages)
+	require.EqualValues(t, 3, conn.Stats().Sent.Bytes)
+}
