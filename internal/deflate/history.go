@@ -6,8 +6,8 @@ import (
 )
 
 // leastHistory is how much of what was sent before a short message may refer to. A longer one may refer to as much as it
-// is long: going through it then costs less than compressing the message.
-const leastHistory = 2 << 10
+// is long: going through it costs less than compressing the message does.
+const leastHistory = 1 << 10
 
 // A history is the last bytes that were sent, in one piece: as many as the longest part of a message had, rounded up to
 // a power of two, but leastHistory at least and the window at most.
