@@ -79,7 +79,7 @@ func (d *Deflater) Deflate(dst, src []byte, flush Flush) []byte {
 func (d *Deflater) compress(dst, src []byte) []byte {
 	var dict []byte
 	if d.history != nil {
-		dict = d.history.last(min(1<<d.sender.Bits, max(leastHistory, len(src))))
+		dict = d.history.last(max(leastHistory, len(src)))
 	}
 	kind := d.kind(len(dict) + len(src))
 	c, ok := compressors[kind].Get().(*compressor)
