@@ -49,7 +49,7 @@ type Conn struct {
 	eof        bool   // the transport gives no more
 	asked      int    // bytes that the last read had room for
 	greedy     bool   // the last read filled its buffer
-	waited     bool   // since the last message, a read had to wait
+	fetched    bool   // since the last message, the transport was read
 	scratch    *chunk // where input goes that nobody wants
 	turns      uint64 // times that readGate was given up after a call
 	received   tally
@@ -69,7 +69,7 @@ type Conn struct {
 
 	writeGate   *gate.Gate
 	writeWindow *credit.Window
-	quiet       atomic.Bool // a pull has waited, and there is no more input: what is written next is a lone answer
+	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
 
 	mu      sync.Mutex

@@ -17,7 +17,7 @@
 // What a message costs its writer, beside the one copy that encodes it (and masks it, for a client):
 //
 //	shape                                        on TCP and unix sockets         on others (TLS, memory, wrappers)
-//	an answer to a Pull that had to wait,        one write, by the writer,       the start of the flusher,
+//	the answer to the last message there is,     one write, by the writer,       the start of the flusher,
 //	  or the first message for 200 µs              which never blocks              which writes
 //	one of a burst                               the start of the flusher for    the same
 //	                                               the first, none for the rest

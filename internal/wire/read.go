@@ -74,12 +74,12 @@ func (c *Conn) assemble(dst []byte) []byte {
 	return dst
 }
 
-// answerNow lets the answer to the message just read leave at once, if it was waited for and is the last there is.
+// answerNow lets the answer to the message just read leave at once, if it had to be fetched and is the last there is.
 func (c *Conn) answerNow() {
-	if c.waited && !c.in.ready() {
+	if c.fetched && !c.in.ready() {
 		c.quiet.Store(true)
 	}
-	c.waited = false
+	c.fetched = false
 }
 
 // drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
@@ -236,6 +236,7 @@ func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
 		c.in.filled(n)
 		c.scan()
 	}
+	c.fetched = true
 	c.in.target = nil
 	c.unroom()
 	if err != nil && !(poked && isTimeout(err)) {
