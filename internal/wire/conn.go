@@ -83,7 +83,7 @@ type Conn struct {
 	sending bool          // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool          // a goroutine was started to do so
 	flushF  func()        // what it does; made once, since a start would allocate it
-	given   time.Time     // when the transport was last given something
+	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
@@ -132,6 +132,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
+		given:       time.Since(epoch) - lull,
 	}
 	c.flushF = c.flush
 	c.ask = newPrompt(c)
