@@ -1,17 +1,24 @@
 module github.com/wsstream/wsstream/bench
 
-go 1.26
+go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/gobwas/ws v1.5.0
 	github.com/gorilla/websocket v1.5.3
-	github.com/stretchr/testify v1.12.1
+	github.com/lesismal/llib v1.2.2
+	github.com/lesismal/nbio v1.6.8
+	github.com/lxzan/gws v1.8.9
 	github.com/wsstream/wsstream v0.0.0
+	golang.org/x/sync v0.16.0
 )
 
 require (
+	github.com/dolthub/maphash v0.1.0 // indirect
 	github.com/gobwas/httphead v0.1.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	github.com/klauspost/compress v1.17.9 // indirect
+	golang.org/x/crypto v0.0.0-20210513122933-cd7d49e622d5 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 )
 
 replace github.com/wsstream/wsstream => ../

@@ -1,0 +1,122 @@
+package peer
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/wsstream/wsstream/bench/internal/frame"
+)
+
+// pingPong keeps messages in flight. With one, its time from message to answer is taken.
+func (p *Peer) pingPong(c *conn) error {
+	n := max(1, p.order.InFlight)
+	one := c.binary(p.order.Size)
+	all := bytes.Repeat(one, n)
+	buf := make([]byte, block)
+	if n == 1 {
+		return p.single(c, one, buf)
+	}
+	for {
+		if _, err := c.Write(all[:n*len(one)]); err != nil {
+			return err
+		}
+		p.out.Add(int64(n))
+		for n = 0; n == 0; {
+			var err error
+			if n, err = c.next(buf); err != nil {
+				return err
+			}
+		}
+		p.in.Add(int64(n))
+	}
+}
+
+func (p *Peer) single(c *conn, one, buf []byte) error {
+	for {
+		start := time.Now()
+		if err := p.ask(c, one, buf); err != nil {
+			return err
+		}
+		p.latencies.add(time.Since(start))
+	}
+}
+
+// ask sends a message and waits for its answer.
+func (p *Peer) ask(c *conn, one, buf []byte) error {
+	if _, err := c.Write(one); err != nil {
+		return err
+	}
+	p.out.Add(1)
+	for {
+		switch n, err := c.next(buf); {
+		case err != nil:
+			return err
+		case n > 0:
+			p.in.Add(1)
+			return nil
+		}
+	}
+}
+
+func (p *Peer) swallow(c *conn) error {
+	for buf := make([]byte, block); ; {
+		n, err := c.next(buf)
+		if err != nil {
+			return err
+		}
+		p.in.Add(int64(n))
+	}
+}
+
+func (p *Peer) flood(c *conn) error {
+	many, n := frame.Repeat(c.binary(p.order.Size), block)
+	for {
+		if _, err := c.Write(many); err != nil {
+			return err
+		}
+		p.out.Add(int64(n))
+	}
+}
+
+// little asks on connection number i once in a while. The connections take turns within that time.
+func (p *Peer) little(i int, c *conn) error {
+	one, buf := c.binary(p.order.Size), make([]byte, 4<<10)
+	first := time.NewTimer(p.order.Every * time.Duration(i) / time.Duration(p.order.Conns))
+	<-first.C
+	for t := time.NewTicker(p.order.Every); ; <-t.C {
+		start := time.Now()
+		if err := p.ask(c, one, buf); err != nil {
+			return err
+		}
+		p.latencies.add(time.Since(start))
+	}
+}
+
+// churn makes connections, one after the other, and closes each with a closing handshake.
+func (p *Peer) churn(worker int) {
+	buf := make([]byte, 4<<10)
+	for i := worker; ; i += p.order.InFlight {
+		if err := p.once(i, buf); err != nil {
+			p.cut.Add(1)
+			continue
+		}
+		p.in.Add(1)
+	}
+}
+
+func (p *Peer) once(i int, buf []byte) error {
+	c, err := p.order.dial(i)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := c.Write(frame.New(frame.Close, []byte{0x03, 0xe8}, true)); err != nil { // 1000
+		return err
+	}
+	for !c.Closed {
+		if _, err := c.next(buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}

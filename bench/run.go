@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsstream/wsstream/bench/internal/chart"
+	"github.com/wsstream/wsstream/bench/internal/proc"
+	"github.com/wsstream/wsstream/bench/internal/report"
+	"github.com/wsstream/wsstream/bench/internal/scenario"
+)
+
+// settings are what the command line says.
+type settings struct {
+	runs         int
+	options      scenario.Options
+	selection    scenario.Selection
+	json, charts string
+}
+
+// run is the program; it returns the exit code. The report goes to stdout, the progress to stderr.
+func run(args []string, stdout, stderr io.Writer) int {
+	s, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errFlags):
+		return 2
+	case err == nil:
+		err = s.measure(stdout, stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+var errFlags = errors.New("wrong flags") // the flag package has told which
+
+// parse reads the command line.
+func parse(args []string, stderr io.Writer) (*settings, error) {
+	s := &settings{}
+	f := flag.NewFlagSet("bench", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.IntVar(&s.runs, "runs", 5, "how many `times` each scenario runs with each library, in turns")
+	f.DurationVar(&s.options.Time, "time", time.Second, "how `long` one run is measured")
+	f.BoolVar(&s.options.Quick, "quick", false, "the smallest scale, one short run each, unless -runs and -time say otherwise")
+	only := f.String("only", "", "the scenarios whose names match this `regexp`")
+	libs := f.String("libs", "", "the libraries of this `list` with commas: "+strings.Join(scenario.Libraries(), ","))
+	f.StringVar(&s.json, "json", "", "the `file` for all figures")
+	f.StringVar(&s.charts, "charts", "", "the `directory` for charts, in SVG")
+	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, errFlags
+	}
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if s.options.Quick && !given["runs"] {
+		s.runs = 1
+	}
+	if s.options.Quick && !given["time"] {
+		s.options.Time = 50 * time.Millisecond
+	}
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("it takes no arguments, only flags: %q", f.Args())
+	case s.runs < 1:
+		return nil, fmt.Errorf("-runs is %d, and must be at least 1", s.runs)
+	case s.options.Time <= 0:
+		return nil, fmt.Errorf("-time is %v, and must be above 0", s.options.Time)
+	}
+	var err error
+	if s.selection.Only, err = regexp.Compile(*only); err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
+	}
+	if *libs != "" {
+		s.selection.Libraries = strings.Split(*libs, ",")
+		for _, l := range s.selection.Libraries {
+			if !slices.Contains(scenario.Libraries(), l) {
+				return nil, fmt.Errorf("-libs: no library %q, only %s", l, strings.Join(scenario.Libraries(), ", "))
+			}
+		}
+	}
+	return s, nil
+}
+
+// measure runs what is selected and reports it.
+func (s *settings) measure(stdout, stderr io.Writer) error {
+	scenarios := scenario.Select(s.options, s.selection)
+	if len(scenarios) == 0 {
+		return fmt.Errorf("-only: no scenario matches %q", s.selection.Only)
+	}
+	if s.charts != "" {
+		if err := os.MkdirAll(s.charts, 0o755); err != nil { // before an hour is spent
+			return err
+		}
+	}
+	if err := proc.RaiseFileLimit(); err != nil {
+		return fmt.Errorf("the number of open files: %w", err)
+	}
+	machine := report.Here()
+	machine.Runs, machine.RunSeconds, machine.Quick = s.runs, s.options.Time.Seconds(), s.options.Quick
+	style := report.Style{Terminal: isTerminal(stdout)}
+	var results []report.Result
+	failures := 0
+	for i, sc := range scenarios {
+		fmt.Fprintf(stderr, "%d/%d %s\n", i+1, len(scenarios), sc.Name)
+		r, failed := s.turns(sc, stderr)
+		results = append(results, r)
+		failures += failed
+		report.Table(stdout, r, style)
+	}
+	file := report.File{Machine: machine, Results: results, Goals: report.Goals(results, s.options)}
+	report.GoalTable(stdout, file.Goals, style)
+	fmt.Fprintf(stdout, "\n%s\n", machine)
+	var errs []error
+	if s.json != "" {
+		errs = append(errs, file.Write(s.json))
+	}
+	if s.charts != "" {
+		errs = append(errs, chart.Write(s.charts, results, s.options))
+	}
+	if failures > 0 {
+		errs = append(errs, fmt.Errorf("%d runs failed", failures))
+	}
+	return errors.Join(errs...)
+}
+
+// turns runs a scenario's entries in turns, A B C A B C …, so that what else the machine does befalls all alike.
+func (s *settings) turns(sc scenario.Scenario, stderr io.Writer) (r report.Result, failed int) {
+	r = report.Result{Scenario: sc.Name, Metrics: sc.Metrics}
+	for _, e := range sc.Entries {
+		r.Lines = append(r.Lines, report.Line{Library: e.Library, Way: e.Way})
+	}
+	runs := s.runs
+	if sc.MaxRuns > 0 {
+		runs = min(runs, sc.MaxRuns)
+	}
+	for range runs {
+		for i, e := range sc.Entries {
+			run, err := e.Run(s.options)
+			if err != nil {
+				failed++
+				fmt.Fprintf(stderr, "%s, %s: %v\n", sc.Name, e.Name(), err)
+				r.Lines[i].Errors = append(r.Lines[i].Errors, err.Error())
+				continue
+			}
+			r.Lines[i].Runs = append(r.Lines[i].Runs, run)
+		}
+	}
+	return r, failed
+}
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
