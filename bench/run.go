@@ -23,6 +23,7 @@ type settings struct {
 	options      scenario.Options
 	selection    scenario.Selection
 	json, charts string
+	from         string // a file of an earlier call, which stands in for measuring
 }
 
 // run is the program; it returns the exit code. The report goes to stdout, the progress to stderr.
@@ -34,7 +35,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errFlags):
 		return 2
 	case err == nil:
-		err = s.measure(stdout, stderr)
+		err = s.report(stdout, stderr)
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
@@ -56,6 +57,7 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	only := f.String("only", "", "the scenarios whose names match this `regexp`")
 	libs := f.String("libs", "", "the libraries of this `list` with commas: "+strings.Join(scenario.Libraries(), ","))
 	f.StringVar(&s.json, "json", "", "the `file` for all figures")
+	f.StringVar(&s.from, "from", "", "show again what an earlier call has written to this `file` with -json")
 	f.StringVar(&s.charts, "charts", "", "the `directory` for charts, in SVG")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -94,14 +96,38 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	return s, nil
 }
 
+// report measures what is selected, or reads it, and reports it.
+func (s *settings) report(stdout, stderr io.Writer) error {
+	if s.from == "" {
+		return s.measure(stdout, stderr)
+	}
+	file, err := report.Read(s.from)
+	if err != nil {
+		return err
+	}
+	s.options.Quick = file.Machine.Quick
+	style := report.Style{Terminal: isTerminal(stdout)}
+	for _, r := range file.Results {
+		report.Table(stdout, r, style)
+	}
+	return s.finish(file, style, stdout)
+}
+
 // measure runs what is selected and reports it.
 func (s *settings) measure(stdout, stderr io.Writer) error {
 	scenarios := scenario.Select(s.options, s.selection)
 	if len(scenarios) == 0 {
 		return fmt.Errorf("-only: no scenario matches %q", s.selection.Only)
 	}
+	if s.json != "" { // before an hour is spent
+		f, err := os.OpenFile(s.json, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return err
+		}
+		_ = f.Close()
+	}
 	if s.charts != "" {
-		if err := os.MkdirAll(s.charts, 0o755); err != nil { // before an hour is spent
+		if err := os.MkdirAll(s.charts, 0o755); err != nil {
 			return err
 		}
 	}
@@ -120,18 +146,24 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 		failures += failed
 		report.Table(stdout, r, style)
 	}
-	file := report.File{Machine: machine, Results: results, Goals: report.Goals(results, s.options)}
+	err := s.finish(report.File{Machine: machine, Results: results}, style, stdout)
+	if failures > 0 {
+		err = errors.Join(err, fmt.Errorf("%d runs failed", failures))
+	}
+	return err
+}
+
+// finish compares a file's results with the goals, and writes what is left to write.
+func (s *settings) finish(file report.File, style report.Style, stdout io.Writer) error {
+	file.Goals = report.Goals(file.Results, s.options)
 	report.GoalTable(stdout, file.Goals, style)
-	fmt.Fprintf(stdout, "\n%s\n", machine)
+	fmt.Fprintf(stdout, "\n%s\n", file.Machine)
 	var errs []error
 	if s.json != "" {
 		errs = append(errs, file.Write(s.json))
 	}
 	if s.charts != "" {
-		errs = append(errs, chart.Write(s.charts, results, s.options))
-	}
-	if failures > 0 {
-		errs = append(errs, fmt.Errorf("%d runs failed", failures))
+		errs = append(errs, chart.Write(s.charts, "svg", file.Results, s.options))
 	}
 	return errors.Join(errs...)
 }

@@ -45,7 +45,7 @@ func runRaw(nc net.Conn, shake func(net.Conn) ([]byte, error), client bool, h Ha
 	var w frame.Walker
 	answers := &rawAnswers{rawConn: rawConn{nc: nc, client: client}}
 	var nothing []byte
-	for buf := make([]byte, rawBlock); ; {
+	for buf := make([]byte, 4<<10); ; { // an idle connection holds no large one
 		n := w.Walk(rest)
 		if len(nothing) < w.Size {
 			nothing = make([]byte, w.Size)
@@ -64,7 +64,9 @@ func runRaw(nc net.Conn, shake func(net.Conn) ([]byte, error), client bool, h Ha
 		if err != nil {
 			return
 		}
-		rest = buf[:size]
+		if rest = buf[:size]; size == len(buf) && size < rawBlock {
+			buf = make([]byte, rawBlock)
+		}
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A broadcastRoom is a stream.Broadcast with a pipe to each connection. Who is slow loses the oldest messages.
+// A broadcastRoom is a stream.Broadcast with a pipe to each connection, and as many messages in front of each as the
+// others' queues hold. Who is slow loses the oldest messages.
 type broadcastRoom struct {
 	b *stream.Broadcast[wsstream.Message]
 }
@@ -18,7 +19,7 @@ func newBroadcast() Room { return broadcastRoom{stream.NewBroadcast[wsstream.Mes
 
 func (r broadcastRoom) Join(c Conn) {
 	wc := c.(*wsstreamConn)
-	sub := r.b.Subscribe(wsstream.Bytes(wsstream.DefaultWriteWindow), stream.DropOldest)
+	sub := r.b.Subscribe(stream.Count[wsstream.Message](queueLength), stream.DropOldest)
 	go func() { // ends with the connection
 		_ = stream.Pipe(wc.ctx, wc.Writable(), sub, nil)
 	}()

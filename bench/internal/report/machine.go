@@ -89,6 +89,18 @@ type File struct {
 	Goals   []Goal
 }
 
+// Read reads what Write wrote.
+func Read(name string) (f File, err error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return f, err
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return f, fmt.Errorf("%s: %w", name, err)
+	}
+	return f, nil
+}
+
 // Write writes f as JSON.
 func (f File) Write(name string) error {
 	data, err := json.MarshalIndent(f, "", "\t")

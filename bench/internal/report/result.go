@@ -87,3 +87,9 @@ func (r Result) best(metric string, lower bool) float64 {
 	}
 	return best
 }
+
+// TimesBest is how many times as good a line is as the best peer, in what the scenario is about.
+func (r Result) TimesBest(l Line) float64 {
+	m := r.Metrics[0]
+	return Ratio(l.Stat(m.Name).Median, r.best(m.Name, m.Lower), m.Lower)
+}

@@ -41,3 +41,9 @@ func better(a, b float64, lower bool) bool {
 	}
 	return a > b
 }
+
+// tie is how many times as good one may be as another and still be as good.
+const tie = 1.01
+
+// beats reports whether a is better than b by more than a tie.
+func beats(a, b float64, lower bool) bool { return Ratio(a, b, lower) > tie }

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
 // Style says how a table marks what it stresses.
@@ -19,7 +22,8 @@ func (s Style) bold(text string) string {
 }
 
 // Table writes a result as a table of Markdown: of each metric the median, of the first its spread too, and how many
-// times as good it is as the best peer's and as raw's. Where a peer is better than wsstream, its median is bold.
+// times as good it is as the best peer's and as raw's. Where a peer beats wsstream, its median is bold. A column that
+// is empty is left out.
 func Table(w io.Writer, r Result, s Style) {
 	fmt.Fprintf(w, "\n### %s\n\n", r.Scenario)
 	rows := [][]string{{"library"}}
@@ -36,20 +40,51 @@ func Table(w io.Writer, r Result, s Style) {
 	for _, l := range r.Lines {
 		row := []string{l.Name()}
 		for i, m := range r.Metrics {
-			stat := l.Stat(m.Name)
-			cell := Number(stat.Median)
-			if l.isPeer() && better(stat.Median, r.ours(m.Name), m.Lower) {
-				cell = s.bold(cell)
-			}
-			if row = append(row, cell); i == 0 {
-				row = append(row, Number(stat.Min)+" … "+Number(stat.Max),
-					times(Ratio(stat.Median, r.best(m.Name, m.Lower), m.Lower)),
-					times(Ratio(stat.Median, r.raw(m.Name), m.Lower)))
+			if row = append(row, r.median(l, m, s)); i == 0 {
+				row = append(row, r.spread(l, m)...)
 			}
 		}
 		rows = append(rows, append(row, l.Note()))
 	}
-	markdown(w, rows)
+	markdown(w, withoutEmpty(rows))
+}
+
+// median is the cell of a line's median.
+func (r Result) median(l Line, m scenario.Metric, s Style) string {
+	median := l.Stat(m.Name).Median
+	cell := Number(median)
+	if l.isPeer() && !m.Plain && beats(median, r.ours(m.Name), m.Lower) {
+		return s.bold(cell)
+	}
+	return cell
+}
+
+// spread is the cells behind it, of the spread and the ratios.
+func (r Result) spread(l Line, m scenario.Metric) []string {
+	stat := l.Stat(m.Name)
+	cells := []string{"", "", ""}
+	if !math.IsNaN(stat.Median) {
+		cells[0] = Number(stat.Min) + " … " + Number(stat.Max)
+	}
+	for i, other := range []float64{r.best(m.Name, m.Lower), r.raw(m.Name)} {
+		if ratio := Ratio(stat.Median, other, m.Lower); !math.IsNaN(ratio) {
+			cells[i+1] = Number(ratio) + "×"
+		}
+	}
+	return cells
+}
+
+// withoutEmpty leaves out the columns that have nothing but a head.
+func withoutEmpty(rows [][]string) [][]string {
+	for i := len(rows[0]) - 1; i >= 0; i-- {
+		if slices.ContainsFunc(rows[1:], func(row []string) bool { return row[i] != "" }) {
+			continue
+		}
+		for j, row := range rows {
+			rows[j] = slices.Delete(row, i, i+1)
+		}
+	}
+	return rows
 }
 
 // markdown writes rows, the first of which is the head, as a table whose columns are aligned.
@@ -82,7 +117,7 @@ func width(text string) int {
 	return n
 }
 
-// Number writes three digits of v, and a k or an M behind it where it is large. NaN is a dash.
+// Number writes three digits of v, and a k or an M behind it where it is large. What is no number is a dash.
 func Number(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v) || math.IsInf(v, 0):
@@ -107,11 +142,4 @@ func digits(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.0f", v)
-}
-
-func times(ratio float64) string {
-	if n := Number(ratio); n != "–" {
-		return n + "×"
-	}
-	return "–"
 }

@@ -25,7 +25,7 @@ const (
 // calls are wsstream's calls against each other: what one allocates, and what a context costs.
 func calls() []Scenario {
 	const size = 64
-	metrics := []Metric{{Nanoseconds, "ns", true}, {Allocations, "", true}}
+	metrics := []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}
 	make := func(name string, f flow, libs []library.Library) Scenario {
 		sc := Scenario{Name: name, Metrics: metrics}
 		for _, l := range libs {

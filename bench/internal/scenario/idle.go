@@ -60,9 +60,9 @@ func behindTLS(o Options) []Scenario {
 func idleScenario(name string, job work.Job, scale []int) Scenario {
 	sc := Scenario{Name: name}
 	for i := range scale {
-		sc.Metrics = append(sc.Metrics, Metric{IdleAt(scale[len(scale)-1-i]), "KiB", true})
+		sc.Metrics = append(sc.Metrics, Metric{Name: IdleAt(scale[len(scale)-1-i]), Unit: "KiB", Lower: true})
 	}
-	sc.Metrics = append(sc.Metrics, Metric{HeapAndStacks, "KiB", true})
+	sc.Metrics = append(sc.Metrics, Metric{Name: HeapAndStacks, Unit: "KiB", Lower: true})
 	sc.Entries = servers(job.Bare, func(lib string, o Options) (Run, error) {
 		job.Library = lib
 		return hold(job, scale, o)

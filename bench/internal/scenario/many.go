@@ -23,7 +23,7 @@ func many(o Options) []Scenario {
 	for _, size := range pick(o, []int{64, 1 << 10, 64 << 10}, []int{64}) {
 		scenarios = append(scenarios, Scenario{
 			Name:    Sized(fmt.Sprintf("%d connections, ten messages a second each", n), size),
-			Metrics: []Metric{{CPU, "µs", true}, {P50, "µs", true}, {P99, "µs", true}},
+			Metrics: []Metric{cpu, p50, p99},
 			Entries: each(func(lib string, o Options) (Run, error) {
 				return little(work.Job{Library: lib, Shape: work.Echo, Size: size, Limit: limit}, n, o)
 			}),
@@ -32,7 +32,7 @@ func many(o Options) []Scenario {
 	for _, bare := range []bool{false, true} {
 		scenarios = append(scenarios, Scenario{
 			Name:    "set-up and tear-down, " + server(bare),
-			Metrics: []Metric{{connections, "", false}, {perConnection, "µs", true}},
+			Metrics: []Metric{{Name: connections}, {Name: perConnection, Unit: "µs", Lower: true}},
 			Entries: servers(bare, func(lib string, o Options) (Run, error) {
 				return churn(work.Job{Library: lib, Shape: work.Sink, Bare: bare}, o)
 			}),

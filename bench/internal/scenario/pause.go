@@ -16,7 +16,7 @@ const (
 func pauses() []Scenario {
 	return []Scenario{{
 		Name:    "a consumer that stops for a while and comes back",
-		Metrics: []Metric{{untilFresh, "ms", true}, {lost, "messages", true}, {Growth, "MiB", true}, {Cut, "", true}},
+		Metrics: []Metric{{Name: untilFresh, Unit: "ms", Lower: true}, {Name: lost, Unit: "messages", Lower: true}, growth, cut},
 		Entries: ways(comeBack),
 		MaxRuns: 3,
 	}}

@@ -12,7 +12,7 @@ const RelayName = "relay, a fast producer and a consumer of 1 MB/s"
 const delivered = "delivered, KB a second"
 
 func relays() []Scenario {
-	sc := Scenario{Name: RelayName, Metrics: []Metric{{Growth, "MiB", true}, {delivered, "", false}}}
+	sc := Scenario{Name: RelayName, Metrics: []Metric{growth, {Name: delivered}}}
 	for _, l := range library.All {
 		if l.Name == Raw {
 			continue

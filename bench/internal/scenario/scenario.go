@@ -15,6 +15,7 @@ type Metric struct {
 	Name  string
 	Unit  string
 	Lower bool // less is better
+	Plain bool // neither more nor less is better
 }
 
 // An Entry is a library, in one way of using it, that takes part in a scenario.

@@ -29,7 +29,7 @@ func stalls() []Scenario {
 	})
 	return []Scenario{{
 		Name:    StallName,
-		Metrics: []Metric{{StallCPU, "%", true}, {held, "KiB", true}},
+		Metrics: []Metric{{Name: StallCPU, Unit: "%", Lower: true}, {Name: held, Unit: "KiB", Lower: true}},
 		Entries: append(entries, Entry{Library: EmptyProcess, run: empty}),
 		MaxRuns: 3,
 	}}

@@ -17,8 +17,11 @@ const (
 )
 
 var (
-	latencyMetrics = []Metric{{P50, "µs", true}, {P99, "µs", true}, {CPU, "µs", true}}
-	rateMetrics    = []Metric{{PerSecond, "", false}, {CPU, "µs", true}}
+	p50            = Metric{Name: P50, Unit: "µs", Lower: true}
+	p99            = Metric{Name: P99, Unit: "µs", Lower: true}
+	cpu            = Metric{Name: CPU, Unit: "µs", Lower: true}
+	latencyMetrics = []Metric{p50, p99, cpu}
+	rateMetrics    = []Metric{{Name: PerSecond}, cpu}
 )
 
 // Sized is the name of a scenario with messages of n bytes.
@@ -124,6 +127,8 @@ func rate(shape string, from, to moment) (Run, error) {
 	switch {
 	case to.peer.Cut > 0:
 		return Run{}, errors.New("the connection was lost")
+	case to.library.Wrong:
+		return Run{}, errors.New("a message was not as long as it was sent")
 	case received == 0:
 		return Run{}, errors.New("nothing was received in time")
 	}

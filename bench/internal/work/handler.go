@@ -10,7 +10,12 @@ import (
 // handler returns what the job does with its connections.
 func (w *Worker) handler() (library.Handler, error) {
 	h := library.Handler{Open: func(library.Conn) { w.conns.Add(1) }}
-	count := func(library.Conn, []byte) { w.in.Add(1) }
+	count := func(_ library.Conn, data []byte) {
+		if len(data) != w.job.Size {
+			w.wrong.Store(true)
+		}
+		w.in.Add(1)
+	}
 	switch w.job.Shape {
 	case Echo:
 		h.Message = func(c library.Conn, data []byte) {
@@ -19,7 +24,7 @@ func (w *Worker) handler() (library.Handler, error) {
 		}
 	case Source:
 		h.Open = w.opened(w.source)
-	case Sink, Wait:
+	case Sink, Wait: // in which nothing comes
 		h.Message = count
 	case Both:
 		h.Open, h.Message = w.opened(w.source), count

@@ -54,4 +54,5 @@ type State struct {
 	Conns   int64 // opened
 	Dropped int64 // messages that a room decided not to send
 	Stopped bool  // the process has grown beyond the job's limit
+	Wrong   bool  // a message came that was not as long as the job's are
 }

@@ -24,6 +24,7 @@ type Worker struct {
 	in, out, conns atomic.Int64
 	stopped        atomic.Bool // nothing more is sent
 	grown          atomic.Bool // because of the limit
+	wrong          atomic.Bool // a message was not as long as it was sent
 	calm           chan struct{}
 
 	room  library.Room
@@ -133,7 +134,7 @@ func (w *Worker) Calm() { close(w.calm) }
 
 // State returns how far the job is.
 func (w *Worker) State() State {
-	s := State{In: w.in.Load(), Out: w.out.Load(), Conns: w.conns.Load(), Stopped: w.grown.Load()}
+	s := State{In: w.in.Load(), Out: w.out.Load(), Conns: w.conns.Load(), Stopped: w.grown.Load(), Wrong: w.wrong.Load()}
 	if w.room != nil {
 		s.Dropped = w.room.Dropped()
 	}
