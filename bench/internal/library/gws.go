@@ -85,7 +85,7 @@ func (r *gwsRoom) Publish(data []byte) {
 	conns := r.conns
 	r.mu.Unlock()
 	b := gws.NewBroadcaster(gws.OpcodeBinary, data)
-	defer b.Close()
+	defer func() { _ = b.Close() }()
 	for _, c := range conns {
 		_ = b.Broadcast(c.(gwsConn).c)
 	}

@@ -9,30 +9,36 @@ import (
 )
 
 // Wsstream is github.com/wsstream/wsstream.
-var Wsstream = wsstreamLibrary("wsstream", pullInto, nil)
+var Wsstream = wsstreamLibrary("wsstream", wsstreamCalls{read: pullInto})
 
 // WsstreamCalls are the same with other calls: what each costs against the one that Wsstream uses.
 var WsstreamCalls = []Library{
-	wsstreamLibrary("PullInto, Write", pullInto, nil),
-	wsstreamLibrary("PullInto, Write, context.Background", pullInto, context.Background()),
-	wsstreamLibrary("Pull, TryWrite", pull, nil),
-	wsstreamLibrary("NextMessage", nextMessage, nil),
+	wsstreamLibrary("PullInto, Write", wsstreamCalls{read: pullInto}),
+	wsstreamLibrary("PullInto, Write, context.Background", wsstreamCalls{read: pullInto, background: true}),
+	wsstreamLibrary("Pull, TryWrite", wsstreamCalls{read: pull, try: true}),
+	wsstreamLibrary("NextMessage", wsstreamCalls{read: nextMessage}),
 }
 
-// wsstreamLibrary returns the library as a program uses it that reads with the given loop. Each connection has one
-// context, which somebody could end, for all its calls, unless there is another.
-func wsstreamLibrary(name string, read func(c *wsstreamConn, h Handler), ctx context.Context) Library {
+// wsstreamCalls are the calls that a program makes.
+type wsstreamCalls struct {
+	read       func(c *wsstreamConn, h Handler)
+	try        bool // write with TryWrite
+	background bool // with context.Background; else each connection's calls have a context that somebody could end
+}
+
+// wsstreamLibrary returns the library as a program uses it that makes these calls.
+func wsstreamLibrary(name string, calls wsstreamCalls) Library {
 	open := func(wc *wsstream.Conn, h Handler) *wsstreamConn {
-		c := &wsstreamConn{Conn: wc, ctx: ctx, cancel: func() {}, try: name == "Pull, TryWrite"}
-		if ctx == nil {
-			c.ctx, c.cancel = context.WithCancel(context.Background())
+		c := &wsstreamConn{Conn: wc, ctx: context.Background(), cancel: func() {}, try: calls.try}
+		if !calls.background {
+			c.ctx, c.cancel = context.WithCancel(c.ctx)
 		}
 		h.Open(c)
 		return c
 	}
 	run := func(c *wsstreamConn, h Handler) {
 		defer c.Close()
-		read(c, h)
+		calls.read(c, h)
 	}
 	return Library{
 		Name: name,

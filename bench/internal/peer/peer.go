@@ -91,7 +91,7 @@ func (p *Peer) run(i int, c *conn) {
 	case Flood:
 		err = p.flood(c)
 	case Both:
-		go p.swallow(c) // ends with the connection
+		go func() { _ = p.swallow(c) }() // ends with the connection, as what follows does
 		err = p.flood(c)
 	case Little:
 		err = p.little(i, c)

@@ -109,7 +109,7 @@ func (p *Peer) once(i int, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := c.Write(frame.New(frame.Close, []byte{0x03, 0xe8}, true)); err != nil { // 1000
 		return err
 	}

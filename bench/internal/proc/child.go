@@ -64,7 +64,7 @@ func Start(role string) (*Child, error) {
 	}
 	go func() { // ends with the child
 		defer close(c.answers)
-		defer out.Close()
+		defer func() { _ = out.Close() }()
 		for d := json.NewDecoder(out); ; {
 			var a answer
 			if d.Decode(&a) != nil {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"math"
 
 	"github.com/wsstream/wsstream/bench/internal/scenario"
@@ -76,9 +75,8 @@ func (b *board) most(name, what string, value, most float64, unit string) {
 // trim writes v as it was asked.
 func trim(v float64) string { return fmt.Sprintf("%g", math.Round(v*1000)/1000) }
 
-// GoalTable writes goals as a table.
-func GoalTable(w io.Writer, goals []Goal, s Style) {
-	fmt.Fprint(w, "\n### goals\n\n")
+// GoalTable returns goals as a table.
+func GoalTable(goals []Goal, s Style) string {
 	rows := [][]string{{"scenario", "asked", "measured", ""}}
 	for _, g := range goals {
 		verdict := g.Verdict()
@@ -87,5 +85,5 @@ func GoalTable(w io.Writer, goals []Goal, s Style) {
 		}
 		rows = append(rows, []string{g.Scenario, g.Asked, g.Measured, verdict})
 	}
-	markdown(w, rows)
+	return markdown("goals", rows)
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
@@ -21,11 +20,10 @@ func (s Style) bold(text string) string {
 	return "**" + text + "**"
 }
 
-// Table writes a result as a table of Markdown: of each metric the median, of the first its spread too, and how many
+// Table returns a result as a table of Markdown: of each metric the median, of the first its spread too, and how many
 // times as good it is as the best peer's and as raw's. Where a peer beats wsstream, its median is bold. A column that
 // is empty is left out.
-func Table(w io.Writer, r Result, s Style) {
-	fmt.Fprintf(w, "\n### %s\n\n", r.Scenario)
+func Table(r Result, s Style) string {
 	rows := [][]string{{"library"}}
 	for i, m := range r.Metrics {
 		name := m.Name
@@ -46,7 +44,7 @@ func Table(w io.Writer, r Result, s Style) {
 		}
 		rows = append(rows, append(row, l.Note()))
 	}
-	markdown(w, withoutEmpty(rows))
+	return markdown(r.Scenario, withoutEmpty(rows))
 }
 
 // median is the cell of a line's median.
@@ -76,7 +74,7 @@ func (r Result) spread(l Line, m scenario.Metric) []string {
 
 // withoutEmpty leaves out the columns that have nothing but a head.
 func withoutEmpty(rows [][]string) [][]string {
-	for i := len(rows[0]) - 1; i >= 0; i-- {
+	for i := range slices.Backward(rows[0]) {
 		if slices.ContainsFunc(rows[1:], func(row []string) bool { return row[i] != "" }) {
 			continue
 		}
@@ -87,25 +85,28 @@ func withoutEmpty(rows [][]string) [][]string {
 	return rows
 }
 
-// markdown writes rows, the first of which is the head, as a table whose columns are aligned.
-func markdown(w io.Writer, rows [][]string) {
+// markdown returns rows, the first of which is the head, as a table whose columns are aligned.
+func markdown(title string, rows [][]string) string {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], width(cell))
 		}
 	}
+	var b strings.Builder
+	b.WriteString("\n### " + title + "\n\n")
 	line := func(row []string, pad string) {
 		for i, cell := range row {
-			fmt.Fprintf(w, "|%s%s%s%s", pad, cell, strings.Repeat(pad, widths[i]-width(cell)), pad)
+			b.WriteString("|" + pad + cell + strings.Repeat(pad, widths[i]-width(cell)) + pad)
 		}
-		fmt.Fprintln(w, "|")
+		b.WriteString("|\n")
 	}
 	line(rows[0], " ")
 	line(make([]string, len(widths)), "-")
 	for _, row := range rows[1:] {
 		line(row, " ")
 	}
+	return b.String()
 }
 
 // width is how many columns of a terminal text takes.

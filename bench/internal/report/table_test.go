@@ -26,9 +26,7 @@ func result(name string, m scenario.Metric, values map[string][]float64) Result 
 }
 
 func table(r Result) string {
-	var b strings.Builder
-	Table(&b, r, Style{})
-	return b.String()
+	return Table(r, Style{})
 }
 
 var speed = scenario.Metric{Name: "speed"}

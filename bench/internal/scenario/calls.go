@@ -26,7 +26,7 @@ const (
 func calls() []Scenario {
 	const size = 64
 	metrics := []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}
-	make := func(name string, f flow, libs []library.Library) Scenario {
+	of := func(name string, f flow, libs []library.Library) Scenario {
 		sc := Scenario{Name: name, Metrics: metrics}
 		for _, l := range libs {
 			sc.Entries = append(sc.Entries, Entry{Library: Ours, Way: l.Name, run: func(o Options) (Run, error) {
@@ -37,8 +37,8 @@ func calls() []Scenario {
 	}
 	libs := library.WsstreamCalls
 	return []Scenario{
-		make(Reading, flow{job: work.Sink, order: peer.Flood}, libs),
-		make(Writing, flow{job: work.Source, order: peer.Swallow}, libs[:len(libs)-1]), // the last one only reads otherwise
+		of(Reading, flow{job: work.Sink, order: peer.Flood}, libs),
+		of(Writing, flow{job: work.Source, order: peer.Swallow}, libs[:len(libs)-1]), // the last one only reads otherwise
 	}
 }
 
