@@ -9,15 +9,22 @@ import (
 
 // pingPong keeps messages in flight. With one, its time from message to answer is taken.
 func (p *Peer) pingPong(c *conn) error {
-	n := max(1, p.order.InFlight)
-	one := c.binary(p.order.Size)
-	all := bytes.Repeat(one, n)
-	buf := make([]byte, block)
-	if n == 1 {
+	one, buf := c.binary(p.order.Size), make([]byte, block)
+	switch n := max(1, p.order.InFlight); {
+	case n == 1:
 		return p.single(c, one, buf)
+	case n*len(one) <= block:
+		return p.pipeline(c, bytes.Repeat(one, n), n, buf)
+	default:
+		return p.pipelineApart(c, bytes.Repeat(one, n), n, buf)
 	}
+}
+
+// pipeline sends all n messages, and then as many as answers came.
+func (p *Peer) pipeline(c *conn, all []byte, n int, buf []byte) error {
+	size := len(all) / n
 	for {
-		if _, err := c.Write(all[:n*len(one)]); err != nil {
+		if _, err := c.Write(all[:n*size]); err != nil {
 			return err
 		}
 		p.out.Add(int64(n))
@@ -28,6 +35,32 @@ func (p *Peer) pingPong(c *conn) error {
 			}
 		}
 		p.in.Add(int64(n))
+	}
+}
+
+// pipelineApart does the same with a goroutine that writes: so many bytes fill all buffers, and then the library must
+// be read from before it reads on.
+func (p *Peer) pipelineApart(c *conn, all []byte, n int, buf []byte) error {
+	may := make(chan int, n)
+	defer close(may)
+	may <- n
+	go func() { // ends with the connection, or with may
+		for k := range may {
+			if _, err := c.Write(all[:k*len(all)/n]); err != nil {
+				return
+			}
+			p.out.Add(int64(k))
+		}
+	}()
+	for {
+		k, err := c.next(buf)
+		switch {
+		case err != nil:
+			return err
+		case k > 0:
+			p.in.Add(int64(k))
+			may <- k
+		}
 	}
 }
 
