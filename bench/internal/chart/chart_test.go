@@ -40,7 +40,7 @@ func TestEachChartIsDrawnThatThereAreFiguresFor(t *testing.T) {
 	o := scenario.Options{Quick: true}
 	dir := t.TempDir()
 	require.NoError(t, Write(dir, "svg", results(o), o))
-	require.Equal(t, []string{"memory-relay.svg", "memory-room.svg", "slow.svg", "stopped.svg", "throughput.svg"}, names(t, dir))
+	require.Equal(t, []string{"memory-relay.svg", "memory-room.svg", "slow.svg", "throughput.svg"}, names(t, dir))
 
 	dir = t.TempDir()
 	require.NoError(t, Write(dir, "svg", nil, o))

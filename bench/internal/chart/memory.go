@@ -27,7 +27,11 @@ func overTime(r report.Result) *plot.Plot {
 			points = append(points, plotter.XY{X: m.Seconds, Y: max(least, m.RSS)})
 			longest, most = max(longest, m.Seconds), max(most, m.RSS)
 		}
-		lines(p, l, second, false, points)
+		if line, err := plotter.NewLine(points); err == nil {
+			line.LineStyle = stroke(l.Library, second)
+			p.Add(line)
+			p.Legend.Add(l.Name(), line)
+		}
 	})
 	if longest == 0 {
 		return nil
@@ -36,4 +40,17 @@ func overTime(r report.Result) *plot.Plot {
 	p.Y.Min, p.Y.Max = least, most*1.5
 	p.X.Min, p.X.Max = 0, longest*1.5 // room for the legend
 	return p
+}
+
+// each calls f for the entries, wsstream's last so that they are on top, and says which are a library's second way.
+func each(entries []report.Line, f func(l report.Line, second bool)) {
+	for _, ours := range []bool{false, true} {
+		last := ""
+		for _, l := range entries {
+			if (l.Library == scenario.Ours) == ours {
+				f(l, l.Library == last)
+			}
+			last = l.Library
+		}
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 
-	"github.com/wsstream/wsstream/bench/internal/report"
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
@@ -26,47 +25,35 @@ var looks = map[string]look{
 	"gws":         {color.RGBA{0x00, 0x9e, 0x73, 0xff}, draw.TriangleGlyph{}},
 	"nbio":        {color.RGBA{0xcc, 0x79, 0xa7, 0xff}, draw.SquareGlyph{}},
 	"gobwas":      {color.RGBA{0xe6, 0x9f, 0x00, 0xff}, draw.PlusGlyph{}},
-	scenario.Raw:  {color.RGBA{0x99, 0x99, 0x99, 0xff}, draw.CrossGlyph{}},
+	scenario.Raw:  {color.RGBA{0x77, 0x77, 0x77, 0xff}, draw.CrossGlyph{}},
 }
 
 // glyph is the mark of a library.
 func glyph(lib string) draw.GlyphStyle {
 	g := draw.GlyphStyle{Color: looks[lib].color, Shape: looks[lib].shape, Radius: vg.Points(4)}
 	if lib == scenario.Ours {
-		g.Radius = vg.Points(5.5)
+		g.Radius = vg.Points(7) // it is under the others
 	}
 	return g
 }
 
-// lines draws an entry's points as a line, with marks or without: dashed if it is the library's second way.
-func lines(p *plot.Plot, l report.Line, second, marks bool, points plotter.XYs) {
-	line, scatter, err := plotter.NewLinePoints(points)
-	if err != nil {
-		return // no points
-	}
-	line.Color, line.Width = looks[l.Library].color, vg.Points(1.5)
-	if l.Library == scenario.Ours {
-		line.Width = vg.Points(3)
+// stroke is the line of a library: dashed if it is of its second way.
+func stroke(lib string, second bool) draw.LineStyle {
+	s := draw.LineStyle{Color: looks[lib].color, Width: vg.Points(1.5)}
+	if lib == scenario.Ours {
+		s.Width = vg.Points(3)
 	}
 	if second {
-		line.Dashes = []vg.Length{vg.Points(6), vg.Points(4)}
+		s.Dashes = []vg.Length{vg.Points(6), vg.Points(4)}
 	}
-	p.Add(line)
-	if !marks {
-		p.Legend.Add(l.Name(), line)
-		return
-	}
-	scatter.GlyphStyle = glyph(l.Library)
-	p.Add(scatter)
-	p.Legend.Add(l.Name(), line, scatter)
+	return s
 }
 
-// blank is an empty chart with a grid behind it and room for a legend at its right.
+// blank is an empty chart with a grid behind it and a legend at its top right.
 func blank(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
-	p.Title.TextStyle.Font.Size = vg.Points(14)
-	p.Title.Padding = vg.Points(8)
+	p.Title.Padding = vg.Points(10)
 	p.BackgroundColor = color.White
 	grid := plotter.NewGrid()
 	pale := color.Gray{0xdd}
@@ -74,7 +61,13 @@ func blank(title, x, y string) *plot.Plot {
 	p.Add(grid)
 	p.Legend.Top = true
 	p.Legend.Padding = vg.Points(3)
+	p.Legend.XOffs = -vg.Points(4)
 	p.Legend.ThumbnailWidth = vg.Points(28)
-	p.Legend.TextStyle.Font.Size = vg.Points(10)
+	for _, style := range []*draw.TextStyle{
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Font.Variant, style.Font.Size = "Sans", vg.Points(10)
+	}
+	p.Title.TextStyle.Font.Size = vg.Points(13)
 	return p
 }

@@ -47,13 +47,11 @@ func throughput(results byName) *plot.Plot {
 		return nil
 	}
 	p.Add(one)
-	drawn := scenario.Libraries()
-	slices.Reverse(drawn) // wsstream is on top
-	for _, lib := range drawn {
+	for _, lib := range scenario.Libraries() {
 		if s, err := plotter.NewScatter(points[lib]); err == nil && len(points[lib]) > 0 {
 			s.GlyphStyle = glyph(lib)
 			p.Add(s)
-			defer p.Legend.Add(lib, s) // and first in the legend
+			p.Legend.Add(lib, s)
 		}
 	}
 	p.NominalY(names...)

@@ -11,10 +11,14 @@ import (
 )
 
 const (
-	block        = 128 << 10 // bytes in one write or read
-	perAddress   = 4000      // connections from one address: the ports of a pair of addresses are few
-	atOnce       = 16        // handshakes
-	firstAddress = 2         // 127.0.0.2
+	block      = 128 << 10 // bytes in one write or read
+	perAddress = 4000      // connections from one address: the ports of a pair of addresses are few
+	// segment is the largest of a connection with small buffers, in bytes, as on a network. Loopback's are 64 KiB: as
+	// large as the buffers, so that TCP would wait for seconds before it tells of room in them.
+	segment = 1460
+
+	atOnce       = 16 // handshakes
+	firstAddress = 2  // 127.0.0.2
 )
 
 // A conn is one connection of the peer's, after the handshake.
@@ -29,9 +33,15 @@ type conn struct {
 func (o Order) dial(i int) (*conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(firstAddress+i/perAddress%100))}}
 	if o.Buffer != 0 {
+		// The window is what is bounded, and there is more memory than that: the kernel counts what a packet costs it,
+		// drops packets for which it lacks memory though they are in the window, and sends them again seconds later.
 		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
 			return errors.Join(c.Control(func(fd uintptr) {
-				err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, o.Buffer)
+				err = errors.Join(
+					syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
+					syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),
+					syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment),
+				)
 			}), err)
 		}
 	}

@@ -34,7 +34,7 @@ type Order struct {
 
 	Slow, Stopped int // of Consume: how many of Conns read at SlowRate, and not at all
 
-	// Buffer is the size of the sockets' receive buffers, in bytes, where less than the kernel's choice is wanted.
+	// Buffer is the size of the sockets' TCP windows, in bytes, where less than the kernel's choice is wanted.
 	Buffer int
 }
 

@@ -146,10 +146,11 @@ func (p *Peer) once(i int, buf []byte) error {
 	if _, err := c.Write(frame.New(frame.Close, []byte{0x03, 0xe8}, true)); err != nil { // 1000
 		return err
 	}
-	for !c.Closed {
-		if _, err := c.next(buf); err != nil {
-			return err
-		}
+	for err == nil { // the server drops the connection (RFC 6455, section 7.1.1)
+		_, err = c.next(buf)
+	}
+	if !c.Closed {
+		return err
 	}
 	return nil
 }

@@ -64,10 +64,12 @@ func comeBack(lib, way string, o Options) (Run, error) {
 		return Run{}, err
 	}
 	r := Run{Memory: m.points, Note: m.note, Values: map[string]float64{
-		lost:   float64(state.FastLost),
 		Growth: m.most(),
 		Cut:    float64(state.Cut),
 	}}
+	if state.Cut == 0 {
+		r.Values[lost] = float64(state.FastLost)
+	}
 	switch {
 	case state.Recovered > 0:
 		r.Values[untilFresh] = float64(state.Recovered) / float64(time.Millisecond)
