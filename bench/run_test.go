@@ -48,6 +48,19 @@ func TestEveryLibraryIsMeasured(t *testing.T) {
 	require.Equal(t, out.String(), again.String(), "what was written says as much as what was shown")
 }
 
+func TestAChildEndsWithItsInput(t *testing.T) {
+	for _, role := range []string{scenario.RoleLibrary, scenario.RolePeer} {
+		c, err := proc.Start(role)
+		require.NoError(t, err)
+		require.ErrorContains(t, c.Call("dance", nil, nil), "no ")
+		require.NoError(t, c.Close(), "or else it had to be killed")
+		require.ErrorContains(t, c.Call("dance", nil, nil), "the process has ended")
+	}
+	c, err := proc.Start("cook")
+	require.NoError(t, err)
+	require.Error(t, c.Close())
+}
+
 func TestLibrariesAndScenariosCanBeChosen(t *testing.T) {
 	var out bytes.Buffer
 	require.Equal(t, 0, run([]string{"-quick", "-time", "5ms", "-only", "^sink", "-libs", "gws,raw"}, &out, io.Discard))

@@ -105,14 +105,14 @@ func (c *Child) Call(method string, args, result any) error {
 	}
 }
 
-// Close ends the child and waits until it has.
-func (c *Child) Close() {
+// Close ends the child and waits until it has. It is an error if the child had to be killed, or had failed.
+func (c *Child) Close() error {
 	_ = c.in.Close()
 	kill := time.AfterFunc(endTimeout, func() { _ = c.cmd.Process.Kill() })
 	defer kill.Stop()
 	for range c.answers { // until its output ends
 	}
-	_ = c.cmd.Wait()
+	return c.cmd.Wait()
 }
 
 // Serve is the child's side: do is called for each of the parent's calls, one at a time, until the input ends.

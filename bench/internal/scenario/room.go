@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -140,67 +139,4 @@ func room(job work.Job, order peer.Order, long int, o Options) (Run, error) {
 			CPU:      micros(to.library.CPU-from.library.CPU) / max(1, float64(to.library.Out-from.library.Out)),
 		},
 	}, nil
-}
-
-// joined waits until the library has opened n connections.
-func (s *session) joined(n int) error {
-	for range 400 {
-		sample, err := s.sample(work.Want{})
-		if err != nil || sample.Conns >= int64(n) {
-			return err
-		}
-		pause(poll)
-	}
-	return errors.New("not all connections were opened within 10 s")
-}
-
-// A memory is the memory of a library's process over time.
-type memory struct {
-	s      *session
-	start  work.Sample
-	points []Point
-	note   string
-}
-
-// watch starts with the memory as it is, settled.
-func (s *session) watch() (*memory, error) {
-	start, err := s.sample(work.Want{Memory: true, Settle: true})
-	return &memory{s: s, start: start}, err
-}
-
-// follow adds points for d, or until the process was stopped at its limit.
-func (m *memory) follow(d time.Duration) error {
-	end := time.NewTimer(d)
-	defer end.Stop()
-	look := time.NewTicker(4 * poll)
-	defer look.Stop()
-	for m.note == "" {
-		sample, err := m.s.sample(work.Want{Memory: true})
-		if err != nil {
-			return err
-		}
-		m.points = append(m.points, Point{
-			Seconds: (sample.At - m.start.At).Seconds(),
-			RSS:     mibs(sample.RSS - m.start.RSS),
-			Heap:    mibs(sample.Heap + sample.Stack),
-		})
-		if sample.Stopped {
-			m.note = stopped
-		}
-		select {
-		case <-end.C:
-			return nil
-		case <-look.C:
-		}
-	}
-	return nil
-}
-
-// most is the largest growth, in MiB.
-func (m *memory) most() float64 {
-	var most float64
-	for _, p := range m.points {
-		most = max(most, p.RSS)
-	}
-	return most
 }

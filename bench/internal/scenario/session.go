@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -63,7 +64,7 @@ func open(j work.Job, o peer.Order, client bool) (s *session, err error) {
 func (s *session) close() {
 	for _, c := range []*proc.Child{s.peer, s.library} {
 		if c != nil {
-			c.Close()
+			_ = c.Close() // the run has its figures, or its error
 		}
 	}
 }
@@ -129,6 +130,18 @@ func (s *session) wait(d time.Duration) error {
 			}
 		}
 	}
+}
+
+// joined waits until the library has opened n connections.
+func (s *session) joined(n int) error {
+	for range 400 {
+		sample, err := s.sample(work.Want{})
+		if err != nil || sample.Conns >= int64(n) {
+			return err
+		}
+		pause(poll)
+	}
+	return errors.New("not all connections were opened within 10 s")
 }
 
 // pause waits for d.

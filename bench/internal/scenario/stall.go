@@ -74,7 +74,7 @@ func empty(o Options) (Run, error) {
 	if err != nil {
 		return Run{}, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := c.Call(work.MethodSample, work.Want{Memory: true, Settle: true}, nil); err != nil {
 		return Run{}, err
 	}
