@@ -18,6 +18,11 @@ func TestPercentilesAreExact(t *testing.T) {
 	p50, p99 = l.take()
 	require.Zero(t, p50, "they were taken")
 	require.Zero(t, p99)
+	for i := range 60 {
+		l.add(time.Duration(i+1) * time.Microsecond)
+	}
+	_, p99 = l.take()
+	require.Equal(t, 60.0, p99, "59 of 60 are less than 99 percent")
 	l.add(time.Microsecond)
 	p50, p99 = l.take()
 	require.Equal(t, 1.0, p50)
