@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -70,7 +69,7 @@ func little(job work.Job, n int, o Options) (Run, error) {
 	}
 	defer s.close()
 	pause(pick(o, 200*time.Millisecond, 0)) // every connection has had its first turn
-	from, to, note, err := s.measure(o)
+	from, to, note, err := s.measure(o, received(job.Shape))
 	if err != nil {
 		return Run{}, err
 	}
@@ -85,14 +84,12 @@ func churn(job work.Job, o Options) (Run, error) {
 		return Run{}, err
 	}
 	defer s.close()
-	from, to, _, err := s.measure(o)
+	made := func(from, to moment) int64 { return to.peer.In - from.peer.In }
+	from, to, _, err := s.measure(o, made)
 	if err != nil {
 		return Run{}, err
 	}
-	n := float64(to.peer.In - from.peer.In)
-	if n == 0 {
-		return Run{}, errors.New("no connection was made and closed")
-	}
+	n := float64(made(from, to))
 	r := Run{Values: map[string]float64{
 		connections:   n / (to.peer.At - from.peer.At).Seconds(),
 		perConnection: micros(to.library.CPU-from.library.CPU) / n,

@@ -9,7 +9,6 @@ import (
 const (
 	untilFresh = "until messages are fresh again"
 	lost       = "lost"
-	patience   = 20 * time.Second
 )
 
 // pauses is a consumer that stops and comes back.

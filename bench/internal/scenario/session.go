@@ -17,8 +17,9 @@ const (
 )
 
 const (
-	limit = 1 << 30               // bytes that a library's process may grow by before its run is stopped
-	poll  = 25 * time.Millisecond // how often a run that could be stopped is looked at
+	limit    = 1 << 30               // bytes that a library's process may grow by before its run is stopped
+	poll     = 25 * time.Millisecond // how often a run that could be stopped is looked at
+	patience = 20 * time.Second      // with a run in which nothing happens
 )
 
 // A session is the two processes of a run.
@@ -83,9 +84,10 @@ func (s *session) sample(want work.Want) (sample work.Sample, err error) {
 	return sample, err
 }
 
-// measure lets the run warm up, and returns what was before and after the time. A run that was stopped at the limit
-// before it had warmed up is measured from its start.
-func (s *session) measure(o Options) (from, to moment, note string, err error) {
+// measure lets the run warm up, and returns what was before and after the time, in which count things were done. If it
+// was none, on a machine that is busy with something else, the time is as long as it takes. A run that was stopped at
+// the limit before it had warmed up is measured from its start.
+func (s *session) measure(o Options, count func(from, to moment) int64) (from, to moment, note string, err error) {
 	want := work.Want{Memory: true}
 	cold, err := s.now(want)
 	if err != nil {
@@ -103,13 +105,20 @@ func (s *session) measure(o Options) (from, to moment, note string, err error) {
 	if err := s.wait(o.Time); err != nil {
 		return from, to, "", err
 	}
-	if to, err = s.now(want); err != nil {
-		return from, to, "", err
+	for end := time.Now().Add(patience); ; pause(poll) {
+		switch to, err = s.now(want); {
+		case err != nil:
+			return from, to, "", err
+		case to.library.Stopped:
+			return from, to, stopped, nil
+		case count(from, to) > 0:
+			return from, to, "", nil
+		case to.peer.Cut > 0:
+			return from, to, "", errors.New("the connection was lost")
+		case time.Now().After(end):
+			return from, to, "", fmt.Errorf("nothing was done in %v", patience)
+		}
 	}
-	if to.library.Stopped {
-		note = stopped
-	}
-	return from, to, note, nil
 }
 
 const stopped = "stopped: its memory had grown by 1 GiB"

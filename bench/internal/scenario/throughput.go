@@ -106,33 +106,40 @@ func (f flow) run(job work.Job, client bool, o Options) (Run, error) {
 		return Run{}, err
 	}
 	defer s.close()
-	from, to, note, err := s.measure(o)
+	from, to, note, err := s.measure(o, received(job.Shape))
 	if err != nil {
 		return Run{}, err
 	}
-	r, err := rate(f.job, from, to)
+	r, err := rate(job.Shape, from, to)
 	r.Note = note
 	return r, err
 }
 
-// rate returns the figures of what was received between two moments: by the library, by the peer, or by both.
-func rate(shape string, from, to moment) (Run, error) {
-	received := to.peer.In - from.peer.In
-	switch shape {
-	case work.Sink:
-		received = to.library.In - from.library.In
-	case work.Both:
-		received += to.library.In - from.library.In
+// received counts the messages that were received between two moments: by the library, by the peer, or by both.
+func received(shape string) func(from, to moment) int64 {
+	return func(from, to moment) int64 {
+		library, peer := to.library.In-from.library.In, to.peer.In-from.peer.In
+		switch shape {
+		case work.Sink:
+			return library
+		case work.Both:
+			return library + peer
+		}
+		return peer
 	}
+}
+
+// rate returns the figures of a job of this shape.
+func rate(shape string, from, to moment) (Run, error) {
+	n := float64(received(shape)(from, to))
 	switch {
 	case to.peer.Cut > 0:
 		return Run{}, errors.New("the connection was lost")
+	case n == 0: // it was stopped before
+		return Run{}, errors.New("nothing was received")
 	case to.library.Wrong:
 		return Run{}, errors.New("a message was not as long as it was sent")
-	case received == 0:
-		return Run{}, errors.New("nothing was received in time")
 	}
-	n := float64(received)
 	return Run{Values: map[string]float64{
 		PerSecond:               n / (to.peer.At - from.peer.At).Seconds(),
 		P50:                     to.peer.P50,
