@@ -54,7 +54,8 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 	if len(scenarios) == 0 {
 		return fmt.Errorf("-only: no scenario matches %q", s.selection.Only)
 	}
-	if s.json != "" { // before an hour is spent
+	machine := report.Here() // before a file of ours changes the tree
+	if s.json != "" {        // before an hour is spent
 		f, err := os.OpenFile(s.json, os.O_WRONLY|os.O_CREATE, 0o644)
 		if err != nil {
 			return err
@@ -69,7 +70,6 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 	if err := proc.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("the number of open files: %w", err)
 	}
-	machine := report.Here()
 	machine.Runs, machine.RunSeconds, machine.Quick = s.runs, s.options.Time.Seconds(), s.options.Quick
 	style := report.Style{Terminal: isTerminal(stdout)}
 	var results []report.Result
