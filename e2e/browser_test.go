@@ -1,0 +1,117 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	chromium.stop()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// A browser is one process of Chromium, which the first test that wants it starts, and all share: each has a tab.
+type browser struct {
+	once sync.Once
+	cmd  *exec.Cmd
+	ctx  context.Context // chromedp keeps the browser in it
+	quit []context.CancelFunc
+	err  error
+}
+
+var chromium browser
+
+func (b *browser) start(path string) {
+	ctx, quit := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(path),
+		chromedp.Headless,
+		chromedp.NoSandbox, // it runs as root here, and visits nobody but us
+		chromedp.DisableGPU,
+		chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-sync", true),
+		chromedp.Flag("disable-breakpad", true),
+		chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
+			own(cmd)
+			b.cmd = cmd
+		}),
+	)
+	b.quit = append(b.quit, quit)
+	silent := func(string, ...any) {} // what a newer Chromium tells and chromedp does not know
+	b.ctx, quit = chromedp.NewContext(ctx, chromedp.WithErrorf(silent))
+	b.quit = append(b.quit, quit)
+	b.err = chromedp.Run(b.ctx)
+}
+
+// stop ends the browser, as its user does, and by force what is left after that.
+func (b *browser) stop() {
+	if b.cmd == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+	defer cancel()
+	_ = chromedp.Cancel(ctx)
+	kill(b.cmd)
+	for _, quit := range b.quit {
+		quit()
+	}
+}
+
+// A tab shows a page of a site's.
+type tab struct {
+	ctx   context.Context
+	close context.CancelFunc
+}
+
+// open opens a page in a tab of its own, which the end of the test closes.
+func open(t *testing.T, page string) *tab {
+	t.Helper()
+	path := found(t, "chromium")
+	chromium.once.Do(func() { chromium.start(path) })
+	require.NoError(t, chromium.err)
+	ctx, cancel := chromedp.NewContext(chromium.ctx)
+	t.Cleanup(cancel)
+	p := &tab{ctx, cancel}
+	p.visit(t, page)
+	return p
+}
+
+// visit goes to another page.
+func (p *tab) visit(t *testing.T, page string) {
+	t.Helper()
+	require.NoError(t, p.within(30*time.Second, chromedp.Navigate(page)))
+}
+
+// run runs the body of an async function in the page, waits for it, and puts what it returns into out, if that is not
+// nil. What the body wants to keep it puts into self.
+func (p *tab) run(t *testing.T, body string, out any) {
+	t.Helper()
+	await := func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }
+	require.NoError(t, p.within(30*time.Second, chromedp.Evaluate("(async () => {"+body+"\n})()", out, await)))
+}
+
+func (p *tab) within(d time.Duration, actions ...chromedp.Action) error {
+	ctx, cancel := context.WithTimeout(p.ctx, d)
+	defer cancel()
+	return chromedp.Run(ctx, actions...)
+}
