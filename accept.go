@@ -57,6 +57,12 @@ type AcceptOptions struct {
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
@@ -65,12 +71,14 @@ type AcceptOptions struct {
 //
 // w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it.
 // RFC 6455, section 4.2.
-func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
+func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (_ *Conn, err error) {
 	a, err := o.acceptor()
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
+	a.starts(false)
+	defer a.failed(&err)
 	protocol, no := a.check(r)
 	if no != nil {
 		return nil, refuse(w, no)
@@ -101,7 +109,7 @@ func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, erro
 	return c, err
 }
 
-func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
+func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (_ *Conn, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -109,6 +117,8 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, erro
 	if err != nil {
 		return nil, err
 	}
+	a.starts(false)
+	defer a.failed(&err)
 	hctx := ctx
 	if a.handshakeTimeout > 0 {
 		var cancel context.CancelFunc
@@ -167,6 +177,8 @@ func (o *AcceptOptions) acceptor() (*acceptor, error) {
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkOrigins(o.Origins)

@@ -20,7 +20,7 @@ import (
 // of every Conn, whatever happened.
 type Conn struct {
 	url      string
-	log      *slog.Logger
+	seen     *observer // nil if nobody looks on
 	readable Readable
 	writable Writable
 
@@ -46,7 +46,7 @@ type Conn struct {
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
 		url:      url,
-		log:      o.logger,
+		seen:     o.observer(),
 		window:   o.writeWindow,
 		maxFrame: o.maxFrame,
 		abandon:  func() {},
@@ -185,7 +185,7 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
-		c.debug("handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
+		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
 	}
 	return w
 }
@@ -220,6 +220,9 @@ func (c *Conn) open(t transport, o *options) bool {
 		OnEnd:        c.ended,
 		ReadDone:     &c.readDone,
 		WriteDone:    &c.writeDone,
+		ReadStall:    o.trace.stalls(c, Inbound),
+		WriteStall:   o.trace.stalls(c, Outbound),
+		Whole:        c.whole(),
 	})
 	c.mu.Lock()
 	if c.failed {
@@ -227,6 +230,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		return false
 	}
 	c.nc = t.nc
+	c.seen.opened(c)
 	c.engine.Store(w)
 	discard := c.discard
 	c.mu.Unlock()
@@ -234,23 +238,17 @@ func (c *Conn) open(t transport, o *options) bool {
 		w.Discard()
 	}
 	t.opened.Readable, t.opened.Writable = &c.readable, &c.writable
+	o.shaken(c, t.opened, nil)
 	c.settleOpened(t.opened, nil)
-	c.debug("opened", slog.String("protocol", t.opened.Protocol))
+	c.seen.debug(c, "opened", slog.String("protocol", t.opened.Protocol))
 	w.Start(t.buffered)
 	return true
 }
 
 func (c *Conn) ended(info wire.CloseInfo, err error) {
+	c.seen.closed(c, err == nil)
 	c.settleClosed(CloseInfo(info), err)
-	if c.log == nil {
-		return
-	}
-	// The Conn's own, for one record: a handler may be slow, or call the Conn, and the engine's lock is held here.
-	go c.debug("closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
-}
-
-func (c *Conn) debug(what string, attrs ...slog.Attr) {
-	if c.log != nil {
-		c.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, append(attrs, slog.String("url", c.url))...)
+	if c.seen.awaitsEnd() {
+		go c.seen.end(c, CloseInfo(info), err) // for one call: hooks may be slow, or call the Conn, and the engine is locked here
 	}
 }

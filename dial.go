@@ -61,6 +61,12 @@ type DialOptions struct {
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
@@ -88,6 +94,8 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	u, user, urlErr := parseURL(url)
 	c := newConn(u.String(), opt)
@@ -106,6 +114,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	default:
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
+		opt.starts(true)
 		go d.run(ctx, cancel, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
 	}
 	return c
@@ -190,6 +199,8 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		_ = t.nc.Close()
 	}
 	c.fail(err)
+	_, err, _ = c.opened.Peek() // what came first
+	d.shaken(c, Opened{}, err)
 }
 
 // answered reports whether err is a response of the server's, which says more than that its body came too late.

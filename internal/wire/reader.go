@@ -44,9 +44,18 @@ func (r *Reader) Op() ws.OpCode { return r.op }
 
 // Read reads what there is of the message, and waits if there is nothing. The end of the message is io.EOF.
 func (r *Reader) Read(p []byte) (int, error) {
+	n, whole, err := r.read(p)
+	if whole && r.c.cfg.Whole != nil {
+		r.c.cfg.Whole(r.op, r.n)
+	}
+	return n, err
+}
+
+// read is Read. The one that comes to the end of the message reports that it is whole.
+func (r *Reader) read(p []byte) (n int, whole bool, err error) {
 	c := r.c
 	if err := c.lockRead(r.ctx); err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer c.unlockRead()
 	for r.err == nil {
@@ -56,16 +65,16 @@ func (r *Reader) Read(p []byte) (int, error) {
 			r.err = io.EOF
 			c.received.add(r.n)
 			c.answerNow()
-			return 0, io.EOF
+			return 0, true, io.EOF
 		case r.closed.Load():
-			return 0, c.cfg.Closed
+			return 0, false, c.cfg.Closed
 		case n > 0 || len(p) == 0:
 			r.n += int64(n)
-			return n, nil
+			return n, false, nil
 		}
 		if err := c.more(r.ctx); err != nil {
 			if r.ctx.Err() != nil {
-				return 0, err // the message stays open
+				return 0, false, err // the message stays open
 			}
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
@@ -74,7 +83,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			c.open.CompareAndSwap(r.nth, 0)
 		}
 	}
-	return 0, r.err
+	return 0, false, r.err
 }
 
 // take reads what there is, and reports whether the message has come to its end.
