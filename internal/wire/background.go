@@ -6,25 +6,28 @@ import "context"
 // idle timer is armed, and where a Close is pending the reader goes on at once.
 func (c *Conn) unlockRead() {
 	c.in.trim()
-	c.turns.Store(c.turns.Load() + 1) // only the holder of readGate stores
+	c.turns++
+	turns := c.turns
 	c.readGate.Unlock()
 	if c.closing.Load() || c.due.Load() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
-		c.idleSeen = c.turns.Load()
+		c.idleSeen.Store(turns)
 		c.idle.Reset(idleWait)
 	}
 }
 
 // idled starts the reader if nobody has read since the timer was armed.
 func (c *Conn) idled() {
-	if n := c.turns.Load(); n != c.idleSeen {
-		c.idleSeen = n
-		c.idle.Reset(idleWait)
+	c.idleArmed.Store(false) // whoever gives the turn up from here on arms it anew
+	if !c.readGate.TryLock() {
 		return
 	}
-	c.idleArmed.Store(false)
-	c.startReader()
+	if c.turns != c.idleSeen.Load() {
+		c.unlockRead()
+	} else if !c.readInBackground() && c.due.Load() {
+		c.startReader()
+	}
 }
 
 // wake has the input looked after although nobody pulls: by a background reader, or by whoever has the turn to
@@ -36,18 +39,20 @@ func (c *Conn) wake() {
 
 // startReader reads in the background, unless somebody reads already or there is no reason to.
 func (c *Conn) startReader() {
-	for c.readGate.TryLock() {
-		c.due.Store(false)
-		if c.wanted() {
-			go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
-			return
-		}
-		c.in.trim()
-		c.readGate.Unlock()
-		if !c.due.Load() {
-			return
-		}
+	for c.readGate.TryLock() && !c.readInBackground() && c.due.Load() {
 	}
+}
+
+// readInBackground hands the turn to read to a background reader if there is a reason to read, or else gives it up.
+func (c *Conn) readInBackground() bool {
+	c.due.Store(false)
+	if c.wanted() {
+		go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
+		return true
+	}
+	c.in.trim()
+	c.readGate.Unlock()
+	return false
 }
 
 func (c *Conn) readAhead() {
@@ -65,5 +70,6 @@ func (c *Conn) readAhead() {
 // it. It expects readGate to be held.
 func (c *Conn) wanted() bool {
 	c.drop()
+	c.account()
 	return !c.eof && c.waiting.Load() == 0 && (c.in.sealed || c.dropping.Load() || c.readWindow.Credit() > 0)
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,28 +47,29 @@ type Conn struct {
 	ask prompt // the transport, where it can be asked without waiting; else nil
 
 	readGate   *gate.Gate
-	in         inbox                 // owned by the holder of readGate, as are the next six
-	part       []byte                // a message half assembled by a Pull whose context ended
-	counted    int                   // bytes that readWindow is charged with
-	peerDone   bool                  // the peer has sent its Close: no message follows
-	eof        bool                  // the transport gives no more
-	asked      int                   // bytes that the last read had room for
-	greedy     bool                  // the last read filled its buffer
-	waited     bool                  // since the last message, a read had to wait
-	scratch    *chunk                // where input goes that nobody wants
+	in         inbox  // owned by the holder of readGate, as are the next six
+	part       []byte // a message half assembled by a Pull whose context ended
+	counted    int    // bytes that readWindow is charged with
+	peerDone   bool   // the peer has sent its Close: no message follows
+	eof        bool   // the transport gives no more
+	asked      int    // bytes that the last read had room for
+	greedy     bool   // the last read filled its buffer
+	waited     bool   // since the last message, a read had to wait
+	scratch    *chunk // where input goes that nobody wants
+	turns      uint64 // times that readGate was given up after a call
+	received   tally
 	verdict    error                 // what was left unread after the end turned out to be bad
 	readers    uint64                // how many messages were read by a Reader
 	open       atomic.Uint64         // the number of the Reader whose message is at the pull cursor; 0: none
 	skipped    atomic.Uint64         // up to which Reader nobody wants the rest
 	pulled     atomic.Pointer[error] // the end, once there is nothing left in front of it
 	waiting    atomic.Int32          // goroutines that wait for readGate
-	turns      atomic.Uint64         // times that readGate was given up after a call
 	dropping   atomic.Bool           // all input is dropped as it comes
 	closing    atomic.Bool           // a Close is decided: somebody has to read
 	due        atomic.Bool           // whoever gives up readGate has to start the reader
 	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
-	idleSeen   uint64 // turns when the timer was armed; owned by the timer
+	idleSeen   atomic.Uint64 // turns when the timer was armed
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
@@ -90,21 +92,24 @@ type Conn struct {
 	ponging *chunk        // the newest pong that has not left; nil for none
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
+	sent    tally
+	seen    tally // what received was when its owner began to wait
 	end     endState
 
 	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
 	writeDone *latch.Latch // closed when end.write is set
 	done      latch.Latch  // closed when all has ended
-
-	received, sent counter
 }
 
-// A counter counts messages and payload bytes. One goroutine at a time counts: the holder of a gate.
-type counter struct{ messages, bytes, most atomic.Int64 }
+// A tally counts whole messages and their payload bytes.
+type tally struct {
+	messages, bytes int64
+	most            int64 // the most bytes held beside the window
+}
 
-func (c *counter) add(bytes int64) {
-	c.messages.Store(c.messages.Load() + 1) // an atomic addition costs ten times as much
-	c.bytes.Store(c.bytes.Load() + bytes)
+func (t *tally) add(bytes int64) {
+	t.messages++
+	t.bytes += bytes
 }
 
 // A prompt reads from and writes to a transport of which it can be told whether that would wait. One goroutine reads and
@@ -171,16 +176,40 @@ type Flow struct {
 
 // Stats tells what has come and gone so far.
 func (c *Conn) Stats() (received, sent Flow) {
-	return c.received.flow(c.readWindow), c.sent.flow(c.writeWindow)
+	r := c.receivedSoFar()
+	c.mu.Lock()
+	s := c.sent
+	c.mu.Unlock()
+	return r.flow(c.readWindow), s.flow(c.writeWindow)
 }
 
-func (c *counter) flow(w *credit.Window) Flow {
+// receivedSoFar takes the tally from whoever has the turn to read. A message costs its puller no locked instruction for
+// being counted; who asks pays, and has to wait while a pull runs, but not while it waits.
+func (c *Conn) receivedSoFar() tally {
+	for {
+		if c.readGate.TryLock() {
+			c.account()
+			t := c.received
+			c.unlockRead()
+			return t
+		}
+		c.mu.Lock()
+		waits, t := c.parked != nobody, c.seen
+		c.mu.Unlock()
+		if waits {
+			return t
+		}
+		runtime.Gosched()
+	}
+}
+
+func (t tally) flow(w *credit.Window) Flow {
 	held, most, stalled := w.Usage()
 	return Flow{
-		Messages: c.messages.Load(),
-		Bytes:    c.bytes.Load(),
+		Messages: t.messages,
+		Bytes:    t.bytes,
 		Held:     held,
-		HeldMax:  max(most, c.most.Load()),
+		HeldMax:  max(most, t.most),
 		Stalled:  stalled,
 	}
 }

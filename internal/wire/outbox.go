@@ -27,14 +27,15 @@ func (o *outbox) held() int { return int(o.queued - o.sent - o.dropped) }
 // A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
 // another, and long frames are put in piece by piece.
 type piece struct {
-	op    ws.OpCode // OpContinuation after the first frame
-	rest  []byte    // payload not yet encoded; the caller's, never changed
-	ready [][]byte  // frames that were encoded before, instead of all that; shared, never changed
-	begun bool      // the first header has been encoded
-	fin   bool      // the last frame ends the message
-	frame int       // payload bytes that the open frame still lacks
-	mask  [4]byte
-	phase int
+	op     ws.OpCode // OpContinuation after the first frame
+	rest   []byte    // payload not yet encoded; the caller's, never changed
+	ready  [][]byte  // frames that were encoded before, instead of all that; shared, never changed
+	begun  bool      // the first header has been encoded
+	fin    bool      // the last frame ends the message
+	length int64     // payload bytes of the message that the last frame ends
+	frame  int       // payload bytes that the open frame still lacks
+	mask   [4]byte
+	phase  int
 }
 
 // A framer cuts messages into frames.

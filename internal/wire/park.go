@@ -12,6 +12,7 @@ const (
 	nobody parking = iota
 	onCall         // a pull does
 	inBackground
+	atEnd // a pull waits for the end instead, since nothing will come before it
 )
 
 // A watch is one context's end, watched for the pull that is parked. It stays from one call to the next, since
@@ -42,18 +43,24 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 		if c.waiting.Load() > 0 {
 			return false
 		}
-		c.parked = inBackground
+		c.rest(inBackground)
 		return true
 	case ctx.Err() != nil || c.end.read != nil:
 		return false
 	}
-	c.parked = onCall
+	c.rest(onCall)
 	if c.watch.now = ctx.Done(); c.watch.now != nil && c.watch.now != c.watch.done {
 		c.unwatch()
 		done := c.watch.now
 		c.watch.done, c.watch.stop = done, context.AfterFunc(ctx, func() { c.expired(done) })
 	}
 	return true
+}
+
+// rest says that the holder of readGate waits from here on, and shows what it has counted. It expects mu to be held.
+func (c *Conn) rest(as parking) {
+	c.parked = as
+	c.seen = c.received
 }
 
 // unpark says that the goroutine is back, and reports whether it was poked.
@@ -72,9 +79,10 @@ func (c *Conn) unpark() bool {
 // poke makes the goroutine that is parked come back, or look around once more before it parks. No context's deadline is ever put on the transport: it
 // could fire before the context's error is set. It expects mu to be held.
 func (c *Conn) poke() {
-	if c.parked == nobody {
+	switch {
+	case c.parked == nobody:
 		c.nudged = true
-	} else if !c.poked {
+	case c.parked != atEnd && !c.poked:
 		c.poked = true
 		_ = c.nc.SetReadDeadline(past)
 	}

@@ -25,7 +25,6 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	}
 	for dst = c.assemble(dst); !c.in.ended(); dst = c.assemble(dst) {
 		c.noteHeld(len(dst))
-		c.account()
 		if err = c.more(ctx); err != nil {
 			c.keep(ctx, dst)
 			c.unlockRead()
@@ -34,7 +33,6 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	}
 	op = c.in.op
 	c.in.next()
-	c.account()
 	c.received.add(int64(len(dst)))
 	c.answerNow()
 	c.unlockRead()
@@ -117,6 +115,11 @@ func (c *Conn) more(ctx context.Context) error {
 
 // awaitEnd waits until the end is decided, since no message will come before it.
 func (c *Conn) awaitEnd(ctx context.Context) error {
+	c.account()
+	c.mu.Lock()
+	c.rest(atEnd)
+	c.mu.Unlock()
+	defer c.unpark()
 	select {
 	case <-c.readDone.Done():
 		return c.pullEnd()
@@ -194,6 +197,7 @@ func (c *Conn) busy() bool {
 
 // fill reads once from the transport, until ctx ends at most.
 func (c *Conn) fill(ctx context.Context, as parking) {
+	c.account()
 	if !c.park(ctx, as) {
 		return
 	}
@@ -291,7 +295,7 @@ func (c *Conn) account() {
 
 // noteHeld notes that a Pull holds n bytes of a message beside the window.
 func (c *Conn) noteHeld(n int) {
-	if held := int64(c.in.held + n); n > 0 && held > c.received.most.Load() {
-		c.received.most.Store(held) // only the holder of readGate stores
+	if n > 0 {
+		c.received.most = max(c.received.most, int64(c.in.held+n))
 	}
 }

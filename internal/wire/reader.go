@@ -89,7 +89,6 @@ func (r *Reader) read(p []byte) (n int, whole bool, err error) {
 // take reads what there is, and reports whether the message has come to its end.
 func (r *Reader) take(p []byte) (n int, whole bool) {
 	c := r.c
-	defer c.account()
 	for !c.drop() && !r.closed.Load() {
 		if len(c.part) > 0 {
 			n := copy(p, c.part)

@@ -10,15 +10,15 @@ import (
 // If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
 // more waiting once ctx has ended, and has succeeded.
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
-	return c.write(ctx, piece{op: op, rest: data, fin: true}, len(data))
+	return c.write(ctx, piece{op: op, rest: data, fin: true, length: int64(len(data))})
 }
 
 // WriteReady is Write of a message of n bytes that Encode has encoded. The frames are shared.
 func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, n int) error {
-	return c.write(ctx, piece{ready: frames}, n)
+	return c.write(ctx, piece{ready: frames, fin: true, length: int64(n)})
 }
 
-func (c *Conn) write(ctx context.Context, p piece, length int) error {
+func (c *Conn) write(ctx context.Context, p piece) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -40,7 +40,6 @@ func (c *Conn) write(ctx context.Context, p piece, length int) error {
 			return c.cutShort(ctx)
 		}
 	}
-	c.sent.add(int64(length))
 	if c.writeWindow.Credit() < 0 {
 		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
 			return c.cutShort(ctx)
@@ -62,15 +61,15 @@ func (c *Conn) take(ctx context.Context, n int) error {
 
 // TryWrite writes if nobody waits to and there is credit. It never waits.
 func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
-	return c.tryWrite(piece{op: op, rest: data, fin: true}, len(data))
+	return c.tryWrite(piece{op: op, rest: data, fin: true, length: int64(len(data))})
 }
 
 // TryWriteReady is TryWrite of a message of n bytes that Encode has encoded. The frames are shared.
 func (c *Conn) TryWriteReady(frames [][]byte, n int) (bool, error) {
-	return c.tryWrite(piece{ready: frames}, n)
+	return c.tryWrite(piece{ready: frames, fin: true, length: int64(n)})
 }
 
-func (c *Conn) tryWrite(p piece, length int) (bool, error) {
+func (c *Conn) tryWrite(p piece) (bool, error) {
 	if err := c.writeEnd(); err != nil {
 		return false, err
 	}
@@ -89,7 +88,6 @@ func (c *Conn) tryWrite(p piece, length int) (bool, error) {
 			return false, c.writeEnd()
 		}
 	}
-	c.sent.add(int64(length))
 	return true, nil
 }
 
@@ -151,6 +149,9 @@ func (c *Conn) put(p *piece) {
 	c.out.put(&c.framer, p)
 	if c.writing = !p.done(); !c.writing {
 		c.writes++
+		if p.fin {
+			c.sent.add(p.length)
+		}
 	}
 	c.flushClose()
 }

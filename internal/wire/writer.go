@@ -80,7 +80,7 @@ func (w *Writer) Close() error {
 	if w.text && !w.utf8.whole() {
 		return ErrText
 	}
-	p := piece{op: w.op, fin: true}
+	p := piece{op: w.op, fin: true, length: w.n}
 	n := w.c.framer.size(&p)
 	w.c.writeWindow.Force(n)
 	sent := w.c.admit(&p, n)
@@ -88,7 +88,6 @@ func (w *Writer) Close() error {
 	if !sent {
 		return w.c.notWritten(context.Background())
 	}
-	w.c.sent.add(w.n)
 	return nil
 }
 
