@@ -33,14 +33,16 @@ type Conn struct {
 	window       int         // the write window, for DesiredSize before opening
 	maxFrame     int         // for the encodings of prepared messages
 	client       bool        // whether we dialled
+	acceptor     *Acceptor   // that accepted it; nil: none
 
 	nc     net.Conn                  // the transport, for its addresses; set before engine is
 	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
 
 	mu      sync.Mutex
-	abandon context.CancelFunc // ends the handshake; guarded by mu, as the next three
+	abandon context.CancelFunc // ends the handshake; guarded by mu, as the next ones
 	failed  bool               // the handshake has failed or was abandoned
 	discard bool               // Discard was called before opening
+	ending  ending             // what Context returned
 }
 
 func newConn(url string, o *options) *Conn {
@@ -185,6 +187,7 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
+		c.gone(CloseInfo{}, err)
 		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
 	}
 	return w
@@ -203,6 +206,14 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.writeDone.Close(nil)
 	c.settleClosed(CloseInfo{}, err)
 	return nil, true
+}
+
+// abandonBy says what ends the handshake, and reports false if it was abandoned before.
+func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandon = abandon
+	return !c.failed
 }
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
@@ -238,17 +249,22 @@ func (c *Conn) open(t transport, o *options) bool {
 		w.Discard()
 	}
 	t.opened.Readable, t.opened.Writable = &c.readable, &c.writable
-	o.shaken(c, t.opened, nil)
 	c.settleOpened(t.opened, nil)
 	c.seen.debug(c, "opened", slog.String("protocol", t.opened.Protocol))
 	w.Start(t.buffered)
+	o.shaken(c, t.opened, nil)
 	return true
 }
 
 func (c *Conn) ended(info wire.CloseInfo, err error) {
-	c.seen.closed(c, err == nil)
-	c.settleClosed(CloseInfo(info), err)
-	if c.seen.awaitsEnd() {
-		go c.seen.end(c, CloseInfo(info), err) // for one call: hooks may be slow, or call the Conn, and the engine is locked here
+	if c.seen != nil {
+		go c.seen.end(c, CloseInfo(info), err) // for one call: hooks may be slow, who looks on may call the Conn, and the engine is locked here
+		return
 	}
+	c.close(CloseInfo(info), err)
+}
+
+func (c *Conn) close(info CloseInfo, err error) {
+	c.settleClosed(info, err)
+	c.gone(info, err)
 }

@@ -76,19 +76,12 @@ func (c *Conn) whole() func(op ws.OpCode, bytes int64) {
 	return func(op ws.OpCode, bytes int64) { c.seen.messageIn(c, Type(op), bytes) }
 }
 
-func (s *observer) closed(c *Conn, clean bool) {
-	if s != nil && s.meter != nil {
-		s.meter.closed(c, clean)
-	}
-}
-
-// awaitsEnd reports whether end has anything to do.
-func (s *observer) awaitsEnd() bool {
-	return s != nil && (s.log != nil || s.trace != nil && s.trace.Closed != nil)
-}
-
-// end tells how c has ended.
+// end tells how c has ended: first the meter, so that whoever waits for Closed sees it counted.
 func (s *observer) end(c *Conn, info CloseInfo, err error) {
+	if s.meter != nil {
+		s.meter.closed(c, err == nil)
+	}
+	c.close(info, err)
 	s.debug(c, "closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
 	if s.trace != nil && s.trace.Closed != nil {
 		s.trace.Closed(c, info, err)

@@ -14,7 +14,7 @@ import (
 type Trace struct {
 	// Handshake is called when an opening handshake starts, in Dial, Accept or AcceptConn; client tells whether it is
 	// Dial's. Bad URLs and options start none. The function that it returns, which may be nil, is called once, when
-	// that handshake is done: with err nil and what Opened settles with, before it does and before anything is read,
+	// that handshake is done: with err nil and what Opened has settled with (what waited for Dial's goes on meanwhile),
 	// on the goroutine of Accept, AcceptConn or Dial's handshake; or with an empty Opened and the error of Opened. c is
 	// nil where Accept or AcceptConn failed: there is no Conn then. Both may call any method that does not wait.
 	Handshake func(client bool) (done func(c *Conn, o Opened, err error))

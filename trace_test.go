@@ -27,11 +27,12 @@ type record struct {
 	began  [3]int                  // stalls by direction, not among the lines
 	ended  [3]int
 	stall  [3]time.Duration
+	shaken chan error // gets what a handshake's end is told
 	closed chan error // gets what Closed is told
 }
 
 func newRecord() *record {
-	return &record{conns: map[*wsstream.Conn]bool{}, closed: make(chan error, 2)}
+	return &record{conns: map[*wsstream.Conn]bool{}, shaken: make(chan error, 2), closed: make(chan error, 2)}
 }
 
 func (r *record) add(c *wsstream.Conn, format string, args ...any) {
@@ -62,6 +63,7 @@ func (r *record) trace() *wsstream.Trace {
 			r.add(nil, "handshake, client: %v", client)
 			return func(c *wsstream.Conn, o wsstream.Opened, err error) {
 				r.add(c, "done, header: %v, readable: %v, error: %v", o.Header != nil, o.Readable != nil, err)
+				r.shaken <- err
 			}
 		},
 		MessageIn:  func(c *wsstream.Conn, t wsstream.Type, n int64) { r.add(c, "in: %v, %d bytes", t, n) },
@@ -112,6 +114,7 @@ func recorded(t *testing.T, c config, f func(t *testing.T, e *end, r *record)) {
 func TestATraceTellsOfAllThatHappens(t *testing.T) {
 	recorded(t, config{MaxFrameSize: 100}, func(t *testing.T, e *end, r *record) {
 		ctx := patient(t)
+		require.NoError(t, <-r.shaken)
 		require.Equal(t, []string{
 			fmt.Sprintf("handshake, client: %v", e.client),
 			"done, header: true, readable: true, error: <nil>",

@@ -29,7 +29,7 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	}
 	defer c.unlockRead()
 	for c.drop() || len(c.part) == 0 && !c.in.begin() {
-		if err := c.more(ctx); err != nil {
+		if _, err := c.more(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -44,37 +44,35 @@ func (r *Reader) Op() ws.OpCode { return r.op }
 
 // Read reads what there is of the message, and waits if there is nothing. The end of the message is io.EOF.
 func (r *Reader) Read(p []byte) (int, error) {
-	n, whole, err := r.read(p)
-	if whole && r.c.cfg.Whole != nil {
-		r.c.cfg.Whole(r.op, r.n)
-	}
-	return n, err
-}
-
-// read is Read. The one that comes to the end of the message reports that it is whole.
-func (r *Reader) read(p []byte) (n int, whole bool, err error) {
 	c := r.c
 	if err := c.lockRead(r.ctx); err != nil {
-		return 0, false, err
+		return 0, err
 	}
-	defer c.unlockRead()
+	ends := false
+	defer r.leave(&ends)
 	for r.err == nil {
 		n, whole := r.take(p)
 		switch {
 		case whole:
+			ends = true
 			r.err = io.EOF
 			c.received.add(r.n)
 			c.answerNow()
-			return 0, true, io.EOF
+			return 0, io.EOF
 		case r.closed.Load():
-			return 0, false, c.cfg.Closed
+			return 0, c.cfg.Closed
 		case n > 0 || len(p) == 0:
 			r.n += int64(n)
-			return n, false, nil
+			return n, nil
 		}
-		if err := c.more(r.ctx); err != nil {
+		n, err := c.more(r.ctx, p)
+		if n > 0 && !r.closed.Load() {
+			r.n += int64(n)
+			return n, nil
+		}
+		if err != nil {
 			if r.ctx.Err() != nil {
-				return 0, false, err // the message stays open
+				return 0, err // the message stays open
 			}
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
@@ -83,7 +81,16 @@ func (r *Reader) read(p []byte) (n int, whole bool, err error) {
 			c.open.CompareAndSwap(r.nth, 0)
 		}
 	}
-	return 0, false, r.err
+	return 0, r.err
+}
+
+// leave gives up the turn to read, and then tells who looks on if the message has come to its end.
+func (r *Reader) leave(ends *bool) {
+	c, op, n := r.c, r.op, r.n // r.n is the next holder's then
+	c.unlockRead()
+	if *ends && c.cfg.Whole != nil {
+		c.cfg.Whole(op, n)
+	}
 }
 
 // take reads what there is, and reports whether the message has come to its end.
