@@ -136,31 +136,6 @@ func TestAMeterHoldsNoConnThatHasEnded(t *testing.T) {
 	require.EqualValues(t, 1, m.Totals().Clean)
 }
 
-func TestWhoWaitsForClosedSeesItCounted(t *testing.T) {
-	var m wsstream.Meter
-	done := make(chan struct{})
-	var asking sync.WaitGroup
-	asking.Go(func() { // who asks holds up the counting
-		for {
-			select {
-			case <-done:
-				return
-			default:
-				m.Totals()
-			}
-		}
-	})
-	defer asking.Wait()
-	defer close(done)
-	o := &wstest.PairOptions{Accept: &wsstream.AcceptOptions{Meter: &m}}
-	for n := range 200 {
-		d := wstest.Pair(t, o)
-		d.Server.CloseNow()
-		<-d.Server.Closed().Done()
-		require.EqualValues(t, n+1, m.Totals().Unclean)
-	}
-}
-
 func TestTotalsNeverFall(t *testing.T) {
 	var m wsstream.Meter
 	const connections, messages = 30, 20
