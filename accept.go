@@ -63,6 +63,12 @@ type AcceptOptions struct {
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
@@ -75,12 +81,14 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 	return accept(w, r, o, nil)
 }
 
-func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
 	s, err := o.responder()
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
+	s.starts(false)
+	defer s.failed(&err)
 	c, protocol, no := s.admit(r, r.TLS != nil, a)
 	if no != nil {
 		return nil, refuse(w, no)
@@ -117,7 +125,7 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	return c, nil
 }
 
-func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -125,6 +133,8 @@ func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	if err != nil {
 		return nil, err
 	}
+	s.starts(false)
+	defer s.failed(&err)
 	hctx := ctx
 	if s.handshakeTimeout > 0 {
 		var cancel context.CancelFunc
@@ -191,6 +201,8 @@ func (o *AcceptOptions) responder() (*responder, error) {
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkOrigins(o.Origins)

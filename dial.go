@@ -87,6 +87,12 @@ type DialOptions struct {
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
@@ -115,6 +121,8 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkHost(o.Host)
@@ -142,6 +150,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	default:
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
+		opt.starts(true)
 		go d.run(ctx, cancel, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
 	}
 	return c
@@ -233,6 +242,8 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		cut(t.nc)
 	}
 	c.fail(err)
+	_, err, _ = c.opened.Peek() // what came first
+	d.shaken(c, Opened{}, err)
 }
 
 // answered reports whether err is a response of the server's or a proxy's, which says more than that its body came too

@@ -35,7 +35,8 @@
 //  6. Nothing is allocated because a peer declared it. Buffers grow as bytes arrive.
 //  7. Every goroutine has an owner and an end. One connection has at most one that reads, while nobody pulls and there
 //     is read credit or a close is pending, one that writes, while there is a backlog, and one for Dial's handshake;
-//     beside them, for a moment, what runs when a context or a timer ends, and what gives the Logger its last record.
+//     beside them, for a moment, what runs when a context or a timer ends, and what tells the Logger, the Trace and the
+//     Meter of the end.
 //  8. The library prints nothing, but to the Logger it is given.
 //
 // # How a connection ends
@@ -71,6 +72,13 @@
 // Pings are answered as long as there is read credit in front of them, whether somebody pulls or not. Behind a full
 // window they wait, as in every implementation with true backpressure: where the peer cuts connections whose pings are
 // not answered, ReadWindow has to hold what the peer sends in that time, or the handler has to pull or Discard.
+//
+// # Seeing inside
+//
+// [Conn.Stats] tells what went each way, what is held and how long there was no credit. A [Meter] in the options adds that
+// up over many connections, for a process or a kind of connection: modules otelws and promws give it to OpenTelemetry and
+// Prometheus. A [Trace] in the options has hooks that are called as things happen. Neither is package-level state: two
+// libraries in one program that use this one do not see each other's connections.
 //
 // # Sources
 //

@@ -32,6 +32,8 @@ type config struct {
 	ReadWindow, WriteWindow, MaxMessageSize, MaxFrameSize int
 	CloseTimeout                                          time.Duration
 	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
+	Trace                                                 *wsstream.Trace
+	Meter                                                 *wsstream.Meter
 }
 
 func (c config) dial(nc net.Conn) *wsstream.DialOptions {
@@ -41,6 +43,8 @@ func (c config) dial(nc net.Conn) *wsstream.DialOptions {
 		MaxMessageSize: c.MaxMessageSize,
 		MaxFrameSize:   c.MaxFrameSize,
 		CloseTimeout:   c.CloseTimeout,
+		Trace:          c.Trace,
+		Meter:          c.Meter,
 		NetDial:        func(context.Context, string, string) (net.Conn, error) { return nc, nil },
 	}
 }
@@ -52,6 +56,8 @@ func (c config) accept() *wsstream.AcceptOptions {
 		MaxMessageSize: c.MaxMessageSize,
 		MaxFrameSize:   c.MaxFrameSize,
 		CloseTimeout:   c.CloseTimeout,
+		Trace:          c.Trace,
+		Meter:          c.Meter,
 	}
 }
 

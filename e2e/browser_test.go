@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -60,7 +59,7 @@ func (b *browser) start(path string) {
 	silent := func(string, ...any) {} // what a newer Chromium tells and chromedp does not know
 	b.ctx, quit = chromedp.NewContext(ctx, chromedp.WithErrorf(silent))
 	b.quit = append(b.quit, quit)
-	b.err = chromedp.Run(b.ctx)
+	b.err = chromedp.Do(b.ctx)
 }
 
 // stop ends the browser, as its user does, and by force what is left after that.
@@ -99,19 +98,25 @@ func open(t *testing.T, page string) *tab {
 // visit goes to another page.
 func (p *tab) visit(t *testing.T, page string) {
 	t.Helper()
-	require.NoError(t, p.within(30*time.Second, chromedp.Navigate(page)))
+	require.NoError(t, chromedp.Do(p.patient(t), chromedp.Navigate(page)))
 }
 
-// run runs the body of an async function in the page, waits for it, and puts what it returns into out, if that is not
-// nil. What the body wants to keep it puts into self.
-func (p *tab) run(t *testing.T, body string, out any) {
+// run runs the body of an async function in the page, and waits for it. What the body wants to keep it puts into self.
+func (p *tab) run(t *testing.T, body string) {
 	t.Helper()
-	await := func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }
-	require.NoError(t, p.within(30*time.Second, chromedp.Evaluate("(async () => {"+body+"\n})()", out, await)))
+	eval[chromedp.Void](t, p, body)
 }
 
-func (p *tab) within(d time.Duration, actions ...chromedp.Action) error {
-	ctx, cancel := context.WithTimeout(p.ctx, d)
-	defer cancel()
-	return chromedp.Run(ctx, actions...)
+// eval is run for a body that returns something.
+func eval[T any](t *testing.T, p *tab, body string) T {
+	t.Helper()
+	v, err := chromedp.Run(p.patient(t), chromedp.Evaluate[T]("(async () => {"+body+"\n})()", chromedp.EvalAwaitPromise))
+	require.NoError(t, err)
+	return v
+}
+
+func (p *tab) patient(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(p.ctx, 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -49,20 +49,19 @@ func TestChromiumGetsTextAndBinaryOfEverySizeWholeAndInOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, nil)
 			p := open(t, s.page())
-			p.run(t, client, nil)
+			p.run(t, client)
 			conn := s.accepted(t)
 			p.run(t, `self.got = (async () => {
 				const notes = [];
 				for (let i = 0; i < 14; i++) notes.push(await note(await next()));
 				return notes;
-			})();`, nil)
-			var want, got []note
+			})();`)
+			var want []note
 			for _, m := range samples() {
 				want = append(want, noteOf(m))
 				write(t, conn, m)
 			}
-			p.run(t, `return await got`, &got)
-			require.Equal(t, want, got)
+			require.Equal(t, want, eval[[]note](t, p, `return await got`))
 		})
 	}
 }
@@ -72,7 +71,7 @@ func TestWeGetTextAndBinaryOfEverySizeFromChromiumWholeAndInOrder(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, &wsstream.AcceptOptions{MaxMessageSize: 4 << 20})
 			p := open(t, s.page())
-			p.run(t, client, nil)
+			p.run(t, client)
 			conn := s.accepted(t)
 			p.run(t, `self.sent = (async () => {
 				const notes = [];
@@ -83,13 +82,12 @@ func TestWeGetTextAndBinaryOfEverySizeFromChromiumWholeAndInOrder(t *testing.T) 
 					}
 				}
 				return notes;
-			})();`, nil)
-			var want, got []note
+			})();`)
+			var got []note
 			for range 2 * len(sizes) {
 				got = append(got, noteOf(pull(t, conn)))
 			}
-			p.run(t, `return await sent`, &want)
-			require.Equal(t, want, got)
+			require.Equal(t, eval[[]note](t, p, `return await sent`), got)
 		})
 	}
 }
@@ -97,15 +95,13 @@ func TestWeGetTextAndBinaryOfEverySizeFromChromiumWholeAndInOrder(t *testing.T) 
 func TestWhatAPageWritesIsReadAsItComesWhateverItsLength(t *testing.T) {
 	s := serve(t, &wsstream.AcceptOptions{ReadWindow: 16 << 10, MaxMessageSize: 1 << 10})
 	p := open(t, s.page())
-	p.run(t, clients["WebSocketStream"], nil)
+	p.run(t, clients["WebSocketStream"])
 	conn := s.accepted(t)
-	p.run(t, `self.sent = (async () => { const m = binary(4 << 20); await send(m); return await note(m); })();`, nil)
+	p.run(t, `self.sent = (async () => { const m = binary(4 << 20); await send(m); return await note(m); })();`)
 	m, err := conn.Readable().NextMessage(patient(t))
 	require.NoError(t, err)
 	got, err := readNote(m)
 	require.NoError(t, err)
-	var want note
-	p.run(t, `return await sent`, &want)
-	require.Equal(t, want, got)
+	require.Equal(t, eval[note](t, p, `return await sent`), got)
 	require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(16<<10))
 }

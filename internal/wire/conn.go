@@ -30,6 +30,11 @@ type Config struct {
 
 	ReadDone  *latch.Latch // closed when the readable's end is decided
 	WriteDone *latch.Latch // closed when the writable's end is decided
+
+	// Who looks on; nil if nobody does. The first two are called as credit.Window.Watch says, maybe with the Conn locked;
+	// Whole when a Reader has come to the end of its message, with nothing locked.
+	ReadStall, WriteStall func(spent bool, took time.Duration)
+	Whole                 func(op ws.OpCode, bytes int64)
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -134,6 +139,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeDone:   cfg.WriteDone,
 		given:       time.Since(epoch) - lull,
 	}
+	c.readWindow.Watch(cfg.ReadStall)
+	c.writeWindow.Watch(cfg.WriteStall)
 	c.flushF = c.flush
 	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
