@@ -1,0 +1,159 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+)
+
+const (
+	window = 64 << 10 // the default of ReadWindow and WriteWindow
+	piece  = 32 << 10 // bytes in a message of a flood
+	lull   = time.Second
+	most   = 64 << 20 // bytes that kernels, Chromium, Node and nginx may hold together: they hold about 10
+)
+
+// numbered returns the i-th message of a flood, which starts with its number.
+func numbered(i int) wsstream.Message {
+	b := make([]byte, piece)
+	binary.BigEndian.PutUint32(b, uint32(i))
+	return wsstream.Binary(b)
+}
+
+// flood writes numbered messages until one could not be admitted for a lull, and returns how many were. What is held
+// stays within the window and one message.
+func flood(t *testing.T, conn *wsstream.Conn) (n int) {
+	t.Helper()
+	for ; n*piece < most; n++ {
+		ctx, cancel := context.WithTimeout(t.Context(), lull)
+		err := conn.Writable().Write(ctx, numbered(n))
+		cancel()
+		if err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			break
+		}
+	}
+	require.Less(t, n*piece, most, "nothing stopped us")
+	require.LessOrEqual(t, conn.Writable().DesiredSize(), 0)
+	ok, err := conn.Writable().TryWrite(wsstream.Text("no"))
+	require.NoError(t, err)
+	require.False(t, ok)
+	sent := conn.Stats().Sent
+	require.EqualValues(t, n, sent.Messages)
+	require.LessOrEqual(t, sent.HeldMax, int64(window+piece+16))
+	require.Greater(t, sent.Held, int64(0))
+	require.GreaterOrEqual(t, sent.Stalled, lull)
+	return n
+}
+
+// drain pulls n numbered messages, and checks that none is missing.
+func drain(t *testing.T, conn *wsstream.Conn, n int) {
+	t.Helper()
+	for i := range n {
+		m := pull(t, conn)
+		require.Len(t, m.Data, piece)
+		require.EqualValues(t, i, binary.BigEndian.Uint32(m.Data))
+	}
+}
+
+func TestAPageThatDoesNotReadStopsOurWritesUntilItReads(t *testing.T) {
+	s := serve(t, nil)
+	p := open(t, s.page())
+	p.run(t, `self.wss = new WebSocketStream(url); self.reader = (await wss.opened).readable.getReader()`)
+	conn := s.accepted(t)
+	n := flood(t, conn)
+
+	p.run(t, `self.got = (async () => {
+		const numbers = [];
+		for (;;) {
+			const { value, done } = await reader.read();
+			if (done) return numbers;
+			numbers.push(new DataView(value.buffer ?? value).getUint32(0));
+		}
+	})()`)
+	require.NoError(t, conn.Writable().Ready(patient(t)))
+	for i := range 100 {
+		write(t, conn, numbered(n+i))
+	}
+	require.NoError(t, conn.Writable().Close(patient(t)))
+	got := eval[[]int](t, p, `return await got`)
+	require.Len(t, got, n+100)
+	for i, number := range got {
+		require.Equal(t, i, number)
+	}
+}
+
+func TestAPageThatWritesWaitsForOurPulls(t *testing.T) {
+	s := serve(t, nil)
+	p := open(t, s.page())
+	p.run(t, `
+		self.wss = new WebSocketStream(url);
+		self.writer = (await wss.opened).writable.getWriter();
+		self.n = 0;
+		self.flood = async (more) => {
+			for (const end = n + more; n < end; n++) {
+				const m = new Uint8Array(32 << 10);
+				new DataView(m.buffer).setUint32(0, n);
+				await (self.pending = writer.write(m));
+			}
+		};
+		self.flooding = flood(2000)`)
+	conn := s.accepted(t)
+	type state struct {
+		N            int
+		Ready        bool
+		Written, All bool
+	}
+	// It is seen to wait once a write takes as long as a lull.
+	stalled := eval[state](t, p, `
+		while (await within(1000, pending)) if (await within(0, flooding)) break;
+		return { n, ready: await within(1000, writer.ready), written: await within(0, pending), all: await within(0, flooding) }`)
+	require.False(t, stalled.Ready)
+	require.False(t, stalled.Written)
+	require.False(t, stalled.All)
+	held := conn.Stats().Received
+	require.LessOrEqual(t, held.HeldMax, int64(window))
+	require.Greater(t, held.Held, int64(window-piece))
+	require.Zero(t, held.Messages)
+
+	drain(t, conn, 2000)
+	p.run(t, `await flooding; self.flooding = flood(100)`)
+	for range 100 {
+		pull(t, conn)
+	}
+	p.run(t, `await flooding`)
+	require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(window+piece))
+	require.GreaterOrEqual(t, conn.Stats().Received.Stalled, lull)
+}
+
+func TestBothWaysAtOnceUnderBackpressureNothingIsLost(t *testing.T) {
+	s := serve(t, nil)
+	p := open(t, s.page())
+	p.run(t, `
+		self.wss = new WebSocketStream(url);
+		const { readable, writable } = await wss.opened;
+		self.echo = readable.pipeTo(writable)`) // with Chromium's own backpressure between the two
+	conn := s.accepted(t)
+	const n = 500
+	done := make(chan error, 1)
+	go func() {
+		ctx := patient(t)
+		for i := range n {
+			if err := conn.Writable().Write(ctx, numbered(i)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	drain(t, conn, n)
+	require.NoError(t, <-done)
+	require.NoError(t, conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1000}))
+}
