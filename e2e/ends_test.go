@@ -12,7 +12,7 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-const stream = `
+const openStream = `
 	self.wss = new WebSocketStream(url);
 	const { readable, writable } = await wss.opened;
 	self.reader = readable.getReader();
@@ -34,7 +34,7 @@ func TestEachWayAPagesStreamsEndIsOurTablesRowOfThePeersClose(t *testing.T) {
 		t.Run(c.how, func(t *testing.T) {
 			s := serve(t, nil)
 			p := open(t, s.page())
-			p.run(t, stream+`await writer.write('before')`)
+			p.run(t, openStream+`await writer.write('before')`)
 			conn := s.accepted(t)
 			p.run(t, `await `+c.how+`.catch(() => {})`)
 			require.Equal(t, "before", string(pull(t, conn).Data))
@@ -67,7 +67,7 @@ func TestEachWayOurStreamsEndIsThePagesEnd(t *testing.T) {
 		t.Run(c.how, func(t *testing.T) {
 			s := serve(t, nil)
 			p := open(t, s.page())
-			p.run(t, stream)
+			p.run(t, openStream)
 			conn := s.accepted(t)
 			write(t, conn, wsstream.Text("before"))
 			require.NoError(t, conn.Writable().Flush(patient(t)))
@@ -86,7 +86,7 @@ func TestEachWayOurStreamsEndIsThePagesEnd(t *testing.T) {
 func TestWhatAPageHasWrittenComesBeforeItsWriterCloses(t *testing.T) {
 	s := serve(t, nil)
 	p := open(t, s.page())
-	p.run(t, stream+`
+	p.run(t, openStream+`
 		for (let i = 0; i < 200; i++) {
 			const m = new Uint8Array(32 << 10);
 			new DataView(m.buffer).setUint32(0, i);
@@ -103,7 +103,7 @@ func TestWhatAPageHasWrittenComesBeforeItsWriterCloses(t *testing.T) {
 func TestOurCloseReachesAPageThatDoesNotReadOnceItReads(t *testing.T) {
 	s := serve(t, nil)
 	p := open(t, s.page())
-	p.run(t, stream)
+	p.run(t, openStream)
 	conn := s.accepted(t)
 	n := flood(t, conn)
 	require.NoError(t, conn.Close(wsstream.CloseInfo{Code: 4000, Reason: "last"}))

@@ -25,7 +25,7 @@ var pageJS string
 
 // A site is an HTTP server with a page at /feed/ and WebSockets at /feed/ws.
 type site struct {
-	*httptest.Server
+	URL     string
 	conns   chan *wsstream.Conn
 	refused chan error
 }
@@ -47,15 +47,16 @@ func serve(t *testing.T, o *wsstream.AcceptOptions) *site {
 		}
 		s.conns <- conn
 	})
-	s.Server = httptest.NewUnstartedServer(mux)
-	s.Config.ConnState = func(nc net.Conn, state http.ConnState) {
+	server := httptest.NewUnstartedServer(mux)
+	server.Config.ConnState = func(nc net.Conn, state http.ConnState) {
 		if state == http.StateNew { // small, so that stalls are seen soon
 			nc.(*net.TCPConn).SetReadBuffer(64 << 10)
 			nc.(*net.TCPConn).SetWriteBuffer(64 << 10)
 		}
 	}
-	s.Start()
-	t.Cleanup(s.Close)
+	server.Start()
+	t.Cleanup(server.Close)
+	s.URL = server.URL
 	return s
 }
 

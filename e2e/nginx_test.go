@@ -1,0 +1,215 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// documented returns the configuration of nginx that docs/proxies.md shows.
+func documented(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/proxies.md")
+	require.NoError(t, err)
+	block := regexp.MustCompile("(?s)```nginx\n(.*?)```").FindAllSubmatch(page, -1)
+	require.Len(t, block, 1)
+	return string(block[0][1])
+}
+
+// without returns a configuration without the lines that hold s, of which there is one.
+func without(t *testing.T, config, s string) string { return with(t, config, s, "") }
+
+// with returns a configuration in which line stands in the place of the one that holds s.
+func with(t *testing.T, config, s, line string) string {
+	t.Helper()
+	at := regexp.MustCompile(`(?m)^.*` + regexp.QuoteMeta(s) + `.*$`)
+	require.Len(t, at.FindAllString(config, -1), 1)
+	return at.ReplaceAllLiteralString(config, line)
+}
+
+// proxied starts nginx with config in front of the site, and returns the site as it is seen through nginx. The end of
+// the test stops it.
+func proxied(t *testing.T, s *site, config string) *site {
+	t.Helper()
+	const backend = "http://127.0.0.1:8080"
+	require.Equal(t, 1, strings.Count(config, backend))
+	inHTTP, inServer, ok := strings.Cut(strings.Replace(config, backend, s.URL, 1), "location")
+	require.True(t, ok)
+
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := free.Addr().String()
+	require.NoError(t, free.Close())
+
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), fmt.Appendf(nil, `
+		daemon off;
+		master_process off;
+		pid nginx.pid;
+		error_log stderr error;
+		events {}
+		http {
+			access_log off;
+			client_body_temp_path body;
+			proxy_temp_path proxy;
+			fastcgi_temp_path fastcgi;
+			uwsgi_temp_path uwsgi;
+			scgi_temp_path scgi;
+			%s
+			server {
+				listen %s;
+				location %s
+			}
+		}`, inHTTP, addr, inServer), 0o600))
+	cmd := exec.Command(found(t, "nginx"), "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	own(cmd)
+	cmd.Stderr = t.Output()
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		defer time.AfterFunc(5*time.Second, func() { kill(cmd) }).Stop()
+		require.NoError(t, cmd.Wait())
+	})
+	for { // it listens a moment after it has started
+		nc, err := net.Dial("tcp", addr)
+		if err == nil {
+			require.NoError(t, nc.Close())
+			break
+		}
+		require.NoError(t, patient(t).Err())
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
+	return &site{"http://" + addr, s.conns, s.refused}
+}
+
+func dial(t *testing.T, s *site, o *wsstream.DialOptions) *wsstream.Conn {
+	conn := wsstream.Dial(patient(t), s.ws(), o)
+	t.Cleanup(conn.CloseNow)
+	return conn
+}
+
+// fromItsPage is the header that a page of the site's sends.
+func fromItsPage(s *site) *wsstream.DialOptions {
+	return &wsstream.DialOptions{Header: http.Header{"Origin": {s.URL}}}
+}
+
+func TestThroughNginxAsDocumentedMessagesPassWholeBothWays(t *testing.T) {
+	s := proxied(t, serve(t, &wsstream.AcceptOptions{MaxMessageSize: 4 << 20}), documented(t))
+	client := dial(t, s, &wsstream.DialOptions{MaxMessageSize: 4 << 20})
+	server := s.accepted(t)
+	echoed := make(chan error, 1)
+	go func() { echoed <- stream.Pipe(t.Context(), server.Writable(), server.Readable(), nil) }()
+	for _, m := range samples() {
+		write(t, client, m)
+		require.Equal(t, noteOf(m), noteOf(pull(t, client)))
+	}
+	require.NoError(t, client.Shutdown(patient(t), wsstream.CloseInfo{Code: 4000, Reason: "done"}))
+	require.NoError(t, <-echoed)
+	info, err := server.Closed().Wait(patient(t))
+	require.NoError(t, err)
+	require.Equal(t, wsstream.CloseInfo{Code: 4000, Reason: "done"}, info)
+}
+
+func TestThroughNginxAsDocumentedAPageOfTheSiteIsOfItsOrigin(t *testing.T) {
+	s := proxied(t, serve(t, nil), documented(t))
+	p := open(t, s.page())
+	p.run(t, `self.wss = new WebSocketStream(url);
+		const { readable, writable } = await wss.opened;
+		writable.getWriter().write('hello');
+		self.reader = readable.getReader();`)
+	conn := s.accepted(t)
+	require.Equal(t, s.ws(), conn.URL(), "the Host is the client's")
+	require.Equal(t, "hello", string(pull(t, conn).Data))
+	require.NoError(t, conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1001, Reason: "bye"}))
+	require.Equal(t, ended{Code: 1001, Reason: "bye", Clean: true}, eval[ended](t, p, `return await end(wss.closed)`))
+}
+
+func TestThroughNginxAsDocumentedAQuietStreamLivesPastATimeoutThatWouldCutIt(t *testing.T) {
+	quiet := func(conn *wsstream.Conn) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		_, err := conn.Readable().Pull(ctx)
+		return err
+	}
+	s := serve(t, nil)
+	long := proxied(t, s, documented(t))
+	conn := dial(t, long, nil)
+	peer := s.accepted(t)
+	require.Equal(t, context.DeadlineExceeded, quiet(conn))
+	write(t, conn, wsstream.Text("still here"))
+	require.Equal(t, "still here", string(pull(t, peer).Data))
+	write(t, peer, wsstream.Text("so am I"))
+	require.Equal(t, "so am I", string(pull(t, conn).Data))
+
+	short := proxied(t, s, with(t, documented(t), "proxy_read_timeout", "proxy_read_timeout 1s;"))
+	conn = dial(t, short, nil)
+	peer = s.accepted(t)
+	require.Equal(t, 1006, wsstream.CloseCode(quiet(conn)), "what the page says of a timeout that is too short")
+	_, err := peer.Closed().Wait(patient(t))
+	require.Equal(t, 1006, wsstream.CloseCode(err))
+}
+
+func TestThroughNginxAsDocumentedASlowReaderStopsTheWriter(t *testing.T) {
+	s := proxied(t, serve(t, nil), documented(t))
+	client := dial(t, s, nil)
+	server := s.accepted(t)
+	n := flood(t, server)
+	closed := make(chan error, 1)
+	go func() { closed <- server.Writable().Close(patient(t)) }()
+	drain(t, client, n)
+	_, err := client.Readable().Pull(patient(t))
+	require.Equal(t, io.EOF, err)
+	require.NoError(t, <-closed)
+}
+
+func TestHostWithNginxsPortIsTheSameHost(t *testing.T) {
+	s := proxied(t, serve(t, nil), with(t, documented(t), "$http_host", "proxy_set_header Host $host:$server_port;"))
+	_, err := dial(t, s, fromItsPage(s)).Opened().Wait(patient(t))
+	require.NoError(t, err)
+	s.accepted(t)
+}
+
+// What goes wrong without one of nginx's lines is what the page's table of symptoms says.
+func TestNginxWithoutOneOfTheDocumentedLinesShowsTheDocumentedSymptom(t *testing.T) {
+	page, err := os.ReadFile("../docs/proxies.md")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		without string
+		status  int
+		says    string
+		symptom string // as the page has it
+	}{
+		{"Upgrade $http_upgrade", http.StatusUpgradeRequired, `Upgrade is "", not websocket`, "status 426, `Upgrade is \"\", not websocket`"},
+		{"proxy_http_version", http.StatusHTTPVersionNotSupported, "WebSocket is served over HTTP/1.1 only", "status 505, `WebSocket is served over HTTP/1.1 only`"},
+		{"Host $http_host", http.StatusForbidden, "is not the host", "status 403, `the origin … is not the host …`"},
+	} {
+		t.Run(c.without, func(t *testing.T) {
+			require.Contains(t, string(page), c.symptom)
+			s := proxied(t, serve(t, nil), without(t, documented(t), c.without))
+			_, err := dial(t, s, fromItsPage(s)).Opened().Wait(patient(t))
+			refused, ok := errors.AsType[*wsstream.HandshakeError](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, c.status, refused.Status)
+			require.Contains(t, string(refused.Body), c.says)
+			require.ErrorContains(t, s.refusal(t), c.says)
+		})
+	}
+}
