@@ -17,6 +17,7 @@ const (
 	DefaultMaxFrameSize     = 64 << 10 // bytes
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
+	DefaultPongTimeout      = 20 * time.Second
 
 	minWindow = 256 // bytes: a control frame, and a message's start beside it
 )
@@ -32,7 +33,8 @@ type options struct {
 	maxFrame         int
 	handshakeTimeout time.Duration
 	closeTimeout     time.Duration
-	logger           *slog.Logger
+	keepalive
+	logger *slog.Logger
 }
 
 // check returns a copy of o with the defaults filled in, or an error that names the option.
@@ -43,6 +45,7 @@ func (o options) check() (*options, error) {
 	o.maxFrame = orDefault(o.maxFrame, DefaultMaxFrameSize)
 	o.handshakeTimeout = orDefault(o.handshakeTimeout, DefaultHandshakeTimeout)
 	o.closeTimeout = orDefault(o.closeTimeout, DefaultCloseTimeout)
+	o.pongTimeout = orDefault(o.pongTimeout, DefaultPongTimeout)
 	o.subprotocols = slices.Clone(o.subprotocols)
 	o.header = o.header.Clone()
 	if n := o.readWindow; n != 0 && n < minWindow {

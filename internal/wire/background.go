@@ -12,18 +12,27 @@ func (c *Conn) unlockRead() {
 	if c.closing.Load() || c.due.Load() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
-		c.idleSeen = turns
+		c.idleSeen.Store(turns)
 		c.idle.Reset(idleWait)
 	}
 }
 
-// idled starts the reader if nobody has read since the timer was armed.
+// idled is what the timer does.
 func (c *Conn) idled() {
-	c.idleArmed.Store(false) // whoever gives the turn up from here on arms it anew
+	if c.idleArmed.Swap(false) { // whoever gives the turn up from here on arms it anew
+		c.unattended()
+	}
+	if c.alive != nil {
+		c.look()
+	}
+}
+
+// unattended starts the reader if nobody has read since the timer was armed.
+func (c *Conn) unattended() {
 	if !c.readGate.TryLock() {
 		return
 	}
-	if c.turns != c.idleSeen {
+	if c.turns != c.idleSeen.Load() {
 		c.unlockRead()
 	} else if !c.readInBackground() && c.due.Load() {
 		c.startReader()

@@ -23,6 +23,13 @@ type Config struct {
 	MaxFrame     int           // payload bytes of a frame we send; 0 or less: one frame a message
 	CloseTimeout time.Duration // from the decision to close to the peer's Close; 0 or less: no bound
 
+	PingInterval time.Duration // silence after which the peer is pinged; 0 or less: never
+	PongTimeout  time.Duration // how long it may then stay silent; 0 or less: for ever
+	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
+	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
+
+	OnPing, OnPong func(payload []byte) // called by whoever reads, without mu; nil for none
+
 	Closed  error                                 // what a Write fails with after an end in order
 	Busy    error                                 // what a pull fails with while a message is being read
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
@@ -64,7 +71,8 @@ type Conn struct {
 	due        atomic.Bool           // whoever gives up readGate has to start the reader
 	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
-	idleSeen   uint64 // turns when the timer was armed; owned by the timer
+	idleSeen   atomic.Uint64 // turns when the timer was armed
+	alive      *keepalive    // which shares the timer; nil without
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
@@ -85,6 +93,7 @@ type Conn struct {
 	flushF  func()        // what it does; made once, since a start would allocate it
 	given   time.Time     // when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
+	pings   *pings        // our own; nil until there was one
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
 	sent    tally
@@ -138,6 +147,9 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
 		c.in.state = ws.StateClientSide
+	}
+	if c.alive = newKeepalive(&cfg); c.alive != nil {
+		c.given = c.alive.heard
 	}
 	c.readGate.TryLock() // until Start
 	c.idleArmed.Store(true)
