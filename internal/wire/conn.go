@@ -148,7 +148,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	if cfg.Client {
 		c.in.state = ws.StateClientSide
 	}
-	if c.alive = newKeepalive(&cfg); c.alive != nil {
+	if c.alive = newKeepalive(nc, &cfg); c.alive != nil {
 		c.given = c.alive.heard
 	}
 	c.readGate.TryLock() // until Start

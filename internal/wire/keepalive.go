@@ -2,6 +2,8 @@ package wire
 
 import (
 	"fmt"
+	"math"
+	"net"
 	"time"
 )
 
@@ -14,6 +16,7 @@ import (
 // docs/windows.md.
 type keepalive struct {
 	ping, pong, idle, stall time.Duration // of Config; 0: none
+	step                    int           // bytes that a flusher gives at once, so that progress is seen
 
 	// Guarded by the Conn's mu.
 	due      time.Time // when look has to run at the latest; zero: never
@@ -30,17 +33,24 @@ type keepalive struct {
 	acked    uint64    // what the peer's kernel had of it at the last look, where ours tells
 }
 
+// smallStep is what a peer has to take within StallTimeout where the kernel does not tell of less.
+const smallStep = 4 << 10
+
 // moment is how long a reader may be away from the transport, between two reads, and still count as listening.
 const moment = 10 * idleWait
 
 // newKeepalive returns nil where no option wants one.
-func newKeepalive(cfg *Config) *keepalive {
+func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 	k := &keepalive{
 		ping: max(cfg.PingInterval, 0), pong: max(cfg.PongTimeout, 0),
 		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0),
+		step: math.MaxInt,
 	}
 	if k.ping == 0 && k.idle == 0 && k.stall == 0 {
 		return nil
+	}
+	if _, _, ok := transit(nc); !ok && k.stall > 0 {
+		k.step = smallStep
 	}
 	now := time.Now()
 	k.heard, k.away, k.listens, k.active = now, now, now, now
@@ -168,6 +178,8 @@ func (c *Conn) awaitAnswer() (due time.Time, rule error) {
 		due = last(k.listens, p.left).Add(k.pong)
 	}
 	switch {
+	case now.Before(due) && p != nil:
+		return first(due, now.Add(k.ping)), nil // once it is answered, the next is due earlier
 	case now.Before(due):
 		return due, nil
 	case c.parked != onCall && c.parked != inBackground:

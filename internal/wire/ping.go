@@ -96,11 +96,10 @@ func (c *Conn) pingLeft(p *ping) {
 	p.left = time.Now()
 	if k := c.alive; k != nil && k.asked == p {
 		k.pinged = p.left
+		c.dueBy(p.left.Add(k.ping))
 		if k.pong > 0 {
 			p.acked, p.front, _ = transit(c.nc) // it may stand behind much in the kernel
 			c.dueBy(p.left.Add(k.pong))
-		} else {
-			c.dueBy(p.left.Add(k.ping))
 		}
 	}
 }

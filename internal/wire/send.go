@@ -77,6 +77,9 @@ func (c *Conn) flush() {
 			break
 		}
 		c.sending = true
+		if c.alive != nil {
+			buf = buf[:min(len(buf), c.alive.step)]
+		}
 		n, err := c.give(c.nc.Write, buf)
 		if err == nil && n < len(buf) {
 			err = io.ErrShortWrite
