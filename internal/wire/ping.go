@@ -14,7 +14,8 @@ import (
 // answer only the newest of several (RFC 6455, section 5.5.3).
 type pings struct {
 	last   uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
-	unsent *chunk  // the one that has not left, outside the write window; nil for none
+	newest *ping   // nil for none
+	unsent *chunk  // which holds it, outside the write window; nil once it is in the outbox
 	open   []*ping // not answered, and somebody waits
 }
 
@@ -71,16 +72,18 @@ func (c *Conn) newPing() *ping {
 		c.pings = &pings{last: rand.Uint64()}
 	}
 	ps := c.pings
-	if ps.unsent == nil {
+	if p := ps.newest; p == nil || p.answered || !p.left.IsZero() {
 		ps.last++
 		var payload [8]byte
 		binary.BigEndian.PutUint64(payload[:], ps.last)
+		ps.newest = &ping{nth: ps.last, back: make(chan struct{})}
 		ps.unsent = c.framer.control(ws.OpPing, payload[:])
-		ps.unsent.ping = &ping{nth: ps.last, back: make(chan struct{})}
-		ps.open = append(ps.open, ps.unsent.ping)
+		ps.unsent.ping = ps.newest
 	}
-	p := ps.unsent.ping
-	p.waiters++
+	p := ps.newest
+	if p.waiters++; p.waiters == 1 {
+		ps.open = append(ps.open, p)
+	}
 	return p
 }
 
