@@ -68,12 +68,13 @@ func TestAPeerIsPingedWhileOneDirectionIsSilent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, config{PingInterval: 10 * time.Second}, func(t *testing.T, e *end) {
+				start := time.Now()
 				for range 9 {
 					<-time.After(time.Second)
 					say(t, e)
 				}
-				<-time.After(time.Second)
 				e.wantPing(t)
+				require.Equal(t, 10*time.Second, time.Since(start))
 			})
 		})
 	}
@@ -261,6 +262,35 @@ func TestAPingOfOursPassesBetweenTheFramesOfAMessage(t *testing.T) {
 		}
 		require.Equal(t, 1, pings)
 		require.Less(t, before, size/2, "it did not wait behind the message")
+	})
+}
+
+func TestAPongThatIsLateIsFollowedByAPingInTime(t *testing.T) {
+	inBubble(t, config{PingInterval: 10 * time.Second, PongTimeout: time.Hour}, func(t *testing.T, e *end) {
+		pong := e.wantPing(t)
+		pinged := time.Now()
+		<-time.After(15 * time.Second)
+		e.peer.Send(pong)
+		e.wantPing(t)
+		require.Equal(t, 20*time.Second, time.Since(pinged))
+	})
+}
+
+func TestOnceACloseIsDecidedCloseTimeoutIsInCharge(t *testing.T) {
+	c := config{
+		CloseTimeout: time.Hour, WriteStallTimeout: time.Minute, IdleTimeout: time.Minute,
+		PingInterval: time.Minute, PongTimeout: time.Minute, Limit: 1 << 10,
+	}
+	inBubble(t, c, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		<-time.After(59 * time.Minute)
+		require.Equal(t, size, e.wantData(t))
+		e.peer.Want("our Close", wstest.Close(1000, ""))
+		e.peer.Send(wstest.Close(1000, ""))
+		e.peer.Close()
+		_, err := e.closed(t)
+		require.NoError(t, err)
 	})
 }
 
