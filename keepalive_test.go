@@ -450,6 +450,24 @@ func TestAPeerThatTakesNothingIsCutAndTheErrorNamesWriteStallTimeout(t *testing.
 	})
 }
 
+func TestAStallBeginsWithWhatIsNotTaken(t *testing.T) {
+	const limit = 1 << 10
+	inBubble(t, config{Limit: limit, WriteStallTimeout: time.Minute, CloseTimeout: time.Second}, func(t *testing.T, e *end) {
+		header := 4
+		if e.client {
+			header = 8
+		}
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, limit-header))))
+		<-time.After(time.Hour) // the transport is full, and nothing waits
+		require.False(t, ended(e))
+		start := time.Now()
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		_, err := e.closed24h(t)
+		unclean(1006, "WriteStallTimeout")(t, e, err)
+		require.Equal(t, time.Minute+time.Second, time.Since(start))
+	})
+}
+
 func TestAPeerThatComesBackFromAStallIsToldWhy(t *testing.T) {
 	inBubble(t, config{Limit: 4 << 10, MaxFrameSize: 1 << 10, WriteStallTimeout: time.Minute}, func(t *testing.T, e *end) {
 		e.stuff(t, true)
