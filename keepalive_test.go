@@ -229,7 +229,7 @@ func (e *end) wantRest(t *testing.T) {
 func TestALargeMessageOnASlowLineIsNotCutByThePingBehindIt(t *testing.T) {
 	c := config{MaxFrameSize: -1, Limit: 1 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
 	inBubble(t, c, func(t *testing.T, e *end) {
-		const size = 64 << 10
+		const size = 200 << 10 // several pieces of one frame
 		start := time.Now()
 		e.net.(*memnet.Conn).Drip(200, time.Second)
 		wrote := goWrite(t, e, wsstream.Binary(make([]byte, size)))

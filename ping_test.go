@@ -60,6 +60,25 @@ func TestPingReturnsTheRoundTripWhetherSomebodyPullsOrNot(t *testing.T) {
 	})
 }
 
+func TestPingDoesNotWaitForTheTimerThatStartsTheReader(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.alive(t) // nobody reads for the next 10 ms
+		ping := goPing(t.Context(), e)
+		e.peer.Send(e.wantPing(t))
+		require.Equal(t, trip{0, nil}, <-ping)
+	})
+}
+
+func TestAfterOurClosePingFailsAtOnce(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		start := time.Now()
+		_, err := e.conn.Ping(t.Context())
+		require.Equal(t, wsstream.ErrClosed, err)
+		require.Zero(t, time.Since(start))
+	})
+}
+
 func TestManyPingAtOnceAndAllAreAnswered(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		var wg sync.WaitGroup
