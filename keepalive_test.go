@@ -347,7 +347,14 @@ func TestAMessageOrAPartOfOneInEitherDirectionPutsIdleTimeoutOff(t *testing.T) {
 		"sent": func(t *testing.T, e *end) {
 			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("")))
 		},
-		"received a part":         part(wstest.Text("x").Part()),
+		"received a part": part(wstest.Text("x").Part()),
+		"received a part of a large frame": func(t *testing.T, e *end) {
+			if e.part++; e.part == 1 {
+				go func() { _, _ = e.conn.Readable().Pull(t.Context()) }()
+				e.peer.SendRaw(e.peer.EncodeHeader(wstest.Binary(nil), 500<<10))
+			}
+			e.peer.SendRaw(make([]byte, 40<<10))
+		},
 		"received a part of many": part(wstest.Text("").Part(), wstest.Cont([]byte("x"), false)),
 	} {
 		t.Run(name, func(t *testing.T) {

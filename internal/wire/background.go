@@ -66,7 +66,7 @@ func (c *Conn) readInBackground() bool {
 
 func (c *Conn) readAhead() {
 	for c.wanted() {
-		c.fill(context.Background(), inBackground)
+		c.fill(context.Background(), inBackground, nil)
 	}
 	c.in.trim()
 	c.readGate.Unlock()

@@ -56,7 +56,7 @@ type Conn struct {
 	eof        bool   // the transport gives no more
 	asked      int    // bytes that the last read had room for
 	greedy     bool   // the last read filled its buffer
-	waited     bool   // since the last message, a read had to wait
+	fetched    bool   // since the last message, the transport was read
 	scratch    *chunk // where input goes that nobody wants
 	turns      uint64 // times that readGate was given up after a call
 	received   tally
@@ -77,7 +77,7 @@ type Conn struct {
 
 	writeGate   *gate.Gate
 	writeWindow *credit.Window
-	quiet       atomic.Bool // a pull has waited, and there is no more input: what is written next is a lone answer
+	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
 
 	mu      sync.Mutex
@@ -91,7 +91,7 @@ type Conn struct {
 	sending bool          // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool          // a goroutine was started to do so
 	flushF  func()        // what it does; made once, since a start would allocate it
-	given   time.Time     // when the transport was last given something
+	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
 	pings   *pings        // our own; nil until there was one
 	writing bool          // a Write has been admitted and is not yet encoded whole
@@ -141,6 +141,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
+		given:       time.Since(epoch) - lull,
 	}
 	c.flushF = c.flush
 	c.ask = newPrompt(c)
@@ -148,9 +149,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 	if cfg.Client {
 		c.in.state = ws.StateClientSide
 	}
-	if c.alive = newKeepalive(nc, &cfg); c.alive != nil {
-		c.given = c.alive.heard
-	}
+	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
+	c.alive = newKeepalive(nc, &cfg)
 	c.readGate.TryLock() // until Start
 	c.idleArmed.Store(true)
 	c.idle = time.AfterFunc(idleWait, c.idled)
@@ -159,7 +159,6 @@ func New(nc net.Conn, cfg Config) *Conn {
 
 // Start lets the input in, that first which came with the handshake. It is called once.
 func (c *Conn) Start(buffered []byte) {
-	_ = c.nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	for len(buffered) > 0 {
 		n := copy(c.in.room(len(buffered), len(buffered)), buffered)
 		c.in.filled(n)

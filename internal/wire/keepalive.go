@@ -171,7 +171,7 @@ func (c *Conn) awaitAnswer() (due time.Time, rule error) {
 	}
 	switch {
 	case p == nil:
-		due = last(k.listens, k.pinged, first(k.heard, c.given)).Add(k.ping)
+		due = last(k.listens, k.pinged, first(k.heard, epoch.Add(c.given))).Add(k.ping)
 	case p.left.IsZero():
 		return due, nil // it waits behind a frame; pingLeft goes on
 	default:

@@ -140,7 +140,7 @@ func (c *Conn) ponged(payload []byte) {
 		}
 		left := p.left
 		if left.IsZero() {
-			left = c.given // the answer was quicker than whoever sent it
+			left = epoch.Add(c.given) // the answer was quicker than whoever sent it
 		}
 		p.answered, p.trip = true, now.Sub(left)
 		close(p.back)

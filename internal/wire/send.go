@@ -15,28 +15,31 @@ const (
 	lull = 200 * time.Microsecond
 )
 
+// epoch is what times are counted from: that takes a third of the time of a time.Now.
+var epoch = time.Now()
+
 // send sees to it that what is in the outbox leaves. It expects mu to be held, and lets go of it meanwhile.
 //
 // Where the transport never blocks, a lone message is given to it at once, and so is a batch. The messages of a burst
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if !c.sending && c.nextOut() != nil && c.ask != nil && (!c.gathering() || c.out.held() >= batch) {
+	if c.sending || c.flusher && c.out.held() < batch || c.nextOut() == nil {
+		return
+	}
+	if c.ask != nil && (c.out.held() >= batch || !c.gathering()) {
 		c.sendNow()
 	}
 	c.startFlusher()
 }
 
-// gathering reports whether what is written now is likely to be followed by more.
+// gathering reports whether what is written now, with no flusher on its way, is likely to be followed by more.
 func (c *Conn) gathering() bool {
-	if c.flusher {
-		return true
-	}
 	if c.quiet.Load() {
 		c.quiet.Store(false)
 		return false
 	}
-	return time.Since(c.given) < lull
+	return time.Since(epoch)-c.given < lull
 }
 
 // sendNow gives the transport what it takes without blocking. It expects mu to be held and nobody to be sending, and
@@ -93,7 +96,7 @@ func (c *Conn) flush() {
 // give writes buf, which is the first chunk, with mu unlocked.
 func (c *Conn) give(write func([]byte) (int, error), buf []byte) (int, error) {
 	c.out.busy = true
-	c.given = time.Now()
+	c.given = time.Since(epoch)
 	c.mu.Unlock()
 	n, err := write(buf)
 	c.mu.Lock()

@@ -10,36 +10,66 @@ import (
 // If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
 // more waiting once ctx has ended, and has succeeded.
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
-	return c.write(ctx, piece{op: op, rest: data, fin: true, length: int64(len(data))})
+	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	return c.write(ctx, &p)
 }
 
 // WriteReady is Write of a message of n bytes that Encode has encoded. The frames are shared.
 func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, n int) error {
-	return c.write(ctx, piece{ready: frames, fin: true, length: int64(n)})
+	p := piece{ready: frames, fin: true, length: int64(n)}
+	return c.write(ctx, &p)
 }
 
-func (c *Conn) write(ctx context.Context, p piece) error {
+func (c *Conn) write(ctx context.Context, p *piece) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if c.writeAtOnce(p) {
+		return c.fit(ctx)
 	}
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
 	defer c.writeGate.Unlock()
-	n := c.framer.size(&p)
-	if c.take(ctx, n) != nil || !c.admit(&p, n) {
+	n := c.framer.size(p)
+	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, n) {
 		return c.notWritten(ctx)
 	}
 	for !p.done() {
-		n := c.framer.size(&p)
-		if c.take(ctx, n) != nil {
+		n := c.framer.size(p)
+		if c.writeWindow.Take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
-		if !c.putNext(&p, n) {
+		if !c.putNext(p, n) {
 			return c.cutShort(ctx)
 		}
 	}
+	return c.fit(ctx)
+}
+
+// writeAtOnce writes a message of one piece if there is credit and nobody has the turn to write, and reports whether it
+// did. It needs no turn itself: mu is not let go of before all of the message is in the outbox.
+func (c *Conn) writeAtOnce(p *piece) bool {
+	if !c.writeGate.Free() || !c.framer.single(p) {
+		return false
+	}
+	n := c.framer.size(p)
+	if !c.writeWindow.TryTake(n) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writeGate.Free() || c.stopped() {
+		c.writeWindow.Give(n)
+		return false
+	}
+	c.put(p)
+	return true
+}
+
+// fit waits until what is unsent fits the window.
+func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
 		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
 			return c.cutShort(ctx)
@@ -51,25 +81,22 @@ func (c *Conn) write(ctx context.Context, p piece) error {
 	return nil
 }
 
-// take takes n bytes of credit for what is about to be encoded, and sends what it may have to wait for.
-func (c *Conn) take(ctx context.Context, n int) error {
-	if c.writeWindow.TryTake(n) {
-		return nil
-	}
-	return c.writeWindow.Take(ctx, n)
-}
-
 // TryWrite writes if nobody waits to and there is credit. It never waits.
 func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
-	return c.tryWrite(piece{op: op, rest: data, fin: true, length: int64(len(data))})
+	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	return c.tryWrite(&p)
 }
 
 // TryWriteReady is TryWrite of a message of n bytes that Encode has encoded. The frames are shared.
 func (c *Conn) TryWriteReady(frames [][]byte, n int) (bool, error) {
-	return c.tryWrite(piece{ready: frames, fin: true, length: int64(n)})
+	p := piece{ready: frames, fin: true, length: int64(n)}
+	return c.tryWrite(&p)
 }
 
-func (c *Conn) tryWrite(p piece) (bool, error) {
+func (c *Conn) tryWrite(p *piece) (bool, error) {
+	if c.writeAtOnce(p) {
+		return true, nil
+	}
 	if err := c.writeEnd(); err != nil {
 		return false, err
 	}
@@ -77,14 +104,14 @@ func (c *Conn) tryWrite(p piece) (bool, error) {
 		return false, nil
 	}
 	defer c.writeGate.Unlock()
-	n := c.framer.size(&p)
-	if !c.writeWindow.TryTake(n) || !c.admit(&p, n) {
+	n := c.framer.size(p)
+	if !c.writeWindow.TryTake(n) || !c.admit(p, n) {
 		return false, c.writeEnd()
 	}
 	for !p.done() {
-		n := c.framer.size(&p)
+		n := c.framer.size(p)
 		c.writeWindow.Force(n)
-		if !c.putNext(&p, n) {
+		if !c.putNext(p, n) {
 			return false, c.writeEnd()
 		}
 	}

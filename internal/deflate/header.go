@@ -1,0 +1,117 @@
+package deflate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrMalformed is a Sec-WebSocket-Extensions that is no list of extensions. It fails the handshake, the server's with
+// 400 (RFC 6455, section 9.1), while an offer that is well formed but cannot be met is only passed over.
+var ErrMalformed = errors.New("Sec-WebSocket-Extensions is malformed")
+
+// An extension is an element of Sec-WebSocket-Extensions.
+type extension struct {
+	name   string
+	params []param
+}
+
+type param struct {
+	name, value string
+	valued      bool
+}
+
+// parse reads the fields of a Sec-WebSocket-Extensions, in order. Empty elements of the list are passed over (RFC 9110,
+// section 5.6.1).
+// RFC 6455, section 9.1.
+func parse(fields []string) ([]extension, error) {
+	var all []extension
+	for _, f := range fields {
+		r := reader{f}
+		for r.list(); r.rest != ""; r.list() {
+			x, ok := r.extension()
+			if !ok || r.rest != "" && r.rest[0] != ',' {
+				return nil, fmt.Errorf("%w: %q, before %q", ErrMalformed, f, r.rest)
+			}
+			all = append(all, x)
+		}
+	}
+	return all, nil
+}
+
+// A reader reads a field from its start.
+type reader struct{ rest string }
+
+func (r *reader) space() { r.rest = strings.TrimLeft(r.rest, " \t") }
+func (r *reader) list()  { r.rest = strings.TrimLeft(r.rest, " \t,") }
+
+// next passes c with the white space around it, if it is there.
+func (r *reader) next(c byte) bool {
+	r.space()
+	if r.rest == "" || r.rest[0] != c {
+		return false
+	}
+	r.rest = r.rest[1:]
+	r.space()
+	return true
+}
+
+func (r *reader) extension() (x extension, ok bool) {
+	if x.name, ok = r.token(); !ok {
+		return x, false
+	}
+	for r.next(';') {
+		var p param
+		if p.name, ok = r.token(); !ok {
+			return x, false
+		}
+		if p.valued = r.next('='); p.valued {
+			if p.value, ok = r.value(); !ok {
+				return x, false
+			}
+		}
+		x.params = append(x.params, p)
+	}
+	return x, true
+}
+
+func (r *reader) token() (string, bool) {
+	n := 0
+	for n < len(r.rest) && isTokenByte(r.rest[n]) {
+		n++
+	}
+	t := r.rest[:n]
+	r.rest = r.rest[n:]
+	return t, n > 0
+}
+
+// value reads a token or a quoted string; what is quoted must be a token, too.
+func (r *reader) value() (string, bool) {
+	if r.rest == "" || r.rest[0] != '"' {
+		return r.token()
+	}
+	var b strings.Builder
+	for i := 1; i < len(r.rest); i++ {
+		c := r.rest[i]
+		if c == '"' {
+			r.rest = r.rest[i+1:]
+			return b.String(), b.Len() > 0
+		}
+		if c == '\\' {
+			if i++; i == len(r.rest) {
+				break
+			}
+			c = r.rest[i]
+		}
+		if !isTokenByte(c) {
+			break
+		}
+		b.WriteByte(c)
+	}
+	return "", false
+}
+
+// isTokenByte reports whether c may stand in a token (RFC 9110, section 5.6.2).
+func isTokenByte(c byte) bool {
+	return c > ' ' && c < 0x7f && !strings.ContainsRune(`"(),/:;<=>?@[\]{}`, rune(c))
+}

@@ -1,0 +1,321 @@
+package deflate
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+	"math"
+	"math/bits"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// However the input is cut and however little room there is, the same comes out.
+func TestInflateGoesOnWhereItStopped(t *testing.T) {
+	for level := -2; level <= 9; level++ {
+		peer := newStdPeer(level)
+		a, b := text(300, 1), text(300, 5)
+		ma, mb := peer.message(a), peer.message(b)
+		for cut := range mb {
+			for _, room := range []int{1, 7, 299, 300, math.MaxInt} {
+				f := NewInflater(Sender{Bits: 15})
+				got, used, err := f.Inflate(nil, ma, math.MaxInt, true)
+				require.NoError(t, err)
+				require.Equal(t, len(ma), used)
+				require.Equal(t, a, got)
+				got = nil
+				for i, part := range [][]byte{mb[:cut], mb[cut:]} {
+					for {
+						out, used, err := f.Inflate([]byte("x"), part, room, i == 1)
+						got = append(got, out[1:]...)
+						part = part[used:]
+						if err == nil {
+							require.Empty(t, part)
+							break
+						}
+						require.ErrorIs(t, err, ErrRoom)
+						require.Len(t, out, 1+room)
+					}
+				}
+				require.Equal(t, string(b), string(got))
+				require.False(t, f.Open())
+			}
+		}
+	}
+}
+
+// The examples of RFC 7692, section 7.2.3.
+func TestInflateTheExamplesOfTheRFC(t *testing.T) {
+	f := NewInflater(Sender{Bits: 15})
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    string
+	}{
+		{"one compressed block", []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"the same, in the context of the first", []byte{0xf2, 0x00, 0x11, 0x00, 0x00}, "Hello"},
+		{"a block without compression", []byte{0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00}, "Hello"},
+		{"a final block", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00}, "Hello"},
+		{"two blocks", []byte{0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"an empty message", []byte{0x00}, ""},
+	} {
+		got, used, err := f.Inflate(nil, c.payload, 100, true)
+		require.NoError(t, err, c.name)
+		require.Equal(t, len(c.payload), used)
+		require.Equal(t, c.want, string(got))
+	}
+}
+
+// What peers send that do not know the rules of section 7.2.1 to the letter.
+func TestInflateTakesAMessageThatEndsBetweenTwoBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		want    string
+	}{
+		{"nothing", nil, ""},
+		{"a final block, and nothing behind it", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"the four bytes left in", []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff}, "Hello"},
+		{"two final blocks", bytes.Repeat([]byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 2), "HelloHello"},
+	} {
+		got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, c.payload, 100, true)
+		require.NoError(t, err, c.name)
+		require.Equal(t, c.want, string(got))
+	}
+}
+
+func TestInflateRefusesAMessageThatEndsInsideABlock(t *testing.T) {
+	for level := -2; level <= 9; level++ {
+		m := newStdPeer(level).message(text(300, 2))
+		if level == 0 {
+			continue // its blocks are whole bytes, between which a message may end
+		}
+		for n := 1; n < len(m); n++ {
+			_, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, m[:n], math.MaxInt, true)
+			require.ErrorIs(t, err, ErrTruncated, "level %d, %d of %d", level, n, len(m))
+		}
+	}
+}
+
+// bitString writes numbers, each followed by how many bits it has; what has no 3 or 14 bits is a code, its first bit highest.
+func bitString(p ...int) []byte {
+	b := make([]byte, 64)
+	o := 0
+	for i := 0; i < len(p); i += 2 {
+		v, n := uint64(p[i]), p[i+1]
+		if n != 3 && n != 14 {
+			v = bits.Reverse64(v) >> (64 - n)
+		}
+		for ; n > 0; n-- {
+			b[o/8] |= byte(v&1) << (o % 8)
+			v >>= 1
+			o++
+		}
+	}
+	return b[:o/8+2]
+}
+
+func TestInflateRefusesCorruptData(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		payload []byte
+	}{
+		{"a block of the reserved kind", []byte{0x06, 0x00}},
+		{"a length that its complement contradicts", []byte{0x00, 0x05, 0x00, 0xfa, 0xfe, 1, 2, 3, 4, 5, 0}},
+		{"a copy from before the start", []byte{0x02, 0x11, 0x00, 0x00}},
+		{"a length symbol that may not occur", []byte{0x1b, 0x03}},
+		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)}, // 'a', then 3 bytes from there
+		{"a code that leaves bits unused", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 2, 3, 2, 3)},
+		{"too many codes", []byte{0xfc, 0xff, 0xff, 0xff}},
+		{"codes of lengths that do not fit", []byte{0x04, 0x00, 0xfe, 0xff, 0xff, 0xff}},
+	} {
+		f := NewInflater(Sender{Bits: 15})
+		out, _, err := f.Inflate([]byte("kept"), c.payload, 100, true)
+		require.ErrorIs(t, err, ErrCorrupt, c.name)
+		require.Equal(t, "kept", string(out[:4]))
+		require.False(t, f.Open())
+	}
+}
+
+func TestInflateRefersToEarlierMessages(t *testing.T) {
+	peer, f := newStdPeer(9), NewInflater(Sender{Bits: 15})
+	for i := range 300 {
+		data := text(100+i*7, i*31)
+		if i%50 == 49 {
+			data = noise(40_000 + i)
+		}
+		m := peer.message(data)
+		got, _, err := f.Inflate(nil, m, math.MaxInt, true)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got), i)
+		require.LessOrEqual(t, f.Held(), 1<<15)
+	}
+	m := peer.message(noise(20_000)[10_000:10_200])
+	_, _, err := NewInflater(Sender{Bits: 15, NoTakeover: true}).Inflate(nil, m, math.MaxInt, true)
+	require.ErrorIs(t, err, ErrCorrupt)
+}
+
+// A distance beyond the window that was agreed on is refused, whatever there is still in memory.
+func TestInflateHoldsThePeerToItsWindow(t *testing.T) {
+	block := noise(300)
+	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...) // the copy is 700 bytes away
+	m := newStdPeer(9).message(data)
+	for n := MinBits; n <= MaxBits; n++ {
+		for _, peer := range both(n) {
+			for _, cut := range []int{0, len(m) / 2, len(m) - 3} {
+				f := NewInflater(peer)
+				_, _, err := f.Inflate(nil, m[:cut], math.MaxInt, false)
+				if err == nil {
+					_, _, err = f.Inflate(nil, m[cut:], math.MaxInt, true)
+				}
+				if 1<<n < 700 {
+					require.ErrorIs(t, err, ErrCorrupt)
+				} else {
+					require.NoError(t, err)
+				}
+			}
+		}
+	}
+}
+
+// zeros is a message of n MiB of zeros.
+func zeros(n int) []byte {
+	peer := newStdPeer(9)
+	mib := make([]byte, 1<<20)
+	m := append(peer.message(mib), 0, 0, 0xff, 0xff)
+	next := append(peer.message(mib), 0, 0, 0xff, 0xff)
+	m = append(m, bytes.Repeat(next, n-1)...)
+	return m[:len(m)-4]
+}
+
+func TestABombStopsAtTheLimit(t *testing.T) {
+	bomb := zeros(1024)
+	require.Less(t, len(bomb), 5<<18)
+	for _, peer := range both(15) {
+		for _, part := range []int{len(bomb), 1000} {
+			f := NewInflater(peer)
+			const limit = 1 << 20
+			var got []byte
+			var err error
+			fed := 0
+			for rest := bomb; err == nil; {
+				n := min(part, len(rest))
+				var used int
+				got, used, err = f.Inflate(got, rest[:n], limit-len(got), n == len(rest))
+				fed += used
+				rest = rest[n:]
+			}
+			require.ErrorIs(t, err, ErrRoom)
+			require.Len(t, got, limit)
+			require.LessOrEqual(t, cap(got), 2*limit)
+			require.Less(t, fed, 3000, "nothing is inflated beyond the limit")
+			require.LessOrEqual(t, f.Held(), 1<<15+inflateSize)
+			f.Close()
+			require.Zero(t, f.Held())
+		}
+	}
+}
+
+// A block may declare 64 KiB that never come.
+func TestInflateReservesByWhatHasCome(t *testing.T) {
+	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0, 0xff, 0xff, 0, 0, 'a'}, math.MaxInt, false)
+	require.NoError(t, err)
+	require.Equal(t, "a", string(got))
+	require.Less(t, cap(got), 100)
+	got, _, err = NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0xf2, 0x48, 0xcd}, math.MaxInt, false)
+	require.NoError(t, err)
+	require.Equal(t, "He", string(got))
+	require.Less(t, cap(got), 100)
+}
+
+func TestSkipKeepsTheContext(t *testing.T) {
+	peer := newStdPeer(6)
+	f := NewInflater(Sender{Bits: 15})
+	for i := range 20 {
+		data := text(20_000, i)
+		m := peer.message(data)
+		if i%3 > 0 {
+			got, _, err := f.Inflate(nil, m, math.MaxInt, true)
+			require.NoError(t, err)
+			require.Equal(t, string(data), string(got))
+			continue
+		}
+		n, used, err := f.Skip(m[:len(m)/2], len(data)-1, false)
+		require.NoError(t, err)
+		rest := m[used:]
+		if i == 18 {
+			_, _, err = f.Skip(rest, len(data)-1-n, true)
+			require.ErrorIs(t, err, ErrRoom)
+			return
+		}
+		more, used, err := f.Skip(rest, len(data)-n, true)
+		require.NoError(t, err)
+		require.Equal(t, len(data), n+more)
+		require.Equal(t, len(rest), used)
+	}
+}
+
+func TestSkipWithoutTakeoverInflatesNothing(t *testing.T) {
+	f := NewInflater(Sender{Bits: 15, NoTakeover: true})
+	m := newStdPeer(6).message(text(1000, 1))
+	_, _, err := f.Inflate(nil, m[:100], math.MaxInt, false)
+	require.NoError(t, err)
+	n, used, err := f.Skip([]byte("no deflate data at all"), 0, true)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Equal(t, 22, used)
+	require.False(t, f.Open())
+	got, _, err := f.Inflate(nil, m, math.MaxInt, true)
+	require.NoError(t, err)
+	require.Equal(t, string(text(1000, 1)), string(got))
+}
+
+// Whatever the data and however it is cut, we inflate what the standard library does, and refuse what it refuses.
+func FuzzInflate(f *testing.F) {
+	f.Add([]byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, uint8(3), uint16(5))
+	for level := -2; level <= 9; level++ {
+		f.Add(newStdPeer(level).message(text(500, 9+level)), uint8(100), uint16(300))
+	}
+	tail := []byte{0, 0, 0xff, 0xff}
+	f.Fuzz(func(t *testing.T, data []byte, cut uint8, room uint16) {
+		inflate := func(data []byte) ([]byte, error) {
+			i := NewInflater(Sender{Bits: 15, NoTakeover: true})
+			n := min(int(cut), len(data))
+			got, used, err := i.Inflate(nil, data[:n], 1+int(room), false)
+			for err == ErrRoom && len(got) < 1<<20 {
+				var more int
+				got, more, err = i.Inflate(got, data[used:n], 1+int(room), false)
+				used += more
+			}
+			if err == nil {
+				require.Equal(t, n, used)
+				got, _, err = i.Inflate(got, data[n:], 1<<20, true)
+			}
+			return got, err
+		}
+		end := []byte{1, 0, 0, 0xff, 0xff}
+		std := func(data, end []byte) (got []byte, left int, err error) {
+			r := bytes.NewReader(append(bytes.Clone(data), end...))
+			got, err = io.ReadAll(io.LimitReader(flate.NewReader(r), 1<<19))
+			return got, r.Len(), err
+		}
+		whole := append(bytes.Clone(data), tail...)
+		if want, left, err := std(whole, end); err == nil && left == 0 && len(want) < 1<<19 {
+			before, _, err := std(whole, nil)
+			if err == io.ErrUnexpectedEOF && bytes.Equal(want, before) { // the end was a block, and no data of one
+				got, err := inflate(whole)
+				require.NoError(t, err)
+				require.Equal(t, string(want), string(got))
+			}
+		}
+		if got, err := inflate(data); err == nil && len(got) < 1<<19 {
+			want, _, err := std(whole, end)
+			if err != nil { // it ended between two blocks
+				want, _, err = std(data, end)
+			}
+			require.NoError(t, err)
+			require.True(t, bytes.HasPrefix(got, want)) // the standard library stops at a final block
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package deflate
+
+// A window remembers the last bytes of a stream, size of them at most, and holds no more than there were.
+type window struct {
+	size int
+	buf  []byte // a ring once it has size bytes
+	end  int    // where the ring goes on
+}
+
+// add remembers p.
+func (w *window) add(p []byte) {
+	if len(p) >= w.size {
+		p = p[len(p)-w.size:]
+		w.buf, w.end = w.buf[:0], 0
+	}
+	if n := min(len(p), w.size-len(w.buf)); n > 0 {
+		w.grow(len(w.buf) + n)
+		w.buf = append(w.buf, p[:n]...)
+		p = p[n:]
+	}
+	for len(p) > 0 {
+		n := copy(w.buf[w.end:], p)
+		p = p[n:]
+		if w.end += n; w.end == w.size {
+			w.end = 0
+		}
+	}
+}
+
+// grow makes room for n bytes, n ≤ size, twice what there was at least.
+func (w *window) grow(n int) {
+	if n <= cap(w.buf) {
+		return
+	}
+	buf := make([]byte, len(w.buf), min(w.size, max(n, 2*cap(w.buf), 256)))
+	copy(buf, w.buf)
+	w.buf = buf
+}
+
+// copy copies to p what stands distance bytes before the end, distance ≤ len(w.buf), and no further than the end.
+func (w *window) copy(p []byte, distance int) int {
+	n := min(len(p), distance)
+	at := w.end - distance
+	if len(w.buf) < w.size {
+		at = len(w.buf) - distance
+	}
+	if at < 0 {
+		at += w.size
+	}
+	m := copy(p[:n], w.buf[at:])
+	copy(p[m:n], w.buf)
+	return n
+}
