@@ -151,7 +151,7 @@ func (c *Conn) judge() (code int, rule error) {
 	if rule != nil {
 		return CodeGoingAway, rule
 	}
-	if k.due = first(answer, progress, message); !k.due.IsZero() && !c.stopped() {
+	if k.due = first(answer, progress, message); !k.due.IsZero() {
 		c.arm()
 	}
 	return 0, nil
