@@ -127,6 +127,15 @@ func (e *end) closed24h(t *testing.T) (wsstream.CloseInfo, error) {
 	return e.closed(t)
 }
 
+func TestPongTimeoutIs20sUnlessToldOtherwise(t *testing.T) {
+	inBubble(t, config{PingInterval: time.Minute}, func(t *testing.T, e *end) {
+		e.wantPing(t)
+		pinged := time.Now()
+		require.Contains(t, e.peer.WantClose("it did not answer", 1008), "PongTimeout of 20s")
+		require.Equal(t, wsstream.DefaultPongTimeout, time.Since(pinged))
+	})
+}
+
 func TestANegativePongTimeoutPingsAndJudgesNobody(t *testing.T) {
 	const interval, n = 30 * time.Millisecond, 10
 	onEveryPath(t, config{PingInterval: interval, PongTimeout: -1}, func(t *testing.T, e *end) {
