@@ -199,7 +199,7 @@ func TestAReaderWhoIsStalledOnPurposeIsNotCutByHisOwnKeepalive(t *testing.T) {
 	}
 	inBubble(t, config{ReadWindow: 256, Limit: 4 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}, stalled)
 	for _, client := range []bool{true, false} {
-		stalled(t, overTCP(t, config{ReadWindow: 256, Limit: 64 << 10, PingInterval: 50 * time.Millisecond, PongTimeout: 500 * time.Millisecond}, client))
+		stalled(t, overTCP(t, config{ReadWindow: 256, Limit: 64 << 10, PingInterval: 50 * time.Millisecond, PongTimeout: time.Second}, client))
 	}
 }
 
