@@ -149,6 +149,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	}
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	c.readGate.TryLock()            // until Start
+	c.rest(atEnd)                   // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
 	c.idle = time.AfterFunc(idleWait, c.idled)
 	return c
@@ -161,6 +162,7 @@ func (c *Conn) Start(buffered []byte) {
 		c.in.filled(n)
 		buffered = buffered[n:]
 	}
+	c.unpark()
 	c.scan()
 	c.unlockRead()
 }

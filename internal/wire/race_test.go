@@ -141,3 +141,15 @@ func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
 		require.Less(t, in.phase, 4)
 	}
 }
+
+func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Unclean: func(_ CloseInfo, err error) error { return err },
+		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
+	received, _ := c.Stats()
+	require.Zero(t, received.Messages)
+	c.Start(nil)
+	c.CloseNow()
+	<-c.Done()
+}
