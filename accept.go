@@ -87,13 +87,19 @@ type AcceptOptions struct {
 
 	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
 	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only. They
-	// are called one at a time and in order, by whoever reads: a goroutine inside Pull, or a background reader of the
-	// Conn's. Nothing is read meanwhile, so they must not wait: of the Conn's methods, they may call TryWrite, Close,
+	// are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
+	// Conn's, or, for what came with the handshake, Accept before it has returned. Nothing is read meanwhile, so they must not wait: of the Conn's methods, they may call TryWrite, Close,
 	// CloseNow, and those that only tell. Default none.
 	OnPing, OnPong func(payload []byte)
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
@@ -106,12 +112,14 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 	return accept(w, r, o, nil)
 }
 
-func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
 	s, err := o.responder()
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
+	s.starts(false)
+	defer s.failed(&err)
 	c, protocol, no := s.admit(r, r.TLS != nil, a)
 	if no != nil {
 		return nil, refuse(w, no)
@@ -148,7 +156,7 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	return c, nil
 }
 
-func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -156,6 +164,8 @@ func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	if err != nil {
 		return nil, err
 	}
+	s.starts(false)
+	defer s.failed(&err)
 	hctx := ctx
 	if s.handshakeTimeout > 0 {
 		var cancel context.CancelFunc
@@ -223,6 +233,8 @@ func (o *AcceptOptions) responder() (*responder, error) {
 		closeTimeout:     o.CloseTimeout,
 		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.OnPing, o.OnPong},
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkOrigins(o.Origins)

@@ -20,7 +20,7 @@ import (
 // of every Conn, whatever happened.
 type Conn struct {
 	url      string
-	log      *slog.Logger
+	seen     *observer // nil if nobody looks on
 	readable Readable
 	writable Writable
 
@@ -48,7 +48,7 @@ type Conn struct {
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
 		url:      url,
-		log:      o.logger,
+		seen:     o.observer(),
 		window:   o.writeWindow,
 		maxFrame: o.maxFrame,
 		abandon:  func() {},
@@ -206,7 +206,7 @@ func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
 		c.gone(CloseInfo{}, err)
-		c.debug("handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
+		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
 	}
 	return w
 }
@@ -255,6 +255,9 @@ func (c *Conn) open(t transport, o *options) bool {
 		OnEnd:        c.ended,
 		ReadDone:     &c.readDone,
 		WriteDone:    &c.writeDone,
+		ReadStall:    o.trace.stalls(c, Inbound),
+		WriteStall:   o.trace.stalls(c, Outbound),
+		Whole:        c.whole(),
 	})
 	c.mu.Lock()
 	if c.failed {
@@ -262,6 +265,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		return false
 	}
 	c.nc = t.nc
+	c.seen.opened(c)
 	c.engine.Store(w)
 	discard := c.discard
 	c.mu.Unlock()
@@ -270,23 +274,21 @@ func (c *Conn) open(t transport, o *options) bool {
 	}
 	t.opened.Readable, t.opened.Writable = &c.readable, &c.writable
 	c.settleOpened(t.opened, nil)
-	c.debug("opened", slog.String("protocol", t.opened.Protocol))
+	c.seen.debug(c, "opened", slog.String("protocol", t.opened.Protocol))
 	w.Start(t.buffered)
+	o.shaken(c, t.opened, nil)
 	return true
 }
 
 func (c *Conn) ended(info wire.CloseInfo, err error) {
-	c.settleClosed(CloseInfo(info), err)
-	c.gone(CloseInfo(info), err)
-	if c.log == nil {
+	if c.seen != nil {
+		go c.seen.end(c, CloseInfo(info), err) // for one call: hooks may be slow, who looks on may call the Conn, and the engine is locked here
 		return
 	}
-	// The Conn's own, for one record: a handler may be slow, or call the Conn, and the engine's lock is held here.
-	go c.debug("closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
+	c.close(CloseInfo(info), err)
 }
 
-func (c *Conn) debug(what string, attrs ...slog.Attr) {
-	if c.log != nil {
-		c.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, append(attrs, slog.String("url", c.url))...)
-	}
+func (c *Conn) close(info CloseInfo, err error) {
+	c.settleClosed(info, err)
+	c.gone(info, err)
 }

@@ -111,13 +111,19 @@ type DialOptions struct {
 
 	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
 	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only. They
-	// are called one at a time and in order, by whoever reads: a goroutine inside Pull, or a background reader of the
-	// Conn's. Nothing is read meanwhile, so they must not wait: of the Conn's methods, they may call TryWrite, Close,
+	// are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
+	// Conn's, or, for what came with the handshake, the goroutine that made it. Nothing is read meanwhile, so they must not wait: of the Conn's methods, they may call TryWrite, Close,
 	// CloseNow, and those that only tell. Default none.
 	OnPing, OnPong func(payload []byte)
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
@@ -147,6 +153,8 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		closeTimeout:     o.CloseTimeout,
 		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.OnPing, o.OnPong},
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkHost(o.Host)
@@ -174,6 +182,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	default:
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
+		opt.starts(true)
 		go d.run(ctx, cancel, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
 	}
 	return c
@@ -265,6 +274,8 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		cut(t.nc)
 	}
 	c.fail(err)
+	_, err, _ = c.opened.Peek() // what came first
+	d.shaken(c, Opened{}, err)
 }
 
 // answered reports whether err is a response of the server's or a proxy's, which says more than that its body came too

@@ -35,7 +35,8 @@
 //  6. Nothing is allocated because a peer declared it. Buffers grow as bytes arrive.
 //  7. Every goroutine has an owner and an end. One connection has at most one that reads, while nobody pulls and there
 //     is read credit or a close is pending, one that writes, while there is a backlog, and one for Dial's handshake;
-//     beside them, for a moment, what runs when a context or a timer ends, and what gives the Logger its last record.
+//     beside them, for a moment, what runs when a context or a timer ends, and what tells the Logger, the Trace and the
+//     Meter of the end.
 //  8. The library prints nothing, but to the Logger it is given.
 //
 // # How a connection ends
@@ -92,6 +93,13 @@
 // Control frames and empty fragments are let go of without credit, so that a stream can be pinged for ever; 16,384 of them
 // in a row within a second are a flood, and fail the connection with 1008. All other fragments are paid for by ReadWindow
 // and MaxMessageSize.
+//
+// # Seeing inside
+//
+// [Conn.Stats] tells what went each way, what is held and how long there was no credit. A [Meter] in the options adds that
+// up over many connections, for a process or a kind of connection: modules otelws and promws give it to OpenTelemetry and
+// Prometheus. A [Trace] in the options has hooks that are called as things happen. Neither is package-level state: two
+// libraries in one program that use this one do not see each other's connections.
 //
 // # Sources
 //

@@ -36,6 +36,8 @@ type config struct {
 	IdleTimeout, WriteStallTimeout                        time.Duration
 	OnPing, OnPong                                        func([]byte)
 	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
+	Trace                                                 *wsstream.Trace
+	Meter                                                 *wsstream.Meter
 }
 
 func (c config) dial(nc net.Conn) *wsstream.DialOptions {
@@ -52,6 +54,8 @@ func (c config) dial(nc net.Conn) *wsstream.DialOptions {
 		OnPing:            c.OnPing,
 		OnPong:            c.OnPong,
 		NetDial:           func(context.Context, string, string) (net.Conn, error) { return nc, nil },
+		Trace:             c.Trace,
+		Meter:             c.Meter,
 	}
 }
 
@@ -68,6 +72,8 @@ func (c config) accept() *wsstream.AcceptOptions {
 		WriteStallTimeout: c.WriteStallTimeout,
 		OnPing:            c.OnPing,
 		OnPong:            c.OnPong,
+		Trace:             c.Trace,
+		Meter:             c.Meter,
 	}
 }
 

@@ -38,6 +38,10 @@ type options struct {
 	closeTimeout     time.Duration
 	keepalive
 	logger *slog.Logger
+	trace  *Trace
+	meter  *Meter
+
+	shook func(*Conn, Opened, error) // what Trace wants called when the handshake is done; nil for none
 }
 
 // check returns a copy of o with the defaults filled in, or an error that names the option.

@@ -37,6 +37,11 @@ type Config struct {
 
 	ReadDone  *latch.Latch // closed when the readable's end is decided
 	WriteDone *latch.Latch // closed when the writable's end is decided
+
+	// Who looks on; nil if nobody does. The first two are called as credit.Window.Watch says, maybe with the Conn locked;
+	// Whole when a Reader has come to the end of its message, with nothing locked.
+	ReadStall, WriteStall func(spent bool, took time.Duration)
+	Whole                 func(op ws.OpCode, bytes int64)
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -143,6 +148,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeDone:   cfg.WriteDone,
 		given:       time.Since(epoch) - lull,
 	}
+	c.readWindow.Watch(cfg.ReadStall)
+	c.writeWindow.Watch(cfg.WriteStall)
 	c.flushF = c.flush
 	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
@@ -152,6 +159,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	c.alive = newKeepalive(nc, &cfg)
 	c.readGate.TryLock() // until Start
+	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
 	c.idle = time.AfterFunc(idleWait, c.idled)
 	return c
@@ -164,6 +172,7 @@ func (c *Conn) Start(buffered []byte) {
 		c.in.filled(n)
 		buffered = buffered[n:]
 	}
+	c.unpark(0)
 	c.scan()
 	c.unlockRead()
 }

@@ -12,7 +12,7 @@ const (
 	nobody parking = iota
 	onCall         // a pull does
 	inBackground
-	atEnd // a pull waits for the end instead, since nothing will come before it
+	atEnd // a pull waits for the end instead, since nothing will come before it, or nobody has started
 )
 
 // A watch is one context's end, watched for the pull that is parked. It stays from one call to the next, since

@@ -173,3 +173,15 @@ func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
 	require.Nil(t, newKeepalive(nil, &Config{PongTimeout: time.Second}))
 	require.Nil(t, newKeepalive(nil, &Config{PingInterval: -1, IdleTimeout: -1, StallTimeout: -1}))
 }
+
+func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Unclean: func(_ CloseInfo, err error) error { return err },
+		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
+	received, _ := c.Stats()
+	require.Zero(t, received.Messages)
+	c.Start(nil)
+	c.CloseNow()
+	<-c.Done()
+}
