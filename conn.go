@@ -135,6 +135,24 @@ func (c *Conn) CloseNow() {
 	}
 }
 
+// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the other
+// was read: the round trip. Nobody has to pull meanwhile, but the pong is read as all else is: while ReadWindow is full and
+// nobody pulls, it waits. Calls that come before a ping has left share it.
+//
+// The end of ctx ends the wait, with its cause, and nothing else. After the end it returns the end's error, ErrClosed where
+// that was clean. Before opening it waits for the handshake.
+// RFC 6455, section 5.5.2.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	w, err := c.wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return w.Ping(ctx)
+}
+
 // Stats are a connection's figures so far.
 type Stats struct {
 	Received Flow
@@ -225,6 +243,12 @@ func (c *Conn) open(t transport, o *options) bool {
 		MaxMessage:   o.maxMessage,
 		MaxFrame:     o.maxFrame,
 		CloseTimeout: o.closeTimeout,
+		PingInterval: o.pingInterval,
+		PongTimeout:  o.pongTimeout,
+		IdleTimeout:  o.idleTimeout,
+		StallTimeout: o.writeStallTimeout,
+		OnPing:       o.onPing,
+		OnPong:       o.onPong,
 		Closed:       ErrClosed,
 		Busy:         ErrBusy,
 		Unclean:      unclean,

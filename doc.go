@@ -73,6 +73,27 @@
 // window they wait, as in every implementation with true backpressure: where the peer cuts connections whose pings are
 // not answered, ReadWindow has to hold what the peer sends in that time, or the handler has to pull or Discard.
 //
+// Nothing pings and nothing judges the peer unless an option asks for it, or a call of [Conn.Ping]. Zero stands for the
+// default, a negative number for none:
+//
+//	option             default  what it bounds                                  beyond it
+//	PingInterval       none     silence in either direction                     a ping
+//	PongTimeout        20 s     the peer's silence after a ping                 *Error that names it, 1008 on the wire
+//	IdleTimeout        none     time without a byte of a message                closed in order, with 1001
+//	WriteStallTimeout  none     time in which the peer takes nothing that       *Error that names it, 1008 on the wire
+//	                            waits to be sent
+//	OnPing, OnPong     none     (called with the payload of the peer's)
+//
+// Any byte from the peer is a sign of life. While we hold back reading ourselves, because ReadWindow is full and nobody
+// pulls, nobody is pinged and no pong is waited for: a reader who is stalled on purpose is not cut by his own keepalive.
+// A ping goes between two frames, and its time begins when the kernel has taken it, so that a large message on a slow
+// line is not cut by the ping behind it. A peer who is stalled on purpose himself does not see our pings: PongTimeout has
+// to be longer than his pauses, or negative.
+//
+// Control frames and empty fragments are let go of without credit, so that a stream can be pinged for ever; 16,384 of them
+// in a row within a second are a flood, and fail the connection with 1008. All other fragments are paid for by ReadWindow
+// and MaxMessageSize.
+//
 // # Seeing inside
 //
 // [Conn.Stats] tells what went each way, what is held and how long there was no credit. A [Meter] in the options adds that

@@ -23,6 +23,13 @@ type Config struct {
 	MaxFrame     int           // payload bytes of a frame we send; 0 or less: one frame a message
 	CloseTimeout time.Duration // from the decision to close to the peer's Close; 0 or less: no bound
 
+	PingInterval time.Duration // silence after which the peer is pinged; 0 or less: never
+	PongTimeout  time.Duration // how long it may then stay silent; 0 or less: for ever
+	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
+	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
+
+	OnPing, OnPong func(payload []byte) // called by whoever reads, without mu; nil for none
+
 	Closed  error                                 // what a Write fails with after an end in order
 	Busy    error                                 // what a pull fails with while a message is being read
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
@@ -70,6 +77,7 @@ type Conn struct {
 	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
 	idleSeen   atomic.Uint64 // turns when the timer was armed
+	alive      *keepalive    // which shares the timer; nil without
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
@@ -90,6 +98,7 @@ type Conn struct {
 	flushF  func()        // what it does; made once, since a start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
+	pings   *pings        // our own; nil until there was one
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
 	sent    tally
@@ -148,7 +157,9 @@ func New(nc net.Conn, cfg Config) *Conn {
 		c.in.state = ws.StateClientSide
 	}
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
-	c.readGate.TryLock()            // until Start
+	c.alive = newKeepalive(nc, &cfg)
+	c.readGate.TryLock() // until Start
+	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
 	c.idle = time.AfterFunc(idleWait, c.idled)
 	return c
@@ -161,6 +172,7 @@ func (c *Conn) Start(buffered []byte) {
 		c.in.filled(n)
 		buffered = buffered[n:]
 	}
+	c.unpark(0)
 	c.scan()
 	c.unlockRead()
 }

@@ -141,3 +141,47 @@ func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
 		require.Less(t, in.phase, 4)
 	}
 }
+
+func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		c := New(near, Config{
+			PingInterval: time.Hour, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
+			Unclean:  func(_ CloseInfo, err error) error { return err },
+			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+		})
+		defer func() {
+			c.CloseNow()
+			<-c.Done()
+			_ = far.Close()
+		}()
+		c.idle.Stop() // so far unlockRead has come: it has armed the timer
+		c.idleArmed.Store(true)
+		c.readGate.Unlock()
+		c.mu.Lock()
+		c.dueBy(time.Now().Add(time.Minute))
+		c.mu.Unlock()
+		<-time.After(idleWait)
+		synctest.Wait()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		require.Equal(t, inBackground, c.parked)
+	})
+}
+
+func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
+	require.Nil(t, newKeepalive(nil, &Config{PongTimeout: time.Second}))
+	require.Nil(t, newKeepalive(nil, &Config{PingInterval: -1, IdleTimeout: -1, StallTimeout: -1}))
+}
+
+func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Unclean: func(_ CloseInfo, err error) error { return err },
+		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
+	received, _ := c.Stats()
+	require.Zero(t, received.Messages)
+	c.Start(nil)
+	c.CloseNow()
+	<-c.Done()
+}

@@ -126,7 +126,7 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.mu.Lock()
 	c.rest(atEnd)
 	c.mu.Unlock()
-	defer c.unpark()
+	defer c.unpark(0)
 	select {
 	case <-c.readDone.Done():
 		return c.pullEnd()
@@ -223,7 +223,7 @@ func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
 	} else {
 		n, err = c.nc.Read(c.room())
 	}
-	poked := c.unpark()
+	poked := c.unpark(n)
 	c.greedy = n == c.asked && c.in.target == nil
 	switch {
 	case n == 0, c.in.sealed:
@@ -287,7 +287,7 @@ func (c *Conn) scan() {
 		ctl, err := c.in.scan()
 		if err != nil {
 			c.in.seal()
-			c.fail(CodeProtocol, err)
+			c.fail(codeFor(err), err)
 			return
 		}
 		switch ctl.op {
@@ -295,6 +295,14 @@ func (c *Conn) scan() {
 			return
 		case ws.OpPing:
 			c.pong(ctl.payload)
+			if c.cfg.OnPing != nil {
+				c.cfg.OnPing(ctl.payload)
+			}
+		case ws.OpPong:
+			c.ponged(ctl.payload)
+			if c.cfg.OnPong != nil {
+				c.cfg.OnPong(ctl.payload)
+			}
 		case ws.OpClose:
 			c.in.seal()
 			info, code, err := parseClose(ctl.payload)

@@ -64,6 +64,9 @@ func (c *Conn) sendNow() {
 func (c *Conn) startFlusher() {
 	if !c.sending && !c.flusher && c.nextOut() != nil {
 		c.flusher = true
+		if c.alive != nil {
+			c.offered()
+		}
 		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
@@ -77,6 +80,9 @@ func (c *Conn) flush() {
 			break
 		}
 		c.sending = true
+		if c.alive != nil {
+			buf = buf[:min(len(buf), c.alive.step)]
+		}
 		n, err := c.give(c.nc.Write, buf)
 		if err == nil && n < len(buf) {
 			err = io.ErrShortWrite
@@ -107,6 +113,10 @@ func (c *Conn) nextOut() []byte {
 		c.out.jump(c.ponging)
 		c.ponging = nil
 	}
+	if c.pings != nil && c.pings.unsent != nil && !c.end.sent && c.out.between() {
+		c.out.jump(c.pings.unsent)
+		c.pings.unsent = nil
+	}
 	if c.out.head == nil {
 		return nil
 	}
@@ -119,7 +129,13 @@ func (c *Conn) took(n int, err error) {
 		c.out.clear()
 		return
 	}
+	if p := c.out.head.ping; p != nil && c.out.head.sent+n == len(c.out.head.buf) {
+		c.pingLeft(p)
+	}
 	paid, closed := c.out.took(n)
+	if c.alive != nil && n > 0 {
+		c.alive.gave(paid)
+	}
 	if paid > 0 {
 		c.writeWindow.Give(paid)
 	}
