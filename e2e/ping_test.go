@@ -56,15 +56,15 @@ func TestOurPingsAreAnsweredByPeersWhoseProgramsReadNothing(t *testing.T) {
 func TestKeepaliveKeepsAQuietPageThroughAProxyThatCutsWhoIsSilent(t *testing.T) {
 	pongs := make(chan string, 1000)
 	backend := serve(t, &wsstream.AcceptOptions{
-		PingInterval: 300 * time.Millisecond,
+		PingInterval: 200 * time.Millisecond,
 		PongTimeout:  10 * time.Second,
 		OnPong:       func(payload []byte) { pongs <- string(payload) },
 	})
-	s := proxied(t, backend, with(t, documented(t), "proxy_read_timeout", "proxy_read_timeout 1s;"))
+	s := proxied(t, backend, with(t, documented(t), "proxy_read_timeout", "proxy_read_timeout 2s;"))
 	p := open(t, s.page())
 	p.run(t, openStream)
 	conn := s.accepted(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	_, err := conn.Readable().Pull(ctx)
 	require.Equal(t, context.DeadlineExceeded, err)
