@@ -249,7 +249,7 @@ func TestANodeClientThatFloodsWaitsForOurPulls(t *testing.T) {
 		await once(ws, 'close');
 		say(ws.bufferedAmount);`)
 	conn := s.accepted(t)
-	require.Greater(t, said[int](t, p), 0, "what we do not take stays with the client")
+	require.Positive(t, said[int](t, p), "what we do not take stays with the client")
 	require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(window))
 	drain(t, conn, 1000)
 	_, err := conn.Readable().Pull(patient(t))
