@@ -29,17 +29,20 @@ func samples() (all []wsstream.Message) {
 	return all
 }
 
-// clients are the two ways a page has to speak to us: open sets self.send and self.next.
+// clients are the two ways a page has to speak to us: open sets self.send, self.next and
+// self.extensions.
 var clients = map[string]string{
 	"WebSocketStream": `
 		self.wss = new WebSocketStream(url);
-		const { readable, writable } = await wss.opened;
+		const { readable, writable, extensions } = await wss.opened;
+		self.extensions = extensions;
 		const reader = readable.getReader(), writer = writable.getWriter();
 		self.next = async () => (await reader.read()).value;
 		self.send = (m) => writer.write(m);`,
 	"WebSocket": `
 		const ws = classic(url);
 		await ws.opened;
+		self.extensions = ws.extensions;
 		self.next = ws.next;
 		self.send = async (m) => ws.send(m);`,
 }
