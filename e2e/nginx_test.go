@@ -198,6 +198,7 @@ func TestNginxWithoutOneOfTheDocumentedLinesShowsTheDocumentedSymptom(t *testing
 		symptom string // as the page has it
 	}{
 		{"Upgrade $http_upgrade", http.StatusUpgradeRequired, `Upgrade is "", not websocket`, "status 426, `Upgrade is \"\", not websocket`"},
+		{"Connection $connection_upgrade", http.StatusUpgradeRequired, `Connection is "close", not Upgrade`, "`Connection is \"close\", not Upgrade`"},
 		{"proxy_http_version", http.StatusHTTPVersionNotSupported, "WebSocket is served over HTTP/1.1 only", "status 505, `WebSocket is served over HTTP/1.1 only`"},
 		{"Host $http_host", http.StatusForbidden, "is not the host", "status 403, `the origin … is not the host …`"},
 	} {
