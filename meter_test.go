@@ -182,6 +182,9 @@ func TestTotalsNeverFall(t *testing.T) {
 						t.Error(err)
 					}
 				}
+				if _, err := d.Server.Closed().Wait(t.Context()); err != nil { // a Readable's end comes before
+					t.Error(err)
+				}
 			}
 		})
 	}
