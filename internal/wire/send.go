@@ -24,7 +24,7 @@ var epoch = time.Now()
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if c.sending || c.flusher && c.out.held() < batch || c.nextOut() == nil {
+	if c.sending || c.flusher && (c.ask == nil || c.out.held() < batch) || c.nextOut() == nil {
 		return
 	}
 	if c.ask != nil && (c.out.held() >= batch || !c.gathering()) {
