@@ -11,6 +11,10 @@ const (
 	// A batch is worth a system call of its own.
 	batch = 16 << 10
 
+	// inline is how many chunks a goroutine gives to the transport by itself. What others queue meanwhile is not for it
+	// to send for ever.
+	inline = 4
+
 	// lull is how long nothing must have been given to the transport for a write to be a lone one.
 	lull = 200 * time.Microsecond
 )
@@ -46,7 +50,7 @@ func (c *Conn) gathering() bool {
 // lets go of mu meanwhile.
 func (c *Conn) sendNow() {
 	c.sending = true
-	for {
+	for range inline {
 		buf := c.nextOut()
 		if buf == nil {
 			break
