@@ -86,10 +86,11 @@ type AcceptOptions struct {
 	WriteStallTimeout time.Duration
 
 	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
-	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only. They
-	// are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
-	// Conn's, or, for what came with the handshake, Accept before it has returned. Nothing is read meanwhile, so they must not wait: of the Conn's methods, they may call TryWrite, Close,
-	// CloseNow, and those that only tell. Default none.
+	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only.
+	// They are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
+	// Conn's, or, for what came with the handshake, Accept before it has returned. Nothing is read meanwhile, so they
+	// must not wait: of the Conn's methods, they may call TryWrite, Close, CloseNow, and those that only tell. Default
+	// none.
 	OnPing, OnPong func(payload []byte)
 
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.

@@ -12,12 +12,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,7 +29,7 @@ func main() {
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "memory:", err)
 		os.Exit(1)
 	}
 }
@@ -35,27 +37,48 @@ func main() {
 // run is the program in its three parts: it starts itself again for each row, and that once more for the far ends.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	f := flag.NewFlagSet("memory", flag.ContinueOnError)
-	f.SetOutput(stdout)
-	n := f.Int("n", 2000, "connections")
-	only := f.String("only", "", "rows whose name contains this")
-	row := f.String("row", "", "measure this row in this process (the program calls itself so)")
-	far := f.String("far", "", "be the far end of this row (the program calls itself so)")
-	addr := f.String("addr", "", "where the far end connects to")
+	f.SetOutput(io.Discard) // an error is one line, and main prints it
+	n := f.Int("n", 2000, "how `many` connections are measured in each row")
+	only := f.String("only", "", "measure the rows whose name contains this `text`")
+	row := f.String("row", "", "measure the row of this `name` in this process (the program calls itself so)")
+	far := f.String("far", "", "be the far end of the row of this `name` (the program calls itself so)")
+	addr := f.String("addr", "", "the `address` that the far end connects to")
 	if err := f.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(stdout, "Usage: memory [-n many] [-only text]")
+			f.SetOutput(stdout)
+			f.PrintDefaults()
+			return nil
+		}
 		return err
 	}
+	for _, name := range []string{*row, *far} {
+		if _, ok := rows[name]; name != "" && !ok {
+			return fmt.Errorf("no row is named %q", name)
+		}
+	}
 	switch {
+	case f.NArg() > 0:
+		return fmt.Errorf("it takes no arguments, only flags: %q", f.Args())
+	case *n < 1:
+		return fmt.Errorf("bad -n %d: want one connection at least", *n)
 	case *row != "":
 		return measure(ctx, rows[*row], *n, *row, stdout)
 	case *far != "":
 		return beFar(ctx, rows[*far], *addr, stdin, stdout)
 	}
+	return measureAll(ctx, *only, *n, stdout)
+}
+
+// measureAll has each row whose name contains only measured by a process of its own.
+func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error {
+	names := slices.DeleteFunc(slices.Clone(order), func(name string) bool { return !strings.Contains(name, only) })
+	if len(names) == 0 {
+		return fmt.Errorf("bad -only %q: want part of a row's name: %s", only, strings.Join(order, "; "))
+	}
 	fmt.Fprintf(stdout, "%-54s %12s %16s\n", "KiB a connection", "resident set", "heap and stacks")
-	for _, name := range order {
-		if !strings.Contains(name, *only) {
-			continue
-		}
-		cmd := exec.CommandContext(ctx, os.Args[0], "-row", name, "-n", strconv.Itoa(*n))
+	for _, name := range names {
+		cmd := exec.CommandContext(ctx, os.Args[0], "-row", name, "-n", strconv.Itoa(n))
 		cmd.Stdout, cmd.Stderr = stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
