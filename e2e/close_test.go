@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -117,6 +120,9 @@ func TestAPageThatLeavesIsSeen(t *testing.T) {
 		for how, leave := range map[string]func(t *testing.T, s *site, p *tab){
 			"it goes to another page": func(t *testing.T, s *site, p *tab) { p.visit(t, s.page()) },
 			"its tab is closed":       func(_ *testing.T, _ *site, p *tab) { p.close() },
+			"its process crashes": func(_ *testing.T, _ *site, p *tab) {
+				go chromedp.Call(p.ctx, page.Crash, cdp.Empty{}) // nobody is left to answer: it ends with the tab
+			},
 		} {
 			t.Run(name+"/"+how, func(t *testing.T) {
 				s := serve(t, nil)
