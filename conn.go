@@ -236,6 +236,11 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
 func (c *Conn) open(t transport, o *options) bool {
+	c.mu.Lock()
+	if c.failed { // nobody would end an engine: its timer would
+		c.mu.Unlock()
+		return false
+	}
 	w := wire.New(t.nc, wire.Config{
 		Client:       c.client,
 		ReadWindow:   o.readWindow,
@@ -259,11 +264,6 @@ func (c *Conn) open(t transport, o *options) bool {
 		WriteStall:   o.trace.stalls(c, Outbound),
 		Whole:        c.whole(),
 	})
-	c.mu.Lock()
-	if c.failed {
-		c.mu.Unlock()
-		return false
-	}
 	c.nc = t.nc
 	c.seen.opened(c)
 	c.engine.Store(w)

@@ -102,7 +102,8 @@ type Conn struct {
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
 	sent    tally
-	seen    tally // what received was when its owner began to wait
+	seen    tally // what received was when its owner began to wait, or to tell
+	telling bool  // a hook runs that may ask for it
 	end     endState
 
 	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
@@ -207,7 +208,7 @@ func (c *Conn) receivedSoFar() tally {
 			return t
 		}
 		c.mu.Lock()
-		waits, t := c.parked != nobody, c.seen
+		waits, t := c.parked != nobody || c.telling, c.seen
 		c.mu.Unlock()
 		if waits {
 			return t

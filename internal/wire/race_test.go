@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -184,4 +185,87 @@ func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
 	c.Start(nil)
 	c.CloseNow()
 	<-c.Done()
+}
+
+func TestAHookMayAskForWhatWasReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		var c *Conn
+		var told tally
+		cfg := Config{
+			ReadWindow: 256, WriteWindow: 256, Client: true, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
+			Unclean:  func(_ CloseInfo, err error) error { return err },
+			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+		}
+		cfg.OnPong = func([]byte) {
+			c.mu.Lock()
+			held := c.parked == nobody && !c.telling // then it would ask for ever
+			c.mu.Unlock()
+			require.False(t, held)
+			told = c.receivedSoFar()
+		}
+		c = New(near, cfg)
+		defer func() {
+			c.CloseNow()
+			<-c.Done()
+			_ = far.Close()
+		}()
+		c.Start([]byte("\x81\x01a"))
+		_, _, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = far.Write([]byte("\x8a\x00\x81\x01b"))
+		require.NoError(t, err)
+		_, _, err = c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), told.messages)
+		require.False(t, c.telling)
+	})
+}
+
+func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, peer) }()
+		c.mu.Lock()
+		c.flusher = true // so far the start of a flusher has come
+		c.mu.Unlock()
+		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch))
+		require.NoError(t, err)
+		require.True(t, wrote)
+		for range 3 {
+			c.pong(nil)
+		}
+		c.mu.Lock()
+		chunks := 0
+		for x := c.out.head; x != nil; x = x.next {
+			chunks++
+		}
+		c.mu.Unlock()
+		require.Equal(t, 1, chunks, "no pong has overtaken the message yet")
+		c.flush()
+	})
+}
+
+func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
+	forced(t, []byte("\x81\x03ab"), func(t *testing.T, c *Conn, peer net.Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		pulled := make(chan error, 1)
+		go func() {
+			_, _, err := c.Pull(ctx, nil)
+			pulled <- err
+		}()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-pulled, context.Canceled)
+		require.Equal(t, "ab", string(c.part))
+		r := new(Reader)
+		require.NoError(t, c.Next(t.Context(), r))
+		_, err := io.ReadFull(r, make([]byte, 2))
+		require.NoError(t, err)
+		require.Nil(t, c.part)
+		_, err = peer.Write([]byte("c"))
+		require.NoError(t, err)
+		rest, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.Equal(t, "c", string(rest))
+	})
 }

@@ -228,9 +228,10 @@ func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
 	switch {
 	case n == 0, c.in.sealed:
 	case c.in.target != nil:
-		landed = n
 		if err := c.in.land(n); err != nil {
 			c.reject(CodeBadData, err)
+		} else {
+			landed = n
 		}
 	default:
 		c.in.filled(n)
@@ -295,14 +296,10 @@ func (c *Conn) scan() {
 			return
 		case ws.OpPing:
 			c.pong(ctl.payload)
-			if c.cfg.OnPing != nil {
-				c.cfg.OnPing(ctl.payload)
-			}
+			c.tell(c.cfg.OnPing, ctl.payload)
 		case ws.OpPong:
 			c.ponged(ctl.payload)
-			if c.cfg.OnPong != nil {
-				c.cfg.OnPong(ctl.payload)
-			}
+			c.tell(c.cfg.OnPong, ctl.payload)
 		case ws.OpClose:
 			c.in.seal()
 			info, code, err := parseClose(ctl.payload)
@@ -314,6 +311,20 @@ func (c *Conn) scan() {
 			c.peerClosed(info)
 		}
 	}
+}
+
+// tell calls a hook, which may ask for what was received while its own goroutine has the turn to read.
+func (c *Conn) tell(hook func(payload []byte), payload []byte) {
+	if hook == nil {
+		return
+	}
+	c.mu.Lock()
+	c.seen, c.telling = c.received, true
+	c.mu.Unlock()
+	hook(payload)
+	c.mu.Lock()
+	c.telling = false
+	c.mu.Unlock()
 }
 
 // account charges the read window with what is held now.

@@ -99,7 +99,9 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 	for !c.drop() && !r.closed.Load() {
 		if len(c.part) > 0 {
 			n := copy(p, c.part)
-			c.part = c.part[n:]
+			if c.part = c.part[n:]; len(c.part) == 0 {
+				c.part = nil // its memory may be that of a whole message
+			}
 			return n, false
 		}
 		if !c.in.begin() {

@@ -11,6 +11,10 @@ const (
 	// A batch is worth a system call of its own.
 	batch = 16 << 10
 
+	// inline is how many chunks a goroutine gives to the transport by itself. What others queue meanwhile is not for it
+	// to send for ever.
+	inline = 4
+
 	// lull is how long nothing must have been given to the transport for a write to be a lone one.
 	lull = 200 * time.Microsecond
 )
@@ -24,7 +28,7 @@ var epoch = time.Now()
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if c.sending || c.flusher && c.out.held() < batch || c.nextOut() == nil {
+	if c.sending || c.flusher && (c.ask == nil || c.out.held() < batch) || c.nextOut() == nil {
 		return
 	}
 	if c.ask != nil && (c.out.held() >= batch || !c.gathering()) {
@@ -46,7 +50,7 @@ func (c *Conn) gathering() bool {
 // lets go of mu meanwhile.
 func (c *Conn) sendNow() {
 	c.sending = true
-	for {
+	for range inline {
 		buf := c.nextOut()
 		if buf == nil {
 			break
