@@ -182,6 +182,9 @@ func TestTotalsNeverFall(t *testing.T) {
 						t.Error(err)
 					}
 				}
+				if _, err := d.Server.Closed().Wait(t.Context()); err != nil { // by then it is counted; at the Pull's EOF it may not be
+					t.Error(err)
+				}
 			}
 		})
 	}
