@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -28,7 +27,8 @@ type AcceptOptions struct {
 	// Origins are patterns of origins, beside the server's own, whose pages may connect. A pattern is matched as
 	// path.Match does, without case, against the origin's host with its port, "*.example.org" or "localhost:*", or
 	// against all of it where the pattern has a scheme, "https://example.org". **"*" lets the pages of every site
-	// connect with their users' cookies.** A request without Origin comes from no browser, and is let in.
+	// connect with their users' cookies.** The server's own is the origin whose host is that of the request, whatever
+	// the scheme. A request without Origin comes from no browser, and is let in.
 	Origins []string
 
 	// ReadWindow is how many bytes of input, as they are on the wire, are held for a reader who does not pull.
@@ -47,8 +47,14 @@ type AcceptOptions struct {
 	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
 	MaxFrameSize int
 
-	// HandshakeTimeout bounds the reading of a bare connection's request, and the writing of the response. Default
-	// 10 s; negative: none, and a client can hold a goroutine.
+	// MaxHandshakeSize is how many bytes of a bare connection's request are read for its header; a client that sends more
+	// gets 431. Default 64 KiB; negative: no bound, and a client can fill the memory. It is not for Accept, whose
+	// requests http.Server.MaxHeaderBytes bounds.
+	MaxHandshakeSize int
+
+	// HandshakeTimeout bounds the reading of a bare connection's request, and the writing of the response. A client that
+	// takes longer for its request gets 408, for which it has a second. Default 10 s; negative: none, and a client can
+	// hold a goroutine. Accept's requests have been read before: http.Server.ReadHeaderTimeout bounds that.
 	HandshakeTimeout time.Duration
 
 	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
@@ -66,26 +72,31 @@ type AcceptOptions struct {
 // w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it.
 // RFC 6455, section 4.2.
 func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
-	a, err := o.acceptor()
+	return accept(w, r, o, nil)
+}
+
+func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+	s, err := o.responder()
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
-	protocol, no := a.check(r)
+	c, protocol, no := s.admit(r, r.TLS != nil, a)
 	if no != nil {
 		return nil, refuse(w, no)
 	}
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, refuse(w, &refusal{http.StatusInternalServerError, nil, fmt.Errorf("the ResponseWriter cannot be hijacked: %w", err)})
+		err = refuse(w, &refusal{http.StatusInternalServerError, nil, fmt.Errorf("the ResponseWriter cannot be hijacked: %w", err)})
+		return nil, s.open(c, transport{}, err)
 	}
-	_ = nc.SetDeadline(deadline(a.handshakeTimeout)) // and clears what the HTTP server left
-	t, err := a.answer(nc, r, protocol, buffered(rw.Reader))
-	if err != nil {
+	_ = nc.SetDeadline(deadline(s.handshakeTimeout)) // and clears what the HTTP server left
+	t, err := s.answer(c, nc, r, protocol, buffered(rw.Reader))
+	if err := s.open(c, t, err); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
-	return a.open(t, r), nil
+	return c, nil
 }
 
 // AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
@@ -94,66 +105,78 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 // handshake is done that is the error.
 // RFC 6455, section 4.2.
 func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
-	c, err := acceptConn(ctx, nc, o)
-	if err != nil {
-		_ = nc.Close()
-	}
-	return c, err
+	return acceptConn(ctx, nc, o, nil)
 }
 
-func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
+func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+	c, err := acceptBare(ctx, nc, o, a)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	a, err := o.acceptor()
+	s, err := o.responder()
 	if err != nil {
 		return nil, err
 	}
 	hctx := ctx
-	if a.handshakeTimeout > 0 {
+	if s.handshakeTimeout > 0 {
 		var cancel context.CancelFunc
-		hctx, cancel = context.WithTimeoutCause(ctx, a.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
+		hctx, cancel = context.WithTimeoutCause(ctx, s.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
 		defer cancel()
 	}
 	stop := context.AfterFunc(hctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	t, r, err := a.shake(hctx, nc)
-	switch interrupted := !stop(); {
-	case interrupted && (ctx.Err() != nil || !answered(err)):
-		return nil, context.Cause(hctx) // also where all was done: the deadline may stand on nc
-	case err != nil:
-		return nil, err
+	c, t, err := s.shake(ctx, hctx, nc, a)
+	if interrupted := !stop(); interrupted && (ctx.Err() != nil || !answered(err)) {
+		err = context.Cause(hctx) // also where all was done: the deadline may stand on nc
 	}
-	return a.open(t, r), nil
+	if c == nil {
+		return nil, err // as the client was told
+	}
+	return c, s.open(c, t, err)
 }
 
-// shake makes the opening handshake on nc, whose deadline passes when ctx ends.
-func (a *acceptor) shake(ctx context.Context, nc net.Conn) (transport, *http.Request, error) {
+// shake makes the opening handshake on nc, whose deadline passes when timed ends; that ends with ctx or in time. It
+// returns a Conn once the client's request was admitted.
+func (s *responder) shake(ctx, timed context.Context, nc net.Conn, a *Acceptor) (*Conn, transport, error) {
 	w := bareResponse{nc: nc, header: http.Header{}}
-	br := newHandshakeReader(nc)
-	r, err := http.ReadRequest(br)
+	br := newHandshakeReader(nc, s.maxHandshake)
+	r, err := http.ReadRequest(br.Reader)
+	err = br.explain(err)
+	_, large := err.(handshakeSizeError)
 	switch {
 	case ctx.Err() != nil:
-		return transport{}, nil, context.Cause(ctx)
-	case errors.Is(err, errHandshakeSize):
-		return transport{}, nil, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, errHandshakeSize})
+		return nil, transport{}, context.Cause(ctx)
+	case timed.Err() != nil:
+		_ = nc.SetDeadline(time.Now().Add(time.Second))
+		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestTimeout, nil, errHandshakeTimeout})
+	case large:
+		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, err})
 	case err != nil:
-		return transport{}, nil, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
+		return nil, transport{}, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
 	}
-	protocol, no := a.check(r)
+	_, secure := nc.(*tls.Conn)
+	c, protocol, no := s.admit(r, secure, a)
 	if no != nil {
-		return transport{}, nil, refuse(&w, no)
+		return nil, transport{}, refuse(&w, no)
 	}
-	t, err := a.answer(nc, r, protocol, buffered(br))
-	return t, r, err
+	t, err := s.answer(c, nc, r, protocol, buffered(br.Reader))
+	return c, t, err
 }
 
-// An acceptor answers handshakes as its options say.
-type acceptor struct {
+// A responder answers handshakes as its options say.
+type responder struct {
 	*options
 	origins []string
 }
 
-func (o *AcceptOptions) acceptor() (*acceptor, error) {
+func (o *AcceptOptions) responder() (*responder, error) {
 	if o == nil {
 		o = &AcceptOptions{}
 	}
@@ -164,6 +187,7 @@ func (o *AcceptOptions) acceptor() (*acceptor, error) {
 		writeWindow:      o.WriteWindow,
 		maxMessage:       o.MaxMessageSize,
 		maxFrame:         o.MaxFrameSize,
+		maxHandshake:     o.MaxHandshakeSize,
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
@@ -171,15 +195,32 @@ func (o *AcceptOptions) acceptor() (*acceptor, error) {
 	if err == nil {
 		err = checkOrigins(o.Origins)
 	}
-	return &acceptor{opt, slices.Clone(o.Origins)}, err
+	return &responder{opt, slices.Clone(o.Origins)}, err
+}
+
+// admit checks a client's request, chooses the subprotocol, and returns a Conn that a, if there is one, has taken.
+func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, protocol string, no *refusal) {
+	protocol, no = s.check(r)
+	if no != nil {
+		return nil, "", no
+	}
+	scheme := "ws"
+	if secure {
+		scheme = "wss"
+	}
+	c = newConn(scheme+"://"+r.Host+r.URL.RequestURI(), s.options)
+	if a != nil && !a.take(c) {
+		return nil, "", &refusal{http.StatusServiceUnavailable, nil, errShutdown}
+	}
+	return c, protocol, nil
 }
 
 // check checks a client's request, and chooses the subprotocol.
-func (a *acceptor) check(r *http.Request) (protocol string, no *refusal) {
+func (s *responder) check(r *http.Request) (protocol string, no *refusal) {
 	if no := checkRequest(r); no != nil {
 		return "", no
 	}
-	if err := a.checkOrigin(r); err != nil {
+	if err := s.checkOrigin(r); err != nil {
 		return "", &refusal{http.StatusForbidden, nil, err}
 	}
 	var offered []string
@@ -190,7 +231,7 @@ func (a *acceptor) check(r *http.Request) (protocol string, no *refusal) {
 		if !isToken(p) || slices.Contains(offered[:i], p) {
 			return "", refused(http.StatusBadRequest, "Sec-WebSocket-Protocol %q is not a list of different tokens", offered)
 		}
-		if protocol == "" && slices.Contains(a.subprotocols, p) {
+		if protocol == "" && slices.Contains(s.subprotocols, p) {
 			protocol = p
 		}
 	}
@@ -229,14 +270,17 @@ func checkRequest(r *http.Request) *refusal {
 }
 
 // answer answers with 101.
-func (a *acceptor) answer(nc net.Conn, r *http.Request, protocol string, buffered []byte) (transport, error) {
+func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, protocol string, buffered []byte) (transport, error) {
+	if !c.abandonBy(func() { cut(nc) }) {
+		return transport{}, errHandshakeClosed
+	}
 	var b strings.Builder
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", acceptKey(r.Header.Get("Sec-WebSocket-Key")))
 	if protocol != "" {
 		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", protocol)
 	}
-	_ = a.header.Write(&b) // a Builder takes what it is given
+	_ = s.header.Write(&b) // a Builder takes what it is given
 	b.WriteString("\r\n")
 	if _, err := nc.Write([]byte(b.String())); err != nil {
 		return transport{}, &HandshakeError{Err: err}
@@ -244,15 +288,21 @@ func (a *acceptor) answer(nc net.Conn, r *http.Request, protocol string, buffere
 	return transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, nil
 }
 
-// open starts the engine, which clears the deadline of the handshake.
-func (a *acceptor) open(t transport, r *http.Request) *Conn {
-	scheme := "ws"
-	if _, bare := t.nc.(*tls.Conn); bare || r.TLS != nil {
-		scheme = "wss"
+// open starts the engine of c on t, which clears the deadline of the handshake. If err says that the handshake failed, or
+// c was closed meanwhile, it returns what c has failed with.
+func (s *responder) open(c *Conn, t transport, err error) error {
+	if err == nil && !c.open(t, s.options) {
+		err = errHandshakeClosed
 	}
-	c := newConn(scheme+"://"+r.Host+r.URL.RequestURI(), a.options)
-	c.open(t, a.options)
-	return c
+	if err != nil {
+		c.fail(err)
+		_, err, _ = c.opened.Peek()
+		return err
+	}
+	if c.acceptor != nil {
+		c.acceptor.opened(c)
+	}
+	return nil
 }
 
 func deadline(timeout time.Duration) time.Time {

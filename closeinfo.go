@@ -61,6 +61,15 @@ func (i CloseInfo) check() (wire.CloseInfo, error) {
 	return wire.CloseInfo(i), nil
 }
 
+// CloseCode returns the code of the *Error in err, and -1 if there is none: nil, io.EOF and ErrClosed tell that an end was
+// clean, and Closed tells its code. The code may be 1006, for an end without a Close frame.
+func CloseCode(err error) int {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return -1
+}
+
 // closeFor returns what to close with because of cause: the code and reason of the *Error in it if they may be
 // sent, else nothing.
 func closeFor(cause error) wire.CloseInfo {

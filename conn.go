@@ -33,14 +33,16 @@ type Conn struct {
 	window       int         // the write window, for DesiredSize before opening
 	maxFrame     int         // for the encodings of prepared messages
 	client       bool        // whether we dialled
+	acceptor     *Acceptor   // that accepted it; nil: none
 
 	nc     net.Conn                  // the transport, for its addresses; set before engine is
 	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
 
 	mu      sync.Mutex
-	abandon context.CancelFunc // ends the handshake; guarded by mu, as the next three
+	abandon context.CancelFunc // ends the handshake; guarded by mu, as the next ones
 	failed  bool               // the handshake has failed or was abandoned
 	discard bool               // Discard was called before opening
+	ending  ending             // what Context returned
 }
 
 func newConn(url string, o *options) *Conn {
@@ -185,6 +187,7 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
+		c.gone(CloseInfo{}, err)
 		c.debug("handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
 	}
 	return w
@@ -203,6 +206,14 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.writeDone.Close(nil)
 	c.settleClosed(CloseInfo{}, err)
 	return nil, true
+}
+
+// abandonBy says what ends the handshake, and reports false if it was abandoned before.
+func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandon = abandon
+	return !c.failed
 }
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
@@ -242,6 +253,7 @@ func (c *Conn) open(t transport, o *options) bool {
 
 func (c *Conn) ended(info wire.CloseInfo, err error) {
 	c.settleClosed(CloseInfo(info), err)
+	c.gone(CloseInfo(info), err)
 	if c.log == nil {
 		return
 	}

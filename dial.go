@@ -29,11 +29,32 @@ type DialOptions struct {
 	// Header is sent with the request. Fields that belong to the handshake are refused.
 	Header http.Header
 
-	// TLSConfig is for wss. Nil verifies the server's certificate against the system's roots and the URL's host.
+	// Host is the request's Host where it is not the URL's "host:port". Where to connect to and the name in the
+	// certificate remain the URL's.
+	Host string
+
+	// Jar gives cookies to send beside those in Header, and takes those of the server's response, a refusal's too; a
+	// proxy's it never sees. It is asked for the URL with the scheme http or https, and Host where that is set.
+	Jar http.CookieJar
+
+	// TLSConfig is for wss, and for proxies that are reached by https. Nil verifies the certificate against the
+	// system's roots and the URL's host. ALPN offers http/1.1 if NextProtos is empty, and never h2. Sessions are resumed if
+	// there is a ClientSessionCache; it is shared by all Dials that are given it.
 	TLSConfig *tls.Config
 
-	// NetDial makes the connection to addr, "host:port"; nil is a net.Dialer's DialContext. Read deadlines must work
-	// on what it returns: a Pull is ended by one. Under wss, TLS comes on top.
+	// Proxy returns the proxy for a request, or nil for none. The request has the URL with the scheme http for ws and
+	// https for wss. Nil is http.ProxyFromEnvironment, by HTTP_PROXY, HTTPS_PROXY and NO_PROXY; **but where NetDial is
+	// set nil is no proxy**.
+	//
+	// The proxy's scheme is http or https, for one that is asked with CONNECT, under ws too, or socks5 or socks5h, which
+	// are the same: the proxy resolves the name. User and password in its URL are sent to it. That it refuses is a
+	// *ProxyError in the *HandshakeError.
+	Proxy func(*http.Request) (*url.URL, error)
+
+	// NetDial makes the connection to addr, "host:port" as the URL or the proxy's has it, its name not resolved; nil is
+	// a net.Dialer's DialContext, which tries all addresses of a name and races IPv6 against IPv4. It is where a unix
+	// socket or a resolver of one's own goes. Read deadlines must work on what it returns: a Pull is ended by one. A
+	// proxy's tunnel and TLS come on top.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// ReadWindow is how many bytes of input, as they are on the wire, are held for a reader who does not pull.
@@ -52,7 +73,12 @@ type DialOptions struct {
 	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
 	MaxFrameSize int
 
-	// HandshakeTimeout bounds all of Dial's work: name resolution, TLS and the handshake. Default 10 s; negative: none.
+	// MaxHandshakeSize is how many bytes of the response's header are read, and of a proxy's. Default 64 KiB; negative:
+	// no bound, and a server can fill the memory.
+	MaxHandshakeSize int
+
+	// HandshakeTimeout bounds all of Dial's work: name resolution, proxy, TLS and the handshake. Default 10 s; negative:
+	// none.
 	HandshakeTimeout time.Duration
 
 	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
@@ -85,14 +111,24 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		writeWindow:      o.WriteWindow,
 		maxMessage:       o.MaxMessageSize,
 		maxFrame:         o.MaxFrameSize,
+		maxHandshake:     o.MaxHandshakeSize,
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
 		logger:           o.Logger,
 	}.check()
+	if err == nil {
+		err = checkHost(o.Host)
+	}
 	u, user, urlErr := parseURL(url)
 	c := newConn(u.String(), opt)
 	c.client = true
-	d := &dialer{options: opt, url: u, tls: o.TLSConfig.Clone(), netDial: o.NetDial}
+	d := &dialer{options: opt, url: u, host: cmp.Or(o.Host, u.Host), jar: o.Jar, tls: o.TLSConfig.Clone(), proxy: o.Proxy, netDial: o.NetDial}
+	if d.netDial == nil {
+		d.netDial = new(net.Dialer).DialContext
+		if d.proxy == nil {
+			d.proxy = http.ProxyFromEnvironment
+		}
+	}
 	if user != nil {
 		d.setCredentials(user)
 	}
@@ -151,7 +187,10 @@ func parseURL(s string) (u *url.URL, user *url.Userinfo, err error) {
 type dialer struct {
 	*options
 	url     *url.URL
-	tls     *tls.Config
+	host    string                                // of the request
+	jar     http.CookieJar                        // nil: none
+	tls     *tls.Config                           // nil: the defaults
+	proxy   func(*http.Request) (*url.URL, error) // nil: none
 	netDial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -162,9 +201,13 @@ func (d *dialer) setCredentials(user *url.Userinfo) {
 	if d.header == nil {
 		d.header = http.Header{}
 	}
+	d.header.Set("Authorization", basic(user))
+}
+
+// basic returns user's credentials as Authorization writes them (RFC 7617, section 2).
+func basic(user *url.Userinfo) string {
 	password, _ := user.Password()
-	r := http.Request{Header: d.header}
-	r.SetBasicAuth(user.Username(), password)
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
 }
 
 var errHandshakeTimeout = errors.New("not done within HandshakeTimeout")
@@ -187,13 +230,17 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		err = &HandshakeError{Err: context.Cause(ctx)}
 	}
 	if t.nc != nil {
-		_ = t.nc.Close()
+		cut(t.nc)
 	}
 	c.fail(err)
 }
 
-// answered reports whether err is a response of the server's, which says more than that its body came too late.
+// answered reports whether err is a response of the server's or a proxy's, which says more than that its body came too
+// late.
 func answered(err error) bool {
+	if e, ok := errors.AsType[*ProxyError](err); ok && e.Status != 0 {
+		return true
+	}
 	e, ok := errors.AsType[*HandshakeError](err)
 	return ok && e.Status != 0
 }
@@ -205,39 +252,67 @@ func (d *dialer) connect(ctx context.Context) (transport, error) {
 		return transport{}, &HandshakeError{Err: err}
 	}
 	t := transport{nc: nc}
-	interrupted := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	err = d.shake(&t)
-	if !interrupted() && err == nil {
+	return t, until(ctx, nc, func() error { return d.shake(&t) })
+}
+
+// until runs f, which waits for nc and for nothing else, until ctx ends.
+func until(ctx context.Context, nc net.Conn, f func() error) error {
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
+	err := f()
+	if !stop() && err == nil {
 		err = context.Cause(ctx) // the deadline may stand on the transport
 	}
-	return t, err
+	return err
 }
 
 // dial makes the transport.
 func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
-	dial := d.netDial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
-	port := map[string]string{"ws": "80", "wss": "443"}[d.url.Scheme]
-	nc, err := dial(ctx, "tcp", net.JoinHostPort(d.url.Hostname(), cmp.Or(d.url.Port(), port)))
+	nc, err := d.reach(ctx, hostPort(d.url))
 	if err != nil || d.url.Scheme == "ws" {
 		return nc, err
 	}
+	config := d.tlsConfig()
+	config.ServerName = cmp.Or(config.ServerName, d.url.Hostname())
+	return secure(ctx, nc, config)
+}
+
+// tlsConfig returns a configuration for a handshake over HTTP/1.1. The server must not choose another protocol.
+func (d *dialer) tlsConfig() *tls.Config {
 	config := &tls.Config{}
 	if d.tls != nil {
 		config = d.tls.Clone()
 	}
-	config.ServerName = cmp.Or(config.ServerName, d.url.Hostname())
-	if config.NextProtos == nil {
-		config.NextProtos = []string{"http/1.1"} // the handshake is HTTP/1.1
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	if len(config.NextProtos) == 0 {
+		config.NextProtos = []string{"http/1.1"}
 	}
+	return config
+}
+
+// secure makes a TLS connection on nc, and closes nc if it cannot.
+func secure(ctx context.Context, nc net.Conn, config *tls.Config) (*tls.Conn, error) {
 	tc := tls.Client(nc, config)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
 	return tc, nil
+}
+
+var defaultPorts = map[string]string{
+	"ws": "80", "http": "80", "wss": "443", "https": "443", "socks5": "1080", "socks5h": "1080",
+}
+
+func hostPort(u *url.URL) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPorts[u.Scheme]))
+}
+
+// webURL returns the URL as HTTP knows it: proxies are chosen by it, and cookies.
+func (d *dialer) webURL(host string) *url.URL {
+	u := *d.url
+	u.Host = host
+	u.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
+	return &u
 }
 
 // shake makes the opening handshake on t (RFC 6455, section 4.1).
@@ -248,24 +323,24 @@ func (d *dialer) shake(t *transport) error {
 	if err := d.request(key).Write(t.nc); err != nil {
 		return &HandshakeError{Err: err}
 	}
-	br := newHandshakeReader(t.nc)
-	resp, err := http.ReadResponse(br, nil)
+	br := newHandshakeReader(t.nc, d.maxHandshake)
+	resp, err := br.response(nil)
 	if err != nil {
-		if errors.Is(err, errHandshakeSize) {
-			err = errHandshakeSize
-		}
 		return &HandshakeError{Err: err}
+	}
+	if cookies := resp.Cookies(); d.jar != nil && len(cookies) > 0 {
+		d.jar.SetCookies(d.webURL(d.host), cookies)
 	}
 	if err := d.check(resp, key); err != nil {
 		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: err}
 	}
-	t.buffered = buffered(br)
+	t.buffered = buffered(br.Reader)
 	t.opened = Opened{Protocol: resp.Header.Get("Sec-WebSocket-Protocol"), Header: resp.Header}
 	return nil
 }
 
 func (d *dialer) request(key string) *http.Request {
-	r := &http.Request{Method: http.MethodGet, URL: d.url, Host: d.url.Host, Header: d.header.Clone()}
+	r := &http.Request{Method: http.MethodGet, URL: d.url, Host: d.host, Header: d.header.Clone()}
 	if r.Header == nil {
 		r.Header = http.Header{}
 	}
@@ -278,6 +353,11 @@ func (d *dialer) request(key string) *http.Request {
 	r.Header["Sec-WebSocket-Version"] = []string{"13"}
 	if len(d.subprotocols) > 0 {
 		r.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.subprotocols, ", ")}
+	}
+	if d.jar != nil {
+		for _, cookie := range d.jar.Cookies(d.webURL(d.host)) {
+			r.AddCookie(cookie)
+		}
 	}
 	return r
 }

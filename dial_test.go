@@ -112,7 +112,7 @@ func TestAnAnswerWhoseHeaderNeverEndsFailsAfter64KiB(t *testing.T) {
 		}()
 		err := notOpened(t, conn)
 		require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-		require.ErrorContains(t, err, "64 KiB")
+		require.ErrorContains(t, err, "MaxHandshakeSize, 65536 bytes")
 		require.Error(t, <-flooded)
 	})
 }

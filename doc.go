@@ -16,7 +16,8 @@
 //		}
 //	}
 //
-// On the server [Accept] answers a request of net/http, and [AcceptConn] one on a bare connection.
+// On the server [Accept] answers a request of net/http, and [AcceptConn] one on a bare connection. An [Acceptor] has both, and
+// closes its connections in order when the server stops.
 //
 // # The laws
 //

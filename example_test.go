@@ -63,7 +63,7 @@ func TestTheCodeInREADMEIsTheCodeThatIsTested(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
 	var tested []byte
-	for _, name := range []string{"example_test.go", "example_stream_test.go"} {
+	for _, name := range []string{"example_test.go", "example_stream_test.go", "example_server_test.go"} {
 		file, err := os.ReadFile(name)
 		require.NoError(t, err)
 		tested = append(tested, file...)

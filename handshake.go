@@ -3,8 +3,9 @@ package wsstream
 import (
 	"bufio"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
-	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,28 +20,51 @@ type transport struct {
 	opened   Opened
 }
 
-// maxHandshake is the most bytes of a handshake's header that are read.
-const maxHandshake = 64 << 10
-
-var errHandshakeSize = errors.New("the handshake's header is larger than 64 KiB")
-
-// A headerReader reads a handshake from the network, so much and no more.
-type headerReader struct {
-	r    io.Reader
-	left int
-}
-
-func newHandshakeReader(r io.Reader) *bufio.Reader {
-	return bufio.NewReader(&headerReader{r, maxHandshake})
-}
-
-func (h *headerReader) Read(p []byte) (int, error) {
-	if h.left <= 0 {
-		return 0, errHandshakeSize
+// cut closes nc without a word, also under TLS, where an orderly close could wait for the peer.
+func cut(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
 	}
-	n, err := h.r.Read(p[:min(len(p), h.left)])
-	h.left -= n
-	return n, err
+	_ = nc.Close()
+}
+
+// A handshakeReader reads a handshake from the network, so much and no more.
+type handshakeReader struct {
+	*bufio.Reader
+	limit *io.LimitedReader // nil: none
+	max   int               // bytes
+}
+
+// newHandshakeReader returns a reader of at most limit bytes of r; 0 is no limit.
+func newHandshakeReader(r io.Reader, limit int) *handshakeReader {
+	h := &handshakeReader{max: limit}
+	if limit > 0 {
+		h.limit = &io.LimitedReader{R: r, N: int64(limit)}
+		r = h.limit
+	}
+	h.Reader = bufio.NewReader(r)
+	return h
+}
+
+// A handshakeSizeError says that a header is larger than the option, in bytes, allows.
+type handshakeSizeError int
+
+func (e handshakeSizeError) Error() string {
+	return fmt.Sprintf("the header is larger than MaxHandshakeSize, %d bytes", int(e))
+}
+
+// explain returns why a header could not be read: whatever net/http makes of one that is cut off.
+func (h *handshakeReader) explain(err error) error {
+	if err != nil && h.limit != nil && h.limit.N <= 0 && h.Buffered() == 0 {
+		return handshakeSizeError(h.max)
+	}
+	return err
+}
+
+// response reads a response to r.
+func (h *handshakeReader) response(r *http.Request) (*http.Response, error) {
+	resp, err := http.ReadResponse(h.Reader, r)
+	return resp, h.explain(err)
 }
 
 // buffered returns what br has read and not given out.

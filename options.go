@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ const (
 	DefaultWriteWindow      = 64 << 10 // bytes
 	DefaultMaxMessageSize   = 1 << 20  // bytes
 	DefaultMaxFrameSize     = 64 << 10 // bytes
+	DefaultMaxHandshakeSize = 64 << 10 // bytes
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
 
@@ -30,6 +32,7 @@ type options struct {
 	writeWindow      int
 	maxMessage       int
 	maxFrame         int
+	maxHandshake     int
 	handshakeTimeout time.Duration
 	closeTimeout     time.Duration
 	logger           *slog.Logger
@@ -41,6 +44,7 @@ func (o options) check() (*options, error) {
 	o.writeWindow = orDefault(o.writeWindow, DefaultWriteWindow)
 	o.maxMessage = orDefault(o.maxMessage, DefaultMaxMessageSize)
 	o.maxFrame = orDefault(o.maxFrame, DefaultMaxFrameSize)
+	o.maxHandshake = orDefault(o.maxHandshake, DefaultMaxHandshakeSize)
 	o.handshakeTimeout = orDefault(o.handshakeTimeout, DefaultHandshakeTimeout)
 	o.closeTimeout = orDefault(o.closeTimeout, DefaultCloseTimeout)
 	o.subprotocols = slices.Clone(o.subprotocols)
@@ -68,6 +72,14 @@ func orDefault[T int | time.Duration](v, byDefault T) T {
 		return byDefault
 	}
 	return max(v, 0)
+}
+
+// checkHost refuses what is no Host header.
+func checkHost(host string) error {
+	if u, err := url.Parse("http://" + host); host != "" && (err != nil || u.Host != host || u.Hostname() == "") {
+		return fmt.Errorf("wsstream: Host: %q is not a host, or a host and a port", host)
+	}
+	return nil
 }
 
 // checkHeader refuses header fields that the handshake writes by itself, and what could not be written as one.

@@ -61,7 +61,11 @@ func TestABadOptionOfDialIsAPlainErrorAndNothingIsDialled(t *testing.T) {
 
 // badAccept returns the bad options as a server's, and those that only it has.
 func badAccept() map[string]wsstream.AcceptOptions {
-	all := map[string]wsstream.AcceptOptions{`Origins: "["`: {Origins: []string{"fine.test", "["}}}
+	all := map[string]wsstream.AcceptOptions{
+		`Origins: "["`:                   {Origins: []string{"fine.test", "["}},
+		`"https://app.test/" has a path`: {Origins: []string{"https://app.test/"}},
+		`"app.test/*" has a path`:        {Origins: []string{"app.test/*"}},
+	}
 	for says, o := range badOptions {
 		all[says] = wsstream.AcceptOptions{ReadWindow: o.ReadWindow, WriteWindow: o.WriteWindow, Subprotocols: o.Subprotocols, Header: o.Header}
 	}

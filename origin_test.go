@@ -54,6 +54,16 @@ func TestOriginsLetInTheServersOwnAndThoseThatAPatternMatches(t *testing.T) {
 		{"https://evil.test", "example.org", []string{"*"}, true},
 		{"chrome-extension://abc", "example.org", []string{"chrome-extension://*"}, true},
 		{"chrome-extension://abc", "example.org", nil, false},
+		{"https://example.org", "example.org:443", nil, true}, // as proxies write it
+		{"http://example.org", "example.org:80", nil, true},
+		{"https://example.org", "example.org:80", nil, false},
+		{"https://example.org", "example.org:8443", nil, false},
+		{"https://example.org:443", "example.org:443", nil, true},
+		{"https://example.org:8443", "example.org", nil, false},
+		{"https://app.test@evil.test", "example.org", []string{"https://app.test*"}, false},
+		{"https://app.test@evil.test", "app.test", nil, false},
+		{"file://", "example.org", []string{"file://"}, true},
+		{"file://", "example.org", nil, false},
 	} {
 		t.Run(tc.origin+" at "+tc.host, func(t *testing.T) {
 			onEveryService(t, &wsstream.AcceptOptions{Origins: tc.patterns}, func(t *testing.T, s service) {

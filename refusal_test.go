@@ -243,23 +243,158 @@ func TestABareConnectionWhoseHeaderIsOver64KiBIsRefused(t *testing.T) {
 			res := peer.ReadResponse()
 			peer.Close()
 			<-sent
-			wantRefusal(t, res, <-accepted, 431, "64 KiB")
+			wantRefusal(t, res, <-accepted, 431, "MaxHandshakeSize, 65536 bytes")
 		})
 	}
 }
 
-func TestAClientThatDripsItsRequestIsDroppedAfterHandshakeTimeout(t *testing.T) {
+func TestMaxHandshakeSizeBoundsTheHeader(t *testing.T) {
+	request := wstest.UpgradeRequest("/", "X-Long: "+strings.Repeat("x", 100_000))
+	for name, tc := range map[string]struct {
+		limit int
+		fits  bool
+	}{
+		"default":        {0, false},
+		"just enough":    {len(request), true},
+		"a byte less":    {len(request) - 1, false},
+		"negative":       {-1, true},
+		"much too small": {1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				accepted := make(chan error, 1)
+				go func() {
+					conn, err := wsstream.AcceptConn(patient(t), near, &wsstream.AcceptOptions{MaxHandshakeSize: tc.limit})
+					if err == nil {
+						conn.CloseNow()
+					}
+					accepted <- err
+				}()
+				go func() { _, _ = far.Write(request) }()
+				err := <-accepted
+				_ = far.Close()
+				if tc.fits {
+					require.NoError(t, err)
+					return
+				}
+				var failed *wsstream.HandshakeError
+				require.ErrorAs(t, err, &failed)
+				require.Equal(t, 431, failed.Status)
+				require.ErrorContains(t, err, "MaxHandshakeSize")
+			})
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: tc.limit})
+				answer := wstest.SwitchingProtocols(wstest.NewPeer(t, far, false).ReadRequest(), "X-Long: "+strings.Repeat("x", 100_000))
+				padding := len(request) - len(answer)
+				answer = bytes.Replace(answer, []byte("xxx"), bytes.Repeat([]byte("x"), 3+padding), 1)
+				go func() { _, _ = far.Write(answer) }()
+				_, err := conn.Opened().Wait(patient(t))
+				if tc.fits {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorContains(t, err, "MaxHandshakeSize")
+			})
+		})
+	}
+}
+
+func TestAClientThatDripsItsRequestGets408AfterHandshakeTimeout(t *testing.T) {
+	for name, sent := range map[string]string{
+		"a byte a second": string(wstest.UpgradeRequest("/")),
+		"nothing":         "",
+		"all but the end": strings.TrimSuffix(string(wstest.UpgradeRequest("/")), "\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				if name == "a byte a second" {
+					far.Drip(1, time.Second)
+				}
+				peer := wstest.NewPeer(t, far, true)
+				peer.SendRaw([]byte(sent))
+				start := time.Now()
+				_, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{HandshakeTimeout: 5 * time.Second})
+				require.Equal(t, 5*time.Second, time.Since(start))
+				require.True(t, near.Closed())
+				wantRefusal(t, peer.ReadResponse(), err, 408, "not done within HandshakeTimeout")
+			})
+		})
+	}
+}
+
+func TestAClientThatDripsItsRequestToNetHTTPIsTheServersToDrop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		near, far := memnet.Pipe(0)
-		far.Drip(1, time.Second)
-		wstest.NewPeer(t, far, true).SendRaw(wstest.UpgradeRequest("/"))
+		l := memnet.Listen()
+		srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := wsstream.Accept(w, r, nil)
+			t.Errorf("a request came: %v", err)
+		})}
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(l) }()
+		nc, err := l.Dial(t.Context())
+		require.NoError(t, err)
+		nc.(*memnet.Conn).Drip(1, time.Second)
+		wstest.NewPeer(t, nc, true).SendRaw(wstest.UpgradeRequest("/"))
 		start := time.Now()
-		_, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{HandshakeTimeout: 5 * time.Second})
-		require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-		require.ErrorContains(t, err, "HandshakeTimeout")
+		_, err = io.ReadAll(nc) // net/http may answer, with 400
+		require.NoError(t, err)
 		require.Equal(t, 5*time.Second, time.Since(start))
-		require.True(t, near.Closed())
+		require.NoError(t, srv.Close())
+		require.ErrorIs(t, <-served, http.ErrServerClosed)
 	})
+}
+
+func TestWhatTheServerMakesOfSubprotocols(t *testing.T) {
+	for _, tc := range []struct {
+		lines  string // all that the client sends of the field
+		spoken []string
+		chosen string
+		bad    bool // 400
+	}{
+		{"", []string{"a"}, "", false},
+		{"Sec-WebSocket-Protocol: a", nil, "", false},
+		{"Sec-WebSocket-Protocol: a", []string{"a"}, "a", false},
+		{"Sec-WebSocket-Protocol: a, b", []string{"b", "a"}, "a", false}, // the client's preference
+		{"Sec-WebSocket-Protocol: x, b, a", []string{"a", "b"}, "b", false},
+		{"Sec-WebSocket-Protocol: x, y", []string{"a", "b"}, "", false},
+		{"Sec-WebSocket-Protocol: A", []string{"a"}, "", false}, // by case
+		{"Sec-WebSocket-Protocol: A, a", []string{"a"}, "a", false},
+		{"Sec-WebSocket-Protocol: a,b", []string{"b"}, "b", false},
+		{"Sec-WebSocket-Protocol: \t a \t,\t b \t", []string{"b"}, "b", false},
+		{"Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: a", []string{"a"}, "a", false},
+		{"sec-websocket-protocol: a", []string{"a"}, "a", false},
+		{"Sec-WebSocket-Protocol: graphql-transport-ws", []string{"graphql-transport-ws"}, "graphql-transport-ws", false},
+		{"Sec-WebSocket-Protocol: v1.example.org+json!#$%&'*^_`|~", []string{"v1.example.org+json!#$%&'*^_`|~"}, "v1.example.org+json!#$%&'*^_`|~", false},
+		{"Sec-WebSocket-Protocol: ", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: ,", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a,", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a,,b", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a, a", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a b", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: \"a\"", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a;q=1", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: a/b", []string{"a"}, "", true},
+		{"Sec-WebSocket-Protocol: \u00e4", []string{"a"}, "", true},
+	} {
+		t.Run(tc.lines, func(t *testing.T) {
+			onEveryService(t, &wsstream.AcceptOptions{Subprotocols: tc.spoken}, func(t *testing.T, s service) {
+				raw := wstest.UpgradeRequest("/")
+				if tc.lines != "" {
+					raw = bytes.Replace(raw, []byte("Upgrade: websocket\r\n"), []byte("Upgrade: websocket\r\n"+tc.lines+"\r\n"), 1)
+				}
+				res, err := s.ask(t, raw)
+				if tc.bad {
+					wantRefusal(t, res, err, 400, "Sec-WebSocket-Protocol")
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, 101, res.StatusCode)
+				require.Equal(t, tc.chosen, res.Header.Get("Sec-WebSocket-Protocol"))
+			})
+		})
+	}
 }
 
 func TestAClientThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {

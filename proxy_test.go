@@ -1,0 +1,290 @@
+package wsstream_test
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+// through returns the options of a Dial that goes through the proxy.
+func through(proxy string) *wsstream.DialOptions {
+	u, err := url.Parse(proxy)
+	return &wsstream.DialOptions{Proxy: func(*http.Request) (*url.URL, error) { return u, err }}
+}
+
+// wantBytes requires that these bytes come.
+func wantBytes(t *testing.T, nc net.Conn, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	require.NoError(t, nc.SetReadDeadline(time.Now().Add(10*time.Second)))
+	n, err := io.ReadFull(nc, got)
+	require.Equal(t, want, string(got[:n]))
+	require.NoError(t, err)
+	require.NoError(t, nc.SetReadDeadline(time.Time{}))
+}
+
+// refusedBy waits for a handshake to fail by a proxy's doing, and returns what it did.
+func refusedBy(t *testing.T, conn *wsstream.Conn, proxy string) *wsstream.ProxyError {
+	t.Helper()
+	err := notOpened(t, conn)
+	var failed *wsstream.HandshakeError
+	require.ErrorAs(t, err, &failed)
+	require.Zero(t, failed.Status, "the server has not answered")
+	var no *wsstream.ProxyError
+	require.ErrorAs(t, err, &no)
+	require.Equal(t, proxy, no.Proxy)
+	require.ErrorContains(t, err, "wsstream: handshake: proxy "+proxy+": ")
+	require.NotContains(t, err.Error(), "secret")
+	return no
+}
+
+func TestAnHTTPProxyIsAskedWithCONNECT(t *testing.T) {
+	for _, tc := range []struct {
+		name, proxy, request string
+	}{
+		{"without credentials", "http://proxy.test", "CONNECT example.test:80 HTTP/1.1\r\nHost: example.test:80\r\n\r\n"},
+		{
+			"with credentials", "http://eve:se%40cret@proxy.test:3128",
+			"CONNECT example.test:80 HTTP/1.1\r\nHost: example.test:80\r\nProxy-Authorization: Basic " +
+				base64.StdEncoding.EncodeToString([]byte("eve:se@cret")) + "\r\n\r\n",
+		},
+		{"with a user alone", "http://token@proxy.test", "CONNECT example.test:80 HTTP/1.1\r\nHost: example.test:80\r\nProxy-Authorization: Basic dG9rZW46\r\n\r\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				o := through(tc.proxy)
+				o.Header = http.Header{"Authorization": {"for the server alone"}, "Cookie": {"a=b"}}
+				conn := dialOver(t, near, o)
+				wantBytes(t, far, tc.request)
+				peer := wstest.NewPeer(t, far, false)
+				peer.SendRaw([]byte("HTTP/1.1 200 OK\r\n\r\n"))
+				r := peer.ServeHandshake()
+				require.Equal(t, "for the server alone", r.Header.Get("Authorization"))
+				require.NotContains(t, r.Header, "Proxy-Authorization")
+				peer.Send(wstest.Text("hello"))
+				m, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, "hello", string(m.Data))
+			})
+		})
+	}
+}
+
+// Each answer stands before the bytes of a handshake's, where the tunnel is made.
+var proxyAnswers = []struct {
+	name, answer string
+	opens        bool
+	status       int
+	says, body   string
+	hangsUp      bool // behind the answer
+}{
+	{name: "200", answer: "HTTP/1.1 200 Connection established\r\n\r\n", opens: true},
+	{name: "200 of HTTP/1.0", answer: "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n", opens: true},
+	{name: "200 with a length, which means nothing", answer: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", opens: true},
+	{name: "200 in chunks, which means nothing", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", opens: true},
+	{name: "200 that says close, which means nothing", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", opens: true},
+	{name: "any other 2xx", answer: "HTTP/1.1 299 Fine\r\n\r\n", opens: true},
+	{name: "200 and more", answer: "HTTP/1.1 200 OK\r\n\r\nhello", says: "5 bytes came behind its answer"},
+	{name: "101", answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", status: 101, says: "does not connect"},
+	{name: "a redirect", answer: "HTTP/1.1 302 Found\r\nLocation: http://portal.test/\r\nContent-Length: 0\r\n\r\n", status: 302, says: "302 Found"},
+	{name: "forbidden", answer: "HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nby law", status: 403, says: "does not connect", body: "by law"},
+	{name: "method not allowed", answer: "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n", status: 405, says: "405"},
+	{name: "log in", answer: "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n", status: 407, says: "does not take the credentials"},
+	{name: "a body that ends with the connection", answer: "HTTP/1.1 502 Bad Gateway\r\n\r\nno route", status: 502, says: "502 Bad Gateway", body: "no route", hangsUp: true},
+	{name: "a body in chunks", answer: "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n0\r\n\r\n", status: 503, says: "503", body: "busy"},
+	{name: "a long body", answer: "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat("x", 5000), status: 504, says: "504", body: strings.Repeat("x", 1024)},
+	{name: "a status without a name", answer: "HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n", status: 599, says: "599"},
+	{name: "nothing", hangsUp: true, says: "EOF"},
+	{name: "a header cut short", answer: "HTTP/1.1 200 OK\r\nProxy-", hangsUp: true, says: "malformed"},
+	{name: "TLS", answer: "\x15\x03\x01\x00\x02\x02\x16\r\n\r\n", says: "malformed"},
+	{name: "SOCKS", answer: "\x05\xff\r\n\r\n", says: "malformed"},
+	{name: "too much", answer: "HTTP/1.1 200 OK\r\nX-More: " + strings.Repeat("x", 70_000), says: "MaxHandshakeSize, 65536 bytes"},
+}
+
+func TestWhatAnHTTPProxyAnswers(t *testing.T) {
+	for _, tc := range proxyAnswers {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, through("http://eve:secret@proxy.test:3128"))
+				peer := wstest.NewPeer(t, far, false)
+				require.Equal(t, "example.test:80", peer.ReadRequest().RequestURI)
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					_, _ = far.Write([]byte(tc.answer)) // the dialler may go before it has read all
+					if tc.hangsUp {
+						_ = far.Close()
+					}
+				}()
+				defer func() { <-sent }()
+				if tc.opens {
+					<-sent
+					peer.ServeHandshake()
+					_, err := conn.Opened().Wait(patient(t))
+					require.NoError(t, err)
+					return
+				}
+				no := refusedBy(t, conn, "http://proxy.test:3128")
+				require.Equal(t, tc.status, no.Status)
+				require.Equal(t, tc.body, string(no.Body))
+				require.ErrorContains(t, no, tc.says)
+				require.Equal(t, tc.status != 0, no.Header != nil)
+				_, err := near.Write([]byte("x"))
+				require.ErrorIs(t, err, net.ErrClosed)
+			})
+		})
+	}
+}
+
+func TestAProxyThatAsksForCredentialsIsTold(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, through("http://proxy.test"))
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		peer.SendRaw([]byte("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"))
+		no := refusedBy(t, conn, "http://proxy.test")
+		require.ErrorContains(t, no, "it asks for credentials, and the URL that the option Proxy gives has none")
+		require.Equal(t, "Basic realm=x", no.Header.Get("Proxy-Authenticate"))
+	})
+}
+
+func TestARefusalOfAProxyWhoseBodyNeverComesIsToldAfterHandshakeTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(0)
+		start := time.Now()
+		conn := dialOver(t, near, through("http://proxy.test"))
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		peer.SendRaw([]byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nby law"))
+		no := refusedBy(t, conn, "http://proxy.test")
+		require.Equal(t, 403, no.Status)
+		require.Equal(t, "by law", string(no.Body))
+		require.Equal(t, wsstream.DefaultHandshakeTimeout, time.Since(start))
+	})
+}
+
+func TestAProxyThatDoesNotAnswerIsGivenUp(t *testing.T) {
+	for _, proxy := range []string{"http://proxy.test", "https://proxy.test", "socks5://proxy.test"} {
+		t.Run(proxy, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				defer far.Close()
+				start := time.Now()
+				err := notOpened(t, dialOver(t, near, through(proxy)))
+				require.ErrorContains(t, err, "not done within HandshakeTimeout")
+				require.Equal(t, wsstream.DefaultHandshakeTimeout, time.Since(start))
+				require.True(t, near.Closed())
+			})
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				defer far.Close()
+				o := through(proxy)
+				o.NetDial = func(context.Context, string, string) (net.Conn, error) { return near, nil }
+				ctx, cancel := withCause(t)
+				conn := wsstream.Dial(ctx, "ws://example.test/", o)
+				<-time.After(time.Second)
+				cancel(errReason)
+				start := time.Now()
+				require.Equal(t, errReason, notOpened(t, conn))
+				require.Zero(t, time.Since(start))
+				synctest.Wait()
+				require.True(t, near.Closed())
+			})
+		})
+	}
+}
+
+func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
+	for _, scheme := range []string{"http", "https", "socks5", "socks5h"} {
+		t.Run(scheme, func(t *testing.T) {
+			var d dialled
+			o := through(scheme + "://eve:secret@proxy.test")
+			o.NetDial = d.dial
+			no := refusedBy(t, wsstream.Dial(t.Context(), "wss://example.test/", o), scheme+"://proxy.test")
+			require.ErrorIs(t, no, errNoRoute)
+		})
+	}
+}
+
+func TestAProxyErrorOfNetDialIsAnothers(t *testing.T) {
+	other := &wsstream.ProxyError{Proxy: "http://other.test", Err: errNoRoute}
+	o := through("http://proxy.test")
+	o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, other }
+	no := refusedBy(t, wsstream.Dial(t.Context(), "ws://example.test/", o), "http://proxy.test")
+	require.Equal(t, other, no.Err)
+	require.Equal(t, "http://other.test", other.Proxy)
+}
+
+func TestAProxyThatIsNoneIsAnErrorThatNamesTheOption(t *testing.T) {
+	for proxy, shown := range map[string]string{
+		"ftp://eve:secret@proxy.test": "ftp://proxy.test",
+		"//eve:secret@proxy.test":     "//proxy.test",
+		"http://eve:secret@:3128":     "http://:3128",
+		"socks5:///x":                 "socks5:///x",
+		"proxy.test:3128":             "proxy.test:3128",
+	} {
+		t.Run(proxy, func(t *testing.T) {
+			var d dialled
+			o := through(proxy)
+			o.NetDial = d.dial
+			no := refusedBy(t, wsstream.Dial(t.Context(), "ws://example.test/", o), shown)
+			require.ErrorContains(t, no, "that the option Proxy gives")
+			require.Zero(t, d.calls.Load())
+		})
+	}
+}
+
+func TestTheProxyIsChosenByTheRequest(t *testing.T) {
+	for address, want := range map[string]string{
+		"ws://eve:secret@example.test/a?b": "http://example.test/a?b",
+		"wss://example.test:8443/a":        "https://example.test:8443/a",
+		"https://example.test":             "https://example.test",
+		"http://[::1]/%20":                 "http://[::1]/%20",
+	} {
+		t.Run(address, func(t *testing.T) {
+			type key struct{}
+			var d dialled
+			var asked *http.Request
+			conn := wsstream.Dial(context.WithValue(t.Context(), key{}, "value"), address, &wsstream.DialOptions{
+				NetDial: d.dial,
+				Host:    "front.test",
+				Header:  http.Header{"X-Tenant": {"a"}},
+				Proxy: func(r *http.Request) (*url.URL, error) {
+					asked = r
+					return nil, nil // none
+				},
+			})
+			require.ErrorIs(t, notOpened(t, conn), errNoRoute)
+			require.Equal(t, want, asked.URL.String())
+			require.Equal(t, "GET front.test a", asked.Method+" "+asked.Host+" "+asked.Header.Get("X-Tenant"))
+			require.Equal(t, "value", asked.Context().Value(key{}))
+			_, err := conn.Opened().Wait(patient(t))
+			require.NotErrorAs(t, err, new(*wsstream.ProxyError))
+			require.Equal(t, asked.URL.Hostname(), strings.Trim(d.addr[:strings.LastIndex(d.addr, ":")], "[]"), "the server itself was dialled")
+		})
+	}
+}
+
+func TestAnErrorOfTheOptionProxyIsTheErrorAndNothingIsDialled(t *testing.T) {
+	var d dialled
+	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
+		Proxy:   func(*http.Request) (*url.URL, error) { return nil, errReason },
+		NetDial: d.dial,
+	}))
+	require.ErrorIs(t, err, errReason)
+	require.ErrorContains(t, err, "wsstream: handshake: the option Proxy: ")
+	require.Zero(t, d.calls.Load())
+}
