@@ -9,34 +9,42 @@ import (
 // Write waits its turn and for credit, and is admitted; it returns when what is unsent fits the window again.
 // If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
 // more waiting once ctx has ended, and has succeeded.
-func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
-	return c.write(ctx, piece{op: op, rest: data, fin: true, length: int64(len(data))})
+//
+// The message is compressed if compress says so and it is long enough; nothing is compressed before it is admitted.
+func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte, compress bool) error {
+	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	if compress {
+		c.pack(&p)
+	}
+	return c.write(ctx, &p)
 }
 
-// WriteReady is Write of a message of n bytes that Encode has encoded. The frames are shared.
-func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, n int) error {
-	return c.write(ctx, piece{ready: frames, fin: true, length: int64(n)})
+// WriteReady is Write of a message that Encode has encoded as Encoding told. The frames are shared.
+func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, data []byte, e Encoding) error {
+	p := ready(frames, data, e)
+	return c.write(ctx, &p)
 }
 
-func (c *Conn) write(ctx context.Context, p piece) error {
+func (c *Conn) write(ctx context.Context, p *piece) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
-	defer c.writeGate.Unlock()
-	n := c.framer.size(&p)
-	if c.take(ctx, n) != nil || !c.admit(&p, n) {
+	defer c.endTurn(p)
+	n := c.framer.size(p)
+	if c.take(ctx, n) != nil || !c.admit(p, c.press(p, n)) {
 		return c.notWritten(ctx)
 	}
+	c.remember(p)
 	for !p.done() {
-		n := c.framer.size(&p)
+		n := c.framer.size(p)
 		if c.take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
-		if !c.putNext(&p, n) {
+		if !c.putNext(p, c.press(p, n)) {
 			return c.cutShort(ctx)
 		}
 	}
@@ -51,7 +59,7 @@ func (c *Conn) write(ctx context.Context, p piece) error {
 	return nil
 }
 
-// take takes n bytes of credit for what is about to be encoded, and sends what it may have to wait for.
+// take waits for credit and takes n bytes of it for what is about to be encoded, 0 if that is not known yet.
 func (c *Conn) take(ctx context.Context, n int) error {
 	if c.writeWindow.TryTake(n) {
 		return nil
@@ -60,31 +68,37 @@ func (c *Conn) take(ctx context.Context, n int) error {
 }
 
 // TryWrite writes if nobody waits to and there is credit. It never waits.
-func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
-	return c.tryWrite(piece{op: op, rest: data, fin: true, length: int64(len(data))})
+func (c *Conn) TryWrite(op ws.OpCode, data []byte, compress bool) (bool, error) {
+	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	if compress {
+		c.pack(&p)
+	}
+	return c.tryWrite(&p)
 }
 
-// TryWriteReady is TryWrite of a message of n bytes that Encode has encoded. The frames are shared.
-func (c *Conn) TryWriteReady(frames [][]byte, n int) (bool, error) {
-	return c.tryWrite(piece{ready: frames, fin: true, length: int64(n)})
+// TryWriteReady is TryWrite of a message that Encode has encoded as Encoding told. The frames are shared.
+func (c *Conn) TryWriteReady(frames [][]byte, data []byte, e Encoding) (bool, error) {
+	p := ready(frames, data, e)
+	return c.tryWrite(&p)
 }
 
-func (c *Conn) tryWrite(p piece) (bool, error) {
+func (c *Conn) tryWrite(p *piece) (bool, error) {
 	if err := c.writeEnd(); err != nil {
 		return false, err
 	}
 	if !c.writeGate.TryLock() {
 		return false, nil
 	}
-	defer c.writeGate.Unlock()
-	n := c.framer.size(&p)
-	if !c.writeWindow.TryTake(n) || !c.admit(&p, n) {
+	defer c.endTurn(p)
+	n := c.framer.size(p)
+	if !c.writeWindow.TryTake(n) || !c.admit(p, c.press(p, n)) {
 		return false, c.writeEnd()
 	}
+	c.remember(p)
 	for !p.done() {
-		n := c.framer.size(&p)
+		n := c.framer.size(p)
 		c.writeWindow.Force(n)
-		if !c.putNext(&p, n) {
+		if !c.putNext(p, c.press(p, n)) {
 			return false, c.writeEnd()
 		}
 	}
@@ -188,7 +202,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
-	defer c.writeGate.Unlock()
+	defer c.unlockWrite()
 	if err := c.writeWindow.Ready(ctx); err != nil {
 		return err
 	}
@@ -248,7 +262,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	}
 	if c.writeGate.Lock(ctx) {
 		c.Close(CloseInfo{})
-		c.writeGate.Unlock()
+		c.unlockWrite()
 	} else if ctx.Err() != nil && c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}
