@@ -36,6 +36,7 @@ type options struct {
 	handshakeTimeout time.Duration
 	closeTimeout     time.Duration
 	logger           *slog.Logger
+	compression      *compression // nil: none; not filled in by check, since the sides differ
 }
 
 // check returns a copy of o with the defaults filled in, or an error that names the option.
