@@ -55,7 +55,7 @@ type AcceptOptions struct {
 	MaxHandshakeSize int
 
 	// HandshakeTimeout bounds the reading of a bare connection's request, and the writing of the response. A client that
-	// takes longer for its request gets 408, for which it has a second. Default 10 s; negative: none, and a client can
+	// takes longer for its request gets 408, and has a second to take that. Default 10 s; negative: none, and a client can
 	// hold a goroutine. Accept's requests have been read before: http.Server.ReadHeaderTimeout bounds that.
 	HandshakeTimeout time.Duration
 

@@ -26,17 +26,17 @@ type Acceptor struct {
 	empty chan struct{} // nil until Shutdown; closed when there are no conns after it
 }
 
-// Accept is Accept with the Acceptor's options. After Shutdown the client gets 503.
+// Accept does what the function Accept does, with the Acceptor's Options. After Shutdown the client gets 503.
 func (a *Acceptor) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 	return accept(w, r, &a.Options, a)
 }
 
-// AcceptConn is AcceptConn with the Acceptor's options. After Shutdown the client gets 503.
+// AcceptConn does what the function AcceptConn does, with the Acceptor's Options. After Shutdown the client gets 503.
 func (a *Acceptor) AcceptConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	return acceptConn(ctx, nc, &a.Options, a)
 }
 
-// Len returns how many connections there are: of those that All yields.
+// Len returns how many connections there are, as All yields them.
 func (a *Acceptor) Len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

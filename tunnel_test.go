@@ -25,15 +25,13 @@ import (
 // A tunneller is an HTTP proxy that connects every CONNECT to one address.
 type tunneller struct {
 	*httptest.Server
-	asked   atomic.Int32           // how often
-	stalled chan struct{}          // when closed, nothing is passed on
-	name    atomic.Pointer[string] // that TLS asked for
-	over    chan struct{}          // closed when the test is over
+	asked atomic.Int32           // how often
+	name  atomic.Pointer[string] // that TLS asked for
 }
 
 // newTunneller returns a proxy, with TLS or not, that ends with the test.
 func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
-	p := &tunneller{stalled: make(chan struct{}), over: make(chan struct{})}
+	p := &tunneller{}
 	var tunnels sync.WaitGroup
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.asked.Add(1)
@@ -53,7 +51,7 @@ func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
 		_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
 		for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
 			tunnels.Go(func() {
-				p.pass(way[0], way[1])
+				_, _ = io.Copy(way[0], way[1])
 				client.Close()
 				server.Close()
 			})
@@ -70,33 +68,10 @@ func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
 		p.Start()
 	}
 	t.Cleanup(func() {
-		close(p.over)
 		p.Close()
 		tunnels.Wait()
 	})
 	return p
-}
-
-// pass passes bytes on until the proxy stalls or one side ends.
-func (p *tunneller) pass(dst, src net.Conn) {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := src.Read(buf)
-		select {
-		case <-p.stalled:
-			<-p.over
-			return
-		default:
-		}
-		if n > 0 {
-			if _, err := dst.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
 }
 
 // greeter returns a server that greets, with TLS or not, whose certificate is for example.com and 127.0.0.1.
@@ -156,6 +131,31 @@ func TestACertificateOfAProxyThatNobodyVouchesForFails(t *testing.T) {
 	require.Zero(t, p.asked.Load())
 }
 
+// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as tls.Conn.Close does.
+type deafConn struct {
+	net.Conn
+	full   atomic.Bool
+	once   sync.Once
+	closed chan struct{} // closed by Close
+}
+
+func (c *deafConn) Write(b []byte) (int, error) {
+	if !c.full.Load() {
+		return c.Conn.Write(b)
+	}
+	select {
+	case <-c.closed:
+		return 0, net.ErrClosed
+	case <-time.After(5 * time.Second):
+		return 0, os.ErrDeadlineExceeded
+	}
+}
+
+func (c *deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
 func TestCloseNowUnderTheTLSOfAProxyDoesNotWaitForIt(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -168,15 +168,15 @@ func TestCloseNowUnderTheTLSOfAProxyDoesNotWaitForIt(t *testing.T) {
 			p := newTunneller(t, true, srv.Listener.Addr().String())
 			o := through(p.URL)
 			o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
+			transport := &deafConn{closed: make(chan struct{})}
+			o.NetDial = func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
+				transport.Conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				return transport, err
+			}
 			conn := wsstream.Dial(t.Context(), scheme+"://behind.test/", o)
 			_, err := conn.Opened().Wait(patient(t))
 			require.NoError(t, err)
-			close(p.stalled)
-			for more := true; more; { // until the kernel takes no more
-				ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-				more = conn.Writable().Write(ctx, wsstream.Binary(make([]byte, 1<<20))) == nil
-				cancel()
-			}
+			transport.full.Store(true)
 			start := time.Now()
 			conn.CloseNow()
 			_, err = conn.Closed().Wait(patient(t))
@@ -211,7 +211,7 @@ func TestTheProxyOfTheEnvironmentIsTakenUnlessNetDialIsSet(t *testing.T) {
 		{"lower case", "ws://example.test/", "http_proxy=" + proxy.URL, "CONNECT example.test:80", "status 403"},
 		{"another scheme's", "wss://example.invalid./", "HTTP_PROXY=" + proxy.URL, "", "example.invalid"},
 		{"NO_PROXY", "ws://example.invalid./", "NO_PROXY=example.invalid.\nHTTP_PROXY=" + proxy.URL, "", "example.invalid"},
-		{"NetDial", "ws://example.test/", "WSSTREAM_TEST_NETDIAL=1\nHTTP_PROXY=" + proxy.URL, "", errNoRoute.Error()},
+		{"NetDial", "ws://example.test/", "WSSTREAM_TEST_NETDIAL=1\nHTTP_PROXY=" + proxy.URL, "", "wsstream: handshake: " + errNoRoute.Error()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			asked.Store(new(string))

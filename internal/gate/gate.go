@@ -35,6 +35,9 @@ func Until(end *latch.Latch) *Gate { return &Gate{latch: end} }
 // TryLock takes the gate if nobody holds it and nobody waits.
 func (g *Gate) TryLock() bool { return g.state.CompareAndSwap(free, held) }
 
+// Free reports whether nobody holds the gate.
+func (g *Gate) Free() bool { return g.state.Load() == free }
+
 // Lock waits for the gate and reports whether it got it: false says that ctx or the gate had ended.
 // Waiters are served in the order they came.
 func (g *Gate) Lock(ctx context.Context) bool {

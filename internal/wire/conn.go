@@ -147,7 +147,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 	if cfg.Deflate != nil {
 		c.in.state = c.in.state.Set(ws.StateExtended)
 	}
-	c.readGate.TryLock() // until Start
+	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
+	c.readGate.TryLock()            // until Start
 	c.idleArmed.Store(true)
 	c.idle = time.AfterFunc(idleWait, c.idled)
 	return c
@@ -155,7 +156,6 @@ func New(nc net.Conn, cfg Config) *Conn {
 
 // Start lets the input in, that first which came with the handshake. It is called once.
 func (c *Conn) Start(buffered []byte) {
-	_ = c.nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	for len(buffered) > 0 {
 		n := copy(c.in.room(len(buffered), len(buffered)), buffered)
 		c.in.filled(n)

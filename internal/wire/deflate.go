@@ -68,9 +68,9 @@ func (p *piece) giveBack() {
 }
 
 // ready returns the piece of a message that was encoded before.
-func ready(frames [][]byte, data []byte, e Encoding) piece {
+func (c *Conn) ready(frames [][]byte, data []byte, e Encoding) piece {
 	p := piece{ready: frames, fin: true, length: int64(len(data))}
-	if e.Bits > 0 {
+	if e.Bits > 0 && !c.cfg.Deflate.Ours.NoTakeover {
 		p.raw = data
 	}
 	return p

@@ -79,6 +79,17 @@ func (f *framer) size(p *piece) int {
 	return ws.HeaderSize(ws.Header{Length: int64(n), Masked: f.client}) + min(n, maxPiece)
 }
 
+// single reports whether one put takes all of p, of which nothing was put yet.
+func (f *framer) single(p *piece) bool {
+	if p.more || p.raw != nil {
+		return false // the compressor is for who has the turn
+	}
+	if len(p.ready) > 0 {
+		return len(p.ready) == 1
+	}
+	return f.length(p) == len(p.rest) && len(p.rest) <= maxPiece
+}
+
 // length returns the payload bytes of the next frame.
 func (f *framer) length(p *piece) int {
 	if f.limit > 0 {

@@ -21,17 +21,17 @@ const (
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if !c.sending && c.nextOut() != nil && c.ask != nil && (!c.gathering() || c.out.held() >= batch) {
+	if c.sending || c.flusher && c.out.held() < batch || c.nextOut() == nil {
+		return
+	}
+	if c.ask != nil && (c.out.held() >= batch || !c.gathering()) {
 		c.sendNow()
 	}
 	c.startFlusher()
 }
 
-// gathering reports whether what is written now is likely to be followed by more.
+// gathering reports whether what is written now, with no flusher on its way, is likely to be followed by more.
 func (c *Conn) gathering() bool {
-	if c.flusher {
-		return true
-	}
 	if c.quiet.Load() {
 		c.quiet.Store(false)
 		return false

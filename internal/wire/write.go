@@ -21,7 +21,7 @@ func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte, compress bo
 
 // WriteReady is Write of a message that Encode has encoded as Encoding told. The frames are shared.
 func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, data []byte, e Encoding) error {
-	p := ready(frames, data, e)
+	p := c.ready(frames, data, e)
 	return c.write(ctx, &p)
 }
 
@@ -29,18 +29,21 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if c.writeAtOnce(p) {
+		return c.fit(ctx)
+	}
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
 	defer c.endTurn(p)
 	n := c.framer.size(p)
-	if c.take(ctx, n) != nil || !c.admit(p, c.press(p, n)) {
+	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, c.press(p, n)) {
 		return c.notWritten(ctx)
 	}
 	c.remember(p)
 	for !p.done() {
 		n := c.framer.size(p)
-		if c.take(ctx, n) != nil {
+		if c.writeWindow.Take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
@@ -48,6 +51,31 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 			return c.cutShort(ctx)
 		}
 	}
+	return c.fit(ctx)
+}
+
+// writeAtOnce writes a message of one piece if there is credit and nobody has the turn to write, and reports whether it
+// did. It needs no turn itself: mu is not let go of before all of the message is in the outbox.
+func (c *Conn) writeAtOnce(p *piece) bool {
+	if !c.writeGate.Free() || !c.framer.single(p) {
+		return false
+	}
+	n := c.framer.size(p)
+	if !c.writeWindow.TryTake(n) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writeGate.Free() || c.stopped() {
+		c.writeWindow.Give(n)
+		return false
+	}
+	c.put(p)
+	return true
+}
+
+// fit waits until what is unsent fits the window.
+func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
 		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
 			return c.cutShort(ctx)
@@ -57,14 +85,6 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 		return c.cutShort(ctx)
 	}
 	return nil
-}
-
-// take waits for credit and takes n bytes of it for what is about to be encoded, 0 if that is not known yet.
-func (c *Conn) take(ctx context.Context, n int) error {
-	if c.writeWindow.TryTake(n) {
-		return nil
-	}
-	return c.writeWindow.Take(ctx, n)
 }
 
 // TryWrite writes if nobody waits to and there is credit. It never waits.
@@ -78,11 +98,14 @@ func (c *Conn) TryWrite(op ws.OpCode, data []byte, compress bool) (bool, error) 
 
 // TryWriteReady is TryWrite of a message that Encode has encoded as Encoding told. The frames are shared.
 func (c *Conn) TryWriteReady(frames [][]byte, data []byte, e Encoding) (bool, error) {
-	p := ready(frames, data, e)
+	p := c.ready(frames, data, e)
 	return c.tryWrite(&p)
 }
 
 func (c *Conn) tryWrite(p *piece) (bool, error) {
+	if c.writeAtOnce(p) {
+		return true, nil
+	}
 	if err := c.writeEnd(); err != nil {
 		return false, err
 	}
