@@ -32,6 +32,8 @@ type config struct {
 	ReadWindow, WriteWindow, MaxMessageSize, MaxFrameSize int
 	CloseTimeout                                          time.Duration
 	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
+	Compression                                           *wsstream.CompressionOptions
+	Extensions                                            string // the peer's Sec-WebSocket-Extensions
 }
 
 func (c config) dial(nc net.Conn) *wsstream.DialOptions {
@@ -41,6 +43,7 @@ func (c config) dial(nc net.Conn) *wsstream.DialOptions {
 		MaxMessageSize: c.MaxMessageSize,
 		MaxFrameSize:   c.MaxFrameSize,
 		CloseTimeout:   c.CloseTimeout,
+		Compression:    c.Compression,
 		NetDial:        func(context.Context, string, string) (net.Conn, error) { return nc, nil },
 	}
 }
@@ -52,6 +55,7 @@ func (c config) accept() *wsstream.AcceptOptions {
 		MaxMessageSize: c.MaxMessageSize,
 		MaxFrameSize:   c.MaxFrameSize,
 		CloseTimeout:   c.CloseTimeout,
+		Compression:    c.Compression,
 	}
 }
 
@@ -90,9 +94,12 @@ func overTCP(t *testing.T, c config, client bool) *end {
 // open makes the handshake on a transport.
 func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
 	e := &end{peer: wstest.NewPeer(t, far, !client), client: client, net: near, far: far}
+	if c.Extensions != "" {
+		e.peer.AllowRsv = rsv1
+	}
 	if client {
 		e.conn = wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
-		e.peer.ServeHandshake()
+		e.peer.ServeHandshake("Sec-WebSocket-Extensions:" + c.Extensions)
 		_, err := e.conn.Opened().Wait(t.Context())
 		require.NoError(t, err)
 	} else {
@@ -102,7 +109,7 @@ func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
 			e.conn, err = wsstream.AcceptConn(t.Context(), near, c.accept())
 			accepted <- err
 		}()
-		e.peer.DialHandshake("/")
+		e.peer.DialHandshake("/", "Sec-WebSocket-Extensions:"+c.Extensions)
 		require.NoError(t, <-accepted)
 	}
 	t.Cleanup(func() {
