@@ -271,14 +271,29 @@ func (e *end) echo(t *testing.T) {
 }
 
 func TestContextsThatEndAtAnyMomentLoseAndDoubleNothingBetweenTwoConns(t *testing.T) {
+	for name, o := range map[string]*wsstream.CompressionOptions{
+		"plain":                    nil,
+		"compressed":               packing.Compression,
+		"compressed, own contexts": apart.Compression,
+	} {
+		t.Run(name, func(t *testing.T) {
+			exchangeEverywhere(t, config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Compression: o})
+		})
+	}
+}
+
+func exchangeEverywhere(t *testing.T, c config) {
 	const kernel = 32 << 10
-	c := config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100}
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			near, far := memnet.Pipe(300)
 			client, server := conns(t, c, near, far)
-			near.Drip(90, time.Millisecond)
-			far.Drip(90, time.Millisecond)
+			drip := 90
+			if c.Compression != nil {
+				drip = 30
+			}
+			near.Drip(drip, time.Millisecond)
+			far.Drip(drip, time.Millisecond)
 			exchange(t, client, server, func(seed uint64) *moments { return onTheClock(t, seed, 6*time.Millisecond) })
 		})
 	})
