@@ -79,15 +79,20 @@ func fromAside(t *testing.T, seed uint64) *moments {
 	}}
 }
 
-// numbered is the message of this number: text or binary, empty, small, or larger than a small window.
+// numbered is the message of this number: text, or binary that cannot be compressed; empty, small, or larger than a small
+// window.
 func numbered(i int) wsstream.Message {
 	n := i * 7919 % 20
-	if i%100 == 50 {
+	if i%100 == 50 || i%100 == 51 {
 		n = 400
 	}
 	m := wsstream.Text(strings.Repeat(fmt.Sprintf("%d·", i), n))
 	if i%2 == 1 {
 		m.Type = wsstream.TypeBinary
+		r := rand.New(rand.NewPCG(uint64(i), 4))
+		for j := range m.Data {
+			m.Data[j] = byte(r.Uint32())
+		}
 	}
 	return m
 }
@@ -288,12 +293,8 @@ func exchangeEverywhere(t *testing.T, c config) {
 		synctest.Test(t, func(t *testing.T) {
 			near, far := memnet.Pipe(300)
 			client, server := conns(t, c, near, far)
-			drip := 90
-			if c.Compression != nil {
-				drip = 30
-			}
-			near.Drip(drip, time.Millisecond)
-			far.Drip(drip, time.Millisecond)
+			near.Drip(90, time.Millisecond)
+			far.Drip(90, time.Millisecond)
 			exchange(t, client, server, func(seed uint64) *moments { return onTheClock(t, seed, 6*time.Millisecond) })
 		})
 	})
