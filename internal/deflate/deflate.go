@@ -1,39 +1,43 @@
 package deflate
 
-import (
-	"math/bits"
-	"sync"
-)
-
 // A Flush says what follows the part of a message that is given to Deflate.
 type Flush uint8
 
-// Of a message's last part End, of those before it one of the others.
+// Of a message's last part End, of those before it one of the others. Each part of a message but its last costs 5 bytes:
+// nothing is held back, since what would hold it takes most of a megabyte.
 const (
-	More Flush = iota // more will follow at once: the last bits of the part may be held back
-	Sync              // the peer shall be able to inflate all there is; costs 5 bytes
+	More Flush = iota // more will follow at once
+	Sync              // the peer shall be able to inflate all there is
 	End               // nothing: the message is whole
 )
 
-// DefaultLevel is the level that the tables in the package's documentation speak for.
-const DefaultLevel = 3
+// DefaultLevel is the level that is taken unless told otherwise: 1 with context takeover, where each message pays for
+// the index of what was before, and 4 without.
+const DefaultLevel = 0
 
 // A Deflater compresses the messages that are sent on one connection, one after another, part by part.
 //
-// With context takeover it owns its window and the index of it, from the first message on: Held says how many bytes.
-// Without, it borrows them from a pool while a message is under way, and holds nothing between messages. What a block
-// takes, some 70 KiB, is borrowed for each call. Its methods may not be called at once.
+// With context takeover it holds the last bytes that were sent, from the first message on: Held says how many. Without,
+// it borrows room for them while a message of several parts is under way, and holds nothing between messages. All else
+// is borrowed for each call. Its methods may not be called at once.
 type Deflater struct {
 	sender  Sender
-	search  search
+	level   int
 	history *history
 	open    bool // a message is under way
-	bits    bitWriter
 }
 
-// NewDeflater returns a Deflater for what was agreed about our side. level, 1 to 9, says how hard it searches.
+// NewDeflater returns a Deflater for what was agreed about our side. level, 1 to 9 or DefaultLevel, says how hard it
+// searches. A part of a message that is longer, with what it may refer to, than a window of less than MaxBits is
+// searched as level 5 does, whatever the level is.
 func NewDeflater(level int, ours Sender) *Deflater {
-	return &Deflater{sender: ours, search: searches[level]}
+	if level == DefaultLevel {
+		level = 1
+		if ours.NoTakeover {
+			level = 4
+		}
+	}
+	return &Deflater{sender: ours, level: level}
 }
 
 // Held is how many bytes of memory the Deflater holds, beside itself.
@@ -41,7 +45,7 @@ func (d *Deflater) Held() int {
 	if d.history == nil {
 		return 0
 	}
-	return d.history.size()
+	return cap(d.history.buf)
 }
 
 // Open reports whether a message is under way.
@@ -51,46 +55,56 @@ func (d *Deflater) Open() bool { return d.open }
 // appended for it; it is never empty. Neither slice is kept.
 // RFC 7692, section 7.2.1.
 func (d *Deflater) Deflate(dst, src []byte, flush Flush) []byte {
-	if !d.open {
-		d.begin(len(src), flush)
+	d.open = true
+	if len(src) > 0 {
+		dst = d.compress(dst, src)
 	}
-	h := d.history
-	e := encoders.Get().(*encoder)
-	for part := src; len(part) > 0 || h.left() > 0; {
-		if h.left() == 0 {
-			part = part[h.add(part):]
-		}
-		h.tokens(e, d.search)
-		if e.full() || len(part) == 0 && h.left() == 0 {
-			n := e.size
-			dst = e.block(dst, &d.bits, src[:n])
-			src = src[n:]
-		}
+	switch {
+	case flush != End:
+		d.add(src)
+		return dst
+	case len(src) == 0:
+		dst = append(dst, 0) // the empty block below, where there is nothing before it
+	default:
+		dst = dst[:len(dst)-4] // the length of an empty block
 	}
-	encoders.Put(e)
-
-	switch flush {
-	case Sync:
-		dst = append(d.bits.align(dst), 0, 0, 0xff, 0xff)
-	case End:
-		dst = d.bits.align(dst) // the empty block without the four bytes of its length
-		d.end()
+	if !d.sender.NoTakeover {
+		d.add(src)
 	}
+	d.end()
 	return dst
+}
+
+// compress appends blocks that make up src, and an empty one.
+func (d *Deflater) compress(dst, src []byte) []byte {
+	var dict []byte
+	if d.history != nil {
+		dict = d.history.last(max(leastHistory, len(src)))
+	}
+	kind := d.kind(len(dict) + len(src))
+	c, ok := compressors[kind].Get().(*compressor)
+	if !ok {
+		c = newCompressor(kind)
+	}
+	dst = c.compress(dst, src, dict)
+	compressors[kind].Put(c)
+	return dst
+}
+
+// kind is the kind of compressor for a part that, with what it may refer to, is n bytes. Those of a level look back as
+// far as DEFLATE allows.
+func (d *Deflater) kind(n int) int {
+	if d.sender.Bits < MaxBits && n > 1<<d.sender.Bits {
+		return windowed + d.sender.Bits
+	}
+	return d.level
 }
 
 // Remember makes data a part of the context, as if it had been sent as a message: for one that was compressed elsewhere,
 // without reference to others and with a window no larger than ours. It may not be called inside a message.
 func (d *Deflater) Remember(data []byte) {
-	if d.sender.NoTakeover {
-		return
-	}
-	if d.history == nil {
-		d.history = newHistory(d.sender.Bits)
-	}
-	for len(data) > 0 {
-		data = data[d.history.add(data):]
-		d.history.skip()
+	if !d.sender.NoTakeover {
+		d.add(data)
 	}
 }
 
@@ -100,34 +114,25 @@ func (d *Deflater) Close() {
 	d.history = nil
 }
 
-func (d *Deflater) begin(n int, flush Flush) {
-	d.open = true
-	if d.history != nil {
+func (d *Deflater) add(p []byte) {
+	if len(p) == 0 {
 		return
 	}
-	if !d.sender.NoTakeover {
-		d.history = newHistory(d.sender.Bits)
-		return
+	if d.history == nil {
+		if d.sender.NoTakeover {
+			d.history = histories.Get().(*history)
+		} else {
+			d.history = new(history)
+		}
 	}
-	h, ok := histories[d.sender.Bits].Get().(*history)
-	if !ok {
-		h = newHistory(d.sender.Bits)
-	}
-	if flush != End {
-		n = 1 << d.sender.Bits
-	}
-	h.reset(bits.Len(uint(n)))
-	d.history = h
+	d.history.add(p, 1<<d.sender.Bits)
 }
 
 func (d *Deflater) end() {
 	d.open = false
-	d.bits = bitWriter{}
 	if d.sender.NoTakeover && d.history != nil {
-		histories[d.sender.Bits].Put(d.history)
+		d.history.buf = d.history.buf[:0]
+		histories.Put(d.history)
 		d.history = nil
 	}
 }
-
-// histories are those of Deflaters without takeover, by the bits of the window.
-var histories [MaxBits + 1]sync.Pool

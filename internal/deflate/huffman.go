@@ -83,35 +83,23 @@ func (d *decoder) long(b uint64) (symbol, n uint) {
 }
 
 // fixed are the codes of blocks that bring none (RFC 1951, section 3.2.6).
-var fixed = func() (f struct {
-	lit, dist decoder
-	litCode   [litCodes]code
-	distCode  [len(distances)]code
-}) {
+var fixed = func() (f struct{ lit, dist decoder }) {
 	var lengths [litCodes]uint8
-	var count [maxCode + 1]uint16
 	for s := range lengths {
-		n := uint8(8)
 		switch {
 		case s >= 144 && s < 256:
-			n = 9
+			lengths[s] = 9
 		case s >= 256 && s < 280:
-			n = 7
+			lengths[s] = 7
+		default:
+			lengths[s] = 8
 		}
-		lengths[s], f.litCode[s].n = n, n
-		count[n]++
 	}
 	f.lit.init(lengths[:])
-	number(f.litCode[:], &count)
-
 	for s := range 32 {
 		lengths[s] = 5
 	}
 	f.dist.init(lengths[:32])
-	for s := range f.distCode {
-		f.distCode[s].n = 5
-	}
-	number(f.distCode[:], new([maxCode + 1]uint16))
 	return f
 }()
 

@@ -100,7 +100,6 @@ func TestInflateRefusesAMessageThatEndsInsideABlock(t *testing.T) {
 
 // bitString writes numbers, each followed by how many bits it has; what has no 3 or 14 bits is a code, its first bit highest.
 func bitString(p ...int) []byte {
-	var w bitWriter
 	b := make([]byte, 64)
 	o := 0
 	for i := 0; i < len(p); i += 2 {
@@ -108,9 +107,13 @@ func bitString(p ...int) []byte {
 		if n != 3 && n != 14 {
 			v = bits.Reverse64(v) >> (64 - n)
 		}
-		o = w.put(b, o, v, uint(n))
+		for ; n > 0; n-- {
+			b[o/8] |= byte(v&1) << (o % 8)
+			v >>= 1
+			o++
+		}
 	}
-	return append(b[:o], byte(w.bits), 0)
+	return b[:o/8+2]
 }
 
 func TestInflateRefusesCorruptData(t *testing.T) {

@@ -57,7 +57,7 @@ func (c *Conn) readInBackground() bool {
 
 func (c *Conn) readAhead() {
 	for c.wanted() {
-		c.fill(context.Background(), inBackground)
+		c.fill(context.Background(), inBackground, nil)
 	}
 	c.tidy()
 	c.readGate.Unlock()

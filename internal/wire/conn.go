@@ -53,7 +53,7 @@ type Conn struct {
 	eof        bool   // the transport gives no more
 	asked      int    // bytes that the last read had room for
 	greedy     bool   // the last read filled its buffer
-	waited     bool   // since the last message, a read had to wait
+	fetched    bool   // since the last message, the transport was read
 	scratch    *chunk // where input goes that nobody wants
 	turns      uint64 // times that readGate was given up after a call
 	received   tally
@@ -74,7 +74,7 @@ type Conn struct {
 	writeGate   *gate.Gate
 	deflater    *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
 	writeWindow *credit.Window
-	quiet       atomic.Bool // a pull has waited, and there is no more input: what is written next is a lone answer
+	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
 
 	mu      sync.Mutex
@@ -88,7 +88,7 @@ type Conn struct {
 	sending bool          // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool          // a goroutine was started to do so
 	flushF  func()        // what it does; made once, since a start would allocate it
-	given   time.Time     // when the transport was last given something
+	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
@@ -137,6 +137,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		framer:      newFramer(cfg.Client, cfg.MaxFrame),
 		readDone:    cfg.ReadDone,
 		writeDone:   cfg.WriteDone,
+		given:       time.Since(epoch) - lull,
 	}
 	c.flushF = c.flush
 	c.ask = newPrompt(c)

@@ -1,4 +1,6 @@
-// Package wire is the engine of a connection: frames on a net.Conn, credit both ways, and the closing handshake.
+// Package wire is the engine of a connection: frames on a net.Conn, credit both ways, and the closing handshake. It is
+// inline when quiet and batched when busy: no goroutine stands in the way of a lone message, and the messages of a burst
+// share their system calls.
 //
 // Reading. Input is held as it came, in pooled chunks (inbox.go). Its scan cursor walks over headers as soon as they are
 // whole: it checks them, answers pings and sees the peer's Close; its pull cursor follows with Pull and Read (read.go,
@@ -6,13 +8,29 @@
 // transport on its own goroutine. Only when nobody has pulled for a little while does a background reader take the
 // gate, as long as there is credit (background.go). A goroutine that waits in the transport's Read is brought back with
 // a poke, a read deadline in the past that it takes away itself (park.go): no context's deadline ever stands on the
-// transport, and no context ends it.
+// transport, and no context ends it. On TCP and unix sockets who waits has borrowed no memory (socket_unix.go).
 //
-// Writing. A Write takes its turn at the write gate, takes credit, and is encoded frame by frame into the outbox
-// (write.go, outbox.go). There is one path from there (send.go): whoever queues something gives it to the transport at
-// once where that cannot block, on TCP and unix sockets (try_unix.go), and a flusher does the rest for as long as there
-// is a backlog. A lone message costs one copy and one system call; behind a backlog many messages share a call. Frames
-// leave whole, a pong overtakes what the transport has not begun, and nothing else does.
+// Writing. A Write takes credit and is encoded into the outbox, one of several frames frame by frame and holding the
+// write gate (write.go, outbox.go). There is one path from there (send.go), and one goroutine on it at a time, the one
+// with the baton. Frames leave whole, a pong overtakes what the transport has not begun, and nothing else does.
+//
+// What a message costs its writer, beside the one copy that encodes it (and masks it, for a client):
+//
+//	shape                                        on TCP and unix sockets         on others (TLS, memory, wrappers)
+//	the answer to the last message there is,     one write, by the writer,       the start of the flusher,
+//	  or the first message for 200 µs              which never blocks              which writes
+//	one of a burst                               the start of the flusher for    the same
+//	                                               the first, none for the rest
+//	one that fills 16 KiB of what a burst        one write for all of them,      none
+//	  has gathered                                 if nobody has the baton
+//	a frame of 16 KiB and more                   one write                       none, while the flusher is behind
+//	what the kernel does not take                the flusher waits for it        the flusher waits for it
+//
+// The flusher is on its way from the first message of a burst, so what is gathered leaves by itself when the writer goes
+// away to do something slow; a Pull that is about to wait sends it before that. It ends with the backlog.
+//
+// What a message costs its reader: a read for as many as came together, up to 64 KiB and the credit there is, and a copy
+// into the caller's memory. Of a frame that lacks 32 KiB and more the payload is read straight into it.
 //
 // Ending. Each event notes what it knows in one struct, and one function decides what follows from it (end.go).
 package wire

@@ -26,6 +26,7 @@ type inbox struct {
 	spill []byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
 	// The message at the pull cursor.
+	target []byte    // where a read puts payload straight; nil for none
 	op     ws.OpCode // 0 between two messages
 	left   int64     // payload bytes of the frame at the cursor that are not taken
 	fin    bool      // it is the last frame
@@ -244,15 +245,46 @@ func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
 		n -= m
 		in.drop(m)
 	}
-	got := dst[from:]
+	return dst, in.open(dst[from:])
+}
+
+// straight is how much of a frame must be missing for payload to be read straight to where it is wanted. That saves a
+// copy, and costs the header of the next frame a read of its own.
+const straight = 32 << 10
+
+// grow makes room in dst for a part of the frame at the pull cursor that may be read straight into it: by what has
+// come, not by what was declared.
+func (in *inbox) grow(dst []byte) []byte {
+	if in.left < straight || cap(dst)-len(dst) >= smallChunk {
+		return dst
+	}
+	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), straight)))))
+}
+
+// aim has the next read put payload straight into dst, if there is a frame that lacks so much, and nothing in front.
+func (in *inbox) aim(dst []byte) {
+	if in.left >= straight && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
+		in.target = dst[:min(int64(len(dst)), in.left)]
+	}
+}
+
+// land says that n bytes have come into the target. Text is checked.
+func (in *inbox) land(n int) error {
+	in.left -= int64(n)
+	in.skip -= int64(n)
+	return in.open(in.target[:n])
+}
+
+// open unmasks the next bytes of the frame at the pull cursor, and checks text.
+func (in *inbox) open(got []byte) error {
 	if in.masked {
 		ws.Cipher(got, in.mask, in.phase)
 	}
 	in.phase = (in.phase + len(got)) % 4
 	if in.op == ws.OpText && (!in.text.push(got) || in.ended() && !in.text.whole()) {
-		return dst, errText
+		return errText
 	}
-	return dst, nil
+	return nil
 }
 
 // pass drops what there is of the frame at the pull cursor.

@@ -89,7 +89,8 @@ func TestACloseReachesAReadThatIsAboutToPark(t *testing.T) {
 		back := make(chan error, 1)
 		go func() {
 			defer c.unlockRead()
-			back <- c.more(t.Context())
+			_, err := c.more(t.Context(), nil)
+			back <- err
 		}()
 		synctest.Wait()
 		require.Len(t, back, 1, "it waits for the peer")

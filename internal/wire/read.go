@@ -24,12 +24,19 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 		c.account()
 	}
 	for dst = c.assemble(dst); !c.in.ended(); dst = c.assemble(dst) {
-		c.noteHeld(len(dst))
-		if err = c.more(ctx); err != nil {
+		var straight []byte
+		if !c.skipping() {
+			dst = c.in.grow(dst)
+			straight = dst[len(dst):cap(dst)]
+		}
+		var n int
+		if n, err = c.more(ctx, straight); err != nil {
 			c.keep(ctx, dst)
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
+		dst = dst[:len(dst)+n]
+		c.noteHeld(len(dst))
 	}
 	op = c.in.op
 	c.in.next()
@@ -71,12 +78,12 @@ func (c *Conn) assemble(dst []byte) []byte {
 	return dst
 }
 
-// answerNow lets the answer to the message just read leave at once, if it was waited for and is the last there is.
+// answerNow lets the answer to the message just read leave at once, if it had to be fetched and is the last there is.
 func (c *Conn) answerNow() {
-	if c.waited && !c.in.ready() {
+	if c.fetched && !c.in.ready() {
 		c.quiet.Store(true)
 	}
-	c.waited = false
+	c.fetched = false
 }
 
 // drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
@@ -88,7 +95,7 @@ func (c *Conn) drop() bool {
 		c.account()
 		return true
 	}
-	if nth := c.open.Load(); nth != 0 && nth == c.skipped.Load() {
+	if c.skipping() {
 		defer c.account()
 		return c.skip()
 	}
@@ -103,19 +110,19 @@ func (c *Conn) reject(code int, rule error) {
 	}
 }
 
-// more waits until there is more input, and returns an error if there will be none or ctx has ended.
-func (c *Conn) more(ctx context.Context) error {
+// more waits until there is more input, and returns an error if there will be none or ctx has ended. Of a long frame it
+// may read payload straight into dst, and says how much.
+func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	}
 	switch {
 	case c.readDone.Closed():
-		return c.pullEnd()
+		return 0, c.pullEnd()
 	case c.eof, c.peerDone:
-		return c.awaitEnd(ctx)
+		return 0, c.awaitEnd(ctx)
 	}
-	c.fill(ctx, onCall)
-	return nil
+	return c.fill(ctx, onCall, dst), nil
 }
 
 // awaitEnd waits until the end is decided, since no message will come before it.
@@ -200,12 +207,20 @@ func (c *Conn) busy() bool {
 	return nth != 0 && nth != c.skipped.Load() && !c.dropping.Load()
 }
 
-// fill reads once from the transport, until ctx ends at most.
-func (c *Conn) fill(ctx context.Context, as parking) {
+// skipping reports whether nobody wants the rest of the message at the pull cursor.
+func (c *Conn) skipping() bool {
+	nth := c.open.Load()
+	return nth != 0 && nth == c.skipped.Load()
+}
+
+// fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight into dst, of which it
+// returns the length.
+func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
 	c.account()
 	if !c.park(ctx, as) {
-		return
+		return 0
 	}
+	c.in.aim(dst)
 	var n int
 	var err error
 	if c.ask != nil {
@@ -214,16 +229,26 @@ func (c *Conn) fill(ctx context.Context, as parking) {
 		n, err = c.nc.Read(c.room())
 	}
 	poked := c.unpark()
-	c.greedy = n == c.asked
-	if n > 0 && !c.in.sealed {
+	c.greedy = n == c.asked && c.in.target == nil
+	switch {
+	case n == 0, c.in.sealed:
+	case c.in.target != nil:
+		landed = n
+		if err := c.in.land(n); err != nil {
+			c.reject(CodeBadData, err)
+		}
+	default:
 		c.in.filled(n)
 		c.scan()
 	}
+	c.fetched = true
+	c.in.target = nil
 	c.unroom()
 	if err != nil && !(poked && isTimeout(err)) {
 		c.eof = true
 		c.lost(err)
 	}
+	return landed
 }
 
 // room borrows the memory for a read.
@@ -232,10 +257,13 @@ func (c *Conn) room() (b []byte) {
 	if c.greedy || c.in.skip > smallChunk {
 		expect = largeChunk
 	}
-	if c.in.sealed {
+	switch {
+	case c.in.target != nil:
+		b = c.in.target
+	case c.in.sealed:
 		c.scratch = borrow(expect)
 		b = c.scratch.buf[:cap(c.scratch.buf)]
-	} else {
+	default:
 		b = c.in.room(expect, max(1, c.readWindow.Credit()))
 	}
 	c.asked = len(b)

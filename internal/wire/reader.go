@@ -31,7 +31,7 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	}
 	defer c.unlockRead()
 	for c.drop() || len(c.part) == 0 && !c.in.begin() {
-		if err := c.more(ctx); err != nil {
+		if _, err := c.more(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -65,7 +65,12 @@ func (r *Reader) Read(p []byte) (int, error) {
 			r.n += int64(n)
 			return n, nil
 		}
-		if err := c.more(r.ctx); err != nil {
+		n, err := c.more(r.ctx, p)
+		if n > 0 && !r.closed.Load() {
+			r.n += int64(n)
+			return n, nil
+		}
+		if err != nil {
 			if r.ctx.Err() != nil {
 				return 0, err // the message stays open
 			}

@@ -61,7 +61,6 @@ func (s *socket) tryRead(fd uintptr) bool {
 		return true
 	}
 	s.c.unroom()
-	s.c.waited = true
 	return false
 }
 

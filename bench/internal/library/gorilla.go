@@ -8,43 +8,57 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Gorilla is github.com/gorilla/websocket.
+// Gorilla is github.com/gorilla/websocket. It reads through NextReader into one buffer; ReadMessage would allocate.
 var Gorilla = Library{
 	Name: "gorilla",
-	Accept: func(w http.ResponseWriter, r *http.Request) (Conn, error) {
+	Serve: func(l net.Listener, h Handler) error {
 		var u websocket.Upgrader
-		return newGorilla(u.Upgrade(w, r, nil))
+		return serveHTTP(l, func(w http.ResponseWriter, r *http.Request) func() {
+			wc, err := u.Upgrade(w, r, nil)
+			if err != nil {
+				return nil
+			}
+			return openGorilla(wc, h)
+		})
 	},
-	Dial: func(nc net.Conn) (Conn, error) {
-		d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return nc, nil }}
-		c, _, err := d.Dial(url, nil)
-		return newGorilla(c, err)
+	Dial: func(addr string, h Handler) error {
+		wc, _, err := websocket.DefaultDialer.Dial("ws://"+addr, nil)
+		if err != nil {
+			return err
+		}
+		if run := openGorilla(wc, h); run != nil {
+			go run() // ends with the connection
+		}
+		return nil
 	},
+	Rooms:  anyRooms,
+	Relays: anyRelays,
 }
 
-// A gorillaConn reads through NextReader into one buffer, as wsstream's PullInto does; ReadMessage would allocate.
-type gorillaConn struct {
-	c   *websocket.Conn
-	buf bytes.Buffer
-}
+type gorillaConn struct{ c *websocket.Conn }
 
-func newGorilla(c *websocket.Conn, err error) (Conn, error) {
-	if err != nil {
-		return nil, err
+func openGorilla(wc *websocket.Conn, h Handler) (run func()) {
+	c := gorillaConn{wc}
+	h.Open(c)
+	if h.Message == nil {
+		return nil
 	}
-	return &gorillaConn{c: c}, nil
-}
-
-func (c *gorillaConn) Write(p []byte) error { return c.c.WriteMessage(websocket.BinaryMessage, p) }
-
-func (c *gorillaConn) Read() (int, error) {
-	_, r, err := c.c.NextReader()
-	if err != nil {
-		return 0, err
+	return func() {
+		defer c.Close()
+		for buf := (bytes.Buffer{}); ; {
+			_, r, err := wc.NextReader()
+			if err != nil {
+				return
+			}
+			buf.Reset()
+			if _, err := buf.ReadFrom(r); err != nil {
+				return
+			}
+			h.Message(c, buf.Bytes())
+		}
 	}
-	c.buf.Reset()
-	_, err = c.buf.ReadFrom(r)
-	return c.buf.Len(), err
 }
 
-func (c *gorillaConn) Close() { _ = c.c.Close() }
+func (c gorillaConn) Write(data []byte) error { return c.c.WriteMessage(websocket.BinaryMessage, data) }
+
+func (c gorillaConn) Close() { _ = c.c.Close() }

@@ -8,47 +8,132 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// Wsstream is this module's library.
-var Wsstream = Library{
-	Name: "wsstream",
-	Accept: func(w http.ResponseWriter, r *http.Request) (Conn, error) {
-		return newWsstream(wsstream.Accept(w, r, nil))
-	},
-	Dial: func(nc net.Conn) (Conn, error) {
-		c := wsstream.Dial(context.Background(), url, &wsstream.DialOptions{
-			NetDial: func(context.Context, string, string) (net.Conn, error) { return nc, nil },
-		})
-		_, err := c.Opened().Wait(context.Background())
-		return newWsstream(c, err)
-	},
+// Wsstream is github.com/wsstream/wsstream.
+var Wsstream = wsstreamLibrary("wsstream", wsstreamCalls{read: pullInto})
+
+// WsstreamCalls are the same with other calls: what each costs against the one that Wsstream uses.
+var WsstreamCalls = []Library{
+	wsstreamLibrary("PullInto, Write", wsstreamCalls{read: pullInto}),
+	wsstreamLibrary("PullInto, Write, context.Background", wsstreamCalls{read: pullInto, background: true}),
+	wsstreamLibrary("Pull, TryWrite", wsstreamCalls{read: pull, try: true}),
+	wsstreamLibrary("NextMessage", wsstreamCalls{read: nextMessage}),
 }
 
-// A wsstreamConn gives each call the same context, which somebody could end: as programs have it.
+// wsstreamCalls are the calls that a program makes.
+type wsstreamCalls struct {
+	read       func(c *wsstreamConn, h Handler)
+	try        bool // write with TryWrite
+	background bool // with context.Background; else each connection's calls have a context that somebody could end
+}
+
+// wsstreamLibrary returns the library as a program uses it that makes these calls.
+func wsstreamLibrary(name string, calls wsstreamCalls) Library {
+	open := func(wc *wsstream.Conn, h Handler) *wsstreamConn {
+		c := &wsstreamConn{Conn: wc, ctx: context.Background(), cancel: func() {}, try: calls.try}
+		if !calls.background {
+			c.ctx, c.cancel = context.WithCancel(c.ctx)
+		}
+		h.Open(c)
+		return c
+	}
+	run := func(c *wsstreamConn, h Handler) {
+		defer c.Close()
+		calls.read(c, h)
+	}
+	return Library{
+		Name: name,
+		Serve: func(l net.Listener, h Handler) error {
+			return serveHTTP(l, func(w http.ResponseWriter, r *http.Request) func() {
+				wc, err := wsstream.Accept(w, r, nil)
+				if err != nil {
+					return nil
+				}
+				c := open(wc, h)
+				if h.Message == nil {
+					return nil
+				}
+				return func() { run(c, h) }
+			})
+		},
+		ServeBare: func(l net.Listener, h Handler) error {
+			return serveConns(l, func(nc net.Conn) {
+				wc, err := wsstream.AcceptConn(context.Background(), nc, nil)
+				if err != nil {
+					return
+				}
+				if c := open(wc, h); h.Message != nil {
+					run(c, h)
+				}
+			})
+		},
+		Dial: func(addr string, h Handler) error {
+			wc := wsstream.Dial(context.Background(), "ws://"+addr, nil)
+			if _, err := wc.Opened().Wait(context.Background()); err != nil {
+				return err
+			}
+			if c := open(wc, h); h.Message != nil {
+				go run(c, h) // ends with the connection
+			}
+			return nil
+		},
+		Rooms:  []Way{{Name: "Broadcast, DropOldest", New: newBroadcast}, {Name: "TryWrite in a loop", New: newTryRoom}},
+		Relays: []Relay{{Name: "stream.Pipe", Pipe: pipe}},
+	}
+}
+
 type wsstreamConn struct {
-	c      *wsstream.Conn
+	*wsstream.Conn
 	ctx    context.Context
 	cancel context.CancelFunc
-	m      wsstream.Message
+	try    bool // write with TryWrite
 }
 
-func newWsstream(c *wsstream.Conn, err error) (Conn, error) {
-	if err != nil {
-		return nil, err
+func (c *wsstreamConn) Write(data []byte) error {
+	if !c.try {
+		return c.Writable().Write(c.ctx, wsstream.Binary(data))
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	return &wsstreamConn{c: c, ctx: ctx, cancel: cancel}, nil
-}
-
-func (c *wsstreamConn) Write(p []byte) error {
-	return c.c.Writable().Write(c.ctx, wsstream.Binary(p))
-}
-
-func (c *wsstreamConn) Read() (int, error) {
-	err := c.c.Readable().PullInto(c.ctx, &c.m)
-	return len(c.m.Data), err
+	for {
+		ok, err := c.Writable().TryWrite(wsstream.Binary(data))
+		if ok || err != nil {
+			return err
+		}
+		if err := c.Writable().Ready(c.ctx); err != nil {
+			return err
+		}
+	}
 }
 
 func (c *wsstreamConn) Close() {
-	c.c.CloseNow()
+	c.CloseNow()
 	c.cancel()
+}
+
+func pullInto(c *wsstreamConn, h Handler) {
+	for m := (wsstream.Message{}); c.Readable().PullInto(c.ctx, &m) == nil; {
+		h.Message(c, m.Data)
+	}
+}
+
+func pull(c *wsstreamConn, h Handler) {
+	for {
+		m, err := c.Readable().Pull(c.ctx)
+		if err != nil {
+			return
+		}
+		h.Message(c, m.Data)
+	}
+}
+
+func nextMessage(c *wsstreamConn, h Handler) {
+	buf := make([]byte, 64<<10)
+	for {
+		m, err := c.Readable().NextMessage(c.ctx)
+		if err != nil {
+			return
+		}
+		n := 0
+		for ; err == nil; n, err = m.Read(buf) {
+		}
+		h.Message(c, buf[:n])
+	}
 }

@@ -1,153 +1,118 @@
-// Package peer is the neutral other end of every measurement: raw frames on a TCP connection, written and read by
-// hand, so that no library is measured against itself and each gets the same bytes.
 package peer
 
 import (
-	"bytes"
-	"context"
-	"encoding/binary"
+	"fmt"
 	"net"
+	"sync"
+	"sync/atomic"
 
-	"github.com/gobwas/ws"
+	"golang.org/x/sync/errgroup"
 )
 
-// A Peer speaks in frames. One goroutine may send and another receive; nothing of it allocates after the handshake.
+// A Peer does an order.
 type Peer struct {
-	nc     net.Conn
-	masked bool // it is the client: its frames are masked
+	order Order
+	in    atomic.Int64
+	out   atomic.Int64
+	cut   atomic.Int64
 
-	buf        []byte
-	start, end int // what was read and not yet walked over
+	latencies latencies
+	consumers consumers
+
+	mu    sync.Mutex
+	conns []*conn // guarded by mu
 }
 
-// Dial connects to a WebSocket server at addr and makes the client's side of the handshake.
-func Dial(ctx context.Context, addr string) (*Peer, error) {
-	nc, br, _, err := ws.Dial(ctx, "ws://"+addr+"/")
+// Start starts an order. If the peer is to serve, it returns the address at which it does; else it returns when all
+// connections are made.
+func Start(o Order) (p *Peer, addr string, err error) {
+	p = &Peer{order: o}
+	switch o.Shape {
+	case Churn:
+		for i := range o.InFlight {
+			go p.churn(i) // ends with the process
+		}
+		return p, "", nil
+	case Idle, PingPong, Swallow, Flood, Both, Little, Consume, Feed:
+	default:
+		return nil, "", fmt.Errorf("no shape %q", o.Shape)
+	}
+	if o.Addr != "" {
+		return p, "", p.Connect(o.Conns)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	p := newPeer(nc, true)
-	if br != nil {
-		p.end, _ = br.Read(p.buf[:br.Buffered()])
-		ws.PutReader(br)
-	}
-	return p, nil
-}
-
-// Accept makes the server's side of the handshake on nc.
-func Accept(nc net.Conn) (*Peer, error) {
-	if _, err := ws.Upgrade(nc); err != nil {
-		return nil, err
-	}
-	return newPeer(nc, false), nil
-}
-
-func newPeer(nc net.Conn, masked bool) *Peer {
-	return &Peer{nc: nc, masked: masked, buf: make([]byte, 128<<10)}
-}
-
-// Close cuts the connection; what the peer's goroutines do ends with an error.
-func (p *Peer) Close() { _ = p.nc.Close() }
-
-// Frame returns a binary message of n bytes, in one frame as it is on the wire.
-func (p *Peer) Frame(n int) []byte {
-	payload := bytes.Repeat([]byte("wsstream"), n/8+1)[:n]
-	f := ws.NewBinaryFrame(payload)
-	if p.masked {
-		f = ws.MaskFrameWith(f, [4]byte{0x5a, 0x17, 0xc3, 0x8e})
-	}
-	return ws.MustCompileFrame(f)
-}
-
-// Flood sends frame n times, many in one write where it is short.
-func (p *Peer) Flood(frame []byte, n int) error {
-	per := max(1, (64<<10)/len(frame))
-	many := bytes.Repeat(frame, per)
-	for ; n > 0; n -= per {
-		if n < per {
-			many = many[:n*len(frame)]
-		}
-		if _, err := p.nc.Write(many); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Swallow takes n messages in, of however many frames, and looks at nothing but their headers.
-func (p *Peer) Swallow(n int) error {
-	for n > 0 {
-		fin, err := p.skipFrame()
+	go func() { // ends with the connection it waits for
+		c, err := accept(l)
 		if err != nil {
-			return err
+			p.cut.Add(1)
+			return
 		}
-		if fin {
-			n--
-		}
-	}
-	return nil
+		p.run(0, c)
+	}()
+	return p, l.Addr().String(), nil
 }
 
-// Echo answers each of n messages with frame.
-func (p *Peer) Echo(frame []byte, n int) error {
-	for range n {
-		if err := p.Swallow(1); err != nil {
-			return err
-		}
-		if _, err := p.nc.Write(frame); err != nil {
-			return err
-		}
+// Connect makes n more connections. The order runs on each, in a goroutine that ends with it.
+func (p *Peer) Connect(n int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := len(p.conns)
+	p.conns = append(p.conns, make([]*conn, n)...)
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	if p.order.Shape == Feed {
+		g.SetLimit(1) // which is first matters
 	}
-	return nil
+	for i := first; i < first+n; i++ {
+		g.Go(func() error {
+			c, err := p.order.dial(i)
+			if err != nil {
+				return err
+			}
+			p.conns[i] = c
+			go p.run(i, c)
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
-// skipFrame walks over the next frame and reports whether it ends a message. (Control frames do not come here: the
-// peer sends nothing that asks for one.)
-func (p *Peer) skipFrame() (fin bool, err error) {
-	if err := p.need(2); err != nil {
-		return false, err
+// run does the order on connection number i.
+func (p *Peer) run(i int, c *conn) {
+	var err error
+	switch p.order.Shape {
+	case PingPong:
+		err = p.pingPong(c)
+	case Swallow:
+		err = p.swallow(c)
+	case Flood:
+		err = p.flood(c)
+	case Both:
+		go func() { _ = p.swallow(c) }() // ends with the connection, as what follows does
+		err = p.flood(c)
+	case Little:
+		err = p.little(i, c)
+	case Consume:
+		err = p.consume(i, c)
+	case Feed:
+		if i == 0 {
+			err = p.swallowSlowly(c)
+		} else {
+			err = p.flood(c)
+		}
 	}
-	head := p.buf[p.start:]
-	fin = head[0]&0x80 != 0
-	size, length := 2, int(head[1]&0x7f)
-	if head[1]&0x80 != 0 {
-		size += 4
-	}
-	switch length {
-	case 126:
-		if err := p.need(4); err != nil {
-			return false, err
-		}
-		size, length = size+2, int(binary.BigEndian.Uint16(p.buf[p.start+2:]))
-	case 127:
-		if err := p.need(10); err != nil {
-			return false, err
-		}
-		size, length = size+8, int(binary.BigEndian.Uint64(p.buf[p.start+2:]))
-	}
-	for rest := size + length; ; {
-		n := min(rest, p.end-p.start)
-		p.start += n
-		if rest -= n; rest == 0 {
-			return fin, nil
-		}
-		if err := p.need(1); err != nil {
-			return false, err
-		}
+	if err != nil {
+		p.cut.Add(1)
 	}
 }
 
-// need reads until n bytes are there.
-func (p *Peer) need(n int) error {
-	for p.end-p.start < n {
-		if p.start > 0 {
-			p.end = copy(p.buf, p.buf[p.start:p.end])
-			p.start = 0
-		}
-		m, err := p.nc.Read(p.buf[p.end:])
-		if p.end += m; err != nil && p.end < n {
-			return err
-		}
-	}
-	return nil
+// State returns how far the order is.
+func (p *Peer) State() State {
+	s := State{In: p.in.Load(), Out: p.out.Load(), Cut: p.cut.Load()}
+	s.P50, s.P99 = p.latencies.take()
+	p.consumers.state(&s)
+	return s
 }

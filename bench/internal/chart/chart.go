@@ -1,0 +1,65 @@
+// Package chart draws what was measured.
+package chart
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/wsstream/wsstream/bench/internal/report"
+	"github.com/wsstream/wsstream/bench/internal/scenario"
+)
+
+// Write draws the charts that results, measured at the scale of o, have the figures for, into files of dir, as ext
+// says: svg or png.
+func Write(dir, ext string, results []report.Result, o scenario.Options) error {
+	r := byName{}
+	for _, result := range results {
+		r[result.Scenario] = result
+	}
+	shares := scenario.Shares(o)
+	worst := scenario.RoomName(o, shares[len(shares)-1], scenario.Stopped)
+	var errs []error
+	for _, c := range []struct {
+		name string
+		plot *plot.Plot
+		high vg.Length
+	}{
+		{"throughput", throughput(r), 7 * vg.Inch},
+		{"slow", held(r, o), 9 * vg.Inch},
+		{"memory-room", overTime(r[worst]), 5 * vg.Inch},
+		{"memory-relay", overTime(r[scenario.RelayName]), 5 * vg.Inch},
+	} {
+		if c.plot != nil {
+			errs = append(errs, save(c.plot, c.high, filepath.Join(dir, c.name+"."+ext), ext))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// byName are results by the names of their scenarios.
+type byName map[string]report.Result
+
+// save draws p with a margin around it.
+func save(p *plot.Plot, high vg.Length, file, ext string) (err error) {
+	const wide, margin = 9 * vg.Inch, 12
+	c, err := draw.NewFormattedCanvas(wide, high, ext)
+	if err != nil {
+		return err
+	}
+	whole := draw.New(c)
+	whole.SetColor(p.BackgroundColor)
+	whole.Fill(whole.Path())
+	p.Draw(draw.Crop(whole, margin, -margin, margin, -margin))
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = c.WriteTo(f)
+	return err
+}

@@ -1,0 +1,54 @@
+package chart
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/bench/internal/report"
+	"github.com/wsstream/wsstream/bench/internal/scenario"
+)
+
+// results are of the quick scale, with the same figures for every entry.
+func results(o scenario.Options) []report.Result {
+	var results []report.Result
+	for _, sc := range scenario.Select(o, scenario.Selection{}) {
+		r := report.Result{Scenario: sc.Name, Metrics: sc.Metrics}
+		for _, e := range sc.Entries {
+			run := scenario.Run{Values: map[string]float64{}, Memory: []scenario.Point{{Seconds: 1, RSS: 0}, {Seconds: 2, RSS: 3}}}
+			for _, m := range sc.Metrics {
+				run.Values[m.Name] = 1
+			}
+			r.Lines = append(r.Lines, report.Line{Library: e.Library, Way: e.Way, Runs: []scenario.Run{run}})
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+func names(t *testing.T, dir string) (names []string) {
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, f := range files {
+		names = append(names, f.Name())
+	}
+	return names
+}
+
+func TestEachChartIsDrawnThatThereAreFiguresFor(t *testing.T) {
+	o := scenario.Options{Quick: true}
+	dir := t.TempDir()
+	require.NoError(t, Write(dir, "svg", results(o), o))
+	require.Equal(t, []string{"memory-relay.svg", "memory-room.svg", "slow.svg", "throughput.svg"}, names(t, dir))
+
+	dir = t.TempDir()
+	require.NoError(t, Write(dir, "svg", nil, o))
+	require.Empty(t, names(t, dir))
+}
+
+func TestEveryLibraryHasItsLook(t *testing.T) {
+	for _, lib := range scenario.Libraries() {
+		require.Contains(t, looks, lib)
+	}
+}

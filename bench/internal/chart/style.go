@@ -1,0 +1,73 @@
+package chart
+
+import (
+	"image/color"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/wsstream/wsstream/bench/internal/scenario"
+)
+
+// A look is how a library is drawn, in all charts alike: with colours that those who see few of them can tell apart
+// (those of Okabe and Ito), and a shape of its own.
+type look struct {
+	color color.RGBA
+	shape draw.GlyphDrawer
+}
+
+var looks = map[string]look{
+	scenario.Ours: {color.RGBA{0x00, 0x00, 0x00, 0xff}, draw.CircleGlyph{}},
+	"gorilla":     {color.RGBA{0xd5, 0x5e, 0x00, 0xff}, draw.PyramidGlyph{}},
+	"coder":       {color.RGBA{0x00, 0x72, 0xb2, 0xff}, draw.BoxGlyph{}},
+	"gws":         {color.RGBA{0x00, 0x9e, 0x73, 0xff}, draw.TriangleGlyph{}},
+	"nbio":        {color.RGBA{0xcc, 0x79, 0xa7, 0xff}, draw.SquareGlyph{}},
+	"gobwas":      {color.RGBA{0xe6, 0x9f, 0x00, 0xff}, draw.PlusGlyph{}},
+	scenario.Raw:  {color.RGBA{0x77, 0x77, 0x77, 0xff}, draw.CrossGlyph{}},
+}
+
+// glyph is the mark of a library.
+func glyph(lib string) draw.GlyphStyle {
+	g := draw.GlyphStyle{Color: looks[lib].color, Shape: looks[lib].shape, Radius: vg.Points(4)}
+	if lib == scenario.Ours {
+		g.Radius = vg.Points(7) // it is under the others
+	}
+	return g
+}
+
+// stroke is the line of a library: dashed if it is of its second way.
+func stroke(lib string, second bool) draw.LineStyle {
+	s := draw.LineStyle{Color: looks[lib].color, Width: vg.Points(1.5)}
+	if lib == scenario.Ours {
+		s.Width = vg.Points(3)
+	}
+	if second {
+		s.Dashes = []vg.Length{vg.Points(6), vg.Points(4)}
+	}
+	return s
+}
+
+// blank is an empty chart with a grid behind it and a legend at its top right.
+func blank(title, x, y string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
+	p.Title.Padding = vg.Points(10)
+	p.BackgroundColor = color.White
+	grid := plotter.NewGrid()
+	pale := color.Gray{0xdd}
+	grid.Horizontal.Color, grid.Vertical.Color = pale, pale
+	p.Add(grid)
+	p.Legend.Top = true
+	p.Legend.Padding = vg.Points(3)
+	p.Legend.XOffs = -vg.Points(4)
+	p.Legend.ThumbnailWidth = vg.Points(28)
+	for _, style := range []*draw.TextStyle{
+		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+	} {
+		style.Font.Variant, style.Font.Size = "Sans", vg.Points(10)
+	}
+	p.Title.TextStyle.Font.Size = vg.Points(13)
+	return p
+}

@@ -1,0 +1,66 @@
+package library
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// A broadcastRoom is a stream.Broadcast with a pipe to each connection, and as many messages in front of each as the
+// others' queues hold. Who is slow loses the oldest messages.
+type broadcastRoom struct {
+	b *stream.Broadcast[wsstream.Message]
+}
+
+func newBroadcast() Room { return broadcastRoom{stream.NewBroadcast[wsstream.Message](nil)} }
+
+func (r broadcastRoom) Join(c Conn) {
+	wc := c.(*wsstreamConn)
+	sub := r.b.Subscribe(stream.Count[wsstream.Message](queueLength), stream.DropOldest)
+	go func() { // ends with the connection
+		_ = stream.Pipe(wc.ctx, wc.Writable(), sub, nil)
+	}()
+}
+
+func (r broadcastRoom) Publish(data []byte) {
+	_ = r.b.Publish(context.Background(), wsstream.Binary(data).Prepare())
+}
+
+func (r broadcastRoom) Dropped() int64 { return r.b.Dropped() }
+
+// A tryRoom writes to each connection that has room. Who is slow loses the newest messages.
+type tryRoom struct {
+	mu      sync.Mutex
+	conns   []*wsstreamConn // guarded by mu
+	dropped atomic.Int64
+}
+
+func newTryRoom() Room { return &tryRoom{} }
+
+func (r *tryRoom) Join(c Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns = append(r.conns, c.(*wsstreamConn))
+}
+
+func (r *tryRoom) Publish(data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	m := wsstream.Binary(data).Prepare()
+	for _, c := range r.conns {
+		if ok, err := c.Writable().TryWrite(m); !ok && err == nil {
+			r.dropped.Add(1)
+		}
+	}
+}
+
+func (r *tryRoom) Dropped() int64 { return r.dropped.Load() }
+
+// pipe is a relay in one call.
+func pipe(dst, src Conn) {
+	d, s := dst.(*wsstreamConn), src.(*wsstreamConn)
+	_ = stream.Pipe(s.ctx, d.Writable(), s.Readable(), nil)
+}

@@ -1,0 +1,92 @@
+package peer
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"github.com/wsstream/wsstream/bench/internal/frame"
+)
+
+const (
+	block      = 128 << 10 // bytes in one write or read
+	perAddress = 4000      // connections from one address: the ports of a pair of addresses are few
+	// segment is the largest of a connection with small buffers, in bytes, as on a network. Loopback's are 64 KiB: as
+	// large as the buffers, so that TCP would wait for seconds before it tells of room in them.
+	segment = 1460
+
+	atOnce       = 16 // handshakes
+	firstAddress = 2  // 127.0.0.2
+)
+
+// A conn is one connection of the peer's, after the handshake.
+type conn struct {
+	net.Conn
+	rest   []byte // what came behind the handshake
+	client bool
+	frame.Walker
+}
+
+// dial makes connection number i.
+func (o Order) dial(i int) (*conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(firstAddress+i/perAddress%100))}}
+	if o.Buffer != 0 {
+		// The window is what is bounded, and there is more memory than that: the kernel counts what a packet costs it,
+		// drops packets for which it lacks memory though they are in the window, and sends them again seconds later.
+		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
+			return errors.Join(c.Control(func(fd uintptr) {
+				err = errors.Join(
+					syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
+					syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),
+					syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment),
+				)
+			}), err)
+		}
+	}
+	nc, err := d.Dial("tcp", o.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if o.TLS {
+		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true}) // it is our own process
+	}
+	rest, err := frame.Dial(nc)
+	if err != nil {
+		_ = nc.Close()
+		return nil, fmt.Errorf("connection %d: %w", i, err)
+	}
+	return &conn{Conn: nc, rest: rest, client: true}, nil
+}
+
+// accept makes a connection of a client that l has.
+func accept(l net.Listener) (*conn, error) {
+	nc, err := l.Accept()
+	if err != nil {
+		return nil, err
+	}
+	rest, err := frame.Accept(nc)
+	if err != nil {
+		_ = nc.Close()
+		return nil, err
+	}
+	return &conn{Conn: nc, rest: rest}, nil
+}
+
+// next reads once into buf and returns how many messages ended.
+func (c *conn) next(buf []byte) (messages int, err error) {
+	if c.rest != nil {
+		n := c.Walk(c.rest)
+		c.rest = nil
+		return n, nil
+	}
+	n, err := c.Read(buf)
+	if err != nil {
+		return 0, err
+	}
+	return c.Walk(buf[:n]), nil
+}
+
+// binary returns a message of n bytes as it is on the wire.
+func (c *conn) binary(n int) []byte { return frame.New(frame.Binary, make([]byte, n), c.client) }

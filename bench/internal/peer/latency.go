@@ -1,0 +1,39 @@
+package peer
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// latencies are times that were taken. All are kept, so that the percentiles are exact.
+type latencies struct {
+	mu    sync.Mutex
+	times []time.Duration // guarded by mu
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.mu.Lock()
+	l.times = append(l.times, d)
+	l.mu.Unlock()
+}
+
+// take returns the median and the 99th percentile, in microseconds, and forgets the times. Of none, both are 0.
+func (l *latencies) take() (p50, p99 float64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(l.times)
+	p50, p99 = micros(percentile(l.times, 50)), micros(percentile(l.times, 99))
+	l.times = l.times[:0]
+	return p50, p99
+}
+
+// percentile is the smallest of the sorted times that at least p percent do not exceed.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[(len(sorted)*p+99)/100-1]
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

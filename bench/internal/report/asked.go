@@ -1,0 +1,122 @@
+package report
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/bench/internal/scenario"
+)
+
+const (
+	bestPeer   = "the best peer"
+	medianPeer = "the median peer"
+)
+
+// speed is what was asked of one connection's speed.
+func (b *board) speed() {
+	const s, k, l, xl = 64, 1 << 10, 64 << 10, 1 << 20
+	r := b.result(scenario.Sized(scenario.PingPong, s))
+	b.least(r, scenario.P50, true, bestPeer, r.best(scenario.P50, true), 1)
+	b.most(r.Scenario, "p50, of raw's", r.ours(scenario.P50)/r.raw(scenario.P50), 1.1, "×")
+	b.least(r, scenario.P99, true, bestPeer, r.best(scenario.P99, true), 1)
+
+	rate := scenario.PerSecond
+	r = b.result(scenario.Sized(scenario.Pipeline, s))
+	b.least(r, rate, false, bestPeer, r.best(rate, false), 5)
+	r = b.result(scenario.Sized(scenario.Source, s))
+	b.least(r, rate, false, medianPeer, Of(r.peers(rate)).Median, 20)
+	b.least(r, rate, false, bestPeer, r.best(rate, false), 10)
+	r = b.result(scenario.Sized(scenario.Sink, s))
+	b.least(r, rate, false, bestPeer, r.best(rate, false), 1.3)
+	for _, name := range []string{scenario.Source, scenario.Sink} {
+		for _, size := range []int{l, xl} {
+			r = b.result(scenario.Sized(name, size))
+			b.least(r, rate, false, bestPeer, r.best(rate, false), 1)
+			b.least(r, rate, false, "raw", r.raw(rate), 0.9)
+		}
+	}
+	r = b.result(scenario.Sized(scenario.Both, k))
+	b.least(r, rate, false, bestPeer, r.best(rate, false), 2)
+}
+
+// cost is what was asked of allocations, contexts and idle connections.
+func (b *board) cost() {
+	const noise = 0.01 // allocations a message that are the harness's: its samples
+	calls := func(r Result, i int, metric string) float64 {
+		if i >= len(r.Lines) {
+			return math.NaN()
+		}
+		return r.Lines[i].Stat(metric).Median
+	}
+	reading, writing := b.result(scenario.Reading), b.result(scenario.Writing)
+	for _, c := range []struct {
+		call string
+		in   Result
+		line int // as in library.WsstreamCalls
+		most float64
+	}{
+		{"PullInto", reading, 0, 0},
+		{"Pull", reading, 2, 1},
+		{"NextMessage", reading, 3, 0},
+		{"Write", writing, 0, 0},
+		{"TryWrite", writing, 2, 0},
+	} {
+		v := calls(c.in, c.line, scenario.Allocations)
+		b.add(c.in.Scenario, fmt.Sprintf("%s: %s allocations a message", c.call, trim(c.most)), v, "", v <= c.most+noise)
+	}
+	for _, r := range []Result{reading, writing} {
+		b.most(r.Scenario, "a context that can end, of context.Background",
+			calls(r, 0, scenario.Nanoseconds)/calls(r, 1, scenario.Nanoseconds), 1.05, "×")
+	}
+
+	scale := scenario.IdleScale(b.options)
+	metric := scenario.IdleAt(scale[len(scale)-1])
+	for _, bare := range []bool{true, false} {
+		for _, reading := range []bool{false, true} {
+			r := b.result(scenario.Idle(bare, reading))
+			most := 8.0
+			if bare {
+				most = 5
+			}
+			b.most(r.Scenario, metric+", each", r.ours(metric), most, " KiB")
+			if reading { // without, a peer has no goroutine
+				b.least(r, metric, true, "the best peer with a goroutine each", r.without("nbio").best(metric, true), 1)
+			}
+		}
+	}
+}
+
+// slow is what was asked of slow consumers.
+func (b *board) slow() {
+	shares := scenario.Shares(b.options)
+	none := b.result(scenario.RoomName(b.options, 0, ""))
+	some := b.result(scenario.RoomName(b.options, shares[len(shares)-1], scenario.Stopped))
+	kept := some.ours(scenario.FastRate) / none.ours(scenario.FastRate)
+	b.add(some.Scenario, "the fast keep ≥ 0.95× of what they get when none is", kept, "×", kept >= 0.95)
+	windows := float64(scenario.Consumers(b.options)*2*wsstream.DefaultWriteWindow) / (1 << 20) // the Conn's, and the subscription's
+	b.most(some.Scenario, "growth, the sum of the windows", some.ours(scenario.Growth), windows, " MiB")
+
+	r := b.result(scenario.StallName)
+	noise := math.NaN()
+	for _, l := range r.Lines {
+		if l.Library == scenario.EmptyProcess {
+			noise = l.Stat(scenario.StallCPU).Max
+		}
+	}
+	const clock = 0.01 // percent: what the samples themselves take
+	b.add(r.Scenario, "CPU: not above that of an empty process, "+Number(noise)+" %", r.ours(scenario.StallCPU), " %",
+		r.ours(scenario.StallCPU) <= noise+clock)
+}
+
+// without leaves a library out.
+func (r Result) without(lib string) Result {
+	lines := r.Lines
+	r.Lines = nil
+	for _, l := range lines {
+		if l.Library != lib {
+			r.Lines = append(r.Lines, l)
+		}
+	}
+	return r
+}

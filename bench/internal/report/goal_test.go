@@ -1,0 +1,63 @@
+package report
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/bench/internal/scenario"
+)
+
+// verdicts are those of the goals of one scenario, by what was asked.
+func verdicts(name string, results ...Result) map[string]string {
+	of := map[string]string{}
+	for _, g := range Goals(results, scenario.Options{}) {
+		if g.Scenario == name {
+			of[g.Asked] = g.Verdict()
+		}
+	}
+	return of
+}
+
+func TestGoalsFollowFromWhatWasMeasured(t *testing.T) {
+	rate := scenario.Metric{Name: scenario.PerSecond}
+	source := scenario.Sized(scenario.Source, 64)
+	libs := func(ours float64) map[string][]float64 {
+		return map[string][]float64{"wsstream": {ours}, "gorilla": {1}, "coder": {2}, "gws": {3}}
+	}
+	median, best := "messages a second: ≥ 20× the median peer", "messages a second: ≥ 10× the best peer"
+	require.Equal(t, map[string]string{median: "met", best: "met"}, verdicts(source, result(source, rate, libs(40))))
+	require.Equal(t, map[string]string{median: "missed", best: "met"}, verdicts(source, result(source, rate, libs(39))))
+	require.Equal(t, map[string]string{median: "missed", best: "missed"}, verdicts(source, result(source, rate, libs(29))))
+	require.Equal(t, map[string]string{median: "not measured", best: "not measured"}, verdicts(source))
+}
+
+func TestAGoalOfALimitIsMetAtTheLimit(t *testing.T) {
+	idle := scenario.Idle(true, false)
+	metric := scenario.Metric{Name: scenario.IdleAt(8000), Lower: true}
+	asked := "8000 connections, each: ≤ 5 KiB"
+	require.Equal(t, "met", verdicts(idle, result(idle, metric, map[string][]float64{"wsstream": {5}}))[asked])
+	require.Equal(t, "missed", verdicts(idle, result(idle, metric, map[string][]float64{"wsstream": {5.1}}))[asked])
+}
+
+func TestTheFastAreComparedWithAllFast(t *testing.T) {
+	o := scenario.Options{}
+	rate := scenario.Metric{Name: scenario.FastRate}
+	none, some := scenario.RoomName(o, 0, ""), scenario.RoomName(o, 50, scenario.Stopped)
+	asked := "the fast keep ≥ 0.95× of what they get when none is"
+	all := result(none, rate, map[string][]float64{"wsstream": {500}})
+	require.Equal(t, "met", verdicts(some, all, result(some, rate, map[string][]float64{"wsstream": {475}}))[asked])
+	require.Equal(t, "missed", verdicts(some, all, result(some, rate, map[string][]float64{"wsstream": {474}}))[asked])
+}
+
+func TestAStallMayCostWhatAnEmptyProcessCosts(t *testing.T) {
+	cpu := scenario.Metric{Name: scenario.StallCPU, Lower: true}
+	verdict := func(ours float64) (v string) {
+		for _, v = range verdicts(scenario.StallName, result(scenario.StallName, cpu,
+			map[string][]float64{"wsstream": {ours}, scenario.EmptyProcess: {0.02, 0.05}})) {
+		}
+		return v
+	}
+	require.Equal(t, "met", verdict(0.05))
+	require.Equal(t, "missed", verdict(0.1))
+}

@@ -1,0 +1,108 @@
+package scenario
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/wsstream/wsstream/bench/internal/peer"
+	"github.com/wsstream/wsstream/bench/internal/work"
+)
+
+// HeapAndStacks is the memory that the Go runtime has in use a connection, the most of them being open.
+const HeapAndStacks = "heap and stacks"
+
+// Idle is the name of the scenario of connections that do nothing.
+func Idle(bare, reading bool) string {
+	if reading {
+		return "idle, " + server(bare) + ", a read waiting on each"
+	}
+	return "idle, " + server(bare) + ", nobody reading"
+}
+
+// IdleAt is the metric of the growth of the process, a connection, when n are open.
+func IdleAt(n int) string { return fmt.Sprintf("%d connections", n) }
+
+// IdleScale is how many connections are open, one after the other.
+func IdleScale(o Options) []int { return pick(o, []int{1000, 5000, 8000}, []int{100, 200}) }
+
+// idle is what a connection costs that does nothing.
+func idle(o Options) []Scenario {
+	var scenarios []Scenario
+	for _, bare := range []bool{false, true} {
+		for _, reading := range []bool{false, true} {
+			job := work.Job{Shape: work.Hold, Bare: bare}
+			if reading {
+				job.Shape = work.Wait
+			}
+			scenarios = append(scenarios, idleScenario(Idle(bare, reading), job, IdleScale(o)))
+		}
+	}
+	return scenarios
+}
+
+// behindTLS is what TLS makes of it, and of a source.
+func behindTLS(o Options) []Scenario {
+	scale := pick(o, []int{1000}, []int{50})
+	source := flow{name: Source, metrics: rateMetrics, job: work.Source, order: peer.Swallow}
+	const size = 64 << 10
+	return []Scenario{
+		idleScenario("TLS, "+Idle(false, true), work.Job{Shape: work.Wait, TLS: true}, scale),
+		{
+			Name:    Sized("TLS, "+Source, size),
+			Metrics: rateMetrics,
+			Entries: each(func(lib string, o Options) (Run, error) {
+				return source.run(work.Job{Library: lib, Shape: work.Source, Size: size, TLS: true, Limit: limit}, false, o)
+			}),
+		},
+	}
+}
+
+func idleScenario(name string, job work.Job, scale []int) Scenario {
+	sc := Scenario{Name: name}
+	for i := range scale {
+		sc.Metrics = append(sc.Metrics, Metric{Name: IdleAt(scale[len(scale)-1-i]), Unit: "KiB", Lower: true})
+	}
+	sc.Metrics = append(sc.Metrics, Metric{Name: HeapAndStacks, Unit: "KiB", Lower: true})
+	sc.Entries = servers(job.Bare, func(lib string, o Options) (Run, error) {
+		job.Library = lib
+		return hold(job, scale, o)
+	})
+	return sc
+}
+
+// hold opens more and more connections. Garbage is collected before each measurement, and what is free is given back.
+func hold(job work.Job, scale []int, o Options) (Run, error) {
+	s, err := open(job, peer.Order{Shape: peer.Idle, TLS: job.TLS}, false)
+	if err != nil {
+		return Run{}, err
+	}
+	defer s.close()
+	want := work.Want{Memory: true, Settle: true}
+	if err := s.peer.Call(peer.MethodConnect, 1, nil); err != nil { // what the first one costs is not the others' cost
+		return Run{}, err
+	}
+	settle := pick(o, 500*time.Millisecond, 50*time.Millisecond)
+	pause(settle)
+	before, err := s.sample(want)
+	if err != nil {
+		return Run{}, err
+	}
+	r := Run{Values: map[string]float64{}}
+	open := 0
+	for _, n := range scale {
+		if err := s.peer.Call(peer.MethodConnect, n-open, nil); err != nil {
+			return Run{}, err
+		}
+		open = n
+		pause(settle)
+		now, err := s.sample(want)
+		if err != nil {
+			return Run{}, err
+		}
+		r.Values[IdleAt(n)] = kib(now.RSS-before.RSS) / float64(n)
+		r.Values[HeapAndStacks] = kib(now.Heap+now.Stack-before.Heap-before.Stack) / float64(n)
+	}
+	return r, nil
+}
+
+func kib(bytes int64) float64 { return float64(bytes) / (1 << 10) }

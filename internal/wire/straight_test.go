@@ -1,0 +1,115 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+// drip writes b to nc in pieces of random length.
+func drip(nc net.Conn, rnd *rand.Rand, b []byte) {
+	for len(b) > 0 {
+		n := min(len(b), 1+rnd.IntN(1+rnd.IntN(100_000)))
+		if _, err := nc.Write(b[:n]); err != nil {
+			return
+		}
+		b = b[n:]
+	}
+}
+
+func TestPayloadThatIsReadStraightComesOutAsItWentIn(t *testing.T) {
+	text := strings.Repeat("né€𝄞", 20_000) // characters of every length, across every cut
+	for seed := range uint64(20) {
+		forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			var b bytes.Buffer
+			for range 5 {
+				f := ws.NewTextFrame([]byte(text))
+				f.Header.Fin = false
+				require.NoError(t, ws.WriteFrame(&b, f))
+				require.NoError(t, ws.WriteFrame(&b, ws.NewFrame(ws.OpContinuation, true, []byte(text))))
+			}
+			go drip(peer, rnd, b.Bytes())
+			var dst []byte
+			for n := range 5 {
+				if n == 2 { // by a Reader, whose buffer is long and short
+					r := new(Reader)
+					require.NoError(t, c.Next(t.Context(), r))
+					var got bytes.Buffer
+					_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{r}, make([]byte, 1+rnd.IntN(100_000)))
+					require.NoError(t, err)
+					require.True(t, text+text == got.String(), "%d bytes", got.Len())
+					continue
+				}
+				var err error
+				_, dst, err = c.Pull(t.Context(), dst)
+				require.NoError(t, err)
+				require.True(t, text+text == string(dst), "%d bytes", len(dst))
+			}
+			require.Zero(t, c.in.skip)
+			received, _ := c.Stats()
+			require.Zero(t, received.Held)
+		})
+	}
+}
+
+func TestAPullThatEndsInAStraightReadKeepsWhatCame(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789"), 10_000)
+	frame := ws.MustCompileFrame(ws.NewBinaryFrame(data))
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		pulled := make(chan error, 1)
+		go func() {
+			_, _, err := c.Pull(ctx, nil)
+			pulled <- err
+		}()
+		_, err := peer.Write(frame[:50_000])
+		require.NoError(t, err)
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-pulled, context.Canceled)
+		go drip(peer, rand.New(rand.NewPCG(1, 2)), frame[50_000:])
+		_, got, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(data, got), "%d bytes", len(got))
+	})
+}
+
+func TestTextThatIsReadStraightIsChecked(t *testing.T) {
+	bad := []byte(strings.Repeat("x", 60_000) + "\xff" + strings.Repeat("x", 60_000))
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, peer) }()
+		go drip(peer, rand.New(rand.NewPCG(1, 2)), ws.MustCompileFrame(ws.NewTextFrame(bad)))
+		pulled := make(chan error, 1)
+		go func() {
+			_, _, err := c.Pull(t.Context(), nil)
+			pulled <- err
+		}()
+		synctest.Wait()
+		_ = peer.Close() // it has our Close, and drops the transport
+		require.ErrorContains(t, <-pulled, errText.Error())
+	})
+}
+
+func TestADroppedMessageLeavesNothingOfAStraightRead(t *testing.T) {
+	frame := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 100_000)))
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		r := new(Reader)
+		go drip(peer, rand.New(rand.NewPCG(1, 2)), append(frame[:len(frame):len(frame)], "\x81\x01z"...))
+		require.NoError(t, c.Next(t.Context(), r))
+		_, err := io.ReadFull(r, make([]byte, 60_000))
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		_, got, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.Len(t, got, 1)
+	})
+}
