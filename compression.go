@@ -16,21 +16,21 @@ import (
 // up to MaxMessageSize, which counts inflated bytes: a small message that would fill the memory fails the connection with
 // 1009.
 //
-// With context takeover messages can refer to those before them: short ones that resemble each other compress better, to
-// two thirds of the size. For that each direction holds memory from its first compressed message on, by the bits of the
-// window; a connection with the default options, and a peer that does as they ask, 29 KiB:
+// With context takeover messages can refer to those before them: short ones that resemble each other compress better. For
+// that a connection holds what it refers to, each way from the first compressed message on: what was sent, as much as the
+// longest message or a kilobyte, and what has come, at most these bytes each by the bits of the window; with the default
+// options, and a peer that does as they ask, 8 KiB.
 //
-//	bits              8       9      10      11      12      13      14      15
-//	to send       6,912   7,680   9,216  14,336  24,576  49,152  98,304  147,456 bytes
-//	to receive      256     512   1,024   2,048   4,096   8,192  16,384   32,768 bytes
+//	bits     8    9     10     11     12     13      14      15
+//	bytes  256  512  1,024  2,048  4,096  8,192  16,384  32,768
 //
-// Without, memory is borrowed while a message is compressed or inflated, and an idle connection holds none.
+// Without, an idle connection holds nothing. All else is borrowed while a message is compressed or inflated.
 type CompressionOptions struct {
 	// Threshold is the size in bytes from which a message is compressed: shorter ones gain little. It does not count for
 	// NewMessage, whose length is not known before. Default 256; negative: all are compressed.
 	Threshold int
 
-	// Level is how hard the compressor searches, from 1, the fastest, to 9. Default 3, for which the figures above are.
+	// Level is how hard the compressor searches, from 1, the fastest, to 9. Default 1 with context takeover, and 4 without.
 	Level int
 
 	// WindowBits is the logarithm of the most bytes that what we send refers back, from 8 to 15; the peer may ask for
@@ -52,7 +52,6 @@ type CompressionOptions struct {
 // The defaults of CompressionOptions.
 const (
 	DefaultCompressionThreshold = 256 // bytes
-	DefaultCompressionLevel     = deflate.DefaultLevel
 	DefaultWindowBits           = 12
 )
 
@@ -75,11 +74,11 @@ func (o *CompressionOptions) check(peerBits int) (*compression, error) {
 			PeerBits:       orDefault(o.PeerWindowBits, peerBits),
 			PeerNoTakeover: o.PeerNoContextTakeover,
 		},
-		level:     orDefault(o.Level, DefaultCompressionLevel),
+		level:     o.Level,
 		threshold: orDefault(o.Threshold, DefaultCompressionThreshold),
 	}
 	switch {
-	case c.level < 1 || c.level > 9:
+	case c.level < 0 || c.level > 9:
 		return nil, fmt.Errorf("wsstream: Compression.Level is %d, not 1 to 9", o.Level)
 	case c.Bits < deflate.MinBits || c.Bits > deflate.MaxBits:
 		return nil, fmt.Errorf("wsstream: Compression.WindowBits is %d, not 8 to 15", o.WindowBits)

@@ -9,7 +9,7 @@ import (
 // A Deflate is what was agreed about permessage-deflate, and when we use it.
 type Deflate struct {
 	Ours, Peer deflate.Sender
-	Level      int // 1 to 9
+	Level      int // 1 to 9, or deflate.DefaultLevel
 	Threshold  int // payload bytes from which a message is compressed that is written whole
 }
 

@@ -255,7 +255,7 @@ const straight = 32 << 10
 // grow makes room in dst for a part of the frame at the pull cursor that may be read straight into it: by what has
 // come, not by what was declared.
 func (in *inbox) grow(dst []byte) []byte {
-	if in.left < straight || cap(dst)-len(dst) >= smallChunk {
+	if in.packed || in.left < straight || cap(dst)-len(dst) >= smallChunk {
 		return dst
 	}
 	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), straight)))))
@@ -263,7 +263,7 @@ func (in *inbox) grow(dst []byte) []byte {
 
 // aim has the next read put payload straight into dst, if there is a frame that lacks so much, and nothing in front.
 func (in *inbox) aim(dst []byte) {
-	if in.left >= straight && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
+	if in.left >= straight && !in.packed && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
 		in.target = dst[:min(int64(len(dst)), in.left)]
 	}
 }
