@@ -1,7 +1,6 @@
 package wsstream_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
