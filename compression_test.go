@@ -304,3 +304,12 @@ func TestACompressedMessageIsSentInFullFramesAndOnlyTheFirstSaysSo(t *testing.T)
 		})
 	}
 }
+
+func TestAPullClearsNoCompress(t *testing.T) {
+	inBubble(t, packing, func(t *testing.T, e *end) {
+		m := wsstream.Message{NoCompress: true}
+		e.peer.Send(wstest.Text("a"))
+		require.NoError(t, e.conn.Readable().PullInto(t.Context(), &m))
+		require.Equal(t, wsstream.Text("a"), m)
+	})
+}
