@@ -324,3 +324,33 @@ func TestNothingIsInflatedThatNobodyWants(t *testing.T) {
 		})
 	}
 }
+
+func TestALongFrameOfACompressedMessageIsInflatedToo(t *testing.T) {
+	data := noise(1, 300_000)
+	frame := wstest.Frame{Fin: true, Op: ws.OpBinary, Rsv: rsv1, Payload: packed(t, string(data))}
+	onEveryPath(t, packing, func(t *testing.T, e *end) {
+		go func() { _ = e.peer.Write(frame, frame) }() // until the connection ends
+		require.Equal(t, string(data), e.pull(t))
+		m, err := e.conn.Readable().NextMessage(patient(t))
+		require.NoError(t, err)
+		got := make([]byte, len(data))
+		_, err = io.ReadFull(m, got)
+		require.NoError(t, err)
+		require.Equal(t, data, got)
+	})
+}
+
+func TestSkippedMessagesAreBoundedOneByOne(t *testing.T) {
+	c := packing
+	c.MaxMessageSize = 5000
+	onEveryPath(t, c, func(t *testing.T, e *end) {
+		for range 3 {
+			e.peer.Send(packedFrames(packed(t, strings.Repeat("0123", 1000)), 50)...)
+			m, err := e.conn.Readable().NextMessage(patient(t))
+			require.NoError(t, err)
+			m.Close()
+		}
+		e.peer.Send(wstest.Text("on"))
+		require.Equal(t, "on", e.pull(t))
+	})
+}

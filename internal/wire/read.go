@@ -91,7 +91,6 @@ func (c *Conn) drop() bool {
 	if c.dropping.Load() {
 		c.in.clear()
 		c.part = nil
-		c.forgetRead()
 		c.account()
 		return true
 	}
