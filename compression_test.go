@@ -194,7 +194,7 @@ func sendSamples(t *testing.T, w *wsstream.Writable, seed uint64) error {
 		m := sample(seed, i)
 		var err error
 		if i%4 == 3 {
-			err = writePieces(patient(t), w, m)
+			err = writePieces(patient(t), w, m, 5000)
 		} else {
 			err = w.Write(patient(t), m)
 		}

@@ -24,8 +24,14 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// Each test sends this many messages each way, so that there are ten thousand Pulls and Writes at the least.
-const perWay = 5000
+// Each test sends this many messages each way, so that there are ten thousand Pulls and Writes at the least; fewer under
+// the race detector, where pools lose compressors on purpose.
+var perWay = func() int {
+	if raceEnabled {
+		return 1000
+	}
+	return 5000
+}()
 
 var errMoment = errors.New("the context's moment has come")
 
@@ -164,7 +170,7 @@ func writeNumbered(t *testing.T, w *wsstream.Writable, in *moments) error {
 				}
 				return err
 			case 1:
-				return writePieces(t.Context(), w, m)
+				return writePieces(t.Context(), w, m, 100)
 			}
 			return w.Write(ctx, m)
 		})
@@ -175,12 +181,13 @@ func writeNumbered(t *testing.T, w *wsstream.Writable, in *moments) error {
 	return nil
 }
 
-func writePieces(ctx context.Context, w *wsstream.Writable, m wsstream.Message) error {
+// writePieces writes a message in pieces of size bytes.
+func writePieces(ctx context.Context, w *wsstream.Writable, m wsstream.Message, size int) error {
 	mw, err := w.NewMessage(ctx, m.Type)
 	if err != nil {
 		return err
 	}
-	for piece := range slices.Chunk(m.Data, 100) {
+	for piece := range slices.Chunk(m.Data, size) {
 		if _, err := mw.Write(piece); err != nil {
 			return err
 		}
