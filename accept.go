@@ -66,8 +66,46 @@ type AcceptOptions struct {
 	// Compression asks for permessage-deflate. Nil: none.
 	Compression *CompressionOptions
 
+	// PingInterval is how long one direction must have been silent for the peer to be pinged. No goroutine and no timer
+	// of their own stand behind it, and nobody has to read for the answers' sake. While nobody pulls and ReadWindow is
+	// full, it waits. Default none, as for a negative one: the kernel notices lost hosts by TCP's own keepalive, which
+	// Go turns on. Set it, to 20 s or so, for what that does not see: a process that hangs, and proxies that cut
+	// connections which are silent.
+	PingInterval time.Duration
+
+	// PongTimeout is how long a peer that was pinged may then stay silent before the connection fails with 1008; any byte
+	// of his is a sign of life. It begins when the kernel has taken the ping. A peer that answers no pings because its own
+	// reader is stalled counts as silent. Default 20 s; negative: none, and pings only keep others from cutting the
+	// connection.
+	PongTimeout time.Duration
+
+	// IdleTimeout is how long no byte of a message must have come or gone, pings and pongs aside, for the connection to
+	// be closed with 1001. While something is unread or unsent it is in use, however slow its reader. Default none, as for
+	// a negative one.
+	IdleTimeout time.Duration
+
+	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails
+	// with 1008. It counts progress, not time: over TCP on Linux every byte that the peer's kernel acknowledges puts it off
+	// (and a stall may last a quarter longer), elsewhere every 4 KiB that our kernel takes, so that who is slow is not cut.
+	// Default none, as for a negative one: a peer that reads nothing holds what the windows hold.
+	WriteStallTimeout time.Duration
+
+	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
+	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only.
+	// They are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
+	// Conn's, or, for what came with the handshake, Accept before it has returned. Nothing is read meanwhile, so they
+	// must not wait: of the Conn's methods, they may call TryWrite, Close, CloseNow, and those that only tell. Default
+	// none.
+	OnPing, OnPong func(payload []byte)
+
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
@@ -80,12 +118,14 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 	return accept(w, r, o, nil)
 }
 
-func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
 	s, err := o.responder()
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
+	s.starts(false)
+	defer s.failed(&err)
 	c, agreed, no := s.admit(r, r.TLS != nil, a)
 	if no != nil {
 		return nil, refuse(w, no)
@@ -122,7 +162,7 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	return c, nil
 }
 
-func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
+func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -130,6 +170,8 @@ func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	if err != nil {
 		return nil, err
 	}
+	s.starts(false)
+	defer s.failed(&err)
 	hctx := ctx
 	if s.handshakeTimeout > 0 {
 		var cancel context.CancelFunc
@@ -195,7 +237,10 @@ func (o *AcceptOptions) responder() (*responder, error) {
 		maxHandshake:     o.MaxHandshakeSize,
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
+		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.OnPing, o.OnPong},
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkOrigins(o.Origins)

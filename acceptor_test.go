@@ -309,3 +309,41 @@ func TestClientsThatComeWhileTheServerGoesAreRefusedOrClosed(t *testing.T) {
 	handlers.Wait()
 	require.Len(t, ends, 1)
 }
+
+// A lateAnswer is a transport whose writes succeed, whatever late does meanwhile.
+type lateAnswer struct {
+	net.Conn
+	late func()
+}
+
+func (l *lateAnswer) Write(p []byte) (int, error) {
+	l.late()
+	return len(p), nil
+}
+
+func TestAConnectionThatWasCutWhileItWasAnsweredEndsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var m wsstream.Meter
+		a := wsstream.Acceptor{Options: wsstream.AcceptOptions{IdleTimeout: time.Second, Meter: &m}}
+		near, far := memnet.Pipe(0)
+		cut := func() {
+			for c := range a.All() {
+				c.CloseNow()
+			}
+		}
+		var err error
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			_, err = a.AcceptConn(t.Context(), &lateAnswer{near, cut})
+		}()
+		_, _ = far.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+		<-answered
+		require.Error(t, err)
+		require.NoError(t, a.Shutdown(t.Context()))
+		<-time.After(time.Minute) // the options' times pass
+		require.Zero(t, m.Totals().Opened)
+		_ = far.Close()
+	})
+}

@@ -20,7 +20,7 @@ import (
 // of every Conn, whatever happened.
 type Conn struct {
 	url      string
-	log      *slog.Logger
+	seen     *observer // nil if nobody looks on
 	readable Readable
 	writable Writable
 
@@ -47,7 +47,7 @@ type Conn struct {
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
 		url:     url,
-		log:     o.logger,
+		seen:    o.observer(),
 		window:  o.writeWindow,
 		abandon: func() {},
 	}
@@ -133,6 +133,24 @@ func (c *Conn) CloseNow() {
 	}
 }
 
+// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the other
+// was read: the round trip. Nobody has to pull meanwhile, but the pong is read as all else is: while ReadWindow is full and
+// nobody pulls, it waits. Calls that come before a ping has left share it.
+//
+// The end of ctx ends the wait, with its cause, and nothing else. After the end it returns the end's error, ErrClosed where
+// that was clean. Before opening it waits for the handshake.
+// RFC 6455, section 5.5.2.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	w, err := c.wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return w.Ping(ctx)
+}
+
 // Stats are a connection's figures so far.
 type Stats struct {
 	Received Flow
@@ -186,7 +204,7 @@ func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
 		c.gone(CloseInfo{}, err)
-		c.debug("handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
+		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
 	}
 	return w
 }
@@ -216,6 +234,11 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
 func (c *Conn) open(t transport, o *options) bool {
+	c.mu.Lock()
+	if c.failed { // nobody would end an engine: its timer would
+		c.mu.Unlock()
+		return false
+	}
 	w := wire.New(t.nc, wire.Config{
 		Client:       c.client,
 		ReadWindow:   o.readWindow,
@@ -224,19 +247,24 @@ func (c *Conn) open(t transport, o *options) bool {
 		MaxFrame:     o.maxFrame,
 		CloseTimeout: o.closeTimeout,
 		Deflate:      t.deflate,
+		PingInterval: o.pingInterval,
+		PongTimeout:  o.pongTimeout,
+		IdleTimeout:  o.idleTimeout,
+		StallTimeout: o.writeStallTimeout,
+		OnPing:       o.onPing,
+		OnPong:       o.onPong,
 		Closed:       ErrClosed,
 		Busy:         ErrBusy,
 		Unclean:      unclean,
 		OnEnd:        c.ended,
 		ReadDone:     &c.readDone,
 		WriteDone:    &c.writeDone,
+		ReadStall:    o.trace.stalls(c, Inbound),
+		WriteStall:   o.trace.stalls(c, Outbound),
+		Whole:        c.whole(),
 	})
-	c.mu.Lock()
-	if c.failed {
-		c.mu.Unlock()
-		return false
-	}
 	c.nc = t.nc
+	c.seen.opened(c)
 	c.engine.Store(w)
 	discard := c.discard
 	c.mu.Unlock()
@@ -245,23 +273,21 @@ func (c *Conn) open(t transport, o *options) bool {
 	}
 	t.opened.Readable, t.opened.Writable = &c.readable, &c.writable
 	c.settleOpened(t.opened, nil)
-	c.debug("opened", slog.String("protocol", t.opened.Protocol))
+	c.seen.debug(c, "opened", slog.String("protocol", t.opened.Protocol))
 	w.Start(t.buffered)
+	o.shaken(c, t.opened, nil)
 	return true
 }
 
 func (c *Conn) ended(info wire.CloseInfo, err error) {
-	c.settleClosed(CloseInfo(info), err)
-	c.gone(CloseInfo(info), err)
-	if c.log == nil {
+	if c.seen != nil {
+		go c.seen.end(c, CloseInfo(info), err) // for one call: hooks may be slow, who looks on may call the Conn, and the engine is locked here
 		return
 	}
-	// The Conn's own, for one record: a handler may be slow, or call the Conn, and the engine's lock is held here.
-	go c.debug("closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
+	c.close(CloseInfo(info), err)
 }
 
-func (c *Conn) debug(what string, attrs ...slog.Attr) {
-	if c.log != nil {
-		c.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, append(attrs, slog.String("url", c.url))...)
-	}
+func (c *Conn) close(info CloseInfo, err error) {
+	c.settleClosed(info, err)
+	c.gone(info, err)
 }

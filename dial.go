@@ -90,8 +90,45 @@ type DialOptions struct {
 	// Compression asks for permessage-deflate. Nil: none.
 	Compression *CompressionOptions
 
+	// PingInterval is how long one direction must have been silent for the peer to be pinged. No goroutine and no timer
+	// of their own stand behind it, and nobody has to read for the answers' sake. While nobody pulls and ReadWindow is
+	// full, it waits. Default none, as for a negative one: the kernel notices lost hosts by TCP's own keepalive, which
+	// Go turns on. Set it, to 20 s or so, for what that does not see: a process that hangs, and proxies that cut
+	// connections which are silent.
+	PingInterval time.Duration
+
+	// PongTimeout is how long a peer that was pinged may then stay silent before the connection fails with 1008; any byte
+	// of his is a sign of life. It begins when the kernel has taken the ping. A peer that answers no pings because its own
+	// reader is stalled counts as silent. Default 20 s; negative: none, and pings only keep others from cutting the
+	// connection.
+	PongTimeout time.Duration
+
+	// IdleTimeout is how long no byte of a message must have come or gone, pings and pongs aside, for the connection to
+	// be closed with 1001. While something is unread or unsent it is in use, however slow its reader. Default none, as for
+	// a negative one.
+	IdleTimeout time.Duration
+
+	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails
+	// with 1008. It counts progress, not time: over TCP on Linux every byte that the peer's kernel acknowledges puts it off
+	// (and a stall may last a quarter longer), elsewhere every 4 KiB that our kernel takes, so that who is slow is not cut.
+	// Default none, as for a negative one: a peer that reads nothing holds what the windows hold.
+	WriteStallTimeout time.Duration
+
+	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
+	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only.
+	// They are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
+	// Conn's, or, for what came with the handshake, the goroutine that made it. Nothing is read meanwhile, so they must
+	// not wait: of the Conn's methods, they may call TryWrite, Close, CloseNow, and those that only tell. Default none.
+	OnPing, OnPong func(payload []byte)
+
 	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
 	Logger *slog.Logger
+
+	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	Trace *Trace
+
+	// Meter counts this connection among others. Nil for none.
+	Meter *Meter
 }
 
 // Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
@@ -119,7 +156,10 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		maxHandshake:     o.MaxHandshakeSize,
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
+		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.OnPing, o.OnPong},
 		logger:           o.Logger,
+		trace:            o.Trace,
+		meter:            o.Meter,
 	}.check()
 	if err == nil {
 		err = checkHost(o.Host)
@@ -150,6 +190,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	default:
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
+		opt.starts(true)
 		go d.run(ctx, cancel, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
 	}
 	return c
@@ -241,6 +282,8 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		cut(t.nc)
 	}
 	c.fail(err)
+	_, err, _ = c.opened.Peek() // what came first
+	d.shaken(c, Opened{}, err)
 }
 
 // answered reports whether err is a response of the server's or a proxy's, which says more than that its body came too

@@ -35,7 +35,8 @@
 //  6. Nothing is allocated because a peer declared it. Buffers grow as bytes arrive.
 //  7. Every goroutine has an owner and an end. One connection has at most one that reads, while nobody pulls and there
 //     is read credit or a close is pending, one that writes, while there is a backlog, and one for Dial's handshake;
-//     beside them, for a moment, what runs when a context or a timer ends, and what gives the Logger its last record.
+//     beside them, for a moment, what runs when a context or a timer ends, and what tells the Logger, the Trace and the
+//     Meter of the end.
 //  8. The library prints nothing, but to the Logger it is given.
 //
 // # How a connection ends
@@ -66,11 +67,54 @@
 // An end is unclean, too, when we fail the connection: our Close tells the peer why, and the ends of both streams wait
 // for the peer's answer, for the end of the transport or for CloseTimeout, whichever comes first.
 //
+// # Bounds
+//
+// All are fields of [DialOptions] and [AcceptOptions]. Zero stands for the default, a negative number for none; the
+// windows' least is 256 bytes:
+//
+//	option             default  what it bounds                              beyond it
+//	ReadWindow         64 KiB   input held that nobody has pulled,          the socket is not read: the peer waits
+//	                            as it is on the wire
+//	MaxMessageSize     1 MiB    a message that a Pull puts together         *Error, 1009 on the wire
+//	WriteWindow        64 KiB   output held that the kernel has not         Write waits, TryWrite says no
+//	                            taken, beside one message
+//	MaxFrameSize       64 KiB   a frame that we send                        the message is sent in several
+//	MaxHandshakeSize   64 KiB   the header of a handshake, for Dial         *HandshakeError, with 431 on the server
+//	                            and AcceptConn
+//	HandshakeTimeout   10 s     the opening handshake                       *HandshakeError, with 408 on the server
+//	CloseTimeout       5 s      from the decision to close to the           the connection is cut
+//	                            peer's Close
+//	PingInterval       none     silence in either direction                 a ping
+//	PongTimeout        20 s     the peer's silence after a ping             *Error that names it, 1008 on the wire
+//	IdleTimeout        none     time without a byte of a message            closed in order, with 1001
+//	WriteStallTimeout  none     time in which the peer takes nothing        *Error that names it, 1008 on the wire
+//	                            that waits to be sent
+//
+// Control frames and empty fragments are let go of without credit, so that a stream can be pinged for ever; 16,384 of them
+// in a row within a second are a flood, and fail the connection with 1008. All other fragments are paid for by ReadWindow
+// and MaxMessageSize.
+//
 // # Keepalive
 //
 // Pings are answered as long as there is read credit in front of them, whether somebody pulls or not. Behind a full
 // window they wait, as in every implementation with true backpressure: where the peer cuts connections whose pings are
 // not answered, ReadWindow has to hold what the peer sends in that time, or the handler has to pull or Discard.
+//
+// Nothing pings and nothing judges the peer unless PingInterval, IdleTimeout or WriteStallTimeout asks for it, or a call
+// of [Conn.Ping]. OnPing and OnPong are called with the payload of the peer's.
+//
+// Any byte from the peer is a sign of life. While we hold back reading ourselves, because ReadWindow is full and nobody
+// pulls, nobody is pinged and no pong is waited for: a reader who is stalled on purpose is not cut by his own keepalive.
+// A ping goes between two frames, and its time begins when the kernel has taken it, so that a large message on a slow
+// line is not cut by the ping behind it. A peer who is stalled on purpose himself does not see our pings: PongTimeout has
+// to be longer than his pauses, or negative.
+//
+// # Seeing inside
+//
+// [Conn.Stats] tells what went each way, what is held and how long there was no credit. A [Meter] in the options adds that
+// up over many connections, for a process or a kind of connection: modules otelws and promws give it to OpenTelemetry and
+// Prometheus. A [Trace] in the options has hooks that are called as things happen. Neither is package-level state: two
+// libraries in one program that use this one do not see each other's connections.
 //
 // # Compression
 //

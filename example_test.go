@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,20 +61,38 @@ func Example() {
 	// three
 }
 
-func TestTheCodeInREADMEIsTheCodeThatIsTested(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	require.NoError(t, err)
+func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {
 	var tested []byte
-	for _, name := range []string{"example_test.go", "example_stream_test.go", "example_server_test.go"} {
+	for _, name := range []string{"example_test.go", "example_stream_test.go", "example_server_test.go", "example_netconn_test.go"} {
 		file, err := os.ReadFile(name)
 		require.NoError(t, err)
 		tested = append(tested, file...)
 	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(readme, -1)
-	require.NotEmpty(t, blocks)
-	for _, block := range blocks {
-		for part := range strings.SplitSeq(strings.TrimSpace(string(block[1])), "\n\n") {
-			require.Contains(t, string(tested), part)
+	for _, name := range []string{"README.md", "docs/proxies.md", "docs/windows.md"} {
+		page, err := os.ReadFile(name)
+		require.NoError(t, err)
+		blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(page, -1)
+		require.NotEmpty(t, blocks, name)
+		for _, block := range blocks {
+			for part := range strings.SplitSeq(strings.TrimSpace(string(block[1])), "\n\n") {
+				require.Contains(t, string(tested), part, name)
+			}
+		}
+	}
+}
+
+func TestEveryBoundHasARowInREADMEAndInThePackageDocumentation(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	doc, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	for _, options := range []any{wsstream.DialOptions{}, wsstream.AcceptOptions{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(options)) {
+			if f.Type != reflect.TypeFor[int]() && f.Type != reflect.TypeFor[time.Duration]() {
+				continue
+			}
+			require.Regexp(t, `(?m)^\|.* \| `+"`"+f.Name+"`"+` \| `, string(readme))
+			require.Regexp(t, `(?m)^//\t`+f.Name+` +(none|\d+ (KiB|MiB|s)) `, string(doc))
 		}
 	}
 }

@@ -22,6 +22,7 @@ type end struct {
 	conn   *wsstream.Conn
 	peer   *wstest.Peer
 	client bool     // conn is the client's
+	part   int      // of a message that a test sends in parts
 	mem    bool     // in memory and under synctest; else over TCP
 	net    net.Conn // the transport at conn's end; a *memnet.Conn or a *net.TCPConn
 	far    net.Conn // the transport at the peer's end
@@ -31,31 +32,52 @@ type end struct {
 type config struct {
 	ReadWindow, WriteWindow, MaxMessageSize, MaxFrameSize int
 	CloseTimeout                                          time.Duration
+	PingInterval, PongTimeout                             time.Duration
+	IdleTimeout, WriteStallTimeout                        time.Duration
+	OnPing, OnPong                                        func([]byte)
 	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
 	Compression                                           *wsstream.CompressionOptions
 	Extensions                                            string // the peer's Sec-WebSocket-Extensions
+	Trace                                                 *wsstream.Trace
+	Meter                                                 *wsstream.Meter
 }
 
 func (c config) dial(nc net.Conn) *wsstream.DialOptions {
 	return &wsstream.DialOptions{
-		ReadWindow:     c.ReadWindow,
-		WriteWindow:    c.WriteWindow,
-		MaxMessageSize: c.MaxMessageSize,
-		MaxFrameSize:   c.MaxFrameSize,
-		CloseTimeout:   c.CloseTimeout,
-		Compression:    c.Compression,
-		NetDial:        func(context.Context, string, string) (net.Conn, error) { return nc, nil },
+		ReadWindow:        c.ReadWindow,
+		WriteWindow:       c.WriteWindow,
+		MaxMessageSize:    c.MaxMessageSize,
+		MaxFrameSize:      c.MaxFrameSize,
+		CloseTimeout:      c.CloseTimeout,
+		PingInterval:      c.PingInterval,
+		PongTimeout:       c.PongTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		WriteStallTimeout: c.WriteStallTimeout,
+		Compression:       c.Compression,
+		OnPing:            c.OnPing,
+		OnPong:            c.OnPong,
+		NetDial:           func(context.Context, string, string) (net.Conn, error) { return nc, nil },
+		Trace:             c.Trace,
+		Meter:             c.Meter,
 	}
 }
 
 func (c config) accept() *wsstream.AcceptOptions {
 	return &wsstream.AcceptOptions{
-		ReadWindow:     c.ReadWindow,
-		WriteWindow:    c.WriteWindow,
-		MaxMessageSize: c.MaxMessageSize,
-		MaxFrameSize:   c.MaxFrameSize,
-		CloseTimeout:   c.CloseTimeout,
-		Compression:    c.Compression,
+		ReadWindow:        c.ReadWindow,
+		WriteWindow:       c.WriteWindow,
+		MaxMessageSize:    c.MaxMessageSize,
+		MaxFrameSize:      c.MaxFrameSize,
+		CloseTimeout:      c.CloseTimeout,
+		PingInterval:      c.PingInterval,
+		PongTimeout:       c.PongTimeout,
+		IdleTimeout:       c.IdleTimeout,
+		WriteStallTimeout: c.WriteStallTimeout,
+		Compression:       c.Compression,
+		OnPing:            c.OnPing,
+		OnPong:            c.OnPong,
+		Trace:             c.Trace,
+		Meter:             c.Meter,
 	}
 }
 

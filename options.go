@@ -19,6 +19,7 @@ const (
 	DefaultMaxHandshakeSize = 64 << 10 // bytes
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultCloseTimeout     = 5 * time.Second
+	DefaultPongTimeout      = 20 * time.Second
 
 	minWindow = 256 // bytes: a control frame, and a message's start beside it
 )
@@ -35,8 +36,13 @@ type options struct {
 	maxHandshake     int
 	handshakeTimeout time.Duration
 	closeTimeout     time.Duration
-	logger           *slog.Logger
-	compression      *compression // nil: none; not filled in by check, since the sides differ
+	keepalive
+	logger      *slog.Logger
+	compression *compression // nil: none; not filled in by check, since the sides differ
+	trace       *Trace
+	meter       *Meter
+
+	shook func(*Conn, Opened, error) // what Trace wants called when the handshake is done; nil for none
 }
 
 // check returns a copy of o with the defaults filled in, or an error that names the option.
@@ -48,6 +54,7 @@ func (o options) check() (*options, error) {
 	o.maxHandshake = orDefault(o.maxHandshake, DefaultMaxHandshakeSize)
 	o.handshakeTimeout = orDefault(o.handshakeTimeout, DefaultHandshakeTimeout)
 	o.closeTimeout = orDefault(o.closeTimeout, DefaultCloseTimeout)
+	o.pongTimeout = orDefault(o.pongTimeout, DefaultPongTimeout)
 	o.subprotocols = slices.Clone(o.subprotocols)
 	o.header = o.header.Clone()
 	if n := o.readWindow; n != 0 && n < minWindow {

@@ -16,7 +16,9 @@ import (
 
 // rawServer returns an accepted Conn and the client's socket, its handshake done, for tests and benchmarks that
 // count what the library does: whoever serves the socket in raw bytes allocates nothing.
-func rawServer(tb testing.TB) (*wsstream.Conn, net.Conn) {
+func rawServer(tb testing.TB) (*wsstream.Conn, net.Conn) { return rawServerWith(tb, nil) }
+
+func rawServerWith(tb testing.TB, o *wsstream.AcceptOptions) (*wsstream.Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	defer l.Close()
@@ -29,7 +31,7 @@ func rawServer(tb testing.TB) (*wsstream.Conn, net.Conn) {
 		_, _, err := (ws.Dialer{}).Upgrade(far, &url.URL{Scheme: "ws", Host: l.Addr().String(), Path: "/"})
 		upgraded <- err
 	}()
-	conn, err := wsstream.AcceptConn(context.Background(), near, nil)
+	conn, err := wsstream.AcceptConn(context.Background(), near, o)
 	require.NoError(tb, err)
 	require.NoError(tb, <-upgraded)
 	tb.Cleanup(func() {

@@ -48,6 +48,9 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 	}
 	op, data, err := w.Pull(ctx, m.Data)
 	m.Type, m.Data, m.NoCompress, m.ready = Type(op), data, false, nil
+	if r.c.seen != nil && err == nil {
+		r.c.seen.messageIn(r.c, m.Type, int64(len(data)))
+	}
 	return err
 }
 

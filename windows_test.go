@@ -1,8 +1,6 @@
 package wsstream_test
 
 import (
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -54,16 +52,4 @@ func TestAReaderMayPauseForAsLongAsItsWindowHoldsWhatComes(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestTheCodeOnThePageAboutWindowsIsCompiled(t *testing.T) {
-	page, err := os.ReadFile("docs/windows.md")
-	require.NoError(t, err)
-	example, err := os.ReadFile("example_netconn_test.go")
-	require.NoError(t, err)
-	_, code, found := strings.Cut(string(page), "```go\n")
-	require.True(t, found)
-	code, rest, _ := strings.Cut(code, "```")
-	require.Contains(t, string(example), code)
-	require.NotContains(t, rest, "```go")
 }

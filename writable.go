@@ -46,7 +46,11 @@ func (w *Writable) Write(ctx context.Context, m Message) error {
 	if err != nil {
 		return err
 	}
-	return w.send(ctx, e, m)
+	err = w.send(ctx, e, m)
+	if w.c.seen != nil && err == nil {
+		w.c.seen.messageOut(w.c, m.Type, int64(len(m.Data)))
+	}
+	return err
 }
 
 // TryWrite writes m if that needs no waiting: it reports false while credit is spent, a Write waits its turn or the
@@ -60,7 +64,11 @@ func (w *Writable) TryWrite(m Message) (bool, error) {
 		_, err, _ := w.c.opened.Peek()
 		return false, err
 	}
-	return w.trySend(e, m)
+	ok, err := w.trySend(e, m)
+	if w.c.seen != nil && ok {
+		w.c.seen.messageOut(w.c, m.Type, int64(len(m.Data)))
+	}
+	return ok, err
 }
 
 // Ready waits until DesiredSize is above zero, or the Writable has ended, whose error it then returns. Several
@@ -120,7 +128,7 @@ func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, erro
 	if err != nil {
 		return nil, err
 	}
-	return &MessageWriter{m}, nil
+	return &MessageWriter{m, w.c, t}, nil
 }
 
 // Close takes its turn behind the Writes that wait, sends what was accepted and a Close frame without a code, and
@@ -159,7 +167,11 @@ func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClo
 // A MessageWriter writes one message as it is made. Its methods may be called at once; each Write's bytes stay
 // together. Close or Abort of the connection end it: its calls fail with the Writable's error, and the message is never
 // finished.
-type MessageWriter struct{ w *wire.Writer }
+type MessageWriter struct {
+	w *wire.Writer
+	c *Conn
+	t Type
+}
 
 // Write sends p in frames as room comes, and returns how much of it was accepted: less than all only with an error.
 // Pieces of text may end inside a character; bytes that cannot be UTF-8 are an error, and nothing of p is sent.
@@ -174,7 +186,15 @@ func (m *MessageWriter) NoCompress() { m.w.NoCompress() }
 
 // Close ends the message and lets the next Write in. It waits for nothing but a Write of this message. Text that ends
 // inside a character is an error, and the message stays open; a second Close returns ErrClosed.
-func (m *MessageWriter) Close() error { return textError(m.w.Close()) }
+func (m *MessageWriter) Close() error {
+	if err := m.w.Close(); err != nil {
+		return textError(err)
+	}
+	if m.c.seen != nil {
+		m.c.seen.messageOut(m.c, m.t, m.w.Written())
+	}
+	return nil
+}
 
 func textError(err error) error {
 	if errors.Is(err, wire.ErrText) {

@@ -37,6 +37,35 @@ func TestTheCodeOnThePageIsTheCodeThatRuns(t *testing.T) {
 	}
 }
 
+func TestThePagesLinkToWhatExists(t *testing.T) {
+	links := 0
+	for _, glob := range []string{"*.md", "docs/*.md", "*/README.md"} {
+		files, err := filepath.Glob(filepath.Join(pages, "..", glob))
+		require.NoError(t, err)
+		for _, file := range files {
+			text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(read(t, file), "")
+			for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(text, -1) {
+				links++
+				target := filepath.Join(filepath.Dir(file), m[1])
+				if m[1] == "" {
+					target = file
+				}
+				require.True(t, exists(target), "%s links to %s, which does not exist", file, m[1])
+				if m[2] != "" {
+					heading := strings.ReplaceAll(m[2], "-", "[ -]")
+					require.Regexp(t, `(?im)^#+ `+heading+`$`, read(t, target), "%s links to it", file)
+				}
+			}
+		}
+	}
+	require.NotZero(t, links)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 func TestTheTestsThatThePagesNameExist(t *testing.T) {
 	tests := map[string]bool{}
 	test := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)

@@ -130,6 +130,23 @@ func TestAllOfAFileIsServedOnDemand(t *testing.T) {
 	}
 }
 
+func TestTheFirstViewerGetsAllOfAFileThatIsThereWhenHeComes(t *testing.T) {
+	server := start(t, "-in", aLog(t, "before\n"), "-listen", "127.0.0.1:0", "-all")
+	_, url, ok := strings.Cut(line(t, server.stderr), " on ")
+	require.True(t, ok)
+	viewer := start(t, "-dial", url)
+	require.Equal(t, `"viewer" has come, by the policy block`, line(t, server.stderr))
+	require.Equal(t, "INFO  before", line(t, viewer.stdout))
+}
+
+func TestAServerWhomNobodyViewsCanBeStopped(t *testing.T) {
+	server := start(t, "-in", aLog(t, "before\n"), "-listen", "127.0.0.1:0", "-all")
+	line(t, server.stderr)
+	server.interrupt(errors.New("restart"))
+	require.Equal(t, "logtail: restart", line(t, server.stderr))
+	require.Equal(t, 1, <-server.status)
+}
+
 func TestAServerThatIsLostIsAFailure(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, err := wsstream.Accept(w, r, nil); err == nil {

@@ -18,7 +18,7 @@ import (
 type options struct {
 	in     string // path of the file to serve; empty: none
 	listen string // address to serve it on
-	all    bool   // from the file's beginning
+	all    bool   // from the file's beginning, once somebody is there to see it
 	level  slog.Level
 
 	dial   string // URL of the server to view; empty: none
@@ -45,7 +45,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs.SetOutput(io.Discard) // an error is one line, and run prints it
 	fs.StringVar(&o.in, "in", "", "serve this `file`, which is followed as tail -F does, and needs -listen")
 	fs.StringVar(&o.listen, "listen", "", "the `address` to serve it on")
-	fs.BoolVar(&o.all, "all", false, "serve what is in the file already, too")
+	fs.BoolVar(&o.all, "all", false, "start with what is in the file already, once the first viewer has come")
 	level := fs.String("level", "info", "the lowest `level` to send: debug, info, warn or error")
 	fs.StringVar(&o.dial, "dial", "", "view the log of the server at this `URL`")
 	fs.StringVar(&o.viewer.policy, "policy", "block", "the `policy` for lines that come too fast for the viewer: "+policyNames())

@@ -167,10 +167,13 @@ func serve(parent context.Context, o options, stderr io.Writer) error {
 	ctx, cancel := goingAway(parent)
 	defer cancel()
 	var mu sync.Mutex // of stderr
+	arrived := make(chan struct{})
+	arrive := sync.OnceFunc(func() { close(arrived) })
 	s, err := listen(ctx, o.listen, func(v visit) {
 		mu.Lock()
 		defer mu.Unlock()
 		if !v.left {
+			arrive()
 			_, _ = fmt.Fprintf(stderr, "%q has come, by the policy %s\n", v.name, v.policy)
 			return
 		}
@@ -181,6 +184,12 @@ func serve(parent context.Context, o options, stderr io.Writer) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(stderr, "serving %s on %s\n", o.in, s.url)
+	if o.all { // or nobody would see what is in the file already
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+		}
+	}
 	_, err = s.broadcast(ctx, items(follow(f, o.in, nil), o.level))
 	s.close()
 	if parent.Err() != nil {

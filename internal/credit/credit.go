@@ -22,6 +22,8 @@ type Window struct {
 	most atomic.Int64 // the largest held
 	slow atomic.Bool  // somebody waits, or the window has ended; stored under mu
 
+	watch func(spent bool, took time.Duration) // immutable after Watch
+
 	mu      sync.Mutex
 	waiters []*waiter // first come first; guarded by mu, as is all below
 	spare   *waiter   // one whose wait is over, to be used again
@@ -44,6 +46,10 @@ func New(size int) *Window {
 	}
 	return &Window{size: int64(size)}
 }
+
+// Watch has f called when credit runs out, and when there is some again after it took so long; one call at a time, first
+// the one, then the other. The window is locked then: f calls none of its methods. Watch is called before all others.
+func (w *Window) Watch(f func(spent bool, took time.Duration)) { w.watch = f }
 
 // Take waits its turn until there is any credit, and takes n bytes of it, more than there is if it must.
 // If ctx ends first it takes nothing and returns context.Cause(ctx); if the window ends, its error.
@@ -173,9 +179,16 @@ func (w *Window) clock() {
 	switch spent := w.credit() <= 0; {
 	case spent && w.spent.IsZero():
 		w.spent = time.Now()
+		if w.watch != nil {
+			w.watch(true, 0)
+		}
 	case !spent && !w.spent.IsZero():
-		w.stalled += time.Since(w.spent)
+		took := time.Since(w.spent)
+		w.stalled += took
 		w.spent = time.Time{}
+		if w.watch != nil {
+			w.watch(false, took)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package credit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"runtime"
 	"testing"
@@ -346,11 +347,12 @@ func TestEachWaitTakesWhatItSays(t *testing.T) {
 func TestAWindowOfNoSizeHasNoBound(t *testing.T) {
 	for _, size := range []int{0, -1} {
 		w := New(size)
-		require.NoError(t, w.Take(t.Context(), 1<<40))
-		require.True(t, w.TryTake(1<<40))
-		require.NoError(t, w.TakeWithin(t.Context(), 1<<40))
+		const much = math.MaxInt / 8
+		require.NoError(t, w.Take(t.Context(), much))
+		require.True(t, w.TryTake(much))
+		require.NoError(t, w.TakeWithin(t.Context(), much))
 		require.NoError(t, w.Fit(t.Context()))
-		require.Equal(t, math.MaxInt-3<<40, w.Credit())
+		require.EqualValues(t, min(math.MaxInt64-3*int64(much), math.MaxInt), w.Credit())
 	}
 }
 
@@ -379,6 +381,31 @@ func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 		pass(time.Second)
 		w.Give(10)
 		require.Equal(t, 5*time.Second, stalled(w), "stalls add up")
+	})
+}
+
+func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10)
+		var told []string
+		w.Watch(func(spent bool, took time.Duration) { told = append(told, fmt.Sprint(spent, " ", took)) })
+		w.Force(9)
+		w.Give(9)
+		require.Empty(t, told, "there was credit")
+		w.Force(10)
+		pass(time.Second)
+		w.Force(5)
+		w.Give(5)
+		require.Equal(t, []string{"true 0s"}, told, "it has not been back")
+		pass(time.Second)
+		w.Give(1)
+		require.Equal(t, []string{"true 0s", "false 2s"}, told)
+		c := goCall(func() error { return w.TakeWithin(t.Context(), 10) })
+		pass(time.Second)
+		w.Give(9)
+		c.returns(t, nil)
+		w.Give(10)
+		require.Equal(t, []string{"true 0s", "false 2s", "true 0s", "false 0s"}, told, "granted to who waits")
 	})
 }
 

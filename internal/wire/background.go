@@ -17,9 +17,18 @@ func (c *Conn) unlockRead() {
 	}
 }
 
-// idled starts the reader if nobody has read since the timer was armed.
+// idled is what the timer does.
 func (c *Conn) idled() {
-	c.idleArmed.Store(false) // whoever gives the turn up from here on arms it anew
+	if c.idleArmed.Swap(false) { // whoever gives the turn up from here on arms it anew
+		c.unattended()
+	}
+	if c.alive != nil {
+		c.look()
+	}
+}
+
+// unattended starts the reader if nobody has read since the timer was armed.
+func (c *Conn) unattended() {
 	if !c.readGate.TryLock() {
 		return
 	}

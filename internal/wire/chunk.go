@@ -18,11 +18,12 @@ type chunk struct {
 	next *chunk
 
 	// Of chunks on their way out.
-	sent   int  // bytes of buf that the transport has taken
-	paid   bool // the write window has paid for buf
-	shared bool // buf is not the pool's
-	mid    bool // buf ends inside a frame
-	closes bool // buf ends with our Close frame
+	sent   int   // bytes of buf that the transport has taken
+	paid   bool  // the write window has paid for buf
+	shared bool  // buf is not the pool's
+	mid    bool  // buf ends inside a frame
+	closes bool  // buf ends with our Close frame
+	ping   *ping // the one that buf holds; else nil
 }
 
 var smallChunks, largeChunks sync.Pool

@@ -25,6 +25,13 @@ type Config struct {
 	CloseTimeout time.Duration // from the decision to close to the peer's Close; 0 or less: no bound
 	Deflate      *Deflate      // what was agreed about compression; nil: none
 
+	PingInterval time.Duration // silence after which the peer is pinged; 0 or less: never
+	PongTimeout  time.Duration // how long it may then stay silent; 0 or less: for ever
+	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
+	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
+
+	OnPing, OnPong func(payload []byte) // called by whoever reads, without mu; nil for none
+
 	Closed  error                                 // what a Write fails with after an end in order
 	Busy    error                                 // what a pull fails with while a message is being read
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
@@ -32,6 +39,11 @@ type Config struct {
 
 	ReadDone  *latch.Latch // closed when the readable's end is decided
 	WriteDone *latch.Latch // closed when the writable's end is decided
+
+	// Who looks on; nil if nobody does. The first two are called as credit.Window.Watch says, maybe with the Conn locked;
+	// Whole when a Reader has come to the end of its message, with nothing locked.
+	ReadStall, WriteStall func(spent bool, took time.Duration)
+	Whole                 func(op ws.OpCode, bytes int64)
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -69,6 +81,7 @@ type Conn struct {
 	idle       *time.Timer           // starts the reader when nobody has pulled for a while
 	idleArmed  atomic.Bool
 	idleSeen   atomic.Uint64 // turns when the timer was armed
+	alive      *keepalive    // which shares the timer; nil without
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
@@ -90,10 +103,12 @@ type Conn struct {
 	flushF  func()        // what it does; made once, since a start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
+	pings   *pings        // our own; nil until there was one
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
 	sent    tally
-	seen    tally // what received was when its owner began to wait
+	seen    tally // what received was when its owner began to wait, or to tell
+	telling bool  // a hook runs that may ask for it
 	end     endState
 
 	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
@@ -139,6 +154,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 		writeDone:   cfg.WriteDone,
 		given:       time.Since(epoch) - lull,
 	}
+	c.readWindow.Watch(cfg.ReadStall)
+	c.writeWindow.Watch(cfg.WriteStall)
 	c.flushF = c.flush
 	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
@@ -149,7 +166,9 @@ func New(nc net.Conn, cfg Config) *Conn {
 		c.in.state = c.in.state.Set(ws.StateExtended)
 	}
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
-	c.readGate.TryLock()            // until Start
+	c.alive = newKeepalive(nc, &cfg)
+	c.readGate.TryLock() // until Start
+	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
 	c.idle = time.AfterFunc(idleWait, c.idled)
 	return c
@@ -162,6 +181,7 @@ func (c *Conn) Start(buffered []byte) {
 		c.in.filled(n)
 		buffered = buffered[n:]
 	}
+	c.unpark(0)
 	c.scan()
 	c.unlockRead()
 }
@@ -196,7 +216,7 @@ func (c *Conn) receivedSoFar() tally {
 			return t
 		}
 		c.mu.Lock()
-		waits, t := c.parked != nobody, c.seen
+		waits, t := c.parked != nobody || c.telling, c.seen
 		c.mu.Unlock()
 		if waits {
 			return t

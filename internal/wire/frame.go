@@ -11,10 +11,12 @@ import (
 
 // Close codes that the engine sends or reports (RFC 6455, section 7.4.1).
 const (
+	CodeGoingAway = 1001
 	CodeProtocol  = 1002
 	CodeNone      = 1005 // the Close frame had no code; never on the wire
 	CodeAbnormal  = 1006 // there was no Close frame; never on the wire
 	CodeBadData   = 1007
+	CodePolicy    = 1008
 	CodeTooBig    = 1009
 	maxControl    = 125 // payload bytes, RFC 6455, section 5.5
 	maxReason     = maxControl - 2

@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -21,7 +23,10 @@ type inbox struct {
 	unscanned int   // bytes behind the scan cursor: less than one header or control frame
 	skip      int64 // payload bytes that the scan cursor has yet to pass; they may not have come
 	state     ws.State
-	sealed    bool // scanning is over: what comes is dropped
+	progress  uint64        // grows with every read that brought a message further
+	row       int           // frames since that brought none further
+	rowBegan  time.Duration // since epoch, when the first of them was scanned
+	sealed    bool          // scanning is over: what comes is dropped
 
 	spill []byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
@@ -103,6 +108,7 @@ func (in *inbox) scan() (control, error) {
 			n := min(in.skip, int64(in.unscanned))
 			in.skip -= n
 			in.walk(int(n))
+			in.progress++
 		}
 		if in.unscanned == 0 {
 			return control{}, nil
@@ -122,6 +128,12 @@ func (in *inbox) scan() (control, error) {
 			}
 			in.walk(size)
 			in.skip = h.Length
+			if h.Fin || h.Length > 0 {
+				in.progress++
+				in.row = 0
+			} else if in.flooded() {
+				return control{}, errFlood
+			}
 			continue
 		}
 		whole := size + int(h.Length)
@@ -133,8 +145,38 @@ func (in *inbox) scan() (control, error) {
 			ws.Cipher(payload, h.Mask, 0) // where it lies: nobody else reads it
 		}
 		in.walk(whole)
+		if in.flooded() {
+			return control{}, errFlood
+		}
 		return control{h.OpCode, payload}, nil
 	}
+}
+
+// maxRow is how many frames in a row may bring nothing, control frames and empty fragments, that come within a second.
+// They are let go of without being paid for, so that a connection can be pinged for ever, and cost us the scanning and
+// the answers: 0.1 µs each. All other frames are paid for with credit, and by MaxMessage.
+const maxRow = 16 << 10
+
+var errFlood = fmt.Errorf("received more than %d frames in a row, within a second, that bring nothing: pings, pongs, empty fragments", maxRow)
+
+// flooded counts a frame that brings nothing, and reports whether it is one too many.
+func (in *inbox) flooded() bool {
+	if in.row == 0 {
+		in.rowBegan = time.Since(epoch)
+	}
+	if in.row++; in.row <= maxRow {
+		return false
+	}
+	in.row = 0
+	return time.Since(epoch)-in.rowBegan < time.Second
+}
+
+// codeFor returns what to close with for a rule that the scan cursor found broken.
+func codeFor(rule error) int {
+	if rule == errFlood {
+		return CodePolicy
+	}
+	return CodeProtocol
 }
 
 // walk moves the scan cursor over n bytes that are there.
@@ -272,6 +314,7 @@ func (in *inbox) aim(dst []byte) {
 func (in *inbox) land(n int) error {
 	in.left -= int64(n)
 	in.skip -= int64(n)
+	in.progress++
 	return in.open(in.target[:n])
 }
 

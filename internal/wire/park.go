@@ -12,7 +12,7 @@ const (
 	nobody parking = iota
 	onCall         // a pull does
 	inBackground
-	atEnd // a pull waits for the end instead, since nothing will come before it
+	atEnd // a pull waits for the end instead, since nothing will come before it, or nobody has started
 )
 
 // A watch is one context's end, watched for the pull that is parked. It stays from one call to the next, since
@@ -61,13 +61,19 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 func (c *Conn) rest(as parking) {
 	c.parked = as
 	c.seen = c.received
+	if c.alive != nil {
+		c.listening()
+	}
 }
 
-// unpark says that the goroutine is back, and reports whether it was poked.
-func (c *Conn) unpark() bool {
+// unpark says that the goroutine is back, with n bytes, and reports whether it was poked.
+func (c *Conn) unpark(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.parked = nobody
+	if c.alive != nil {
+		c.alive.heardOf(n)
+	}
 	if !c.poked {
 		return false
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -140,4 +141,131 @@ func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
 		require.Equal(t, make([]byte, len(got)), got)
 		require.Less(t, in.phase, 4)
 	}
+}
+
+func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		c := New(near, Config{
+			PingInterval: time.Hour, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
+			Unclean:  func(_ CloseInfo, err error) error { return err },
+			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+		})
+		defer func() {
+			c.CloseNow()
+			<-c.Done()
+			_ = far.Close()
+		}()
+		c.idle.Stop() // so far unlockRead has come: it has armed the timer
+		c.idleArmed.Store(true)
+		c.readGate.Unlock()
+		c.mu.Lock()
+		c.dueBy(time.Now().Add(time.Minute))
+		c.mu.Unlock()
+		<-time.After(idleWait)
+		synctest.Wait()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		require.Equal(t, inBackground, c.parked)
+	})
+}
+
+func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
+	require.Nil(t, newKeepalive(nil, &Config{PongTimeout: time.Second}))
+	require.Nil(t, newKeepalive(nil, &Config{PingInterval: -1, IdleTimeout: -1, StallTimeout: -1}))
+}
+
+func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Unclean: func(_ CloseInfo, err error) error { return err },
+		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
+	received, _ := c.Stats()
+	require.Zero(t, received.Messages)
+	c.Start(nil)
+	c.CloseNow()
+	<-c.Done()
+}
+
+func TestAHookMayAskForWhatWasReceived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		var c *Conn
+		var told tally
+		cfg := Config{
+			ReadWindow: 256, WriteWindow: 256, Client: true, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
+			Unclean:  func(_ CloseInfo, err error) error { return err },
+			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+		}
+		cfg.OnPong = func([]byte) {
+			c.mu.Lock()
+			held := c.parked == nobody && !c.telling // then it would ask for ever
+			c.mu.Unlock()
+			require.False(t, held)
+			told = c.receivedSoFar()
+		}
+		c = New(near, cfg)
+		defer func() {
+			c.CloseNow()
+			<-c.Done()
+			_ = far.Close()
+		}()
+		c.Start([]byte("\x81\x01a"))
+		_, _, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		_, err = far.Write([]byte("\x8a\x00\x81\x01b"))
+		require.NoError(t, err)
+		_, _, err = c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, int64(1), told.messages)
+		require.False(t, c.telling)
+	})
+}
+
+func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, peer) }()
+		c.mu.Lock()
+		c.flusher = true // so far the start of a flusher has come
+		c.mu.Unlock()
+		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch), false)
+		require.NoError(t, err)
+		require.True(t, wrote)
+		for range 3 {
+			c.pong(nil)
+		}
+		c.mu.Lock()
+		chunks := 0
+		for x := c.out.head; x != nil; x = x.next {
+			chunks++
+		}
+		c.mu.Unlock()
+		require.Equal(t, 1, chunks, "no pong has overtaken the message yet")
+		c.flush()
+	})
+}
+
+func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
+	forced(t, []byte("\x81\x03ab"), func(t *testing.T, c *Conn, peer net.Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		pulled := make(chan error, 1)
+		go func() {
+			_, _, err := c.Pull(ctx, nil)
+			pulled <- err
+		}()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-pulled, context.Canceled)
+		require.Equal(t, "ab", string(c.part))
+		r := new(Reader)
+		require.NoError(t, c.Next(t.Context(), r))
+		_, err := io.ReadFull(r, make([]byte, 2))
+		require.NoError(t, err)
+		require.Nil(t, c.part)
+		_, err = peer.Write([]byte("c"))
+		require.NoError(t, err)
+		rest, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.Equal(t, "c", string(rest))
+	})
 }

@@ -130,7 +130,7 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.mu.Lock()
 	c.rest(atEnd)
 	c.mu.Unlock()
-	defer c.unpark()
+	defer c.unpark(0)
 	select {
 	case <-c.readDone.Done():
 		return c.pullEnd()
@@ -227,14 +227,15 @@ func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
 	} else {
 		n, err = c.nc.Read(c.room())
 	}
-	poked := c.unpark()
+	poked := c.unpark(n)
 	c.greedy = n == c.asked && c.in.target == nil
 	switch {
 	case n == 0, c.in.sealed:
 	case c.in.target != nil:
-		landed = n
 		if err := c.in.land(n); err != nil {
 			c.reject(CodeBadData, err)
+		} else {
+			landed = n
 		}
 	default:
 		c.in.filled(n)
@@ -291,7 +292,7 @@ func (c *Conn) scan() {
 		ctl, err := c.in.scan()
 		if err != nil {
 			c.in.seal()
-			c.fail(CodeProtocol, err)
+			c.fail(codeFor(err), err)
 			return
 		}
 		switch ctl.op {
@@ -299,6 +300,10 @@ func (c *Conn) scan() {
 			return
 		case ws.OpPing:
 			c.pong(ctl.payload)
+			c.tell(c.cfg.OnPing, ctl.payload)
+		case ws.OpPong:
+			c.ponged(ctl.payload)
+			c.tell(c.cfg.OnPong, ctl.payload)
 		case ws.OpClose:
 			c.in.seal()
 			info, code, err := parseClose(ctl.payload)
@@ -310,6 +315,20 @@ func (c *Conn) scan() {
 			c.peerClosed(info)
 		}
 	}
+}
+
+// tell calls a hook, which may ask for what was received while its own goroutine has the turn to read.
+func (c *Conn) tell(hook func(payload []byte), payload []byte) {
+	if hook == nil {
+		return
+	}
+	c.mu.Lock()
+	c.seen, c.telling = c.received, true
+	c.mu.Unlock()
+	hook(payload)
+	c.mu.Lock()
+	c.telling = false
+	c.mu.Unlock()
 }
 
 // account charges the read window with what is held now.

@@ -50,11 +50,13 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if err := c.lockRead(r.ctx); err != nil {
 		return 0, err
 	}
-	defer c.unlockRead()
+	ends := false
+	defer r.leave(&ends)
 	for r.err == nil {
 		n, whole := r.take(p)
 		switch {
 		case whole:
+			ends = true
 			r.err = io.EOF
 			c.received.add(r.n)
 			c.answerNow()
@@ -84,13 +86,24 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return 0, r.err
 }
 
+// leave gives up the turn to read, and then tells who looks on if the message has come to its end.
+func (r *Reader) leave(ends *bool) {
+	c, op, n := r.c, r.op, r.n // r.n is the next holder's then
+	c.unlockRead()
+	if *ends && c.cfg.Whole != nil {
+		c.cfg.Whole(op, n)
+	}
+}
+
 // take reads what there is, and reports whether the message has come to its end.
 func (r *Reader) take(p []byte) (n int, whole bool) {
 	c := r.c
 	for !c.drop() && !r.closed.Load() {
 		if len(c.part) > 0 {
 			n := copy(p, c.part)
-			c.part = c.part[n:]
+			if c.part = c.part[n:]; len(c.part) == 0 {
+				c.part = nil // its memory may be that of a whole message
+			}
 			return n, false
 		}
 		if !c.in.begin() {

@@ -11,6 +11,10 @@ const (
 	// A batch is worth a system call of its own.
 	batch = 16 << 10
 
+	// inline is how many chunks a goroutine gives to the transport by itself. What others queue meanwhile is not for it
+	// to send for ever.
+	inline = 4
+
 	// lull is how long nothing must have been given to the transport for a write to be a lone one.
 	lull = 200 * time.Microsecond
 )
@@ -24,7 +28,7 @@ var epoch = time.Now()
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if c.sending || c.flusher && c.out.held() < batch || c.nextOut() == nil {
+	if c.sending || c.flusher && (c.ask == nil || c.out.held() < batch) || c.nextOut() == nil {
 		return
 	}
 	if c.ask != nil && (c.out.held() >= batch || !c.gathering()) {
@@ -46,7 +50,7 @@ func (c *Conn) gathering() bool {
 // lets go of mu meanwhile.
 func (c *Conn) sendNow() {
 	c.sending = true
-	for {
+	for range inline {
 		buf := c.nextOut()
 		if buf == nil {
 			break
@@ -64,6 +68,9 @@ func (c *Conn) sendNow() {
 func (c *Conn) startFlusher() {
 	if !c.sending && !c.flusher && c.nextOut() != nil {
 		c.flusher = true
+		if c.alive != nil {
+			c.offered()
+		}
 		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
@@ -77,6 +84,9 @@ func (c *Conn) flush() {
 			break
 		}
 		c.sending = true
+		if c.alive != nil {
+			buf = buf[:min(len(buf), c.alive.step)]
+		}
 		n, err := c.give(c.nc.Write, buf)
 		if err == nil && n < len(buf) {
 			err = io.ErrShortWrite
@@ -107,6 +117,10 @@ func (c *Conn) nextOut() []byte {
 		c.out.jump(c.ponging)
 		c.ponging = nil
 	}
+	if c.pings != nil && c.pings.unsent != nil && !c.end.sent && c.out.between() {
+		c.out.jump(c.pings.unsent)
+		c.pings.unsent = nil
+	}
 	if c.out.head == nil {
 		return nil
 	}
@@ -119,7 +133,13 @@ func (c *Conn) took(n int, err error) {
 		c.out.clear()
 		return
 	}
+	if p := c.out.head.ping; p != nil && c.out.head.sent+n == len(c.out.head.buf) {
+		c.pingLeft(p)
+	}
 	paid, closed := c.out.took(n)
+	if c.alive != nil && n > 0 {
+		c.alive.gave(paid)
+	}
 	if paid > 0 {
 		c.writeWindow.Give(paid)
 	}

@@ -79,9 +79,12 @@ func (s *socket) tryWrite(fd uintptr) bool {
 	return true
 }
 
+// most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.
+const most = 1 << 30
+
 func (c *call) do(f func(fd int, p []byte) (int, error), fd uintptr) {
 	for {
-		n, err := f(int(fd), c.buf)
+		n, err := f(int(fd), c.buf[:min(len(c.buf), most)])
 		c.n = max(n, 0)
 		c.err, _ = err.(syscall.Errno) // it is one, or nil
 		if c.err != syscall.EINTR {

@@ -113,3 +113,26 @@ func TestADroppedMessageLeavesNothingOfAStraightRead(t *testing.T) {
 		require.Len(t, got, 1)
 	})
 }
+
+func TestAReaderIsGivenNoTextThatWasFoundBad(t *testing.T) {
+	bad := []byte(strings.Repeat("x", 40_000) + "\xff" + strings.Repeat("x", 60_000))
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, peer) }()
+		go func() {
+			frame := ws.MustCompileFrame(ws.NewTextFrame(bad))
+			for _, part := range [][]byte{frame[:10], frame[10:]} { // the header first, then all of the text
+				_, _ = peer.Write(part)
+			}
+			_ = peer.Close()
+		}()
+		r := new(Reader)
+		require.NoError(t, c.Next(t.Context(), r))
+		var got, buf = []byte(nil), make([]byte, 200_000) // so long that all payload is read straight
+		var err error
+		for n := 0; err == nil; got = append(got, buf[:n]...) {
+			n, err = r.Read(buf)
+		}
+		require.ErrorContains(t, err, errText.Error())
+		require.NotContains(t, string(got), "\xff")
+	})
+}

@@ -123,6 +123,9 @@ func (w *Writer) send(p *piece, n int) bool {
 	return sent
 }
 
+// Written is how many bytes of payload were written, once the message is closed.
+func (w *Writer) Written() int64 { return w.n }
+
 func (w *Writer) lock() error {
 	if w.ctx.Err() != nil || !w.turn.Lock(w.ctx) {
 		return context.Cause(w.ctx)

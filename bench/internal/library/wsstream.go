@@ -125,14 +125,17 @@ func pull(c *wsstreamConn, h Handler) {
 }
 
 func nextMessage(c *wsstreamConn, h Handler) {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, 64<<10) // more than the messages hold that it is used for
 	for {
 		m, err := c.Readable().NextMessage(c.ctx)
 		if err != nil {
 			return
 		}
 		n := 0
-		for ; err == nil; n, err = m.Read(buf) {
+		for err == nil {
+			var k int
+			k, err = m.Read(buf[n:])
+			n += k
 		}
 		h.Message(c, buf[:n])
 	}

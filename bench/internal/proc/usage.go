@@ -29,8 +29,9 @@ func Now() time.Duration { return time.Duration(time.Now().UnixNano()) }
 // moment; with settle it collects garbage before and gives what is free back to the system.
 func Measure(memory, settle bool) (u Usage, err error) {
 	if settle {
-		debug.FreeOSMemory() // a second one frees what finalizers and pools held
-		debug.FreeOSMemory()
+		for range 4 { // pools let go with the second collection, and each one halves the stacks that are too large
+			debug.FreeOSMemory()
+		}
 	}
 	if memory {
 		var m runtime.MemStats

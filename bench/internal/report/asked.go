@@ -43,32 +43,23 @@ func (b *board) speed() {
 // cost is what was asked of allocations, contexts and idle connections.
 func (b *board) cost() {
 	const noise = 0.01 // allocations a message that are the harness's: its samples
-	calls := func(r Result, i int, metric string) float64 {
-		if i >= len(r.Lines) {
-			return math.NaN()
-		}
-		return r.Lines[i].Stat(metric).Median
-	}
 	reading, writing := b.result(scenario.Reading), b.result(scenario.Writing)
 	for _, c := range []struct {
 		call string
 		in   Result
-		line int // as in library.WsstreamCalls
 		most float64
 	}{
-		{"PullInto", reading, 0, 0},
-		{"Pull", reading, 2, 1},
-		{"NextMessage", reading, 3, 0},
-		{"Write", writing, 0, 0},
-		{"TryWrite", writing, 2, 0},
+		{"PullInto", reading, 0},
+		{"Pull", reading, 1},
+		{"NextMessage", reading, 0},
+		{"Write", writing, 0},
+		{"TryWrite", writing, 0},
 	} {
-		v := calls(c.in, c.line, scenario.Allocations)
+		v := c.in.way(c.call, scenario.Allocations)
 		b.add(c.in.Scenario, fmt.Sprintf("%s: %s allocations a message", c.call, trim(c.most)), v, "", v <= c.most+noise)
 	}
-	for _, r := range []Result{reading, writing} {
-		b.most(r.Scenario, "a context that can end, of context.Background",
-			calls(r, 0, scenario.Nanoseconds)/calls(r, 1, scenario.Nanoseconds), 1.05, "×")
-	}
+	b.context(reading, "PullInto")
+	b.context(writing, "Write")
 
 	scale := scenario.IdleScale(b.options)
 	metric := scenario.IdleAt(scale[len(scale)-1])
@@ -85,6 +76,12 @@ func (b *board) cost() {
 			}
 		}
 	}
+}
+
+// context asks what a context that can end costs a call.
+func (b *board) context(r Result, call string) {
+	b.most(r.Scenario, call+" with a context that can end, of its time with context.Background",
+		r.way(call, scenario.Nanoseconds)/r.way(call+scenario.InBackground, scenario.Nanoseconds), 1.05, "×")
 }
 
 // slow is what was asked of slow consumers.

@@ -61,3 +61,17 @@ func TestAStallMayCostWhatAnEmptyProcessCosts(t *testing.T) {
 	require.Equal(t, "met", verdict(0.05))
 	require.Equal(t, "missed", verdict(0.1))
 }
+
+func TestAContextMayCostATwentieth(t *testing.T) {
+	const asked = "Write with a context that can end, of its time with context.Background: ≤ 1.05×"
+	verdict := func(with float64) string {
+		r := Result{Scenario: scenario.Writing}
+		for way, ns := range map[string]float64{"Write": with, "Write" + scenario.InBackground: 100} {
+			run := scenario.Run{Values: map[string]float64{scenario.Nanoseconds: ns}}
+			r.Lines = append(r.Lines, Line{Library: "wsstream", Way: way, Runs: []scenario.Run{run}})
+		}
+		return verdicts(scenario.Writing, r)[asked]
+	}
+	require.Equal(t, "met", verdict(105))
+	require.Equal(t, "missed", verdict(106))
+}

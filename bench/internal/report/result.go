@@ -66,6 +66,16 @@ func (r Result) first(lib, metric string) float64 {
 	return math.NaN()
 }
 
+// way is the median of the line of one way.
+func (r Result) way(name, metric string) float64 {
+	for _, l := range r.Lines {
+		if l.Way == name {
+			return l.Stat(metric).Median
+		}
+	}
+	return math.NaN()
+}
+
 // peers are the medians of the peers that have the metric.
 func (r Result) peers(metric string) []float64 {
 	var medians []float64

@@ -22,24 +22,27 @@ const (
 	Nanoseconds = "nanoseconds a message"
 )
 
+// InBackground is behind a call's name where its context is context.Background.
+const InBackground = ", context.Background"
+
 // calls are wsstream's calls against each other: what one allocates, and what a context costs.
 func calls() []Scenario {
-	const size = 64
-	metrics := []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}
-	of := func(name string, f flow, libs []library.Library) Scenario {
-		sc := Scenario{Name: name, Metrics: metrics}
-		for _, l := range libs {
-			sc.Entries = append(sc.Entries, Entry{Library: Ours, Way: l.Name, run: func(o Options) (Run, error) {
-				return f.run(work.Job{Library: l.Name, Shape: f.job, Size: size, Limit: limit}, false, o)
-			}})
-		}
-		return sc
-	}
-	libs := library.WsstreamCalls
+	reading := flow{job: work.Sink, order: peer.Flood}
+	writing := flow{job: work.Source, order: peer.Swallow}
 	return []Scenario{
-		of(Reading, flow{job: work.Sink, order: peer.Flood}, libs),
-		of(Writing, flow{job: work.Source, order: peer.Swallow}, libs[:len(libs)-1]), // the last one only reads otherwise
+		reading.calls(Reading, "PullInto", "PullInto"+InBackground, "Pull", "NextMessage"),
+		writing.calls(Writing, "Write", "Write"+InBackground, "TryWrite"),
 	}
+}
+
+// calls is the flow with each of library.WsstreamCalls, as far as there are names for what they do in it.
+func (f flow) calls(name string, names ...string) Scenario {
+	sc := Scenario{Name: name, Metrics: []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}}
+	for i, call := range names {
+		job := work.Job{Library: library.WsstreamCalls[i].Name, Shape: f.job, Size: 64, Limit: limit}
+		sc.Entries = append(sc.Entries, Entry{Ours, call, func(o Options) (Run, error) { return f.run(job, false, o) }})
+	}
+	return sc
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

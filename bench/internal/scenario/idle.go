@@ -81,7 +81,7 @@ func hold(job work.Job, scale []int, o Options) (Run, error) {
 	if err := s.peer.Call(peer.MethodConnect, 1, nil); err != nil { // what the first one costs is not the others' cost
 		return Run{}, err
 	}
-	settle := pick(o, 500*time.Millisecond, 50*time.Millisecond)
+	settle := pick(o, time.Second, 50*time.Millisecond)
 	pause(settle)
 	before, err := s.sample(want)
 	if err != nil {

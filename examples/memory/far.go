@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+
+	"github.com/wsstream/wsstream"
+)
+
+// beFar makes as many connections as each line of stdin says, on addr or to whom it prints its own, and says so when
+// each has done its part. It ends with stdin.
+func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.Writer) error {
+	connect := func() (*wsstream.Conn, error) {
+		o := &wsstream.DialOptions{TLSConfig: &tls.Config{InsecureSkipVerify: true}, NetDial: dialSmall}
+		if !r.out {
+			o.NetDial = nil
+		}
+		c := wsstream.Dial(ctx, map[bool]string{true: "wss://", false: "ws://"}[r.tls]+addr, o)
+		_, err := c.Opened().Wait(ctx)
+		return c, err
+	}
+	if r.client {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, l.Addr())
+		connect = func() (*wsstream.Conn, error) {
+			nc, err := l.Accept()
+			if err != nil {
+				return nil, err
+			}
+			return wsstream.AcceptConn(ctx, nc, nil)
+		}
+	}
+	for lines := bufio.NewScanner(stdin); lines.Scan(); {
+		n, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			return err
+		}
+		for range n {
+			c, err := connect()
+			if err == nil {
+				err = r.play(ctx, c)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		fmt.Fprintln(stdout, "done")
+	}
+	return nil
+}
+
+// play does the far end's part.
+func (r row) play(ctx context.Context, c *wsstream.Conn) error {
+	for range r.busy {
+		if err := c.Writable().Write(ctx, wsstream.Binary(make([]byte, 1<<10))); err != nil {
+			return err
+		}
+		if _, err := c.Readable().Pull(ctx); err != nil {
+			return err
+		}
+	}
+	if r.in {
+		return c.Writable().Write(ctx, wsstream.Binary(make([]byte, 128<<10))) // the kernels hold what the window does not
+	}
+	return nil
+}
+
+// dialSmall dials with kernel buffers that are small.
+func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if tc, ok := nc.(*net.TCPConn); ok {
+		err = tc.SetReadBuffer(4 << 10)
+	}
+	return nc, err
+}

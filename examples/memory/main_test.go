@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+// The program calls itself for each row, and for the far ends: here it is the test's own binary that it calls.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "-row" || os.Args[1] == "-far") {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func TestEachRowIsMeasured(t *testing.T) {
+	require.Len(t, rows, len(order), "two rows of one name")
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), []string{"-n", "3", "-only", "Dial, nobody pulls"}, strings.NewReader(""), &out))
+	require.Regexp(t, regexp.MustCompile(`(?m)^Dial, nobody pulls +-?\d+\.\d +-?\d+\.\d$`), out.String())
+}
+
+func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
+	for _, args := range [][]string{
+		{"-n", "x"},
+		{"-n", "0"},
+		{"-n", "-3"},
+		{"-only", "no row"},
+		{"-row", "no row"},
+		{"-far", "no row"},
+		{"argument"},
+		{"-nosuch"},
+	} {
+		var out strings.Builder
+		require.Error(t, run(t.Context(), args, strings.NewReader(""), &out), "%q", args)
+		require.Empty(t, out.String())
+	}
+}
+
+func TestHelpIsNoError(t *testing.T) {
+	var out strings.Builder
+	require.NoError(t, run(t.Context(), []string{"-h"}, strings.NewReader(""), &out))
+	require.Contains(t, out.String(), "Usage: memory")
+}
+
+func TestARowThatFailsIsAnError(t *testing.T) {
+	var out strings.Builder
+	require.Error(t, beFar(t.Context(), row{}, "127.0.0.1:1", strings.NewReader("1\n"), &out), "nobody listens")
+}

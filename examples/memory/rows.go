@@ -1,0 +1,44 @@
+package main
+
+// A row is one thing to be measured.
+type row struct {
+	client  bool // the connections that are measured are Dial's
+	handler bool // they are Accept's, in handlers of net/http; else AcceptConn's
+	tls     bool
+	pulling bool // a Pull waits on each
+	busy    int  // messages of 1 KiB that each has echoed before
+	in, out bool // each is stalled inbound, outbound: a window is full
+}
+
+// order is that of the rows on the page.
+var order = []string{
+	"AcceptConn, nobody pulls",
+	"AcceptConn, a Pull waits",
+	"AcceptConn, a Pull waits, after 100 messages",
+	"Accept in a handler that waits for the end",
+	"Accept in a handler that waits in Pull",
+	"Dial, nobody pulls",
+	"Dial, a Pull waits",
+	"Dial, a Pull waits, after 100 messages",
+	"AcceptConn under TLS, nobody pulls",
+	"AcceptConn under TLS, a Pull waits",
+	"AcceptConn under TLS, a Pull waits, after 100 messages",
+	"AcceptConn, a full ReadWindow of 64 KiB",
+	"AcceptConn, a full WriteWindow of 64 KiB",
+}
+
+var rows = map[string]row{
+	order[0]:  {},
+	order[1]:  {pulling: true},
+	order[2]:  {pulling: true, busy: 100},
+	order[3]:  {handler: true},
+	order[4]:  {handler: true, pulling: true},
+	order[5]:  {client: true},
+	order[6]:  {client: true, pulling: true},
+	order[7]:  {client: true, pulling: true, busy: 100},
+	order[8]:  {tls: true},
+	order[9]:  {tls: true, pulling: true},
+	order[10]: {tls: true, pulling: true, busy: 100},
+	order[11]: {in: true},
+	order[12]: {out: true},
+}

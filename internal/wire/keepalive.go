@@ -1,0 +1,247 @@
+package wire
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"time"
+)
+
+// A keepalive is what a connection needs to tell whether its peer still lives and whether it is of use. It has no
+// goroutine and no timer: it shares the one timer of its connection, which is armed for whatever is due next, and looks
+// at what the reading and the writing have noted when that fires. Nothing is noted, and no clock asked, where no option
+// wants it.
+//
+// What it costs for 10,000 connections at rest (BenchmarkIdle, 2 cores, both ends in the process) stands in
+// docs/windows.md.
+type keepalive struct {
+	ping, pong, idle, stall time.Duration // of Config; 0: none
+	step                    int           // bytes that a flusher gives at once, so that progress is seen
+
+	// Guarded by the Conn's mu.
+	due      time.Time // when look has to run at the latest; zero: never
+	heard    time.Time // the peer's last byte
+	away     time.Time // when we last stopped listening
+	listens  time.Time // since when we have been listening, but for moments
+	pinged   time.Time // when our last ping had left
+	asked    *ping     // that which has to be answered; nil for none
+	active   time.Time // the last sign of a message, either way
+	progress uint64    // of the inbox when we last began to listen
+	pulled   int64     // messages received, then
+	unread   bool      // there were bytes that nobody had pulled, then
+	moved    time.Time // when the transport last took something, or was first offered it
+	acked    uint64    // what the peer's kernel had of it at the last look, where ours tells
+}
+
+// smallStep is what a peer has to take within StallTimeout where the kernel does not tell of less.
+const smallStep = 4 << 10
+
+// moment is how long a reader may be away from the transport, between two reads, and still count as listening.
+const moment = 10 * idleWait
+
+// newKeepalive returns nil where no option wants one.
+func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
+	k := &keepalive{
+		ping: max(cfg.PingInterval, 0), pong: max(cfg.PongTimeout, 0),
+		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0),
+		step: math.MaxInt,
+	}
+	if k.ping == 0 && k.idle == 0 && k.stall == 0 {
+		return nil
+	}
+	if _, _, ok := transit(nc); !ok && k.stall > 0 {
+		k.step = smallStep
+	}
+	now := time.Now()
+	k.heard, k.away, k.listens, k.active = now, now, now, now
+	return k
+}
+
+// listening notes that the holder of readGate waits for the transport from here on. It expects mu to be held, as all
+// below do but look.
+func (c *Conn) listening() {
+	k, now := c.alive, time.Now()
+	if now.Sub(k.away) > moment {
+		k.listens = now // what came meanwhile has yet to be read
+	}
+	if c.in.progress != k.progress || c.received.messages != k.pulled {
+		k.progress, k.pulled, k.active = c.in.progress, c.received.messages, now
+	}
+	k.unread = c.counted > 0
+}
+
+// heardOf notes that it is back, with n bytes.
+func (k *keepalive) heardOf(n int) {
+	k.away = time.Now()
+	if n > 0 {
+		k.heard = k.away
+	}
+}
+
+// gave notes that the transport has taken something, paid bytes of it of messages.
+func (k *keepalive) gave(paid int) {
+	k.moved = time.Now()
+	if paid > 0 {
+		k.active = k.moved
+	}
+}
+
+// offered notes that a flusher has been started: the transport did not take all at once.
+func (c *Conn) offered() {
+	if k := c.alive; k.stall > 0 {
+		k.moved = time.Now()
+		c.dueBy(k.moved.Add(k.stall / looks))
+	}
+}
+
+// looks is how often a stall is looked at before it has lasted too long: between, the peer's kernel may have taken
+// something of which ours does not tell us by itself.
+const looks = 4
+
+// dueBy sees to it that look runs at t at the latest.
+func (c *Conn) dueBy(t time.Time) {
+	if k := c.alive; k.due.IsZero() || t.Before(k.due) {
+		k.due = t
+		c.arm()
+	}
+}
+
+// arm sets the Conn's timer to what is due. Where somebody has to be started to read, the timer is his first.
+func (c *Conn) arm() {
+	c.idle.Reset(time.Until(c.alive.due))
+	if c.idleArmed.Load() {
+		c.idle.Reset(idleWait) // whoever armed it may have done so before us
+	}
+}
+
+// look sees to all that is due. It runs when the timer fires.
+func (c *Conn) look() {
+	c.mu.Lock()
+	code, rule := c.judge()
+	c.mu.Unlock()
+	switch {
+	case rule == nil:
+	case code == CodeGoingAway:
+		c.Close(CloseInfo{Code: code, Reason: rule.Error()})
+	default:
+		c.fail(code, rule)
+	}
+}
+
+// judge returns what to close for, and else arms the timer for what is due next. Once a Close is decided CloseTimeout
+// is in charge.
+func (c *Conn) judge() (code int, rule error) {
+	k := c.alive
+	if c.stopped() {
+		return 0, nil
+	}
+	if !k.due.IsZero() && time.Now().Before(k.due) {
+		c.arm()
+		return 0, nil
+	}
+	answer, rule := c.awaitAnswer()
+	if rule != nil {
+		return CodePolicy, rule
+	}
+	progress, rule := c.awaitProgress()
+	if rule != nil {
+		return CodePolicy, rule
+	}
+	message, rule := c.awaitMessage()
+	if rule != nil {
+		return CodeGoingAway, rule
+	}
+	if k.due = first(answer, progress, message); !k.due.IsZero() {
+		c.arm()
+	}
+	return 0, nil
+}
+
+// awaitAnswer pings a peer when one direction has been silent for long enough, waits for a sign of life, and returns
+// when to look again. While we hold back reading ourselves nothing is asked and nobody is judged.
+func (c *Conn) awaitAnswer() (due time.Time, rule error) {
+	k, now := c.alive, time.Now()
+	if k.ping == 0 {
+		return due, nil
+	}
+	p := k.asked
+	if p != nil && (p.answered || !p.left.IsZero() && (!k.heard.Before(p.left) || k.pong == 0)) {
+		c.leave(p)
+		p, k.asked = nil, nil
+	}
+	switch {
+	case p == nil:
+		due = last(k.listens, k.pinged, first(k.heard, epoch.Add(c.given))).Add(k.ping)
+	case p.left.IsZero():
+		return due, nil // it waits behind a frame; pingLeft goes on
+	default:
+		due = last(k.listens, p.left).Add(k.pong)
+	}
+	switch {
+	case now.Before(due) && p != nil:
+		return first(due, now.Add(k.ping)), nil // once it is answered, the next is due earlier
+	case now.Before(due):
+		return due, nil
+	case c.parked != onCall && c.parked != inBackground:
+		return now.Add(min(k.ping, max(k.pong, idleWait)) / looks), nil
+	case p == nil:
+		k.asked = c.newPing()
+		c.send()
+		return c.awaitAnswer()
+	case c.behind(p):
+		return now.Add(k.pong), nil
+	}
+	return due, fmt.Errorf("received no pong, nor anything else, within our PongTimeout of %v", k.pong)
+}
+
+// awaitProgress returns when to look again at a peer who does not take what we have for him.
+func (c *Conn) awaitProgress() (due time.Time, rule error) {
+	k, now := c.alive, time.Now()
+	if k.stall == 0 || !c.flusher {
+		return due, nil // offered goes on
+	}
+	acked, _, ok := transit(c.nc)
+	if ok && acked != k.acked {
+		k.acked, k.moved = acked, now
+	}
+	if due = k.moved.Add(k.stall); !now.Before(due) {
+		return due, fmt.Errorf("the peer took nothing of what waits for it within our WriteStallTimeout of %v", k.stall)
+	}
+	return first(due, now.Add(k.stall/looks)), nil
+}
+
+// awaitMessage returns when to look again at a connection on which nothing is said. While something is unread or unsent,
+// it is in use.
+func (c *Conn) awaitMessage() (due time.Time, rule error) {
+	k, now := c.alive, time.Now()
+	if k.idle == 0 {
+		return due, nil
+	}
+	if k.unread || c.parked == nobody || c.out.held() > 0 || c.writing {
+		k.active = now
+	}
+	if due = k.active.Add(k.idle); !now.Before(due) {
+		return due, fmt.Errorf("no message came or went within our IdleTimeout of %v", k.idle)
+	}
+	return due, nil
+}
+
+// first returns the earliest of times that are not zero.
+func first(times ...time.Time) (t time.Time) {
+	for _, u := range times {
+		if t.IsZero() || !u.IsZero() && u.Before(t) {
+			t = u
+		}
+	}
+	return t
+}
+
+// last returns the latest.
+func last(times ...time.Time) (t time.Time) {
+	for _, u := range times {
+		if u.After(t) {
+			t = u
+		}
+	}
+	return t
+}

@@ -1,0 +1,149 @@
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// pings are our own. Each carries a number, and a pong with that number answers it and those before it, since a peer may
+// answer only the newest of several (RFC 6455, section 5.5.3).
+type pings struct {
+	last   uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
+	newest *ping   // nil for none
+	unsent *chunk  // which holds it, outside the write window; nil once it is in the outbox
+	open   []*ping // not answered, and somebody waits
+}
+
+// A ping is one of ours. It is guarded by the Conn's mu, but for trip.
+type ping struct {
+	nth      uint64
+	waiters  int
+	left     time.Time // when the transport had taken it; zero before
+	front    uint64    // bytes that stood before it in our kernel at the last look; see behind
+	acked    uint64    // bytes that the peer's kernel had, then
+	answered bool
+	trip     time.Duration // valid when back is closed
+	back     chan struct{} // closed when it is answered
+}
+
+// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the
+// other was read. Whoever calls while one has not left shares it.
+func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
+	if ctx.Err() != nil {
+		return 0, context.Cause(ctx)
+	}
+	c.mu.Lock()
+	if c.stopped() {
+		c.mu.Unlock()
+		return 0, c.notWritten(ctx)
+	}
+	p := c.newPing()
+	c.send()
+	c.wake() // somebody has to read the answer
+	c.mu.Unlock()
+	select {
+	case <-p.back:
+	case <-c.done.Done():
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leave(p)
+	switch {
+	case p.answered:
+		return p.trip, nil
+	case c.end.over && c.end.err != nil:
+		return 0, c.end.err
+	case c.end.over:
+		return 0, c.cfg.Closed
+	}
+	return 0, context.Cause(ctx)
+}
+
+// newPing makes a ping that somebody waits for, or returns the one that has not left. It expects mu to be held, as all
+// below do.
+func (c *Conn) newPing() *ping {
+	if c.pings == nil {
+		c.pings = &pings{last: rand.Uint64()}
+	}
+	ps := c.pings
+	if p := ps.newest; p == nil || p.answered || !p.left.IsZero() {
+		ps.last++
+		var payload [8]byte
+		binary.BigEndian.PutUint64(payload[:], ps.last)
+		ps.newest = &ping{nth: ps.last, back: make(chan struct{})}
+		ps.unsent = c.framer.control(ws.OpPing, payload[:])
+		ps.unsent.ping = ps.newest
+	}
+	p := ps.newest
+	if p.waiters++; p.waiters == 1 {
+		ps.open = append(ps.open, p)
+	}
+	return p
+}
+
+// leave forgets a ping that nobody waits for any more.
+func (c *Conn) leave(p *ping) {
+	if p.waiters--; p.waiters == 0 {
+		c.pings.open = slices.DeleteFunc(c.pings.open, func(q *ping) bool { return q == p })
+	}
+}
+
+// pingLeft notes that the transport has taken p: its time begins.
+func (c *Conn) pingLeft(p *ping) {
+	p.left = time.Now()
+	if k := c.alive; k != nil && k.asked == p {
+		k.pinged = p.left
+		c.dueBy(p.left.Add(k.ping))
+		if k.pong > 0 {
+			p.acked, p.front, _ = transit(c.nc) // it may stand behind much in the kernel
+			c.dueBy(p.left.Add(k.pong))
+		}
+	}
+}
+
+// behind reports whether p, which is due, still has its time before it: where our kernel tells what the peer's has
+// acknowledged, a ping's time does not run while it stands behind something that moves.
+func (c *Conn) behind(p *ping) bool {
+	acked, _, ok := transit(c.nc)
+	if !ok || acked == p.acked || p.front <= lone {
+		return false
+	}
+	p.front -= min(p.front, acked-p.acked)
+	p.acked = acked
+	return true
+}
+
+// lone is how much may stand in our kernel while a ping is as good as alone there: it is gone after a round trip or two.
+const lone = 4 << 10
+
+// ponged notes a pong. One that answers nothing is ignored: it was a sign of life, and nothing else.
+func (c *Conn) ponged(payload []byte) {
+	if len(payload) != 8 {
+		return
+	}
+	now, nth := time.Now(), binary.BigEndian.Uint64(payload)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ps := c.pings
+	if ps == nil || int64(ps.last-nth) < 0 {
+		return
+	}
+	ps.open = slices.DeleteFunc(ps.open, func(p *ping) bool {
+		if int64(nth-p.nth) < 0 || ps.unsent != nil && ps.unsent.ping == p {
+			return false
+		}
+		left := p.left
+		if left.IsZero() {
+			left = epoch.Add(c.given) // the answer was quicker than whoever sent it
+		}
+		p.answered, p.trip = true, now.Sub(left)
+		close(p.back)
+		return true
+	})
+}

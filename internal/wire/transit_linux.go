@@ -1,0 +1,36 @@
+//go:build amd64 || arm64
+
+package wire
+
+import (
+	"encoding/binary"
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+// transit tells what is on its way to the peer on a TCP connection, under TLS too: how many bytes its kernel has
+// acknowledged since it began, and how many ours still holds.
+func transit(nc net.Conn) (acked, queued uint64, ok bool) {
+	tc, ok := bare(nc).(*net.TCPConn)
+	if !ok {
+		return 0, 0, false
+	}
+	raw, err := tc.SyscallConn()
+	if err != nil {
+		return 0, 0, false
+	}
+	ok = false
+	_ = raw.Control(func(fd uintptr) {
+		const offset, size = 120, 128 // of tcpi_bytes_acked in struct tcp_info; Linux 4.1
+		var info [size]byte
+		var n int32
+		length := uint32(size)
+		_, _, no := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0)
+		_, _, no2 := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+		acked, queued = binary.NativeEndian.Uint64(info[offset:]), uint64(max(n, 0))
+		ok = no == 0 && no2 == 0 && length == size
+	})
+	return acked, queued, ok
+}

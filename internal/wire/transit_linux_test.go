@@ -1,0 +1,86 @@
+//go:build amd64 || arm64
+
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/latch"
+)
+
+// slow returns a server's Conn on a socket whose kernel holds much for a peer whose kernel holds little.
+func slow(t *testing.T, cfg Config) (*Conn, *net.TCPConn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	d := net.Dialer{Control: smallReceiver}
+	far, err := d.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	near, err := l.Accept()
+	require.NoError(t, err)
+	require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(256<<10))
+	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame, cfg.CloseTimeout = 64<<10, 64<<10, 16<<10, time.Millisecond
+	cfg.Closed = errClosed
+	cfg.Unclean = func(_ CloseInfo, err error) error { return err }
+	cfg.OnEnd = func(CloseInfo, error) {}
+	cfg.ReadDone, cfg.WriteDone = new(latch.Latch), new(latch.Latch)
+	c := New(near, cfg)
+	t.Cleanup(func() {
+		c.CloseNow()
+		<-c.Done()
+		_ = far.Close()
+	})
+	c.Start(nil)
+	return c, far.(*net.TCPConn)
+}
+
+func smallReceiver(_, _ string, raw syscall.RawConn) error {
+	var err error
+	return errors.Join(raw.Control(func(fd uintptr) {
+		err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10)
+	}), err)
+}
+
+// readAt reads so many bytes a second, more or less evenly, until the end or until enough have come.
+func readAt(t *testing.T, nc net.Conn, rate, enough int) {
+	t.Helper()
+	const tick = 20 * time.Millisecond
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	buf := make([]byte, rate/int(time.Second/tick))
+	for n := 0; n < enough; {
+		<-ticker.C
+		k, err := io.ReadAtLeast(nc, buf, 1)
+		require.NoError(t, err)
+		n += k
+	}
+}
+
+func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.T) {
+	const size = 300 << 10
+	c, far := slow(t, Config{PingInterval: 100 * time.Millisecond, PongTimeout: 400 * time.Millisecond})
+	require.NoError(t, c.Write(t.Context(), 2, make([]byte, size), false))
+	require.NoError(t, c.Flush(t.Context()))
+	_, queued, ok := transit(c.nc)
+	require.True(t, ok)
+	require.Greater(t, queued, uint64(200<<10), "it is in our kernel")
+	readAt(t, far, 150<<10, size) // for two seconds, with the ping behind it
+	require.False(t, c.done.Closed())
+}
+
+func TestWhatThePeersKernelTakesIsProgress(t *testing.T) {
+	c, far := slow(t, Config{StallTimeout: 800 * time.Millisecond})
+	writing := make(chan error, 1)
+	go func() { writing <- c.Write(t.Context(), 2, make([]byte, 2<<20), false) }()
+	// Our kernel wakes a writer only when a third of what it holds has left.
+	readAt(t, far, 40<<10, 120<<10)
+	require.False(t, c.done.Closed())
+	require.ErrorContains(t, <-writing, "WriteStallTimeout", "and now it takes nothing")
+}

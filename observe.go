@@ -1,0 +1,95 @@
+package wsstream
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/gobwas/ws"
+)
+
+// An observer is all who look on at a Conn. Nil, which most Conns have, is nobody.
+type observer struct {
+	log   *slog.Logger
+	trace *Trace
+	meter *Meter
+	taken atomic.Pointer[Stats] // what the meter knows of a Conn that has ended; the Stats are guarded by its mu
+}
+
+func (o *options) observer() *observer {
+	if o.logger == nil && o.trace == nil && o.meter == nil {
+		return nil
+	}
+	return &observer{log: o.logger, trace: o.trace, meter: o.meter}
+}
+
+// starts says that the handshake starts.
+func (o *options) starts(client bool) {
+	if o.trace != nil && o.trace.Handshake != nil {
+		o.shook = o.trace.Handshake(client)
+	}
+}
+
+// shaken says that the handshake is done.
+func (o *options) shaken(c *Conn, opened Opened, err error) {
+	if o.shook != nil {
+		o.shook(c, opened, err)
+	}
+}
+
+// failed says that the handshake is done without a Conn, if err is not nil.
+func (o *options) failed(err *error) {
+	if *err != nil {
+		o.shaken(nil, Opened{}, *err)
+	}
+}
+
+func (s *observer) opened(c *Conn) {
+	if s != nil && s.meter != nil {
+		s.meter.opened(c)
+	}
+}
+
+func (s *observer) messageIn(c *Conn, t Type, bytes int64) {
+	if s.meter != nil {
+		s.meter.moved(c)
+	}
+	if s.trace != nil && s.trace.MessageIn != nil {
+		s.trace.MessageIn(c, t, bytes)
+	}
+}
+
+func (s *observer) messageOut(c *Conn, t Type, bytes int64) {
+	if s.meter != nil {
+		s.meter.moved(c)
+	}
+	if s.trace != nil && s.trace.MessageOut != nil {
+		s.trace.MessageOut(c, t, bytes)
+	}
+}
+
+// whole returns what the engine calls when a message was read to its end as a stream; nil if nobody looks on.
+func (c *Conn) whole() func(op ws.OpCode, bytes int64) {
+	if c.seen == nil {
+		return nil
+	}
+	return func(op ws.OpCode, bytes int64) { c.seen.messageIn(c, Type(op), bytes) }
+}
+
+// end tells how c has ended: first the meter, so that whoever waits for Closed sees it counted.
+func (s *observer) end(c *Conn, info CloseInfo, err error) {
+	if s.meter != nil {
+		s.meter.closed(c, err == nil)
+	}
+	c.close(info, err)
+	s.debug(c, "closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
+	if s.trace != nil && s.trace.Closed != nil {
+		s.trace.Closed(c, info, err)
+	}
+}
+
+func (s *observer) debug(c *Conn, what string, attrs ...slog.Attr) {
+	if s != nil && s.log != nil {
+		s.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, append(attrs, slog.String("url", c.url))...)
+	}
+}

@@ -1,0 +1,26 @@
+package wsstream
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestClosedSettlesOnceTheMeterHasCounted(t *testing.T) {
+	var m Meter
+	o, err := options{meter: &m}.check()
+	require.NoError(t, err)
+	c := newConn("", o)
+	m.opened(c)
+	m.mu.Lock() // the count has to wait
+	go c.seen.end(c, CloseInfo{}, nil)
+	for range 10_000 {
+		runtime.Gosched()
+		_, _, settled := c.closed.Peek()
+		require.False(t, settled)
+	}
+	m.mu.Unlock()
+	<-c.closed.Done()
+	require.EqualValues(t, 1, m.Totals().Clean)
+}

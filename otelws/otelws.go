@@ -1,0 +1,108 @@
+// Package otelws gives the figures of a [wsstream.Meter] to OpenTelemetry.
+//
+//	var meter wsstream.Meter // in the Meter of AcceptOptions
+//	registration, err := otelws.Register(&meter, nil)
+//
+// The instruments are named as the semantic conventions name their like; network.io.direction is "receive" for what came
+// from the peers and "transmit" for what went to them:
+//
+//	wsstream.connection.count     up-down counter  {connection}  that are open
+//	wsstream.connection.opened    counter          {connection}  that have opened
+//	wsstream.connection.closed    counter          {connection}  that have ended, by wsstream.close.clean
+//	wsstream.messages             counter          {message}     whole messages, pulled or accepted, by direction
+//	wsstream.io                   counter          By            their payload, by direction
+//	wsstream.buffer.usage         up-down counter  By            held now: not pulled, or not taken by the transport, by direction
+//	wsstream.stall.time           counter          s             without credit, all connections together, by direction
+//
+// They are observed: they cost a message nothing, and the connections are asked when a reader collects.
+package otelws
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/wsstream/wsstream"
+)
+
+// Name is the name of the instrumentation scope.
+const Name = "github.com/wsstream/wsstream/otelws"
+
+// Register has the figures of m observed through p, otel.GetMeterProvider() if it is nil, with attrs on each of them: they
+// tell one Meter from another. The Registration's Unregister ends that. An error is the provider's.
+func Register(m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyValue) (metric.Registration, error) {
+	if p == nil {
+		p = otel.GetMeterProvider()
+	}
+	i := newInstruments(p.Meter(Name))
+	if i.err != nil {
+		return nil, i.err
+	}
+	own := attribute.NewSet(attrs...)
+	with := func(a attribute.KeyValue) metric.ObserveOption {
+		return metric.WithAttributeSet(attribute.NewSet(append(own.ToSlice(), a)...))
+	}
+	none := metric.WithAttributeSet(own)
+	clean, unclean := with(attribute.Bool("wsstream.close.clean", true)), with(attribute.Bool("wsstream.close.clean", false))
+	received, sent := with(attribute.String("network.io.direction", "receive")), with(attribute.String("network.io.direction", "transmit"))
+	return i.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		t := m.Totals()
+		o.ObserveInt64(i.open, t.Open, none)
+		o.ObserveInt64(i.opened, t.Opened, none)
+		o.ObserveInt64(i.closed, t.Clean, clean)
+		o.ObserveInt64(i.closed, t.Unclean, unclean)
+		i.observe(o, t.Received, received)
+		i.observe(o, t.Sent, sent)
+		return nil
+	}, i.open, i.opened, i.closed, i.messages, i.io, i.held, i.stalled)
+}
+
+type instruments struct {
+	meter                        metric.Meter
+	open, held                   metric.Int64ObservableUpDownCounter
+	opened, closed, messages, io metric.Int64ObservableCounter
+	stalled                      metric.Float64ObservableCounter
+	err                          error // the first
+}
+
+func newInstruments(m metric.Meter) *instruments {
+	i := &instruments{meter: m}
+	i.open = i.upDown("wsstream.connection.count", "{connection}", "WebSocket connections that are open.")
+	i.opened = i.counter("wsstream.connection.opened", "{connection}", "WebSocket connections that have opened.")
+	i.closed = i.counter("wsstream.connection.closed", "{connection}", "WebSocket connections that have ended, with a closing handshake or otherwise.")
+	i.messages = i.counter("wsstream.messages", "{message}", "Whole messages, pulled or accepted to be sent.")
+	i.io = i.counter("wsstream.io", "By", "Payload of whole messages.")
+	i.held = i.upDown("wsstream.buffer.usage", "By", "Bytes held by open connections: not pulled, or not taken by the transport.")
+	stalled, err := m.Float64ObservableCounter("wsstream.stall.time", metric.WithUnit("s"),
+		metric.WithDescription("Time without credit, the sum of all connections: the consumer or the peer was slower."))
+	i.stalled = stalled
+	i.failed(err)
+	return i
+}
+
+func (i *instruments) counter(name, unit, what string) metric.Int64ObservableCounter {
+	c, err := i.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(what))
+	i.failed(err)
+	return c
+}
+
+func (i *instruments) upDown(name, unit, what string) metric.Int64ObservableUpDownCounter {
+	c, err := i.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(what))
+	i.failed(err)
+	return c
+}
+
+func (i *instruments) failed(err error) {
+	if i.err == nil {
+		i.err = err
+	}
+}
+
+func (i *instruments) observe(o metric.Observer, f wsstream.Flow, direction metric.ObserveOption) {
+	o.ObserveInt64(i.messages, f.Messages, direction)
+	o.ObserveInt64(i.io, f.Bytes, direction)
+	o.ObserveInt64(i.held, f.Held, direction)
+	o.ObserveFloat64(i.stalled, f.Stalled.Seconds(), direction)
+}

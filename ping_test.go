@@ -1,0 +1,391 @@
+package wsstream_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+// A trip is what a Ping on another goroutine returned.
+type trip struct {
+	took time.Duration
+	err  error
+}
+
+func goPing(ctx context.Context, e *end) <-chan trip {
+	c := make(chan trip, 1)
+	go func() {
+		took, err := e.conn.Ping(ctx)
+		c <- trip{took, err}
+	}()
+	return c
+}
+
+func TestPingReturnsTheRoundTripWhetherSomebodyPullsOrNot(t *testing.T) {
+	const away = 30 * time.Millisecond
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		for _, pulling := range []bool{false, true, false} {
+			ctx, cancel := context.WithCancel(t.Context())
+			pull := goDo(func() (wsstream.Message, error) {
+				if !pulling {
+					return wsstream.Message{}, nil
+				}
+				return e.conn.Readable().Pull(ctx)
+			})
+			ping := goPing(t.Context(), e)
+			pong := e.wantPing(t)
+			<-time.After(away)
+			e.peer.Send(pong)
+			got := <-ping
+			require.NoError(t, got.err)
+			require.GreaterOrEqual(t, got.took, away/2) // the two clocks differ
+			if e.mem {
+				require.Equal(t, away, got.took)
+			}
+			cancel()
+			<-pull
+		}
+		e.alive(t)
+	})
+}
+
+func TestPingDoesNotWaitForTheTimerThatStartsTheReader(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.alive(t) // nobody reads for the next 10 ms
+		ping := goPing(t.Context(), e)
+		e.peer.Send(e.wantPing(t))
+		require.Equal(t, trip{0, nil}, <-ping)
+	})
+}
+
+func TestAfterOurClosePingFailsAtOnce(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		start := time.Now()
+		_, err := e.conn.Ping(t.Context())
+		require.Equal(t, wsstream.ErrClosed, err)
+		require.Zero(t, time.Since(start))
+	})
+}
+
+func TestManyPingAtOnceAndAllAreAnswered(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		var wg sync.WaitGroup
+		for range 20 {
+			wg.Go(func() {
+				for range 10 {
+					if _, err := e.conn.Ping(patient(t)); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			for {
+				f, err := e.peer.Next()
+				if err != nil || f.Op != ws.OpPing {
+					return // our Close
+				}
+				f.Op = ws.OpPong
+				_ = e.peer.Write(f)
+			}
+		}()
+		wg.Wait()
+		e.conn.CloseNow()
+		<-answered
+	})
+}
+
+func TestAPongAnswersThePingsBeforeItToo(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		first := goPing(t.Context(), e)
+		e.wantPing(t)
+		<-time.After(3 * time.Second)
+		second := goPing(t.Context(), e)
+		pong := e.wantPing(t)
+		<-time.After(time.Second)
+		e.peer.Send(pong)
+		require.Equal(t, trip{4 * time.Second, nil}, <-first)
+		require.Equal(t, trip{time.Second, nil}, <-second)
+	})
+}
+
+func TestAPongDoesNotAnswerThePingsBehindIt(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		first := goPing(t.Context(), e)
+		pong1 := e.wantPing(t)
+		second := goPing(t.Context(), e)
+		pong2 := e.wantPing(t)
+		e.peer.Send(pong1)
+		require.NoError(t, (<-first).err)
+		synctest.Wait()
+		require.Empty(t, second)
+		e.peer.Send(pong2)
+		require.NoError(t, (<-second).err)
+	})
+}
+
+func TestPingsThatHaveNotLeftAreOne(t *testing.T) {
+	inBubble(t, config{MaxFrameSize: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		e.stuff(t, true)
+		synctest.Wait() // a frame has begun
+		pings := []<-chan trip{goPing(t.Context(), e), goPing(t.Context(), e), goPing(t.Context(), e)}
+		synctest.Wait()
+		n := 0
+		for last := false; !last; {
+			f, err := e.peer.Next()
+			require.NoError(t, err)
+			if last = f.Fin && f.Op.IsData(); f.Op == ws.OpPing {
+				n++
+				f.Op = ws.OpPong
+				e.peer.Send(f)
+			}
+		}
+		require.Equal(t, 1, n)
+		for _, p := range pings {
+			require.NoError(t, (<-p).err)
+		}
+	})
+}
+
+func TestPongsThatNobodyAskedForAreIgnored(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Pong(""), wstest.Pong("12345678"))
+		ping := goPing(t.Context(), e)
+		pong := e.wantPing(t)
+		for _, d := range []int64{-1, 1, 1000} {
+			var other [8]byte
+			binary.BigEndian.PutUint64(other[:], binary.BigEndian.Uint64(pong.Payload)+uint64(d))
+			e.peer.Send(wstest.Pong(string(other[:])))
+		}
+		e.peer.Send(wstest.Pong(""), wstest.Pong(string(pong.Payload)+"x"), wstest.Ping("read?"))
+		e.peer.Want("they have been read", wstest.Pong("read?"))
+		require.Empty(t, ping)
+		e.peer.Send(pong)
+		require.NoError(t, (<-ping).err)
+		e.peer.Send(pong)
+		e.alive(t)
+	})
+}
+
+func TestTheEndOfAPingsContextEndsTheWaitOnly(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		over, cancelled := withCause(t)
+		cancelled(errWhy)
+		_, err := e.conn.Ping(over)
+		require.Equal(t, errWhy, err)
+		if e.mem {
+			e.peer.WantIdle("nothing was sent")
+		}
+
+		ctx, cancel := withCause(t)
+		ping := goPing(ctx, e)
+		pong := e.wantPing(t)
+		cancel(errWhy)
+		require.Equal(t, trip{0, errWhy}, <-ping)
+		e.peer.Send(pong)
+		e.alive(t)
+	})
+}
+
+func TestAfterTheEndPingReturnsTheEndsError(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ping := goPing(t.Context(), e)
+		e.wantPing(t)
+		e.peer.Close()
+		_, end := e.closed(t)
+		require.Error(t, end)
+		require.Equal(t, trip{0, end}, <-ping)
+		_, err := e.conn.Ping(t.Context())
+		require.Equal(t, end, err)
+	})
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ping := goPing(t.Context(), e)
+		e.wantPing(t)
+		e.peer.Send(wstest.Close(1000, ""))
+		e.peer.Want("the answer", wstest.Close(1000, ""))
+		e.peer.Close()
+		require.Equal(t, trip{0, wsstream.ErrClosed}, <-ping)
+		_, err := e.conn.Ping(t.Context())
+		require.Equal(t, wsstream.ErrClosed, err)
+	})
+}
+
+func TestPingWaitsForTheHandshakeAndFailsWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(0)
+		conn := dialOver(t, near, nil)
+		e := &end{conn: conn, peer: wstest.NewPeer(t, far, false)}
+		ping := goPing(t.Context(), e)
+		e.peer.ServeHandshake()
+		e.peer.Send(e.wantPing(t))
+		require.NoError(t, (<-ping).err)
+	})
+	var d dialled
+	conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial})
+	err := notOpened(t, conn)
+	_, pinged := conn.Ping(t.Context())
+	require.Equal(t, err, pinged)
+}
+
+func TestAPongBehindAFullWindowWaitsForAPull(t *testing.T) {
+	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+		ping := goPing(t.Context(), e)
+		pong := e.wantPing(t)
+		e.peer.Send(wstest.Binary(make([]byte, 300)), pong)
+		<-time.After(time.Hour)
+		require.Empty(t, ping)
+		require.Len(t, e.pull(t), 300)
+		require.Equal(t, trip{time.Hour, nil}, <-ping)
+	})
+}
+
+func TestOnPingAndOnPongGetEachPayloadInOrder(t *testing.T) {
+	var got []string // by one goroutine at a time, and the test waits for them
+	note := func(what string) func([]byte) { return func(p []byte) { got = append(got, what+string(p)) } }
+	long := string(bytes.Repeat([]byte("p"), 125))
+	inBubble(t, config{OnPing: note("ping "), OnPong: note("pong ")}, func(t *testing.T, e *end) {
+		got = nil
+		e.peer.Send(wstest.Ping("a"), wstest.Text("x"), wstest.Pong("b"), wstest.Ping(""), wstest.Ping(long), wstest.Pong(""))
+		require.Equal(t, "x", e.pull(t))
+		ping := goPing(t.Context(), e)
+		for pong := (wstest.Frame{}); pong.Op != ws.OpPong || len(pong.Payload) != 8; {
+			f, err := e.peer.Next()
+			require.NoError(t, err)
+			if pong = f; f.Op == ws.OpPing {
+				pong.Op = ws.OpPong
+				e.peer.Send(pong)
+			}
+		}
+		require.NoError(t, (<-ping).err)
+		synctest.Wait()
+		require.Equal(t, []string{"ping a", "pong b", "ping ", "ping " + long, "pong "}, got[:5])
+		require.Len(t, got, 6)
+		require.Len(t, got[5], len("pong ")+8, "the answer to our own")
+	})
+}
+
+func TestWhatAHookMayCallDoesNotHang(t *testing.T) {
+	for name, call := range map[string]func(c *wsstream.Conn){
+		"TryWrite": func(c *wsstream.Conn) { _, _ = c.Writable().TryWrite(wsstream.Text("from the hook")) },
+		"Close":    func(c *wsstream.Conn) { _ = c.Close(wsstream.CloseInfo{Code: 1000}) },
+		"CloseNow": func(c *wsstream.Conn) { c.CloseNow() },
+		"the rest": func(c *wsstream.Conn) { c.Writable().DesiredSize(); c.URL(); c.Closed().Peek() },
+	} {
+		for _, pulling := range []bool{true, false} {
+			t.Run(name, func(t *testing.T) {
+				var conn *wsstream.Conn
+				called := make(chan struct{})
+				hook := func([]byte) {
+					call(conn)
+					close(called)
+				}
+				onEveryPath(t, config{OnPing: func(p []byte) { hook(p) }}, func(t *testing.T, e *end) {
+					conn, called = e.conn, make(chan struct{})
+					if pulling {
+						goPull(t, e)
+					}
+					e.peer.Send(wstest.Ping("x"))
+					select {
+					case <-called:
+					case <-patient(t).Done():
+						require.Fail(t, "it hangs")
+					}
+					e.conn.CloseNow()
+					<-e.conn.Closed().Done()
+				})
+			})
+		}
+	}
+}
+
+const maxRow = 16 << 10 // frames in a row, within a second, that bring nothing
+
+func TestAFloodOfFramesThatBringNothingFailsWith1008(t *testing.T) {
+	empty := wstest.Cont(nil, false)
+	for name, tc := range map[string]struct {
+		begin, then []wstest.Frame
+		read        func(e *end) error
+	}{
+		"pings":                     {then: []wstest.Frame{wstest.Ping("")}},
+		"pongs":                     {then: []wstest.Frame{wstest.Pong("x")}},
+		"empty fragments":           {begin: []wstest.Frame{wstest.Text("").Part()}, then: []wstest.Frame{empty}},
+		"both":                      {begin: []wstest.Frame{wstest.Text("x").Part()}, then: []wstest.Frame{wstest.Ping("a"), empty}},
+		"empty fragments to a Pull": {[]wstest.Frame{wstest.Text("x").Part()}, []wstest.Frame{empty}, func(e *end) error { _, err := e.conn.Readable().Pull(context.Background()); return err }},
+		"empty fragments to a MessageReader": {[]wstest.Frame{wstest.Text("x").Part()}, []wstest.Frame{empty}, func(e *end) error {
+			m, err := e.conn.Readable().NextMessage(context.Background())
+			for err == nil {
+				_, err = m.Read(make([]byte, 10))
+			}
+			return err
+		}},
+		"pings to who wants nothing": {nil, []wstest.Frame{wstest.Ping("x")}, func(e *end) error {
+			e.conn.Readable().Discard()
+			_, err := e.conn.Closed().Wait(context.Background())
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{ReadWindow: 1 << 20, CloseTimeout: 20 * time.Second}, func(t *testing.T, e *end) {
+				read := make(chan error, 1)
+				if tc.read != nil {
+					go func() { read <- tc.read(e) }()
+				}
+				frames := tc.begin
+				for len(frames) < maxRow+10 {
+					frames = append(frames, tc.then...)
+				}
+				sent := make(chan error, 1)
+				go func() { sent <- e.peer.Write(frames...) }()
+				f := wstest.Ping("")
+				for f.Op != ws.OpClose {
+					var err error
+					f, err = e.peer.Next()
+					require.NoError(t, err)
+				}
+				require.Contains(t, string(f.Payload), "\x03\xf0received more than 16384 frames in a row") // 1008
+				require.NoError(t, <-sent)
+				e.peer.Close()
+				_, err := e.closed(t)
+				unclean(1006, "16384 frames in a row", "1008")(t, e, err)
+				if tc.read != nil {
+					theEnd(t, e, <-read)
+				}
+			})
+		})
+	}
+}
+
+func TestFramesThatBringNothingPassForEverIfTheyComeSlowlyOrWithMessagesBetween(t *testing.T) {
+	inBubble(t, config{ReadWindow: 1 << 20}, func(t *testing.T, e *end) {
+		nothing := bytes.Repeat(e.peer.Encode(wstest.Pong("")), maxRow)
+		for range 3 {
+			e.peer.SendRaw(nothing)
+			<-time.After(1100 * time.Millisecond)
+		}
+		for range 3 {
+			e.peer.SendRaw(nothing)
+			e.alive(t)
+		}
+		e.peer.Send(wstest.Text("a").Part())
+		for range 3 {
+			e.peer.SendRaw(bytes.Repeat(e.peer.Encode(wstest.Cont(nil, false)), maxRow))
+			e.peer.Send(wstest.Cont([]byte("b"), false))
+		}
+		e.peer.Send(wstest.Cont(nil, true))
+		require.Equal(t, "abbb", e.pull(t))
+	})
+}
