@@ -31,7 +31,7 @@ type compressor struct {
 }
 
 func ours(name string, o *wsstream.CompressionOptions) compressor {
-	make := func(conn *wsstream.Conn) end {
+	side := func(conn *wsstream.Conn) end {
 		var m wsstream.Message
 		return end{
 			func() ([]byte, error) {
@@ -50,18 +50,18 @@ func ours(name string, o *wsstream.CompressionOptions) compressor {
 			if err != nil {
 				return end{}, err
 			}
-			return make(conn), nil
+			return side(conn), nil
 		},
 		func(url string, nd func(context.Context, string, string) (net.Conn, error)) (end, error) {
 			conn := wsstream.Dial(context.Background(), url, &wsstream.DialOptions{Compression: o, NetDial: nd})
 			_, err := conn.Opened().Wait(context.Background())
-			return make(conn), err
+			return side(conn), err
 		},
 	}
 }
 
 func coder(name string, mode coderws.CompressionMode) compressor {
-	make := func(c *coderws.Conn) end {
+	side := func(c *coderws.Conn) end {
 		return end{
 			func() ([]byte, error) {
 				_, p, err := c.Read(context.Background())
@@ -77,7 +77,7 @@ func coder(name string, mode coderws.CompressionMode) compressor {
 			if err != nil {
 				return end{}, err
 			}
-			return make(c), nil
+			return side(c), nil
 		},
 		func(url string, nd func(context.Context, string, string) (net.Conn, error)) (end, error) {
 			client := &http.Client{Transport: &http.Transport{DialContext: nd}}
@@ -85,13 +85,13 @@ func coder(name string, mode coderws.CompressionMode) compressor {
 			if err != nil {
 				return end{}, err
 			}
-			return make(c), nil
+			return side(c), nil
 		},
 	}
 }
 
 func gorilla() compressor {
-	make := func(c *gorillaws.Conn) end {
+	side := func(c *gorillaws.Conn) end {
 		return end{
 			func() ([]byte, error) {
 				_, p, err := c.ReadMessage()
@@ -108,14 +108,14 @@ func gorilla() compressor {
 			if err != nil {
 				return end{}, err
 			}
-			return make(c), nil
+			return side(c), nil
 		},
 		func(url string, nd func(context.Context, string, string) (net.Conn, error)) (end, error) {
 			c, _, err := (&gorillaws.Dialer{EnableCompression: true, NetDialContext: nd}).Dial(url, nil)
 			if err != nil {
 				return end{}, err
 			}
-			return make(c), nil
+			return side(c), nil
 		},
 	}
 }
