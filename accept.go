@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/wsstream/wsstream/internal/wire"
 )
 
 // AcceptOptions say how Accept and AcceptConn answer. Nil stands for the zero value, which is ready to use; it is
@@ -60,6 +62,9 @@ type AcceptOptions struct {
 	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
 	// accepted included; then the connection is cut. Default 5 s; negative: none, and a dead peer can hold the Conn.
 	CloseTimeout time.Duration
+
+	// Compression asks for permessage-deflate. Nil: none.
+	Compression *CompressionOptions
 
 	// PingInterval is how long one direction must have been silent for the peer to be pinged. No goroutine and no timer
 	// of their own stand behind it, and nobody has to read for the answers' sake. While nobody pulls and ReadWindow is
@@ -121,7 +126,7 @@ func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Accepto
 	}
 	s.starts(false)
 	defer s.failed(&err)
-	c, protocol, no := s.admit(r, r.TLS != nil, a)
+	c, agreed, no := s.admit(r, r.TLS != nil, a)
 	if no != nil {
 		return nil, refuse(w, no)
 	}
@@ -131,7 +136,7 @@ func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Accepto
 		return nil, s.open(c, transport{}, err)
 	}
 	_ = nc.SetDeadline(deadline(s.handshakeTimeout)) // and clears what the HTTP server left
-	t, err := s.answer(c, nc, r, protocol, buffered(rw.Reader))
+	t, err := s.answer(c, nc, r, agreed, buffered(rw.Reader))
 	if err := s.open(c, t, err); err != nil {
 		_ = nc.Close()
 		return nil, err
@@ -204,11 +209,11 @@ func (s *responder) shake(ctx, timed context.Context, nc net.Conn, a *Acceptor) 
 		return nil, transport{}, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
 	}
 	_, secure := nc.(*tls.Conn)
-	c, protocol, no := s.admit(r, secure, a)
+	c, agreed, no := s.admit(r, secure, a)
 	if no != nil {
 		return nil, transport{}, refuse(&w, no)
 	}
-	t, err := s.answer(c, nc, r, protocol, buffered(br.Reader))
+	t, err := s.answer(c, nc, r, agreed, buffered(br.Reader))
 	return c, t, err
 }
 
@@ -240,14 +245,28 @@ func (o *AcceptOptions) responder() (*responder, error) {
 	if err == nil {
 		err = checkOrigins(o.Origins)
 	}
+	if err == nil {
+		opt.compression, err = o.Compression.check(DefaultWindowBits)
+	}
 	return &responder{opt, slices.Clone(o.Origins)}, err
 }
 
-// admit checks a client's request, chooses the subprotocol, and returns a Conn that a, if there is one, has taken.
-func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, protocol string, no *refusal) {
-	protocol, no = s.check(r)
+// An agreement is what the server chose of what the client offered.
+type agreement struct {
+	protocol   string // empty: none
+	extensions string // as Sec-WebSocket-Extensions has them; empty: none
+	deflate    *wire.Deflate
+}
+
+// admit checks a client's request, chooses from what it offers, and returns a Conn that a, if there is one, has taken.
+func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed agreement, no *refusal) {
+	agreed.protocol, no = s.check(r)
 	if no != nil {
-		return nil, "", no
+		return nil, agreed, no
+	}
+	var err error
+	if agreed.deflate, agreed.extensions, err = s.compression.answer(r.Header); err != nil {
+		return nil, agreed, &refusal{http.StatusBadRequest, nil, err}
 	}
 	scheme := "ws"
 	if secure {
@@ -255,9 +274,9 @@ func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, p
 	}
 	c = newConn(scheme+"://"+r.Host+r.URL.RequestURI(), s.options)
 	if a != nil && !a.take(c) {
-		return nil, "", &refusal{http.StatusServiceUnavailable, nil, errShutdown}
+		return nil, agreed, &refusal{http.StatusServiceUnavailable, nil, errShutdown}
 	}
-	return c, protocol, nil
+	return c, agreed, nil
 }
 
 // check checks a client's request, and chooses the subprotocol.
@@ -315,22 +334,30 @@ func checkRequest(r *http.Request) *refusal {
 }
 
 // answer answers with 101.
-func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, protocol string, buffered []byte) (transport, error) {
+func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed agreement, buffered []byte) (transport, error) {
 	if !c.abandonBy(func() { cut(nc) }) {
 		return transport{}, errHandshakeClosed
 	}
 	var b strings.Builder
 	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
 	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", acceptKey(r.Header.Get("Sec-WebSocket-Key")))
-	if protocol != "" {
-		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", protocol)
+	if agreed.protocol != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", agreed.protocol)
+	}
+	if agreed.extensions != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", agreed.extensions)
 	}
 	_ = s.header.Write(&b) // a Builder takes what it is given
 	b.WriteString("\r\n")
 	if _, err := nc.Write([]byte(b.String())); err != nil {
 		return transport{}, &HandshakeError{Err: err}
 	}
-	return transport{nc, buffered, Opened{Protocol: protocol, Header: r.Header}}, nil
+	return transport{
+		nc:       nc,
+		buffered: buffered,
+		deflate:  agreed.deflate,
+		opened:   Opened{Protocol: agreed.protocol, Extensions: agreed.extensions, Header: r.Header},
+	}, nil
 }
 
 // open starts the engine of c on t, which clears the deadline of the handshake. If err says that the handshake failed, or

@@ -31,7 +31,6 @@ type Conn struct {
 	readDone     latch.Latch // closed when the readable's end is decided
 	writeDone    latch.Latch // closed when the writable's end is decided
 	window       int         // the write window, for DesiredSize before opening
-	maxFrame     int         // for the encodings of prepared messages
 	client       bool        // whether we dialled
 	acceptor     *Acceptor   // that accepted it; nil: none
 
@@ -47,11 +46,10 @@ type Conn struct {
 
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
-		url:      url,
-		seen:     o.observer(),
-		window:   o.writeWindow,
-		maxFrame: o.maxFrame,
-		abandon:  func() {},
+		url:     url,
+		seen:    o.observer(),
+		window:  o.writeWindow,
+		abandon: func() {},
 	}
 	c.readable.c, c.writable.c = c, c
 	c.opened, c.settleOpened = stream.NewFuture[Opened]()
@@ -248,6 +246,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		MaxMessage:   o.maxMessage,
 		MaxFrame:     o.maxFrame,
 		CloseTimeout: o.closeTimeout,
+		Deflate:      t.deflate,
 		PingInterval: o.pingInterval,
 		PongTimeout:  o.pongTimeout,
 		IdleTimeout:  o.idleTimeout,

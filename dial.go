@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // DialOptions say how Dial connects. Nil stands for the zero value, which is ready to use; Dial copies it. Of each
@@ -84,6 +86,9 @@ type DialOptions struct {
 	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
 	// accepted included; then the connection is cut. Default 5 s; negative: none, and a dead peer can hold the Conn.
 	CloseTimeout time.Duration
+
+	// Compression asks for permessage-deflate. Nil: none.
+	Compression *CompressionOptions
 
 	// PingInterval is how long one direction must have been silent for the peer to be pinged. No goroutine and no timer
 	// of their own stand behind it, and nobody has to read for the answers' sake. While nobody pulls and ReadWindow is
@@ -158,6 +163,9 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	}.check()
 	if err == nil {
 		err = checkHost(o.Host)
+	}
+	if err == nil {
+		opt.compression, err = o.Compression.check(deflate.MaxBits)
 	}
 	u, user, urlErr := parseURL(url)
 	c := newConn(u.String(), opt)
@@ -374,11 +382,19 @@ func (d *dialer) shake(t *transport) error {
 	if cookies := resp.Cookies(); d.jar != nil && len(cookies) > 0 {
 		d.jar.SetCookies(d.webURL(d.host), cookies)
 	}
-	if err := d.check(resp, key); err != nil {
+	err = d.check(resp, key)
+	if err == nil {
+		t.deflate, err = d.compression.read(resp.Header)
+	}
+	if err != nil {
 		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: err}
 	}
 	t.buffered = buffered(br.Reader)
-	t.opened = Opened{Protocol: resp.Header.Get("Sec-WebSocket-Protocol"), Header: resp.Header}
+	t.opened = Opened{
+		Protocol:   resp.Header.Get("Sec-WebSocket-Protocol"),
+		Extensions: strings.Join(resp.Header.Values(extensionsField), ", "),
+		Header:     resp.Header,
+	}
 	return nil
 }
 
@@ -396,6 +412,9 @@ func (d *dialer) request(key string) *http.Request {
 	r.Header["Sec-WebSocket-Version"] = []string{"13"}
 	if len(d.subprotocols) > 0 {
 		r.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.subprotocols, ", ")}
+	}
+	if d.compression != nil {
+		r.Header["Sec-WebSocket-Extensions"] = []string{d.compression.Offer()}
 	}
 	if d.jar != nil {
 		for _, cookie := range d.jar.Cookies(d.webURL(d.host)) {
@@ -420,8 +439,6 @@ func (d *dialer) check(resp *http.Response, key string) error {
 		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Get("Connection"))
 	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{acceptKey(key)}):
 		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key", h.Values("Sec-WebSocket-Accept"))
-	case strings.Join(h.Values("Sec-WebSocket-Extensions"), "") != "":
-		return fmt.Errorf("the server chose an extension that was not offered: %q", h.Values("Sec-WebSocket-Extensions"))
 	case len(d.subprotocols) == 0 && len(protocols) > 0:
 		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", protocols)
 	case len(d.subprotocols) > 0 && len(protocols) == 0:

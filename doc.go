@@ -116,8 +116,16 @@
 // Prometheus. A [Trace] in the options has hooks that are called as things happen. Neither is package-level state: two
 // libraries in one program that use this one do not see each other's connections.
 //
+// # Compression
+//
+// Off unless asked for: see [CompressionOptions]. What was admitted is compressed by the goroutine inside Write, a frame at a
+// time, and what has come is inflated by the one that pulls, so law 1 holds as it stands: compressed bytes are what is held.
+// A Pull that its context ended, and a Write that was not admitted, have changed no context of the compression. What a
+// closed MessageReader has not read is inflated all the same where later messages may refer to it, up to MaxMessageSize;
+// beyond, the connection fails with 1009.
+//
 // # Sources
 //
-// RFC 6455, the WHATWG Streams Standard, and the proposal for WebSocketStream in the WHATWG WebSockets Standard. HTTP/1.1
+// RFC 6455, RFC 7692, the WHATWG Streams Standard, and the proposal for WebSocketStream in the WHATWG WebSockets Standard. HTTP/1.1
 // only: WebSocket over HTTP/2 (RFC 8441) is refused with an error that says so.
 package wsstream

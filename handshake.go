@@ -11,12 +11,15 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/wsstream/wsstream/internal/wire"
 )
 
 // A transport is a connection whose handshake is done.
 type transport struct {
 	nc       net.Conn
-	buffered []byte // input that came with the handshake
+	buffered []byte        // input that came with the handshake
+	deflate  *wire.Deflate // nil: no compression
 	opened   Opened
 }
 

@@ -36,6 +36,8 @@ type config struct {
 	IdleTimeout, WriteStallTimeout                        time.Duration
 	OnPing, OnPong                                        func([]byte)
 	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
+	Compression                                           *wsstream.CompressionOptions
+	Extensions                                            string // the peer's Sec-WebSocket-Extensions
 	Trace                                                 *wsstream.Trace
 	Meter                                                 *wsstream.Meter
 }
@@ -51,6 +53,7 @@ func (c config) dial(nc net.Conn) *wsstream.DialOptions {
 		PongTimeout:       c.PongTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		WriteStallTimeout: c.WriteStallTimeout,
+		Compression:       c.Compression,
 		OnPing:            c.OnPing,
 		OnPong:            c.OnPong,
 		NetDial:           func(context.Context, string, string) (net.Conn, error) { return nc, nil },
@@ -70,6 +73,7 @@ func (c config) accept() *wsstream.AcceptOptions {
 		PongTimeout:       c.PongTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		WriteStallTimeout: c.WriteStallTimeout,
+		Compression:       c.Compression,
 		OnPing:            c.OnPing,
 		OnPong:            c.OnPong,
 		Trace:             c.Trace,
@@ -112,9 +116,12 @@ func overTCP(t *testing.T, c config, client bool) *end {
 // open makes the handshake on a transport.
 func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
 	e := &end{peer: wstest.NewPeer(t, far, !client), client: client, net: near, far: far}
+	if c.Extensions != "" {
+		e.peer.AllowRsv = rsv1
+	}
 	if client {
 		e.conn = wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
-		e.peer.ServeHandshake()
+		e.peer.ServeHandshake("Sec-WebSocket-Extensions:" + c.Extensions)
 		_, err := e.conn.Opened().Wait(t.Context())
 		require.NoError(t, err)
 	} else {
@@ -124,7 +131,7 @@ func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
 			e.conn, err = wsstream.AcceptConn(t.Context(), near, c.accept())
 			accepted <- err
 		}()
-		e.peer.DialHandshake("/")
+		e.peer.DialHandshake("/", "Sec-WebSocket-Extensions:"+c.Extensions)
 		require.NoError(t, <-accepted)
 	}
 	t.Cleanup(func() {

@@ -35,6 +35,10 @@ type Message struct {
 	Type Type
 	Data []byte
 
+	// NoCompress sends the message as it is where Compression would compress it: for what is compressed already, as
+	// pictures are, and for secrets. It goes with the message through pipes and transforms; a Pull clears it.
+	NoCompress bool
+
 	ready *prepared // by Prepare; nil for most
 }
 

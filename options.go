@@ -37,9 +37,10 @@ type options struct {
 	handshakeTimeout time.Duration
 	closeTimeout     time.Duration
 	keepalive
-	logger *slog.Logger
-	trace  *Trace
-	meter  *Meter
+	logger      *slog.Logger
+	compression *compression // nil: none; not filled in by check, since the sides differ
+	trace       *Trace
+	meter       *Meter
 
 	shook func(*Conn, Opened, error) // what Trace wants called when the handshake is done; nil for none
 }

@@ -11,26 +11,30 @@ import (
 type prepared struct {
 	err error // what check says of the message
 
-	mu      sync.Mutex
-	byLimit map[int][][]byte // frames as servers send them, by MaxFrameSize; guarded by mu
+	mu       sync.Mutex
+	encoding map[wire.Encoding][][]byte // frames as servers send them; guarded by mu
 }
 
 // Prepare returns m as a message that remembers its encodings, for one that is sent on many connections: it is checked
-// once, and encoded once for all servers with the same MaxFrameSize, which share the bytes. (A client's frames are
-// masked, each with a mask of its own, so a client encodes it every time.) m.Data must not be changed from then on.
+// once, and encoded once for all servers with the same MaxFrameSize, and, where it is compressed, the same Level and the
+// same bits of our window. They share the bytes. (A client's frames are masked, each with a mask of its own, so a client
+// encodes it every time.) m.Data must not be changed from then on.
+//
+// Compressed so, the message refers to no earlier one, whatever was agreed; with context takeover those that follow can
+// refer to it.
 func (m Message) Prepare() Message {
-	m.ready = &prepared{err: m.check(), byLimit: map[int][][]byte{}}
+	m.ready = &prepared{err: m.check(), encoding: map[wire.Encoding][][]byte{}}
 	return m
 }
 
-// frames returns the frames of m for a server with this MaxFrameSize.
-func (p *prepared) frames(m Message, limit int) [][]byte {
+// frames returns the frames of m for servers with this encoding.
+func (p *prepared) frames(m Message, e wire.Encoding) [][]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := p.byLimit[limit]
+	f := p.encoding[e]
 	if f == nil {
-		f = wire.Encode(m.Type.op(), m.Data, limit)
-		p.byLimit[limit] = f
+		f = wire.Encode(m.Type.op(), m.Data, e)
+		p.encoding[e] = f
 	}
 	return f
 }
@@ -38,15 +42,17 @@ func (p *prepared) frames(m Message, limit int) [][]byte {
 // send writes m through e, by the encoding that it remembers where there is one that fits.
 func (w *Writable) send(ctx context.Context, e *wire.Conn, m Message) error {
 	if m.ready != nil && !w.c.client {
-		return e.WriteReady(ctx, m.ready.frames(m, w.c.maxFrame), len(m.Data))
+		as := e.Encoding(len(m.Data), !m.NoCompress)
+		return e.WriteReady(ctx, m.ready.frames(m, as), m.Data, as)
 	}
-	return e.Write(ctx, m.Type.op(), m.Data)
+	return e.Write(ctx, m.Type.op(), m.Data, !m.NoCompress)
 }
 
 // trySend is send for TryWrite.
 func (w *Writable) trySend(e *wire.Conn, m Message) (bool, error) {
 	if m.ready != nil && !w.c.client {
-		return e.TryWriteReady(m.ready.frames(m, w.c.maxFrame), len(m.Data))
+		as := e.Encoding(len(m.Data), !m.NoCompress)
+		return e.TryWriteReady(m.ready.frames(m, as), m.Data, as)
 	}
-	return e.TryWrite(m.Type.op(), m.Data)
+	return e.TryWrite(m.Type.op(), m.Data, !m.NoCompress)
 }

@@ -47,7 +47,7 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 		return err
 	}
 	op, data, err := w.Pull(ctx, m.Data)
-	m.Type, m.Data, m.ready = Type(op), data, nil
+	m.Type, m.Data, m.NoCompress, m.ready = Type(op), data, false, nil
 	if r.c.seen != nil && err == nil {
 		r.c.seen.messageIn(r.c, m.Type, int64(len(data)))
 	}

@@ -180,6 +180,10 @@ func (m *MessageWriter) Write(p []byte) (int, error) {
 	return n, textError(err)
 }
 
+// NoCompress has the message sent as it is where Compression was agreed, as Message.NoCompress does. After the first Write
+// it does nothing.
+func (m *MessageWriter) NoCompress() { m.w.NoCompress() }
+
 // Close ends the message and lets the next Write in. It waits for nothing but a Write of this message. Text that ends
 // inside a character is an error, and the message stays open; a second Close returns ErrClosed.
 func (m *MessageWriter) Close() error {

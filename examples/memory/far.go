@@ -29,7 +29,7 @@ func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.W
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(stdout, l.Addr())
+		_, _ = fmt.Fprintln(stdout, l.Addr())
 		connect = func() (*wsstream.Conn, error) {
 			nc, err := l.Accept()
 			if err != nil {
@@ -52,7 +52,7 @@ func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.W
 				return err
 			}
 		}
-		fmt.Fprintln(stdout, "done")
+		_, _ = fmt.Fprintln(stdout, "done")
 	}
 	return nil
 }

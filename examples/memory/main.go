@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	addr := f.String("addr", "", "the `address` that the far end connects to")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(stdout, "Usage: memory [-n many] [-only text]")
+			_, _ = fmt.Fprintln(stdout, "Usage: memory [-n many] [-only text]")
 			f.SetOutput(stdout)
 			f.PrintDefaults()
 			return nil
@@ -76,7 +76,7 @@ func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error
 	if len(names) == 0 {
 		return fmt.Errorf("bad -only %q: want part of a row's name: %s", only, strings.Join(order, "; "))
 	}
-	fmt.Fprintf(stdout, "%-54s %12s %16s\n", "KiB a connection", "resident set", "heap and stacks")
+	_, _ = fmt.Fprintf(stdout, "%-54s %12s %16s\n", "KiB a connection", "resident set", "heap and stacks")
 	for _, name := range names {
 		cmd := exec.CommandContext(ctx, os.Args[0], "-row", name, "-n", strconv.Itoa(n))
 		cmd.Stdout, cmd.Stderr = stdout, os.Stderr

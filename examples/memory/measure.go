@@ -47,7 +47,7 @@ func measure(ctx context.Context, r row, n int, name string, stdout io.Writer) e
 		return err
 	}
 	each := func(from, to int64) float64 { return float64(to-from) / (1 << 10) / float64(n) }
-	fmt.Fprintf(stdout, "%-54s %12.1f %16.1f\n", name, each(before.resident, after.resident), each(before.inUse, after.inUse))
+	_, _ = fmt.Fprintf(stdout, "%-54s %12.1f %16.1f\n", name, each(before.resident, after.resident), each(before.inUse, after.inUse))
 	return nil
 }
 

@@ -61,6 +61,9 @@ func (w *Window) TakeWithin(ctx context.Context, n int) error {
 	return w.wait(ctx, min(int64(n), w.size), int64(n))
 }
 
+// Room waits its turn until n bytes fit, as TakeWithin does, and takes none.
+func (w *Window) Room(ctx context.Context, n int) error { return w.wait(ctx, min(int64(n), w.size), 0) }
+
 // Ready waits its turn until there is any credit, and takes none.
 func (w *Window) Ready(ctx context.Context) error { return w.wait(ctx, 1, 0) }
 

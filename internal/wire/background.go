@@ -5,7 +5,7 @@ import "context"
 // unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so the
 // idle timer is armed, and where a Close is pending the reader goes on at once.
 func (c *Conn) unlockRead() {
-	c.in.trim()
+	c.tidy()
 	c.turns++
 	turns := c.turns
 	c.readGate.Unlock()
@@ -55,11 +55,11 @@ func (c *Conn) startReader() {
 // readInBackground hands the turn to read to a background reader if there is a reason to read, or else gives it up.
 func (c *Conn) readInBackground() bool {
 	c.due.Store(false)
-	if c.wanted() {
+	if c.mustInflate() || c.wanted() { // mu may be held: to inflate takes time, and can break the connection
 		go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
 		return true
 	}
-	c.in.trim()
+	c.tidy()
 	c.readGate.Unlock()
 	return false
 }
@@ -68,7 +68,7 @@ func (c *Conn) readAhead() {
 	for c.wanted() {
 		c.fill(context.Background(), inBackground, nil)
 	}
-	c.in.trim()
+	c.tidy()
 	c.readGate.Unlock()
 	if c.due.Load() {
 		c.startReader() // who woke it may have found the gate still held
@@ -81,4 +81,12 @@ func (c *Conn) wanted() bool {
 	c.drop()
 	c.account()
 	return !c.eof && c.waiting.Load() == 0 && (c.in.sealed || c.dropping.Load() || c.readWindow.Credit() > 0)
+}
+
+// tidy lets go of what the input needs no more.
+func (c *Conn) tidy() {
+	c.in.trim()
+	if c.inflater != nil {
+		c.forgetRead()
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/wsstream/wsstream/internal/credit"
+	"github.com/wsstream/wsstream/internal/deflate"
 	"github.com/wsstream/wsstream/internal/gate"
 	"github.com/wsstream/wsstream/internal/latch"
 )
@@ -22,6 +23,7 @@ type Config struct {
 	MaxMessage   int           // payload bytes that a Pull may assemble; 0 or less: no bound
 	MaxFrame     int           // payload bytes of a frame we send; 0 or less: one frame a message
 	CloseTimeout time.Duration // from the decision to close to the peer's Close; 0 or less: no bound
+	Deflate      *Deflate      // what was agreed about compression; nil: none
 
 	PingInterval time.Duration // silence after which the peer is pinged; 0 or less: never
 	PongTimeout  time.Duration // how long it may then stay silent; 0 or less: for ever
@@ -54,8 +56,10 @@ type Conn struct {
 	ask prompt // the transport, where it can be asked without waiting; else nil
 
 	readGate   *gate.Gate
-	in         inbox  // owned by the holder of readGate, as are the next six
+	in         inbox  // owned by the holder of readGate, as is all up to open
 	part       []byte // a message half assembled by a Pull whose context ended
+	inflater   *deflate.Inflater
+	passed     int    // bytes that the rest of a message inflated to that nobody wants
 	counted    int    // bytes that readWindow is charged with
 	peerDone   bool   // the peer has sent its Close: no message follows
 	eof        bool   // the transport gives no more
@@ -81,6 +85,7 @@ type Conn struct {
 	readWindow *credit.Window
 
 	writeGate   *gate.Gate
+	deflater    *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
 	writeWindow *credit.Window
 	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
@@ -156,6 +161,9 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
 		c.in.state = ws.StateClientSide
+	}
+	if cfg.Deflate != nil {
+		c.in.state = c.in.state.Set(ws.StateExtended)
 	}
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	c.alive = newKeepalive(nc, &cfg)

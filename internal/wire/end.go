@@ -312,6 +312,7 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	c.notify()
 	_ = bare(c.nc).Close()
 	c.done.Close(nil)
+	c.forgetSent()
 	c.cfg.OnEnd(info, err)
 }
 

@@ -23,6 +23,9 @@ const (
 	maxControlLen = maxControl + 8 // on the wire, with header and mask
 )
 
+// rsv1 says, in ws.Header.Rsv of the first frame of a message, that it is compressed (RFC 7692, section 6).
+const rsv1 = 4
+
 // parseHeader parses the frame header that b begins with into h, and returns its length, 0 if b does not hold all of
 // it. (ws.ReadHeaderBuffer cannot go on with a part of one, does not tell how the length was written, and costs as much
 // as all else that is done for a small message.)
@@ -63,6 +66,8 @@ func parseHeader(b []byte, h *ws.Header) (size int) {
 var (
 	errLength      = errors.New("a frame's length is not written in the fewest bytes (RFC 6455, section 5.2)")
 	errLengthSign  = errors.New("a frame's length has its most significant bit set (RFC 6455, section 5.2)")
+	errRsv         = errors.New("a frame has a reserved bit set that has no meaning (RFC 6455, section 5.2)")
+	errRsv1        = errors.New("a frame that begins no message has RSV1 set (RFC 7692, section 6.1)")
 	errCloseBody   = errors.New("a Close frame's body has one byte (RFC 6455, section 5.5.1)")
 	errCloseReason = errors.New("a Close frame's reason is not UTF-8 (RFC 6455, section 5.5.1)")
 	errText        = errors.New("a text message is not UTF-8 (RFC 6455, section 8.1)")
@@ -75,6 +80,11 @@ func checkHeader(h *ws.Header, raw []byte, state ws.State) error {
 		return errLengthSign
 	case n == 126 && h.Length < 126, n == 127 && h.Length <= 0xffff:
 		return errLength
+	case h.Rsv == 0 || !state.Extended():
+	case h.Rsv != rsv1:
+		return errRsv
+	case h.OpCode.IsControl() || h.OpCode == ws.OpContinuation:
+		return errRsv1
 	}
 	if h.Rsv == 0 && h.Masked == state.ServerSide() && h.OpCode <= ws.OpBinary && (h.OpCode == ws.OpContinuation) == state.Fragmented() {
 		return nil // as most are; to copy them for ws.CheckHeader costs more than all that it checks

@@ -39,6 +39,8 @@ type inbox struct {
 	mask   [4]byte
 	phase  int // where the mask goes on
 	text   textCheck
+	packed bool // it is compressed, and there is more to inflate
+	bare   int  // bytes behind the pull cursor that are unmasked where they lie
 }
 
 // A control is a control frame that the scan cursor has passed. The payload is valid until the next scan.
@@ -248,7 +250,7 @@ func (in *inbox) begin() bool {
 			continue
 		}
 		if h.OpCode != ws.OpContinuation {
-			in.op, in.text = h.OpCode, textCheck{}
+			in.op, in.text, in.packed = h.OpCode, textCheck{}, h.Rsv != 0
 		}
 		in.fin, in.left, in.masked, in.mask, in.phase = h.Fin, h.Length, h.Masked, h.Mask, 0
 		in.drop(size)
@@ -267,7 +269,7 @@ func (in *inbox) passControls() {
 }
 
 // ended reports whether the pull cursor stands at the end of a message.
-func (in *inbox) ended() bool { return in.op != 0 && in.fin && in.left == 0 }
+func (in *inbox) ended() bool { return in.op != 0 && in.fin && in.left == 0 && !in.packed }
 
 // next leaves the message that has ended.
 func (in *inbox) next() { in.op, in.fin = 0, false }
@@ -295,7 +297,7 @@ const straight = 32 << 10
 // grow makes room in dst for a part of the frame at the pull cursor that may be read straight into it: by what has
 // come, not by what was declared.
 func (in *inbox) grow(dst []byte) []byte {
-	if in.left < straight || cap(dst)-len(dst) >= smallChunk {
+	if in.packed || in.left < straight || cap(dst)-len(dst) >= smallChunk {
 		return dst
 	}
 	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), straight)))))
@@ -303,7 +305,7 @@ func (in *inbox) grow(dst []byte) []byte {
 
 // aim has the next read put payload straight into dst, if there is a frame that lacks so much, and nothing in front.
 func (in *inbox) aim(dst []byte) {
-	if in.left >= straight && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
+	if in.left >= straight && !in.packed && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
 		in.target = dst[:min(int64(len(dst)), in.left)]
 	}
 }
@@ -338,7 +340,7 @@ func (in *inbox) pass() {
 // clear drops all that the scan cursor has passed. A message that it cuts is dropped to its end.
 func (in *inbox) clear() {
 	in.drop(in.held - in.unscanned)
-	in.op, in.left, in.fin = 0, 0, false
+	in.op, in.left, in.fin, in.packed, in.bare = 0, 0, false, false, 0
 }
 
 // seal ends the scanning. What the scan cursor has not passed is out of the pull cursor's reach from then on.

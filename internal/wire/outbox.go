@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // An outbox holds encoded frames on their way out, in chunks. A chunk that the transport has begun leaves whole;
@@ -27,13 +29,18 @@ func (o *outbox) held() int { return int(o.queued - o.sent - o.dropped) }
 // A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
 // another, and long frames are put in piece by piece.
 type piece struct {
-	op     ws.OpCode // OpContinuation after the first frame
-	rest   []byte    // payload not yet encoded; the caller's, never changed
-	ready  [][]byte  // frames that were encoded before, instead of all that; shared, never changed
-	begun  bool      // the first header has been encoded
-	fin    bool      // the last frame ends the message
-	length int64     // payload bytes of the message that the last frame ends
-	frame  int       // payload bytes that the open frame still lacks
+	op     ws.OpCode     // OpContinuation after the first frame
+	rest   []byte        // payload not yet encoded; the caller's, or in buf; never changed
+	ready  [][]byte      // frames that were encoded before, instead of all that; shared, never changed
+	raw    []byte        // what is still to be compressed; of ready frames, what they were compressed from
+	more   bool          // raw has yet to be compressed, to its end
+	flush  deflate.Flush // what follows raw
+	buf    *[]byte       // borrowed for what was compressed; nil for none
+	rsv    byte          // of the first frame
+	begun  bool          // the first header has been encoded
+	fin    bool          // the last frame ends the message
+	length int64         // payload bytes of the message that the last frame ends
+	frame  int           // payload bytes that the open frame still lacks
 	mask   [4]byte
 	phase  int
 }
@@ -57,7 +64,7 @@ func newFramer(client bool, limit int) framer {
 	return f
 }
 
-// size returns the bytes that the next put will add to the outbox.
+// size returns the bytes that the next put will add to the outbox; 0 where they have to be compressed first.
 func (f *framer) size(p *piece) int {
 	if len(p.ready) > 0 {
 		return len(p.ready[0])
@@ -65,12 +72,18 @@ func (f *framer) size(p *piece) int {
 	if p.frame > 0 {
 		return min(p.frame, maxPiece)
 	}
+	if p.more && (f.limit == 0 || len(p.rest) < f.limit) {
+		return 0
+	}
 	n := f.length(p)
 	return ws.HeaderSize(ws.Header{Length: int64(n), Masked: f.client}) + min(n, maxPiece)
 }
 
 // single reports whether one put takes all of p, of which nothing was put yet.
 func (f *framer) single(p *piece) bool {
+	if p.more || p.raw != nil {
+		return false // the compressor is for who has the turn
+	}
 	if len(p.ready) > 0 {
 		return len(p.ready) == 1
 	}
@@ -86,7 +99,7 @@ func (f *framer) length(p *piece) int {
 }
 
 // done reports whether all frames of p have been put into the outbox.
-func (p *piece) done() bool { return p.begun && len(p.rest) == 0 && len(p.ready) == 0 }
+func (p *piece) done() bool { return p.begun && len(p.rest) == 0 && len(p.ready) == 0 && !p.more }
 
 // put encodes the next frame of p, or the next piece of a long one.
 func (o *outbox) put(f *framer, p *piece) {
@@ -123,10 +136,21 @@ func (o *outbox) share(frame []byte) {
 	o.queued += int64(len(frame))
 }
 
-// Encode returns the frames of a message as every server sends it whose frames have at most limit bytes of payload.
-func Encode(op ws.OpCode, data []byte, limit int) (frames [][]byte) {
-	f := newFramer(false, limit)
-	for p := (piece{op: op, rest: data, fin: true}); !p.done(); {
+// An Encoding is what the frames of a message depend on that is compressed for itself, or not at all.
+type Encoding struct {
+	MaxFrame    int // payload bytes of a frame; 0 or less: one frame
+	Bits, Level int // of the compression; 0: none
+}
+
+// Encode returns the frames of a message as every server sends it whose connection has the same Encoding.
+func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
+	f := newFramer(false, e.MaxFrame)
+	p := piece{op: op, rest: data, fin: true}
+	if e.Bits > 0 {
+		d := deflate.NewDeflater(e.Level, deflate.Sender{Bits: e.Bits, NoTakeover: true})
+		p.rest, p.rsv = d.Deflate(nil, data, deflate.End), rsv1
+	}
+	for !p.done() {
 		n := f.length(&p)
 		c := &chunk{buf: make([]byte, 0, maxHeader+n)}
 		f.open(c, &p)
@@ -140,10 +164,16 @@ func Encode(op ws.OpCode, data []byte, limit int) (frames [][]byte) {
 // open encodes the header of the next frame of p.
 func (f *framer) open(c *chunk, p *piece) {
 	p.frame, p.phase = f.length(p), 0
-	h := ws.Header{OpCode: p.op, Length: int64(p.frame), Fin: p.fin && p.frame == len(p.rest), Masked: f.client}
+	h := ws.Header{
+		OpCode: p.op,
+		Rsv:    p.rsv,
+		Length: int64(p.frame),
+		Fin:    p.fin && p.frame == len(p.rest) && !p.more,
+		Masked: f.client,
+	}
 	f.encode(c, &h)
 	p.mask = h.Mask
-	p.op, p.begun = ws.OpContinuation, true
+	p.op, p.rsv, p.begun = ws.OpContinuation, 0, true
 }
 
 // encode appends a header to c, with a fresh mask where there is one.

@@ -228,7 +228,7 @@ func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
 		c.mu.Lock()
 		c.flusher = true // so far the start of a flusher has come
 		c.mu.Unlock()
-		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch))
+		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch), false)
 		require.NoError(t, err)
 		require.True(t, wrote)
 		for range 3 {

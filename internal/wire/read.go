@@ -57,13 +57,17 @@ func (c *Conn) keep(ctx context.Context, part []byte) {
 // assemble appends to dst what there is of the message at the pull cursor.
 func (c *Conn) assemble(dst []byte) []byte {
 	for !c.drop() && c.in.begin() {
-		if limit := c.cfg.MaxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
+		var err error
+		if c.in.packed {
+			if dst, err = c.inflate(dst, c.allows(len(dst))); err != nil {
+				c.rejectPacked(err)
+				continue
+			}
+		} else if limit := c.cfg.MaxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
 			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
 				uint64(len(dst))+uint64(c.in.left), limit))
 			continue
-		}
-		var err error
-		if dst, err = c.in.take(dst, math.MaxInt); err != nil {
+		} else if dst, err = c.in.take(dst, math.MaxInt); err != nil {
 			c.reject(CodeBadData, err)
 			continue
 		}

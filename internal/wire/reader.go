@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // A Reader reads one message as it comes. The Conn knows it by its number alone, so that it can live on the stack of
@@ -112,7 +114,15 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 			c.open.Store(0)
 			return 0, true
 		}
-		got, err := c.in.take(p[:0], len(p))
+		var got []byte
+		var err error
+		if c.in.packed {
+			if got, err = c.inflate(p[:0], len(p)); err == deflate.ErrRoom {
+				return len(got), false
+			}
+		} else {
+			got, err = c.in.take(p[:0], len(p))
+		}
 		if err != nil {
 			c.reject(CodeBadData, err)
 			return 0, false
@@ -146,9 +156,15 @@ func (c *Conn) skip() bool {
 		if c.in.ended() {
 			c.in.next()
 			c.open.Store(0)
+			c.passed = 0
 			return false
 		}
-		c.in.pass()
+		if !c.in.packed {
+			c.in.pass()
+		} else if err := c.skipPacked(); err != nil {
+			c.rejectPacked(err)
+			break
+		}
 		if c.in.left > 0 {
 			break
 		}

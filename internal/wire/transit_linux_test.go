@@ -66,7 +66,7 @@ func readAt(t *testing.T, nc net.Conn, rate, enough int) {
 func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.T) {
 	const size = 300 << 10
 	c, far := slow(t, Config{PingInterval: 100 * time.Millisecond, PongTimeout: 400 * time.Millisecond})
-	require.NoError(t, c.Write(t.Context(), 2, make([]byte, size)))
+	require.NoError(t, c.Write(t.Context(), 2, make([]byte, size), false))
 	require.NoError(t, c.Flush(t.Context()))
 	_, queued, ok := transit(c.nc)
 	require.True(t, ok)
@@ -78,7 +78,7 @@ func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.
 func TestWhatThePeersKernelTakesIsProgress(t *testing.T) {
 	c, far := slow(t, Config{StallTimeout: 800 * time.Millisecond})
 	writing := make(chan error, 1)
-	go func() { writing <- c.Write(t.Context(), 2, make([]byte, 2<<20)) }()
+	go func() { writing <- c.Write(t.Context(), 2, make([]byte, 2<<20), false) }()
 	// Our kernel wakes a writer only when a third of what it holds has left.
 	readAt(t, far, 40<<10, 120<<10)
 	require.False(t, c.done.Closed())

@@ -9,14 +9,19 @@ import (
 // Write waits its turn and for credit, and is admitted; it returns when what is unsent fits the window again.
 // If ctx ends before a Write is admitted, nothing of it is sent. One that was admitted is encoded whole, without
 // more waiting once ctx has ended, and has succeeded.
-func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte) error {
+//
+// The message is compressed if compress says so and it is long enough; nothing is compressed before it is admitted.
+func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte, compress bool) error {
 	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	if compress {
+		c.pack(&p)
+	}
 	return c.write(ctx, &p)
 }
 
-// WriteReady is Write of a message of n bytes that Encode has encoded. The frames are shared.
-func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, n int) error {
-	p := piece{ready: frames, fin: true, length: int64(n)}
+// WriteReady is Write of a message that Encode has encoded as Encoding told. The frames are shared.
+func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, data []byte, e Encoding) error {
+	p := c.ready(frames, data, e)
 	return c.write(ctx, &p)
 }
 
@@ -30,18 +35,19 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
-	defer c.writeGate.Unlock()
+	defer c.endTurn(p)
 	n := c.framer.size(p)
-	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, n) {
+	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, c.press(p, n)) {
 		return c.notWritten(ctx)
 	}
+	c.remember(p)
 	for !p.done() {
 		n := c.framer.size(p)
 		if c.writeWindow.Take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
-		if !c.putNext(p, n) {
+		if !c.putNext(p, c.press(p, n)) {
 			return c.cutShort(ctx)
 		}
 	}
@@ -82,14 +88,17 @@ func (c *Conn) fit(ctx context.Context) error {
 }
 
 // TryWrite writes if nobody waits to and there is credit. It never waits.
-func (c *Conn) TryWrite(op ws.OpCode, data []byte) (bool, error) {
+func (c *Conn) TryWrite(op ws.OpCode, data []byte, compress bool) (bool, error) {
 	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	if compress {
+		c.pack(&p)
+	}
 	return c.tryWrite(&p)
 }
 
-// TryWriteReady is TryWrite of a message of n bytes that Encode has encoded. The frames are shared.
-func (c *Conn) TryWriteReady(frames [][]byte, n int) (bool, error) {
-	p := piece{ready: frames, fin: true, length: int64(n)}
+// TryWriteReady is TryWrite of a message that Encode has encoded as Encoding told. The frames are shared.
+func (c *Conn) TryWriteReady(frames [][]byte, data []byte, e Encoding) (bool, error) {
+	p := c.ready(frames, data, e)
 	return c.tryWrite(&p)
 }
 
@@ -103,15 +112,16 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 	if !c.writeGate.TryLock() {
 		return false, nil
 	}
-	defer c.writeGate.Unlock()
+	defer c.endTurn(p)
 	n := c.framer.size(p)
-	if !c.writeWindow.TryTake(n) || !c.admit(p, n) {
+	if !c.writeWindow.TryTake(n) || !c.admit(p, c.press(p, n)) {
 		return false, c.writeEnd()
 	}
+	c.remember(p)
 	for !p.done() {
 		n := c.framer.size(p)
 		c.writeWindow.Force(n)
-		if !c.putNext(p, n) {
+		if !c.putNext(p, c.press(p, n)) {
 			return false, c.writeEnd()
 		}
 	}
@@ -215,7 +225,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
-	defer c.writeGate.Unlock()
+	defer c.unlockWrite()
 	if err := c.writeWindow.Ready(ctx); err != nil {
 		return err
 	}
@@ -275,7 +285,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	}
 	if c.writeGate.Lock(ctx) {
 		c.Close(CloseInfo{})
-		c.writeGate.Unlock()
+		c.unlockWrite()
 	} else if ctx.Err() != nil && c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}

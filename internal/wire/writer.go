@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/wsstream/wsstream/internal/deflate"
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
@@ -15,7 +16,9 @@ type Writer struct {
 	ctx  context.Context // of all Writes: io.Writer has no place for one
 	turn *gate.Gate      // its holder owns what follows
 	op   ws.OpCode       // of the next frame
+	rsv  byte            // of the next frame
 	text bool
+	pack bool // the message is compressed
 	utf8 textCheck
 	n    int64 // payload bytes written
 	over bool
@@ -33,10 +36,23 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 	stopped := c.stopped()
 	c.mu.Unlock()
 	if stopped {
-		c.writeGate.Unlock()
+		c.unlockWrite()
 		return nil, c.notWritten(ctx)
 	}
-	return &Writer{c: c, ctx: ctx, turn: gate.New(nil), op: op, text: op == ws.OpText}, nil
+	w := &Writer{c: c, ctx: ctx, turn: gate.New(nil), op: op, text: op == ws.OpText}
+	if c.cfg.Deflate != nil {
+		w.pack, w.rsv = true, rsv1
+	}
+	return w, nil
+}
+
+// NoCompress has a message sent as it is of which nothing was written yet.
+func (w *Writer) NoCompress() {
+	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
+	defer w.turn.Unlock()
+	if w.op != ws.OpContinuation {
+		w.pack, w.rsv = false, 0
+	}
 }
 
 // ErrText is the error of a write that would make a text message that is not UTF-8.
@@ -55,7 +71,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	}
 	for n < len(p) && err == nil {
 		part := p[n:min(len(p), n+w.limit())]
-		if err = w.put(part); err == nil {
+		if err = w.put(part, n+len(part) == len(p)); err == nil {
 			n += len(part)
 		}
 	}
@@ -81,14 +97,30 @@ func (w *Writer) Close() error {
 		return ErrText
 	}
 	p := piece{op: w.op, fin: true, length: w.n}
+	if w.pack {
+		p.rsv, p.more, p.flush = w.rsv, true, deflate.End
+	}
 	n := w.c.framer.size(&p)
 	w.c.writeWindow.Force(n)
-	sent := w.c.admit(&p, n)
+	sent := w.send(&p, n)
 	w.finish()
 	if !sent {
 		return w.c.notWritten(context.Background())
 	}
 	return nil
+}
+
+// send puts all of p, for whose first frame n bytes of credit were taken, into the outbox.
+func (w *Writer) send(p *piece, n int) bool {
+	c := w.c
+	defer p.giveBack()
+	sent := c.admit(p, c.press(p, n))
+	for sent && !p.done() { // compressed, it can be longer than a frame
+		n := c.framer.size(p)
+		c.writeWindow.Force(n)
+		sent = c.putNext(p, c.press(p, n))
+	}
+	return sent
 }
 
 // Written is how many bytes of payload were written, once the message is closed.
@@ -115,10 +147,11 @@ func (w *Writer) ended() error {
 
 func (w *Writer) finish() {
 	w.over = true
-	w.c.writeGate.Unlock()
+	w.c.unlockWrite()
 }
 
-// limit is the most payload that one frame takes: no more than a piece, and what the window holds.
+// limit is the most payload that one frame takes: no more than a piece, and what the window holds. To be compressed it
+// is less, since it may come out longer, and so that one part can be compressed while another leaves.
 func (w *Writer) limit() int {
 	limit := maxPiece
 	if n := w.c.cfg.MaxFrame; n > 0 {
@@ -127,17 +160,31 @@ func (w *Writer) limit() int {
 	if n := w.c.cfg.WriteWindow; n > 0 {
 		limit = min(limit, max(1, n-maxHeader))
 	}
+	if w.pack {
+		return max(1, min(limit, maxPart)-longer)
+	}
 	return limit
 }
 
-// put sends one frame, not the last.
-func (w *Writer) put(part []byte) error {
+// put sends one frame, not the last; sync says that it ends a Write.
+func (w *Writer) put(part []byte, sync bool) error {
 	c := w.c
 	p := piece{op: w.op, rest: part}
-	n := c.framer.size(&p)
-	if c.writeWindow.TakeWithin(w.ctx, n) != nil || !c.admit(&p, n) {
+	var n int
+	var err error
+	if w.pack {
+		p = piece{op: w.op, rsv: w.rsv, raw: part, more: true}
+		if sync {
+			p.flush = deflate.Sync
+		}
+		err = c.writeWindow.Room(w.ctx, len(part)+longer+maxHeader)
+	} else {
+		n = c.framer.size(&p)
+		err = c.writeWindow.TakeWithin(w.ctx, n)
+	}
+	if err != nil || !w.send(&p, n) {
 		return c.notWritten(w.ctx)
 	}
-	w.op = ws.OpContinuation
+	w.op, w.rsv = ws.OpContinuation, 0
 	return nil
 }

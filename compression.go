@@ -1,0 +1,125 @@
+package wsstream
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+	"github.com/wsstream/wsstream/internal/wire"
+)
+
+// CompressionOptions ask for permessage-deflate (RFC 7692), which is used if the peer knows it too: then
+// Opened.Extensions tells how. The zero value is ready to use. **Do not compress what an attacker can add to beside a
+// secret**: the length of the message tells the secret, bit by bit. Message.NoCompress takes one message out.
+//
+// A message that has come is held, and paid for with read credit, as it is on the wire. It is inflated by whoever pulls,
+// up to MaxMessageSize, which counts inflated bytes: a small message that would fill the memory fails the connection with
+// 1009.
+//
+// With context takeover messages can refer to those before them: short ones that resemble each other compress better. For
+// that a connection holds what it refers to, each way from the first compressed message on: what was sent, as much as the
+// longest message or a kilobyte, and what has come, at most these bytes each by the bits of the window; with the default
+// options, and a peer that does as they ask, 8 KiB.
+//
+//	bits     8    9     10     11     12     13      14      15
+//	bytes  256  512  1,024  2,048  4,096  8,192  16,384  32,768
+//
+// Without, an idle connection holds nothing. All else is borrowed while a message is compressed or inflated.
+type CompressionOptions struct {
+	// Threshold is the size in bytes from which a message is compressed: shorter ones gain little. It does not count for
+	// NewMessage, whose length is not known before. Default 256; negative: all are compressed.
+	Threshold int
+
+	// Level is how hard the compressor searches, from 1, the fastest, to 9. Default 1 with context takeover, and 4 without.
+	Level int
+
+	// WindowBits is the logarithm of the most bytes that what we send refers back, from 8 to 15; the peer may ask for
+	// less. Default 12, 4 KiB.
+	WindowBits int
+
+	// PeerWindowBits asks the same of the peer, from 8 to 15. A server asks those clients only that let themselves be
+	// asked, as browsers do. A client insists: **many servers decline compression, or do not answer as they should, if
+	// they are asked for less than 15**. Default 15 for Dial, and 12 for Accept.
+	PeerWindowBits int
+
+	// NoContextTakeover has what we send refer to no earlier message.
+	NoContextTakeover bool
+
+	// PeerNoContextTakeover asks the same of the peer. A client insists; to a client it is told, and every one obeys.
+	PeerNoContextTakeover bool
+}
+
+// The defaults of CompressionOptions.
+const (
+	DefaultCompressionThreshold = 256 // bytes
+	DefaultWindowBits           = 12
+)
+
+// A compression is CompressionOptions with the defaults filled in; Threshold is 0 where all is compressed.
+type compression struct {
+	deflate.Config
+	level     int
+	threshold int
+}
+
+// check fills in the defaults, or returns an error that names the option. No options are no compression.
+func (o *CompressionOptions) check(peerBits int) (*compression, error) {
+	if o == nil {
+		return nil, nil
+	}
+	c := &compression{
+		Config: deflate.Config{
+			Bits:           orDefault(o.WindowBits, DefaultWindowBits),
+			NoTakeover:     o.NoContextTakeover,
+			PeerBits:       orDefault(o.PeerWindowBits, peerBits),
+			PeerNoTakeover: o.PeerNoContextTakeover,
+		},
+		level:     o.Level,
+		threshold: orDefault(o.Threshold, DefaultCompressionThreshold),
+	}
+	switch {
+	case c.level < 0 || c.level > 9:
+		return nil, fmt.Errorf("wsstream: Compression.Level is %d, not 1 to 9", o.Level)
+	case c.Bits < deflate.MinBits || c.Bits > deflate.MaxBits:
+		return nil, fmt.Errorf("wsstream: Compression.WindowBits is %d, not 8 to 15", o.WindowBits)
+	case c.PeerBits < deflate.MinBits || c.PeerBits > deflate.MaxBits:
+		return nil, fmt.Errorf("wsstream: Compression.PeerWindowBits is %d, not 8 to 15", o.PeerWindowBits)
+	}
+	return c, nil
+}
+
+// use returns what the engine needs to know of what was agreed.
+func (c *compression) use(ours, peer deflate.Sender) *wire.Deflate {
+	return &wire.Deflate{Ours: ours, Peer: peer, Level: c.level, Threshold: c.threshold}
+}
+
+const extensionsField = "Sec-WebSocket-Extensions" // as RFC 6455 writes it; http.Header has its own way
+
+// answer answers a client's offers. The extensions are empty where there is no compression; an error says that the offers
+// are malformed.
+func (c *compression) answer(h http.Header) (z *wire.Deflate, extensions string, err error) {
+	if c == nil {
+		_, _, _, err = deflate.Config{}.Answer(h.Values(extensionsField))
+		return nil, "", err
+	}
+	p, extensions, ok, err := c.Answer(h.Values(extensionsField))
+	if err != nil || !ok {
+		return nil, "", err
+	}
+	return c.use(p.Server, p.Client), extensions, nil
+}
+
+// read reads a server's response to our offer, or to none.
+func (c *compression) read(h http.Header) (*wire.Deflate, error) {
+	if c == nil {
+		if err := deflate.Unoffered(h.Values(extensionsField)); err != nil {
+			return nil, fmt.Errorf("the server chose an extension that was not offered: %w", err)
+		}
+		return nil, nil
+	}
+	p, ok, err := c.Check(h.Values(extensionsField))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return c.use(p.Client, p.Server), nil
+}

@@ -1,0 +1,145 @@
+package wsstream_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+func TestCompressionIsOffUnlessBothSidesAskForIt(t *testing.T) {
+	long := strings.Repeat("a", 10_000)
+	for name, c := range map[string]config{
+		"nobody":          {},
+		"the peer alone":  {Extensions: ""},
+		"we alone":        {Compression: &wsstream.CompressionOptions{Threshold: -1}},
+		"another one yet": {Compression: &wsstream.CompressionOptions{Threshold: -1}, Extensions: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, c, func(t *testing.T, e *end) {
+				opened, err := e.conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Empty(t, opened.Extensions)
+				require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text(long)))
+				e.peer.Want("as it is", wstest.Text(long))
+			})
+		})
+	}
+}
+
+func TestAServerAnswersOffersInOrder(t *testing.T) {
+	for _, test := range []struct {
+		options   wsstream.CompressionOptions
+		offer     string
+		says      string // Opened.Extensions
+		malformed bool
+	}{
+		{offer: "permessage-deflate", says: "permessage-deflate"},
+		{offer: "permessage-deflate; client_max_window_bits", says: "permessage-deflate; client_max_window_bits=12"},
+		{offer: "permessage-deflate; server_max_window_bits=9", says: "permessage-deflate; server_max_window_bits=9"},
+		{offer: "permessage-deflate; x=1, permessage-deflate; server_no_context_takeover", says: "permessage-deflate; server_no_context_takeover"},
+		{offer: "permessage-deflate; server_max_window_bits=7", says: ""},
+		{offer: "x-webkit-deflate-frame", says: ""},
+		{offer: "permessage-deflate", says: "permessage-deflate; client_no_context_takeover", options: wsstream.CompressionOptions{PeerNoContextTakeover: true}},
+		{offer: "permessage-deflate;", malformed: true},
+		{offer: "permessage-deflate; a b", malformed: true},
+		{offer: "=", malformed: true},
+	} {
+		t.Run(test.offer, func(t *testing.T) {
+			near, far := memnet.Pipe(0)
+			peer := wstest.NewPeer(t, far, true)
+			accepted := make(chan error, 1)
+			go func() {
+				conn, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{Compression: &test.options})
+				if err == nil {
+					opened, _, _ := conn.Opened().Peek()
+					if opened.Extensions != test.says {
+						err = fmt.Errorf("Opened.Extensions is %q", opened.Extensions)
+					}
+					conn.CloseNow()
+				}
+				accepted <- err
+			}()
+			peer.SendRaw(wstest.UpgradeRequest("/", "Sec-WebSocket-Extensions: "+test.offer))
+			resp := peer.ReadResponse()
+			err := <-accepted
+			if test.malformed {
+				require.ErrorContains(t, err, "Sec-WebSocket-Extensions is malformed")
+				require.Equal(t, http.StatusBadRequest, resp.StatusCode)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, http.StatusSwitchingProtocols, resp.StatusCode)
+			require.Equal(t, test.says, resp.Header.Get("Sec-WebSocket-Extensions"))
+		})
+	}
+}
+
+func TestAClientRefusesAResponseThatItDidNotOffer(t *testing.T) {
+	for _, test := range []struct {
+		options  wsstream.CompressionOptions
+		offers   string
+		response string
+		says     string // of the error; empty: it opens
+	}{
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate"},
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; client_max_window_bits=13", says: "client_max_window_bits is more than the 12"},
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "x", says: "is not permessage-deflate"},
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; what", says: "what is unknown"},
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate;", says: "malformed"},
+		{
+			options:  wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 10},
+			offers:   "permessage-deflate; server_max_window_bits=10; client_max_window_bits",
+			response: "permessage-deflate",
+			says:     "server_max_window_bits=10 was not met",
+		},
+		{
+			options:  wsstream.CompressionOptions{WindowBits: 15, NoContextTakeover: true, PeerNoContextTakeover: true},
+			offers:   "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+			response: "permessage-deflate; server_no_context_takeover",
+		},
+	} {
+		t.Run(test.response, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				peer := wstest.NewPeer(t, far, false)
+				conn := dialOver(t, near, &wsstream.DialOptions{Compression: &test.options})
+				req := peer.ServeHandshake("Sec-WebSocket-Extensions: " + test.response)
+				require.Equal(t, test.offers, req.Header.Get("Sec-WebSocket-Extensions"))
+				if test.says != "" {
+					require.ErrorContains(t, notOpened(t, conn), test.says)
+					return
+				}
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, test.response, opened.Extensions)
+			})
+		})
+	}
+}
+
+func TestABadCompressionOptionIsNamed(t *testing.T) {
+	for option, o := range map[string]wsstream.CompressionOptions{
+		"Compression.Level is 10":          {Level: 10},
+		"Compression.Level is -1":          {Level: -1},
+		"Compression.WindowBits is 7":      {WindowBits: 7},
+		"Compression.WindowBits is 16":     {WindowBits: 16},
+		"Compression.PeerWindowBits is 16": {PeerWindowBits: 16},
+		"Compression.PeerWindowBits is -1": {PeerWindowBits: -1},
+	} {
+		t.Run(option, func(t *testing.T) {
+			near, far := memnet.Pipe(0)
+			defer far.Close()
+			conn := dialOver(t, near, &wsstream.DialOptions{Compression: &o})
+			require.ErrorContains(t, notOpened(t, conn), option)
+			_, err := wsstream.AcceptConn(t.Context(), far, &wsstream.AcceptOptions{Compression: &o})
+			require.ErrorContains(t, err, option)
+		})
+	}
+}

@@ -1,0 +1,123 @@
+package wire
+
+import (
+	"sync"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+)
+
+// A Deflate is what was agreed about permessage-deflate, and when we use it.
+type Deflate struct {
+	Ours, Peer deflate.Sender
+	Level      int // 1 to 9, or deflate.DefaultLevel
+	Threshold  int // payload bytes from which a message is compressed that is written whole
+}
+
+const (
+	maxPart = 32 << 10 // bytes of a Writer's message that are compressed at once
+	longer  = 64       // bytes by which they may come out longer
+)
+
+// buffers are for what was compressed and is not yet encoded. One that had to hold a frame of an unusual size is not kept.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+const maxKept = 4 * maxPiece
+
+// pack has the message of p compressed, if that was agreed and it is long enough.
+func (c *Conn) pack(p *piece) {
+	if z := c.cfg.Deflate; z != nil && len(p.rest) >= z.Threshold {
+		p.raw, p.rest, p.more, p.flush, p.rsv = p.rest, nil, true, deflate.End, rsv1
+	}
+}
+
+// press returns n, which size has told of p; if that was 0 it compresses first, as much as makes a frame, and takes the
+// credit for it. It expects writeGate to be held, credit to have been waited for, and the message to be sent whole from
+// here on: what was compressed is a part of the context for the next. (Where no message follows, that does not matter.)
+func (c *Conn) press(p *piece, n int) int {
+	if n > 0 {
+		return n
+	}
+	if c.deflater == nil {
+		c.deflater = deflate.NewDeflater(c.cfg.Deflate.Level, c.cfg.Deflate.Ours)
+	}
+	if p.buf == nil {
+		p.buf = buffers.Get().(*[]byte)
+	}
+	b := append((*p.buf)[:0], p.rest...)
+	for p.more && (c.framer.limit == 0 || len(b) < c.framer.limit) {
+		part := p.raw[:min(len(p.raw), maxPiece)]
+		p.raw = p.raw[len(part):]
+		flush := deflate.More
+		if len(p.raw) == 0 {
+			flush, p.more = p.flush, false
+		}
+		b = c.deflater.Deflate(b, part, flush)
+	}
+	*p.buf, p.rest = b, b
+	n = c.framer.size(p)
+	c.writeWindow.Force(n)
+	return n
+}
+
+// giveBack gives back what p has borrowed.
+func (p *piece) giveBack() {
+	if p.buf != nil && cap(*p.buf) <= maxKept {
+		buffers.Put(p.buf)
+	}
+	p.buf = nil
+}
+
+// ready returns the piece of a message that was encoded before.
+func (c *Conn) ready(frames [][]byte, data []byte, e Encoding) piece {
+	p := piece{ready: frames, fin: true, length: int64(len(data))}
+	if e.Bits > 0 && !c.cfg.Deflate.Ours.NoTakeover {
+		p.raw = data
+	}
+	return p
+}
+
+// remember makes a message that was compressed elsewhere a part of the context, as it is of the peer's. Where we have
+// none yet we refer to nothing, and need not.
+func (c *Conn) remember(p *piece) {
+	if !p.more && len(p.raw) > 0 && c.deflater != nil {
+		c.deflater.Remember(p.raw)
+	}
+}
+
+// Encoding returns how a message of n bytes is encoded that is compressed, if at all, for itself.
+func (c *Conn) Encoding(n int, compress bool) Encoding {
+	e := Encoding{MaxFrame: c.cfg.MaxFrame}
+	if z := c.cfg.Deflate; z != nil && compress && n >= z.Threshold {
+		e.Bits, e.Level = z.Ours.Bits, z.Level
+	}
+	return e
+}
+
+// endTurn ends the turn to write p.
+func (c *Conn) endTurn(p *piece) {
+	if p.buf != nil {
+		p.giveBack()
+	}
+	c.unlockWrite()
+}
+
+// unlockWrite gives up the turn to write.
+func (c *Conn) unlockWrite() {
+	deflates := c.deflater != nil
+	c.writeGate.Unlock()
+	if deflates {
+		c.forgetSent()
+	}
+}
+
+// forgetSent lets go of what was sent, once nothing follows. Whoever has the turn to write then does so when giving it up.
+func (c *Conn) forgetSent() {
+	if !c.done.Closed() || !c.writeGate.TryLock() {
+		return
+	}
+	if c.deflater != nil {
+		c.deflater.Close()
+		c.deflater = nil
+	}
+	c.writeGate.Unlock()
+}

@@ -1,0 +1,137 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+	"github.com/wsstream/wsstream/internal/latch"
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
+
+var errTestEnd = errors.New("ended")
+
+// deflating returns two Conns that compress all, with context takeover.
+func deflating() (client, server *Conn) {
+	near, far := memnet.Pipe(0)
+	one := func(nc net.Conn, client bool) *Conn {
+		s := deflate.Sender{Bits: 12}
+		c := New(nc, Config{
+			Client: client, ReadWindow: 1 << 16, WriteWindow: 1 << 16, MaxMessage: 1 << 20, CloseTimeout: time.Second,
+			Deflate: &Deflate{Ours: s, Peer: s, Level: 3},
+			Closed:  errTestEnd, Busy: errTestEnd,
+			Unclean: func(CloseInfo, error) error { return errTestEnd }, OnEnd: func(CloseInfo, error) {},
+			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+		})
+		c.Start(nil)
+		return c
+	}
+	return one(near, true), one(far, false)
+}
+
+func TestAConnHoldsNoCompressorBeforeItsFirstCompressedMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := deflating()
+		require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("plain"), false))
+		_, _, err := server.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.Nil(t, client.deflater)
+		require.Nil(t, server.inflater)
+		require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("compressed"), true))
+		_, _, err = server.Pull(t.Context(), nil)
+		require.NoError(t, err)
+		require.NotNil(t, client.deflater)
+		require.NotNil(t, server.inflater)
+		client.CloseNow()
+		server.CloseNow()
+		<-client.Done()
+		<-server.Done()
+	})
+}
+
+func TestWhatCompressionHeldIsLetGoOfAtTheEnd(t *testing.T) {
+	long := []byte(strings.Repeat("0123456789 ", 500))
+	for name, end := range map[string]func(t *testing.T, client, server *Conn){
+		"in order": func(t *testing.T, client, server *Conn) {
+			client.Close(CloseInfo{})
+			_, _, err := server.Pull(t.Context(), nil)
+			require.Equal(t, io.EOF, err)
+		},
+		"in order, and nobody pulls": func(t *testing.T, client, server *Conn) { client.Close(CloseInfo{}) },
+		"Discard": func(t *testing.T, client, server *Conn) {
+			server.Discard()
+			client.Close(CloseInfo{})
+		},
+		"CloseNow": func(t *testing.T, client, server *Conn) { client.CloseNow(); server.CloseNow() },
+		"CloseNow while a message is open": func(t *testing.T, client, server *Conn) {
+			w, err := client.NewWriter(t.Context(), ws.OpText)
+			require.NoError(t, err)
+			_, err = w.Write(long)
+			require.NoError(t, err)
+			var r Reader
+			require.NoError(t, server.Next(t.Context(), &r))
+			_, err = r.Read(make([]byte, 3))
+			require.NoError(t, err)
+			client.CloseNow()
+			server.CloseNow()
+			require.Error(t, w.Close())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := deflating()
+				for _, way := range [][2]*Conn{{client, server}, {server, client}} {
+					require.NoError(t, way[0].Write(t.Context(), ws.OpText, long, true))
+					_, got, err := way[1].Pull(t.Context(), nil)
+					require.NoError(t, err)
+					require.Equal(t, long, got)
+				}
+				end(t, client, server)
+				for _, c := range []*Conn{client, server} {
+					<-c.Done()
+				}
+				synctest.Wait()
+				for _, c := range []*Conn{client, server} {
+					require.True(t, c.writeGate.Lock(context.Background()))
+					require.Nil(t, c.deflater)
+					require.True(t, c.readGate.Lock(context.Background()))
+					require.Nil(t, c.inflater)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsUnreadAtTheEndCanStillBeInflated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := deflating()
+		for range 3 {
+			require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("abcabcabcabc"), true))
+		}
+		client.Close(CloseInfo{})
+		<-server.Done()
+		for range 2 {
+			_, got, err := server.Pull(t.Context(), nil)
+			require.NoError(t, err)
+			require.Equal(t, "abcabcabcabc", string(got))
+		}
+		var r Reader
+		require.NoError(t, server.Next(t.Context(), &r))
+		b, err := io.ReadAll(&oneByte{&r})
+		require.NoError(t, err)
+		require.Equal(t, "abcabcabcabc", string(b))
+	})
+}
+
+type oneByte struct{ r io.Reader }
+
+func (o *oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }

@@ -1,0 +1,110 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+)
+
+// naked returns what there is of the frame at the pull cursor in the first chunk, unmasked where it lies: what is not
+// used of it is read again. last says that the message ends with it.
+func (in *inbox) naked() (b []byte, last bool) {
+	n := int(min(in.left, int64(in.held-in.unscanned)))
+	if n > 0 {
+		n = min(n, len(in.head.buf)-in.pulled)
+		b = in.head.buf[in.pulled : in.pulled+n]
+		if masked := b[in.bare:]; in.masked {
+			ws.Cipher(masked, in.mask, in.phase)
+			in.phase = (in.phase + len(masked)) % 4
+		}
+		in.bare = n
+	}
+	return b, in.fin && int64(n) == in.left
+}
+
+// feed gives inflate what there is of the frame at the pull cursor, and takes what it used. An error ends that.
+func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error)) error {
+	for {
+		src, last := in.naked()
+		if len(src) == 0 && !last {
+			return nil
+		}
+		used, err := inflate(src, last)
+		in.left -= int64(used)
+		in.bare -= used
+		in.drop(used)
+		if err != nil {
+			return err
+		}
+		if last {
+			in.packed = false
+			return nil
+		}
+	}
+}
+
+// inflate appends what the frame at the pull cursor inflates to, as far as it is there, with text checked. It appends
+// room bytes at most, and returns deflate.ErrRoom if there is more.
+func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
+	in, from := &c.in, len(dst)
+	if c.inflater == nil {
+		c.inflater = deflate.NewInflater(c.cfg.Deflate.Peer)
+	}
+	err := in.feed(func(src []byte, last bool) (used int, err error) {
+		dst, used, err = c.inflater.Inflate(dst, src, room-(len(dst)-from), last)
+		return used, err
+	})
+	if in.op == ws.OpText && (!in.text.push(dst[from:]) || in.ended() && !in.text.whole()) {
+		err = errText
+	}
+	return dst, err
+}
+
+// allows is how many bytes a compressed message may still inflate to of which there are n.
+func (c *Conn) allows(n int) int {
+	if c.cfg.MaxMessage <= 0 {
+		return math.MaxInt
+	}
+	return c.cfg.MaxMessage - n
+}
+
+// rejectPacked gives up on a compressed message.
+func (c *Conn) rejectPacked(err error) {
+	code := CodeBadData
+	if errors.Is(err, deflate.ErrRoom) {
+		code = CodeTooBig
+		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.cfg.MaxMessage)+1, c.cfg.MaxMessage)
+	}
+	c.reject(code, err)
+}
+
+// skipPacked passes what has come of the frame at the pull cursor. If later messages may refer to it, it has to be
+// inflated, MaxMessage bytes of it at most.
+func (c *Conn) skipPacked() error {
+	if c.inflater == nil {
+		c.inflater = deflate.NewInflater(c.cfg.Deflate.Peer)
+	}
+	return c.in.feed(func(src []byte, last bool) (used int, err error) {
+		n, used, err := c.inflater.Skip(src, c.allows(c.passed), last)
+		c.passed += n
+		return used, err
+	})
+}
+
+// mustInflate reports whether there is something that drop would have to inflate.
+func (c *Conn) mustInflate() bool {
+	nth := c.open.Load()
+	return c.in.packed && nth != 0 && nth == c.skipped.Load() && c.in.ready() && !c.dropping.Load()
+}
+
+// forgetRead lets go of what was received, once there is nothing left to inflate.
+func (c *Conn) forgetRead() {
+	if c.inflater != nil && (c.dropping.Load() || c.done.Closed() && !c.in.ready() && !c.in.packed) {
+		c.inflater.Close()
+		c.inflater = nil
+	}
+}
