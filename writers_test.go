@@ -1,11 +1,15 @@
 package wsstream_test
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -106,4 +110,41 @@ func TestAfterAbortEveryCallOfAnOpenMessageWriterReturnsItsCause(t *testing.T) {
 			require.Equal(t, errWhy, w.Close())
 		}
 	})
+}
+
+func TestTheBytesOfALongWriteAreTheCallersAgainWhenItReturns(t *testing.T) {
+	const n, size = 50, 150_000 // in frames that are sent from where they lie, where nothing stands in front
+	conn, far := rawServer(t)
+	read := make(chan error, 1)
+	go func() { // ends with the last message, or with far
+		read <- func() error {
+			for i := range n {
+				var got []byte
+				for fin := false; !fin; {
+					h, err := ws.ReadHeader(far)
+					if err != nil {
+						return err
+					}
+					part := make([]byte, h.Length)
+					if _, err := io.ReadFull(far, part); err != nil {
+						return err
+					}
+					got, fin = append(got, part...), h.Fin
+				}
+				if !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, size)) {
+					return fmt.Errorf("message %d is not what was written", i)
+				}
+			}
+			return nil
+		}()
+	}()
+	data := make([]byte, size)
+	for i := range n {
+		for j := range data {
+			data[j] = byte(i)
+		}
+		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Binary(data)))
+		clear(data)
+	}
+	require.NoError(t, <-read)
 }

@@ -21,6 +21,7 @@ type chunk struct {
 	sent   int   // bytes of buf that the transport has taken
 	paid   bool  // the write window has paid for buf
 	shared bool  // buf is not the pool's
+	lent   bool  // buf is the caller's, of a Write that is on its way through put
 	mid    bool  // buf ends inside a frame
 	closes bool  // buf ends with our Close frame
 	ping   *ping // the one that buf holds; else nil

@@ -132,8 +132,8 @@ func (t *tally) add(bytes int64) {
 type prompt interface {
 	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
 	read() (n int, err error)
-	// write writes what the kernel takes of p at once.
-	write(p []byte) (int, error)
+	// write writes what the kernel takes at once of p, and of more behind it.
+	write(p, more []byte) (int, error)
 }
 
 // idleWait is how long nobody must have pulled before the input is read in the background.

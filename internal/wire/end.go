@@ -116,6 +116,11 @@ func (c *Conn) tooLate() {
 
 // flushClose queues our Close once all that was accepted stands before it.
 func (c *Conn) flushClose() {
+	c.queueClose()
+	c.send()
+}
+
+func (c *Conn) queueClose() {
 	e := &c.end
 	if e.wanted && !e.queued && !e.over && !c.out.open() && (!c.writing || e.aborted) {
 		e.queued = true
@@ -124,7 +129,6 @@ func (c *Conn) flushClose() {
 		f.closes = true
 		c.out.push(f)
 	}
-	c.send()
 }
 
 // abort drops what was accepted and has not begun to leave.

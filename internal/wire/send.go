@@ -55,9 +55,13 @@ func (c *Conn) sendNow() {
 		if buf == nil {
 			break
 		}
-		n, err := c.give(c.ask.write, buf)
-		c.took(n, err)
-		if n < len(buf) {
+		more := c.out.lent()
+		n, err := c.give(func(b []byte) (int, error) { return c.ask.write(b, more) }, buf)
+		c.took(min(n, len(buf)), err)
+		if n > len(buf) {
+			c.took(n-len(buf), nil)
+		}
+		if n < len(buf)+len(more) {
 			break
 		}
 	}

@@ -19,9 +19,9 @@ type socket struct {
 
 // A call is what a system call is asked and has answered.
 type call struct {
-	buf []byte
-	n   int
-	err syscall.Errno // 0 for none
+	buf, more []byte
+	n         int
+	err       syscall.Errno // 0 for none
 }
 
 // newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
@@ -64,8 +64,8 @@ func (s *socket) tryRead(fd uintptr) bool {
 	return false
 }
 
-func (s *socket) write(p []byte) (int, error) {
-	s.out.buf = p
+func (s *socket) write(p, more []byte) (int, error) {
+	s.out.buf, s.out.more = p, more
 	if err := s.raw.Write(s.outF); err != nil {
 		return 0, err
 	}
@@ -73,7 +73,12 @@ func (s *socket) write(p []byte) (int, error) {
 }
 
 func (s *socket) tryWrite(fd uintptr) bool {
-	if s.out.do(syscall.Write, fd); s.out.err == syscall.EAGAIN {
+	if len(s.out.more) > 0 {
+		s.out.do(s.out.writev, fd)
+	} else {
+		s.out.do(syscall.Write, fd)
+	}
+	if s.out.err == syscall.EAGAIN {
 		s.out.err = 0
 	}
 	return true
@@ -88,7 +93,7 @@ func (c *call) do(f func(fd int, p []byte) (int, error), fd uintptr) {
 		c.n = max(n, 0)
 		c.err, _ = err.(syscall.Errno) // it is one, or nil
 		if c.err != syscall.EINTR {
-			c.buf = nil
+			c.buf, c.more = nil, nil
 			return
 		}
 	}

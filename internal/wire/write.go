@@ -183,14 +183,26 @@ func (c *Conn) awaitMove(ctx context.Context) {
 
 // put expects mu to be held.
 func (c *Conn) put(p *piece) {
-	c.out.put(&c.framer, p)
+	var lent *chunk
+	if c.lends(p) {
+		lent = c.out.lend(&c.framer, p)
+	} else {
+		c.out.put(&c.framer, p)
+	}
 	if c.writing = !p.done(); !c.writing {
 		c.writes++
 		if p.fin {
 			c.sent.add(p.length)
 		}
 	}
-	c.flushClose()
+	if lent == nil {
+		c.flushClose()
+		return
+	}
+	c.sendNow()
+	c.out.takeBack(lent)
+	c.queueClose()
+	c.startFlusher() // the transport has just taken all that it takes
 }
 
 // stopped reports whether no more messages may be sent. It expects mu to be held.

@@ -17,8 +17,9 @@ const (
 	// large as the buffers, so that TCP would wait for seconds before it tells of room in them.
 	segment = 1460
 
-	atOnce       = 16 // handshakes
-	firstAddress = 2  // 127.0.0.2
+	atOnce            = 16 // handshakes
+	firstAddress      = 2  // 127.0.0.2
+	bindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT, which package syscall lacks
 )
 
 // A conn is one connection of the peer's, after the handshake.
@@ -32,18 +33,8 @@ type conn struct {
 // dial makes connection number i.
 func (o Order) dial(i int) (*conn, error) {
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(firstAddress+i/perAddress%100))}}
-	if o.Buffer != 0 {
-		// The window is what is bounded, and there is more memory than that: the kernel counts what a packet costs it,
-		// drops packets for which it lacks memory though they are in the window, and sends them again seconds later.
-		d.Control = func(_, _ string, c syscall.RawConn) (err error) {
-			return errors.Join(c.Control(func(fd uintptr) {
-				err = errors.Join(
-					syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
-					syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),
-					syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment),
-				)
-			}), err)
-		}
+	d.Control = func(_, _ string, c syscall.RawConn) (err error) {
+		return errors.Join(c.Control(func(fd uintptr) { err = o.prepare(int(fd)) }), err)
 	}
 	nc, err := d.Dial("tcp", o.Addr)
 	if err != nil {
@@ -58,6 +49,22 @@ func (o Order) dial(i int) (*conn, error) {
 		return nil, fmt.Errorf("connection %d: %w", i, err)
 	}
 	return &conn{Conn: nc, rest: rest, client: true}, nil
+}
+
+// prepare sets what a socket of the peer's has to have.
+func (o Order) prepare(fd int) error {
+	// A port is chosen when it is connected, so that those which linger after other runs can be used again.
+	err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1)
+	if err != nil || o.Buffer == 0 {
+		return err
+	}
+	// The window is what is bounded, and there is more memory than that: the kernel counts what a packet costs it, drops
+	// packets for which it lacks memory though they are in the window, and sends them again seconds later.
+	return errors.Join(
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),
+		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment),
+	)
 }
 
 // accept makes a connection of a client that l has.

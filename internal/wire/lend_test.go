@@ -1,0 +1,61 @@
+package wire
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
+	data := make([]byte, lend)
+	for i := range data {
+		data[i] = byte(i * 7)
+	}
+	const header = 4
+	for _, taken := range []int{0, 1, header, header + 1, header + lend/2, header + lend - 1, header + lend} {
+		for _, behind := range []bool{false, true} {
+			f, o := newFramer(false, 0), outbox{}
+			callers := bytes.Clone(data)
+			p := piece{op: ws.OpBinary, rest: callers, fin: true}
+			l := o.lend(&f, &p)
+			require.True(t, p.done())
+			require.Equal(t, header+lend, o.held())
+			require.Equal(t, lend, len(o.lent()))
+
+			all := append(bytes.Clone(o.head.buf), l.buf...)
+			wire := all[:taken:taken]
+			o.took(min(taken, header))
+			if taken > header {
+				o.took(taken - header)
+			}
+			if behind { // by another, while the transport had it
+				o.put(&f, &piece{op: ws.OpText, rest: []byte("behind"), fin: true})
+			}
+			o.takeBack(l)
+			clear(callers) // they are the caller's again
+			require.Equal(t, taken == 0 || taken == header+lend, o.between(), "taken %d", taken)
+
+			wire = append(wire, leave(&o, 10_000)...)
+			got := frames(t, wire)
+			require.True(t, bytes.Equal(data, got[0].Payload), "taken %d", taken)
+			if behind {
+				require.Len(t, got, 2)
+				require.Equal(t, "behind", string(got[1].Payload))
+			}
+			require.Zero(t, o.held())
+			require.Nil(t, o.tail)
+		}
+	}
+}
+
+func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
+	f, o := newFramer(false, 0), outbox{}
+	p := piece{op: ws.OpBinary, rest: make([]byte, lend), fin: true}
+	l := o.lend(&f, &p)
+	require.Equal(t, 4+lend, o.drop())
+	o.takeBack(l)
+	require.Nil(t, o.head)
+	require.Zero(t, o.held())
+}
