@@ -33,6 +33,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // report measures what is selected, or reads it, and reports it.
 func (s *settings) report(stdout, stderr io.Writer) error {
+	if s.charts != "" {
+		if err := os.MkdirAll(s.charts, 0o755); err != nil {
+			return err
+		}
+	}
 	if s.from == "" {
 		return s.measure(stdout, stderr)
 	}
@@ -61,11 +66,6 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 			return err
 		}
 		_ = f.Close()
-	}
-	if s.charts != "" {
-		if err := os.MkdirAll(s.charts, 0o755); err != nil {
-			return err
-		}
 	}
 	if err := proc.RaiseFileLimit(); err != nil {
 		return fmt.Errorf("the number of open files: %w", err)

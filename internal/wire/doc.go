@@ -26,6 +26,9 @@
 //	a frame of 16 KiB and more                   one write                       none, while the flusher is behind
 //	what the kernel does not take                the flusher waits for it        the flusher waits for it
 //
+// A server's frame with 32 KiB and more of payload is not even copied, where nothing stands in front of it on a TCP or unix
+// socket: it is sent from where it lies, and what the kernel does not take is copied then (lend.go).
+//
 // The flusher is on its way from the first message of a burst, so what is gathered leaves by itself when the writer goes
 // away to do something slow; a Pull that is about to wait sends it before that. It ends with the backlog.
 //
