@@ -1,6 +1,9 @@
 package wire
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // Chunks hold wire bytes on their way in and out. There are two sizes, so that a lone message borrows little
 // and a busy stream moves much at once; a large one takes a frame of the largest piece with its header.
@@ -21,13 +24,16 @@ type chunk struct {
 	sent   int   // bytes of buf that the transport has taken
 	paid   bool  // the write window has paid for buf
 	shared bool  // buf is not the pool's
-	lent   bool  // buf is the caller's, of a Write that is on its way through put
+	lent   bool  // buf is the caller's, of a Write that is in sendLent
 	mid    bool  // buf ends inside a frame
 	closes bool  // buf ends with our Close frame
 	ping   *ping // the one that buf holds; else nil
 }
 
-var smallChunks, largeChunks sync.Pool
+var (
+	smallChunks, largeChunks sync.Pool
+	sharedChunks             = sync.Pool{New: func() any { return new(chunk) }} // whose buf is not the pool's
+)
 
 // borrow returns an empty chunk with room for at least n bytes, n ≤ largeChunk.
 func borrow(n int) *chunk {
@@ -41,9 +47,18 @@ func borrow(n int) *chunk {
 	return &chunk{buf: make([]byte, 0, size)}
 }
 
+// share returns a chunk that holds buf, which is not ours.
+func share(buf []byte) *chunk {
+	c := sharedChunks.Get().(*chunk)
+	c.buf, c.shared = slices.Clip(buf), true
+	return c
+}
+
 // release gives c back. Its bytes may be overwritten from then on.
 func (c *chunk) release() {
 	if c.shared {
+		*c = chunk{}
+		sharedChunks.Put(c)
 		return
 	}
 	*c = chunk{buf: c.buf[:0]}

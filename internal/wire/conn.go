@@ -100,6 +100,7 @@ type Conn struct {
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
 	sending bool          // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool          // a goroutine was started to do so
+	stall   stall
 	flushF  func()        // what it does; made once, since a start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
@@ -132,8 +133,9 @@ func (t *tally) add(bytes int64) {
 type prompt interface {
 	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
 	read() (n int, err error)
-	// write writes what the kernel takes at once of p, and of more behind it.
-	write(p, more []byte) (int, error)
+	// write writes what the kernel takes of the chunks from first to last. It waits, if wait is set, until that is
+	// something or the write deadline passes.
+	write(first, last *chunk, wait bool) (n int, err error)
 }
 
 // idleWait is how long nobody must have pulled before the input is read in the background.

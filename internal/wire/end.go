@@ -139,11 +139,17 @@ func (c *Conn) abort() {
 	}
 	e.aborted = true
 	c.failing.Store(true)
+	c.dropUnbegun()
+	c.recall()
+	c.notify()
+}
+
+// dropUnbegun drops what the transport has not begun.
+func (c *Conn) dropUnbegun() {
 	if paid := c.out.drop(); paid > 0 {
 		c.writeWindow.Give(paid)
 	}
-	e.queued = c.out.tail != nil && c.out.tail.closes
-	c.notify()
+	c.end.queued = c.out.tail != nil && c.out.tail.closes
 }
 
 // fail closes because a rule was broken. If the end was decided before, it reports that, and how. What was
@@ -309,7 +315,8 @@ func (c *Conn) finish(info CloseInfo, err error) {
 		e.timer.Stop()
 	}
 	c.idle.Stop()
-	c.unwatch()
+	c.watch.off()
+	c.stall.watch.off()
 	if held := c.out.clear(); held > 0 {
 		c.writeWindow.Give(held)
 	}
@@ -341,6 +348,7 @@ func (c *Conn) endWrite(err error) {
 		c.end.write = err
 		c.writeDone.Close(nil)
 		c.writeWindow.Close(err)
+		c.recall()
 	}
 }
 

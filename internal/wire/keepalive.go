@@ -29,7 +29,8 @@ type keepalive struct {
 	progress uint64    // of the inbox when we last began to listen
 	pulled   int64     // messages received, then
 	unread   bool      // there were bytes that nobody had pulled, then
-	moved    time.Time // when the transport last took something, or was first offered it
+	offered  bool      // the transport has not taken all that it was offered
+	moved    time.Time // when it last took something, or was first offered it
 	acked    uint64    // what the peer's kernel had of it at the last look, where ours tells
 }
 
@@ -78,18 +79,21 @@ func (k *keepalive) heardOf(n int) {
 	}
 }
 
-// gave notes that the transport has taken something, paid bytes of it of messages.
-func (k *keepalive) gave(paid int) {
+// gave notes that the transport has taken something, paid bytes of it of messages, and whether that was all.
+func (k *keepalive) gave(paid int, all bool) {
 	k.moved = time.Now()
+	if all {
+		k.offered = false
+	}
 	if paid > 0 {
 		k.active = k.moved
 	}
 }
 
-// offered notes that a flusher has been started: the transport did not take all at once.
+// offered notes that there is something for the transport to take.
 func (c *Conn) offered() {
-	if k := c.alive; k.stall > 0 {
-		k.moved = time.Now()
+	if k := c.alive; k.stall > 0 && !k.offered {
+		k.offered, k.moved = true, time.Now()
 		c.dueBy(k.moved.Add(k.stall / looks))
 	}
 }
@@ -197,7 +201,7 @@ func (c *Conn) awaitAnswer() (due time.Time, rule error) {
 // awaitProgress returns when to look again at a peer who does not take what we have for him.
 func (c *Conn) awaitProgress() (due time.Time, rule error) {
 	k, now := c.alive, time.Now()
-	if k.stall == 0 || !c.flusher {
+	if k.stall == 0 || !k.offered {
 		return due, nil // offered goes on
 	}
 	acked, _, ok := transit(c.nc)

@@ -1,57 +1,106 @@
 package wire
 
-import "sync"
+const (
+	// lend is how long a frame's payload must be to be sent from where it lies, which saves a copy.
+	lend = 32 << 10
 
-// lend is how long a frame's payload must be to be sent from where it lies, which saves a copy.
-const lend = 32 << 10
+	// maxLent is how many frames are lent at once: what a system call is given.
+	maxLent = maxVector / 2
+)
 
-var lentChunks = sync.Pool{New: func() any { return new(chunk) }}
-
-// lends reports whether the next frame of p can be given to the transport from the caller's memory: by the caller's own
-// goroutine, at once, and with nothing in front.
+// lends reports whether the next frame of p can be given to the transport from the caller's memory, by the caller's own
+// goroutine.
 func (c *Conn) lends(p *piece) bool {
-	n := c.framer.length(p)
-	return c.ask != nil && !c.sending && !c.framer.client && len(p.ready) == 0 && p.frame == 0 &&
-		lend <= n && n <= maxPiece && c.nextOut() == nil
+	return c.ask != nil && !c.framer.client && len(p.ready) == 0 && p.frame == 0 && c.framer.length(p) >= lend
+}
+
+// sendLent sends p, whose next frame lends and is paid for, from where it lies. Where the window is overdrawn it waits
+// for room itself, rather than for a flusher, and it ends when what is unsent fits: that is copied then, for a flusher.
+// It expects the baton to be free, and lets go of mu while it has it.
+func (c *Conn) sendLent(p *piece) {
+	c.sending = true
+	if c.alive != nil {
+		c.offered()
+	}
+	paid := c.framer.size(p)
+	for {
+		for c.out.lent < maxLent && c.goesOn(p) {
+			n := c.putFrame(p)
+			c.writeWindow.Force(n - paid)
+			paid = 0
+		}
+		more := c.goesOn(p)
+		if !more && c.out.lent == 0 || c.nextOut() == nil {
+			break
+		}
+		who := nobody
+		if (more || c.writeWindow.Credit() < 0) && c.waits(p.ctx) {
+			who = onCall
+		}
+		if whole, recalled := c.offer(who); !whole && (who == nobody || recalled) {
+			break
+		}
+	}
+	c.out.takeBack()
+	c.sending = false
+	c.queueClose()
+	c.startFlusher() // the transport has just taken all that it takes
+}
+
+// goesOn reports whether there is another frame of p to send, for which nothing has to be compressed first.
+func (c *Conn) goesOn(p *piece) bool {
+	return !p.done() && c.framer.size(p) > 0 && !c.end.aborted && c.end.stuck == nil && !c.end.over
+}
+
+// putFrame puts the next frame of p into the outbox, and returns its length.
+func (c *Conn) putFrame(p *piece) int {
+	before := c.out.queued
+	if c.lends(p) {
+		c.out.lend(&c.framer, p)
+	} else {
+		c.out.put(&c.framer, p)
+	}
+	c.encoded(p)
+	return int(c.out.queued - before)
 }
 
 // lend puts the next frame of p into the outbox without copying its payload. Before anybody else can send, what has not
 // left is taken back.
-func (o *outbox) lend(f *framer, p *piece) *chunk {
-	o.queued += int64(f.size(p))
-	h, l := borrow(maxHeader), lentChunks.Get().(*chunk)
+func (o *outbox) lend(f *framer, p *piece) {
+	h := borrow(maxHeader)
 	f.open(h, p)
-	h.paid, h.mid = true, true
-	*l = chunk{buf: p.rest[:p.frame:p.frame], paid: true, shared: true, lent: true}
+	l := share(p.rest[:p.frame])
+	h.paid, h.mid, l.paid, l.lent = true, true, true, true
+	o.queued += int64(len(h.buf) + p.frame)
 	p.rest, p.frame = p.rest[p.frame:], 0
 	o.push(h)
 	o.push(l)
-	return l
+	o.lent++
 }
 
-// lent returns the payload that was lent behind the first chunk, nil for none.
-func (o *outbox) lent() []byte {
-	if l := o.head.next; l != nil && l.lent {
-		return l.buf
-	}
-	return nil
-}
-
-// takeBack copies what the transport has not taken of a lent chunk.
-func (o *outbox) takeBack(l *chunk) {
-	at := &o.head
-	for *at != nil && *at != l {
-		at = &(*at).next
-	}
-	if *at == l { // else it has left, or was dropped
-		own := borrow(len(l.buf) - l.sent)
-		own.buf = append(own.buf, l.buf[l.sent:]...)
-		own.paid, own.mid, own.next = l.paid, l.mid, l.next
-		*at = own
-		if o.tail == l {
-			o.tail = own
+// takeBack copies what the transport has not taken of lent chunks.
+func (o *outbox) takeBack() {
+	for at := &o.head; o.lent > 0; at = &(*at).next {
+		if l := *at; l.lent {
+			*at = o.copied(l)
+			o.let(l)
 		}
 	}
-	*l = chunk{}
-	lentChunks.Put(l)
+}
+
+// copied returns chunks of our own with what has not left of l, in its place.
+func (o *outbox) copied(l *chunk) (first *chunk) {
+	at := &first
+	for rest := l.buf[l.sent:]; len(rest) > 0; {
+		n := min(len(rest), largeChunk)
+		c := borrow(n)
+		c.buf = append(c.buf, rest[:n]...)
+		rest = rest[n:]
+		c.paid, c.mid, c.next = true, len(rest) > 0 || l.mid, l.next
+		if o.tail == l && len(rest) == 0 {
+			o.tail = c
+		}
+		*at, at = c, &c.next
+	}
+	return first
 }

@@ -19,12 +19,14 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 			f, o := newFramer(false, 0), outbox{}
 			callers := bytes.Clone(data)
 			p := piece{op: ws.OpBinary, rest: callers, fin: true}
-			l := o.lend(&f, &p)
+			o.lend(&f, &p)
 			require.True(t, p.done())
 			require.Equal(t, header+lend, o.held())
-			require.Equal(t, lend, len(o.lent()))
+			last, size := o.vector()
+			require.Same(t, o.tail, last)
+			require.Equal(t, header+lend, size)
 
-			all := append(bytes.Clone(o.head.buf), l.buf...)
+			all := append(bytes.Clone(o.head.buf), last.buf...)
 			wire := all[:taken:taken]
 			o.took(min(taken, header))
 			if taken > header {
@@ -33,7 +35,7 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 			if behind { // by another, while the transport had it
 				o.put(&f, &piece{op: ws.OpText, rest: []byte("behind"), fin: true})
 			}
-			o.takeBack(l)
+			o.takeBack()
 			clear(callers) // they are the caller's again
 			require.Equal(t, taken == 0 || taken == header+lend, o.between(), "taken %d", taken)
 
@@ -53,9 +55,9 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	p := piece{op: ws.OpBinary, rest: make([]byte, lend), fin: true}
-	l := o.lend(&f, &p)
+	o.lend(&f, &p)
 	require.Equal(t, 4+lend, o.drop())
-	o.takeBack(l)
+	o.takeBack()
 	require.Nil(t, o.head)
 	require.Zero(t, o.held())
 }

@@ -1,10 +1,10 @@
 package wire
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	mathrand "math/rand/v2"
-	"slices"
 
 	"github.com/gobwas/ws"
 
@@ -15,9 +15,10 @@ import (
 // a pong overtakes the others.
 type outbox struct {
 	head, tail *chunk
-	busy       bool // a goroutine is sending head
-	mid        bool // what was sent last ends inside a frame
-	wide       bool // chunks fill faster than they leave
+	busy       *chunk // up to which a goroutine is giving them to the transport; nil for none
+	lent       int    // chunks that are the caller's of a Write
+	mid        bool   // what was sent last ends inside a frame
+	wide       bool   // chunks fill faster than they leave
 
 	// Bytes that the window has paid for: ever put in, taken by the transport, and dropped.
 	queued, sent, dropped int64
@@ -43,6 +44,7 @@ type piece struct {
 	frame  int           // payload bytes that the open frame still lacks
 	mask   [4]byte
 	phase  int
+	ctx    context.Context // of a Write, which may wait for room where its message lies; else nil
 }
 
 // A framer cuts messages into frames.
@@ -127,7 +129,9 @@ func (o *outbox) put(f *framer, p *piece) {
 // share puts in a frame that was encoded before. Only a long one is worth a chunk of its own.
 func (o *outbox) share(frame []byte) {
 	if len(frame) > smallChunk {
-		o.push(&chunk{buf: slices.Clip(frame), paid: true, shared: true})
+		c := share(frame)
+		c.paid = true
+		o.push(c)
 	} else {
 		c := o.room(len(frame))
 		c.buf = append(c.buf, frame...)
@@ -203,7 +207,7 @@ func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
 func (o *outbox) room(size int) *chunk {
 	c := o.tail
 	full := c != nil && c.room() < size
-	if c != nil && !full && c.paid && (c != o.head || !o.begun()) {
+	if c != nil && !full && c.paid && c != o.busy && (c != o.head || !o.begun()) {
 		return c
 	}
 	if o.wide = o.wide || full; o.wide {
@@ -237,7 +241,7 @@ func (o *outbox) jump(c *chunk) {
 func (o *outbox) between() bool { return !o.mid && !o.begun() }
 
 // begun reports whether the transport has begun the first chunk.
-func (o *outbox) begun() bool { return o.head != nil && (o.busy || o.head.sent > 0) }
+func (o *outbox) begun() bool { return o.head != nil && (o.busy != nil || o.head.sent > 0) }
 
 // open reports whether what was put in last ends inside a frame.
 func (o *outbox) open() bool {
@@ -271,32 +275,54 @@ func (o *outbox) shift() {
 	if o.head == nil {
 		o.tail = nil
 	}
+	o.let(c)
+}
+
+// let lets go of c, which is out.
+func (o *outbox) let(c *chunk) {
+	if c.lent {
+		o.lent--
+	}
 	c.release()
 }
 
+// maxVector is how many chunks a system call is given.
+const maxVector = 32
+
+// vector returns the last of the chunks that the next system call is given, and how many bytes they hold that have not
+// left.
+func (o *outbox) vector() (last *chunk, size int) {
+	last = o.head
+	size = len(last.buf) - last.sent
+	for n := 1; n < maxVector && last.next != nil; n++ {
+		last = last.next
+		size += len(last.buf)
+	}
+	return last, size
+}
+
 // drop drops all that the transport has not begun, and returns the bytes of it that the window has paid for.
-// A frame that has begun stays.
+// A frame that has begun stays, and so do chunks that the transport is being given.
 func (o *outbox) drop() (paid int) {
-	keep := (*chunk)(nil)
-	mid := o.mid
-	for c := o.head; c != nil && (mid || c == o.head && o.begun()); c = c.next {
+	keep, given := (*chunk)(nil), o.busy
+	mid := o.mid || o.begun()
+	for c := o.head; c != nil && (mid || given != nil); c = c.next {
 		keep, mid = c, c.mid
+		if c == given {
+			given = nil
+		}
 	}
 	paid = o.cut(keep)
 	o.dropped += int64(paid)
 	return paid
 }
 
-// clear drops all, also what has begun, and returns the bytes of it that the window has paid for. A chunk that the
-// transport has stays until it was taken.
+// clear drops all, also what has begun, and returns the bytes of it that the window has paid for. Chunks that the
+// transport is being given stay until it has answered.
 func (o *outbox) clear() (paid int) {
 	paid = o.held()
 	o.dropped += int64(paid)
-	if o.busy {
-		o.cut(o.head)
-	} else {
-		o.cut(nil)
-	}
+	o.cut(o.busy)
 	return paid
 }
 
@@ -315,7 +341,7 @@ func (o *outbox) cut(keep *chunk) (paid int) {
 		if c.paid {
 			paid += len(c.buf) - c.sent
 		}
-		c.release()
+		o.let(c)
 	}
 	return paid
 }

@@ -15,12 +15,31 @@ const (
 	atEnd // a pull waits for the end instead, since nothing will come before it, or nobody has started
 )
 
-// A watch is one context's end, watched for the pull that is parked. It stays from one call to the next, since
-// the same context mostly comes again, and arming one costs more than comparing.
+// A watch is one context's end, watched for whoever waits. It stays from one wait to the next, since the same context
+// mostly comes again, and arming one costs more than comparing.
 type watch struct {
 	done <-chan struct{} // the watched context's
 	stop func() bool
-	now  <-chan struct{} // the Done of the pull that is parked
+	now  <-chan struct{} // the Done of who waits
+}
+
+// on says that somebody is about to wait until ctx ends at most, and has expired called then. (A method of c would be
+// allocated with each wait.)
+func (w *watch) on(ctx context.Context, c *Conn, expired func(c *Conn, done <-chan struct{})) {
+	if w.now = ctx.Done(); w.now == nil || w.now == w.done {
+		return
+	}
+	w.off()
+	done := w.now
+	w.done, w.stop = done, context.AfterFunc(ctx, func() { expired(c, done) })
+}
+
+// off lets go of the watched context.
+func (w *watch) off() {
+	if w.stop != nil {
+		w.stop()
+	}
+	w.stop, w.done = nil, nil
 }
 
 // park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
@@ -49,11 +68,7 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 		return false
 	}
 	c.rest(onCall)
-	if c.watch.now = ctx.Done(); c.watch.now != nil && c.watch.now != c.watch.done {
-		c.unwatch()
-		done := c.watch.now
-		c.watch.done, c.watch.stop = done, context.AfterFunc(ctx, func() { c.expired(done) })
-	}
+	c.watch.on(ctx, c, (*Conn).expired)
 	return true
 }
 
@@ -104,14 +119,6 @@ func (c *Conn) expired(done <-chan struct{}) {
 		c.poke()
 	}
 	if c.watch.done == done {
-		c.unwatch()
+		c.watch.off()
 	}
-}
-
-// unwatch lets go of the watched context. It expects mu to be held.
-func (c *Conn) unwatch() {
-	if c.watch.stop != nil {
-		c.watch.stop()
-	}
-	c.watch.stop, c.watch.done = nil, nil
 }

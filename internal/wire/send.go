@@ -51,17 +51,10 @@ func (c *Conn) gathering() bool {
 func (c *Conn) sendNow() {
 	c.sending = true
 	for range inline {
-		buf := c.nextOut()
-		if buf == nil {
+		if c.nextOut() == nil {
 			break
 		}
-		more := c.out.lent()
-		n, err := c.give(func(b []byte) (int, error) { return c.ask.write(b, more) }, buf)
-		c.took(min(n, len(buf)), err)
-		if n > len(buf) {
-			c.took(n-len(buf), nil)
-		}
-		if n < len(buf)+len(more) {
+		if whole, _ := c.offer(nobody); !whole {
 			break
 		}
 	}
@@ -82,38 +75,60 @@ func (c *Conn) startFlusher() {
 func (c *Conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.sending {
-		buf := c.nextOut()
-		if buf == nil {
-			break
-		}
+	for !c.sending && !c.stall.claimed && c.nextOut() != nil {
 		c.sending = true
-		if c.alive != nil {
-			buf = buf[:min(len(buf), c.alive.step)]
+		if c.ask != nil {
+			c.offer(inBackground)
+		} else {
+			c.giveFirst()
 		}
-		n, err := c.give(c.nc.Write, buf)
-		if err == nil && n < len(buf) {
-			err = io.ErrShortWrite
-		}
-		c.took(n, err)
 		c.sending = false
 	}
 	c.flusher = false
+	c.handOver()
 }
 
-// give writes buf, which is the first chunk, with mu unlocked.
-func (c *Conn) give(write func([]byte) (int, error), buf []byte) (int, error) {
-	c.out.busy = true
+// giveFirst gives the first chunk to a transport that may block.
+func (c *Conn) giveFirst() {
+	buf := c.out.head.buf[c.out.head.sent:]
+	if c.alive != nil {
+		buf = buf[:min(len(buf), c.alive.step)]
+	}
+	c.give(c.out.head)
+	n, err := c.nc.Write(buf)
+	c.mu.Lock()
+	if err == nil && n < len(buf) {
+		err = io.ErrShortWrite
+	}
+	c.took(n, err)
+}
+
+// offer gives a transport with a prompt what is in front, as much as a system call takes, and reports whether that has
+// left whole. If who is not nobody it waits until something has left, unless it is recalled, which it reports.
+func (c *Conn) offer(who parking) (whole, recalled bool) {
+	first := c.out.head
+	last, size := c.out.vector()
+	c.stall.who = who
+	c.give(last)
+	n, err := c.ask.write(first, last, who != nobody)
+	c.mu.Lock()
+	c.stall.who = nobody
+	if recalled = c.stall.recalled; recalled {
+		err = c.resume(err)
+	}
+	c.took(n, err)
+	return n == size, recalled
+}
+
+// give lets go of mu to give the transport the chunks up to last.
+func (c *Conn) give(last *chunk) {
+	c.out.busy = last
 	c.given = time.Since(epoch)
 	c.mu.Unlock()
-	n, err := write(buf)
-	c.mu.Lock()
-	c.out.busy = false
-	return n, err
 }
 
-// nextOut returns the bytes that should leave next, nil if there are none.
-func (c *Conn) nextOut() []byte {
+// nextOut returns the chunk that should leave next, nil if there is none.
+func (c *Conn) nextOut() *chunk {
 	if c.end.over || c.end.stuck != nil {
 		return nil
 	}
@@ -125,24 +140,28 @@ func (c *Conn) nextOut() []byte {
 		c.out.jump(c.pings.unsent)
 		c.pings.unsent = nil
 	}
-	if c.out.head == nil {
-		return nil
-	}
-	return c.out.head.buf[c.out.head.sent:]
+	return c.out.head
 }
 
-// took notes what the transport has taken of the first chunk.
+// took notes what the transport has taken of what it was given.
 func (c *Conn) took(n int, err error) {
+	c.out.busy = nil
 	if c.end.over {
 		c.out.clear()
 		return
 	}
-	if p := c.out.head.ping; p != nil && c.out.head.sent+n == len(c.out.head.buf) {
-		c.pingLeft(p)
+	paid, closed := 0, false
+	for left := n; left > 0; {
+		first := c.out.head
+		k := min(left, len(first.buf)-first.sent)
+		if first.ping != nil && first.sent+k == len(first.buf) {
+			c.pingLeft(first.ping)
+		}
+		p, cl := c.out.took(k)
+		paid, closed, left = paid+p, closed || cl, left-k
 	}
-	paid, closed := c.out.took(n)
 	if c.alive != nil && n > 0 {
-		c.alive.gave(paid)
+		c.alive.gave(paid, c.out.head == nil)
 	}
 	if paid > 0 {
 		c.writeWindow.Give(paid)
@@ -153,6 +172,9 @@ func (c *Conn) took(n int, err error) {
 	}
 	if err != nil {
 		c.stuck(err)
+	} else if c.end.aborted && !c.end.sent {
+		c.dropUnbegun() // what it was given and has not begun
+		c.queueClose()
 	}
 }
 

@@ -13,15 +13,16 @@ type socket struct {
 	c   *Conn
 	raw syscall.RawConn
 
-	in, out   call
-	inF, outF func(fd uintptr) bool // made once
+	in, out     answer
+	first, last *chunk // which a write is given
+	wait        bool
+	inF, outF   func(fd uintptr) bool // made once
 }
 
-// A call is what a system call is asked and has answered.
-type call struct {
-	buf, more []byte
-	n         int
-	err       syscall.Errno // 0 for none
+// An answer is a system call's.
+type answer struct {
+	n   int
+	err syscall.Errno // 0 for none
 }
 
 // newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
@@ -56,52 +57,57 @@ func (s *socket) read() (int, error) {
 }
 
 func (s *socket) tryRead(fd uintptr) bool {
-	s.in.buf = s.c.room()
-	if s.in.do(syscall.Read, fd); s.in.err != syscall.EAGAIN {
+	buf := s.c.room()
+	for s.in.of(syscall.Read(int(fd), within(buf))) {
+	}
+	if s.in.err != syscall.EAGAIN {
 		return true
 	}
 	s.c.unroom()
 	return false
 }
 
-func (s *socket) write(p, more []byte) (int, error) {
-	s.out.buf, s.out.more = p, more
-	if err := s.raw.Write(s.outF); err != nil {
+func (s *socket) write(first, last *chunk, wait bool) (int, error) {
+	s.first, s.last, s.wait = first, last, wait
+	err := s.raw.Write(s.outF)
+	s.first, s.last = nil, nil
+	if err != nil {
 		return 0, err
 	}
 	return s.out.result(s.c.nc, "write")
 }
 
 func (s *socket) tryWrite(fd uintptr) bool {
-	if len(s.out.more) > 0 {
-		s.out.do(s.out.writev, fd)
+	if s.first == s.last {
+		buf := s.first.buf[s.first.sent:]
+		for s.out.of(syscall.Write(int(fd), within(buf))) {
+		}
 	} else {
-		s.out.do(syscall.Write, fd)
+		for s.out.of(writev(int(fd), s.first, s.last)) {
+		}
 	}
-	if s.out.err == syscall.EAGAIN {
-		s.out.err = 0
+	if s.out.err != syscall.EAGAIN {
+		return true
 	}
-	return true
+	s.out.err = 0
+	return !s.wait
 }
 
 // most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.
 const most = 1 << 30
 
-func (c *call) do(f func(fd int, p []byte) (int, error), fd uintptr) {
-	for {
-		n, err := f(int(fd), c.buf[:min(len(c.buf), most)])
-		c.n = max(n, 0)
-		c.err, _ = err.(syscall.Errno) // it is one, or nil
-		if c.err != syscall.EINTR {
-			c.buf, c.more = nil, nil
-			return
-		}
-	}
+func within(b []byte) []byte { return b[:min(len(b), most)] }
+
+// of notes what a system call has returned, and reports whether it has to be made again.
+func (a *answer) of(n int, err error) (again bool) {
+	a.n = max(n, 0)
+	a.err, _ = err.(syscall.Errno) // it is one, or nil
+	return a.err == syscall.EINTR
 }
 
-func (c *call) result(nc net.Conn, op string) (int, error) {
-	if c.err != 0 {
-		return 0, &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: c.err}
+func (a *answer) result(nc net.Conn, op string) (int, error) {
+	if a.err != 0 {
+		return 0, &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: a.err}
 	}
-	return c.n, nil
+	return a.n, nil
 }

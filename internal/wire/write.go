@@ -12,7 +12,7 @@ import (
 //
 // The message is compressed if compress says so and it is long enough; nothing is compressed before it is admitted.
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte, compress bool) error {
-	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
+	p := piece{op: op, rest: data, fin: true, length: int64(len(data)), ctx: ctx}
 	if compress {
 		c.pack(&p)
 	}
@@ -66,8 +66,10 @@ func (c *Conn) writeAtOnce(p *piece) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.relieve(p)
 	if !c.writeGate.Free() || c.stopped() {
 		c.writeWindow.Give(n)
+		c.startFlusher()
 		return false
 	}
 	c.put(p)
@@ -133,8 +135,10 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 func (c *Conn) admit(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.relieve(p)
 	if c.stopped() {
 		c.writeWindow.Give(n)
+		c.startFlusher()
 		return false
 	}
 	c.put(p)
@@ -181,28 +185,24 @@ func (c *Conn) awaitMove(ctx context.Context) {
 	}
 }
 
-// put expects mu to be held.
+// put puts the next frame of p into the outbox, or more of them, and has them sent. It expects mu to be held.
 func (c *Conn) put(p *piece) {
-	var lent *chunk
-	if c.lends(p) {
-		lent = c.out.lend(&c.framer, p)
-	} else {
-		c.out.put(&c.framer, p)
+	if c.lends(p) && !c.sending {
+		c.sendLent(p)
+		return
 	}
+	c.putFrame(p)
+	c.flushClose()
+}
+
+// encoded notes that a frame of p, or a piece of one, is in the outbox.
+func (c *Conn) encoded(p *piece) {
 	if c.writing = !p.done(); !c.writing {
 		c.writes++
 		if p.fin {
 			c.sent.add(p.length)
 		}
 	}
-	if lent == nil {
-		c.flushClose()
-		return
-	}
-	c.sendNow()
-	c.out.takeBack(lent)
-	c.queueClose()
-	c.startFlusher() // the transport has just taken all that it takes
 }
 
 // stopped reports whether no more messages may be sent. It expects mu to be held.

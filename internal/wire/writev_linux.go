@@ -5,16 +5,21 @@ import (
 	"unsafe"
 )
 
-// writev writes p, and then c.more, in one system call.
-func (c *call) writev(fd int, p []byte) (int, error) {
-	var iov [2]syscall.Iovec
-	for i, b := range [][]byte{p, c.more} {
-		iov[i].Base = unsafe.SliceData(b)
-		iov[i].SetLen(len(b))
+// writev writes the chunks from first to last in one system call.
+func writev(fd int, first, last *chunk) (int, error) {
+	var iov [maxVector]syscall.Iovec
+	n := 0
+	for c := first; ; c = c.next {
+		b := c.buf[c.sent:]
+		iov[n].Base = unsafe.SliceData(b)
+		iov[n].SetLen(len(b))
+		if n++; c == last {
+			break
+		}
 	}
-	n, _, errno := syscall.Syscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), uintptr(len(iov)))
+	wrote, _, errno := syscall.Syscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), uintptr(n))
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(n), nil
+	return int(wrote), nil
 }

@@ -4,12 +4,17 @@ package wire
 
 import "syscall"
 
-// writev writes p, and then c.more.
-func (c *call) writev(fd int, p []byte) (int, error) {
-	n, err := syscall.Write(fd, p)
-	if err != nil || n < len(p) {
-		return n, err
+// writev writes the chunks from first to last.
+func writev(fd int, first, last *chunk) (wrote int, err error) {
+	for c := first; ; c = c.next {
+		b := c.buf[c.sent:]
+		n, err := syscall.Write(fd, within(b))
+		wrote += max(n, 0)
+		switch {
+		case wrote == 0:
+			return 0, err
+		case n < len(b), c == last:
+			return wrote, nil // an error comes again with the next write
+		}
 	}
-	m, _ := syscall.Write(fd, c.more) // an error comes again with the next write
-	return n + max(m, 0), nil
 }

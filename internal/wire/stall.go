@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"context"
+	"time"
+)
+
+// A stall is how a goroutine with the baton waits until a transport with a prompt takes more. It is guarded by mu.
+type stall struct {
+	who      parking       // a Write, where its message lies (onCall), or the flusher (inBackground)
+	recalled bool          // it has been told to come back
+	claimed  bool          // a Write wants the baton of the flusher
+	handed   chan struct{} // gets a token when it has it; made when it is first needed
+	watch    watch
+}
+
+// waits reports whether a Write may wait for room until ctx ends, and watches ctx for it. A nil ctx waits for nothing.
+func (c *Conn) waits(ctx context.Context) bool {
+	if ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted {
+		return false
+	}
+	c.stall.watch.on(ctx, c, (*Conn).stallExpired)
+	return true
+}
+
+// recall makes who waits for room come back. A write deadline does no harm where there is a prompt, which is never TLS.
+func (c *Conn) recall() {
+	if c.stall.who != nobody && !c.stall.recalled {
+		c.stall.recalled = true
+		_ = c.nc.SetWriteDeadline(past)
+	}
+}
+
+// resume notes that who was recalled is back, and returns what err is beside that.
+func (c *Conn) resume(err error) error {
+	c.stall.recalled = false
+	_ = c.nc.SetWriteDeadline(time.Time{})
+	if isTimeout(err) {
+		return nil
+	}
+	return err
+}
+
+// stallExpired recalls the Write whose context has this Done.
+func (c *Conn) stallExpired(done <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stall.who == onCall && c.stall.watch.now == done {
+		c.recall()
+	}
+	if c.stall.watch.done == done {
+		c.stall.watch.off()
+	}
+}
+
+// relieve takes the baton from a flusher that waits for room, for a Write of p, which is paid for, lends, and has to
+// wait as well. It lets go of mu meanwhile. Whoever calls has to see to what the flusher has left.
+func (c *Conn) relieve(p *piece) {
+	if c.stall.who != inBackground || c.stall.claimed || p.ctx == nil || !c.lends(p) ||
+		c.framer.single(p) && c.writeWindow.Credit() >= 0 {
+		return
+	}
+	c.stall.claimed = true
+	c.recall()
+	if c.stall.handed == nil {
+		c.stall.handed = make(chan struct{}, 1)
+	}
+	c.mu.Unlock()
+	<-c.stall.handed
+	c.mu.Lock()
+}
+
+// handOver gives the baton to the Write that has claimed it.
+func (c *Conn) handOver() {
+	if c.stall.claimed {
+		c.stall.claimed = false
+		c.stall.handed <- struct{}{}
+	}
+}
