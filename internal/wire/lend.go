@@ -25,8 +25,14 @@ func (c *Conn) sendLent(p *piece) {
 	paid := c.framer.size(p)
 	for {
 		for c.out.lent < maxLent && c.goesOn(p) {
-			n := c.putFrame(p)
-			c.writeWindow.Force(n - paid)
+			before := c.out.queued
+			if c.lends(p) {
+				c.out.lend(&c.framer, p)
+			} else {
+				c.out.put(&c.framer, p)
+			}
+			c.encoded(p)
+			c.writeWindow.Force(int(c.out.queued-before) - paid)
 			paid = 0
 		}
 		more := c.goesOn(p)
@@ -37,7 +43,7 @@ func (c *Conn) sendLent(p *piece) {
 		if (more || c.writeWindow.Credit() < 0) && c.waits(p.ctx) {
 			who = onCall
 		}
-		if whole, recalled := c.offer(who); !whole && (who == nobody || recalled) {
+		if !c.offer(who) && who == nobody {
 			break
 		}
 	}
@@ -50,18 +56,6 @@ func (c *Conn) sendLent(p *piece) {
 // goesOn reports whether there is another frame of p to send, for which nothing has to be compressed first.
 func (c *Conn) goesOn(p *piece) bool {
 	return !p.done() && c.framer.size(p) > 0 && !c.end.aborted && c.end.stuck == nil && !c.end.over
-}
-
-// putFrame puts the next frame of p into the outbox, and returns its length.
-func (c *Conn) putFrame(p *piece) int {
-	before := c.out.queued
-	if c.lends(p) {
-		c.out.lend(&c.framer, p)
-	} else {
-		c.out.put(&c.framer, p)
-	}
-	c.encoded(p)
-	return int(c.out.queued - before)
 }
 
 // lend puts the next frame of p into the outbox without copying its payload. Before anybody else can send, what has not

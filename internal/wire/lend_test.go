@@ -37,7 +37,7 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 			}
 			o.takeBack()
 			clear(callers) // they are the caller's again
-			require.Equal(t, taken == 0 || taken == header+lend, o.between(), "taken %d", taken)
+			require.Equal(t, taken == 0 || taken == header+lend, between(&o), "taken %d", taken)
 
 			wire = append(wire, leave(&o, 10_000)...)
 			got := frames(t, wire)

@@ -228,17 +228,23 @@ func (o *outbox) push(c *chunk) {
 	o.tail = c
 }
 
-// jump puts c in front, which must be between two frames.
-func (o *outbox) jump(c *chunk) {
-	if o.head == nil {
+// jump puts c in front of all that the transport has not begun, and reports false if that would be inside a frame whose
+// end is still to come.
+func (o *outbox) jump(c *chunk) bool {
+	at, last := &o.head, (*chunk)(nil)
+	for begun := o.begun() || o.mid; begun; begun = last.mid {
+		if *at == nil {
+			return false
+		}
+		last, at = *at, &(*at).next
+	}
+	if *at == nil {
 		o.tail = c
 	}
-	c.next = o.head
-	o.head = c
+	c.next = *at
+	*at = c
+	return true
 }
-
-// between reports whether the transport is between two frames.
-func (o *outbox) between() bool { return !o.mid && !o.begun() }
 
 // begun reports whether the transport has begun the first chunk.
 func (o *outbox) begun() bool { return o.head != nil && (o.busy != nil || o.head.sent > 0) }

@@ -79,6 +79,7 @@ func (c *Conn) newPing() *ping {
 		ps.newest = &ping{nth: ps.last, back: make(chan struct{})}
 		ps.unsent = c.framer.control(ws.OpPing, payload[:])
 		ps.unsent.ping = ps.newest
+		c.recall()
 	}
 	p := ps.newest
 	if p.waiters++; p.waiters == 1 {

@@ -54,7 +54,7 @@ func (c *Conn) sendNow() {
 		if c.nextOut() == nil {
 			break
 		}
-		if whole, _ := c.offer(nobody); !whole {
+		if !c.offer(nobody) {
 			break
 		}
 	}
@@ -104,8 +104,8 @@ func (c *Conn) giveFirst() {
 }
 
 // offer gives a transport with a prompt what is in front, as much as a system call takes, and reports whether that has
-// left whole. If who is not nobody it waits until something has left, unless it is recalled, which it reports.
-func (c *Conn) offer(who parking) (whole, recalled bool) {
+// left whole. If who is not nobody it waits until something has left, or it is recalled.
+func (c *Conn) offer(who parking) (whole bool) {
 	first := c.out.head
 	last, size := c.out.vector()
 	c.stall.who = who
@@ -113,11 +113,11 @@ func (c *Conn) offer(who parking) (whole, recalled bool) {
 	n, err := c.ask.write(first, last, who != nobody)
 	c.mu.Lock()
 	c.stall.who = nobody
-	if recalled = c.stall.recalled; recalled {
+	if c.stall.recalled {
 		err = c.resume(err)
 	}
 	c.took(n, err)
-	return n == size, recalled
+	return n == size
 }
 
 // give lets go of mu to give the transport the chunks up to last.
@@ -132,12 +132,10 @@ func (c *Conn) nextOut() *chunk {
 	if c.end.over || c.end.stuck != nil {
 		return nil
 	}
-	if c.ponging != nil && !c.end.sent && c.out.between() {
-		c.out.jump(c.ponging)
+	if c.ponging != nil && !c.end.sent && c.out.jump(c.ponging) {
 		c.ponging = nil
 	}
-	if c.pings != nil && c.pings.unsent != nil && !c.end.sent && c.out.between() {
-		c.out.jump(c.pings.unsent)
+	if c.pings != nil && c.pings.unsent != nil && !c.end.sent && c.out.jump(c.pings.unsent) {
 		c.pings.unsent = nil
 	}
 	return c.out.head
@@ -189,5 +187,6 @@ func (c *Conn) pong(payload []byte) {
 		c.ponging.release()
 	}
 	c.ponging = c.framer.control(ws.OpPong, payload)
+	c.recall()
 	c.send()
 }

@@ -191,7 +191,8 @@ func (c *Conn) put(p *piece) {
 		c.sendLent(p)
 		return
 	}
-	c.putFrame(p)
+	c.out.put(&c.framer, p)
+	c.encoded(p)
 	c.flushClose()
 }
 
