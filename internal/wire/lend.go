@@ -24,23 +24,17 @@ func (c *Conn) sendLent(p *piece) {
 	}
 	paid := c.framer.size(p)
 	for {
-		for c.out.lent < maxLent && c.goesOn(p) {
-			before := c.out.queued
-			if c.lends(p) {
-				c.out.lend(&c.framer, p)
-			} else {
-				c.out.put(&c.framer, p)
-			}
-			c.encoded(p)
-			c.writeWindow.Force(int(c.out.queued-before) - paid)
-			paid = 0
-		}
-		more := c.goesOn(p)
-		if !more && c.out.lent == 0 || c.nextOut() == nil {
+		c.lend(p, paid)
+		paid = 0
+		if c.out.lent == 0 || c.nextOut() == nil {
 			break
 		}
+		need := 0
+		if c.goesOn(p) {
+			need = 1 // credit for the next frame
+		}
 		who := nobody
-		if (more || c.writeWindow.Credit() < 0) && c.waits(p.ctx) {
+		if c.writeWindow.Credit() < need && c.waits(p.ctx) {
 			who = onCall
 		}
 		if !c.offer(who) && who == nobody {
@@ -51,6 +45,21 @@ func (c *Conn) sendLent(p *piece) {
 	c.sending = false
 	c.queueClose()
 	c.startFlusher() // the transport has just taken all that it takes
+}
+
+// lend puts frames of p into the outbox, as many as a system call takes, paid bytes of which are paid for.
+func (c *Conn) lend(p *piece, paid int) {
+	for c.out.lent < maxLent && c.goesOn(p) {
+		before := c.out.queued
+		if c.lends(p) {
+			c.out.lend(&c.framer, p)
+		} else {
+			c.out.put(&c.framer, p) // the end of a message
+		}
+		c.encoded(p)
+		c.writeWindow.Force(int(c.out.queued-before) - paid)
+		paid = 0
+	}
 }
 
 // goesOn reports whether there is another frame of p to send, for which nothing has to be compressed first.
