@@ -85,7 +85,9 @@ func (c *Conn) wanted() bool {
 
 // tidy lets go of what the input needs no more.
 func (c *Conn) tidy() {
-	c.in.trim()
+	if c.in.held == 0 {
+		c.in.trim()
+	}
 	if c.inflater != nil {
 		c.forgetRead()
 	}

@@ -110,6 +110,9 @@ func (in *inbox) scan() (control, error) {
 			in.walk(int(n))
 			in.progress++
 		}
+		if in.unscanned > 0 && !in.state.Fragmented() {
+			in.glide()
+		}
 		if in.unscanned == 0 {
 			return control{}, nil
 		}

@@ -18,6 +18,14 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
+	if !c.dropping.Load() {
+		if op, got := c.in.whole(dst, c.cfg.MaxMessage); op != 0 {
+			c.received.add(int64(len(got)))
+			c.answerNow()
+			c.unlockRead()
+			return op, got, nil
+		}
+	}
 	if len(c.part) > 0 {
 		dst = append(dst, c.part...)
 		c.part = nil
