@@ -74,3 +74,40 @@ func BenchmarkPullWithoutKernel(b *testing.B) {
 		}
 	}
 }
+
+// A mirror is a prompt that answers each write with a frame, after one look in vain.
+type mirror struct {
+	c      *Conn
+	answer []byte
+}
+
+func (m *mirror) read() (int, error) {
+	m.c.room()
+	m.c.unroom()
+	return copy(m.c.room(), m.answer), nil
+}
+
+func (m *mirror) write(p, more []byte) (int, error) { return len(p) + len(more), nil }
+
+// BenchmarkAnswerWithoutKernel measures what a Pull that waits and the Write of its answer cost besides system calls.
+func BenchmarkAnswerWithoutKernel(b *testing.B) {
+	f := ws.MaskFrameInPlace(ws.NewFrame(ws.OpBinary, true, make([]byte, 64)))
+	raw, err := ws.CompileFrame(f)
+	require.NoError(b, err)
+	c := benchConn(b, &endless{data: raw})
+	c.ask = &mirror{c, raw}
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		op, data, err := c.Pull(ctx, buf)
+		if err == nil {
+			err = c.Write(ctx, op, data, false)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		buf = data
+	}
+}

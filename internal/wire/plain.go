@@ -59,9 +59,9 @@ func (in *inbox) glide() {
 	}
 }
 
-// whole takes the message at the pull cursor, if its frame is plain and there whole, its payload not longer than limit,
-// 0 or less for none, and not bad text. It returns the opcode, and the payload in the memory of dst if there is room. Else
-// it returns 0, and dst as it was.
+// whole takes the message that begins at the pull cursor, if its frame is plain and there whole, its payload no longer than
+// limit (0 or less: no bound) and no bad text. It returns the payload in the memory of dst, which grows if it must, and else
+// an op of 0, having taken nothing.
 func (in *inbox) whole(dst []byte, limit int) (ws.OpCode, []byte) {
 	if in.op != 0 || in.head == nil {
 		return 0, dst
@@ -72,12 +72,11 @@ func (in *inbox) whole(dst []byte, limit int) (ws.OpCode, []byte) {
 	if header == 0 || size > in.held-in.unscanned || limit > 0 && n > limit {
 		return 0, dst
 	}
-	payload := b[header:size]
-	if cap(dst) < len(payload) {
-		dst = slices.Grow(dst, len(payload))
+	if cap(dst) < n {
+		dst = slices.Grow(dst, n)
 	}
-	got := dst[:len(payload)]
-	if b[1]&(1<<7) != 0 {
+	got := dst[:n]
+	if payload := b[header:size]; b[1]&(1<<7) != 0 {
 		unmask(got, payload, [4]byte(b[header-4:header]))
 	} else {
 		copy(got, payload)
