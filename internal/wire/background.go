@@ -85,9 +85,7 @@ func (c *Conn) wanted() bool {
 
 // tidy lets go of what the input needs no more.
 func (c *Conn) tidy() {
-	if c.in.held == 0 {
-		c.in.trim()
-	}
+	c.in.trim()
 	if c.inflater != nil {
 		c.forgetRead()
 	}

@@ -11,10 +11,13 @@ import (
 // A plain frame is a whole message that is not compressed and not long: final, text or binary, its length written in 7 or
 // 16 bits. Most frames of a busy stream are plain, and both cursors pass one that lies in one chunk at a glance.
 
+// finalText is the first byte of a plain frame of text; that of a binary one is one more.
+const finalText = 1<<7 | byte(ws.OpText)
+
 // plain returns the lengths of header and payload of the plain frame that b begins with, a header of zero if there is none,
 // or not all of it. side is the mask bit of all frames that come.
 func plain(b []byte, side byte) (header, n int) {
-	if len(b) < 4 || b[0]-(1<<7|byte(ws.OpText)) > 1 {
+	if len(b) < 4 || b[0]-finalText > 1 {
 		return 0, 0
 	}
 	header = 2 + int(side>>5)
@@ -39,9 +42,11 @@ func (in *inbox) side() byte {
 	return 0
 }
 
-// glide moves the scan cursor over the plain frames behind it that lie in its chunk. It expects the cursor to stand
-// between two messages.
+// glide moves the scan cursor over the plain frames behind it that lie in its chunk, unless it stands inside a message.
 func (in *inbox) glide() {
+	if in.state.Fragmented() {
+		return
+	}
 	b, side := in.at.buf[in.scanned:], in.side()
 	rest := len(b)
 	for {
@@ -66,8 +71,8 @@ func (in *inbox) whole(dst []byte, limit int) (ws.OpCode, []byte) {
 	if in.op != 0 || in.head == nil {
 		return 0, dst
 	}
-	b := in.head.buf[in.pulled:]
-	header, n := plain(b, in.side())
+	b, side := in.head.buf[in.pulled:], in.side()
+	header, n := plain(b, side)
 	size := header + n
 	if header == 0 || size > in.held-in.unscanned || limit > 0 && n > limit {
 		return 0, dst
@@ -76,10 +81,10 @@ func (in *inbox) whole(dst []byte, limit int) (ws.OpCode, []byte) {
 		dst = slices.Grow(dst, n)
 	}
 	got := dst[:n]
-	if payload := b[header:size]; b[1]&(1<<7) != 0 {
-		unmask(got, payload, [4]byte(b[header-4:header]))
+	if side != 0 {
+		unmask(got, b[header:size], [4]byte(b[header-4:header]))
 	} else {
-		copy(got, payload)
+		copy(got, b[header:size])
 	}
 	op := ws.OpCode(b[0] & 0x0f)
 	if op == ws.OpText && !utf8.Valid(got) {
