@@ -39,7 +39,7 @@ func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/op %d/%d bytes", side.name, op, size), func(t *testing.T) {
 					payload := bytes.Repeat([]byte("0123456789abcdefghi"), 1+size/19)[:size]
 					raw := framed(t, ws.NewFrame(op, true, payload), side.masked)
-					for cut := range len(raw) {
+					for cut := range raw {
 						in := inbox{state: side.state}
 						feed(t, &in, raw[:cut], largeChunk)
 						got, data := in.whole(nil, 0)
