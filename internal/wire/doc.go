@@ -32,8 +32,9 @@
 // The flusher is on its way from the first message of a burst, so what is gathered leaves by itself when the writer goes
 // away to do something slow; a Pull that is about to wait sends it before that. It ends with the backlog.
 //
-// What a message costs its reader: a read for as many as came together, up to 64 KiB and the credit there is, and a copy
-// into the caller's memory. Of a frame that lacks 32 KiB and more the payload is read straight into it.
+// What a message costs its reader: a read for as many as came together, up to 64 KiB and the credit there is, a copy into
+// the caller's memory, and the two locked instructions of the read gate. The header of a plain frame is not even parsed
+// (plain.go). Of a frame that lacks 32 KiB and more the payload is read straight into the caller's memory.
 //
 // Ending. Each event notes what it knows in one struct, and one function decides what follows from it (end.go).
 package wire

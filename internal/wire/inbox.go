@@ -110,6 +110,9 @@ func (in *inbox) scan() (control, error) {
 			in.walk(int(n))
 			in.progress++
 		}
+		if in.unscanned > 0 {
+			in.glide()
+		}
 		if in.unscanned == 0 {
 			return control{}, nil
 		}
@@ -222,9 +225,13 @@ func (in *inbox) shift() {
 
 // trim lets go of the last chunk if nothing is held.
 func (in *inbox) trim() {
-	if in.held > 0 {
-		return
+	if in.held == 0 {
+		in.release()
 	}
+}
+
+// release lets go of all chunks.
+func (in *inbox) release() {
 	for c := in.head; c != nil; c = in.head {
 		in.head = c.next
 		c.release()

@@ -116,6 +116,21 @@ func TestADiscardThatMeetsAHeldReadGateIsSeenToWhenItIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestAPullThatGetsItsTurnAfterACancelGetsNoMessage(t *testing.T) {
+	forced(t, []byte("\x81\x02ab\x81\x02cd"), func(t *testing.T, c *Conn, _ net.Conn) {
+		require.True(t, c.readGate.TryLock(), "somebody else has the turn")
+		c.Cancel(CloseInfo{})
+		var data []byte
+		var err error
+		go func() { _, data, err = c.Pull(t.Context(), nil) }() // ends with the wait for the turn
+		synctest.Wait()
+		c.unlockRead()
+		synctest.Wait()
+		require.Equal(t, io.EOF, err)
+		require.Empty(t, data)
+	})
+}
+
 func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come

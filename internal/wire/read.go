@@ -23,14 +23,24 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 		c.part = nil
 		c.account()
 	}
-	for dst = c.assemble(dst); !c.in.ended(); dst = c.assemble(dst) {
+	for {
+		if !c.dropping.Load() {
+			if op, dst = c.in.whole(dst, c.cfg.MaxMessage); op != 0 {
+				break
+			}
+		}
+		if dst = c.assemble(dst); c.in.ended() {
+			op = c.in.op
+			c.in.next()
+			break
+		}
 		var straight []byte
 		if !c.skipping() {
 			dst = c.in.grow(dst)
 			straight = dst[len(dst):cap(dst)]
 		}
-		var n int
-		if n, err = c.more(ctx, straight); err != nil {
+		n, err := c.more(ctx, straight)
+		if err != nil {
 			c.keep(ctx, dst)
 			c.unlockRead()
 			return 0, dst[:0], err
@@ -38,8 +48,6 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 		dst = dst[:len(dst)+n]
 		c.noteHeld(len(dst))
 	}
-	op = c.in.op
-	c.in.next()
 	c.received.add(int64(len(dst)))
 	c.answerNow()
 	c.unlockRead()
@@ -88,6 +96,10 @@ func (c *Conn) answerNow() {
 
 // drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
 func (c *Conn) drop() bool {
+	return (c.dropping.Load() || c.open.Load() != 0) && c.dropUnwanted()
+}
+
+func (c *Conn) dropUnwanted() bool {
 	if c.dropping.Load() {
 		c.in.clear()
 		c.part = nil

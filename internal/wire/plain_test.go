@@ -1,0 +1,280 @@
+package wire
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+// framed returns a frame on the wire, as a client sends it if masked.
+func framed(t *testing.T, f ws.Frame, masked bool) []byte {
+	t.Helper()
+	if masked {
+		f = ws.MaskFrameWith(f, [4]byte{0x5a, 0x17, 0xc3, 0x8e})
+	}
+	b, err := ws.CompileFrame(f)
+	require.NoError(t, err)
+	return b
+}
+
+// sides are the two ends that an inbox can be of.
+var sides = []struct {
+	name   string
+	state  ws.State
+	masked bool // what comes
+}{
+	{"client", ws.StateClientSide, false},
+	{"server", ws.StateServerSide, true},
+}
+
+func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
+	for _, side := range sides {
+		for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary} {
+			for _, size := range []int{2, 3, 7, 8, 9, 31, 32, 33, 64, 70, 124, 125, 126, 127, 1 << 10} {
+				t.Run(fmt.Sprintf("%s/op %d/%d bytes", side.name, op, size), func(t *testing.T) {
+					payload := bytes.Repeat([]byte("0123456789abcdefghi"), 1+size/19)[:size]
+					raw := framed(t, ws.NewFrame(op, true, payload), side.masked)
+					for cut := range raw {
+						in := inbox{state: side.state}
+						feed(t, &in, raw[:cut], largeChunk)
+						got, data := in.whole(nil, 0)
+						require.Zero(t, got, "of %d bytes that came", cut)
+						require.Empty(t, data)
+						require.Equal(t, cut, in.held)
+					}
+					in := inbox{state: side.state}
+					feed(t, &in, raw, largeChunk)
+					dst := make([]byte, 0, size)
+					got, data := in.whole(dst, size)
+					require.Equal(t, op, got)
+					require.Equal(t, payload, data)
+					require.Same(t, &dst[:1][0], &data[0], "the memory is the caller's")
+					require.Zero(t, in.held)
+				})
+			}
+		}
+	}
+}
+
+func TestWhatIsNotPlainIsTakenFrameByFrame(t *testing.T) {
+	binary := ws.NewFrame(ws.OpBinary, true, []byte("12345678"))
+	first := ws.NewFrame(ws.OpBinary, false, []byte("12345678"))
+	packed := ws.NewFrame(ws.OpBinary, true, []byte("12345678"))
+	packed.Header.Rsv = rsv1
+	for _, side := range sides {
+		for _, test := range []struct {
+			name  string
+			frame ws.Frame
+			limit int
+		}{
+			{name: "the first of several", frame: first},
+			{name: "compressed", frame: packed},
+			{name: "a ping", frame: ws.NewPingFrame([]byte("12345678"))},
+			{name: "longer than may be", frame: binary, limit: 7},
+			{name: "not UTF-8", frame: ws.NewFrame(ws.OpText, true, []byte("1234567\xff"))},
+			{name: "text that ends inside a character", frame: ws.NewFrame(ws.OpText, true, []byte("1234567\xc3"))},
+			{name: "with a length of 64 bits", frame: ws.NewFrame(ws.OpBinary, true, make([]byte, 1<<16))},
+		} {
+			t.Run(side.name+"/"+test.name, func(t *testing.T) {
+				in := inbox{state: side.state.Set(ws.StateExtended)}
+				feed(t, &in, framed(t, test.frame, side.masked), 1<<20)
+				held := in.held
+				op, data := in.whole(nil, test.limit)
+				require.Zero(t, op)
+				require.Empty(t, data)
+				require.Equal(t, held, in.held)
+			})
+		}
+	}
+}
+
+func TestAMessageThatWasBegunIsNoPlainFrame(t *testing.T) {
+	for _, side := range sides {
+		inner := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("inner")), side.masked)
+		payload := append([]byte("12345"), inner...)
+		raw := framed(t, ws.NewFrame(ws.OpBinary, true, payload), false)
+		if side.masked {
+			raw = framed(t, ws.MaskFrameWith(ws.NewFrame(ws.OpBinary, true, payload), [4]byte{}), false)
+		}
+		in := inbox{state: side.state}
+		feed(t, &in, raw, smallChunk)
+		require.True(t, in.begin())
+		_, err := in.take(nil, 5)
+		require.NoError(t, err)
+		require.Equal(t, inner, in.head.buf[in.pulled:], "the cursor is at what looks like a frame")
+		op, _ := in.whole(nil, 0)
+		require.Zero(t, op)
+	}
+}
+
+func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
+	for _, side := range sides {
+		good := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("12345678")), side.masked)
+		mask := good[1] & 0x80
+		other := append([]byte{0x82, mask ^ 0x80 | 8, 0, 126}, make([]byte, 200)...) // as long as a length of 16 bits would say
+		rest := good[2:]
+		for _, test := range []struct {
+			name string
+			raw  []byte
+			rule string
+		}{
+			{"a mask that must not be, or none where one must", other, ""},
+			{"a length not in the fewest bytes", append([]byte{0x82, mask | 126, 0, 8}, rest...), errLength.Error()},
+			{"a reserved bit", append([]byte{0xa2, mask | 8}, rest...), ""},
+			{"a reserved opcode", append([]byte{0x83, mask | 8}, rest...), ""},
+			{"a continuation of nothing", append([]byte{0x80, mask | 8}, rest...), ""},
+		} {
+			t.Run(side.name+"/"+test.name, func(t *testing.T) {
+				in := inbox{state: side.state}
+				raw := append(bytes.Clone(good), test.raw...)
+				in.filled(copy(in.room(smallChunk, smallChunk), raw))
+				_, err := in.scan()
+				require.ErrorContains(t, err, test.rule)
+				require.Equal(t, len(test.raw), in.unscanned, "the frame before it is good")
+			})
+		}
+	}
+}
+
+func TestAMessageInsideAnotherIsFoundBehindPlainFrames(t *testing.T) {
+	for _, side := range sides {
+		var raw []byte
+		for _, f := range []ws.Frame{
+			ws.NewFrame(ws.OpBinary, true, []byte("whole")),
+			ws.NewFrame(ws.OpBinary, false, []byte("begun")),
+			ws.NewFrame(ws.OpBinary, true, []byte("inside")),
+		} {
+			raw = append(raw, framed(t, f, side.masked)...)
+		}
+		in := inbox{state: side.state}
+		in.filled(copy(in.room(smallChunk, smallChunk), raw))
+		_, err := in.scan()
+		require.ErrorIs(t, err, ws.ErrProtocolContinuationExpected)
+	}
+}
+
+func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
+	for _, side := range sides {
+		one := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("one")), side.masked)
+		end := framed(t, ws.NewCloseFrame(nil), side.masked)
+		in := inbox{state: side.state}
+		in.filled(copy(in.room(smallChunk, smallChunk), bytes.Join([][]byte{one, end, one}, nil)))
+		ctl, err := in.scan()
+		require.NoError(t, err)
+		require.Equal(t, ws.OpClose, ctl.op)
+		in.seal()
+		op, data := in.whole(nil, 0)
+		require.Equal(t, ws.OpBinary, op)
+		require.Equal(t, "one", string(data))
+		for range 2 { // at the Close, and behind it
+			op, _ = in.whole(nil, 0)
+			require.Zero(t, op)
+			require.False(t, in.begin())
+		}
+	}
+}
+
+func TestAChunkIsLetGoOfWithItsLastMessage(t *testing.T) {
+	one := framed(t, ws.NewFrame(ws.OpBinary, true, make([]byte, smallChunk-8)), true)
+	require.Len(t, one, smallChunk)
+	in := inbox{state: ws.StateServerSide}
+	feed(t, &in, append(one, one...), smallChunk)
+	require.NotSame(t, in.head, in.tail)
+	op, _ := in.whole(nil, 0)
+	require.Equal(t, ws.OpBinary, op)
+	require.Same(t, in.head, in.tail)
+}
+
+func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
+	in := inbox{state: ws.StateServerSide}
+	ping := framed(t, ws.NewPingFrame(nil), true)
+	pings := func(n int) (err error) {
+		for range n {
+			in.filled(copy(in.room(smallChunk, smallChunk), ping))
+			if _, err = in.scan(); err != nil {
+				break
+			}
+			in.passControls()
+		}
+		return err
+	}
+	require.NoError(t, pings(maxRow))
+	feed(t, &in, framed(t, ws.NewFrame(ws.OpBinary, true, nil), true), smallChunk)
+	op, _ := in.whole(nil, 0)
+	require.Equal(t, ws.OpBinary, op)
+	require.NoError(t, pings(maxRow))
+	require.ErrorIs(t, pings(1), errFlood)
+}
+
+func TestPlainFramesAmongOthersAreReadInOrder(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, side := range sides {
+		var raw []byte
+		var want []string
+		frame := func(op ws.OpCode, fin bool, payload string) {
+			raw = append(raw, framed(t, ws.NewFrame(op, fin, []byte(payload)), side.masked)...)
+		}
+		for range 200 {
+			text := strings.Repeat("é", []int{0, 1, 32, 62, 63, 500, 3000, 20000}[rng.IntN(8)])
+			switch rng.IntN(4) {
+			case 0:
+				frame(ws.OpPing, true, "ping")
+			case 1:
+				frame(ws.OpText, false, text)
+				frame(ws.OpPong, true, "")
+				frame(ws.OpContinuation, true, text)
+				want = append(want, text+text)
+			default:
+				frame(ws.OpText, true, text)
+				want = append(want, text)
+			}
+		}
+		for _, n := range []int{7, 100, 4096, 1 << 20} {
+			in := inbox{state: side.state}
+			var got []string
+			var rest []byte
+			for b := raw; len(b) > 0; b = b[min(n, len(b)):] {
+				feed(t, &in, b[:min(n, len(b))], n)
+				for {
+					op, data := in.whole(nil, 0)
+					if op == 0 && in.begin() {
+						var err error
+						rest, err = in.take(rest, 1<<20)
+						require.NoError(t, err)
+						if op = in.op; !in.ended() && in.left > 0 {
+							break
+						}
+						if !in.ended() {
+							continue
+						}
+						data, rest = rest, nil
+						in.next()
+					}
+					if op == 0 {
+						break
+					}
+					require.Equal(t, ws.OpText, op)
+					got = append(got, string(data))
+				}
+			}
+			require.Equal(t, want, got, "in pieces of %d", n)
+			require.Zero(t, in.held)
+		}
+	}
+}
+
+func TestUnmaskIsCipher(t *testing.T) {
+	mask := [4]byte{0x5a, 0x17, 0xc3, 0x8e}
+	for n := range 3 * maxControl {
+		src := bytes.Repeat([]byte("abcdefg"), 1+n/7)[:n]
+		got, want := make([]byte, n), bytes.Clone(src)
+		unmask(got, src, mask)
+		ws.Cipher(want, mask, 0)
+		require.Equal(t, want, got)
+	}
+}
