@@ -87,7 +87,13 @@ func (m *mirror) read() (int, error) {
 	return copy(m.c.room(), m.answer), nil
 }
 
-func (m *mirror) write(p, more []byte) (int, error) { return len(p) + len(more), nil }
+func (m *mirror) write(first, last *chunk, _ bool) (n int, err error) {
+	for c := first; ; c = c.next {
+		if n += len(c.buf) - c.sent; c == last {
+			return n, nil
+		}
+	}
+}
 
 // BenchmarkAnswerWithoutKernel measures what a Pull that waits and the Write of its answer cost besides system calls.
 func BenchmarkAnswerWithoutKernel(b *testing.B) {
@@ -95,7 +101,8 @@ func BenchmarkAnswerWithoutKernel(b *testing.B) {
 	raw, err := ws.CompileFrame(f)
 	require.NoError(b, err)
 	c := benchConn(b, &endless{data: raw})
-	c.ask = &mirror{c, raw}
+	m := &mirror{c, raw}
+	c.ask, c.push = m, m
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var buf []byte

@@ -51,9 +51,10 @@ type Config struct {
 // Locks: whoever holds readGate owns the input, whoever holds writeGate has the turn to write a message, and mu
 // guards what is shared. mu is taken last and held for no wait.
 type Conn struct {
-	cfg Config
-	nc  net.Conn
-	ask prompt // the transport, where it can be asked without waiting; else nil
+	cfg  Config
+	nc   net.Conn
+	ask  prompt // the transport, where it can be waited for with no memory borrowed; else nil
+	push pusher // the transport, where it can be told not to block; else nil
 
 	readGate   *gate.Gate
 	in         inbox  // owned by the holder of readGate, as is all up to open
@@ -128,14 +129,18 @@ func (t *tally) add(bytes int64) {
 	t.bytes += bytes
 }
 
-// A prompt reads from and writes to a transport of which it can be told whether that would wait. One goroutine reads and
-// one writes at a time.
+// A pusher gives a transport what it takes without blocking. One goroutine does so at a time.
+type pusher interface {
+	// write writes what the transport takes of the chunks from first to last. If wait is set, which is for a prompt
+	// only, it waits until that is something or the write deadline passes.
+	write(first, last *chunk, wait bool) (n int, err error)
+}
+
+// A prompt is a pusher that can also wait, and can be brought back. One goroutine reads and one writes at a time.
 type prompt interface {
+	pusher
 	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
 	read() (n int, err error)
-	// write writes what the kernel takes of the chunks from first to last. It waits, if wait is set, until that is
-	// something or the write deadline passes.
-	write(first, last *chunk, wait bool) (n int, err error)
 }
 
 // idleWait is how long nobody must have pulled before the input is read in the background.
@@ -159,7 +164,11 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.readWindow.Watch(cfg.ReadStall)
 	c.writeWindow.Watch(cfg.WriteStall)
 	c.flushF = c.flush
-	c.ask = newPrompt(c)
+	if c.ask = newPrompt(c); c.ask != nil {
+		c.push = c.ask
+	} else {
+		c.push = newPusher(nc)
+	}
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
 		c.in.state = ws.StateClientSide

@@ -11,7 +11,7 @@ const (
 // lends reports whether the next frame of p can be given to the transport from the caller's memory, by the caller's own
 // goroutine.
 func (c *Conn) lends(p *piece) bool {
-	return c.ask != nil && !c.framer.client && len(p.ready) == 0 && p.frame == 0 && c.framer.length(p) >= lend
+	return c.push != nil && !c.framer.client && len(p.ready) == 0 && p.frame == 0 && c.framer.length(p) >= lend
 }
 
 // sendLent sends p, whose next frame lends and is paid for, from where it lies. Where the window is overdrawn it waits

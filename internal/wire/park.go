@@ -47,7 +47,7 @@ func (w *watch) off() {
 func (c *Conn) park(ctx context.Context, as parking) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ask != nil && !c.sending && c.nextOut() != nil {
+	if c.push != nil && !c.sending && c.nextOut() != nil {
 		c.sendNow() // the answers to what was read leave together
 		c.startFlusher()
 	}

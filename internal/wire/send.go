@@ -28,10 +28,10 @@ var epoch = time.Now()
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if c.sending || c.flusher && (c.ask == nil || c.out.held() < batch) || c.nextOut() == nil {
+	if c.sending || c.flusher && (c.push == nil || c.out.held() < batch) || c.nextOut() == nil {
 		return
 	}
-	if c.ask != nil && (c.out.held() >= batch || !c.gathering()) {
+	if c.push != nil && (c.out.held() >= batch || !c.gathering()) {
 		c.sendNow()
 	}
 	c.startFlusher()
@@ -103,14 +103,14 @@ func (c *Conn) giveFirst() {
 	c.took(n, err)
 }
 
-// offer gives a transport with a prompt what is in front, as much as a system call takes, and reports whether that has
+// offer gives a transport that need not block what is in front, as much as a system call takes, and reports whether that has
 // left whole. If who is not nobody it waits until something has left, or it is recalled.
 func (c *Conn) offer(who parking) (whole bool) {
 	first := c.out.head
 	last, size := c.out.vector()
 	c.stall.who = who
 	c.give(last)
-	n, err := c.ask.write(first, last, who != nobody)
+	n, err := c.push.write(first, last, who != nobody)
 	c.mu.Lock()
 	c.stall.who = nobody
 	if c.stall.recalled {

@@ -16,7 +16,7 @@ type stall struct {
 
 // waits reports whether a Write may wait for room until ctx ends, and watches ctx for it. A nil ctx waits for nothing.
 func (c *Conn) waits(ctx context.Context) bool {
-	if ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted {
+	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted {
 		return false
 	}
 	c.stall.watch.on(ctx, c, (*Conn).stallExpired)

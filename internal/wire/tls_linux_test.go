@@ -1,0 +1,68 @@
+//go:build amd64 || arm64
+
+package wire
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// tlsPair returns the two ends of TLS over loopback; limit bounds the sender's buffer in the kernel where it is not 0.
+func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
+	certs := httptest.NewUnstartedServer(nil)
+	certs.StartTLS()
+	defer certs.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	far = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	nc, err = l.Accept()
+	require.NoError(t, err)
+	if limit > 0 {
+		require.NoError(t, nc.(*net.TCPConn).SetWriteBuffer(limit))
+	}
+	near = tls.Server(nc, &tls.Config{Certificates: certs.TLS.Certificates})
+	shook := make(chan error, 1)
+	go func() { shook <- far.Handshake() }()
+	require.NoError(t, near.Handshake())
+	require.NoError(t, <-shook)
+	t.Cleanup(func() {
+		_ = nc.Close()
+		_ = far.NetConn().Close()
+	})
+	return near, far
+}
+
+func TestAPushOverTLSNeverBlocksHoweverLittleThePeerTakes(t *testing.T) {
+	for _, limit := range []int{0, 1, 8 << 10, 100 << 10, 1 << 20} {
+		for _, size := range []int{1, 500, 1500, 4 << 10, 16 << 10, 50 << 10, largeChunk} {
+			t.Run(fmt.Sprint(limit, " ", size), func(t *testing.T) {
+				near, far := tlsPair(t, limit)
+				p := newPusher(near)
+				require.NotNil(t, p)
+				c := &chunk{buf: make([]byte, size)}
+				sent := 0
+				for full := 0; full < 3; full++ { // the peer reads now and then
+					for {
+						n, err := p.write(c, c, false) // a write that blocks does so for ever
+						require.NoError(t, err)
+						if sent += n; n == 0 {
+							break
+						}
+					}
+					_, err := io.CopyN(io.Discard, far, int64(sent))
+					require.NoError(t, err)
+					sent = 0
+				}
+			})
+		}
+	}
+}
