@@ -14,9 +14,10 @@
 // write gate (write.go, outbox.go). There is one path from there (send.go), and one goroutine on it at a time, the one
 // with the baton. Frames leave whole, a pong overtakes what the transport has not begun, and nothing else does.
 //
-// What a message costs its writer, beside the one copy that encodes it (and masks it, for a client):
+// A transport that need not block has a pusher: TCP and unix sockets, and TLS over TCP where the kernel tells how much room
+// there is (tls_linux.go). What a message costs its writer, beside the one copy that encodes it (and masks it, for a client):
 //
-//	shape                                        on TCP and unix sockets         on others (TLS, memory, wrappers)
+//	shape                                        with a pusher                   without (memory, wrappers)
 //	the answer to the last message there is,     one write, by the writer,       the start of the flusher,
 //	  or the first message for 200 µs              which never blocks              which writes
 //	one of a burst                               the start of the flusher for    the same
@@ -26,8 +27,11 @@
 //	a frame of 16 KiB and more                   one write                       none, while the flusher is behind
 //	what the kernel does not take                the flusher waits for it        the flusher waits for it
 //
-// A server's frame with 32 KiB and more of payload is not even copied, where nothing stands in front of it on a TCP or unix
-// socket: it is sent from where it lies, and what the kernel does not take is copied then (lend.go).
+// A server's frames with 32 KiB and more of payload are not even copied: they are sent from where they lie, up to 1 MiB of
+// them with one system call (lend.go). Where the kernel does not take them and they overdraw the window, their Write waits
+// for room itself, with nothing copied and nothing handed over; from a flusher that waits already it takes the baton
+// (stall.go). It returns when what is unsent fits the window, and copies that. It is brought back from its wait as a pull
+// is, by a write deadline in the past, for the end of its context, for a close, and for a pong.
 //
 // The flusher is on its way from the first message of a burst, so what is gathered leaves by itself when the writer goes
 // away to do something slow; a Pull that is about to wait sends it before that. It ends with the backlog.
