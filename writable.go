@@ -100,9 +100,9 @@ func (w *Writable) DesiredSize() int {
 	return e.Credit()
 }
 
-// Flush waits until the kernel has taken all that was accepted before, and at most 64 KiB of what was accepted right
-// behind it and shares a system call with it. The end of ctx ends only the wait. If that can no longer be, Flush
-// returns the error of the Writable's end.
+// Flush waits until the kernel has taken all that was accepted before. What was accepted behind that may share its system
+// calls, and is then waited for too. The end of ctx ends only the wait. If that can no longer be, Flush returns the error
+// of the Writable's end.
 func (w *Writable) Flush(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
