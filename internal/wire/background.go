@@ -13,7 +13,7 @@ func (c *Conn) unlockRead() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
 		c.idleSeen.Store(turns)
-		c.idle.Reset(idleWait)
+		c.idle.Reset(idleTick())
 	}
 }
 

@@ -143,8 +143,14 @@ type prompt interface {
 	read() (n int, err error)
 }
 
-// idleWait is how long nobody must have pulled before the input is read in the background.
+// idleWait is how long nobody must have pulled before the input is read in the background; at most it is twice that.
 const idleWait = 10 * time.Millisecond
+
+// idleTick is the time to the tick at which an idle timer fires that is armed now. The ticks are those of all
+// connections, so that a thousand on which little is said do not wake the process a thousand times.
+func idleTick() time.Duration {
+	return 2*idleWait - time.Duration(time.Now().UnixNano())%idleWait
+}
 
 // New returns a connection on nc, whose handshake is done. From here on the Conn owns nc, and closes it once.
 // Nothing is read before Start.
@@ -181,7 +187,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.readGate.TryLock() // until Start
 	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
-	c.idle = time.AfterFunc(idleWait, c.idled)
+	c.idle = time.AfterFunc(idleTick(), c.idled)
 	return c
 }
 

@@ -114,7 +114,7 @@ func (c *Conn) dueBy(t time.Time) {
 func (c *Conn) arm() {
 	c.idle.Reset(time.Until(c.alive.due))
 	if c.idleArmed.Load() {
-		c.idle.Reset(idleWait) // whoever armed it may have done so before us
+		c.idle.Reset(idleTick()) // whoever armed it may have done so before us
 	}
 }
 

@@ -177,7 +177,7 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 		c.mu.Lock()
 		c.dueBy(time.Now().Add(time.Minute))
 		c.mu.Unlock()
-		<-time.After(idleWait)
+		<-time.After(2 * idleWait)
 		synctest.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
