@@ -109,6 +109,9 @@ func (c *Conn) offer(who parking) (whole bool) {
 	first := c.out.head
 	last, size := c.out.vector()
 	c.stall.who = who
+	if who != nobody && c.alive != nil {
+		c.offered()
+	}
 	c.give(last)
 	n, err := c.push.write(first, last, who != nobody)
 	c.mu.Lock()

@@ -285,3 +285,16 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 	_, err := c.End()
 	require.ErrorContains(t, err, "WriteStallTimeout")
 }
+
+func TestAStallIsSeenInTheMiddleOfALongWriteWhosePeerHasTakenAllSoFar(t *testing.T) {
+	c, far := crammed(t, Config{MaxFrame: 64 << 10, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond})
+	wrote := goWrite(t.Context(), c, pattern(3<<20, 0))
+	for queued := int64(0); queued <= maxLent*(64<<10+maxHeader); { // until the frames that were lent first have left
+		_, err := io.CopyN(io.Discard, far, 1000)
+		require.NoError(t, err)
+		c.mu.Lock()
+		queued = c.out.queued
+		c.mu.Unlock()
+	}
+	require.ErrorContains(t, <-wrote, "WriteStallTimeout")
+}
