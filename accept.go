@@ -153,13 +153,19 @@ func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, erro
 	return acceptConn(ctx, nc, o, nil)
 }
 
-func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
-	c, err := acceptBare(ctx, nc, o, a)
-	if err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	return c, nil
+// acceptConn has the handshake made by a goroutine that ends with it: the caller's own would keep the stack that the
+// handshake takes, four times what a Pull takes that waits.
+func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (c *Conn, err error) {
+	shaken := make(chan struct{})
+	go func() { // the caller's: it ends with the handshake
+		defer close(shaken)
+		if c, err = acceptBare(ctx, nc, o, a); err != nil {
+			_ = nc.Close()
+			c = nil
+		}
+	}()
+	<-shaken
+	return c, err
 }
 
 func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {

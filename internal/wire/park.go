@@ -51,10 +51,23 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 	c.rest(onCall)
 	if c.watch.now = ctx.Done(); c.watch.now != nil && c.watch.now != c.watch.done {
 		c.unwatch()
-		done := c.watch.now
-		c.watch.done, c.watch.stop = done, context.AfterFunc(ctx, func() { c.expired(done) })
+		c.watch.done = c.watch.now
+		go c.watchOver(ctx, c.watch.done) // the watch's: it ends when it is armed
 	}
 	return true
+}
+
+// watchOver arms the watch for a context with this Done. It has a goroutine of its own since that takes more stack than
+// all that waits, and the stack of the one that waits would keep twice the size.
+func (c *Conn) watchOver(ctx context.Context, done <-chan struct{}) {
+	stop := context.AfterFunc(ctx, func() { c.expired(done) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watch.done == done && c.watch.stop == nil {
+		c.watch.stop = stop
+	} else { // ctx has ended, or another came
+		stop()
+	}
 }
 
 // rest says that the holder of readGate waits from here on, and shows what it has counted. It expects mu to be held.

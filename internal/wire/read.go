@@ -29,13 +29,12 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			dst = c.in.grow(dst)
 			straight = dst[len(dst):cap(dst)]
 		}
-		var n int
-		if n, err = c.more(ctx, straight); err != nil {
+		if err = c.over(ctx); err != nil {
 			c.keep(ctx, dst)
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
-		dst = dst[:len(dst)+n]
+		dst = dst[:len(dst)+c.fill(ctx, onCall, straight)]
 		c.noteHeld(len(dst))
 	}
 	op = c.in.op
@@ -112,16 +111,24 @@ func (c *Conn) reject(code int, rule error) {
 // more waits until there is more input, and returns an error if there will be none or ctx has ended. Of a long frame it
 // may read payload straight into dst, and says how much.
 func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
+	if err := c.over(ctx); err != nil {
+		return 0, err
+	}
+	return c.fill(ctx, onCall, dst), nil
+}
+
+// over returns an error if there will be no more input, or ctx has ended; if not, fill waits for it.
+func (c *Conn) over(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	switch {
 	case c.readDone.Closed():
-		return 0, c.pullEnd()
+		return c.pullEnd()
 	case c.eof, c.peerDone:
-		return 0, c.awaitEnd(ctx)
+		return c.awaitEnd(ctx)
 	}
-	return c.fill(ctx, onCall, dst), nil
+	return nil
 }
 
 // awaitEnd waits until the end is decided, since no message will come before it.

@@ -41,27 +41,34 @@ func newPrompt(c *Conn) prompt {
 		return nil
 	}
 	s := &socket{c: c, raw: raw}
-	s.inF, s.outF = s.tryRead, s.tryWrite
+	s.inF = func(fd uintptr) bool { // not a method: that would be one more frame on the stack of whoever waits
+		if s.in.buf == nil {
+			return true // after a wait
+		}
+		if s.in.do(syscall.Read, fd); s.in.err != syscall.EAGAIN {
+			return true
+		}
+		c.unroom()
+		return false
+	}
+	s.outF = s.tryWrite
 	return s
 }
 
+// read borrows the memory before it goes down into the transport, and comes back for it after a wait: whoever waits shall
+// do with a stack of 2 KiB.
 func (s *socket) read() (int, error) {
-	if err := s.raw.Read(s.inF); err != nil {
-		return 0, err
+	for s.in.err = syscall.EAGAIN; s.in.err == syscall.EAGAIN; {
+		s.in.buf = s.c.room()
+		if err := s.raw.Read(s.inF); err != nil {
+			s.in.buf = nil
+			return 0, err
+		}
 	}
 	if s.in.n == 0 && s.in.err == 0 {
 		return 0, io.EOF
 	}
 	return s.in.result(s.c.nc, "read")
-}
-
-func (s *socket) tryRead(fd uintptr) bool {
-	s.in.buf = s.c.room()
-	if s.in.do(syscall.Read, fd); s.in.err != syscall.EAGAIN {
-		return true
-	}
-	s.c.unroom()
-	return false
 }
 
 func (s *socket) write(p, more []byte) (int, error) {
