@@ -251,17 +251,13 @@ func (c *Conn) open(t transport, o *options) bool {
 		PongTimeout:  o.pongTimeout,
 		IdleTimeout:  o.idleTimeout,
 		StallTimeout: o.writeStallTimeout,
-		OnPing:       o.onPing,
-		OnPong:       o.onPong,
-		Closed:       ErrClosed,
-		Busy:         ErrBusy,
-		Unclean:      unclean,
+		Errors:       &engineErrors,
 		OnEnd:        c.ended,
 		ReadDone:     &c.readDone,
 		WriteDone:    &c.writeDone,
 		ReadStall:    o.trace.stalls(c, Inbound),
 		WriteStall:   o.trace.stalls(c, Outbound),
-		Whole:        c.whole(),
+		Hooks:        c.hooks(o),
 	})
 	c.nc = t.nc
 	c.seen.opened(c)

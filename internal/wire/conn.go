@@ -30,20 +30,28 @@ type Config struct {
 	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
 	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
 
-	OnPing, OnPong func(payload []byte) // called by whoever reads, without mu; nil for none
-
-	Closed  error                                 // what a Write fails with after an end in order
-	Busy    error                                 // what a pull fails with while a message is being read
-	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
-	OnEnd   func(info CloseInfo, err error)       // called once, when all has ended; it must not wait
+	Errors *Errors
+	OnEnd  func(info CloseInfo, err error) // called once, when all has ended; it must not wait
 
 	ReadDone  *latch.Latch // closed when the readable's end is decided
 	WriteDone *latch.Latch // closed when the writable's end is decided
 
-	// Who looks on; nil if nobody does. The first two are called as credit.Window.Watch says, maybe with the Conn locked;
-	// Whole when a Reader has come to the end of its message, with nothing locked.
+	// Who looks on; nil if nobody does. The first two are called as credit.Account.Init says, maybe with the Conn locked.
 	ReadStall, WriteStall func(spent bool, took time.Duration)
-	Whole                 func(op ws.OpCode, bytes int64)
+	Hooks                 *Hooks
+}
+
+// Errors are those of whoever makes Conns, and the same for all of them.
+type Errors struct {
+	Closed  error                                 // what a Write fails with after an end in order
+	Busy    error                                 // what a pull fails with while a message is being read
+	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
+}
+
+// Hooks are called by whoever reads, with nothing locked; nil for none.
+type Hooks struct {
+	OnPing, OnPong func(payload []byte)
+	Whole          func(op ws.OpCode, bytes int64) // when a Reader has come to the end of its message
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -51,11 +59,16 @@ type Config struct {
 // Locks: whoever holds readGate owns the input, whoever holds writeGate has the turn to write a message, and mu
 // guards what is shared. mu is taken last and held for no wait.
 type Conn struct {
-	cfg Config
-	nc  net.Conn
-	ask prompt // the transport, where it can be asked without waiting; else nil
+	nc           net.Conn
+	ask          prompt // the transport, where it can be asked without waiting; else nil
+	maxMessage   int    // of Config, as the next ones
+	closeTimeout time.Duration
+	deflate      *Deflate
+	errs         *Errors
+	hooks        *Hooks
+	onEnd        func(info CloseInfo, err error)
 
-	readGate   *gate.Gate
+	readGate   gate.Gate
 	in         inbox  // owned by the holder of readGate, as is all up to open
 	part       []byte // a message half assembled by a Pull whose context ended
 	inflater   *deflate.Inflater
@@ -82,11 +95,11 @@ type Conn struct {
 	idleArmed  atomic.Bool
 	idleSeen   atomic.Uint64 // turns when the timer was armed
 	alive      *keepalive    // which shares the timer; nil without
-	readWindow *credit.Window
+	readWindow credit.Account
 
-	writeGate   *gate.Gate
+	writeGate   gate.Gate
 	deflater    *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
-	writeWindow *credit.Window
+	writeWindow credit.Window
 	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
 
@@ -100,16 +113,16 @@ type Conn struct {
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
 	sending bool          // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool          // a goroutine was started to do so
-	flushF  func()        // what it does; made once, since a start would allocate it
+	flushF  func()        // what it does; made with the first, since each start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
 	pings   *pings        // our own; nil until there was one
 	writing bool          // a Write has been admitted and is not yet encoded whole
 	writes  int           // writes that were encoded whole
 	sent    tally
-	seen    tally // what received was when its owner began to wait, or to tell
-	telling bool  // a hook runs that may ask for it
-	end     endState
+	seen    tally     // what received was when its owner began to wait, or to tell
+	telling bool      // a hook runs that may ask for it
+	end     *endState // &noEnd until there is something to know
 
 	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
 	writeDone *latch.Latch // closed when end.write is set
@@ -143,20 +156,22 @@ const idleWait = 10 * time.Millisecond
 // Nothing is read before Start.
 func New(nc net.Conn, cfg Config) *Conn {
 	c := &Conn{
-		cfg:         cfg,
-		nc:          nc,
-		readGate:    gate.New(nil),
-		readWindow:  credit.New(cfg.ReadWindow),
-		writeGate:   gate.Until(cfg.WriteDone),
-		writeWindow: credit.New(cfg.WriteWindow),
-		framer:      newFramer(cfg.Client, cfg.MaxFrame),
-		readDone:    cfg.ReadDone,
-		writeDone:   cfg.WriteDone,
-		given:       time.Since(epoch) - lull,
+		nc:           nc,
+		maxMessage:   cfg.MaxMessage,
+		closeTimeout: cfg.CloseTimeout,
+		deflate:      cfg.Deflate,
+		errs:         cfg.Errors,
+		hooks:        cfg.Hooks,
+		onEnd:        cfg.OnEnd,
+		framer:       newFramer(cfg.Client, cfg.MaxFrame),
+		readDone:     cfg.ReadDone,
+		writeDone:    cfg.WriteDone,
+		given:        time.Since(epoch) - lull,
+		end:          &noEnd,
 	}
-	c.readWindow.Watch(cfg.ReadStall)
-	c.writeWindow.Watch(cfg.WriteStall)
-	c.flushF = c.flush
+	c.readWindow.Init(cfg.ReadWindow, cfg.ReadStall)
+	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
+	c.writeGate.Until(cfg.WriteDone)
 	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
 	if cfg.Client {
@@ -202,7 +217,7 @@ func (c *Conn) Stats() (received, sent Flow) {
 	c.mu.Lock()
 	s := c.sent
 	c.mu.Unlock()
-	return r.flow(c.readWindow), s.flow(c.writeWindow)
+	return r.flow(&c.readWindow), s.flow(&c.writeWindow.Account)
 }
 
 // receivedSoFar takes the tally from whoever has the turn to read. A message costs its puller no locked instruction for
@@ -225,8 +240,8 @@ func (c *Conn) receivedSoFar() tally {
 	}
 }
 
-func (t tally) flow(w *credit.Window) Flow {
-	held, most, stalled := w.Usage()
+func (t tally) flow(a *credit.Account) Flow {
+	held, most, stalled := a.Usage()
 	return Flow{
 		Messages: t.messages,
 		Bytes:    t.bytes,

@@ -25,7 +25,7 @@ const maxKept = 4 * maxPiece
 
 // pack has the message of p compressed, if that was agreed and it is long enough.
 func (c *Conn) pack(p *piece) {
-	if z := c.cfg.Deflate; z != nil && len(p.rest) >= z.Threshold {
+	if z := c.deflate; z != nil && len(p.rest) >= z.Threshold {
 		p.raw, p.rest, p.more, p.flush, p.rsv = p.rest, nil, true, deflate.End, rsv1
 	}
 }
@@ -38,7 +38,7 @@ func (c *Conn) press(p *piece, n int) int {
 		return n
 	}
 	if c.deflater == nil {
-		c.deflater = deflate.NewDeflater(c.cfg.Deflate.Level, c.cfg.Deflate.Ours)
+		c.deflater = deflate.NewDeflater(c.deflate.Level, c.deflate.Ours)
 	}
 	if p.buf == nil {
 		p.buf = buffers.Get().(*[]byte)
@@ -70,7 +70,7 @@ func (p *piece) giveBack() {
 // ready returns the piece of a message that was encoded before.
 func (c *Conn) ready(frames [][]byte, data []byte, e Encoding) piece {
 	p := piece{ready: frames, fin: true, length: int64(len(data))}
-	if e.Bits > 0 && !c.cfg.Deflate.Ours.NoTakeover {
+	if e.Bits > 0 && !c.deflate.Ours.NoTakeover {
 		p.raw = data
 	}
 	return p
@@ -86,8 +86,8 @@ func (c *Conn) remember(p *piece) {
 
 // Encoding returns how a message of n bytes is encoded that is compressed, if at all, for itself.
 func (c *Conn) Encoding(n int, compress bool) Encoding {
-	e := Encoding{MaxFrame: c.cfg.MaxFrame}
-	if z := c.cfg.Deflate; z != nil && compress && n >= z.Threshold {
+	e := Encoding{MaxFrame: c.framer.limit}
+	if z := c.deflate; z != nil && compress && n >= z.Threshold {
 		e.Bits, e.Level = z.Ours.Bits, z.Level
 	}
 	return e

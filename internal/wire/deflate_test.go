@@ -27,9 +27,9 @@ func deflating() (client, server *Conn) {
 		s := deflate.Sender{Bits: 12}
 		c := New(nc, Config{
 			Client: client, ReadWindow: 1 << 16, WriteWindow: 1 << 16, MaxMessage: 1 << 20, CloseTimeout: time.Second,
-			Deflate: &Deflate{Ours: s, Peer: s, Level: 3},
-			Closed:  errTestEnd, Busy: errTestEnd,
-			Unclean: func(CloseInfo, error) error { return errTestEnd }, OnEnd: func(CloseInfo, error) {},
+			Deflate:  &Deflate{Ours: s, Peer: s, Level: 3},
+			Errors:   &Errors{errTestEnd, errTestEnd, func(CloseInfo, error) error { return errTestEnd }},
+			OnEnd:    func(CloseInfo, error) {},
 			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
 		})
 		c.Start(nil)

@@ -52,7 +52,7 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	in, from := &c.in, len(dst)
 	if c.inflater == nil {
-		c.inflater = deflate.NewInflater(c.cfg.Deflate.Peer)
+		c.inflater = deflate.NewInflater(c.deflate.Peer)
 	}
 	err := in.feed(func(src []byte, last bool) (used int, err error) {
 		dst, used, err = c.inflater.Inflate(dst, src, room-(len(dst)-from), last)
@@ -66,10 +66,10 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 
 // allows is how many bytes a compressed message may still inflate to of which there are n.
 func (c *Conn) allows(n int) int {
-	if c.cfg.MaxMessage <= 0 {
+	if c.maxMessage <= 0 {
 		return math.MaxInt
 	}
-	return c.cfg.MaxMessage - n
+	return c.maxMessage - n
 }
 
 // rejectPacked gives up on a compressed message.
@@ -77,7 +77,7 @@ func (c *Conn) rejectPacked(err error) {
 	code := CodeBadData
 	if errors.Is(err, deflate.ErrRoom) {
 		code = CodeTooBig
-		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.cfg.MaxMessage)+1, c.cfg.MaxMessage)
+		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.maxMessage)+1, c.maxMessage)
 	}
 	c.reject(code, err)
 }
@@ -86,7 +86,7 @@ func (c *Conn) rejectPacked(err error) {
 // inflated, MaxMessage bytes of it at most.
 func (c *Conn) skipPacked() error {
 	if c.inflater == nil {
-		c.inflater = deflate.NewInflater(c.cfg.Deflate.Peer)
+		c.inflater = deflate.NewInflater(c.deflate.Peer)
 	}
 	return c.in.feed(func(src []byte, last bool) (used int, err error) {
 		n, used, err := c.inflater.Skip(src, c.allows(c.passed), last)

@@ -19,6 +19,12 @@ import (
 
 var errClosed = errors.New("closed")
 
+var testErrors = Errors{
+	Closed:  errClosed,
+	Busy:    errors.New("busy"),
+	Unclean: func(_ CloseInfo, err error) error { return err },
+}
+
 // forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its transport.
 func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
@@ -27,9 +33,7 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 			Client:      true,
 			ReadWindow:  256,
 			WriteWindow: 256,
-			Closed:      errClosed,
-			Busy:        errors.New("busy"),
-			Unclean:     func(_ CloseInfo, err error) error { return err },
+			Errors:      &testErrors,
 			OnEnd:       func(CloseInfo, error) {},
 			ReadDone:    new(latch.Latch),
 			WriteDone:   new(latch.Latch),
@@ -147,8 +151,7 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		c := New(near, Config{
-			PingInterval: time.Hour, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
-			Unclean:  func(_ CloseInfo, err error) error { return err },
+			PingInterval: time.Hour, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
 			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
 		})
 		defer func() {
@@ -178,7 +181,7 @@ func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
 func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Unclean: func(_ CloseInfo, err error) error { return err },
+	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Errors: &testErrors,
 		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
 	received, _ := c.Stats()
 	require.Zero(t, received.Messages)
@@ -193,17 +196,16 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		var c *Conn
 		var told tally
 		cfg := Config{
-			ReadWindow: 256, WriteWindow: 256, Client: true, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
-			Unclean:  func(_ CloseInfo, err error) error { return err },
+			ReadWindow: 256, WriteWindow: 256, Client: true, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
 			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
 		}
-		cfg.OnPong = func([]byte) {
+		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()
 			held := c.parked == nobody && !c.telling // then it would ask for ever
 			c.mu.Unlock()
 			require.False(t, held)
 			told = c.receivedSoFar()
-		}
+		}}
 		c = New(near, cfg)
 		defer func() {
 			c.CloseNow()

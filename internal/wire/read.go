@@ -62,7 +62,7 @@ func (c *Conn) assemble(dst []byte) []byte {
 				c.rejectPacked(err)
 				continue
 			}
-		} else if limit := c.cfg.MaxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
+		} else if limit := c.maxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
 			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
 				uint64(len(dst))+uint64(c.in.left), limit))
 			continue
@@ -104,7 +104,7 @@ func (c *Conn) drop() bool {
 func (c *Conn) reject(code int, rule error) {
 	c.dropping.Store(true)
 	if info, ended := c.fail(code, rule); ended {
-		c.verdict = c.cfg.Unclean(info, rule)
+		c.verdict = c.errs.Unclean(info, rule)
 	}
 }
 
@@ -193,7 +193,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 		return *end
 	}
 	if c.busy() {
-		return c.cfg.Busy
+		return c.errs.Busy
 	}
 	if !c.readGate.TryLock() {
 		if err := c.awaitRead(ctx); err != nil {
@@ -202,7 +202,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 	}
 	if c.busy() {
 		c.unlockRead()
-		return c.cfg.Busy
+		return c.errs.Busy
 	}
 	return nil
 }
@@ -307,10 +307,10 @@ func (c *Conn) scan() {
 			return
 		case ws.OpPing:
 			c.pong(ctl.payload)
-			c.tell(c.cfg.OnPing, ctl.payload)
+			c.tell(ctl)
 		case ws.OpPong:
 			c.ponged(ctl.payload)
-			c.tell(c.cfg.OnPong, ctl.payload)
+			c.tell(ctl)
 		case ws.OpClose:
 			c.in.seal()
 			info, code, err := parseClose(ctl.payload)
@@ -324,15 +324,23 @@ func (c *Conn) scan() {
 	}
 }
 
-// tell calls a hook, which may ask for what was received while its own goroutine has the turn to read.
-func (c *Conn) tell(hook func(payload []byte), payload []byte) {
+// tell calls the hook for a ping or a pong, which may ask for what was received while its own goroutine has the turn to
+// read.
+func (c *Conn) tell(ctl control) {
+	if c.hooks == nil {
+		return
+	}
+	hook := c.hooks.OnPing
+	if ctl.op == ws.OpPong {
+		hook = c.hooks.OnPong
+	}
 	if hook == nil {
 		return
 	}
 	c.mu.Lock()
 	c.seen, c.telling = c.received, true
 	c.mu.Unlock()
-	hook(payload)
+	hook(ctl.payload)
 	c.mu.Lock()
 	c.telling = false
 	c.mu.Unlock()

@@ -75,6 +75,9 @@ func (c *Conn) startFlusher() {
 		if c.alive != nil {
 			c.offered()
 		}
+		if c.flushF == nil {
+			c.flushF = c.flush
+		}
 		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }

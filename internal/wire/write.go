@@ -77,7 +77,7 @@ func (c *Conn) writeAtOnce(p *piece) bool {
 // fit waits until what is unsent fits the window.
 func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
-		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
+		if err := c.writeWindow.Fit(ctx); err != nil && err != c.errs.Closed {
 			return c.cutShort(ctx)
 		}
 	}
@@ -146,7 +146,7 @@ func (c *Conn) admit(p *piece, n int) bool {
 func (c *Conn) putNext(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := &c.end; e.over || e.stuck != nil || e.aborted && !c.out.open() {
+	if e := c.end; e.over || e.stuck != nil || e.aborted && !c.out.open() {
 		c.writeWindow.Give(n)
 		c.writing = false
 		c.notify()
@@ -301,7 +301,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	} else if ctx.Err() != nil && c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}
-	if dropped, err := c.writeDropped(); err != nil && (dropped || err != c.cfg.Closed) {
+	if dropped, err := c.writeDropped(); err != nil && (dropped || err != c.errs.Closed) {
 		return err
 	}
 	select {
