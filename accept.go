@@ -257,15 +257,14 @@ func (o *AcceptOptions) responder() (*responder, error) {
 	return &responder{opt, slices.Clone(o.Origins)}, err
 }
 
-// An agreement is what the server chose of what the client offered.
-type agreement struct {
-	protocol   string // empty: none
-	extensions string // as Sec-WebSocket-Extensions has them; empty: none
-	deflate    *wire.Deflate
+// A choice is what the server chose of what the client offered.
+type choice struct {
+	agreement
+	deflate *wire.Deflate
 }
 
 // admit checks a client's request, chooses from what it offers, and returns a Conn that a, if there is one, has taken.
-func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed agreement, no *refusal) {
+func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed choice, no *refusal) {
 	agreed.protocol, no = s.check(r)
 	if no != nil {
 		return nil, agreed, no
@@ -274,6 +273,7 @@ func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, a
 	if agreed.deflate, agreed.extensions, err = s.compression.answer(r.Header); err != nil {
 		return nil, agreed, &refusal{http.StatusBadRequest, nil, err}
 	}
+	agreed.header = flatten(r.Header)
 	scheme := "ws"
 	if secure {
 		scheme = "wss"
@@ -340,7 +340,7 @@ func checkRequest(r *http.Request) *refusal {
 }
 
 // answer answers with 101.
-func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed agreement, buffered []byte) (transport, error) {
+func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed choice, buffered []byte) (transport, error) {
 	if !c.abandonBy(func() { cut(nc) }) {
 		return transport{}, errHandshakeClosed
 	}
@@ -362,7 +362,7 @@ func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed agreeme
 		nc:       nc,
 		buffered: buffered,
 		deflate:  agreed.deflate,
-		opened:   Opened{Protocol: agreed.protocol, Extensions: agreed.extensions, Header: r.Header},
+		agreed:   agreed.agreement,
 	}, nil
 }
 
@@ -374,8 +374,7 @@ func (s *responder) open(c *Conn, t transport, err error) error {
 	}
 	if err != nil {
 		c.fail(err)
-		_, err, _ = c.opened.Peek()
-		return err
+		return c.failure()
 	}
 	if c.acceptor != nil {
 		c.acceptor.opened(c)

@@ -33,16 +33,21 @@ func (o *options) starts(client bool) {
 }
 
 // shaken says that the handshake is done.
-func (o *options) shaken(c *Conn, opened Opened, err error) {
-	if o.shook != nil {
-		o.shook(c, opened, err)
+func (o *options) shaken(c *Conn, err error) {
+	if o.shook == nil {
+		return
 	}
+	var opened Opened
+	if err == nil {
+		opened, _, _ = c.Opened().Peek()
+	}
+	o.shook(c, opened, err)
 }
 
 // failed says that the handshake is done without a Conn, if err is not nil.
 func (o *options) failed(err *error) {
 	if *err != nil {
-		o.shaken(nil, Opened{}, *err)
+		o.shaken(nil, *err)
 	}
 }
 

@@ -201,6 +201,9 @@ func (c *Conn) Start(buffered []byte) {
 	c.unlockRead()
 }
 
+// Transport is what the Conn stands on; for its addresses alone.
+func (c *Conn) Transport() net.Conn { return c.nc }
+
 // Done is closed when all has ended: the transport is gone and both streams' ends are decided.
 func (c *Conn) Done() <-chan struct{} { return c.done.Done() }
 
