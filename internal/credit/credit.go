@@ -33,10 +33,15 @@ var epoch = time.Now()
 // each. All methods may be called at once, after Init.
 type Window struct {
 	Account
-	slow    atomic.Bool // somebody waits, or the window has ended; stored under mu
-	waiters []*waiter   // first come first; guarded by mu, as is all below
-	spare   *waiter     // one whose wait is over, to be used again
-	err     error       // ends the window
+	slow  atomic.Bool // somebody waits, or the window has ended; stored under mu
+	queue *queue      // nil until slow was true for the first time; guarded by mu
+}
+
+// A queue is who waits for a window, and what they wait for no longer.
+type queue struct {
+	waiters []*waiter // first come first
+	spare   *waiter   // one whose wait is over, to be used again
+	err     error     // ends the window
 }
 
 // A waiter waits until credit is at least need, then takes n.
@@ -116,15 +121,24 @@ func (w *Window) Give(n int) {
 func (w *Window) Close(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
+	q := w.queued()
+	if q.err != nil {
 		return
 	}
-	w.err = err
+	q.err = err
 	w.slow.Store(true)
-	for _, x := range w.waiters {
+	for _, x := range q.waiters {
 		x.end(err)
 	}
-	w.waiters = nil
+	q.waiters = nil
+}
+
+// queued returns the queue. It expects mu to be held.
+func (w *Window) queued() *queue {
+	if w.queue == nil {
+		w.queue = new(queue)
+	}
+	return w.queue
 }
 
 // Size is the size in bytes; 0 if there is no bound.
@@ -158,7 +172,7 @@ func (w *Window) wait(ctx context.Context, need, n int64) error {
 	if w.tryTake(need, n) {
 		return nil
 	}
-	x := w.queue(need, n)
+	x := w.enqueue(need, n)
 	select {
 	case <-x.over:
 	case <-ctx.Done():
@@ -221,21 +235,22 @@ func (a *Account) clock() {
 	}
 }
 
-// queue queues up for n bytes.
-func (w *Window) queue(need, n int64) *waiter {
+// enqueue queues up for n bytes.
+func (w *Window) enqueue(need, n int64) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := w.spare
-	if w.spare = nil; x == nil {
+	q := w.queued()
+	x := q.spare
+	if q.spare = nil; x == nil {
 		x = &waiter{over: make(chan struct{}, 1)}
 	}
 	x.need, x.n, x.err = need, n, nil
-	if w.err != nil {
-		x.end(w.err)
+	if q.err != nil {
+		x.end(q.err)
 		return x
 	}
 	w.slow.Store(true)
-	w.waiters = append(w.waiters, x)
+	q.waiters = append(q.waiters, x)
 	w.grant() // something may have been given back before slow was set
 	return x
 }
@@ -244,11 +259,12 @@ func (w *Window) queue(need, n int64) *waiter {
 func (w *Window) leave(x *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.Index(w.waiters, x)
+	q := w.queue
+	i := slices.Index(q.waiters, x)
 	if i < 0 {
 		return false
 	}
-	w.waiters = slices.Delete(w.waiters, i, i+1)
+	q.waiters = slices.Delete(q.waiters, i, i+1)
 	w.grant() // those behind it may have waited for it alone
 	return true
 }
@@ -257,15 +273,19 @@ func (w *Window) leave(x *waiter) bool {
 func (w *Window) reuse(x *waiter) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.spare = x
+	w.queue.spare = x
 	return x.err
 }
 
 // grant serves waiters from the first on while credit suffices. It expects mu to be held.
 func (w *Window) grant() {
-	for len(w.waiters) > 0 && w.credit() >= w.waiters[0].need {
-		x := w.waiters[0]
-		w.waiters = slices.Delete(w.waiters, 0, 1)
+	q := w.queue
+	if q == nil {
+		return
+	}
+	for len(q.waiters) > 0 && w.credit() >= q.waiters[0].need {
+		x := q.waiters[0]
+		q.waiters = slices.Delete(q.waiters, 0, 1)
 		if x.n > 0 {
 			w.held.Add(x.n)
 			w.most.Store(max(w.most.Load(), w.held.Load()))
@@ -273,8 +293,8 @@ func (w *Window) grant() {
 		}
 		x.end(nil)
 	}
-	if w.err == nil {
-		w.slow.Store(len(w.waiters) > 0)
+	if q.err == nil {
+		w.slow.Store(len(q.waiters) > 0)
 	}
 }
 

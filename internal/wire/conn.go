@@ -10,7 +10,6 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/wsstream/wsstream/internal/credit"
-	"github.com/wsstream/wsstream/internal/deflate"
 	"github.com/wsstream/wsstream/internal/gate"
 	"github.com/wsstream/wsstream/internal/latch"
 )
@@ -63,7 +62,7 @@ type Conn struct {
 	ask          prompt // the transport, where it can be asked without waiting; else nil
 	maxMessage   int    // of Config, as the next ones
 	closeTimeout time.Duration
-	deflate      *Deflate
+	packing      *packing // nil where no compression was agreed
 	errs         *Errors
 	hooks        *Hooks
 	onEnd        func(info CloseInfo, err error)
@@ -71,34 +70,30 @@ type Conn struct {
 	readGate   gate.Gate
 	in         inbox  // owned by the holder of readGate, as is all up to open
 	part       []byte // a message half assembled by a Pull whose context ended
-	inflater   *deflate.Inflater
-	passed     int    // bytes that the rest of a message inflated to that nobody wants
 	counted    int    // bytes that readWindow is charged with
+	asked      int    // bytes that the last read had room for
 	peerDone   bool   // the peer has sent its Close: no message follows
 	eof        bool   // the transport gives no more
-	asked      int    // bytes that the last read had room for
 	greedy     bool   // the last read filled its buffer
 	fetched    bool   // since the last message, the transport was read
+	turns      uint32 // times that readGate was given up after a call
 	scratch    *chunk // where input goes that nobody wants
-	turns      uint64 // times that readGate was given up after a call
 	received   tally
-	verdict    error                 // what was left unread after the end turned out to be bad
-	readers    uint64                // how many messages were read by a Reader
-	open       atomic.Uint64         // the number of the Reader whose message is at the pull cursor; 0: none
-	skipped    atomic.Uint64         // up to which Reader nobody wants the rest
-	pulled     atomic.Pointer[error] // the end, once there is nothing left in front of it
-	waiting    atomic.Int32          // goroutines that wait for readGate
-	dropping   atomic.Bool           // all input is dropped as it comes
-	closing    atomic.Bool           // a Close is decided: somebody has to read
-	due        atomic.Bool           // whoever gives up readGate has to start the reader
-	idle       *time.Timer           // starts the reader when nobody has pulled for a while
+	readers    uint64                     // how many messages were read by a Reader
+	open       atomic.Uint64              // the number of the Reader whose message is at the pull cursor; 0: none
+	skipped    atomic.Uint64              // up to which Reader nobody wants the rest
+	pulled     atomic.Pointer[error]      // the end, once there is nothing left in front of it
+	waiting    atomic.Int32               // goroutines that wait for readGate
+	dropping   atomic.Bool                // all input is dropped as it comes
+	closing    atomic.Bool                // a Close is decided: somebody has to read
+	due        atomic.Bool                // whoever gives up readGate has to start the reader
+	idle       atomic.Pointer[time.Timer] // starts the reader when nobody has pulled for a while; made when it is needed
 	idleArmed  atomic.Bool
-	idleSeen   atomic.Uint64 // turns when the timer was armed
+	idleSeen   atomic.Uint32 // turns when the timer was armed
 	alive      *keepalive    // which shares the timer; nil without
 	readWindow credit.Account
 
 	writeGate   gate.Gate
-	deflater    *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
 	writeWindow credit.Window
 	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
@@ -107,21 +102,22 @@ type Conn struct {
 	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
 	poked   bool    // it has been told to come back
 	nudged  bool    // nobody was there to be told: who comes next looks around first
+	watched bool    // and its pull's context is that of watch
+	telling bool    // a hook runs that may ask for what was received
+	sending bool    // a goroutine gives the outbox to the transport: it has the baton
+	flusher bool    // a goroutine was started to do so
+	writing bool    // a Write has been admitted and is not yet encoded whole
+	writes  int     // writes that were encoded whole
 	watch   watch
 	out     outbox
 	framer  framer
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
-	sending bool          // a goroutine gives the outbox to the transport: it has the baton
-	flusher bool          // a goroutine was started to do so
-	flushF  func()        // what it does; made with the first, since each start would allocate it
+	flushF  func()        // what the flusher does; made with the first, since each start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
 	pings   *pings        // our own; nil until there was one
-	writing bool          // a Write has been admitted and is not yet encoded whole
-	writes  int           // writes that were encoded whole
-	sent    tally
+	sent    count
 	seen    tally     // what received was when its owner began to wait, or to tell
-	telling bool      // a hook runs that may ask for it
 	end     *endState // &noEnd until there is something to know
 
 	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
@@ -129,15 +125,18 @@ type Conn struct {
 	done      latch.Latch  // closed when all has ended
 }
 
-// A tally counts whole messages and their payload bytes.
-type tally struct {
-	messages, bytes int64
-	most            int64 // the most bytes held beside the window
+// A count counts whole messages and their payload bytes.
+type count struct{ messages, bytes int64 }
+
+func (n *count) add(bytes int64) {
+	n.messages++
+	n.bytes += bytes
 }
 
-func (t *tally) add(bytes int64) {
-	t.messages++
-	t.bytes += bytes
+// A tally is the count of what was received.
+type tally struct {
+	count
+	most int64 // the most bytes held beside the window
 }
 
 // A prompt reads from and writes to a transport of which it can be told whether that would wait. One goroutine reads and
@@ -159,7 +158,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		nc:           nc,
 		maxMessage:   cfg.MaxMessage,
 		closeTimeout: cfg.CloseTimeout,
-		deflate:      cfg.Deflate,
+		packing:      newPacking(cfg.Deflate),
 		errs:         cfg.Errors,
 		hooks:        cfg.Hooks,
 		onEnd:        cfg.OnEnd,
@@ -185,7 +184,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.readGate.TryLock() // until Start
 	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
-	c.idle = time.AfterFunc(idleWait, c.idled)
+	c.idle.Store(time.AfterFunc(idleWait, c.idled))
 	return c
 }
 
@@ -220,7 +219,7 @@ func (c *Conn) Stats() (received, sent Flow) {
 	c.mu.Lock()
 	s := c.sent
 	c.mu.Unlock()
-	return r.flow(&c.readWindow), s.flow(&c.writeWindow.Account)
+	return r.flow(&c.readWindow), tally{count: s}.flow(&c.writeWindow.Account)
 }
 
 // receivedSoFar takes the tally from whoever has the turn to read. A message costs its puller no locked instruction for

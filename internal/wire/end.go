@@ -16,6 +16,7 @@ import (
 // calls settle, the one place that decides.
 type endState struct {
 	read, write error // the final error of each stream; nil until it is decided
+	verdict     error // what was left unread after the end turned out to be bad; nil if it did not
 
 	wanted  bool      // we have decided to close
 	ours    CloseInfo // what our Close carries
@@ -319,7 +320,9 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	if e.timer != nil {
 		e.timer.Stop()
 	}
-	c.idle.Stop()
+	if t := c.idle.Load(); t != nil {
+		t.Stop()
+	}
 	c.unwatch()
 	if held := c.out.clear(); held > 0 {
 		c.writeWindow.Give(held)
@@ -372,7 +375,7 @@ func (c *Conn) End() (CloseInfo, error) {
 func (c *Conn) readEnd() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end.read
+	return cmp.Or(c.end.verdict, c.end.read)
 }
 
 func (c *Conn) writeEnd() error {

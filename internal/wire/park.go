@@ -6,7 +6,7 @@ import (
 )
 
 // A parking says who waits in the transport's Read.
-type parking int
+type parking uint8
 
 const (
 	nobody parking = iota
@@ -20,7 +20,6 @@ const (
 type watch struct {
 	done <-chan struct{} // the watched context's
 	stop func() bool
-	now  <-chan struct{} // the Done of the pull that is parked
 }
 
 // park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
@@ -49,10 +48,11 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 		return false
 	}
 	c.rest(onCall)
-	if c.watch.now = ctx.Done(); c.watch.now != nil && c.watch.now != c.watch.done {
+	done := ctx.Done()
+	if c.watched = done != nil; c.watched && done != c.watch.done {
 		c.unwatch()
-		c.watch.done = c.watch.now
-		go c.watchOver(ctx, c.watch.done) // the watch's: it ends when it is armed
+		c.watch.done = done
+		go c.watchOver(ctx, done) // the watch's: it ends when it is armed
 	}
 	return true
 }
@@ -113,7 +113,7 @@ var past = time.Unix(1, 0)
 func (c *Conn) expired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.parked == onCall && c.watch.now == done {
+	if c.parked == onCall && c.watched && c.watch.done == done {
 		c.poke()
 	}
 	if c.watch.done == done {

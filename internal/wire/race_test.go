@@ -159,7 +159,7 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 			<-c.Done()
 			_ = far.Close()
 		}()
-		c.idle.Stop() // so far unlockRead has come: it has armed the timer
+		c.idle.Load().Stop() // so far unlockRead has come: it has armed the timer
 		c.idleArmed.Store(true)
 		c.readGate.Unlock()
 		c.mu.Lock()

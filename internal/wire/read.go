@@ -104,7 +104,9 @@ func (c *Conn) drop() bool {
 func (c *Conn) reject(code int, rule error) {
 	c.dropping.Store(true)
 	if info, ended := c.fail(code, rule); ended {
-		c.verdict = c.errs.Unclean(info, rule)
+		c.mu.Lock()
+		c.ending().verdict = c.errs.Unclean(info, rule)
+		c.mu.Unlock()
 	}
 }
 
@@ -148,10 +150,7 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 
 // pullEnd returns what all pulls get from here on: the end is decided, and all that came whole before it is taken.
 func (c *Conn) pullEnd() error {
-	end := c.verdict
-	if end == nil {
-		end = c.readEnd()
-	}
+	end := c.readEnd()
 	c.pulled.Store(&end)
 	return end
 }

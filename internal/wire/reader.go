@@ -156,7 +156,9 @@ func (c *Conn) skip() bool {
 		if c.in.ended() {
 			c.in.next()
 			c.open.Store(0)
-			c.passed = 0
+			if c.packing != nil {
+				c.packing.passed = 0
+			}
 			return false
 		}
 		if !c.in.packed {

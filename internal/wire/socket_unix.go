@@ -13,8 +13,9 @@ type socket struct {
 	c   *Conn
 	raw syscall.RawConn
 
-	in, out   call
-	inF, outF func(fd uintptr) bool // made once
+	in        call
+	out       *call                 // nil until something was written
+	inF, outF func(fd uintptr) bool // made once: each call would allocate them
 }
 
 // A call is what a system call is asked and has answered.
@@ -51,7 +52,6 @@ func newPrompt(c *Conn) prompt {
 		c.unroom()
 		return false
 	}
-	s.outF = s.tryWrite
 	return s
 }
 
@@ -72,6 +72,9 @@ func (s *socket) read() (int, error) {
 }
 
 func (s *socket) write(p, more []byte) (int, error) {
+	if s.out == nil {
+		s.out, s.outF = new(call), s.tryWrite
+	}
 	s.out.buf, s.out.more = p, more
 	if err := s.raw.Write(s.outF); err != nil {
 		return 0, err

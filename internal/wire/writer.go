@@ -40,7 +40,7 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 		return nil, c.notWritten(ctx)
 	}
 	w := &Writer{c: c, ctx: ctx, op: op, text: op == ws.OpText}
-	if c.deflate != nil {
+	if c.packing != nil {
 		w.pack, w.rsv = true, rsv1
 	}
 	return w, nil
