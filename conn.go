@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/wsstream/wsstream/internal/latch"
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
@@ -23,11 +22,10 @@ type Conn struct {
 	readable Readable
 	writable Writable
 
-	readDone  latch.Latch // closed when the readable's end is decided
-	writeDone latch.Latch // closed when the writable's end is decided
-	window    int         // the write window, for DesiredSize before opening
-	acceptor  *Acceptor   // that accepted it; nil: none
-	client    bool        // whether we dialled
+	ends     wire.Ends // of the streams
+	window   int       // the write window, for DesiredSize before opening
+	acceptor *Acceptor // that accepted it; nil: none
+	client   bool      // whether we dialled
 
 	discard bool                      // Discard was called before opening; guarded by mu
 	engine  atomic.Pointer[wire.Conn] // nil until the handshake is done; stored under mu
@@ -36,9 +34,9 @@ type Conn struct {
 	abandon context.CancelFunc // ends the handshake; nil for nothing to end; guarded by mu, as the next ones
 	agreed  agreement          // valid once there is an engine
 	end     *outcome           // nil until all has ended; without an engine the handshake has failed
-	opened  promise[Opened]
-	closed  promise[CloseInfo]
-	ending  *ending // what Context returned; nil until somebody asks for it
+	opened  *promise[Opened]   // nil until somebody asks for it, as the next ones
+	closed  *promise[CloseInfo]
+	ending  *ending // what Context returned
 }
 
 func newConn(url string, o *options) *Conn {
@@ -59,7 +57,8 @@ func (c *Conn) URL() string { return c.url }
 func (c *Conn) Opened() *stream.Future[Opened] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.opened.made() {
+	if c.opened == nil {
+		c.opened = newPromise[Opened]()
 		switch {
 		case c.engine.Load() != nil:
 			c.opened.settle(c.agreed.opened(c), nil)
@@ -79,8 +78,11 @@ func (c *Conn) Opened() *stream.Future[Opened] {
 func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed.made() && c.end != nil {
-		c.closed.settle(c.end.info, c.end.err)
+	if c.closed == nil {
+		c.closed = newPromise[CloseInfo]()
+		if c.end != nil {
+			c.closed.settle(c.end.info, c.end.err)
+		}
 	}
 	return c.closed.future
 }
@@ -234,8 +236,8 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	}
 	c.end = &outcome{err: err}
 	c.opened.settled(Opened{}, err)
-	c.readDone.Close(nil)
-	c.writeDone.Close(nil)
+	c.ends.Read.Close(nil)
+	c.ends.Write.Close(nil)
 	c.closed.settled(CloseInfo{}, err)
 	return nil, true
 }
@@ -279,8 +281,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		StallTimeout: o.writeStallTimeout,
 		Errors:       &engineErrors,
 		OnEnd:        c.ended,
-		ReadDone:     &c.readDone,
-		WriteDone:    &c.writeDone,
+		Ends:         &c.ends,
 		ReadStall:    o.trace.stalls(c, Inbound),
 		WriteStall:   o.trace.stalls(c, Outbound),
 		Hooks:        c.hooks(o),
@@ -289,7 +290,7 @@ func (c *Conn) open(t transport, o *options) bool {
 	c.agreed = t.agreed
 	c.seen.opened(c)
 	c.engine.Store(w)
-	if c.opened.future != nil {
+	if c.opened != nil {
 		c.opened.settle(c.agreed.opened(c), nil)
 	}
 	discard := c.discard

@@ -2,24 +2,20 @@ package wsstream
 
 import "github.com/wsstream/wsstream/stream"
 
-// A promise is a Future that is made for the first who asks for it, as few do for most connections.
+// A promise is a Future and what settles it. It is made for the first who asks for it: for most connections nobody does.
 type promise[T any] struct {
-	future *stream.Future[T] // nil until somebody asks
+	future *stream.Future[T]
 	settle func(T, error) bool
 }
 
-// made reports whether somebody has asked, and makes the Future if not.
-func (p *promise[T]) made() bool {
-	if p.future != nil {
-		return true
-	}
-	p.future, p.settle = stream.NewFuture[T]()
-	return false
+func newPromise[T any]() *promise[T] {
+	f, settle := stream.NewFuture[T]()
+	return &promise[T]{f, settle}
 }
 
-// settled settles the Future, if there is one.
+// settled settles the promise, if there is one.
 func (p *promise[T]) settled(v T, err error) {
-	if p.future != nil {
+	if p != nil {
 		p.settle(v, err)
 	}
 }

@@ -32,8 +32,7 @@ type Config struct {
 	Errors *Errors
 	OnEnd  func(info CloseInfo, err error) // called once, when all has ended; it must not wait
 
-	ReadDone  *latch.Latch // closed when the readable's end is decided
-	WriteDone *latch.Latch // closed when the writable's end is decided
+	Ends *Ends // for the Conn to close
 
 	// Who looks on; nil if nobody does. The first two are called as credit.Account.Init says, maybe with the Conn locked.
 	ReadStall, WriteStall func(spent bool, took time.Duration)
@@ -46,6 +45,9 @@ type Errors struct {
 	Busy    error                                 // what a pull fails with while a message is being read
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
 }
+
+// Ends are closed when the end of each stream is decided: of Read, what came before can still be pulled.
+type Ends struct{ Read, Write latch.Latch }
 
 // Hooks are called by whoever reads, with nothing locked; nil for none.
 type Hooks struct {
@@ -120,9 +122,8 @@ type Conn struct {
 	seen    tally     // what received was when its owner began to wait, or to tell
 	end     *endState // &noEnd until there is something to know
 
-	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
-	writeDone *latch.Latch // closed when end.write is set
-	done      latch.Latch  // closed when all has ended
+	ends *Ends       // closed when end.read and end.write are set
+	done latch.Latch // closed when all has ended
 }
 
 // A count counts whole messages and their payload bytes.
@@ -163,14 +164,13 @@ func New(nc net.Conn, cfg Config) *Conn {
 		hooks:        cfg.Hooks,
 		onEnd:        cfg.OnEnd,
 		framer:       newFramer(cfg.Client, cfg.MaxFrame),
-		readDone:     cfg.ReadDone,
-		writeDone:    cfg.WriteDone,
+		ends:         cfg.Ends,
 		given:        time.Since(epoch) - lull,
 		end:          &noEnd,
 	}
 	c.readWindow.Init(cfg.ReadWindow, cfg.ReadStall)
 	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
-	c.writeGate.Until(cfg.WriteDone)
+	c.writeGate.Until(&cfg.Ends.Write)
 	c.ask = newPrompt(c)
 	c.in.state = ws.StateServerSide
 	if cfg.Client {

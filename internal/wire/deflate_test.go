@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream/internal/deflate"
-	"github.com/wsstream/wsstream/internal/latch"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
@@ -27,10 +26,10 @@ func deflating() (client, server *Conn) {
 		s := deflate.Sender{Bits: 12}
 		c := New(nc, Config{
 			Client: client, ReadWindow: 1 << 16, WriteWindow: 1 << 16, MaxMessage: 1 << 20, CloseTimeout: time.Second,
-			Deflate:  &Deflate{Ours: s, Peer: s, Level: 3},
-			Errors:   &Errors{errTestEnd, errTestEnd, func(CloseInfo, error) error { return errTestEnd }},
-			OnEnd:    func(CloseInfo, error) {},
-			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+			Deflate: &Deflate{Ours: s, Peer: s, Level: 3},
+			Errors:  &Errors{errTestEnd, errTestEnd, func(CloseInfo, error) error { return errTestEnd }},
+			OnEnd:   func(CloseInfo, error) {},
+			Ends:    new(Ends),
 		})
 		c.Start(nil)
 		return c

@@ -345,7 +345,7 @@ func bare(nc net.Conn) net.Conn {
 func (c *Conn) endRead(err error) {
 	if e := c.ending(); e.read == nil {
 		e.read = err
-		c.readDone.Close(nil)
+		c.ends.Read.Close(nil)
 		c.poke()
 	}
 }
@@ -353,7 +353,7 @@ func (c *Conn) endRead(err error) {
 func (c *Conn) endWrite(err error) {
 	if e := c.ending(); e.write == nil {
 		e.write = err
-		c.writeDone.Close(nil)
+		c.ends.Write.Close(nil)
 		c.writeWindow.Close(err)
 	}
 }

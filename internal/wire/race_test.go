@@ -11,8 +11,6 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
@@ -35,8 +33,7 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 			WriteWindow: 256,
 			Errors:      &testErrors,
 			OnEnd:       func(CloseInfo, error) {},
-			ReadDone:    new(latch.Latch),
-			WriteDone:   new(latch.Latch),
+			Ends:        new(Ends),
 		})
 		t.Cleanup(func() {
 			c.CloseNow()
@@ -152,7 +149,7 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 		near, far := net.Pipe()
 		c := New(near, Config{
 			PingInterval: time.Hour, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
-			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+			Ends: new(Ends),
 		})
 		defer func() {
 			c.CloseNow()
@@ -182,7 +179,7 @@ func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Errors: &testErrors,
-		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
+		Ends: new(Ends)})
 	received, _ := c.Stats()
 	require.Zero(t, received.Messages)
 	c.Start(nil)
@@ -197,7 +194,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		var told tally
 		cfg := Config{
 			ReadWindow: 256, WriteWindow: 256, Client: true, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
-			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+			Ends: new(Ends),
 		}
 		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()

@@ -125,7 +125,7 @@ func (c *Conn) over(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	switch {
-	case c.readDone.Closed():
+	case c.ends.Read.Closed():
 		return c.pullEnd()
 	case c.eof, c.peerDone:
 		return c.awaitEnd(ctx)
@@ -141,7 +141,7 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.mu.Unlock()
 	defer c.unpark(0)
 	select {
-	case <-c.readDone.Done():
+	case <-c.ends.Read.Done():
 		return c.pullEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)

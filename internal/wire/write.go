@@ -211,11 +211,11 @@ func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.e
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
 func (c *Conn) notWritten(ctx context.Context) error {
-	if c.writeDone.Closed() {
+	if c.ends.Write.Closed() {
 		return c.writeEnd()
 	}
 	select {
-	case <-c.writeDone.Done():
+	case <-c.ends.Write.Done():
 		return c.writeEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
