@@ -78,7 +78,7 @@ func (c *Conn) readInBackground() bool {
 
 func (c *Conn) readAhead() {
 	for c.wanted() {
-		c.fill(context.Background(), inBackground, nil)
+		c.fill(context.Background(), inBackground)
 	}
 	c.tidy()
 	c.readGate.Unlock()

@@ -24,17 +24,16 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 		c.account()
 	}
 	for dst = c.assemble(dst); !c.in.ended(); dst = c.assemble(dst) {
-		var straight []byte
-		if !c.skipping() {
-			dst = c.in.grow(dst)
-			straight = dst[len(dst):cap(dst)]
-		}
 		if err = c.over(ctx); err != nil {
 			c.keep(ctx, dst)
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
-		dst = dst[:len(dst)+c.fill(ctx, onCall, straight)]
+		if !c.skipping() {
+			dst = c.in.grow(dst)
+			c.in.aim(dst[len(dst):cap(dst)])
+		}
+		dst = dst[:len(dst)+c.fill(ctx, onCall)]
 		c.noteHeld(len(dst))
 	}
 	op = c.in.op
@@ -116,7 +115,8 @@ func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
 	if err := c.over(ctx); err != nil {
 		return 0, err
 	}
-	return c.fill(ctx, onCall, dst), nil
+	c.in.aim(dst)
+	return c.fill(ctx, onCall), nil
 }
 
 // over returns an error if there will be no more input, or ctx has ended; if not, fill waits for it.
@@ -218,14 +218,14 @@ func (c *Conn) skipping() bool {
 	return nth != 0 && nth == c.skipped.Load()
 }
 
-// fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight into dst, of which it
-// returns the length.
-func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
+// fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight to where aim has said,
+// of which it returns the length.
+func (c *Conn) fill(ctx context.Context, as parking) (landed int) {
 	c.account()
 	if !c.park(ctx, as) {
+		c.in.target = nil
 		return 0
 	}
-	c.in.aim(dst)
 	var n int
 	var err error
 	if c.ask != nil {

@@ -49,7 +49,11 @@ func newPrompt(c *Conn) prompt {
 		if s.in.do(syscall.Read, fd); s.in.err != syscall.EAGAIN {
 			return true
 		}
-		c.unroom()
+		if c.scratch == nil {
+			c.in.trim() // all that unroom would do, with a frame less
+		} else {
+			c.unroom()
+		}
 		return false
 	}
 	return s
