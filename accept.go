@@ -153,13 +153,19 @@ func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, erro
 	return acceptConn(ctx, nc, o, nil)
 }
 
-func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (*Conn, error) {
-	c, err := acceptBare(ctx, nc, o, a)
-	if err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	return c, nil
+// acceptConn has the handshake made by a goroutine that ends with it: the caller's own would keep the stack that the
+// handshake takes, four times what a Pull takes that waits.
+func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (c *Conn, err error) {
+	shaken := make(chan struct{})
+	go func() { // the caller's: it ends with the handshake
+		defer close(shaken)
+		if c, err = acceptBare(ctx, nc, o, a); err != nil {
+			_ = nc.Close()
+			c = nil
+		}
+	}()
+	<-shaken
+	return c, err
 }
 
 func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
@@ -251,15 +257,14 @@ func (o *AcceptOptions) responder() (*responder, error) {
 	return &responder{opt, slices.Clone(o.Origins)}, err
 }
 
-// An agreement is what the server chose of what the client offered.
-type agreement struct {
-	protocol   string // empty: none
-	extensions string // as Sec-WebSocket-Extensions has them; empty: none
-	deflate    *wire.Deflate
+// A choice is what the server chose of what the client offered.
+type choice struct {
+	agreement
+	deflate *wire.Deflate
 }
 
 // admit checks a client's request, chooses from what it offers, and returns a Conn that a, if there is one, has taken.
-func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed agreement, no *refusal) {
+func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed choice, no *refusal) {
 	agreed.protocol, no = s.check(r)
 	if no != nil {
 		return nil, agreed, no
@@ -268,6 +273,7 @@ func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, a
 	if agreed.deflate, agreed.extensions, err = s.compression.answer(r.Header); err != nil {
 		return nil, agreed, &refusal{http.StatusBadRequest, nil, err}
 	}
+	agreed.header = flatten(r.Header)
 	scheme := "ws"
 	if secure {
 		scheme = "wss"
@@ -334,7 +340,7 @@ func checkRequest(r *http.Request) *refusal {
 }
 
 // answer answers with 101.
-func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed agreement, buffered []byte) (transport, error) {
+func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed choice, buffered []byte) (transport, error) {
 	if !c.abandonBy(func() { cut(nc) }) {
 		return transport{}, errHandshakeClosed
 	}
@@ -356,7 +362,7 @@ func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed agreeme
 		nc:       nc,
 		buffered: buffered,
 		deflate:  agreed.deflate,
-		opened:   Opened{Protocol: agreed.protocol, Extensions: agreed.extensions, Header: r.Header},
+		agreed:   agreed.agreement,
 	}, nil
 }
 
@@ -368,8 +374,7 @@ func (s *responder) open(c *Conn, t transport, err error) error {
 	}
 	if err != nil {
 		c.fail(err)
-		_, err, _ = c.opened.Peek()
-		return err
+		return c.failure()
 	}
 	if c.acceptor != nil {
 		c.acceptor.opened(c)

@@ -11,8 +11,8 @@ func (c *Conn) LocalAddr() net.Addr { return c.addr(net.Conn.LocalAddr) }
 func (c *Conn) RemoteAddr() net.Addr { return c.addr(net.Conn.RemoteAddr) }
 
 func (c *Conn) addr(of func(net.Conn) net.Addr) net.Addr {
-	if c.engine.Load() != nil {
-		if a := of(c.nc); a != nil {
+	if w := c.engine.Load(); w != nil {
+		if a := of(w.Transport()); a != nil {
 			return a
 		}
 	}

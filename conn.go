@@ -3,12 +3,10 @@ package wsstream
 import (
 	"context"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/wsstream/wsstream/internal/latch"
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
@@ -24,36 +22,30 @@ type Conn struct {
 	readable Readable
 	writable Writable
 
-	opened       *stream.Future[Opened]
-	settleOpened func(Opened, error) bool
-	closed       *stream.Future[CloseInfo]
-	settleClosed func(CloseInfo, error) bool
-	readDone     latch.Latch // closed when the readable's end is decided
-	writeDone    latch.Latch // closed when the writable's end is decided
-	window       int         // the write window, for DesiredSize before opening
-	client       bool        // whether we dialled
-	acceptor     *Acceptor   // that accepted it; nil: none
+	ends     wire.Ends // of the streams
+	window   int       // the write window, for DesiredSize before opening
+	acceptor *Acceptor // that accepted it; nil: none
+	client   bool      // whether we dialled
 
-	nc     net.Conn                  // the transport, for its addresses; set before engine is
-	engine atomic.Pointer[wire.Conn] // nil until the handshake is done
+	discard bool                      // Discard was called before opening; guarded by mu
+	engine  atomic.Pointer[wire.Conn] // nil until the handshake is done; stored under mu
 
 	mu      sync.Mutex
-	abandon context.CancelFunc // ends the handshake; guarded by mu, as the next ones
-	failed  bool               // the handshake has failed or was abandoned
-	discard bool               // Discard was called before opening
-	ending  ending             // what Context returned
+	abandon context.CancelFunc // ends the handshake; nil for nothing to end; guarded by mu, as the next ones
+	agreed  agreement          // valid once there is an engine
+	end     *outcome           // nil until all has ended; without an engine the handshake has failed
+	opened  *promise[Opened]   // nil until somebody asks for it, as the next ones
+	closed  *promise[CloseInfo]
+	ending  *ending // what Context returned
 }
 
 func newConn(url string, o *options) *Conn {
 	c := &Conn{
-		url:     url,
-		seen:    o.observer(),
-		window:  o.writeWindow,
-		abandon: func() {},
+		url:    url,
+		seen:   o.observer(),
+		window: o.writeWindow,
 	}
 	c.readable.c, c.writable.c = c, c
-	c.opened, c.settleOpened = stream.NewFuture[Opened]()
-	c.closed, c.settleClosed = stream.NewFuture[CloseInfo]()
 	return c
 }
 
@@ -62,7 +54,20 @@ func (c *Conn) URL() string { return c.url }
 
 // Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if
 // that ended first, a plain error if the URL or the options were bad. A Conn of Accept or AcceptConn is open already.
-func (c *Conn) Opened() *stream.Future[Opened] { return c.opened }
+func (c *Conn) Opened() *stream.Future[Opened] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.opened == nil {
+		c.opened = newPromise[Opened]()
+		switch {
+		case c.engine.Load() != nil:
+			c.opened.settle(c.agreed.opened(c), nil)
+		case c.end != nil:
+			c.opened.settle(Opened{}, c.end.err)
+		}
+	}
+	return c.opened.future
+}
 
 // Closed settles when all has ended: the transport is gone, and the ends of both streams are decided. After a
 // clean close it holds the peer's code and reason; an unclean end is an *Error, and a handshake that failed is
@@ -70,7 +75,17 @@ func (c *Conn) Opened() *stream.Future[Opened] { return c.opened }
 //
 // With nobody pulling, a lost peer is noticed as long as there is read credit. Behind a full window it is noticed
 // by the next Pull, by a write's error, or by CloseTimeout.
-func (c *Conn) Closed() *stream.Future[CloseInfo] { return c.closed }
+func (c *Conn) Closed() *stream.Future[CloseInfo] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		c.closed = newPromise[CloseInfo]()
+		if c.end != nil {
+			c.closed.settle(c.end.info, c.end.err)
+		}
+	}
+	return c.closed.future
+}
 
 // Readable is the stream of the peer's messages. It is there before the handshake is done, and waits for it.
 func (c *Conn) Readable() *Readable { return &c.readable }
@@ -114,9 +129,10 @@ func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	if w := c.engine.Load(); w != nil {
 		w.Discard()
 	}
-	_, err := c.closed.Wait(ctx)
+	closed := c.Closed()
+	_, err := closed.Wait(ctx)
 	if ctx.Err() != nil {
-		if _, end, settled := c.closed.Peek(); settled {
+		if _, end, settled := closed.Peek(); settled {
 			return end
 		}
 		c.CloseNow()
@@ -185,7 +201,7 @@ func (c *Conn) wait(ctx context.Context) (*wire.Conn, error) {
 	if w := c.engine.Load(); w != nil {
 		return w, nil
 	}
-	if _, err := c.opened.Wait(ctx); err != nil {
+	if _, err := c.Opened().Wait(ctx); err != nil {
 		return nil, err
 	}
 	return c.engine.Load(), nil
@@ -212,16 +228,28 @@ func (c *Conn) fail(err error) *wire.Conn {
 func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.engine.Load(); w != nil || c.failed {
+	if w := c.engine.Load(); w != nil || c.end != nil {
 		return w, false
 	}
-	c.failed = true
-	c.abandon()
-	c.settleOpened(Opened{}, err)
-	c.readDone.Close(nil)
-	c.writeDone.Close(nil)
-	c.settleClosed(CloseInfo{}, err)
+	if c.abandon != nil {
+		c.abandon()
+	}
+	c.end = &outcome{err: err}
+	c.opened.settled(Opened{}, err)
+	c.ends.Read.Close(nil)
+	c.ends.Write.Close(nil)
+	c.closed.settled(CloseInfo{}, err)
 	return nil, true
+}
+
+// failure returns what the handshake has failed with, nil if it has not.
+func (c *Conn) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.engine.Load() == nil && c.end != nil {
+		return c.end.err
+	}
+	return nil
 }
 
 // abandonBy says what ends the handshake, and reports false if it was abandoned before.
@@ -229,13 +257,13 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.abandon = abandon
-	return !c.failed
+	return c.end == nil
 }
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
 func (c *Conn) open(t transport, o *options) bool {
 	c.mu.Lock()
-	if c.failed { // nobody would end an engine: its timer would
+	if c.end != nil { // nobody would end an engine: its timer would
 		c.mu.Unlock()
 		return false
 	}
@@ -251,31 +279,28 @@ func (c *Conn) open(t transport, o *options) bool {
 		PongTimeout:  o.pongTimeout,
 		IdleTimeout:  o.idleTimeout,
 		StallTimeout: o.writeStallTimeout,
-		OnPing:       o.onPing,
-		OnPong:       o.onPong,
-		Closed:       ErrClosed,
-		Busy:         ErrBusy,
-		Unclean:      unclean,
+		Errors:       &engineErrors,
 		OnEnd:        c.ended,
-		ReadDone:     &c.readDone,
-		WriteDone:    &c.writeDone,
+		Ends:         &c.ends,
 		ReadStall:    o.trace.stalls(c, Inbound),
 		WriteStall:   o.trace.stalls(c, Outbound),
-		Whole:        c.whole(),
+		Hooks:        c.hooks(o),
 	})
-	c.nc = t.nc
+	c.abandon = nil
+	c.agreed = t.agreed
 	c.seen.opened(c)
 	c.engine.Store(w)
+	if c.opened != nil {
+		c.opened.settle(c.agreed.opened(c), nil)
+	}
 	discard := c.discard
 	c.mu.Unlock()
 	if discard {
 		w.Discard()
 	}
-	t.opened.Readable, t.opened.Writable = &c.readable, &c.writable
-	c.settleOpened(t.opened, nil)
-	c.seen.debug(c, "opened", slog.String("protocol", t.opened.Protocol))
+	c.seen.debug(c, "opened", slog.String("protocol", t.agreed.protocol))
 	w.Start(t.buffered)
-	o.shaken(c, t.opened, nil)
+	o.shaken(c, nil)
 	return true
 }
 
@@ -288,6 +313,9 @@ func (c *Conn) ended(info wire.CloseInfo, err error) {
 }
 
 func (c *Conn) close(info CloseInfo, err error) {
-	c.settleClosed(info, err)
+	c.mu.Lock()
+	c.end = &outcome{info, err}
+	c.closed.settled(info, err)
+	c.mu.Unlock()
 	c.gone(info, err)
 }

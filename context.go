@@ -6,7 +6,7 @@ import (
 
 // An ending is a context that ends with a connection.
 type ending struct {
-	ctx context.Context // nil until somebody asks for it
+	ctx context.Context
 	end context.CancelCauseFunc
 }
 
@@ -20,12 +20,12 @@ type ending struct {
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ending.ctx == nil {
+	if c.ending == nil {
 		ctx, end := context.WithCancelCause(context.Background())
-		if info, err, settled := c.closed.Peek(); settled {
-			end(cause(info, err))
+		if c.end != nil {
+			end(cause(c.end.info, c.end.err))
 		}
-		c.ending = ending{ctx, end}
+		c.ending = &ending{ctx, end}
 	}
 	return c.ending.ctx
 }
@@ -33,10 +33,10 @@ func (c *Conn) Context() context.Context {
 // gone does what is to be done once Closed is settled. The engine's lock may be held.
 func (c *Conn) gone(info CloseInfo, err error) {
 	c.mu.Lock()
-	end := c.ending.end
+	ending := c.ending
 	c.mu.Unlock()
-	if end != nil {
-		end(cause(info, err))
+	if ending != nil {
+		ending.end(cause(info, err))
 	}
 	if c.acceptor != nil {
 		c.acceptor.leave(c)

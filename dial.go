@@ -282,8 +282,7 @@ func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
 		cut(t.nc)
 	}
 	c.fail(err)
-	_, err, _ = c.opened.Peek() // what came first
-	d.shaken(c, Opened{}, err)
+	d.shaken(c, c.failure()) // what came first
 }
 
 // answered reports whether err is a response of the server's or a proxy's, which says more than that its body came too
@@ -390,10 +389,10 @@ func (d *dialer) shake(t *transport) error {
 		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: err}
 	}
 	t.buffered = buffered(br.Reader)
-	t.opened = Opened{
-		Protocol:   resp.Header.Get("Sec-WebSocket-Protocol"),
-		Extensions: strings.Join(resp.Header.Values(extensionsField), ", "),
-		Header:     resp.Header,
+	t.agreed = agreement{
+		protocol:   resp.Header.Get("Sec-WebSocket-Protocol"),
+		extensions: strings.Join(resp.Header.Values(extensionsField), ", "),
+		header:     flatten(resp.Header),
 	}
 	return nil
 }

@@ -41,6 +41,9 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// engineErrors are what the engine fails with.
+var engineErrors = wire.Errors{Closed: ErrClosed, Busy: ErrBusy, Unclean: unclean}
+
 func unclean(info wire.CloseInfo, err error) error {
 	return &Error{CloseInfo: CloseInfo(info), Err: err}
 }

@@ -20,7 +20,7 @@ type transport struct {
 	nc       net.Conn
 	buffered []byte        // input that came with the handshake
 	deflate  *wire.Deflate // nil: no compression
-	opened   Opened
+	agreed   agreement
 }
 
 // cut closes nc without a word, also under TLS, where an orderly close could wait for the peer.

@@ -129,7 +129,7 @@ func (n *netConn) Close() error {
 	_ = n.conn.readable.Cancel(&Error{CloseInfo: CloseInfo{Code: 1000}}) // returns nil
 	n.readBy.set(time.Time{})
 	n.writeBy.set(time.Time{})
-	_, err := n.conn.closed.Wait(context.Background()) // CloseTimeout bounds it
+	_, err := n.conn.Closed().Wait(context.Background()) // CloseTimeout bounds it
 	return err
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/wire"
 )
 
 // An observer is all who look on at a Conn. Nil, which most Conns have, is nobody.
@@ -31,16 +33,21 @@ func (o *options) starts(client bool) {
 }
 
 // shaken says that the handshake is done.
-func (o *options) shaken(c *Conn, opened Opened, err error) {
-	if o.shook != nil {
-		o.shook(c, opened, err)
+func (o *options) shaken(c *Conn, err error) {
+	if o.shook == nil {
+		return
 	}
+	var opened Opened
+	if err == nil {
+		opened, _, _ = c.Opened().Peek()
+	}
+	o.shook(c, opened, err)
 }
 
 // failed says that the handshake is done without a Conn, if err is not nil.
 func (o *options) failed(err *error) {
 	if *err != nil {
-		o.shaken(nil, Opened{}, *err)
+		o.shaken(nil, *err)
 	}
 }
 
@@ -68,12 +75,17 @@ func (s *observer) messageOut(c *Conn, t Type, bytes int64) {
 	}
 }
 
-// whole returns what the engine calls when a message was read to its end as a stream; nil if nobody looks on.
-func (c *Conn) whole() func(op ws.OpCode, bytes int64) {
-	if c.seen == nil {
+// hooks returns what the engine calls when control frames come, and when a message was read to its end as a stream; nil if
+// nobody looks on.
+func (c *Conn) hooks(o *options) *wire.Hooks {
+	if c.seen == nil && o.onPing == nil && o.onPong == nil {
 		return nil
 	}
-	return func(op ws.OpCode, bytes int64) { c.seen.messageIn(c, Type(op), bytes) }
+	h := &wire.Hooks{OnPing: o.onPing, OnPong: o.onPong}
+	if c.seen != nil {
+		h.Whole = func(op ws.OpCode, bytes int64) { c.seen.messageIn(c, Type(op), bytes) }
+	}
+	return h
 }
 
 // end tells how c has ended: first the meter, so that whoever waits for Closed sees it counted.

@@ -17,10 +17,10 @@ func TestClosedSettlesOnceTheMeterHasCounted(t *testing.T) {
 	go c.seen.end(c, CloseInfo{}, nil)
 	for range 10_000 {
 		runtime.Gosched()
-		_, _, settled := c.closed.Peek()
+		_, _, settled := c.Closed().Peek()
 		require.False(t, settled)
 	}
 	m.mu.Unlock()
-	<-c.closed.Done()
+	<-c.Closed().Done()
 	require.EqualValues(t, 1, m.Totals().Clean)
 }

@@ -1,6 +1,7 @@
 package wsstream
 
 import (
+	"encoding/binary"
 	"net/http"
 )
 
@@ -14,4 +15,61 @@ type Opened struct {
 
 	// Header is the peer's header of the handshake: the response's on Dial's side, the request's on Accept's.
 	Header http.Header
+}
+
+// An agreement is what the handshake agreed on, at rest.
+type agreement struct {
+	protocol   string // empty: none
+	extensions string // as Sec-WebSocket-Extensions has them; empty: none
+	header     flatHeader
+}
+
+func (a *agreement) opened(c *Conn) Opened {
+	return Opened{
+		Readable:   &c.readable,
+		Writable:   &c.writable,
+		Protocol:   a.protocol,
+		Extensions: a.extensions,
+		Header:     a.header.header(),
+	}
+}
+
+// A flatHeader is an http.Header in one string, which takes a fifth of the memory: for each field its name, how many values
+// it has, and those; a string is preceded by its length, and all numbers are as binary.AppendUvarint writes them.
+type flatHeader string
+
+func flatten(h http.Header) flatHeader {
+	var b []byte
+	add := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	for name, values := range h {
+		add(name)
+		b = binary.AppendUvarint(b, uint64(len(values)))
+		for _, v := range values {
+			add(v)
+		}
+	}
+	return flatHeader(b)
+}
+
+func (f flatHeader) header() http.Header {
+	h, b := http.Header{}, []byte(f)
+	number := func() int {
+		n, size := binary.Uvarint(b)
+		b = b[size:]
+		return int(n)
+	}
+	next := func() (s string) {
+		n := number()
+		s, b = string(b[:n]), b[n:]
+		return s
+	}
+	for len(b) > 0 {
+		name := next()
+		values := make([]string, number())
+		for i := range values {
+			values[i] = next()
+		}
+		h[name] = values
+	}
+	return h
 }

@@ -136,7 +136,7 @@ func (r *Readable) Cancel(cause error) error {
 }
 
 // Done is closed when the end of the Readable is decided. Messages that came before it may still be pulled.
-func (r *Readable) Done() <-chan struct{} { return r.c.readDone.Done() }
+func (r *Readable) Done() <-chan struct{} { return r.c.ends.Read.Done() }
 
 // A MessageReader reads one message as it comes. Its methods may be called at once; its Reads then share the payload
 // between them.

@@ -61,8 +61,7 @@ func (w *Writable) TryWrite(m Message) (bool, error) {
 	}
 	e := w.c.engine.Load()
 	if e == nil {
-		_, err, _ := w.c.opened.Peek()
-		return false, err
+		return false, w.c.failure()
 	}
 	ok, err := w.trySend(e, m)
 	if w.c.seen != nil && ok {
@@ -90,7 +89,7 @@ func (w *Writable) DesiredSize() int {
 	e := w.c.engine.Load()
 	switch {
 	case e == nil:
-		if _, err, _ := w.c.opened.Peek(); err != nil {
+		if w.c.failure() != nil {
 			return 0
 		}
 		return cmp.Or(max(w.c.window, 0), math.MaxInt)
@@ -160,7 +159,7 @@ func (w *Writable) Abort(cause error) error {
 func (w *Writable) Borrows() bool { return true }
 
 // Done is closed when the end of the Writable is decided.
-func (w *Writable) Done() <-chan struct{} { return w.c.writeDone.Done() }
+func (w *Writable) Done() <-chan struct{} { return w.c.ends.Write.Done() }
 
 func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClosed) }
 

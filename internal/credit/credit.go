@@ -10,26 +10,38 @@ import (
 	"time"
 )
 
-// A Window counts the bytes held for a stream against its size. Credit is what is left of it, and is negative
-// while the window is overdrawn: a taker waits until there is some credit, and may then take more than that,
-// so that a chunk larger than the window passes too.
-//
-// Those who wait are served in the order they came. While nobody does, taking and giving are an atomic operation
-// each. All methods may be called at once.
-type Window struct {
+// An Account counts the bytes held for a stream against its size. Credit is what is left of it, and is negative while the
+// account is overdrawn. Taking and giving are an atomic operation each. All methods may be called at once, after Init.
+type Account struct {
 	size int64 // immutable
 	held atomic.Int64
 	most atomic.Int64 // the largest held
-	slow atomic.Bool  // somebody waits, or the window has ended; stored under mu
 
 	watch func(spent bool, took time.Duration) // immutable after Watch
 
 	mu      sync.Mutex
-	waiters []*waiter // first come first; guarded by mu, as is all below
+	spent   time.Duration // since epoch, when credit ran out; 0 while there is some; guarded by mu, as the next one
+	stalled time.Duration
+}
+
+var epoch = time.Now()
+
+// A Window is an Account for whose credit can be waited: a taker waits until there is some, and may then take more than
+// that, so that a chunk larger than the window passes too.
+//
+// Those who wait are served in the order they came. While nobody does, taking and giving are an atomic operation
+// each. All methods may be called at once, after Init.
+type Window struct {
+	Account
+	slow  atomic.Bool // somebody waits, or the window has ended; stored under mu
+	queue *queue      // nil until slow was true for the first time; guarded by mu
+}
+
+// A queue is who waits for a window, and what they wait for no longer.
+type queue struct {
+	waiters []*waiter // first come first
 	spare   *waiter   // one whose wait is over, to be used again
 	err     error     // ends the window
-	spent   time.Time // when credit ran out; zero while there is some
-	stalled time.Duration
 }
 
 // A waiter waits until credit is at least need, then takes n.
@@ -39,17 +51,16 @@ type waiter struct {
 	over    chan struct{} // gets a token when the wait is over
 }
 
-// New returns a window of size bytes; a size of zero or less has no bound.
-func New(size int) *Window {
+// Init sets the size, in bytes; one of zero or less has no bound.
+//
+// Watch, nil for none, is called when credit runs out, and when there is some again after it took so long; one call at a
+// time, first the one, then the other. The account is locked then: watch calls none of its methods.
+func (a *Account) Init(size int, watch func(spent bool, took time.Duration)) {
+	a.size, a.watch = int64(size), watch
 	if size <= 0 {
-		return &Window{size: math.MaxInt64}
+		a.size = math.MaxInt64
 	}
-	return &Window{size: int64(size)}
 }
-
-// Watch has f called when credit runs out, and when there is some again after it took so long; one call at a time, first
-// the one, then the other. The window is locked then: f calls none of its methods. Watch is called before all others.
-func (w *Window) Watch(f func(spent bool, took time.Duration)) { w.watch = f }
 
 // Take waits its turn until there is any credit, and takes n bytes of it, more than there is if it must.
 // If ctx ends first it takes nothing and returns context.Cause(ctx); if the window ends, its error.
@@ -74,14 +85,29 @@ func (w *Window) Fit(ctx context.Context) error { return w.wait(ctx, 0, 0) }
 func (w *Window) TryTake(n int) bool { return w.tryTake(1, int64(n)) }
 
 // Force takes n bytes at once, whatever credit there is.
-func (w *Window) Force(n int) { w.took(w.held.Add(int64(n)), int64(n)) }
+func (a *Account) Force(n int) { a.took(a.held.Add(int64(n)), int64(n)) }
 
-// Give gives n bytes back and lets those go who waited for them.
-func (w *Window) Give(n int) {
-	held := w.held.Add(-int64(n))
+// Give gives n bytes back.
+func (a *Account) Give(n int) {
+	if a.crosses(a.gave(n), int64(n)) {
+		a.mu.Lock()
+		a.clock()
+		a.mu.Unlock()
+	}
+}
+
+// gave notes that n bytes were given back, and returns what is held.
+func (a *Account) gave(n int) (held int64) {
+	held = a.held.Add(-int64(n))
 	if held < 0 {
 		panic("credit: more was given back than taken")
 	}
+	return held
+}
+
+// Give gives n bytes back and lets those go who waited for them.
+func (w *Window) Give(n int) {
+	held := w.gave(n)
 	// Whoever queues up sets slow and then looks at held, so that one of the two sees the other.
 	if w.slow.Load() || w.crosses(held, int64(n)) {
 		w.mu.Lock()
@@ -95,32 +121,49 @@ func (w *Window) Give(n int) {
 func (w *Window) Close(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil {
+	q := w.queued()
+	if q.err != nil {
 		return
 	}
-	w.err = err
+	q.err = err
 	w.slow.Store(true)
-	for _, x := range w.waiters {
+	for _, x := range q.waiters {
 		x.end(err)
 	}
-	w.waiters = nil
+	q.waiters = nil
+}
+
+// queued returns the queue. It expects mu to be held.
+func (w *Window) queued() *queue {
+	if w.queue == nil {
+		w.queue = new(queue)
+	}
+	return w.queue
+}
+
+// Size is the size in bytes; 0 if there is no bound.
+func (a *Account) Size() int {
+	if a.size == math.MaxInt64 {
+		return 0
+	}
+	return int(a.size)
 }
 
 // Credit is the size less what is held.
-func (w *Window) Credit() int { return int(min(w.credit(), math.MaxInt)) }
+func (a *Account) Credit() int { return int(min(a.credit(), math.MaxInt)) }
 
 // Usage tells the bytes held now, the most that ever were, and how long there was no credit.
-func (w *Window) Usage() (held, most int64, stalled time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	stalled = w.stalled
-	if !w.spent.IsZero() {
-		stalled += time.Since(w.spent)
+func (a *Account) Usage() (held, most int64, stalled time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	stalled = a.stalled
+	if a.spent != 0 {
+		stalled += time.Since(epoch) - a.spent
 	}
-	return w.held.Load(), w.most.Load(), stalled
+	return a.held.Load(), a.most.Load(), stalled
 }
 
-func (w *Window) credit() int64 { return w.size - w.held.Load() }
+func (a *Account) credit() int64 { return a.size - a.held.Load() }
 
 func (w *Window) wait(ctx context.Context, need, n int64) error {
 	if ctx.Err() != nil {
@@ -129,7 +172,7 @@ func (w *Window) wait(ctx context.Context, need, n int64) error {
 	if w.tryTake(need, n) {
 		return nil
 	}
-	x := w.queue(need, n)
+	x := w.enqueue(need, n)
 	select {
 	case <-x.over:
 	case <-ctx.Done():
@@ -160,53 +203,54 @@ func (w *Window) tryTake(need, n int64) bool {
 }
 
 // took notes that n bytes were taken, and that held is the sum.
-func (w *Window) took(held, n int64) {
-	for most := w.most.Load(); held > most && !w.most.CompareAndSwap(most, held); {
-		most = w.most.Load()
+func (a *Account) took(held, n int64) {
+	for most := a.most.Load(); held > most && !a.most.CompareAndSwap(most, held); {
+		most = a.most.Load()
 	}
-	if w.crosses(held-n, n) {
-		w.mu.Lock()
-		w.clock()
-		w.mu.Unlock()
+	if a.crosses(held-n, n) {
+		a.mu.Lock()
+		a.clock()
+		a.mu.Unlock()
 	}
 }
 
 // crosses reports whether n bytes on top of held make the difference between some credit and none.
-func (w *Window) crosses(held, n int64) bool { return held < w.size && w.size <= held+n }
+func (a *Account) crosses(held, n int64) bool { return held < a.size && a.size <= held+n }
 
 // clock starts or stops the time without credit. It expects mu to be held.
-func (w *Window) clock() {
-	switch spent := w.credit() <= 0; {
-	case spent && w.spent.IsZero():
-		w.spent = time.Now()
-		if w.watch != nil {
-			w.watch(true, 0)
+func (a *Account) clock() {
+	switch spent := a.credit() <= 0; {
+	case spent && a.spent == 0:
+		a.spent = time.Since(epoch)
+		if a.watch != nil {
+			a.watch(true, 0)
 		}
-	case !spent && !w.spent.IsZero():
-		took := time.Since(w.spent)
-		w.stalled += took
-		w.spent = time.Time{}
-		if w.watch != nil {
-			w.watch(false, took)
+	case !spent && a.spent != 0:
+		took := time.Since(epoch) - a.spent
+		a.stalled += took
+		a.spent = 0
+		if a.watch != nil {
+			a.watch(false, took)
 		}
 	}
 }
 
-// queue queues up for n bytes.
-func (w *Window) queue(need, n int64) *waiter {
+// enqueue queues up for n bytes.
+func (w *Window) enqueue(need, n int64) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	x := w.spare
-	if w.spare = nil; x == nil {
+	q := w.queued()
+	x := q.spare
+	if q.spare = nil; x == nil {
 		x = &waiter{over: make(chan struct{}, 1)}
 	}
 	x.need, x.n, x.err = need, n, nil
-	if w.err != nil {
-		x.end(w.err)
+	if q.err != nil {
+		x.end(q.err)
 		return x
 	}
 	w.slow.Store(true)
-	w.waiters = append(w.waiters, x)
+	q.waiters = append(q.waiters, x)
 	w.grant() // something may have been given back before slow was set
 	return x
 }
@@ -215,11 +259,12 @@ func (w *Window) queue(need, n int64) *waiter {
 func (w *Window) leave(x *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.Index(w.waiters, x)
+	q := w.queue
+	i := slices.Index(q.waiters, x)
 	if i < 0 {
 		return false
 	}
-	w.waiters = slices.Delete(w.waiters, i, i+1)
+	q.waiters = slices.Delete(q.waiters, i, i+1)
 	w.grant() // those behind it may have waited for it alone
 	return true
 }
@@ -228,15 +273,19 @@ func (w *Window) leave(x *waiter) bool {
 func (w *Window) reuse(x *waiter) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.spare = x
+	w.queue.spare = x
 	return x.err
 }
 
 // grant serves waiters from the first on while credit suffices. It expects mu to be held.
 func (w *Window) grant() {
-	for len(w.waiters) > 0 && w.credit() >= w.waiters[0].need {
-		x := w.waiters[0]
-		w.waiters = slices.Delete(w.waiters, 0, 1)
+	q := w.queue
+	if q == nil {
+		return
+	}
+	for len(q.waiters) > 0 && w.credit() >= q.waiters[0].need {
+		x := q.waiters[0]
+		q.waiters = slices.Delete(q.waiters, 0, 1)
 		if x.n > 0 {
 			w.held.Add(x.n)
 			w.most.Store(max(w.most.Load(), w.held.Load()))
@@ -244,8 +293,8 @@ func (w *Window) grant() {
 		}
 		x.end(nil)
 	}
-	if w.err == nil {
-		w.slow.Store(len(w.waiters) > 0)
+	if q.err == nil {
+		w.slow.Store(len(q.waiters) > 0)
 	}
 }
 

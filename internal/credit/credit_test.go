@@ -18,6 +18,12 @@ var (
 	errCause = errors.New("the cause")
 )
 
+func newWindow(size int) *Window {
+	w := new(Window)
+	w.Init(size, nil)
+	return w
+}
+
 // A call is a method that may wait, on a goroutine of its own.
 type call struct{ done chan error }
 
@@ -71,7 +77,7 @@ var waits = []struct {
 }
 
 func TestWhatIsTakenIsHeldUntilItIsGivenBack(t *testing.T) {
-	w := New(10)
+	w := newWindow(10)
 	require.Equal(t, 10, w.Credit())
 	require.NoError(t, w.Take(t.Context(), 4))
 	require.True(t, w.TryTake(2))
@@ -85,7 +91,7 @@ func TestWhatIsTakenIsHeldUntilItIsGivenBack(t *testing.T) {
 }
 
 func TestTakeOverdrawsWhereThereIsAnyCredit(t *testing.T) {
-	w := New(10)
+	w := newWindow(10)
 	require.NoError(t, w.Take(t.Context(), 9))
 	require.NoError(t, w.Take(t.Context(), 100))
 	require.Equal(t, -99, w.Credit())
@@ -94,7 +100,7 @@ func TestTakeOverdrawsWhereThereIsAnyCredit(t *testing.T) {
 }
 
 func TestForceTakesWhateverCreditThereIs(t *testing.T) {
-	w := New(10)
+	w := newWindow(10)
 	w.Force(10)
 	w.Force(5)
 	require.Equal(t, -5, w.Credit())
@@ -105,7 +111,7 @@ func TestForceTakesWhateverCreditThereIs(t *testing.T) {
 
 func TestTakeWaitsUntilThereIsSomeCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(12)
 		c := goCall(func() error { return w.Take(t.Context(), 7) })
 		c.waits(t, "overdrawn by 2")
@@ -119,7 +125,7 @@ func TestTakeWaitsUntilThereIsSomeCredit(t *testing.T) {
 
 func TestTakeWithinWaitsUntilAllOfItFits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(8)
 		c := goCall(func() error { return w.TakeWithin(t.Context(), 4) })
 		w.Give(1)
@@ -132,7 +138,7 @@ func TestTakeWithinWaitsUntilAllOfItFits(t *testing.T) {
 
 func TestTakeWithinOverdrawsOnlyForWhatCanNeverFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(1)
 		c := goCall(func() error { return w.TakeWithin(t.Context(), 11) })
 		c.waits(t, "something is held")
@@ -144,7 +150,7 @@ func TestTakeWithinOverdrawsOnlyForWhatCanNeverFit(t *testing.T) {
 
 func TestReadyWaitsForSomeCreditAndTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		require.NoError(t, w.Ready(t.Context()))
 		w.Force(10)
 		c := goCall(func() error { return w.Ready(t.Context()) })
@@ -157,7 +163,7 @@ func TestReadyWaitsForSomeCreditAndTakesNone(t *testing.T) {
 
 func TestFitWaitsWhileTheWindowIsOverdrawnAndTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(10)
 		require.NoError(t, w.Fit(t.Context()), "full is not overdrawn")
 		w.Force(2)
@@ -172,7 +178,7 @@ func TestFitWaitsWhileTheWindowIsOverdrawnAndTakesNone(t *testing.T) {
 
 func TestThoseWhoWaitAreServedInTheOrderTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(10)
 		var order []int
 		for i := range 5 {
@@ -192,7 +198,7 @@ func TestThoseWhoWaitAreServedInTheOrderTheyCame(t *testing.T) {
 
 func TestASmallTakeDoesNotOvertakeALargeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(8)
 		large := goCall(func() error { return w.TakeWithin(t.Context(), 5) })
 		small := goCall(func() error { return w.TakeWithin(t.Context(), 1) })
@@ -206,7 +212,7 @@ func TestASmallTakeDoesNotOvertakeALargeOne(t *testing.T) {
 
 func TestTryTakeNeverOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(5)
 		c := goCall(func() error { return w.TakeWithin(t.Context(), 6) })
 		require.False(t, w.TryTake(1), "there is credit, but somebody waits for it")
@@ -220,7 +226,7 @@ func TestTryTakeNeverOvertakes(t *testing.T) {
 
 func TestOneGiveServesAllWhoFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(10)
 		var calls []call
 		for range 4 {
@@ -240,7 +246,7 @@ func TestAContextThatEndsTakesNothing(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := New(10)
+				w := newWindow(10)
 				w.Force(11)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				c := goCall(func() error { return wait.call(w, ctx) })
@@ -258,7 +264,7 @@ func TestAContextThatEndsTakesNothing(t *testing.T) {
 
 func TestAContextThatEndsLetsThoseBehindGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(8)
 		ctx, cancel := context.WithCancel(t.Context())
 		large := goCall(func() error { return w.TakeWithin(ctx, 5) })
@@ -273,7 +279,7 @@ func TestAContextThatEndsLetsThoseBehindGoOn(t *testing.T) {
 
 func TestAGrantThatMeetsTheEndOfItsContextIsTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
+		w := newWindow(10)
 		w.Force(10)
 		ctx, cancel := context.WithCancel(t.Context())
 		c := goCall(func() error { return w.Take(ctx, 4) })
@@ -291,7 +297,7 @@ func TestTheEndOfTheWindowEndsAllWaits(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := New(10)
+				w := newWindow(10)
 				w.Force(11)
 				first := goCall(func() error { return wait.call(w, t.Context()) })
 				second := goCall(func() error { return wait.call(w, t.Context()) })
@@ -309,7 +315,7 @@ func TestTheEndOfTheWindowEndsAllWaits(t *testing.T) {
 func TestNothingIsTakenAfterTheEnd(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
-			w := New(10)
+			w := newWindow(10)
 			w.Close(errEnd)
 			w.Close(errCause)
 			require.Equal(t, errEnd, wait.call(w, t.Context()), "the first error stays")
@@ -320,7 +326,7 @@ func TestNothingIsTakenAfterTheEnd(t *testing.T) {
 }
 
 func TestWhatIsHeldCanBeGivenBackAfterTheEnd(t *testing.T) {
-	w := New(10)
+	w := newWindow(10)
 	w.Force(4)
 	w.Close(errEnd)
 	w.Give(4)
@@ -331,7 +337,7 @@ func TestEachWaitTakesWhatItSays(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := New(10)
+				w := newWindow(10)
 				require.NoError(t, wait.call(w, t.Context()))
 				require.Equal(t, wait.takes, held(w), "at once")
 				w.Force(11)
@@ -346,7 +352,7 @@ func TestEachWaitTakesWhatItSays(t *testing.T) {
 
 func TestAWindowOfNoSizeHasNoBound(t *testing.T) {
 	for _, size := range []int{0, -1} {
-		w := New(size)
+		w := newWindow(size)
 		const much = math.MaxInt / 8
 		require.NoError(t, w.Take(t.Context(), much))
 		require.True(t, w.TryTake(much))
@@ -362,7 +368,7 @@ func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 			_, _, d := w.Usage()
 			return d
 		}
-		w := New(10)
+		w := newWindow(10)
 		w.Force(9)
 		pass(time.Second)
 		require.Zero(t, stalled(w), "there was credit")
@@ -386,9 +392,9 @@ func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 
 func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := New(10)
 		var told []string
-		w.Watch(func(spent bool, took time.Duration) { told = append(told, fmt.Sprint(spent, " ", took)) })
+		var w Window
+		w.Init(10, func(spent bool, took time.Duration) { told = append(told, fmt.Sprint(spent, " ", took)) })
 		w.Force(9)
 		w.Give(9)
 		require.Empty(t, told, "there was credit")
@@ -410,7 +416,7 @@ func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) 
 }
 
 func TestToGiveBackMoreThanWasTakenPanics(t *testing.T) {
-	w := New(10)
+	w := newWindow(10)
 	require.NoError(t, w.Take(t.Context(), 3))
 	require.Panics(t, func() { w.Give(4) })
 }
@@ -424,7 +430,7 @@ func BenchmarkTakeGive(b *testing.B) {
 		{"cancellable", b.Context()},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			w := New(64 << 10)
+			w := newWindow(64 << 10)
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := w.Take(bench.ctx, 66); err != nil {
@@ -437,7 +443,7 @@ func BenchmarkTakeGive(b *testing.B) {
 }
 
 func BenchmarkTryTakeGive(b *testing.B) {
-	w := New(64 << 10)
+	w := newWindow(64 << 10)
 	b.ReportAllocs()
 	for b.Loop() {
 		if !w.TryTake(66) {
@@ -449,7 +455,7 @@ func BenchmarkTryTakeGive(b *testing.B) {
 
 // BenchmarkStall measures a Take that waits for another goroutine's Give.
 func BenchmarkStall(b *testing.B) {
-	w := New(1)
+	w := newWindow(1)
 	taken := make(chan struct{})
 	go func() { // ends with the benchmark
 		for range taken {
@@ -467,7 +473,7 @@ func BenchmarkStall(b *testing.B) {
 }
 
 func TestAWaitAllocatesNothingOnceThereWasOne(t *testing.T) {
-	w := New(10)
+	w := newWindow(10)
 	w.Force(10)
 	back := make(chan struct{})
 	go func() {

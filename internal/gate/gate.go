@@ -9,8 +9,8 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// A Gate is a lock that its waiters get in the order they came, and whose end lets all of them go.
-// All methods may be called at once.
+// A Gate is a lock that its waiters get in the order they came, and whose end lets all of them go. The zero Gate is held by
+// nobody and has no end. All methods may be called at once.
 type Gate struct {
 	state atomic.Int32    // free, held or wanted
 	end   <-chan struct{} // closed by the owner when there is nothing left to wait for
@@ -29,8 +29,8 @@ const (
 // New returns a gate that nobody holds. The close of end ends all waits; a nil end never comes.
 func New(end <-chan struct{}) *Gate { return &Gate{end: end} }
 
-// Until returns a gate that nobody holds. The close of end ends all waits.
-func Until(end *latch.Latch) *Gate { return &Gate{latch: end} }
+// Until has the close of end end all waits. It is called before all other methods.
+func (g *Gate) Until(end *latch.Latch) { g.latch = end }
 
 // TryLock takes the gate if nobody holds it and nobody waits.
 func (g *Gate) TryLock() bool { return g.state.CompareAndSwap(free, held) }

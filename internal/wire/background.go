@@ -1,6 +1,9 @@
 package wire
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so the
 // idle timer is armed, and where a Close is pending the reader goes on at once.
@@ -13,7 +16,11 @@ func (c *Conn) unlockRead() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
 		c.idleSeen.Store(turns)
-		c.idle.Reset(idleTick())
+		if t := c.idle.Load(); t != nil {
+			t.Reset(idleTick())
+		} else {
+			c.idle.Store(time.AfterFunc(idleTick(), c.idled))
+		}
 	}
 }
 
@@ -34,7 +41,12 @@ func (c *Conn) unattended() {
 	}
 	if c.turns != c.idleSeen.Load() {
 		c.unlockRead()
-	} else if !c.readInBackground() && c.due.Load() {
+		return
+	}
+	if c.alive == nil {
+		c.idle.Store(nil) // the reader may stay for long
+	}
+	if !c.readInBackground() && c.due.Load() {
 		c.startReader()
 	}
 }
@@ -66,7 +78,7 @@ func (c *Conn) readInBackground() bool {
 
 func (c *Conn) readAhead() {
 	for c.wanted() {
-		c.fill(context.Background(), inBackground, nil)
+		c.fill(context.Background(), inBackground)
 	}
 	c.tidy()
 	c.readGate.Unlock()
@@ -86,7 +98,7 @@ func (c *Conn) wanted() bool {
 // tidy lets go of what the input needs no more.
 func (c *Conn) tidy() {
 	c.in.trim()
-	if c.inflater != nil {
+	if c.packing.inflates() {
 		c.forgetRead()
 	}
 }

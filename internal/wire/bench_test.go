@@ -3,7 +3,6 @@ package wire
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // An endless is a transport that gives the same bytes over and over, without a system call.
@@ -39,12 +36,9 @@ func benchConn(b *testing.B, nc net.Conn) *Conn {
 		ReadWindow:  64 << 10,
 		WriteWindow: 64 << 10,
 		MaxMessage:  1 << 20,
-		Closed:      errors.New("closed"),
-		Busy:        errors.New("busy"),
-		Unclean:     func(_ CloseInfo, err error) error { return err },
+		Errors:      &testErrors,
 		OnEnd:       func(CloseInfo, error) {},
-		ReadDone:    new(latch.Latch),
-		WriteDone:   new(latch.Latch),
+		Ends:        new(Ends),
 	})
 	c.Start(nil)
 	b.Cleanup(c.CloseNow)

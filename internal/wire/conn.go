@@ -10,7 +10,6 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/wsstream/wsstream/internal/credit"
-	"github.com/wsstream/wsstream/internal/deflate"
 	"github.com/wsstream/wsstream/internal/gate"
 	"github.com/wsstream/wsstream/internal/latch"
 )
@@ -30,20 +29,30 @@ type Config struct {
 	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
 	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
 
-	OnPing, OnPong func(payload []byte) // called by whoever reads, without mu; nil for none
+	Errors *Errors
+	OnEnd  func(info CloseInfo, err error) // called once, when all has ended; it must not wait
 
+	Ends *Ends // for the Conn to close
+
+	// Who looks on; nil if nobody does. The first two are called as credit.Account.Init says, maybe with the Conn locked.
+	ReadStall, WriteStall func(spent bool, took time.Duration)
+	Hooks                 *Hooks
+}
+
+// Errors are those of whoever makes Conns, and the same for all of them.
+type Errors struct {
 	Closed  error                                 // what a Write fails with after an end in order
 	Busy    error                                 // what a pull fails with while a message is being read
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
-	OnEnd   func(info CloseInfo, err error)       // called once, when all has ended; it must not wait
+}
 
-	ReadDone  *latch.Latch // closed when the readable's end is decided
-	WriteDone *latch.Latch // closed when the writable's end is decided
+// Ends are closed when the end of each stream is decided: of Read, what came before can still be pulled.
+type Ends struct{ Read, Write latch.Latch }
 
-	// Who looks on; nil if nobody does. The first two are called as credit.Window.Watch says, maybe with the Conn locked;
-	// Whole when a Reader has come to the end of its message, with nothing locked.
-	ReadStall, WriteStall func(spent bool, took time.Duration)
-	Whole                 func(op ws.OpCode, bytes int64)
+// Hooks are called by whoever reads, with nothing locked; nil for none.
+type Hooks struct {
+	OnPing, OnPong func(payload []byte)
+	Whole          func(op ws.OpCode, bytes int64) // when a Reader has come to the end of its message
 }
 
 // A Conn is one connection after its handshake. All methods may be called at once.
@@ -51,43 +60,44 @@ type Config struct {
 // Locks: whoever holds readGate owns the input, whoever holds writeGate has the turn to write a message, and mu
 // guards what is shared. mu is taken last and held for no wait.
 type Conn struct {
-	cfg  Config
-	nc   net.Conn
-	ask  prompt // the transport, where it can be waited for with no memory borrowed; else nil
-	push pusher // the transport, where it can be told not to block; else nil
+	nc           net.Conn
+	ask          prompt // the transport, where it can be waited for with no memory borrowed; else nil
+	push         pusher // the transport, where it can be told not to block; else nil
+	maxMessage   int    // of Config, as the next ones
+	closeTimeout time.Duration
+	packing      *packing // nil where no compression was agreed
+	errs         *Errors
+	hooks        *Hooks
+	onEnd        func(info CloseInfo, err error)
 
-	readGate   *gate.Gate
+	readGate   gate.Gate
 	in         inbox  // owned by the holder of readGate, as is all up to open
 	part       []byte // a message half assembled by a Pull whose context ended
-	inflater   *deflate.Inflater
-	passed     int    // bytes that the rest of a message inflated to that nobody wants
 	counted    int    // bytes that readWindow is charged with
+	asked      int    // bytes that the last read had room for
 	peerDone   bool   // the peer has sent its Close: no message follows
 	eof        bool   // the transport gives no more
-	asked      int    // bytes that the last read had room for
 	greedy     bool   // the last read filled its buffer
 	fetched    bool   // since the last message, the transport was read
+	turns      uint32 // times that readGate was given up after a call
 	scratch    *chunk // where input goes that nobody wants
-	turns      uint64 // times that readGate was given up after a call
 	received   tally
-	verdict    error                 // what was left unread after the end turned out to be bad
-	readers    uint64                // how many messages were read by a Reader
-	open       atomic.Uint64         // the number of the Reader whose message is at the pull cursor; 0: none
-	skipped    atomic.Uint64         // up to which Reader nobody wants the rest
-	pulled     atomic.Pointer[error] // the end, once there is nothing left in front of it
-	waiting    atomic.Int32          // goroutines that wait for readGate
-	dropping   atomic.Bool           // all input is dropped as it comes
-	closing    atomic.Bool           // a Close is decided: somebody has to read
-	due        atomic.Bool           // whoever gives up readGate has to start the reader
-	idle       *time.Timer           // starts the reader when nobody has pulled for a while
+	readers    uint64                     // how many messages were read by a Reader
+	open       atomic.Uint64              // the number of the Reader whose message is at the pull cursor; 0: none
+	skipped    atomic.Uint64              // up to which Reader nobody wants the rest
+	pulled     atomic.Pointer[error]      // the end, once there is nothing left in front of it
+	waiting    atomic.Int32               // goroutines that wait for readGate
+	dropping   atomic.Bool                // all input is dropped as it comes
+	closing    atomic.Bool                // a Close is decided: somebody has to read
+	due        atomic.Bool                // whoever gives up readGate has to start the reader
+	idle       atomic.Pointer[time.Timer] // starts the reader when nobody has pulled for a while; made when it is needed
 	idleArmed  atomic.Bool
-	idleSeen   atomic.Uint64 // turns when the timer was armed
+	idleSeen   atomic.Uint32 // turns when the timer was armed
 	alive      *keepalive    // which shares the timer; nil without
-	readWindow *credit.Window
+	readWindow credit.Account
 
-	writeGate   *gate.Gate
-	deflater    *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
-	writeWindow *credit.Window
+	writeGate   gate.Gate
+	writeWindow credit.Window
 	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
 	failing     atomic.Bool // what was accepted will not all be sent
 
@@ -95,38 +105,41 @@ type Conn struct {
 	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
 	poked   bool    // it has been told to come back
 	nudged  bool    // nobody was there to be told: who comes next looks around first
+	watched bool    // and its pull's context is that of watch
+	telling bool    // a hook runs that may ask for what was received
+	sending bool    // a goroutine gives the outbox to the transport: it has the baton
+	flusher bool    // a goroutine was started to do so
+	writing bool    // a Write has been admitted and is not yet encoded whole
+	writes  int     // writes that were encoded whole
 	watch   watch
 	out     outbox
 	framer  framer
 	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
-	sending bool          // a goroutine gives the outbox to the transport: it has the baton
-	flusher bool          // a goroutine was started to do so
-	stall   stall
-	flushF  func()        // what it does; made once, since a start would allocate it
+	stall   *stall        // &noStall until somebody has waited for room
+	flushF  func()        // what the flusher does; made with the first, since each start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
 	ponging *chunk        // the newest pong that has not left; nil for none
 	pings   *pings        // our own; nil until there was one
-	writing bool          // a Write has been admitted and is not yet encoded whole
-	writes  int           // writes that were encoded whole
-	sent    tally
-	seen    tally // what received was when its owner began to wait, or to tell
-	telling bool  // a hook runs that may ask for it
-	end     endState
+	sent    count
+	seen    tally     // what received was when its owner began to wait, or to tell
+	end     *endState // &noEnd until there is something to know
 
-	readDone  *latch.Latch // closed when end.read is set: what came before can still be pulled
-	writeDone *latch.Latch // closed when end.write is set
-	done      latch.Latch  // closed when all has ended
+	ends *Ends       // closed when end.read and end.write are set
+	done latch.Latch // closed when all has ended
 }
 
-// A tally counts whole messages and their payload bytes.
+// A count counts whole messages and their payload bytes.
+type count struct{ messages, bytes int64 }
+
+func (n *count) add(bytes int64) {
+	n.messages++
+	n.bytes += bytes
+}
+
+// A tally is the count of what was received.
 type tally struct {
-	messages, bytes int64
-	most            int64 // the most bytes held beside the window
-}
-
-func (t *tally) add(bytes int64) {
-	t.messages++
-	t.bytes += bytes
+	count
+	most int64 // the most bytes held beside the window
 }
 
 // A pusher gives a transport what it takes without blocking. One goroutine does so at a time.
@@ -143,33 +156,36 @@ type prompt interface {
 	read() (n int, err error)
 }
 
-// idleWait is how long nobody must have pulled before the input is read in the background; at most it is twice that.
+// idleWait is how long nobody must have pulled, at the most, before the input is read in the background; it is half of
+// that at the least.
 const idleWait = 10 * time.Millisecond
 
 // idleTick is the time to the tick at which an idle timer fires that is armed now. The ticks are those of all
 // connections, so that a thousand on which little is said do not wake the process a thousand times.
 func idleTick() time.Duration {
-	return 2*idleWait - time.Duration(time.Now().UnixNano())%idleWait
+	return idleWait - time.Duration(time.Now().UnixNano())%(idleWait/2)
 }
 
 // New returns a connection on nc, whose handshake is done. From here on the Conn owns nc, and closes it once.
 // Nothing is read before Start.
 func New(nc net.Conn, cfg Config) *Conn {
 	c := &Conn{
-		cfg:         cfg,
-		nc:          nc,
-		readGate:    gate.New(nil),
-		readWindow:  credit.New(cfg.ReadWindow),
-		writeGate:   gate.Until(cfg.WriteDone),
-		writeWindow: credit.New(cfg.WriteWindow),
-		framer:      newFramer(cfg.Client, cfg.MaxFrame),
-		readDone:    cfg.ReadDone,
-		writeDone:   cfg.WriteDone,
-		given:       time.Since(epoch) - lull,
+		nc:           nc,
+		maxMessage:   cfg.MaxMessage,
+		closeTimeout: cfg.CloseTimeout,
+		packing:      newPacking(cfg.Deflate),
+		errs:         cfg.Errors,
+		hooks:        cfg.Hooks,
+		onEnd:        cfg.OnEnd,
+		framer:       newFramer(cfg.Client, cfg.MaxFrame),
+		ends:         cfg.Ends,
+		given:        time.Since(epoch) - lull,
+		end:          &noEnd,
+		stall:        &noStall,
 	}
-	c.readWindow.Watch(cfg.ReadStall)
-	c.writeWindow.Watch(cfg.WriteStall)
-	c.flushF = c.flush
+	c.readWindow.Init(cfg.ReadWindow, cfg.ReadStall)
+	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
+	c.writeGate.Until(&cfg.Ends.Write)
 	if c.ask = newPrompt(c); c.ask != nil {
 		c.push = c.ask
 	} else {
@@ -187,7 +203,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.readGate.TryLock() // until Start
 	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
 	c.idleArmed.Store(true)
-	c.idle = time.AfterFunc(idleTick(), c.idled)
+	c.idle.Store(time.AfterFunc(idleTick(), c.idled))
 	return c
 }
 
@@ -202,6 +218,9 @@ func (c *Conn) Start(buffered []byte) {
 	c.scan()
 	c.unlockRead()
 }
+
+// Transport is what the Conn stands on; for its addresses alone.
+func (c *Conn) Transport() net.Conn { return c.nc }
 
 // Done is closed when all has ended: the transport is gone and both streams' ends are decided.
 func (c *Conn) Done() <-chan struct{} { return c.done.Done() }
@@ -219,7 +238,7 @@ func (c *Conn) Stats() (received, sent Flow) {
 	c.mu.Lock()
 	s := c.sent
 	c.mu.Unlock()
-	return r.flow(c.readWindow), s.flow(c.writeWindow)
+	return r.flow(&c.readWindow), tally{count: s}.flow(&c.writeWindow.Account)
 }
 
 // receivedSoFar takes the tally from whoever has the turn to read. A message costs its puller no locked instruction for
@@ -242,8 +261,8 @@ func (c *Conn) receivedSoFar() tally {
 	}
 }
 
-func (t tally) flow(w *credit.Window) Flow {
-	held, most, stalled := w.Usage()
+func (t tally) flow(a *credit.Account) Flow {
+	held, most, stalled := a.Usage()
 	return Flow{
 		Messages: t.messages,
 		Bytes:    t.bytes,

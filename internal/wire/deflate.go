@@ -13,6 +13,27 @@ type Deflate struct {
 	Threshold  int // payload bytes from which a message is compressed that is written whole
 }
 
+// A packing is the compression of one connection.
+type packing struct {
+	*Deflate
+	deflater *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
+	inflater *deflate.Inflater // owned by the holder of readGate, as the next one; nil until a message was inflated
+	passed   int               // bytes that the rest of a message inflated to that nobody wants
+}
+
+func newPacking(d *Deflate) *packing {
+	if d == nil {
+		return nil
+	}
+	return &packing{Deflate: d}
+}
+
+// deflates reports whether a message was compressed.
+func (z *packing) deflates() bool { return z != nil && z.deflater != nil }
+
+// inflates reports whether a message was inflated.
+func (z *packing) inflates() bool { return z != nil && z.inflater != nil }
+
 const (
 	maxPart = 32 << 10 // bytes of a Writer's message that are compressed at once
 	longer  = 64       // bytes by which they may come out longer
@@ -25,7 +46,7 @@ const maxKept = 4 * maxPiece
 
 // pack has the message of p compressed, if that was agreed and it is long enough.
 func (c *Conn) pack(p *piece) {
-	if z := c.cfg.Deflate; z != nil && len(p.rest) >= z.Threshold {
+	if z := c.packing; z != nil && len(p.rest) >= z.Threshold {
 		p.raw, p.rest, p.more, p.flush, p.rsv = p.rest, nil, true, deflate.End, rsv1
 	}
 }
@@ -37,8 +58,9 @@ func (c *Conn) press(p *piece, n int) int {
 	if n > 0 {
 		return n
 	}
-	if c.deflater == nil {
-		c.deflater = deflate.NewDeflater(c.cfg.Deflate.Level, c.cfg.Deflate.Ours)
+	z := c.packing
+	if z.deflater == nil {
+		z.deflater = deflate.NewDeflater(z.Level, z.Ours)
 	}
 	if p.buf == nil {
 		p.buf = buffers.Get().(*[]byte)
@@ -51,7 +73,7 @@ func (c *Conn) press(p *piece, n int) int {
 		if len(p.raw) == 0 {
 			flush, p.more = p.flush, false
 		}
-		b = c.deflater.Deflate(b, part, flush)
+		b = z.deflater.Deflate(b, part, flush)
 	}
 	*p.buf, p.rest = b, b
 	n = c.framer.size(p)
@@ -70,7 +92,7 @@ func (p *piece) giveBack() {
 // ready returns the piece of a message that was encoded before.
 func (c *Conn) ready(frames [][]byte, data []byte, e Encoding) piece {
 	p := piece{ready: frames, fin: true, length: int64(len(data))}
-	if e.Bits > 0 && !c.cfg.Deflate.Ours.NoTakeover {
+	if e.Bits > 0 && !c.packing.Ours.NoTakeover {
 		p.raw = data
 	}
 	return p
@@ -79,15 +101,15 @@ func (c *Conn) ready(frames [][]byte, data []byte, e Encoding) piece {
 // remember makes a message that was compressed elsewhere a part of the context, as it is of the peer's. Where we have
 // none yet we refer to nothing, and need not.
 func (c *Conn) remember(p *piece) {
-	if !p.more && len(p.raw) > 0 && c.deflater != nil {
-		c.deflater.Remember(p.raw)
+	if !p.more && len(p.raw) > 0 && c.packing.deflates() {
+		c.packing.deflater.Remember(p.raw)
 	}
 }
 
 // Encoding returns how a message of n bytes is encoded that is compressed, if at all, for itself.
 func (c *Conn) Encoding(n int, compress bool) Encoding {
-	e := Encoding{MaxFrame: c.cfg.MaxFrame}
-	if z := c.cfg.Deflate; z != nil && compress && n >= z.Threshold {
+	e := Encoding{MaxFrame: c.framer.limit}
+	if z := c.packing; z != nil && compress && n >= z.Threshold {
 		e.Bits, e.Level = z.Ours.Bits, z.Level
 	}
 	return e
@@ -103,7 +125,7 @@ func (c *Conn) endTurn(p *piece) {
 
 // unlockWrite gives up the turn to write.
 func (c *Conn) unlockWrite() {
-	deflates := c.deflater != nil
+	deflates := c.packing.deflates()
 	c.writeGate.Unlock()
 	if deflates {
 		c.forgetSent()
@@ -115,9 +137,9 @@ func (c *Conn) forgetSent() {
 	if !c.done.Closed() || !c.writeGate.TryLock() {
 		return
 	}
-	if c.deflater != nil {
-		c.deflater.Close()
-		c.deflater = nil
+	if z := c.packing; z.deflates() {
+		z.deflater.Close()
+		z.deflater = nil
 	}
 	c.writeGate.Unlock()
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream/internal/deflate"
-	"github.com/wsstream/wsstream/internal/latch"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
@@ -28,9 +27,9 @@ func deflating() (client, server *Conn) {
 		c := New(nc, Config{
 			Client: client, ReadWindow: 1 << 16, WriteWindow: 1 << 16, MaxMessage: 1 << 20, CloseTimeout: time.Second,
 			Deflate: &Deflate{Ours: s, Peer: s, Level: 3},
-			Closed:  errTestEnd, Busy: errTestEnd,
-			Unclean: func(CloseInfo, error) error { return errTestEnd }, OnEnd: func(CloseInfo, error) {},
-			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+			Errors:  &Errors{errTestEnd, errTestEnd, func(CloseInfo, error) error { return errTestEnd }},
+			OnEnd:   func(CloseInfo, error) {},
+			Ends:    new(Ends),
 		})
 		c.Start(nil)
 		return c
@@ -44,13 +43,13 @@ func TestAConnHoldsNoCompressorBeforeItsFirstCompressedMessage(t *testing.T) {
 		require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("plain"), false))
 		_, _, err := server.Pull(t.Context(), nil)
 		require.NoError(t, err)
-		require.Nil(t, client.deflater)
-		require.Nil(t, server.inflater)
+		require.Nil(t, client.packing.deflater)
+		require.Nil(t, server.packing.inflater)
 		require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("compressed"), true))
 		_, _, err = server.Pull(t.Context(), nil)
 		require.NoError(t, err)
-		require.NotNil(t, client.deflater)
-		require.NotNil(t, server.inflater)
+		require.NotNil(t, client.packing.deflater)
+		require.NotNil(t, server.packing.inflater)
 		client.CloseNow()
 		server.CloseNow()
 		<-client.Done()
@@ -102,9 +101,9 @@ func TestWhatCompressionHeldIsLetGoOfAtTheEnd(t *testing.T) {
 				synctest.Wait()
 				for _, c := range []*Conn{client, server} {
 					require.True(t, c.writeGate.Lock(context.Background()))
-					require.Nil(t, c.deflater)
+					require.Nil(t, c.packing.deflater)
 					require.True(t, c.readGate.Lock(context.Background()))
-					require.Nil(t, c.inflater)
+					require.Nil(t, c.packing.inflater)
 				}
 			})
 		})

@@ -12,10 +12,11 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// An endState holds what is known of the connection's end. Each event notes what it knows and calls settle, the
-// one place that decides.
+// An endState holds what is known of the connection's end. Each event notes what it knows, in what ending returns, and
+// calls settle, the one place that decides.
 type endState struct {
 	read, write error // the final error of each stream; nil until it is decided
+	verdict     error // what was left unread after the end turned out to be bad; nil if it did not
 
 	wanted  bool      // we have decided to close
 	ours    CloseInfo // what our Close carries
@@ -36,6 +37,17 @@ type endState struct {
 	over     bool // all has ended
 	info     CloseInfo
 	err      error
+}
+
+// noEnd is the endState of all connections of whose end nothing is known. It is never written to.
+var noEnd endState
+
+// ending returns the endState for an event to note what it knows. It expects mu to be held.
+func (c *Conn) ending() *endState {
+	if c.end == &noEnd {
+		c.end = new(endState)
+	}
+	return c.end
 }
 
 // Close starts the closing handshake with info, and ends the writable in order: what was accepted is sent first.
@@ -82,7 +94,7 @@ func (c *Conn) CloseNow() {
 	c.dropping.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.end.cut = true
+	c.ending().cut = true
 	c.settle()
 	c.wake() // to drop what is unread
 }
@@ -90,7 +102,7 @@ func (c *Conn) CloseNow() {
 // close decides to close, unless that was decided before. It expects mu to be held, as all below do that do not
 // take it.
 func (c *Conn) close(info CloseInfo) {
-	e := &c.end
+	e := c.ending()
 	if !e.wanted && !e.over {
 		e.wanted, e.ours = true, info
 		c.hurry()
@@ -102,15 +114,15 @@ func (c *Conn) close(info CloseInfo) {
 // hurry starts the time that closing may take, and sees to it that somebody reads meanwhile.
 func (c *Conn) hurry() {
 	c.closing.Store(true)
-	if c.end.timer == nil && c.cfg.CloseTimeout > 0 {
-		c.end.timer = time.AfterFunc(c.cfg.CloseTimeout, c.tooLate)
+	if e := c.ending(); e.timer == nil && c.closeTimeout > 0 {
+		e.timer = time.AfterFunc(c.closeTimeout, c.tooLate)
 	}
 }
 
 func (c *Conn) tooLate() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.end.late = true
+	c.ending().late = true
 	c.settle()
 }
 
@@ -121,7 +133,7 @@ func (c *Conn) flushClose() {
 }
 
 func (c *Conn) queueClose() {
-	e := &c.end
+	e := c.end
 	if e.wanted && !e.queued && !e.over && !c.out.open() && (!c.writing || e.aborted) {
 		e.queued = true
 		var body [maxControl]byte
@@ -133,7 +145,7 @@ func (c *Conn) queueClose() {
 
 // abort drops what was accepted and has not begun to leave.
 func (c *Conn) abort() {
-	e := &c.end
+	e := c.ending()
 	if e.sent || e.over {
 		return
 	}
@@ -159,7 +171,7 @@ func (c *Conn) dropUnbegun() {
 func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := &c.end
+	e := c.ending()
 	switch {
 	case e.over:
 		return e.info, true
@@ -182,7 +194,7 @@ func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 func (c *Conn) peerClosed(info CloseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := &c.end
+	e := c.ending()
 	e.peer = &info
 	if !c.owed() {
 		c.endInOrder()
@@ -197,7 +209,7 @@ func (c *Conn) peerClosed(info CloseInfo) {
 
 // closeLeft notes that the transport has taken our Close.
 func (c *Conn) closeLeft() {
-	c.end.sent = true
+	c.ending().sent = true
 	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && c.end.broken != nil && bare(c.nc) == c.nc {
 		_ = h.CloseWrite() // the peer sees the end, whatever it still writes
 	}
@@ -211,14 +223,14 @@ func (c *Conn) lost(err error) {
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF // io.EOF is for an end in order
 	}
-	c.end.lost = err
+	c.ending().lost = err
 	c.settle()
 }
 
 // stuck notes that the transport takes no more. That is not the end: the peer's Close may still be on its way,
 // and tells more than a write's error.
 func (c *Conn) stuck(err error) {
-	e := &c.end
+	e := c.ending()
 	if e.over || e.stuck != nil {
 		return
 	}
@@ -237,7 +249,7 @@ func (c *Conn) owed() bool {
 
 // settle decides what can be decided.
 func (c *Conn) settle() {
-	e := &c.end
+	e := c.end
 	switch {
 	case e.over:
 	case e.peer != nil && e.sent:
@@ -245,9 +257,9 @@ func (c *Conn) settle() {
 			e.err = c.unclean(*e.peer, nil) // made once: it is the same for all
 		}
 		c.endRead(cmp.Or(e.err, io.EOF))
-		c.endWrite(cmp.Or(e.err, c.cfg.Closed))
+		c.endWrite(cmp.Or(e.err, c.errs.Closed))
 		switch {
-		case !c.cfg.Client || e.lost != nil || e.late || e.cut:
+		case !c.framer.client || e.lost != nil || e.late || e.cut:
 			c.finish(*e.peer, e.err)
 		case !e.draining:
 			e.draining = true
@@ -281,7 +293,7 @@ var (
 
 // unclean makes the error of an end that is not clean: for cause, or a better reason where there is one.
 func (c *Conn) unclean(info CloseInfo, cause error) error {
-	switch e := &c.end; {
+	switch e := c.end; {
 	case e.broken != nil:
 		cause = e.broken
 	case e.unsent && e.stuck != nil && cause == nil:
@@ -292,7 +304,7 @@ func (c *Conn) unclean(info CloseInfo, cause error) error {
 	if cause == nil {
 		return nil
 	}
-	return c.cfg.Unclean(info, cause)
+	return c.errs.Unclean(info, cause)
 }
 
 // waitForDrop gives the server a second to drop the transport (RFC 6455, section 7.1.1).
@@ -306,15 +318,17 @@ func (c *Conn) waitForDrop() {
 
 // finish ends all that has not ended.
 func (c *Conn) finish(info CloseInfo, err error) {
-	e := &c.end
+	e := c.ending()
 	e.over, e.info, e.err = true, info, err
 	c.failing.Store(c.failing.Load() || err != nil)
 	c.endRead(cmp.Or(err, io.EOF))
-	c.endWrite(cmp.Or(err, c.cfg.Closed))
+	c.endWrite(cmp.Or(err, c.errs.Closed))
 	if e.timer != nil {
 		e.timer.Stop()
 	}
-	c.idle.Stop()
+	if t := c.idle.Load(); t != nil {
+		t.Stop()
+	}
 	c.watch.off()
 	c.stall.watch.off()
 	if held := c.out.clear(); held > 0 {
@@ -324,7 +338,7 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	_ = bare(c.nc).Close()
 	c.done.Close(nil)
 	c.forgetSent()
-	c.cfg.OnEnd(info, err)
+	c.onEnd(info, err)
 }
 
 // bare returns the socket under TLS: tls.Conn.Close writes first, and waits for a peer that does not read.
@@ -336,17 +350,17 @@ func bare(nc net.Conn) net.Conn {
 }
 
 func (c *Conn) endRead(err error) {
-	if c.end.read == nil {
-		c.end.read = err
-		c.readDone.Close(nil)
+	if e := c.ending(); e.read == nil {
+		e.read = err
+		c.ends.Read.Close(nil)
 		c.poke()
 	}
 }
 
 func (c *Conn) endWrite(err error) {
-	if c.end.write == nil {
-		c.end.write = err
-		c.writeDone.Close(nil)
+	if e := c.ending(); e.write == nil {
+		e.write = err
+		c.ends.Write.Close(nil)
 		c.writeWindow.Close(err)
 		c.recall()
 	}
@@ -355,7 +369,7 @@ func (c *Conn) endWrite(err error) {
 // endInOrder ends the writable, unless what is going on decides how.
 func (c *Conn) endInOrder() {
 	if c.end.broken == nil && c.end.stuck == nil {
-		c.endWrite(c.cfg.Closed)
+		c.endWrite(c.errs.Closed)
 	}
 }
 
@@ -369,7 +383,7 @@ func (c *Conn) End() (CloseInfo, error) {
 func (c *Conn) readEnd() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end.read
+	return cmp.Or(c.end.verdict, c.end.read)
 }
 
 func (c *Conn) writeEnd() error {

@@ -23,24 +23,24 @@ type inbox struct {
 	unscanned int   // bytes behind the scan cursor: less than one header or control frame
 	skip      int64 // payload bytes that the scan cursor has yet to pass; they may not have come
 	state     ws.State
-	progress  uint64        // grows with every read that brought a message further
-	row       int           // frames since that brought none further
-	rowBegan  time.Duration // since epoch, when the first of them was scanned
 	sealed    bool          // scanning is over: what comes is dropped
+	row       int32         // frames that brought no message further, since one did
+	rowBegan  time.Duration // since epoch, when the first of them was scanned
+	progress  uint64        // grows with every read that brought a message further
 
-	spill []byte // a header or control frame that lies in two chunks, made one; nil until there was one
+	spill *[maxControlLen]byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
 	// The message at the pull cursor.
-	target []byte    // where a read puts payload straight; nil for none
 	op     ws.OpCode // 0 between two messages
-	left   int64     // payload bytes of the frame at the cursor that are not taken
-	fin    bool      // it is the last frame
+	fin    bool      // the frame at the cursor is the last
+	packed bool      // it is compressed, and there is more to inflate
 	masked bool
 	mask   [4]byte
-	phase  int // where the mask goes on
+	phase  int   // where the mask goes on
+	left   int64 // payload bytes of the frame at the cursor that are not taken
 	text   textCheck
-	packed bool // it is compressed, and there is more to inflate
-	bare   int  // bytes behind the pull cursor that are unmasked where they lie
+	bare   int    // bytes behind the pull cursor that are unmasked where they lie
+	target []byte // where a read puts payload straight; nil for none
 }
 
 // A control is a control frame that the scan cursor has passed. The payload is valid until the next scan.
@@ -86,7 +86,7 @@ func (in *inbox) peek(c *chunk, i, n int) []byte {
 
 func (in *inbox) join(c *chunk, i, n int) []byte {
 	if in.spill == nil {
-		in.spill = make([]byte, 0, maxControlLen)
+		in.spill = new([maxControlLen]byte)
 	}
 	b := in.spill[:0]
 	for len(b) < n {

@@ -50,12 +50,12 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 // inflate appends what the frame at the pull cursor inflates to, as far as it is there, with text checked. It appends
 // room bytes at most, and returns deflate.ErrRoom if there is more.
 func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
-	in, from := &c.in, len(dst)
-	if c.inflater == nil {
-		c.inflater = deflate.NewInflater(c.cfg.Deflate.Peer)
+	in, z, from := &c.in, c.packing, len(dst)
+	if z.inflater == nil {
+		z.inflater = deflate.NewInflater(z.Peer)
 	}
 	err := in.feed(func(src []byte, last bool) (used int, err error) {
-		dst, used, err = c.inflater.Inflate(dst, src, room-(len(dst)-from), last)
+		dst, used, err = z.inflater.Inflate(dst, src, room-(len(dst)-from), last)
 		return used, err
 	})
 	if in.op == ws.OpText && (!in.text.push(dst[from:]) || in.ended() && !in.text.whole()) {
@@ -66,10 +66,10 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 
 // allows is how many bytes a compressed message may still inflate to of which there are n.
 func (c *Conn) allows(n int) int {
-	if c.cfg.MaxMessage <= 0 {
+	if c.maxMessage <= 0 {
 		return math.MaxInt
 	}
-	return c.cfg.MaxMessage - n
+	return c.maxMessage - n
 }
 
 // rejectPacked gives up on a compressed message.
@@ -77,7 +77,7 @@ func (c *Conn) rejectPacked(err error) {
 	code := CodeBadData
 	if errors.Is(err, deflate.ErrRoom) {
 		code = CodeTooBig
-		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.cfg.MaxMessage)+1, c.cfg.MaxMessage)
+		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.maxMessage)+1, c.maxMessage)
 	}
 	c.reject(code, err)
 }
@@ -85,12 +85,13 @@ func (c *Conn) rejectPacked(err error) {
 // skipPacked passes what has come of the frame at the pull cursor. If later messages may refer to it, it has to be
 // inflated, MaxMessage bytes of it at most.
 func (c *Conn) skipPacked() error {
-	if c.inflater == nil {
-		c.inflater = deflate.NewInflater(c.cfg.Deflate.Peer)
+	z := c.packing
+	if z.inflater == nil {
+		z.inflater = deflate.NewInflater(z.Peer)
 	}
 	return c.in.feed(func(src []byte, last bool) (used int, err error) {
-		n, used, err := c.inflater.Skip(src, c.allows(c.passed), last)
-		c.passed += n
+		n, used, err := z.inflater.Skip(src, c.allows(z.passed), last)
+		z.passed += n
 		return used, err
 	})
 }
@@ -103,8 +104,8 @@ func (c *Conn) mustInflate() bool {
 
 // forgetRead lets go of what was received, once there is nothing left to inflate.
 func (c *Conn) forgetRead() {
-	if c.inflater != nil && (c.dropping.Load() || c.done.Closed() && !c.in.ready() && !c.in.packed) {
-		c.inflater.Close()
-		c.inflater = nil
+	if z := c.packing; z.inflates() && (c.dropping.Load() || c.done.Closed() && !c.in.ready() && !c.in.packed) {
+		z.inflater.Close()
+		z.inflater = nil
 	}
 }

@@ -112,9 +112,9 @@ func (c *Conn) dueBy(t time.Time) {
 
 // arm sets the Conn's timer to what is due. Where somebody has to be started to read, the timer is his first.
 func (c *Conn) arm() {
-	c.idle.Reset(time.Until(c.alive.due))
+	c.idle.Load().Reset(time.Until(c.alive.due))
 	if c.idleArmed.Load() {
-		c.idle.Reset(idleTick()) // whoever armed it may have done so before us
+		c.idle.Load().Reset(idleTick()) // whoever armed it may have done so before us
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // A parking says who waits in the transport's Read.
-type parking int
+type parking uint8
 
 const (
 	nobody parking = iota
@@ -20,18 +20,6 @@ const (
 type watch struct {
 	done <-chan struct{} // the watched context's
 	stop func() bool
-	now  <-chan struct{} // the Done of who waits
-}
-
-// on says that somebody is about to wait until ctx ends at most, and has expired called then. (A method of c would be
-// allocated with each wait.)
-func (w *watch) on(ctx context.Context, c *Conn, expired func(c *Conn, done <-chan struct{})) {
-	if w.now = ctx.Done(); w.now == nil || w.now == w.done {
-		return
-	}
-	w.off()
-	done := w.now
-	w.done, w.stop = done, context.AfterFunc(ctx, func() { expired(c, done) })
 }
 
 // off lets go of the watched context.
@@ -39,7 +27,9 @@ func (w *watch) off() {
 	if w.stop != nil {
 		w.stop()
 	}
-	w.stop, w.done = nil, nil
+	if w.done != nil {
+		w.stop, w.done = nil, nil
+	}
 }
 
 // park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
@@ -68,8 +58,26 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 		return false
 	}
 	c.rest(onCall)
-	c.watch.on(ctx, c, (*Conn).expired)
+	done := ctx.Done()
+	if c.watched = done != nil; c.watched && done != c.watch.done {
+		c.watch.off()
+		c.watch.done = done
+		go c.watchOver(ctx, done) // the watch's: it ends when it is armed
+	}
 	return true
+}
+
+// watchOver arms the watch for a context with this Done. It has a goroutine of its own since that takes more stack than
+// all that waits, and the stack of the one that waits would keep twice the size.
+func (c *Conn) watchOver(ctx context.Context, done <-chan struct{}) {
+	stop := context.AfterFunc(ctx, func() { c.expired(done) })
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.watch.done == done && c.watch.stop == nil {
+		c.watch.stop = stop
+	} else { // ctx has ended, or another came
+		stop()
+	}
 }
 
 // rest says that the holder of readGate waits from here on, and shows what it has counted. It expects mu to be held.
@@ -115,7 +123,7 @@ var past = time.Unix(1, 0)
 func (c *Conn) expired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.parked == onCall && c.watch.now == done {
+	if c.parked == onCall && c.watched && c.watch.done == done {
 		c.poke()
 	}
 	if c.watch.done == done {

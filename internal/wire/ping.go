@@ -60,7 +60,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	case c.end.over && c.end.err != nil:
 		return 0, c.end.err
 	case c.end.over:
-		return 0, c.cfg.Closed
+		return 0, c.errs.Closed
 	}
 	return 0, context.Cause(ctx)
 }

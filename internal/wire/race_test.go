@@ -11,13 +11,17 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
 
 var errClosed = errors.New("closed")
+
+var testErrors = Errors{
+	Closed:  errClosed,
+	Busy:    errors.New("busy"),
+	Unclean: func(_ CloseInfo, err error) error { return err },
+}
 
 // forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its transport.
 func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.Conn)) {
@@ -27,12 +31,9 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 			Client:      true,
 			ReadWindow:  256,
 			WriteWindow: 256,
-			Closed:      errClosed,
-			Busy:        errors.New("busy"),
-			Unclean:     func(_ CloseInfo, err error) error { return err },
+			Errors:      &testErrors,
 			OnEnd:       func(CloseInfo, error) {},
-			ReadDone:    new(latch.Latch),
-			WriteDone:   new(latch.Latch),
+			Ends:        new(Ends),
 		})
 		t.Cleanup(func() {
 			c.CloseNow()
@@ -162,22 +163,21 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		c := New(near, Config{
-			PingInterval: time.Hour, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
-			Unclean:  func(_ CloseInfo, err error) error { return err },
-			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+			PingInterval: time.Hour, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
+			Ends: new(Ends),
 		})
 		defer func() {
 			c.CloseNow()
 			<-c.Done()
 			_ = far.Close()
 		}()
-		c.idle.Stop() // so far unlockRead has come: it has armed the timer
+		c.idle.Load().Stop() // so far unlockRead has come: it has armed the timer
 		c.idleArmed.Store(true)
 		c.readGate.Unlock()
 		c.mu.Lock()
 		c.dueBy(time.Now().Add(time.Minute))
 		c.mu.Unlock()
-		<-time.After(2 * idleWait)
+		<-time.After(idleWait)
 		synctest.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -193,8 +193,8 @@ func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
 func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Unclean: func(_ CloseInfo, err error) error { return err },
-		ReadDone: new(latch.Latch), WriteDone: new(latch.Latch)})
+	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Errors: &testErrors,
+		Ends: new(Ends)})
 	received, _ := c.Stats()
 	require.Zero(t, received.Messages)
 	c.Start(nil)
@@ -208,17 +208,16 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		var c *Conn
 		var told tally
 		cfg := Config{
-			ReadWindow: 256, WriteWindow: 256, Client: true, Closed: errClosed, OnEnd: func(CloseInfo, error) {},
-			Unclean:  func(_ CloseInfo, err error) error { return err },
-			ReadDone: new(latch.Latch), WriteDone: new(latch.Latch),
+			ReadWindow: 256, WriteWindow: 256, Client: true, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
+			Ends: new(Ends),
 		}
-		cfg.OnPong = func([]byte) {
+		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()
 			held := c.parked == nobody && !c.telling // then it would ask for ever
 			c.mu.Unlock()
 			require.False(t, held)
 			told = c.receivedSoFar()
-		}
+		}}
 		c = New(near, cfg)
 		defer func() {
 			c.CloseNow()

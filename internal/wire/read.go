@@ -25,7 +25,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	}
 	for {
 		if !c.dropping.Load() {
-			if op, dst = c.in.whole(dst, c.cfg.MaxMessage); op != 0 {
+			if op, dst = c.in.whole(dst, c.maxMessage); op != 0 {
 				break
 			}
 		}
@@ -34,18 +34,16 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			c.in.next()
 			break
 		}
-		var straight []byte
-		if !c.skipping() {
-			dst = c.in.grow(dst)
-			straight = dst[len(dst):cap(dst)]
-		}
-		n, err := c.more(ctx, straight)
-		if err != nil {
+		if err = c.over(ctx); err != nil {
 			c.keep(ctx, dst)
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
-		dst = dst[:len(dst)+n]
+		if !c.skipping() {
+			dst = c.in.grow(dst)
+			c.in.aim(dst[len(dst):cap(dst)])
+		}
+		dst = dst[:len(dst)+c.fill(ctx, onCall)]
 		c.noteHeld(len(dst))
 	}
 	c.received.add(int64(len(dst)))
@@ -71,7 +69,7 @@ func (c *Conn) assemble(dst []byte) []byte {
 				c.rejectPacked(err)
 				continue
 			}
-		} else if limit := c.cfg.MaxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
+		} else if limit := c.maxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
 			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
 				uint64(len(dst))+uint64(c.in.left), limit))
 			continue
@@ -117,23 +115,34 @@ func (c *Conn) dropUnwanted() bool {
 func (c *Conn) reject(code int, rule error) {
 	c.dropping.Store(true)
 	if info, ended := c.fail(code, rule); ended {
-		c.verdict = c.cfg.Unclean(info, rule)
+		c.mu.Lock()
+		c.ending().verdict = c.errs.Unclean(info, rule)
+		c.mu.Unlock()
 	}
 }
 
 // more waits until there is more input, and returns an error if there will be none or ctx has ended. Of a long frame it
 // may read payload straight into dst, and says how much.
 func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
+	if err := c.over(ctx); err != nil {
+		return 0, err
+	}
+	c.in.aim(dst)
+	return c.fill(ctx, onCall), nil
+}
+
+// over returns an error if there will be no more input, or ctx has ended; if not, fill waits for it.
+func (c *Conn) over(ctx context.Context) error {
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	switch {
-	case c.readDone.Closed():
-		return 0, c.pullEnd()
+	case c.ends.Read.Closed():
+		return c.pullEnd()
 	case c.eof, c.peerDone:
-		return 0, c.awaitEnd(ctx)
+		return c.awaitEnd(ctx)
 	}
-	return c.fill(ctx, onCall, dst), nil
+	return nil
 }
 
 // awaitEnd waits until the end is decided, since no message will come before it.
@@ -144,7 +153,7 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.mu.Unlock()
 	defer c.unpark(0)
 	select {
-	case <-c.readDone.Done():
+	case <-c.ends.Read.Done():
 		return c.pullEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -153,10 +162,7 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 
 // pullEnd returns what all pulls get from here on: the end is decided, and all that came whole before it is taken.
 func (c *Conn) pullEnd() error {
-	end := c.verdict
-	if end == nil {
-		end = c.readEnd()
-	}
+	end := c.readEnd()
 	c.pulled.Store(&end)
 	return end
 }
@@ -198,7 +204,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 		return *end
 	}
 	if c.busy() {
-		return c.cfg.Busy
+		return c.errs.Busy
 	}
 	if !c.readGate.TryLock() {
 		if err := c.awaitRead(ctx); err != nil {
@@ -207,7 +213,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 	}
 	if c.busy() {
 		c.unlockRead()
-		return c.cfg.Busy
+		return c.errs.Busy
 	}
 	return nil
 }
@@ -224,14 +230,14 @@ func (c *Conn) skipping() bool {
 	return nth != 0 && nth == c.skipped.Load()
 }
 
-// fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight into dst, of which it
-// returns the length.
-func (c *Conn) fill(ctx context.Context, as parking, dst []byte) (landed int) {
+// fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight to where aim has said,
+// of which it returns the length.
+func (c *Conn) fill(ctx context.Context, as parking) (landed int) {
 	c.account()
 	if !c.park(ctx, as) {
+		c.in.target = nil
 		return 0
 	}
-	c.in.aim(dst)
 	var n int
 	var err error
 	if c.ask != nil {
@@ -312,10 +318,10 @@ func (c *Conn) scan() {
 			return
 		case ws.OpPing:
 			c.pong(ctl.payload)
-			c.tell(c.cfg.OnPing, ctl.payload)
+			c.tell(ctl)
 		case ws.OpPong:
 			c.ponged(ctl.payload)
-			c.tell(c.cfg.OnPong, ctl.payload)
+			c.tell(ctl)
 		case ws.OpClose:
 			c.in.seal()
 			info, code, err := parseClose(ctl.payload)
@@ -329,15 +335,23 @@ func (c *Conn) scan() {
 	}
 }
 
-// tell calls a hook, which may ask for what was received while its own goroutine has the turn to read.
-func (c *Conn) tell(hook func(payload []byte), payload []byte) {
+// tell calls the hook for a ping or a pong, which may ask for what was received while its own goroutine has the turn to
+// read.
+func (c *Conn) tell(ctl control) {
+	if c.hooks == nil {
+		return
+	}
+	hook := c.hooks.OnPing
+	if ctl.op == ws.OpPong {
+		hook = c.hooks.OnPong
+	}
 	if hook == nil {
 		return
 	}
 	c.mu.Lock()
 	c.seen, c.telling = c.received, true
 	c.mu.Unlock()
-	hook(payload)
+	hook(ctl.payload)
 	c.mu.Lock()
 	c.telling = false
 	c.mu.Unlock()

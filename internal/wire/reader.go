@@ -62,7 +62,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			c.answerNow()
 			return 0, io.EOF
 		case r.closed.Load():
-			return 0, c.cfg.Closed
+			return 0, c.errs.Closed
 		case n > 0 || len(p) == 0:
 			r.n += int64(n)
 			return n, nil
@@ -90,8 +90,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 func (r *Reader) leave(ends *bool) {
 	c, op, n := r.c, r.op, r.n // r.n is the next holder's then
 	c.unlockRead()
-	if *ends && c.cfg.Whole != nil {
-		c.cfg.Whole(op, n)
+	if *ends && c.hooks != nil && c.hooks.Whole != nil {
+		c.hooks.Whole(op, n)
 	}
 }
 
@@ -156,7 +156,9 @@ func (c *Conn) skip() bool {
 		if c.in.ended() {
 			c.in.next()
 			c.open.Store(0)
-			c.passed = 0
+			if c.packing != nil {
+				c.packing.passed = 0
+			}
 			return false
 		}
 		if !c.in.packed {

@@ -68,6 +68,9 @@ func (c *Conn) startFlusher() {
 		if c.alive != nil {
 			c.offered()
 		}
+		if c.flushF == nil {
+			c.flushF = c.flush
+		}
 		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
@@ -108,15 +111,16 @@ func (c *Conn) giveFirst() {
 func (c *Conn) offer(who parking) (whole bool) {
 	first := c.out.head
 	last, size := c.out.vector()
-	c.stall.who = who
-	if who != nobody && c.alive != nil {
-		c.offered()
+	if who != nobody {
+		c.stalls().who = who
+		if c.alive != nil {
+			c.offered()
+		}
 	}
 	c.give(last)
 	n, err := c.push.write(first, last, who != nobody)
 	c.mu.Lock()
-	c.stall.who = nobody
-	if c.stall.recalled {
+	if who != nobody {
 		err = c.resume(err)
 	}
 	c.took(n, err)

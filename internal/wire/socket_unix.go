@@ -13,16 +13,24 @@ type socket struct {
 	c   *Conn
 	raw syscall.RawConn
 
-	in, out     answer
-	first, last *chunk // which a write is given
-	wait        bool
-	inF, outF   func(fd uintptr) bool // made once
+	in  answer
+	inF func(fd uintptr) bool // made once: each call would allocate it
+	buf []byte                // which a read is given
+	out *outgoing             // nil until something was written
 }
 
 // An answer is a system call's.
 type answer struct {
 	n   int
 	err syscall.Errno // 0 for none
+}
+
+// An outgoing is what a write is given.
+type outgoing struct {
+	answer
+	first, last *chunk
+	wait        bool
+	f           func(fd uintptr) bool // made once
 }
 
 // newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
@@ -42,13 +50,34 @@ func newPrompt(c *Conn) prompt {
 		return nil
 	}
 	s := &socket{c: c, raw: raw}
-	s.inF, s.outF = s.tryRead, s.tryWrite
+	s.inF = func(fd uintptr) bool { // not a method: that would be one more frame on the stack of whoever waits
+		if s.buf == nil {
+			return true // after a wait
+		}
+		for s.in.of(syscall.Read(int(fd), within(s.buf))) {
+		}
+		if s.buf = nil; s.in.err != syscall.EAGAIN {
+			return true
+		}
+		if c.scratch == nil {
+			c.in.trim() // all that unroom would do, with a frame less
+		} else {
+			c.unroom()
+		}
+		return false
+	}
 	return s
 }
 
+// read borrows the memory before it goes down into the transport, and comes back for it after a wait: whoever waits shall
+// do with a stack of 2 KiB.
 func (s *socket) read() (int, error) {
-	if err := s.raw.Read(s.inF); err != nil {
-		return 0, err
+	for s.in.err = syscall.EAGAIN; s.in.err == syscall.EAGAIN; {
+		s.buf = s.c.room()
+		if err := s.raw.Read(s.inF); err != nil {
+			s.buf = nil
+			return 0, err
+		}
 	}
 	if s.in.n == 0 && s.in.err == 0 {
 		return 0, io.EOF
@@ -56,41 +85,36 @@ func (s *socket) read() (int, error) {
 	return s.in.result(s.c.nc, "read")
 }
 
-func (s *socket) tryRead(fd uintptr) bool {
-	buf := s.c.room()
-	for s.in.of(syscall.Read(int(fd), within(buf))) {
-	}
-	if s.in.err != syscall.EAGAIN {
-		return true
-	}
-	s.c.unroom()
-	return false
-}
-
 func (s *socket) write(first, last *chunk, wait bool) (int, error) {
-	s.first, s.last, s.wait = first, last, wait
-	err := s.raw.Write(s.outF)
-	s.first, s.last = nil, nil
+	if s.out == nil {
+		s.out = new(outgoing)
+		s.out.f = s.out.try
+	}
+	o := s.out
+	o.first, o.last, o.wait = first, last, wait
+	err := s.raw.Write(o.f)
+	o.first, o.last = nil, nil
 	if err != nil {
 		return 0, err
 	}
-	return s.out.result(s.c.nc, "write")
+	return o.result(s.c.nc, "write")
 }
 
-func (s *socket) tryWrite(fd uintptr) bool {
-	if s.first == s.last {
-		buf := s.first.buf[s.first.sent:]
-		for s.out.of(syscall.Write(int(fd), within(buf))) {
+// try makes the call, and reports whether that was all.
+func (o *outgoing) try(fd uintptr) bool {
+	if o.first == o.last {
+		buf := o.first.buf[o.first.sent:]
+		for o.of(syscall.Write(int(fd), within(buf))) {
 		}
 	} else {
-		for s.out.of(writev(int(fd), s.first, s.last)) {
+		for o.of(writev(int(fd), o.first, o.last)) {
 		}
 	}
-	if s.out.err != syscall.EAGAIN {
+	if o.err != syscall.EAGAIN {
 		return true
 	}
-	s.out.err = 0
-	return !s.wait
+	o.err = 0
+	return !o.wait
 }
 
 // most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.

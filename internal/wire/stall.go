@@ -10,8 +10,20 @@ type stall struct {
 	who      parking       // a Write, where its message lies (onCall), or the flusher (inBackground)
 	recalled bool          // it has been told to come back
 	claimed  bool          // a Write wants the baton of the flusher
-	handed   chan struct{} // gets a token when it has it; made when it is first needed
+	handed   chan struct{} // gets a token when it has it
 	watch    watch
+	watched  bool // the context of the Write is that of watch
+}
+
+// noStall is that of a Conn on which nobody has ever waited for room.
+var noStall stall
+
+// stalls returns the Conn's own stall.
+func (c *Conn) stalls() *stall {
+	if c.stall == &noStall {
+		c.stall = &stall{handed: make(chan struct{}, 1)}
+	}
+	return c.stall
 }
 
 // waits reports whether a Write may wait for room until ctx ends, and watches ctx for it. A nil ctx waits for nothing.
@@ -19,7 +31,11 @@ func (c *Conn) waits(ctx context.Context) bool {
 	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted {
 		return false
 	}
-	c.stall.watch.on(ctx, c, (*Conn).stallExpired)
+	s, done := c.stalls(), ctx.Done()
+	if s.watched = done != nil; s.watched && done != s.watch.done {
+		s.watch.off()
+		s.watch.done, s.watch.stop = done, context.AfterFunc(ctx, func() { c.stallExpired(done) })
+	}
 	return true
 }
 
@@ -31,8 +47,12 @@ func (c *Conn) recall() {
 	}
 }
 
-// resume notes that who was recalled is back, and returns what err is beside that.
+// resume notes that who waited is back, and returns what err is beside that it was recalled.
 func (c *Conn) resume(err error) error {
+	c.stall.who = nobody
+	if !c.stall.recalled {
+		return err
+	}
 	c.stall.recalled = false
 	_ = c.nc.SetWriteDeadline(time.Time{})
 	if isTimeout(err) {
@@ -45,7 +65,7 @@ func (c *Conn) resume(err error) error {
 func (c *Conn) stallExpired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stall.who == onCall && c.stall.watch.now == done {
+	if c.stall.who == onCall && c.stall.watched && c.stall.watch.done == done {
 		c.recall()
 	}
 	if c.stall.watch.done == done {
@@ -62,9 +82,6 @@ func (c *Conn) relieve(p *piece) {
 	}
 	c.stall.claimed = true
 	c.recall()
-	if c.stall.handed == nil {
-		c.stall.handed = make(chan struct{}, 1)
-	}
 	c.mu.Unlock()
 	<-c.stall.handed
 	c.mu.Lock()

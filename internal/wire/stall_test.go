@@ -14,8 +14,6 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // crammed returns a server's Conn on a socket that takes little, and the peer's end.
@@ -30,10 +28,8 @@ func crammed(t *testing.T, cfg Config) (*Conn, net.Conn) {
 	require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(32<<10))
 	require.NoError(t, far.(*net.TCPConn).SetReadBuffer(32<<10))
 	cfg.WriteWindow, cfg.ReadWindow = 64<<10, 64<<10
-	cfg.Closed = errClosed
-	cfg.Unclean = func(_ CloseInfo, err error) error { return err }
+	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
 	cfg.OnEnd = func(CloseInfo, error) {}
-	cfg.ReadDone, cfg.WriteDone = new(latch.Latch), new(latch.Latch)
 	c := New(near, cfg)
 	t.Cleanup(func() {
 		c.CloseNow()

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // slow returns a server's Conn on a socket whose kernel holds much for a peer whose kernel holds little.
@@ -27,10 +25,9 @@ func slow(t *testing.T, cfg Config) (*Conn, *net.TCPConn) {
 	require.NoError(t, err)
 	require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(256<<10))
 	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame, cfg.CloseTimeout = 64<<10, 64<<10, 16<<10, time.Millisecond
-	cfg.Closed = errClosed
-	cfg.Unclean = func(_ CloseInfo, err error) error { return err }
+	cfg.Errors = &testErrors
 	cfg.OnEnd = func(CloseInfo, error) {}
-	cfg.ReadDone, cfg.WriteDone = new(latch.Latch), new(latch.Latch)
+	cfg.Ends = new(Ends)
 	c := New(near, cfg)
 	t.Cleanup(func() {
 		c.CloseNow()

@@ -6,7 +6,7 @@ import "unicode/utf8"
 // whatever follows (RFC 6455, section 8.1).
 type textCheck struct {
 	tail [utf8.UTFMax]byte // the start of a character that the next piece continues
-	n    int               // its length
+	n    uint8             // its length
 }
 
 // push checks the next piece and reports whether the text can still be UTF-8.
@@ -23,7 +23,7 @@ func (t *textCheck) push(p []byte) bool {
 		}
 	}
 	whole := len(p) - unfinished(p)
-	t.n += copy(t.tail[t.n:], p[whole:])
+	t.n += uint8(copy(t.tail[t.n:], p[whole:]))
 	return utf8.Valid(p[:whole])
 }
 

@@ -79,7 +79,7 @@ func (c *Conn) writeAtOnce(p *piece) bool {
 // fit waits until what is unsent fits the window.
 func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
-		if err := c.writeWindow.Fit(ctx); err != nil && err != c.cfg.Closed {
+		if err := c.writeWindow.Fit(ctx); err != nil && err != c.errs.Closed {
 			return c.cutShort(ctx)
 		}
 	}
@@ -150,7 +150,7 @@ func (c *Conn) admit(p *piece, n int) bool {
 func (c *Conn) putNext(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := &c.end; e.over || e.stuck != nil || e.aborted && !c.out.open() {
+	if e := c.end; e.over || e.stuck != nil || e.aborted && !c.out.open() {
 		c.writeWindow.Give(n)
 		c.writing = false
 		c.notify()
@@ -212,11 +212,11 @@ func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.e
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
 func (c *Conn) notWritten(ctx context.Context) error {
-	if c.writeDone.Closed() {
+	if c.ends.Write.Closed() {
 		return c.writeEnd()
 	}
 	select {
-	case <-c.writeDone.Done():
+	case <-c.ends.Write.Done():
 		return c.writeEnd()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -302,7 +302,7 @@ func (c *Conn) CloseWrite(ctx context.Context) error {
 	} else if ctx.Err() != nil && c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}
-	if dropped, err := c.writeDropped(); err != nil && (dropped || err != c.cfg.Closed) {
+	if dropped, err := c.writeDropped(); err != nil && (dropped || err != c.errs.Closed) {
 		return err
 	}
 	select {

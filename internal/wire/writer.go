@@ -14,7 +14,7 @@ import (
 type Writer struct {
 	c    *Conn
 	ctx  context.Context // of all Writes: io.Writer has no place for one
-	turn *gate.Gate      // its holder owns what follows
+	turn gate.Gate       // its holder owns what follows
 	op   ws.OpCode       // of the next frame
 	rsv  byte            // of the next frame
 	text bool
@@ -39,8 +39,8 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 		c.unlockWrite()
 		return nil, c.notWritten(ctx)
 	}
-	w := &Writer{c: c, ctx: ctx, turn: gate.New(nil), op: op, text: op == ws.OpText}
-	if c.cfg.Deflate != nil {
+	w := &Writer{c: c, ctx: ctx, op: op, text: op == ws.OpText}
+	if c.packing != nil {
 		w.pack, w.rsv = true, rsv1
 	}
 	return w, nil
@@ -142,7 +142,7 @@ func (w *Writer) ended() error {
 	if err := w.c.writeEnd(); err != nil || !w.over {
 		return err
 	}
-	return w.c.cfg.Closed
+	return w.c.errs.Closed
 }
 
 func (w *Writer) finish() {
@@ -154,10 +154,10 @@ func (w *Writer) finish() {
 // is less, since it may come out longer, and so that one part can be compressed while another leaves.
 func (w *Writer) limit() int {
 	limit := maxPiece
-	if n := w.c.cfg.MaxFrame; n > 0 {
+	if n := w.c.framer.limit; n > 0 {
 		limit = min(limit, n)
 	}
-	if n := w.c.cfg.WriteWindow; n > 0 {
+	if n := w.c.writeWindow.Size(); n > 0 {
 		limit = min(limit, max(1, n-maxHeader))
 	}
 	if w.pack {
