@@ -147,7 +147,8 @@ func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Accepto
 // AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
 // Opened holds the request's header, and URL its address. It owns nc, also when it fails: an error says that the
 // connection was refused, as a *HandshakeError where it could be answered, and closed. When ctx ends before the
-// handshake is done that is the error.
+// handshake is done that is the error. The handshake is made on a goroutine of its own, on which the hooks of Trace, OnPing
+// and OnPong run that belong to it.
 // RFC 6455, section 4.2.
 func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
 	return acceptConn(ctx, nc, o, nil)
