@@ -19,9 +19,6 @@ func (c *Conn) lends(p *piece) bool {
 // It expects the baton to be free, and lets go of mu while it has it.
 func (c *Conn) sendLent(p *piece) {
 	c.sending = true
-	if c.alive != nil {
-		c.offered()
-	}
 	paid := c.framer.size(p)
 	for {
 		c.lend(p, paid)

@@ -65,9 +65,6 @@ func (c *Conn) sendNow() {
 func (c *Conn) startFlusher() {
 	if !c.sending && !c.flusher && c.nextOut() != nil {
 		c.flusher = true
-		if c.alive != nil {
-			c.offered()
-		}
 		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
@@ -92,6 +89,7 @@ func (c *Conn) flush() {
 func (c *Conn) giveFirst() {
 	buf := c.out.head.buf[c.out.head.sent:]
 	if c.alive != nil {
+		c.offered()
 		buf = buf[:min(len(buf), c.alive.step)]
 	}
 	c.give(c.out.head)
@@ -109,6 +107,9 @@ func (c *Conn) offer(who parking) (whole bool) {
 	first := c.out.head
 	last, size := c.out.vector()
 	c.stall.who = who
+	if who != nobody && c.alive != nil {
+		c.offered()
+	}
 	c.give(last)
 	n, err := c.push.write(first, last, who != nobody)
 	c.mu.Lock()

@@ -19,7 +19,10 @@ import (
 )
 
 // crammed returns a server's Conn on a socket that takes little, and the peer's end.
-func crammed(t *testing.T, cfg Config) (*Conn, net.Conn) {
+func crammed(t *testing.T, cfg Config) (*Conn, net.Conn) { return socketPair(t, cfg, 32<<10) }
+
+// socketPair returns a server's Conn and the peer's end; limit bounds what the kernel holds of either where it is not 0.
+func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -27,8 +30,10 @@ func crammed(t *testing.T, cfg Config) (*Conn, net.Conn) {
 	require.NoError(t, err)
 	near, err := l.Accept()
 	require.NoError(t, err)
-	require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(32<<10))
-	require.NoError(t, far.(*net.TCPConn).SetReadBuffer(32<<10))
+	if limit > 0 {
+		require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(limit))
+		require.NoError(t, far.(*net.TCPConn).SetReadBuffer(limit))
+	}
 	cfg.WriteWindow, cfg.ReadWindow = 64<<10, 64<<10
 	cfg.Closed = errClosed
 	cfg.Unclean = func(_ CloseInfo, err error) error { return err }
@@ -284,4 +289,9 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 	<-c.Done()
 	_, err := c.End()
 	require.ErrorContains(t, err, "WriteStallTimeout")
+}
+
+func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffered(t *testing.T) {
+	c, _ := socketPair(t, Config{MaxFrame: lend, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond}, 0)
+	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
 }
