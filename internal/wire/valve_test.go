@@ -254,7 +254,7 @@ func TestAWriteThatTakesTheBatonDoesNotOvertakeWhoHasTheTurnMeanwhile(t *testing
 		})
 		wrote := goWrite(t.Context(), c, make([]byte, 64<<10))
 		synctest.Wait()
-		v.let(all)
+		require.Len(t, frames(t, v.let(all)), 1, "what the flusher has left is sent meanwhile")
 		_, err := w.Write([]byte("first"))
 		require.NoError(t, err)
 		require.NoError(t, w.Close())
