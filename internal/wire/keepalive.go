@@ -90,7 +90,7 @@ func (k *keepalive) gave(paid int, all bool) {
 	}
 }
 
-// offered notes that there is something for the transport to take.
+// offered notes that somebody is about to wait until the transport takes something.
 func (c *Conn) offered() {
 	if k := c.alive; k.stall > 0 && !k.offered {
 		k.offered, k.moved = true, time.Now()

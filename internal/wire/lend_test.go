@@ -61,3 +61,18 @@ func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
 	require.Nil(t, o.head)
 	require.Zero(t, o.held())
 }
+
+func TestNothingGetsIntoALongFrameThatWasTakenBack(t *testing.T) {
+	f, o := newFramer(false, 0), outbox{}
+	data := bytes.Repeat([]byte("data"), maxPiece)
+	p := piece{op: ws.OpBinary, rest: data, fin: true}
+	o.lend(&f, &p)
+	wire := bytes.Clone(o.head.buf)
+	o.took(len(wire))
+	o.takeBack()
+	require.True(t, o.jump(f.control(ws.OpPong, nil)))
+	got := frames(t, append(wire, leave(&o, 1<<20)...))
+	require.Len(t, got, 2)
+	require.True(t, bytes.Equal(data, got[0].Payload))
+	require.Equal(t, ws.OpPong, got[1].Header.OpCode)
+}

@@ -143,3 +143,21 @@ func TestSmallMessagesShareChunks(t *testing.T) {
 	require.LessOrEqual(t, chunks, 3)
 	require.Len(t, frames(t, leave(&o, 1<<20)), 1000)
 }
+
+func TestWhatTheTransportIsBeingGivenIsLeftAlone(t *testing.T) {
+	f := newFramer(false, 0)
+	put := func(o *outbox, n int) { o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, n), fin: true}) }
+	var o outbox
+	put(&o, maxPiece)
+	put(&o, 100) // in a chunk with room
+	o.busy = o.tail
+	put(&o, 200)
+	require.NotSame(t, o.busy, o.tail)
+	require.Equal(t, 100+2, len(o.busy.buf))
+	require.Equal(t, 200+4, o.drop())
+	require.Same(t, o.busy, o.tail)
+	put(&o, 300)
+	require.Equal(t, maxPiece+10+100+2+300+4, o.clear())
+	require.Same(t, o.busy, o.tail)
+	require.Zero(t, o.held())
+}

@@ -65,9 +65,6 @@ func (c *Conn) sendNow() {
 func (c *Conn) startFlusher() {
 	if !c.sending && !c.flusher && c.nextOut() != nil {
 		c.flusher = true
-		if c.alive != nil {
-			c.offered()
-		}
 		if c.flushF == nil {
 			c.flushF = c.flush
 		}
@@ -95,6 +92,7 @@ func (c *Conn) flush() {
 func (c *Conn) giveFirst() {
 	buf := c.out.head.buf[c.out.head.sent:]
 	if c.alive != nil {
+		c.offered()
 		buf = buf[:min(len(buf), c.alive.step)]
 	}
 	c.give(c.out.head)

@@ -5,6 +5,9 @@ package wire
 import (
 	"crypto/tls"
 	"net"
+	"os"
+	"strings"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -17,7 +20,8 @@ type tlsSocket struct {
 	freeF func(fd uintptr)
 }
 
-// newPusher returns the pusher of nc, nil if it has none.
+// newPusher returns the pusher of nc, nil if it has none: where what may lie unsent in the kernel is limited, a write may
+// block though there is room.
 func newPusher(nc net.Conn) pusher {
 	tc, ok := nc.(*tls.Conn)
 	if !ok {
@@ -31,10 +35,27 @@ func newPusher(nc net.Conn) pusher {
 	if err != nil {
 		return nil
 	}
+	limited := limitedByAll()
+	_ = raw.Control(func(fd uintptr) {
+		const notSentLowat = 25 // TCP_NOTSENT_LOWAT
+		if n, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat); err == nil && n != 0 {
+			limited = n > 0 // an unsigned number; of 2 GiB and more it is no limit
+		}
+	})
+	if limited {
+		return nil
+	}
 	s := &tlsSocket{nc: tc, raw: raw}
 	s.freeF = s.look
 	return s
 }
+
+// limitedByAll reports whether the system limits what may lie unsent in a socket that has no such limit of its own.
+var limitedByAll = sync.OnceValue(func() bool {
+	const none = "4294967295"
+	n, err := os.ReadFile("/proc/sys/net/ipv4/tcp_notsent_lowat")
+	return err == nil && strings.TrimSpace(string(n)) != none
+})
 
 // write writes chunks while there is room for them.
 func (s *tlsSocket) write(first, last *chunk, _ bool) (wrote int, err error) {

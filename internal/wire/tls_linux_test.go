@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,4 +66,14 @@ func TestAPushOverTLSNeverBlocksHoweverLittleThePeerTakes(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestTLSIsNotPushedWhereWhatMayLieUnsentIsLimited(t *testing.T) {
+	near, _ := tlsPair(t, 0)
+	raw, err := near.NetConn().(*net.TCPConn).SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		require.NoError(t, syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, 25, 16<<10))
+	}))
+	require.Nil(t, newPusher(near))
 }

@@ -1,0 +1,281 @@
+//go:build unix
+
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+// A valve is a transport with a prompt, in memory, that takes what it is told to, to the byte.
+type valve struct {
+	net.Conn        // nil: what is not below is not called
+	onRecall func() // called once, by who has been brought back from a wait, before the Conn knows; nil for none
+
+	mu     sync.Mutex
+	moved  sync.Cond
+	room   int // bytes that it takes
+	closed bool
+	poked  [2]bool // the deadline of reads, and of writes, is in the past
+	wire   []byte
+}
+
+// valved returns a server's Conn on a valve that is shut.
+func valved(t *testing.T, cfg Config) (*Conn, *valve) {
+	v := &valve{}
+	v.moved.L = &v.mu
+	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame = 64<<10, 64<<10, 64<<10
+	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
+	cfg.OnEnd = func(CloseInfo, error) {}
+	c := New(v, cfg)
+	c.ask, c.push = v, v
+	c.Start(nil)
+	t.Cleanup(c.CloseNow)
+	return c, v
+}
+
+// let lets n more bytes through, and returns all that came so far once nobody moves any more.
+func (v *valve) let(n int) []byte {
+	v.set(func() { v.room += n })
+	synctest.Wait()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.wire
+}
+
+func (v *valve) set(f func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f()
+	v.moved.Broadcast()
+}
+
+func (v *valve) read() (int, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for !v.closed && !v.poked[0] {
+		v.moved.Wait()
+	}
+	if v.poked[0] {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return 0, io.EOF
+}
+
+func (v *valve) write(first, last *chunk, wait bool) (n int, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for wait && v.room == 0 && !v.closed && !v.poked[1] {
+		v.moved.Wait()
+	}
+	switch {
+	case v.closed:
+		return 0, net.ErrClosed
+	case v.poked[1]:
+		if f := v.onRecall; f != nil {
+			v.onRecall = nil
+			v.mu.Unlock()
+			f()
+			v.mu.Lock()
+		}
+		return 0, os.ErrDeadlineExceeded
+	}
+	for c := first; ; c = c.next {
+		b := c.buf[c.sent:]
+		b = b[:min(len(b), v.room)]
+		v.wire = append(v.wire, b...)
+		v.room -= len(b)
+		if n += len(b); c == last {
+			return n, nil
+		}
+	}
+}
+
+func (v *valve) SetReadDeadline(t time.Time) error {
+	v.set(func() { v.poked[0] = !t.IsZero() })
+	return nil
+}
+
+func (v *valve) SetWriteDeadline(t time.Time) error {
+	v.set(func() { v.poked[1] = !t.IsZero() })
+	return nil
+}
+
+func (v *valve) SetDeadline(time.Time) error { return nil }
+
+func (v *valve) Close() error {
+	v.set(func() { v.closed = true })
+	return nil
+}
+
+const all = 1 << 30
+
+func TestWhoWaitsForRoomComesBackAtOnce(t *testing.T) {
+	const size = 3 << 20
+	for name, test := range map[string]struct {
+		event  func(c *Conn, cancel func())
+		wrote  bool      // the Write has returned
+		second ws.OpCode // of the frames that leave then
+	}{
+		"for its context":    {func(_ *Conn, cancel func()) { cancel() }, true, ws.OpContinuation},
+		"for Close":          {func(c *Conn, _ func()) { c.Close(CloseInfo{}) }, true, ws.OpContinuation},
+		"for a pong":         {func(c *Conn, _ func()) { c.pong([]byte("p")) }, false, ws.OpPong},
+		"for a ping of ours": {func(c *Conn, _ func()) { go c.Ping(context.Background()) }, false, ws.OpPing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, v := valved(t, Config{})
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				data := pattern(size, 0)
+				wrote := goWrite(ctx, c, data)
+				v.let(100)
+				require.Equal(t, onCall, c.stall.who)
+				test.event(c, cancel)
+				synctest.Wait()
+				require.False(t, v.poked[1], "no deadline stands")
+				require.Equal(t, test.wrote, len(wrote) == 1)
+				got := frames(t, v.let(all))
+				require.Equal(t, test.second, got[1].Header.OpCode)
+				require.NoError(t, <-wrote)
+				var sent []byte
+				for _, f := range got {
+					if !f.Header.OpCode.IsControl() {
+						sent = append(sent, f.Payload...)
+					}
+				}
+				require.True(t, bytes.Equal(data, sent))
+				held, _, _ := c.writeWindow.Usage()
+				require.Zero(t, held)
+				c.CloseNow()
+			})
+		})
+	}
+}
+
+func TestAnAbortAfterAWriteDropsWhatTheFlusherWaitsWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{})
+		wrote := goWrite(t.Context(), c, pattern(1<<20, 0))
+		v.let(100)
+		c.Close(CloseInfo{}) // has the rest copied
+		require.NoError(t, <-wrote)
+		synctest.Wait()
+		require.Equal(t, inBackground, c.stall.who)
+		c.Abort(CloseInfo{}, errors.New("cause"))
+		synctest.Wait()
+		require.Equal(t, 64<<10+10-100, c.out.held(), "what has begun")
+		got := frames(t, v.let(all))
+		require.Len(t, got, 2)
+		require.Equal(t, ws.OpClose, got[1].Header.OpCode)
+		c.CloseNow()
+	})
+}
+
+func TestNothingStandsBehindTheCloseOfAnAbortThoughThereIsRoomAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{})
+		cause := errors.New("cause")
+		wrote := goWrite(t.Context(), c, pattern(3<<20, 0))
+		v.let(100)
+		v.onRecall = func() { v.set(func() { v.room = all }) }
+		c.Abort(CloseInfo{}, cause)
+		require.Equal(t, cause, <-wrote)
+		got := frames(t, v.let(0))
+		require.Len(t, got, 2, "the frame that had begun, and the Close")
+		require.Equal(t, ws.OpClose, got[1].Header.OpCode)
+		c.CloseNow()
+	})
+}
+
+func TestTheCloseFollowsAWriteThatFoundRoomWhenItWasCalledBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{})
+		wrote := goWrite(t.Context(), c, pattern(3<<20, 0))
+		v.let(100)
+		v.onRecall = func() { v.set(func() { v.room = all }) }
+		c.Close(CloseInfo{})
+		require.NoError(t, <-wrote)
+		got := frames(t, v.let(0))
+		require.Equal(t, ws.OpClose, got[len(got)-1].Header.OpCode)
+		c.CloseNow()
+	})
+}
+
+// flushing returns a Conn whose flusher waits, with credit left, and calls f when a Write has called it back.
+func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
+	c, v := valved(t, Config{})
+	ok, err := c.TryWrite(ws.OpText, make([]byte, 20<<10), false)
+	require.NoError(t, err)
+	require.True(t, ok)
+	v.let(100)
+	require.Equal(t, inBackground, c.stall.who)
+	v.onRecall = func() { f(c) }
+	return c, v
+}
+
+func TestWhatAFlusherHasLeftIsSentThoughWhoTookItsBatonMayNotWrite(t *testing.T) {
+	for _, size := range []int{64 << 10, 1 << 20} { // with no turn, and with one
+		synctest.Test(t, func(t *testing.T) {
+			c, v := flushing(t, func(c *Conn) { c.Close(CloseInfo{}) })
+			require.Equal(t, errClosed, c.Write(t.Context(), ws.OpBinary, make([]byte, size), false))
+			got := frames(t, v.let(all))
+			require.Len(t, got, 2)
+			require.Equal(t, ws.OpClose, got[1].Header.OpCode)
+			held, _, _ := c.writeWindow.Usage()
+			require.Zero(t, held)
+			c.CloseNow()
+		})
+	}
+}
+
+func TestAWriteThatTakesTheBatonDoesNotOvertakeWhoHasTheTurnMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w *Writer
+		c, v := flushing(t, func(c *Conn) {
+			var err error
+			w, err = c.NewWriter(context.Background(), ws.OpText)
+			require.NoError(t, err)
+		})
+		wrote := goWrite(t.Context(), c, make([]byte, 64<<10))
+		synctest.Wait()
+		require.Len(t, frames(t, v.let(all)), 1, "what the flusher has left is sent meanwhile")
+		_, err := w.Write([]byte("first"))
+		require.NoError(t, err)
+		require.NoError(t, w.Close())
+		require.NoError(t, <-wrote)
+		got, _, _ := messages(t, v.let(0))
+		require.Len(t, got, 3)
+		require.Equal(t, "first", string(got[1]))
+		c.CloseNow()
+	})
+}
+
+func TestAPeerThatPingsAndTakesNothingIsAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{StallTimeout: time.Minute})
+		wrote := goWrite(t.Context(), c, make([]byte, 3<<20))
+		v.let(100)
+		for range 9 {
+			c.pong(nil) // calls the Write back
+			time.Sleep(10 * time.Second)
+		}
+		c.mu.Lock()
+		broken := c.end.broken
+		c.mu.Unlock()
+		require.ErrorContains(t, broken, "WriteStallTimeout")
+		c.CloseNow()
+		<-wrote
+	})
+}
