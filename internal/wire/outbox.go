@@ -231,7 +231,8 @@ func (o *outbox) push(c *chunk) {
 // jump puts c in front of all that the transport has not begun, and reports false if that would be inside a frame whose
 // end is still to come.
 func (o *outbox) jump(c *chunk) bool {
-	at, last := &o.head, (*chunk)(nil)
+	var last *chunk
+	at := &o.head
 	for begun := o.begun() || o.mid; begun; begun = last.mid {
 		if *at == nil {
 			return false

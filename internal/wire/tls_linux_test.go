@@ -51,7 +51,7 @@ func TestAPushOverTLSNeverBlocksHoweverLittleThePeerTakes(t *testing.T) {
 				require.NotNil(t, p)
 				c := &chunk{buf: make([]byte, size)}
 				sent := 0
-				for full := 0; full < 3; full++ { // the peer reads now and then
+				for range 3 { // the peer reads now and then
 					for {
 						n, err := p.write(c, c, false) // a write that blocks does so for ever
 						require.NoError(t, err)
