@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 )
 
@@ -55,7 +57,7 @@ func (c *Conn) resume(err error) error {
 	}
 	c.stall.recalled = false
 	_ = c.nc.SetWriteDeadline(time.Time{})
-	if isTimeout(err) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
 	}
 	return err

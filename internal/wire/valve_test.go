@@ -269,7 +269,7 @@ func TestAPeerThatPingsAndTakesNothingIsAStall(t *testing.T) {
 		v.let(100)
 		for range 9 {
 			c.pong(nil) // calls the Write back
-			time.Sleep(10 * time.Second)
+			<-time.After(10 * time.Second)
 		}
 		c.mu.Lock()
 		broken := c.end.broken
