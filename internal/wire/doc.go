@@ -27,7 +27,7 @@
 //	a frame of 16 KiB and more                   one write                       none, while the flusher is behind
 //	what the kernel does not take                the flusher waits for it        the flusher waits for it
 //
-// A server's frames with 32 KiB and more of payload are not even copied: they are sent from where they lie, up to 1 MiB of
+// A server's frames with 32 KiB and more of payload are not even copied: they are sent from where they lie, 15 of
 // them with one system call (lend.go). Where the kernel does not take them and they overdraw the window, their Write waits
 // for room itself, with nothing copied and nothing handed over; from a flusher that waits already it takes the baton
 // (stall.go). It returns when what is unsent fits the window, and copies that. It is brought back from its wait as a pull

@@ -292,8 +292,9 @@ func (o *outbox) let(c *chunk) {
 	c.release()
 }
 
-// maxVector is how many chunks a system call is given.
-const maxVector = 32
+// maxVector is how many chunks a system call is given: 15 frames of 64 KiB with their headers. (That they are no more than a
+// MiB together is worth it: over loopback, with Linux 6.18, a MiB in one call costs half as much again as in two.)
+const maxVector = 30
 
 // vector returns the last of the chunks that the next system call is given, and how many bytes they hold that have not
 // left.
