@@ -40,7 +40,7 @@ func held(results byName, o scenario.Options) *plot.Plot {
 	const high = vg.Length(6)
 	var names []string
 	for _, l := range entries {
-		names = append(names, l.Name())
+		names = append(names, l.Name()+gap)
 	}
 	most := 0.0
 	for i, b := range bars {
@@ -56,7 +56,7 @@ func held(results byName, o scenario.Options) *plot.Plot {
 		chart.Horizontal, chart.Color, chart.LineStyle.Width = true, b.color, 0
 		chart.Offset = high * (vg.Length(len(bars)-1)/2 - vg.Length(i)) // the first is at the top
 		p.Add(chart)
-		p.Legend.Add(b.label, chart)
+		p.Legend.Add(b.label+gap, chart)
 	}
 	p.NominalY(names...)
 	p.X.Min, p.X.Max = 0, most*1.4 // room for the legend

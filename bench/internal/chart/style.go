@@ -49,6 +49,9 @@ func stroke(lib string, second bool) draw.LineStyle {
 	return s
 }
 
+// gap keeps a label from what is drawn behind it where the reader's font is wider than ours.
+const gap = "    "
+
 // blank is an empty chart with a grid behind it and a legend at its top right.
 func blank(title, x, y string) *plot.Plot {
 	p := plot.New()
