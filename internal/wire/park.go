@@ -105,8 +105,8 @@ func (c *Conn) unpark(n int) bool {
 	return true
 }
 
-// poke makes the goroutine that is parked come back, or look around once more before it parks. No context's deadline is ever put on the transport: it
-// could fire before the context's error is set. It expects mu to be held.
+// poke makes the goroutine that is parked come back, or look around once more before it parks. No context's deadline is
+// ever put on the transport: it could fire before the context's error is set. It expects mu to be held.
 func (c *Conn) poke() {
 	switch {
 	case c.parked == nobody:

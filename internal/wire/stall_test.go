@@ -32,6 +32,11 @@ func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 		require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(limit))
 		require.NoError(t, far.(*net.TCPConn).SetReadBuffer(limit))
 	}
+	return started(t, cfg, near, far), far
+}
+
+// started returns a Conn with windows of 64 KiB on near, and closes both ends when the test is over.
+func started(t *testing.T, cfg Config, near, far net.Conn) *Conn {
 	cfg.WriteWindow, cfg.ReadWindow = 64<<10, 64<<10
 	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
 	cfg.OnEnd = func(CloseInfo, error) {}
@@ -42,7 +47,7 @@ func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 		_ = far.Close()
 	})
 	c.Start(nil)
-	return c, far
+	return c
 }
 
 // goWrite writes on a goroutine of its own.

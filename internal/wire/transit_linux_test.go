@@ -24,18 +24,8 @@ func slow(t *testing.T, cfg Config) (*Conn, *net.TCPConn) {
 	near, err := l.Accept()
 	require.NoError(t, err)
 	require.NoError(t, near.(*net.TCPConn).SetWriteBuffer(256<<10))
-	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame, cfg.CloseTimeout = 64<<10, 64<<10, 16<<10, time.Millisecond
-	cfg.Errors = &testErrors
-	cfg.OnEnd = func(CloseInfo, error) {}
-	cfg.Ends = new(Ends)
-	c := New(near, cfg)
-	t.Cleanup(func() {
-		c.CloseNow()
-		<-c.Done()
-		_ = far.Close()
-	})
-	c.Start(nil)
-	return c, far.(*net.TCPConn)
+	cfg.MaxFrame, cfg.CloseTimeout = 16<<10, time.Millisecond
+	return started(t, cfg, near, far), far.(*net.TCPConn)
 }
 
 func smallReceiver(_, _ string, raw syscall.RawConn) error {
