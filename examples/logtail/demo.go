@@ -9,13 +9,17 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
-	"text/tabwriter"
+	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 // cast are the viewers of the demonstration. The archive has to have every line, and so may hold back all others; the
@@ -36,11 +40,11 @@ type row struct {
 	viewer
 	received int64
 	dropped  int64
-	end      string
+	end      wsstream.CloseInfo
 }
 
-// demonstrate writes a log, serves it and views it, all at once, and reports.
-func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
+// demonstrate concurrently writes a log, serves it and views it, and reports. Until then stderr tells how it comes along.
+func demonstrate(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	dir, err := os.MkdirTemp("", "logtail")
 	if err != nil {
 		return err
@@ -77,10 +81,11 @@ func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
 			return err
 		})
 	}
-	var written, published int64
+	var written atomic.Int64
+	var published int64
 	var took time.Duration          // from the log's first line until the last was published
 	complete := make(chan struct{}) // closed when the log is
-	g.Go(func() (err error) {
+	g.Go(func() error {
 		defer close(complete)
 		for range viewers {
 			select {
@@ -89,8 +94,7 @@ func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
 				return context.Cause(ctx)
 			}
 		}
-		written, err = writeLog(ctx, path, o.rate, o.length)
-		return err
+		return writeLog(ctx, path, o.rate, o.length, &written)
 	})
 	g.Go(func() (err error) {
 		begin := time.Now()
@@ -98,30 +102,40 @@ func demonstrate(ctx context.Context, o options, stdout io.Writer) error {
 		took = time.Since(begin)
 		return err
 	})
+	lines := int64(float64(o.rate) * o.length.Seconds())
+	_, _ = fmt.Fprintf(stderr, "writing a log of %s lines in %v, for %d viewers\n", humanize.Comma(lines), o.length, len(viewers))
+	stop := console.Progress(stderr, time.Second, func() console.State {
+		n := written.Load()
+		return console.State{Done: n, Total: lines, Text: []string{
+			humanize.Comma(n) + " written",
+			humanize.Comma(s.published.Load()) + " published",
+		}}
+	})
 	err = g.Wait()
 	s.close()
+	stop()
 	if err != nil {
 		return err
 	}
 	for i := range rows {
 		rows[i].dropped = dropped[rows[i].name]
 	}
-	_, err = fmt.Fprintf(stdout, "%s lines written in %v, %s of them published in %v\n\n", humanize.Comma(written), o.length,
+	_, err = fmt.Fprintf(stdout, "%s lines written in %v, %s of them published in %v\n\n", humanize.Comma(written.Load()), o.length,
 		humanize.Comma(published), took.Round(100*time.Millisecond))
 	return errors.Join(err, report(stdout, rows), check(rows, published))
 }
 
 func report(w io.Writer, rows []row) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "viewer\tpolicy\tspeed\treceived\tdropped\tend")
+	table := [][]string{{"viewer", "policy", "speed", "received", "dropped", "end"}}
 	for _, r := range rows {
 		speed := "max"
 		if r.speed != rate.Inf {
 			speed = humanize.Ftoa(float64(r.speed)) + "/s"
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.name, r.policy, speed, humanize.Comma(r.received), humanize.Comma(r.dropped), r.end)
+		end := strings.TrimSpace(fmt.Sprint(r.end.Code, " ", r.end.Reason))
+		table = append(table, []string{r.name, r.policy, speed, humanize.Comma(r.received), humanize.Comma(r.dropped), end})
 	}
-	return t.Flush()
+	return console.Table(w, table...)
 }
 
 // check holds that all that was published was received or counted as dropped, but for who was disconnected.
@@ -141,47 +155,47 @@ func createAndOpen(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// writeLog writes a log at a speed for some time, and rotates it half-way. It returns how many lines it has written.
-func writeLog(ctx context.Context, path string, lines rate.Limit, length time.Duration) (written int64, err error) {
+// writeLog writes a log at a speed for some time, and rotates it half-way. It counts the lines as it writes them.
+func writeLog(ctx context.Context, path string, speed rate.Limit, length time.Duration, lines *atomic.Int64) error {
 	half := func() error {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 		if err != nil {
 			return err
 		}
-		n, err := writeLines(ctx, f, lines, length/2)
-		written += n
-		return errors.Join(err, f.Close())
+		return errors.Join(writeLines(ctx, f, speed, length/2, lines), f.Close())
 	}
 	if err := half(); err != nil {
-		return written, err
+		return err
 	}
 	if err := os.Rename(path, path+".1"); err != nil {
-		return written, err
+		return err
 	}
-	return written, half()
+	return half()
 }
 
 // writeLines writes lines at an even speed.
-func writeLines(ctx context.Context, w io.Writer, lines rate.Limit, length time.Duration) (n int64, err error) {
+func writeLines(ctx context.Context, w io.Writer, speed rate.Limit, length time.Duration, lines *atomic.Int64) error {
 	services := []string{"web", "database", "mail", "search"}
 	levels := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn, slog.LevelInfo, slog.LevelError}
 	out := &firstError{w: w}
 	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	n := int64(0)
 	for begin := time.Now(); ; {
 		took := min(time.Since(begin), length)
-		for due := int64(float64(lines) * took.Seconds()); n < due; n++ {
+		for due := int64(float64(speed) * took.Seconds()); n < due; n++ {
 			// Lines as long as real ones: what the kernel holds is then not too many of them.
 			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered; trace %0200x", n, n*n), slog.String("service", services[n%4]))
+			lines.Add(1)
 		}
 		if took == length || out.err != nil {
-			return n, out.err
+			return out.err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return n, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }

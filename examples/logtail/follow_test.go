@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,16 +180,14 @@ func TestALineThatIsNotAccountedForIsAFailure(t *testing.T) {
 }
 
 func TestALogThatCannotBeWrittenEndsTheDemonstration(t *testing.T) {
-	_, err := writeLog(t.Context(), t.TempDir(), 100, poll)
-	require.Error(t, err)
+	var lines atomic.Int64
+	require.Error(t, writeLog(t.Context(), t.TempDir(), 100, poll, &lines))
 	f, err := os.Open(aLog(t, ""))
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
-	_, err = writeLines(t.Context(), f, 100, time.Hour)
-	require.ErrorIs(t, err, os.ErrClosed)
+	require.ErrorIs(t, writeLines(t.Context(), f, 100, time.Hour, &lines), os.ErrClosed)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted")
 	cancel(cause)
-	_, err = writeLog(ctx, aLog(t, ""), 100, poll)
-	require.ErrorIs(t, err, cause)
+	require.ErrorIs(t, writeLog(ctx, aLog(t, ""), 100, poll, &lines), cause)
 }

@@ -17,12 +17,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
+
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
@@ -45,10 +45,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case o.in != "":
 		err = serve(ctx, o, stderr)
 	default:
-		err = demonstrate(ctx, o, stdout)
+		err = demonstrate(ctx, o, stdout, stderr)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "logtail:", strings.Join(strings.Fields(err.Error()), " "))
+		console.Fail(stderr, "logtail", err)
 		return 1
 	}
 	return 0

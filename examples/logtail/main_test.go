@@ -82,10 +82,24 @@ func TestTheDemonstrationAccountsForEveryLine(t *testing.T) {
 	out := stdout.String()
 	require.Regexp(t, `^200 lines written in 200ms, 160 of them published in `, out)
 	require.Regexp(t, `(?m)^viewer +policy +speed +received +dropped +end$`, out)
-	require.Regexp(t, `(?m)^archive +block +500/s +160 +0 +1000 `, out)
+	require.Regexp(t, `(?m)^archive +block +500/s +160 +0 +1000 the log has ended$`, out)
+	for l := range strings.Lines(out) {
+		require.LessOrEqual(t, len(l), 80, "it fits a terminal")
+	}
 	for _, p := range policies {
 		require.Contains(t, out, " "+p.name+" ")
 	}
+}
+
+func TestTheDemonstrationTellsHowItComesAlong(t *testing.T) {
+	demo := start(t, "-for", "1h", "-rate", "1000")
+	require.Equal(t, "writing a log of 3,600,000 lines in 1h0m0s, for 6 viewers", line(t, demo.stderr))
+	require.Regexp(t, `^  0 %, [0-9,]+ written, [0-9,]+ published$`, line(t, demo.stderr), "long before its end")
+	demo.interrupt(errors.New("seen enough"))
+	for demo.stderr.Scan() && !strings.HasPrefix(demo.stderr.Text(), "logtail: ") { // and what it says meanwhile
+	}
+	require.Equal(t, "logtail: seen enough", demo.stderr.Text())
+	require.Equal(t, 1, <-demo.status)
 }
 
 func TestAFileIsServedAndViewed(t *testing.T) {

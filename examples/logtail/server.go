@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsstream/wsstream"
@@ -28,7 +29,9 @@ const (
 type server struct {
 	url  string
 	room *stream.Broadcast[item]
-	tell func(visit) // of who comes and who has left; may be called at once
+	tell func(visit) // of who comes and who has left; may be called concurrently
+
+	published atomic.Int64 // items that were given to the viewers
 
 	ctx   context.Context // ends the viewers' connections
 	srv   http.Server
@@ -69,12 +72,12 @@ func listen(ctx context.Context, address string, tell func(visit)) (*server, err
 // broadcast gives all that src has to the viewers, and returns how many items that were. It ends with src.
 func (s *server) broadcast(ctx context.Context, src stream.Readable[item]) (n int64, err error) {
 	defer src.Cancel(nil) //nolint:errcheck // it holds a file, which was only read
-	err = stream.Pipe(ctx, s.room.Publisher(), src, &stream.PipeOptions{Progress: func(k int64) { n = k }})
+	err = stream.Pipe(ctx, s.room.Publisher(), src, &stream.PipeOptions{Progress: s.published.Store})
 	if err != nil {
 		_ = s.room.Abort(err)
-		return n, err
+		return s.published.Load(), err
 	}
-	return n, s.room.Close(ctx)
+	return s.published.Load(), s.room.Close(ctx)
 }
 
 // close takes no more viewers and waits until those who are there have left: the end of the log sends them away, or

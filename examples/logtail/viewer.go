@@ -24,10 +24,10 @@ type viewer struct {
 
 // watch shows all entries that come from the server at base, until it closes the connection, and returns how many
 // those were, and how it closed. Any other end is an error.
-func (v viewer) watch(ctx context.Context, base string, show func(entry) error) (received int64, end string, err error) {
+func (v viewer) watch(ctx context.Context, base string, show func(entry) error) (received int64, end wsstream.CloseInfo, err error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return 0, "", err
+		return 0, end, err
 	}
 	u.RawQuery = url.Values{"name": {v.name}, "policy": {v.policy}}.Encode()
 	conn := wsstream.Dial(ctx, u.String(), &wsstream.DialOptions{ReadWindow: window, NetDial: dialSmall})
@@ -43,11 +43,11 @@ func (v viewer) watch(ctx context.Context, base string, show func(entry) error) 
 		}
 		if err != nil {
 			leave(ctx, conn)
-			return received, "", refusal(err)
+			return received, end, refusal(err)
 		}
 	}
-	info, err := conn.Closed().Wait(ctx)
-	return received, info.String(), err
+	end, err = conn.Closed().Wait(ctx)
+	return received, end, err
 }
 
 // leave closes the connection in order, within a moment, if it is the end of ctx that ends it.

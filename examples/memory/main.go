@@ -22,14 +22,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
 	stop()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "memory:", err)
+		console.Fail(os.Stderr, "memory", err)
 		os.Exit(1)
 	}
 }
@@ -70,18 +75,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	return measureAll(ctx, *only, *n, stdout)
 }
 
+// line is a line of the table, which fits into 80 columns.
+const line = "%-54s %12s %11s\n"
+
 // measureAll has each row whose name contains only measured by a process of its own.
 func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error {
 	names := slices.DeleteFunc(slices.Clone(order), func(name string) bool { return !strings.Contains(name, only) })
 	if len(names) == 0 {
 		return fmt.Errorf("bad -only %q: want part of a row's name: %s", only, strings.Join(order, "; "))
 	}
-	_, _ = fmt.Fprintf(stdout, "%-54s %12s %16s\n", "KiB a connection", "resident set", "heap and stacks")
+	_, _ = fmt.Fprintf(stdout, line, "KiB a connection", "resident set", "heap+stacks")
 	for _, name := range names {
 		cmd := exec.CommandContext(ctx, os.Args[0], "-row", name, "-n", strconv.Itoa(n))
-		cmd.Stdout, cmd.Stderr = stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		var says strings.Builder
+		cmd.Stdout, cmd.Stderr = stdout, &says
+		cmd.WaitDelay = time.Second // for the far end, whose standard error is the same
+		err := cmd.Run()
+		switch {
+		case ctx.Err() != nil: // which killed it
+			return context.Cause(ctx)
+		case err != nil:
+			return fmt.Errorf("%s: %w: %s", name, err, strings.TrimPrefix(says.String(), "memory: "))
 		}
 	}
 	return nil

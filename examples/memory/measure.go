@@ -46,8 +46,10 @@ func measure(ctx context.Context, r row, n int, name string, stdout io.Writer) e
 	if err != nil {
 		return err
 	}
-	each := func(from, to int64) float64 { return float64(to-from) / (1 << 10) / float64(n) }
-	_, _ = fmt.Fprintf(stdout, "%-54s %12.1f %16.1f\n", name, each(before.resident, after.resident), each(before.inUse, after.inUse))
+	each := func(from, to int64) string {
+		return fmt.Sprintf("%.1f", float64(to-from)/(1<<10)/float64(n))
+	}
+	_, _ = fmt.Fprintf(stdout, line, name, each(before.resident, after.resident), each(before.inUse, after.inUse))
 	return nil
 }
 

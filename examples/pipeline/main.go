@@ -17,12 +17,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
+
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
@@ -44,10 +44,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		err = transfer(ctx, o, stdin, stdout, stderr)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "pipeline:", oneLine(err))
+		console.Fail(stderr, "pipeline", err)
 		return 1
 	}
 	return 0
 }
-
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -3,16 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 // A meter shows how a transfer comes along. It looks at the connections' figures from time to time; the transfer
@@ -40,95 +38,33 @@ func (m *meter) watch(name string, flow func() wsstream.Flow) {
 	m.ends = append(m.ends, end{name, flow})
 }
 
-// read returns how many bytes have come to where the meter sees them last, in what time, and what each end holds:
-// nothing, as long as there is no end.
-func (m *meter) read() (done int64, took time.Duration, held string) {
+// state returns how many bytes have come to where the meter sees them last, how fast they come, and what each end
+// holds: nothing, as long as there is no end.
+func (m *meter) state() console.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var parts []string
+	s := console.State{Total: m.size}
+	var held []string
 	for i, e := range m.ends {
 		f := e.flow()
-		if i == 0 || f.Bytes < done {
-			done = f.Bytes
+		if i == 0 || f.Bytes < s.Done {
+			s.Done = f.Bytes
 		}
-		parts = append(parts, fmt.Sprintf("%s %6s", e.name, humanize.Bytes(uint64(f.Held))))
+		held = append(held, fmt.Sprintf("%s %6s", e.name, humanize.Bytes(uint64(f.Held))))
 	}
-	if len(parts) > 0 {
-		held = "held by " + strings.Join(parts, ", ")
+	if len(held) > 0 {
+		s.Text = []string{
+			fmt.Sprintf("%6s", humanize.Bytes(uint64(s.Done))),
+			fmt.Sprintf("%8s", speed(s.Done, time.Since(m.begin))),
+			"held by " + strings.Join(held, ", "),
+		}
 	}
-	return done, time.Since(m.begin), held
+	return s
 }
 
-// start shows the meter on w until stop is called: as a bar on a terminal, else as a line every other second.
+// start shows the meter on w until stop is called.
 func (m *meter) start(w io.Writer) (stop func()) {
-	show, every := m.line(w), 2*time.Second
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		show, every = m.bar(w), 100*time.Millisecond
-	}
-	quit := make(chan struct{}) // closed by stop
-	var wg sync.WaitGroup
-	wg.Go(func() { // ends with stop
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				show(false)
-			case <-quit:
-				show(true)
-				return
-			}
-		}
-	})
-	return func() {
-		close(quit)
-		wg.Wait()
-	}
-}
-
-func (m *meter) line(w io.Writer) (show func(last bool)) {
-	return func(last bool) {
-		done, took, held := m.read()
-		if held == "" || last { // and the report says the rest
-			return
-		}
-		_, _ = fmt.Fprintf(w, "%7s, %s; %s\n", humanize.Bytes(uint64(done)), speed(done, took), held)
-	}
-}
-
-func (m *meter) bar(w io.Writer) (show func(last bool)) {
-	size := m.size
-	if size == 0 {
-		size = -1 // a spinner
-	}
-	bar := progressbar.NewOptions64(size,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowDescriptionAtLineEnd(),
-		progressbar.OptionSetSpinnerChangeInterval(0),
-		progressbar.OptionSetPredictTime(false),
-		progressbar.OptionSetElapsedTime(false),
-		progressbar.OptionSetWidth(10), // all of it fits 80 columns
-	)
-	return func(last bool) {
-		done, _, held := m.read()
-		if held == "" {
-			return
-		}
-		switch {
-		case size > 0 && last:
-			done = min(done, size)
-		case size > 0:
-			done = min(done, size-1) // a full bar is deaf, and size is a guess
-		}
-		bar.Describe(held)
-		_ = bar.Set64(done)
-		if last {
-			_ = bar.Exit()
-			_, _ = fmt.Fprintln(w)
-		}
-	}
+	return console.Progress(w, 2*time.Second, m.state)
 }
 
 // speed is n bytes in a time, for people.

@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 // report prints what was sent and received, and the most that each end held. Of a side in another process it knows
@@ -19,22 +19,28 @@ func report(w io.Writer, outcomes []outcome, window int) error {
 		flows[o.own] = o.flow
 	}
 	sent, received := outcomes[0].sent, outcomes[len(outcomes)-1].received
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "\tbytes\theld at most\twindow\twaited\tsha256")
-	for _, row := range []struct {
+	table := [][]string{{""}, {"bytes"}, {"held at most"}, {"window"}, {"waited"}} // 40 columns for a gigabyte
+	for _, side := range []struct {
 		name string
 		total
 	}{{"sent", sent}, {"received", received}} {
-		held, of, waited := "elsewhere", "", ""
-		if f, ok := flows[row.name]; ok {
-			held, of, waited = humanize.Comma(f.HeldMax), humanize.Comma(int64(window)), f.Stalled.Round(time.Millisecond).String()
+		cells := []string{side.name, humanize.Comma(side.Bytes), "elsewhere", "", ""}
+		if f, ok := flows[side.name]; ok {
+			cells[2] = humanize.Comma(f.HeldMax)
+			cells[3] = humanize.Comma(int64(window))
+			cells[4] = f.Stalled.Round(time.Millisecond).String()
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", row.name, humanize.Comma(row.Bytes), held, of, waited, row.SHA256)
+		for i, cell := range cells {
+			table[i] = append(table[i], cell)
+		}
 	}
-	if err := t.Flush(); err != nil {
+	if err := console.Table(w, table...); err != nil {
 		return err
 	}
 	took := outcomes[0].took
 	_, err := fmt.Fprintf(w, "%s in %v: %s\n", humanize.Bytes(uint64(received.Bytes)), took.Round(time.Millisecond), speed(received.Bytes, took))
-	return err
+	if err != nil {
+		return err
+	}
+	return console.Sums(w, sent.SHA256, received.SHA256)
 }

@@ -16,12 +16,12 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
+
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = transfer(ctx, o, stdout, stderr)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintln(stderr, "rows:", strings.Join(strings.Fields(err.Error()), " "))
+		console.Fail(stderr, "rows", err)
 		return 1
 	}
 	return 0

@@ -5,12 +5,12 @@ import (
 	"io"
 	"runtime/metrics"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 // A meter looks at a transfer from time to time, and keeps the largest heap that it saw.
@@ -27,18 +27,16 @@ type meter struct {
 // start looks at the heap, and shows on w how the transfer comes along, until stop is called.
 func (m *meter) start(w io.Writer) (stop func()) {
 	m.begin = time.Now()
+	silence := console.Progress(w, time.Second, m.state)
 	quit := make(chan struct{}) // closed by stop
 	var wg sync.WaitGroup
 	wg.Go(func() { // ends with stop
-		look, show := time.NewTicker(10*time.Millisecond), time.NewTicker(time.Second)
+		look := time.NewTicker(10 * time.Millisecond)
 		defer look.Stop()
-		defer show.Stop()
 		for {
 			m.peak = max(m.peak, heap())
 			select {
 			case <-look.C:
-			case <-show.C:
-				m.show(w)
 			case <-quit:
 				m.took = time.Since(m.begin)
 				return
@@ -48,6 +46,7 @@ func (m *meter) start(w io.Writer) (stop func()) {
 	return func() {
 		close(quit)
 		wg.Wait()
+		silence()
 	}
 }
 
@@ -58,36 +57,42 @@ func heap() uint64 {
 	return s[0].Value.Uint64()
 }
 
-func (m *meter) show(w io.Writer) {
-	n, took := m.received.n.Load(), time.Since(m.begin)
-	of := ""
-	if m.total > 0 {
-		of = fmt.Sprintf(" of %s (%d %%)", humanize.Comma(m.total), 100*n/m.total)
-	}
-	_, _ = fmt.Fprintf(w, "%s rows%s, %s; held by sender %s, receiver %s; heap %s\n", humanize.Comma(n), of, speed(n, took),
-		humanize.Bytes(uint64(m.sender.Stats().Sent.Held)), humanize.Bytes(uint64(m.receiver.Stats().Received.Held)), humanize.Bytes(heap()))
+func (m *meter) state() console.State {
+	n := m.received.n.Load()
+	return console.State{Done: n, Total: m.total, Text: []string{
+		humanize.Comma(n) + " rows",
+		speed(n, time.Since(m.begin)),
+		fmt.Sprintf("heap %6s", humanize.Bytes(heap())),
+		fmt.Sprintf("sender holds %6s", humanize.Bytes(uint64(m.sender.Stats().Sent.Held))),
+		fmt.Sprintf("receiver %6s", humanize.Bytes(uint64(m.receiver.Stats().Received.Held))),
+	}}
 }
 
 // report prints what was sent and received, and what was held meanwhile.
 func (m *meter) report(w io.Writer, workers int) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "\trows\tmessages\tbytes\theld at most\twindow\tsha256")
-	for _, r := range []struct {
+	table := [][]string{{""}, {"rows"}, {"messages"}, {"bytes"}, {"held at most"}, {"window"}}
+	for _, side := range []struct {
 		name string
 		*tally
 		flow wsstream.Flow
 	}{{"sent", m.sent, m.sender.Stats().Sent}, {"received", m.received, m.receiver.Stats().Received}} {
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.name, humanize.Comma(r.n.Load()), humanize.Comma(r.flow.Messages),
-			humanize.Comma(r.flow.Bytes), humanize.Comma(r.flow.HeldMax), humanize.Comma(window), r.sum())
+		table[0] = append(table[0], side.name)
+		for i, n := range []int64{side.n.Load(), side.flow.Messages, side.flow.Bytes, side.flow.HeldMax, window} {
+			table[i+1] = append(table[i+1], humanize.Comma(n))
+		}
 	}
-	if err := t.Flush(); err != nil {
+	if err := console.Table(w, table...); err != nil {
 		return err
 	}
 	// One batch is filled, a batch is in the hands of each worker, and one in those of the Pipe and of the consumer.
 	marks := uint64((workers+3)*batchMark + 2*window)
-	_, err := fmt.Fprintf(w, "%s rows in %v: %s; the marks add up to %s, the heap's peak was %s\n", humanize.Comma(m.received.n.Load()),
-		m.took.Round(time.Millisecond), speed(m.received.n.Load(), m.took), humanize.Bytes(marks), humanize.Bytes(m.peak))
-	return err
+	n := m.received.n.Load()
+	_, err := fmt.Fprintf(w, "%s rows in %v: %s\nmarks %s, peak of the heap %s\n", humanize.Comma(n),
+		m.took.Round(time.Millisecond), speed(n, m.took), humanize.Bytes(marks), humanize.Bytes(m.peak))
+	if err != nil {
+		return err
+	}
+	return console.Sums(w, m.sent.sum(), m.received.sum())
 }
 
 // speed is n rows in a time, for people.
