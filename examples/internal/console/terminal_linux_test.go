@@ -39,10 +39,10 @@ func sees(t *testing.T, user *os.File) string {
 func TestOnATerminalProgressIsABarOfTheWindowsWidth(t *testing.T) {
 	tty, user := aTerminal(t, 40)
 	stop := Progress(tty, time.Hour, func() State { return state(50) })
-	first := sees(t, user)
 	stop()
-	require.Contains(t, first, "\r  50% |█████     |  first ")
-	require.NotContains(t, first, "second", "that has no room")
+	seen := sees(t, user)
+	require.Contains(t, seen, "\r  50% |█████     |  first ")
+	require.NotContains(t, seen, "second", "which has no room")
 }
 
 func TestOnATerminalAnErrorReplacesTheInterruptsEcho(t *testing.T) {
