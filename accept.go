@@ -20,10 +20,12 @@ import (
 // other is the value.
 type AcceptOptions struct {
 	// Subprotocols are those that the server speaks. The first that the client names and that is one of them is
-	// chosen, by case; if there is none the connection has no subprotocol.
+	// chosen, by case; if there is none the connection has no subprotocol. What else the client names, lawful or not,
+	// is passed over.
 	Subprotocols []string
 
-	// Header is sent with the response. Fields that belong to the handshake are refused.
+	// Header is sent with the response, a refusal aside. Fields that belong to the handshake are refused. Accept sends
+	// what stands in the ResponseWriter's header before it.
 	Header http.Header
 
 	// Origins are patterns of origins, beside the server's own, whose pages may connect. A pattern is matched as
@@ -49,8 +51,9 @@ type AcceptOptions struct {
 	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
 	MaxFrameSize int
 
-	// MaxHandshakeSize is how many bytes of a bare connection's request are read for its header; a client that sends more
-	// gets 431. Default 64 KiB; negative: no bound, and a client can fill the memory. It is not for Accept, whose
+	// MaxHandshakeSize is how many bytes of a bare connection's request are read for its header; a client that sends
+	// more gets 431, as for more than 256 lines. What was accepted is held as long as the Conn, for Opened. Default
+	// 64 KiB; negative: no bound but that of the lines, and a client can fill the memory. It is not for Accept, whose
 	// requests http.Server.MaxHeaderBytes bounds.
 	MaxHandshakeSize int
 
@@ -98,13 +101,14 @@ type AcceptOptions struct {
 	// none.
 	OnPing, OnPong func(payload []byte)
 
-	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
+	// Logger gets a record at debug level when a handshake is refused or fails, and when a connection opens and ends. Nil
+	// is silent.
 	Logger *slog.Logger
 
 	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
 	Trace *Trace
 
-	// Meter counts this connection among others. Nil for none.
+	// Meter counts this connection among others, or that it was refused. Nil for none.
 	Meter *Meter
 }
 
@@ -112,7 +116,9 @@ type AcceptOptions struct {
 // returns an error the request has been answered: a *HandshakeError tells with which status. The Conn outlives the
 // handler and the request's context: end it with Shutdown, and a deferred CloseNow as the last resort.
 //
-// w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it.
+// w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it. The fields that stand in
+// w's header are sent with the response, as those of middleware: cookies, say. Those of the handshake and those that hold
+// for one hop are not; nor is what middleware adds when WriteHeader is called, since Accept does not call it.
 // RFC 6455, section 4.2.
 func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
 	return accept(w, r, o, nil)
@@ -125,14 +131,16 @@ func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Accepto
 		return nil, err
 	}
 	s.starts(false)
-	defer s.failed(&err)
+	defer func() { s.failed(err, r.RemoteAddr) }()
 	c, agreed, no := s.admit(r, r.TLS != nil, a)
 	if no != nil {
 		return nil, refuse(w, no)
 	}
+	agreed.extra = passedOn(w.Header())
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		err = refuse(w, &refusal{http.StatusInternalServerError, nil, fmt.Errorf("the ResponseWriter cannot be hijacked: %w", err)})
+		err = fmt.Errorf("the ResponseWriter cannot be hijacked: %s: %w", hijacked(w), err)
+		err = refuse(w, &refusal{http.StatusInternalServerError, nil, err})
 		return nil, s.open(c, transport{}, err)
 	}
 	_ = nc.SetDeadline(deadline(s.handshakeTimeout)) // and clears what the HTTP server left
@@ -146,8 +154,9 @@ func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Accepto
 
 // AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
 // Opened holds the request's header, and URL its address. It owns nc, also when it fails: an error says that the
-// connection was refused, as a *HandshakeError where it could be answered, and closed. When ctx ends before the
-// handshake is done that is the error. The handshake is made on a goroutine of its own, on which the hooks of Trace, OnPing
+// connection was refused, as a *HandshakeError where it could be answered, and closed. A client that was refused has a
+// second to read why and to close, for which AcceptConn waits. When ctx ends before the handshake is done that is the
+// error. The handshake is made on a goroutine of its own, on which the hooks of Trace, OnPing
 // and OnPong run that belong to it.
 // RFC 6455, section 4.2.
 func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
@@ -161,8 +170,7 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	go func() { // the caller's: it ends with the handshake
 		defer close(shaken)
 		if c, err = acceptBare(ctx, nc, o, a); err != nil {
-			_ = nc.Close()
-			c = nil
+			cut(nc)
 		}
 	}()
 	<-shaken
@@ -178,56 +186,73 @@ func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 		return nil, err
 	}
 	s.starts(false)
-	defer s.failed(&err)
-	hctx := ctx
+	defer func() { s.failed(err, nc.RemoteAddr()) }()
+	timed, cancel := ctx, context.CancelFunc(func() {})
 	if s.handshakeTimeout > 0 {
-		var cancel context.CancelFunc
-		hctx, cancel = context.WithTimeoutCause(ctx, s.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
-		defer cancel()
+		timed, cancel = context.WithTimeoutCause(ctx, s.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
 	}
-	stop := context.AfterFunc(hctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	c, t, err := s.shake(ctx, hctx, nc, a)
-	if interrupted := !stop(); interrupted && (ctx.Err() != nil || !answered(err)) {
-		err = context.Cause(hctx) // also where all was done: the deadline may stand on nc
+	defer cancel()
+	var c *Conn
+	var t transport
+	var no *refusal
+	late := !uninterrupted(timed, nc, func() { c, t, no, err = s.shake(nc, a) })
+	switch {
+	case late && c != nil:
+		err = context.Cause(timed) // also where all was done: the deadline stands on nc
+	case late && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case late && no == nil:
+		no = &refusal{http.StatusRequestTimeout, nil, errHandshakeTimeout}
 	}
-	if c == nil {
-		return nil, err // as the client was told
+	switch {
+	case no != nil:
+		return nil, dismiss(ctx, timed, nc, no)
+	case c == nil:
+		return nil, &HandshakeError{Err: err}
 	}
-	return c, s.open(c, t, err)
+	if err := s.open(c, t, err); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// shake makes the opening handshake on nc, whose deadline passes when timed ends; that ends with ctx or in time. It
-// returns a Conn once the client's request was admitted.
-func (s *responder) shake(ctx, timed context.Context, nc net.Conn, a *Acceptor) (*Conn, transport, error) {
-	w := bareResponse{nc: nc, header: http.Header{}}
-	br := newHandshakeReader(nc, s.maxHandshake)
-	r, err := http.ReadRequest(br.Reader)
-	err = br.explain(err)
-	_, large := err.(handshakeSizeError)
-	switch {
-	case ctx.Err() != nil:
-		return nil, transport{}, context.Cause(ctx)
-	case timed.Err() != nil:
-		_ = nc.SetDeadline(time.Now().Add(time.Second))
-		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestTimeout, nil, errHandshakeTimeout})
-	case large:
-		return nil, transport{}, refuse(&w, &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, err})
-	case err != nil:
-		return nil, transport{}, refuse(&w, &refusal{http.StatusBadRequest, nil, err})
+// uninterrupted runs f, which waits for nc and for nothing else. If ctx ends meanwhile the deadline of nc passes, and it
+// reports false.
+func uninterrupted(ctx context.Context, nc net.Conn, f func()) bool {
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		_ = nc.SetDeadline(time.Unix(1, 0))
+	})
+	f()
+	if stop() {
+		return true
+	}
+	<-interrupted // or it would pass a deadline that is set later
+	return false
+}
+
+// shake makes the opening handshake on nc. It returns a Conn once the client's request was admitted, and else what to
+// answer, or the error of a transport on which nothing can be answered.
+func (s *responder) shake(nc net.Conn, a *Acceptor) (*Conn, transport, *refusal, error) {
+	r, buffered, no, err := readRequest(nc, s.maxHandshake)
+	if no != nil || err != nil {
+		return nil, transport{}, no, err
 	}
 	_, secure := nc.(*tls.Conn)
 	c, agreed, no := s.admit(r, secure, a)
 	if no != nil {
-		return nil, transport{}, refuse(&w, no)
+		return nil, transport{}, no, nil
 	}
-	t, err := s.answer(c, nc, r, agreed, buffered(br.Reader))
-	return c, t, err
+	t, err := s.answer(c, nc, r, agreed, buffered)
+	return c, t, nil, err
 }
 
 // A responder answers handshakes as its options say.
 type responder struct {
 	*options
 	origins []string
+	url     string // of the request that is answered, empty before it has come
 }
 
 func (o *AcceptOptions) responder() (*responder, error) {
@@ -255,58 +280,59 @@ func (o *AcceptOptions) responder() (*responder, error) {
 	if err == nil {
 		opt.compression, err = o.Compression.check(DefaultWindowBits)
 	}
-	return &responder{opt, slices.Clone(o.Origins)}, err
+	return &responder{options: opt, origins: slices.Clone(o.Origins)}, err
 }
 
 // A choice is what the server chose of what the client offered.
 type choice struct {
 	agreement
 	deflate *wire.Deflate
+	extra   http.Header // fields of the response that stand on the ResponseWriter
 }
 
 // admit checks a client's request, chooses from what it offers, and returns a Conn that a, if there is one, has taken.
 func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed choice, no *refusal) {
-	agreed.protocol, no = s.check(r)
-	if no != nil {
+	scheme := "ws"
+	if secure {
+		scheme = "wss"
+	}
+	s.url = scheme + "://" + r.Host + r.URL.RequestURI()
+	if no = s.check(r); no != nil {
 		return nil, agreed, no
 	}
+	agreed.protocol = s.subprotocol(r.Header)
 	var err error
 	if agreed.deflate, agreed.extensions, err = s.compression.answer(r.Header); err != nil {
 		return nil, agreed, &refusal{http.StatusBadRequest, nil, err}
 	}
 	agreed.header = flatten(r.Header)
-	scheme := "ws"
-	if secure {
-		scheme = "wss"
-	}
-	c = newConn(scheme+"://"+r.Host+r.URL.RequestURI(), s.options)
+	c = newConn(s.url, s.options)
 	if a != nil && !a.take(c) {
 		return nil, agreed, &refusal{http.StatusServiceUnavailable, nil, errShutdown}
 	}
 	return c, agreed, nil
 }
 
-// check checks a client's request, and chooses the subprotocol.
-func (s *responder) check(r *http.Request) (protocol string, no *refusal) {
+// check checks a client's request.
+func (s *responder) check(r *http.Request) *refusal {
 	if no := checkRequest(r); no != nil {
-		return "", no
+		return no
 	}
 	if err := s.checkOrigin(r); err != nil {
-		return "", &refusal{http.StatusForbidden, nil, err}
+		return &refusal{http.StatusForbidden, nil, err}
 	}
-	var offered []string
-	if values := r.Header.Values("Sec-WebSocket-Protocol"); len(values) > 0 {
-		offered = tokens(values)
-	}
-	for i, p := range offered {
-		if !isToken(p) || slices.Contains(offered[:i], p) {
-			return "", refused(http.StatusBadRequest, "Sec-WebSocket-Protocol %q is not a list of different tokens", offered)
+	return nil
+}
+
+// subprotocol chooses the first that the client offers and the server speaks. What is no subprotocol, or stands twice, is
+// passed over.
+func (s *responder) subprotocol(h http.Header) string {
+	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
+		if i := slices.Index(s.subprotocols, p); i >= 0 {
+			return s.subprotocols[i] // p would hold all that was offered
 		}
-		if protocol == "" && slices.Contains(s.subprotocols, p) {
-			protocol = p
-		}
 	}
-	return protocol, nil
+	return ""
 }
 
 // checkRequest checks what a client's request must have (RFC 6455, section 4.2.1).
@@ -334,7 +360,7 @@ func checkRequest(r *http.Request) *refusal {
 		return refused(http.StatusBadRequest, "the request has a body")
 	}
 	key := h.Get("Sec-WebSocket-Key")
-	if nonce, err := base64.StdEncoding.Strict().DecodeString(key); err != nil || len(nonce) != 16 {
+	if nonce, err := base64.StdEncoding.DecodeString(key); err != nil || len(nonce) != 16 {
 		return refused(http.StatusBadRequest, "Sec-WebSocket-Key %q is not 16 bytes of base64", key)
 	}
 	return nil
@@ -354,7 +380,8 @@ func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed choice,
 	if agreed.extensions != "" {
 		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", agreed.extensions)
 	}
-	_ = s.header.Write(&b) // a Builder takes what it is given
+	_ = agreed.extra.Write(&b) // a Builder takes what it is given
+	_ = s.header.Write(&b)
 	b.WriteString("\r\n")
 	if _, err := nc.Write([]byte(b.String())); err != nil {
 		return transport{}, &HandshakeError{Err: err}
@@ -374,7 +401,9 @@ func (s *responder) open(c *Conn, t transport, err error) error {
 		err = errHandshakeClosed
 	}
 	if err != nil {
-		c.fail(err)
+		if _, failed := c.tryFail(err); failed { // not fail, for which the responder logs
+			c.gone(CloseInfo{}, err)
+		}
 		return c.failure()
 	}
 	if c.acceptor != nil {

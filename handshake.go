@@ -49,6 +49,8 @@ func newHandshakeReader(r io.Reader, limit int) *handshakeReader {
 	return h
 }
 
+var errHeaderLines = fmt.Errorf("the header has more than %d lines", maxHeaderLines)
+
 // A handshakeSizeError says that a header is larger than the option, in bytes, allows.
 type handshakeSizeError int
 

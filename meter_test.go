@@ -1,6 +1,13 @@
 package wsstream_test
 
 import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"sync"
 	"testing"
@@ -12,6 +19,7 @@ import (
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 func TestAMeterAddsUpItsConnections(t *testing.T) {
@@ -210,4 +218,112 @@ func BenchmarkTotals(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/open, "ns/conn")
+}
+
+func TestAMeterAndALoggerTellOfRefusals(t *testing.T) {
+	for _, tc := range []struct {
+		extra  string
+		status int
+	}{
+		{"Upgrade: tea", 426},
+		{"Origin: https://evil.test", 403},
+		{"Sec-WebSocket-Key: x", 400},
+	} {
+		t.Run(tc.extra, func(t *testing.T) {
+			var m wsstream.Meter
+			var log bytes.Buffer
+			var logging sync.Mutex
+			o := &wsstream.AcceptOptions{Meter: &m, Logger: slog.New(slog.NewJSONHandler(&locked{&logging, &log}, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+			var asked int64
+			onEveryService(t, o, func(t *testing.T, s service) {
+				log.Reset()
+				_, err := s.ask(t, wstest.UpgradeRequest("/feed?a=b", tc.extra))
+				asked++
+				require.Equal(t, map[int]int64{tc.status: asked}, m.Totals().Refused)
+				require.Zero(t, m.Totals().Opened)
+				logging.Lock()
+				defer logging.Unlock()
+				var record map[string]any
+				require.NoError(t, json.Unmarshal(log.Bytes(), &record), "one record: %s", log.String())
+				require.Equal(t, "DEBUG", record["level"])
+				require.Equal(t, "wsstream: handshake refused", record["msg"])
+				require.EqualValues(t, tc.status, record["status"])
+				require.Equal(t, err.Error(), record["error"])
+				require.Equal(t, "ws://example.org/feed?a=b", record["url"])
+				require.NotEmpty(t, record["remote"])
+			})
+		})
+	}
+}
+
+// A locked Writer may be used from any goroutine.
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+func TestAMeterTellsOfEveryAnswerToARequest(t *testing.T) {
+	var m wsstream.Meter
+	refuse := func(o wsstream.AcceptOptions, raw string) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := memnet.Pipe(0)
+			o.Meter = &m
+			accepted := goAccept(t, near, &o)
+			peer := wstest.NewPeer(t, far, true)
+			peer.SendRaw([]byte(raw))
+			peer.ReadResponse()
+			peer.Close()
+			<-accepted
+		})
+	}
+	refuse(wsstream.AcceptOptions{}, "GET / HTTP/1.1\r\nno colon\r\n")
+	refuse(wsstream.AcceptOptions{}, "GET / HTTP/1.1\r\n")
+	refuse(wsstream.AcceptOptions{MaxHandshakeSize: 10}, string(wstest.UpgradeRequest("/")))
+	refuse(wsstream.AcceptOptions{}, "POST / HTTP/1.1\r\n\r\n")
+	refuse(wsstream.AcceptOptions{}, "GET / HTTP/1.0\r\n\r\n")
+	var a wsstream.Acceptor
+	a.Options.Meter = &m
+	require.NoError(t, a.Shutdown(t.Context()))
+	w := httptest.NewRecorder()
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(wstest.UpgradeRequest("/"))))
+	require.NoError(t, err)
+	_, err = a.Accept(w, r)
+	require.Error(t, err)
+	_, err = wsstream.Accept(w, r, &wsstream.AcceptOptions{Meter: &m})
+	require.ErrorContains(t, err, "hijacked")
+	require.Equal(t, map[int]int64{400: 1, 408: 1, 431: 1, 405: 1, 505: 1, 503: 1, 500: 1}, m.Totals().Refused)
+}
+
+func TestAMeterTellsEndsApart(t *testing.T) {
+	var m wsstream.Meter
+	ends := map[wsstream.End]int64{}
+	for _, tc := range []struct {
+		end  wsstream.End
+		with func(e *end)
+	}{
+		{wsstream.End{Code: "1000", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(1000, "")) }},
+		{wsstream.End{Code: "1001", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(1001, "left")) }},
+		{wsstream.End{Code: "1014", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(1014, "")) }},
+		{wsstream.End{Code: "3xxx", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(3000, "")) }},
+		{wsstream.End{Code: "3xxx", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(3999, "")) }},
+		{wsstream.End{Code: "4xxx", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(4999, "")) }},
+		{wsstream.End{Code: "1005", Clean: true}, func(e *end) { e.peer.Send(wstest.CloseEmpty()) }},
+		{wsstream.End{Code: "1006"}, func(*end) {}},
+		{wsstream.End{Code: "1006"}, func(e *end) { e.conn.CloseNow() }},
+	} {
+		onEveryPath(t, config{Meter: &m}, func(t *testing.T, e *end) {
+			tc.with(e)
+			e.peer.CloseWrite()
+			info, err := e.closed(t)
+			require.Equal(t, tc.end.Clean, err == nil, "%v %v", info, err)
+			ends[tc.end]++
+			require.Equal(t, ends, m.Totals().Ends)
+		})
+	}
 }

@@ -2,6 +2,8 @@ package wsstream
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -44,11 +46,23 @@ func (o *options) shaken(c *Conn, err error) {
 	o.shook(c, opened, err)
 }
 
-// failed says that the handshake is done without a Conn, if err is not nil.
-func (o *options) failed(err *error) {
-	if *err != nil {
-		o.shaken(nil, *err)
+// failed says that the handshake with a client, at an address that may be nil, is done without a Conn, if err is not nil.
+func (s *responder) failed(err error, remote any) {
+	if err == nil {
+		return
 	}
+	what, status := "handshake failed", 0
+	if e, ok := errors.AsType[*HandshakeError](err); ok && e.Status != 0 {
+		what, status = "handshake refused", e.Status
+		if s.meter != nil {
+			s.meter.refused(status)
+		}
+	}
+	if s.logger != nil {
+		s.logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, slog.Int("status", status),
+			slog.Any("error", err), slog.String("url", s.url), slog.String("remote", fmt.Sprint(remote)))
+	}
+	s.shaken(nil, err)
 }
 
 func (s *observer) opened(c *Conn) {
@@ -91,7 +105,7 @@ func (c *Conn) hooks(o *options) *wire.Hooks {
 // end tells how c has ended: first the meter, so that whoever waits for Closed sees it counted.
 func (s *observer) end(c *Conn, info CloseInfo, err error) {
 	if s.meter != nil {
-		s.meter.closed(c, err == nil)
+		s.meter.closed(c, asEnd(info, err))
 	}
 	c.close(info, err)
 	s.debug(c, "closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))

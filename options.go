@@ -96,7 +96,7 @@ func checkHeader(h http.Header) error {
 		switch canonical := http.CanonicalHeaderKey(name); {
 		case !isToken(name):
 			return fmt.Errorf("wsstream: Header: %q is not a field name", name)
-		case strings.HasPrefix(canonical, "Sec-Websocket-"), slices.Contains(handshakeFields, canonical):
+		case ofHandshake(canonical):
 			return fmt.Errorf("wsstream: Header: the field %s belongs to the handshake", canonical)
 		}
 		for _, v := range values {
@@ -106,6 +106,11 @@ func checkHeader(h http.Header) error {
 		}
 	}
 	return nil
+}
+
+// ofHandshake reports whether the handshake writes the field of that canonical name by itself.
+func ofHandshake(name string) bool {
+	return strings.HasPrefix(name, "Sec-Websocket-") || slices.Contains(handshakeFields, name)
 }
 
 var handshakeFields = []string{"Host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer"}

@@ -2,11 +2,14 @@ package wsstream
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
+	"slices"
+	"time"
 )
 
 // A refusal is a server's answer to a handshake that it does not take part in.
@@ -37,11 +40,79 @@ func refuse(w http.ResponseWriter, f *refusal) error {
 	return &HandshakeError{Status: f.status, Header: f.header, Err: f.err}
 }
 
+// lingerTime is how long a client that was refused on a bare connection may take to read why.
+const lingerTime = time.Second
+
+// dismiss answers a request on a bare connection with a refusal, within what is left of timed but a second at least, and
+// waits for the client to take it: to close a connection on which input is unread, or still comes, resets it, and the
+// answer is lost (RFC 9112, section 9.6). The end of ctx ends that.
+func dismiss(ctx, timed context.Context, nc net.Conn, no *refusal) error {
+	by, bounded := timed.Deadline()
+	if least := time.Now().Add(lingerTime); bounded && by.Before(least) {
+		by = least
+	}
+	_ = nc.SetDeadline(by)
+	w := bareResponse{nc: nc, header: http.Header{}}
+	var err error
+	inTime := uninterrupted(ctx, nc, func() {
+		if err = refuse(&w, no); w.err == nil {
+			linger(ctx, nc)
+		}
+	})
+	if !inTime && w.err != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// linger says that nothing more is sent, and reads until the peer has closed, for at most lingerTime or until ctx ends,
+// which passes the deadline of nc.
+func linger(ctx context.Context, nc net.Conn) {
+	if h, ok := nc.(interface{ CloseWrite() error }); ok {
+		_ = h.CloseWrite()
+	}
+	_ = nc.SetReadDeadline(time.Now().Add(lingerTime))
+	if ctx.Err() == nil { // else that deadline may have come after the end's
+		_, _ = io.Copy(io.Discard, nc)
+	}
+}
+
+// hijacked names the ResponseWriter that http.ResponseController asks to be hijacked behind w, or finds unable.
+func hijacked(w http.ResponseWriter) string {
+	for {
+		if _, ok := w.(http.Hijacker); ok {
+			return fmt.Sprintf("%T", w)
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return fmt.Sprintf("%T has neither Hijack nor Unwrap", w)
+		}
+		w = u.Unwrap()
+	}
+}
+
+// passedOn returns the fields of a ResponseWriter that are sent with the response: cookies of sessions, say. Those of the
+// handshake are its own, and those that hold for one hop are of a response that is not sent (RFC 9110, section 7.6.1).
+func passedOn(h http.Header) http.Header {
+	h = h.Clone()
+	for _, named := range tokens(h.Values("Connection")) {
+		h.Del(named)
+	}
+	maps.DeleteFunc(h, func(name string, _ []string) bool {
+		name = http.CanonicalHeaderKey(name)
+		return ofHandshake(name) || slices.Contains(hopByHop, name)
+	})
+	return h
+}
+
+var hopByHop = []string{"Keep-Alive", "Proxy-Connection", "Proxy-Authenticate"}
+
 // A bareResponse is the http.ResponseWriter of a refusal on a bare connection.
 type bareResponse struct {
 	nc     net.Conn
 	header http.Header
 	status int
+	err    error // of writing it
 }
 
 func (b *bareResponse) Header() http.Header { return b.header }
@@ -57,5 +128,6 @@ func (b *bareResponse) Write(body []byte) (int, error) {
 		Body:          io.NopCloser(bytes.NewReader(body)),
 		Close:         true,
 	}
-	return len(body), resp.Write(b.nc)
+	b.err = resp.Write(b.nc)
+	return len(body), b.err
 }

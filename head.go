@@ -1,0 +1,106 @@
+package wsstream
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// maxHeaderLines is the most lines that the header of a request on a bare connection may have, the first one aside.
+const maxHeaderLines = 256
+
+var errNoRequest = errors.New("the client closed the connection before its request came")
+
+// readRequest reads a client's request from a bare connection, without a body, and what came behind its header. The
+// header has at most limit bytes; 0 is no limit. An error is the transport's, and cannot be answered.
+func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *refusal, err error) {
+	head, rest, no, err := readHead(conn, limit)
+	if no != nil || err != nil {
+		return nil, nil, no, err
+	}
+	r, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	if err != nil {
+		return nil, nil, &refusal{http.StatusBadRequest, nil, err}, nil
+	}
+	return r, rest, nil, nil
+}
+
+// readHead reads up to the empty line that ends a header. A line is checked as soon as it is whole, so that a header
+// that will be refused is not kept.
+func readHead(conn io.Reader, limit int) (head, rest []byte, no *refusal, err error) {
+	b := make([]byte, 0, capped(1<<10, limit))
+	for start, lines := 0, 0; ; { // of the line that is not whole; the whole lines
+		if len(b) == cap(b) {
+			if len(b) == limit {
+				return nil, nil, tooLarge(handshakeSizeError(limit)), nil
+			}
+			b = append(make([]byte, 0, capped(2*cap(b), limit)), b...)
+		}
+		fresh := len(b)
+		n, err := conn.Read(b[fresh:cap(b)])
+		b = b[:fresh+n]
+		for i := bytes.IndexByte(b[fresh:], '\n'); i >= 0; i = bytes.IndexByte(b[start:], '\n') {
+			end := max(fresh, start) + i + 1
+			last, no := checkLine(b[start:end], lines)
+			if no != nil || last {
+				return b[:end], append([]byte(nil), b[end:]...), no, nil
+			}
+			start = end
+			lines++
+		}
+		switch {
+		case err == io.EOF && len(b) > 0:
+			return nil, nil, refused(http.StatusBadRequest, "malformed header: it has no end"), nil
+		case err == io.EOF:
+			return nil, nil, nil, errNoRequest
+		case err != nil:
+			return nil, nil, nil, err
+		}
+	}
+}
+
+// capped returns n, or limit if that is less; 0 is no limit.
+func capped(n, limit int) int {
+	if limit > 0 {
+		return min(n, limit)
+	}
+	return n
+}
+
+func tooLarge(err error) *refusal {
+	return &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, err}
+}
+
+// checkLine checks the line of a header that comes after so many others, and reports whether it is the last. It checks what
+// http.ReadRequest leaves to http.Server: a request whose lines are read in two ways passes a proxy as another one
+// (RFC 9112, sections 5.1 and 5.2).
+func checkLine(line []byte, others int) (last bool, no *refusal) {
+	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+	if len(line) == 0 || others == 0 {
+		return len(line) == 0, nil // the first is http.ReadRequest's
+	}
+	name, value, colon := bytes.Cut(line, []byte(":"))
+	value = bytes.Trim(value, " \t")
+	malformed := func(why string, what []byte) (bool, *refusal) {
+		return false, refused(http.StatusBadRequest, "malformed header: "+why, what)
+	}
+	switch {
+	case others > maxHeaderLines:
+		return false, tooLarge(errHeaderLines)
+	case line[0] == ' ', line[0] == '\t':
+		return malformed("the line %.40q goes on with another", line)
+	case !colon:
+		return malformed("the line %.40q has no colon", line)
+	case !httpguts.ValidHeaderFieldName(string(name)):
+		return malformed("%.40q is not the name of a field", name)
+	case !httpguts.ValidHeaderFieldValue(string(value)):
+		return malformed("the value of %.40q has a control character", name)
+	case bytes.EqualFold(name, []byte("Host")) && !httpguts.ValidHostHeader(string(value)):
+		return malformed("Host %.40q is not a host", value)
+	}
+	return false, nil
+}
