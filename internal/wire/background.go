@@ -51,23 +51,28 @@ func (c *Conn) unattended() {
 	}
 }
 
-// wake has the input looked after although nobody pulls: by a background reader, or by whoever has the turn to
-// read, when it gives that up.
+// wake has the input looked after although no call reads: by a background reader, or by the holder of readGate when it
+// gives that up. It is for callers that hold mu, or do not wait: what looks at the input may fail, which takes mu, so
+// wake itself looks at nothing.
 func (c *Conn) wake() {
 	c.due.Store(true)
-	c.startReader()
+	if c.readGate.TryLock() {
+		go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
+	}
 }
 
-// startReader reads in the background, unless somebody reads already or there is no reason to.
+// startReader reads in the background, unless another goroutine reads already or there is no reason to. mu must not be
+// held.
 func (c *Conn) startReader() {
 	for c.readGate.TryLock() && !c.readInBackground() && c.due.Load() {
 	}
 }
 
-// readInBackground hands the turn to read to a background reader if there is a reason to read, or else gives it up.
+// readInBackground hands the turn to read to a background reader if there is a reason to read, or else gives it up. mu
+// must not be held.
 func (c *Conn) readInBackground() bool {
 	c.due.Store(false)
-	if c.mustInflate() || c.wanted() { // mu may be held: to inflate takes time, and can break the connection
+	if c.mustInflate() || c.wanted() { // to inflate takes time, which is not the caller's
 		go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
 		return true
 	}
@@ -76,7 +81,9 @@ func (c *Conn) readInBackground() bool {
 	return false
 }
 
+// readAhead is the background reader. It holds readGate, which whoever started it took.
 func (c *Conn) readAhead() {
+	c.due.Store(false)
 	for c.wanted() {
 		c.fill(context.Background(), inBackground)
 	}

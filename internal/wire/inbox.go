@@ -278,8 +278,21 @@ func (in *inbox) passControls() {
 // ended reports whether the pull cursor stands at the end of a message.
 func (in *inbox) ended() bool { return in.op != 0 && in.fin && in.left == 0 && !in.packed }
 
-// next leaves the message that has ended.
-func (in *inbox) next() { in.op, in.fin = 0, false }
+// torn reports whether the message at the pull cursor is text that has ended inside a character.
+func (in *inbox) torn() bool { return in.op == ws.OpText && in.ended() && !in.text.whole() }
+
+// next leaves the message that has ended, and returns its opcode. Text that ends inside a character is an error.
+func (in *inbox) next() (op ws.OpCode, err error) {
+	if in.torn() {
+		return 0, errText // its last fragment was empty: otherwise the last byte has failed it
+	}
+	op = in.op
+	in.leave()
+	return op, nil
+}
+
+// leave leaves the message that has ended, and looks at nothing.
+func (in *inbox) leave() { in.op, in.fin = 0, false }
 
 // take appends at most limit bytes of the frame at the pull cursor, as many as are there, unmasked and with text
 // checked.
@@ -331,7 +344,7 @@ func (in *inbox) open(got []byte) error {
 		ws.Cipher(got, in.mask, in.phase)
 	}
 	in.phase = (in.phase + len(got)) % 4
-	if in.op == ws.OpText && (!in.text.push(got) || in.ended() && !in.text.whole()) {
+	if in.op == ws.OpText && !in.text.push(got) || in.torn() {
 		return errText
 	}
 	return nil

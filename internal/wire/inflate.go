@@ -58,7 +58,7 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 		dst, used, err = z.inflater.Inflate(dst, src, room-(len(dst)-from), last)
 		return used, err
 	})
-	if in.op == ws.OpText && (!in.text.push(dst[from:]) || in.ended() && !in.text.whole()) {
+	if in.op == ws.OpText && !in.text.push(dst[from:]) || in.torn() {
 		err = errText
 	}
 	return dst, err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
@@ -282,4 +284,122 @@ func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "c", string(rest))
 	})
+}
+
+// cutInABlock is a compressed message, its frame's header included, that ends inside a block: 'a', 258 copies of it, and no
+// end. All of its input is in the inflater before all of its output is out.
+func cutInABlock() []byte {
+	var bits uint64
+	for i, bit := range "0" + "10" + "10010001" + "11000101" + "00000" {
+		bits |= uint64(bit-'0') << i
+	}
+	return []byte{0xc2, 3, byte(bits), byte(bits >> 8), byte(bits >> 16)}
+}
+
+// What looks at the input may find that a rule is broken, and then takes mu. So nothing that holds mu looks at it.
+func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
+	withMu := map[string]func(c *Conn){
+		"Close":    func(c *Conn) { c.Close(CloseInfo{Code: 1000}) },
+		"Abort":    func(c *Conn) { c.Abort(CloseInfo{}, errClosed) },
+		"Cancel":   func(c *Conn) { c.Cancel(CloseInfo{}) },
+		"Discard":  func(c *Conn) { c.Discard() },
+		"CloseNow": func(c *Conn) { c.CloseNow() },
+		"Ping": func(c *Conn) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+			defer cancel()
+			_, _ = c.Ping(ctx)
+		},
+		"a write's error": func(c *Conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.stuck(errClosed)
+		},
+		"a time that is over": func(c *Conn) { c.tooLate() },
+		"wake": func(c *Conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.wake()
+		},
+		"Reader.Close":  func(c *Conn) { _ = (&Reader{c: c, nth: c.open.Load()}).Close() },
+		"Stats":         func(c *Conn) { c.Stats() },
+		"the idle tick": func(c *Conn) { c.idled() },
+	}
+	for name, call := range withMu {
+		t.Run(name, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer far.Close()
+			go func() { _, _ = io.Copy(io.Discard, far) }() // ends with far
+			c := New(near, Config{
+				Client:       true,
+				ReadWindow:   1 << 16,
+				WriteWindow:  1 << 16,
+				MaxMessage:   1 << 20,
+				CloseTimeout: time.Second,
+				Deflate:      &Deflate{Ours: deflate.Sender{Bits: 15}, Peer: deflate.Sender{Bits: 15}},
+				Errors:       &testErrors,
+				OnEnd:        func(CloseInfo, error) {},
+				Ends:         new(Ends),
+			})
+			c.Start(cutInABlock())
+			r := begun(t, c)
+			r.closed.Store(true) // so far Close has come: what is left of the message is to be skipped, and fails
+			c.skipped.Store(r.nth)
+			done := make(chan struct{})
+			go func() { // ends with the calls
+				defer close(done)
+				call(c)
+				c.CloseNow()
+				<-c.Done()
+			}()
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				t.Fatal("a goroutine waits for mu, which it holds")
+			}
+		})
+	}
+}
+
+func TestWhatWasAssembledOfAMessageIsSkippedWithIt(t *testing.T) {
+	for name, next := range map[string]func(c *Conn) (string, error){
+		"Pull": func(c *Conn) (string, error) {
+			_, data, err := c.Pull(context.Background(), nil)
+			return string(data), err
+		},
+		"Next": func(c *Conn) (string, error) {
+			r := new(Reader)
+			if err := c.Next(context.Background(), r); err != nil {
+				return "", err
+			}
+			data, err := io.ReadAll(r)
+			return string(data), err
+		},
+	} {
+		for _, last := range []string{"\x80\x00", "\x80\x03END"} {
+			t.Run(name, func(t *testing.T) {
+				forced(t, []byte("\x02\x04SKIP\x00\x03PED"), func(t *testing.T, c *Conn, peer net.Conn) {
+					for range 2 { // the second assembles nothing more
+						ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+						defer cancel()
+						_, _, err := c.Pull(ctx, nil)
+						require.ErrorIs(t, err, context.DeadlineExceeded)
+						require.Equal(t, "SKIPPED", string(c.part))
+					}
+					r := new(Reader)
+					require.NoError(t, c.Next(t.Context(), r))
+					r.closed.Store(true) // so far Close has come when another call reads
+					c.skipped.Store(r.nth)
+					var data string
+					var err error
+					go func() { data, err = next(c) }() // ends with the message
+					synctest.Wait()
+					_, werr := peer.Write([]byte(last + "\x02\x02ne\x80\x02xt"))
+					require.NoError(t, werr)
+					synctest.Wait()
+					require.NoError(t, err)
+					require.Equal(t, "next", data)
+				})
+			})
+		}
+	}
 }

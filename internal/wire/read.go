@@ -18,11 +18,6 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
-	if len(c.part) > 0 {
-		dst = append(dst, c.part...)
-		c.part = nil
-		c.account()
-	}
 	for {
 		if !c.dropping.Load() {
 			if op, dst = c.in.whole(dst, c.maxMessage); op != 0 {
@@ -30,9 +25,10 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			}
 		}
 		if dst = c.assemble(dst); c.in.ended() {
-			op = c.in.op
-			c.in.next()
-			break
+			if op, err = c.in.next(); err == nil {
+				break
+			}
+			c.reject(CodeBadData, err)
 		}
 		if err = c.over(ctx); err != nil {
 			c.keep(ctx, dst)
@@ -60,9 +56,17 @@ func (c *Conn) keep(ctx context.Context, part []byte) {
 	}
 }
 
-// assemble appends to dst what there is of the message at the pull cursor.
+// assemble appends to dst what there is of the message at the pull cursor, behind what an earlier Pull has left of it.
 func (c *Conn) assemble(dst []byte) []byte {
-	for !c.drop() && c.in.begin() {
+	for !c.drop() {
+		if len(c.part) > 0 {
+			dst = append(dst, c.part...)
+			c.part = nil
+			c.account()
+		}
+		if !c.in.begin() {
+			return dst
+		}
 		var err error
 		if c.in.packed {
 			if dst, err = c.inflate(dst, c.allows(len(dst))); err != nil {

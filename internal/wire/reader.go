@@ -110,7 +110,10 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 			return 0, false
 		}
 		if c.in.ended() {
-			c.in.next()
+			if _, err := c.in.next(); err != nil {
+				c.reject(CodeBadData, err)
+				return 0, false
+			}
 			c.open.Store(0)
 			return 0, true
 		}
@@ -154,7 +157,7 @@ func (c *Conn) skip() bool {
 	c.part = nil
 	for c.in.begin() {
 		if c.in.ended() {
-			c.in.next()
+			c.in.leave()
 			c.open.Store(0)
 			if c.packing != nil {
 				c.packing.passed = 0
