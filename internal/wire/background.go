@@ -11,7 +11,7 @@ func (c *Conn) unlockRead() {
 	c.tidy()
 	c.turns++
 	turns := c.turns
-	c.readGate.Unlock()
+	c.letGo()
 	if c.closing.Load() || c.due.Load() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
@@ -77,7 +77,7 @@ func (c *Conn) readInBackground() bool {
 		return true
 	}
 	c.tidy()
-	c.readGate.Unlock()
+	c.letGo()
 	return false
 }
 
@@ -88,9 +88,17 @@ func (c *Conn) readAhead() {
 		c.fill(context.Background(), inBackground)
 	}
 	c.tidy()
-	c.readGate.Unlock()
+	c.letGo()
 	if c.due.Load() {
-		c.startReader() // who woke it may have found the gate still held
+		c.startReader() // wake may have found the gate still held
+	}
+}
+
+// letGo gives readGate up, and answers the calls that ask what was received. The caller then looks at due.
+func (c *Conn) letGo() {
+	c.readGate.Unlock()
+	if c.asking.Load() != nil {
+		c.answerAsked()
 	}
 }
 

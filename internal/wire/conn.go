@@ -2,7 +2,6 @@ package wire
 
 import (
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,8 +91,9 @@ type Conn struct {
 	due        atomic.Bool                // whoever gives up readGate has to start the reader
 	idle       atomic.Pointer[time.Timer] // starts the reader when nobody has pulled for a while; made when it is needed
 	idleArmed  atomic.Bool
-	idleSeen   atomic.Uint32 // turns when the timer was armed
-	alive      *keepalive    // which shares the timer; nil without
+	idleSeen   atomic.Uint32               // turns when the timer was armed
+	asking     atomic.Pointer[latch.Latch] // closed when seen is what received was since it was stored; nil while no call asks
+	alive      *keepalive                  // which shares the timer; nil without
 	readWindow credit.Account
 
 	writeGate   gate.Gate
@@ -241,23 +241,53 @@ func (c *Conn) Stats() (received, sent Flow) {
 	return r.flow(&c.readWindow), tally{count: s}.flow(&c.writeWindow.Account)
 }
 
-// receivedSoFar takes the tally from whoever has the turn to read. A message costs its puller no locked instruction for
-// being counted; who asks pays, and has to wait while a pull runs, but not while it waits.
+// receivedSoFar takes the tally from the holder of readGate. A message costs its puller no locked instruction for being
+// counted; the caller that asks pays, and waits while a pull runs: until it waits for the transport, or gives the gate up.
 func (c *Conn) receivedSoFar() tally {
-	for {
-		if c.readGate.TryLock() {
-			c.account()
-			t := c.received
-			c.unlockRead()
-			return t
+	if c.readGate.TryLock() {
+		c.account()
+		t := c.received
+		c.unlockRead()
+		return t
+	}
+	c.mu.Lock()
+	if c.parked == nobody && !c.telling {
+		asked := c.asking.Load()
+		if asked == nil {
+			asked = new(latch.Latch)
+			c.asking.Store(asked)
 		}
-		c.mu.Lock()
-		waits, t := c.parked != nobody || c.telling, c.seen
 		c.mu.Unlock()
-		if waits {
-			return t
-		}
-		runtime.Gosched()
+		c.answerAsked() // the holder may have given the gate up before it could see that we ask
+		<-asked.Done()
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	return c.seen
+}
+
+// answerAsked shows what was received to the calls that ask, unless another goroutine has taken the gate: that one will.
+// mu must not be held.
+func (c *Conn) answerAsked() {
+	if !c.readGate.TryLock() {
+		return
+	}
+	c.account()
+	c.mu.Lock()
+	c.show()
+	c.mu.Unlock()
+	c.letGo()
+	if c.due.Load() {
+		c.startReader()
+	}
+}
+
+// show shows what was received to all that ask. readGate and mu must be held.
+func (c *Conn) show() {
+	c.seen = c.received
+	if asked := c.asking.Load(); asked != nil {
+		c.asking.Store(nil)
+		asked.Close(nil)
 	}
 }
 

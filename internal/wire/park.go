@@ -83,7 +83,7 @@ func (c *Conn) watchOver(ctx context.Context, done <-chan struct{}) {
 // rest says that the holder of readGate waits from here on, and shows what it has counted. It expects mu to be held.
 func (c *Conn) rest(as parking) {
 	c.parked = as
-	c.seen = c.received
+	c.show()
 	if c.alive != nil {
 		c.listening()
 	}

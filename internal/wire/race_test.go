@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream/internal/deflate"
+	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
@@ -402,4 +404,87 @@ func TestWhatWasAssembledOfAMessageIsSkippedWithIt(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
+	for name, goesOn := range map[string]func(t *testing.T, c *Conn){
+		"it gives the gate up": func(_ *testing.T, c *Conn) { c.unlockRead() },
+		"it waits for the transport": func(t *testing.T, c *Conn) {
+			go func() { // ends with the connection
+				defer c.unlockRead()
+				_, _ = c.more(t.Context(), nil)
+			}()
+		},
+		"it waits for the end": func(t *testing.T, c *Conn) {
+			go func() { // ends with the connection
+				defer c.unlockRead()
+				_ = c.awaitEnd(t.Context())
+			}()
+		},
+		"the background reader takes over":   func(_ *testing.T, c *Conn) { go c.readAhead() },
+		"the background reader has no cause": func(_ *testing.T, c *Conn) { c.eof = true; c.readInBackground() },
+		"another pull has the turn": func(t *testing.T, c *Conn) {
+			go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
+			synctest.Wait()
+			c.unlockRead()
+		},
+		"it tells a hook": func(t *testing.T, c *Conn) {
+			told := make(chan struct{})
+			c.hooks = &Hooks{OnPing: func([]byte) { <-told }}
+			go func() { // ends when it is told
+				c.tell(control{op: ws.OpPing})
+				c.unlockRead()
+			}()
+			synctest.Wait()
+			t.Cleanup(func() { close(told) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+				require.NoError(t, c.lockRead(t.Context()))
+				c.received.add(7) // so far a Pull has come
+				told := make(chan Flow, 10)
+				for range cap(told) {
+					go func() { // ends with the answer
+						received, _ := c.Stats()
+						told <- received
+					}()
+				}
+				synctest.Wait() // never returns while one spins
+				require.Empty(t, told)
+				start := time.Now()
+				goesOn(t, c)
+				for range cap(told) {
+					require.EqualValues(t, 7, (<-told).Bytes)
+				}
+				require.Zero(t, time.Since(start))
+				require.Nil(t, c.asking.Load())
+			})
+		})
+	}
+}
+
+func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
+	near, far := net.Pipe() // in no bubble: a goroutine that waits for mu would stop it
+	defer far.Close()
+	c := New(near, Config{ReadWindow: 256, Errors: &testErrors, OnEnd: func(CloseInfo, error) {}, Ends: new(Ends)})
+	c.Start(nil)
+	defer func() {
+		c.CloseNow()
+		<-c.Done()
+	}()
+	c.idle.Load().Stop() // no tick shall do it
+	c.asking.Store(new(latch.Latch))
+	c.mu.Lock()
+	go c.answerAsked() // it waits for mu, with the gate
+	for c.readGate.Free() {
+		runtime.Gosched()
+	}
+	c.wake()
+	c.mu.Unlock()
+	require.Eventually(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.parked == inBackground
+	}, 10*time.Second, time.Millisecond)
 }

@@ -353,7 +353,8 @@ func (c *Conn) tell(ctl control) {
 		return
 	}
 	c.mu.Lock()
-	c.seen, c.telling = c.received, true
+	c.show()
+	c.telling = true
 	c.mu.Unlock()
 	hook(ctl.payload)
 	c.mu.Lock()
