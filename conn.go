@@ -186,7 +186,8 @@ type Flow struct {
 }
 
 // Stats returns the connection's figures so far; before opening they are zero, and after the end they stay. It waits
-// for nothing, and does not read both ways at one moment.
+// for no peer and no caller: only for a Pull that runs, until that returns or waits itself. It does not read both ways at
+// one moment.
 func (c *Conn) Stats() Stats {
 	w := c.engine.Load()
 	if w == nil {

@@ -3,6 +3,7 @@ package wsstream
 import (
 	"errors"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 )
@@ -14,7 +15,7 @@ import (
 // It counts nothing by itself: it knows the connections that are open, and asks them when it is asked. So messages share
 // no counter, and opening and ending a connection take a lock for 0.2 µs together. A connection costs 65 bytes more.
 type Meter struct {
-	mu     sync.Mutex
+	mu     sync.Mutex         // nothing else is called or locked while it is held
 	open   map[*Conn]struct{} // guarded by mu, as is all below
 	clean  int64
 	ended  int64
@@ -61,16 +62,27 @@ func asEnd(info CloseInfo, err error) End {
 }
 
 // Totals returns the figures of all connections so far. It asks each that is open, one after the other, as Conn.Stats
-// does, and none can open or end meanwhile: half a microsecond each, so milliseconds where there are 10,000.
+// does: half a microsecond each, so milliseconds where there are 10,000. Connections open and end meanwhile: one that
+// opens after Totals was called may be counted without its figures, which the next call has.
 func (m *Meter) Totals() Totals {
+	conns := m.opens()
+	now := make([]Stats, len(conns))
+	for i, c := range conns {
+		now[i] = c.Stats() // which may wait for a Pull that runs, and so without the lock
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	received, sent := m.totals[0], m.totals[1]
-	for c := range m.open {
-		s := c.Stats()
-		received.add(s.Received)
-		sent.add(s.Sent)
+	var received, sent Flow
+	for i, c := range conns {
+		if c.seen.taken.Load() != nil { // it has ended meanwhile
+			m.take(c, now[i])
+		} else {
+			received.add(now[i].Received)
+			sent.add(now[i].Sent)
+		}
 	}
+	received.add(m.totals[0])
+	sent.add(m.totals[1])
 	open := int64(len(m.open))
 	return Totals{
 		Opened:   open + m.ended,
@@ -84,6 +96,13 @@ func (m *Meter) Totals() Totals {
 	}
 }
 
+// opens returns the connections that are open.
+func (m *Meter) opens() []*Conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.open))
+}
+
 func (f *Flow) add(g Flow) {
 	f.Messages += g.Messages
 	f.Bytes += g.Bytes
@@ -92,16 +111,16 @@ func (f *Flow) add(g Flow) {
 	f.Stalled += g.Stalled
 }
 
-// since returns what has been added to before, with nothing held.
+// since returns what has been added to before, with nothing held. Where f is older it is nothing.
 func (f Flow) since(before Flow) Flow {
-	f.Messages -= before.Messages
-	f.Bytes -= before.Bytes
+	f.Messages = max(f.Messages-before.Messages, 0)
+	f.Bytes = max(f.Bytes-before.Bytes, 0)
 	f.Held = 0
-	f.Stalled -= before.Stalled
+	f.Stalled = max(f.Stalled-before.Stalled, 0)
 	return f
 }
 
-// opened is called before anything can end c.
+// opened is called before anything can end c. Its lock may be held.
 func (m *Meter) opened(c *Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,6 +133,8 @@ func (m *Meter) opened(c *Conn) {
 // closed takes c's figures over. From then on it is c that tells of what still changes: messages that came before the
 // end can be pulled after it, and the Meter does not hold what they are held in.
 func (m *Meter) closed(c *Conn, e End) {
+	c.seen.taken.Store(new(Stats)) // before it is asked: a message counted later sees it, and tells
+	now := c.Stats()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.open, c)
@@ -125,8 +146,7 @@ func (m *Meter) closed(c *Conn, e End) {
 		m.ends = map[End]int64{}
 	}
 	m.ends[e]++
-	c.seen.taken.Store(new(Stats)) // before it is read: a message counted later sees it, and tells
-	m.take(c)
+	m.take(c, now)
 }
 
 // refused counts a handshake that was answered with status.
@@ -144,15 +164,19 @@ func (m *Meter) moved(c *Conn) {
 	if c.seen.taken.Load() == nil {
 		return // it is asked while it is open
 	}
+	now := c.Stats()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.take(c)
+	m.take(c, now)
 }
 
-// take adds what is new of a connection that has ended. It expects mu to be held.
-func (m *Meter) take(c *Conn) {
-	taken, now := c.seen.taken.Load(), c.Stats()
-	m.totals[0].add(now.Received.since(taken.Received))
-	m.totals[1].add(now.Sent.since(taken.Sent))
-	*taken = now
+// take adds what is new in the figures of a connection that ends. They may be older than those taken before. m.mu must be
+// held.
+func (m *Meter) take(c *Conn, now Stats) {
+	taken := c.seen.taken.Load()
+	received, sent := now.Received.since(taken.Received), now.Sent.since(taken.Sent)
+	m.totals[0].add(received)
+	m.totals[1].add(sent)
+	taken.Received.add(received)
+	taken.Sent.add(sent)
 }
