@@ -1,9 +1,6 @@
 package wire
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so the
 // idle timer is armed, and where a Close is pending the reader goes on at once.
@@ -16,11 +13,11 @@ func (c *Conn) unlockRead() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
 		c.idleSeen.Store(turns)
-		if t := c.idle.Load(); t != nil {
-			t.Reset(idleTick())
-		} else {
-			c.idle.Store(time.AfterFunc(idleTick(), c.idled))
+		t := c.idle.Load()
+		if t == nil {
+			t = c.newTimer()
 		}
+		t.Reset(idleTick())
 	}
 }
 

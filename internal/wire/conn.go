@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -166,8 +167,16 @@ func idleTick() time.Duration {
 	return idleWait - time.Duration(time.Now().UnixNano())%(idleWait/2)
 }
 
+// newTimer makes the Conn's timer, at rest: it is stored before it can fire, since what it calls uses it.
+func (c *Conn) newTimer() *time.Timer {
+	t := time.AfterFunc(math.MaxInt64, c.idled)
+	t.Stop()
+	c.idle.Store(t)
+	return t
+}
+
 // New returns a connection on nc, whose handshake is done. From here on the Conn owns nc, and closes it once.
-// Nothing is read before Start.
+// Nothing is read and no timer runs before Start: nothing of the Conn's own can run before the caller has it.
 func New(nc net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		nc:           nc,
@@ -202,12 +211,13 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.alive = newKeepalive(nc, &cfg)
 	c.readGate.TryLock() // until Start
 	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
-	c.idleArmed.Store(true)
-	c.idle.Store(time.AfterFunc(idleTick(), c.idled))
+	if c.alive != nil {
+		c.newTimer() // a Write may arm it before Start does
+	}
 	return c
 }
 
-// Start lets the input in, that first which came with the handshake. It is called once.
+// Start lets the input in, that first which came with the handshake, and starts the Conn's timer. It is called once.
 func (c *Conn) Start(buffered []byte) {
 	for len(buffered) > 0 {
 		n := copy(c.in.room(len(buffered), len(buffered)), buffered)

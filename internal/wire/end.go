@@ -210,7 +210,8 @@ func (c *Conn) peerClosed(info CloseInfo) {
 // closeLeft notes that the transport has taken our Close.
 func (c *Conn) closeLeft() {
 	c.ending().sent = true
-	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && c.end.broken != nil && bare(c.nc) == c.nc {
+	_, secured := c.nc.(*tls.Conn) // whose CloseWrite may wait for a peer that does not read
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && c.end.broken != nil && !secured {
 		_ = h.CloseWrite() // the peer sees the end, whatever it still writes
 	}
 	c.settle()
