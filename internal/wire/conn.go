@@ -119,7 +119,7 @@ type Conn struct {
 	stall   *stall        // &noStall until somebody has waited for room
 	flushF  func()        // what the flusher does; made with the first, since each start would allocate it
 	given   time.Duration // since epoch, when the transport was last given something
-	ponging *chunk        // the newest pong that has not left; nil for none
+	ponging *chunk        // pongs behind those in the outbox; nil for none
 	pings   *pings        // our own; nil until there was one
 	sent    count
 	seen    tally     // what received was when its owner began to wait, or to tell

@@ -12,10 +12,12 @@ import (
 )
 
 // An outbox holds encoded frames on their way out, in chunks. A chunk that the transport has begun leaves whole;
-// a pong overtakes the others.
+// pongs and a ping of ours overtake the others.
 type outbox struct {
 	head, tail *chunk
 	busy       *chunk // up to which a goroutine is giving them to the transport; nil for none
+	pongs      *chunk // the one chunk with pongs; nil for none
+	ping       *chunk // the one chunk with a ping of ours; nil for none
 	lent       int    // chunks that are the caller's of a Write
 	mid        bool   // what was sent last ends inside a frame
 	wide       bool   // chunks fill faster than they leave
@@ -192,6 +194,12 @@ func (f *framer) encode(c *chunk, h *ws.Header) {
 // control returns a chunk with a control frame.
 func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
 	c := borrow(maxHeader + len(payload))
+	f.addControl(c, op, payload)
+	return c
+}
+
+// addControl appends a control frame to c, which has room for it.
+func (f *framer) addControl(c *chunk, op ws.OpCode, payload []byte) {
 	h := ws.Header{OpCode: op, Length: int64(len(payload)), Fin: true, Masked: f.client}
 	f.encode(c, &h)
 	from := len(c.buf)
@@ -199,7 +207,6 @@ func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
 	if f.client {
 		ws.Cipher(c.buf[from:], h.Mask, 0)
 	}
-	return c
 }
 
 // room returns the last chunk if size more bytes can go into it, else a new one: small for a lone message, large
@@ -246,6 +253,36 @@ func (o *outbox) jump(c *chunk) bool {
 	return true
 }
 
+// begins reports whether the transport has begun c, which is in the outbox, or is being given it.
+func (o *outbox) begins(c *chunk) bool {
+	given := o.busy != nil
+	for at := o.head; at != c; at = at.next {
+		given = given && at != o.busy
+	}
+	return given || c.sent > 0
+}
+
+// withdraw drops the pongs if the transport has not begun them.
+func (o *outbox) withdraw() {
+	c := o.pongs
+	if c == nil || o.begins(c) {
+		return
+	}
+	before := (*chunk)(nil)
+	for at := o.head; at != c; at = at.next {
+		before = at
+	}
+	if before == nil {
+		o.head = c.next
+	} else {
+		before.next = c.next
+	}
+	if o.tail == c {
+		o.tail = before
+	}
+	o.let(c)
+}
+
 // begun reports whether the transport has begun the first chunk.
 func (o *outbox) begun() bool { return o.head != nil && (o.busy != nil || o.head.sent > 0) }
 
@@ -288,6 +325,12 @@ func (o *outbox) shift() {
 func (o *outbox) let(c *chunk) {
 	if c.lent {
 		o.lent--
+	}
+	if c == o.pongs {
+		o.pongs = nil
+	}
+	if c == o.ping {
+		o.ping = nil
 	}
 	c.release()
 }

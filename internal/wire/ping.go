@@ -15,7 +15,7 @@ import (
 type pings struct {
 	last   uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
 	newest *ping   // nil for none
-	unsent *chunk  // which holds it, outside the write window; nil once it is in the outbox
+	unsent *chunk  // which holds it, outside the write window; nil once it is in the outbox: there is one at a time
 	open   []*ping // not answered, and somebody waits
 }
 
@@ -120,6 +120,11 @@ func (c *Conn) behind(p *ping) bool {
 	return true
 }
 
+// giving reports whether the transport is being given p.
+func (c *Conn) giving(p *ping) bool {
+	return c.out.ping != nil && c.out.ping.ping == p && c.out.begins(c.out.ping)
+}
+
 // lone is how much may stand in our kernel while a ping is as good as alone there: it is gone after a round trip or two.
 const lone = 4 << 10
 
@@ -136,8 +141,8 @@ func (c *Conn) ponged(payload []byte) {
 		return
 	}
 	ps.open = slices.DeleteFunc(ps.open, func(p *ping) bool {
-		if int64(nth-p.nth) < 0 || ps.unsent != nil && ps.unsent.ping == p {
-			return false
+		if int64(nth-p.nth) < 0 || p.left.IsZero() && !c.giving(p) {
+			return false // the peer can foretell the number of one that it cannot have seen
 		}
 		left := p.left
 		if left.IsZero() {

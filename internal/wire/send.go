@@ -28,10 +28,11 @@ var epoch = time.Now()
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
 // again, and many of them share a system call.
 func (c *Conn) send() {
-	if c.sending || c.flusher && (c.push == nil || c.out.held() < batch) || c.nextOut() == nil {
+	batched := c.out.held() >= batch || c.ponging != nil && c.ponging.room() < cap(c.ponging.buf)/2
+	if c.sending || c.flusher && (c.push == nil || !batched) || c.nextOut() == nil {
 		return
 	}
-	if c.push != nil && (c.out.held() >= batch || !c.gathering()) {
+	if c.push != nil && (batched || !c.gathering()) {
 		c.sendNow()
 	}
 	c.startFlusher()
@@ -137,11 +138,11 @@ func (c *Conn) nextOut() *chunk {
 	if c.end.over || c.end.stuck != nil {
 		return nil
 	}
-	if c.ponging != nil && !c.end.sent && c.out.jump(c.ponging) {
-		c.ponging = nil
+	if c.ponging != nil && c.out.pongs == nil && !c.end.sent && c.out.jump(c.ponging) {
+		c.out.pongs, c.ponging = c.ponging, nil
 	}
-	if c.pings != nil && c.pings.unsent != nil && !c.end.sent && c.out.jump(c.pings.unsent) {
-		c.pings.unsent = nil
+	if ps := c.pings; ps != nil && ps.unsent != nil && c.out.ping == nil && !c.end.sent && c.out.jump(ps.unsent) {
+		c.out.ping, ps.unsent = ps.unsent, nil
 	}
 	return c.out.head
 }
@@ -181,17 +182,25 @@ func (c *Conn) took(n int, err error) {
 	}
 }
 
-// pong answers a ping. A newer ping's answer replaces one that has not left; after our Close none is sent.
+// pong answers a ping. The answers wait in one chunk until those before them have left, so they leave in order. That
+// chunk and the one before it are their reserve, outside the window: where the peer sends pings and reads no pongs until
+// there is no room for one more, the newest replaces all that have not begun to leave (RFC 6455, section 5.5.3). After
+// our Close none is sent.
 func (c *Conn) pong(payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.end.queued {
+	switch {
+	case c.end.queued:
 		return
+	case c.ponging == nil:
+		c.ponging = borrow(smallChunk)
+	case c.ponging.room() < maxControlLen:
+		c.ponging.buf = c.ponging.buf[:0]
+		c.out.withdraw()
 	}
-	if c.ponging != nil {
-		c.ponging.release()
+	c.framer.addControl(c.ponging, ws.OpPong, payload)
+	if c.out.pongs == nil {
+		c.recall()
 	}
-	c.ponging = c.framer.control(ws.OpPong, payload)
-	c.recall()
 	c.send()
 }
