@@ -4,6 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
@@ -58,12 +62,56 @@ type HandshakeError struct {
 	Err    error       // what was wrong
 }
 
-// Error says what was wrong, and the status of the response if there was one.
+// Error says what was wrong, and of the response, if there was one, the status, where a redirect leads to, and the start of
+// a body that is text.
 func (e *HandshakeError) Error() string {
+	s := "wsstream: handshake: " + e.Err.Error()
 	if e.Status == 0 {
-		return "wsstream: handshake: " + e.Err.Error()
+		return s
 	}
-	return fmt.Sprintf("wsstream: handshake: %v (status %d %s)", e.Err, e.Status, http.StatusText(e.Status))
+	s += " (status " + strings.TrimSpace(fmt.Sprint(e.Status, " ", http.StatusText(e.Status)))
+	if to := e.Header.Get("Location"); to != "" && e.Status/100 == 3 {
+		s += fmt.Sprintf(", which leads to %q", withoutUser(to))
+	}
+	s += ")"
+	if start := textStart(e.Header.Get("Content-Type"), e.Body); start != "" {
+		s += fmt.Sprintf(": %q", start)
+	}
+	return s
+}
+
+// withoutUser returns a URL without its user and password, also one that cannot be parsed.
+func withoutUser(s string) string {
+	if u, err := url.Parse(s); err == nil && u.Opaque == "" {
+		u.User = nil
+		return u.String()
+	}
+	return s[strings.LastIndexByte(s, '@')+1:]
+}
+
+// maxShown is how many bytes of a body an error shows.
+const maxShown = 200
+
+// textStart returns the start of a body on one line, or nothing if it is not text.
+func textStart(contentType string, body []byte) string {
+	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
+	if kind != "" && !strings.HasPrefix(kind, "text/") && !strings.HasSuffix(strings.TrimSpace(kind), "json") {
+		return ""
+	}
+	whole := strings.Join(strings.Fields(string(body)), " ")
+	s := whole[:min(len(whole), maxShown)]
+	for range utf8.UTFMax - 1 { // the last character may have been cut
+		if !utf8.ValidString(s) {
+			s = s[:len(s)-1]
+		}
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+		return ""
+	}
+	if len(whole) > maxShown {
+		s += "…"
+	}
+	return s
 }
 
 // Unwrap returns Err.

@@ -2,8 +2,11 @@ package wsstream_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
+	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -124,4 +127,51 @@ func TestALoggerMayCallTheConn(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAHandshakeErrorTellsWhatTheServerAnswered(t *testing.T) {
+	const start = "wsstream: handshake: not this way (status "
+	long := strings.Repeat("a", 199) + "äöü"
+	for _, tc := range []struct {
+		name, kind, location string
+		status               int
+		body                 string
+		want                 string
+	}{
+		{name: "no response", want: "wsstream: handshake: not this way"},
+		{name: "no body", status: 502, want: start + "502 Bad Gateway)"},
+		{name: "a status without a name", status: 499, want: start + "499)"},
+		{name: "text", status: 401, kind: "text/plain; charset=utf-8", body: "  no\r\n\ttoken\n", want: start + `401 Unauthorized): "no token"`},
+		{name: "JSON", status: 403, kind: "application/problem+json", body: `{"a": 1}`, want: start + `403 Forbidden): "{\"a\": 1}"`},
+		{name: "no type", status: 403, body: "a", want: start + `403 Forbidden): "a"`},
+		{name: "a type that is no text", status: 403, kind: "image/png", body: "a", want: start + "403 Forbidden)"},
+		{name: "no text", status: 403, body: "\x00\x01", want: start + "403 Forbidden)"},
+		{name: "no UTF-8", status: 403, kind: "text/html", body: "a\xff\xffbc", want: start + "403 Forbidden)"},
+		{name: "spaces", status: 403, body: " \r\n ", want: start + "403 Forbidden)"},
+		{name: "a long body", status: 403, body: long, want: start + `403 Forbidden): "` + long[:199] + `…"`},
+		{name: "a body that was cut", status: 403, body: "aä"[:2], want: start + `403 Forbidden): "a"`},
+		{name: "a redirect", status: 302, location: "https://example.org/login", want: start + `302 Found, which leads to "https://example.org/login")`},
+		{name: "a redirect with text", status: 308, location: "/feed/", body: "moved", want: start + `308 Permanent Redirect, which leads to "/feed/"): "moved"`},
+		{name: "no redirect", status: 201, location: "/a", want: start + "201 Created)"},
+		{name: "a redirect with a password", status: 302, location: "https://eve:secret@example.org/a@b", want: start + `302 Found, which leads to "https://example.org/a@b")`},
+		{name: "a redirect that is no URL", status: 302, location: "https://eve:secret/%zz@example.org/", want: start + `302 Found, which leads to "example.org/")`},
+		{name: "a redirect without slashes", status: 302, location: "eve:secret@example.org", want: start + `302 Found, which leads to "example.org")`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			e := &wsstream.HandshakeError{Status: tc.status, Body: []byte(tc.body), Err: errors.New("not this way"), Header: http.Header{
+				"Content-Type": {tc.kind}, "Location": {tc.location},
+			}}
+			require.EqualError(t, e, tc.want)
+		})
+	}
+}
+
+func TestDialsErrorHasTheStartOfTheBodyAndTheRedirect(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		peer.SendRaw([]byte("HTTP/1.1 301 Moved Permanently\r\nLocation: ws://example.test/new\r\nContent-Length: 5\r\n\r\nmoved"))
+		require.ErrorContains(t, notOpened(t, conn), `(status 301 Moved Permanently, which leads to "ws://example.test/new"): "moved"`)
+	})
 }
