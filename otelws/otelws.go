@@ -8,17 +8,23 @@
 //
 //	wsstream.connection.count     up-down counter  {connection}  that are open
 //	wsstream.connection.opened    counter          {connection}  that have opened
-//	wsstream.connection.closed    counter          {connection}  that have ended, by wsstream.close.clean
+//	wsstream.connection.closed    counter          {connection}  that have ended, by wsstream.close.clean and wsstream.close.code
+//	wsstream.handshake.refused    counter          {handshake}   that the server refused, by http.response.status_code
 //	wsstream.messages             counter          {message}     whole messages, pulled or accepted, by direction
 //	wsstream.io                   counter          By            their payload, by direction
 //	wsstream.buffer.usage         up-down counter  By            held now: not pulled, or not taken by the transport, by direction
 //	wsstream.stall.time           counter          s             without credit, all connections together, by direction
+//
+// The code of a close is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had none, and 1006 if no Close came.
+// Counters by code and status begin with the first that they count; only clean ends with 1000 and unclean ones with 1006 are
+// always there.
 //
 // They are observed: they cost a message nothing, and the connections are asked when a reader collects.
 package otelws
 
 import (
 	"context"
+	"maps"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -41,30 +47,37 @@ func Register(m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyV
 		return nil, i.err
 	}
 	own := attribute.NewSet(attrs...)
-	with := func(a attribute.KeyValue) metric.ObserveOption {
-		return metric.WithAttributeSet(attribute.NewSet(append(own.ToSlice(), a)...))
+	with := func(a ...attribute.KeyValue) metric.ObserveOption {
+		return metric.WithAttributeSet(attribute.NewSet(append(own.ToSlice(), a...)...))
 	}
 	none := metric.WithAttributeSet(own)
-	clean, unclean := with(attribute.Bool("wsstream.close.clean", true)), with(attribute.Bool("wsstream.close.clean", false))
 	received, sent := with(attribute.String("network.io.direction", "receive")), with(attribute.String("network.io.direction", "transmit"))
 	return i.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		t := m.Totals()
 		o.ObserveInt64(i.open, t.Open, none)
 		o.ObserveInt64(i.opened, t.Opened, none)
-		o.ObserveInt64(i.closed, t.Clean, clean)
-		o.ObserveInt64(i.closed, t.Unclean, unclean)
+		ends := map[wsstream.End]int64{{Code: "1000", Clean: true}: 0, {Code: "1006"}: 0}
+		maps.Copy(ends, t.Ends)
+		for e, n := range ends {
+			o.ObserveInt64(i.closed, n, with(attribute.Bool("wsstream.close.clean", e.Clean), attribute.String("wsstream.close.code", e.Code)))
+		}
+		for status, n := range t.Refused {
+			o.ObserveInt64(i.refused, n, with(attribute.Int("http.response.status_code", status)))
+		}
 		i.observe(o, t.Received, received)
 		i.observe(o, t.Sent, sent)
 		return nil
-	}, i.open, i.opened, i.closed, i.messages, i.io, i.held, i.stalled)
+	}, i.open, i.opened, i.closed, i.refused, i.messages, i.io, i.held, i.stalled)
 }
 
 type instruments struct {
-	meter                        metric.Meter
-	open, held                   metric.Int64ObservableUpDownCounter
-	opened, closed, messages, io metric.Int64ObservableCounter
-	stalled                      metric.Float64ObservableCounter
-	err                          error // the first
+	meter          metric.Meter
+	open, held     metric.Int64ObservableUpDownCounter
+	opened, closed metric.Int64ObservableCounter
+	refused        metric.Int64ObservableCounter
+	messages, io   metric.Int64ObservableCounter
+	stalled        metric.Float64ObservableCounter
+	err            error // the first
 }
 
 func newInstruments(m metric.Meter) *instruments {
@@ -72,6 +85,7 @@ func newInstruments(m metric.Meter) *instruments {
 	i.open = i.upDown("wsstream.connection.count", "{connection}", "WebSocket connections that are open.")
 	i.opened = i.counter("wsstream.connection.opened", "{connection}", "WebSocket connections that have opened.")
 	i.closed = i.counter("wsstream.connection.closed", "{connection}", "WebSocket connections that have ended, with a closing handshake or otherwise.")
+	i.refused = i.counter("wsstream.handshake.refused", "{handshake}", "WebSocket handshakes that the server refused.")
 	i.messages = i.counter("wsstream.messages", "{message}", "Whole messages, pulled or accepted to be sent.")
 	i.io = i.counter("wsstream.io", "By", "Payload of whole messages.")
 	i.held = i.upDown("wsstream.buffer.usage", "By", "Bytes held by open connections: not pulled, or not taken by the transport.")

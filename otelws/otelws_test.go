@@ -3,6 +3,8 @@ package otelws_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,13 +59,16 @@ func TestOpenTelemetryReadsTheFiguresOfTheMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var meter wsstream.Meter
 		o := &wstest.PairOptions{Accept: &wsstream.AcceptOptions{Meter: &meter, ReadWindow: 256}}
-		a, b, c := wstest.Pair(t, o), wstest.Pair(t, o), wstest.Pair(t, o)
+		a, b, c, d := wstest.Pair(t, o), wstest.Pair(t, o), wstest.Pair(t, o), wstest.Pair(t, o)
 		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Text("12345")))
 		_, err := a.Server.Readable().Pull(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, a.Server.Writable().Write(t.Context(), wsstream.Text("123")))
 		require.NoError(t, b.Server.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000}))
 		c.Server.CloseNow()
+		require.NoError(t, d.Client.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4002}))
+		_, err = wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), o.Accept)
+		require.Error(t, err)
 		<-time.After(time.Second)                                                                      // nobody pulls, so the input is read in the background
 		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 248)))) // 256 with its header
 		synctest.Wait()
@@ -75,9 +80,11 @@ func TestOpenTelemetryReadsTheFiguresOfTheMeter(t *testing.T) {
 		require.NoError(t, err)
 		require.ElementsMatch(t, []string{
 			"wsstream.connection.count up-down {connection} [url.path=/feed] 1",
-			"wsstream.connection.opened counter {connection} [url.path=/feed] 3",
-			"wsstream.connection.closed counter {connection} [url.path=/feed,wsstream.close.clean=true] 1",
-			"wsstream.connection.closed counter {connection} [url.path=/feed,wsstream.close.clean=false] 1",
+			"wsstream.connection.opened counter {connection} [url.path=/feed] 4",
+			"wsstream.connection.closed counter {connection} [url.path=/feed,wsstream.close.clean=true,wsstream.close.code=1000] 1",
+			"wsstream.connection.closed counter {connection} [url.path=/feed,wsstream.close.clean=false,wsstream.close.code=1006] 1",
+			"wsstream.connection.closed counter {connection} [url.path=/feed,wsstream.close.clean=true,wsstream.close.code=4xxx] 1",
+			"wsstream.handshake.refused counter {handshake} [http.response.status_code=405,url.path=/feed] 1",
 			"wsstream.messages counter {message} [network.io.direction=receive,url.path=/feed] 1",
 			"wsstream.messages counter {message} [network.io.direction=transmit,url.path=/feed] 1",
 			"wsstream.io counter By [network.io.direction=receive,url.path=/feed] 5",
@@ -140,7 +147,7 @@ func (m *fullMeter) Float64ObservableCounter(string, ...metric.Float64Observable
 }
 
 func TestAnInstrumentThatCannotBeMadeIsAnError(t *testing.T) {
-	const instruments = 7
+	const instruments = 8
 	for n := range instruments {
 		_, err := otelws.Register(new(wsstream.Meter), &fullProvider{n: n})
 		require.ErrorIs(t, err, errFull, "after %d", n)

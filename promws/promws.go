@@ -7,18 +7,25 @@
 //
 //	wsstream_connections                             gauge    that are open
 //	wsstream_connections_opened_total                counter  that have opened
-//	wsstream_connections_closed_total{end}           counter  that have ended, "clean" or "unclean"
+//	wsstream_connections_closed_total{end,code}      counter  that have ended, "clean" or "unclean", by close code
+//	wsstream_handshakes_refused_total{status}        counter  handshakes that the server refused, by HTTP status
 //	wsstream_messages_total{direction}               counter  whole messages, pulled or accepted
 //	wsstream_message_bytes_total{direction}          counter  their payload
 //	wsstream_held_bytes{direction}                   gauge    held now: not pulled, or not taken by the transport
 //	wsstream_connection_held_bytes_max{direction}    gauge    the most that one connection ever held
 //	wsstream_stalled_seconds_total{direction}        counter  without credit, all connections together
 //
+// The code is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had none, and 1006 if no Close came. Counters
+// by code and status begin with the first that they count; only {clean,1000} and {unclean,1006} are always there.
+//
 // They cost a message nothing: the connections are asked when Prometheus asks. One Meter a kind of connection, each with a
 // label of its own, tells them apart: see the example.
 package promws
 
 import (
+	"maps"
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wsstream/wsstream"
@@ -27,7 +34,9 @@ import (
 var (
 	open   = desc("connections", "WebSocket connections that are open.")
 	opened = desc("connections_opened_total", "WebSocket connections that have opened.")
-	closed = desc("connections_closed_total", "WebSocket connections that have ended, with a closing handshake (clean) or otherwise (unclean).", "end")
+	closed = desc("connections_closed_total", "WebSocket connections that have ended, with a closing handshake (clean) or otherwise (unclean), by close code.", "end", "code")
+
+	refused = desc("handshakes_refused_total", "WebSocket handshakes that the server refused, by HTTP status.", "status")
 
 	messages = desc("messages_total", "Whole messages, pulled (in) or accepted to be sent (out).", "direction")
 	bytes    = desc("message_bytes_total", "Payload of whole messages.", "direction")
@@ -35,7 +44,7 @@ var (
 	most     = desc("connection_held_bytes_max", "The most bytes that one connection ever held.", "direction")
 	stalled  = desc("stalled_seconds_total", "Time without credit, the sum of all connections: the consumer (in) or the peer (out) was slower.", "direction")
 
-	all = []*prometheus.Desc{open, opened, closed, messages, bytes, held, most, stalled}
+	all = []*prometheus.Desc{open, opened, closed, refused, messages, bytes, held, most, stalled}
 )
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
@@ -64,8 +73,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(open, t.Open)
 	count(opened, float64(t.Opened))
-	count(closed, float64(t.Clean), "clean")
-	count(closed, float64(t.Unclean), "unclean")
+	ends := map[wsstream.End]int64{{Code: "1000", Clean: true}: 0, {Code: "1006"}: 0}
+	maps.Copy(ends, t.Ends)
+	for e, n := range ends {
+		count(closed, float64(n), map[bool]string{true: "clean", false: "unclean"}[e.Clean], e.Code)
+	}
+	for status, n := range t.Refused {
+		count(refused, float64(n), strconv.Itoa(status))
+	}
 	for direction, f := range map[string]wsstream.Flow{"in": t.Received, "out": t.Sent} {
 		count(messages, float64(f.Messages), direction)
 		count(bytes, float64(f.Bytes), direction)

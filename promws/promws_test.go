@@ -1,6 +1,8 @@
 package promws_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -22,13 +24,16 @@ func TestPrometheusReadsTheFiguresOfTheMeter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var meter wsstream.Meter
 		o := &wstest.PairOptions{Accept: &wsstream.AcceptOptions{Meter: &meter, ReadWindow: 256}}
-		a, b, c := wstest.Pair(t, o), wstest.Pair(t, o), wstest.Pair(t, o)
+		a, b, c, d := wstest.Pair(t, o), wstest.Pair(t, o), wstest.Pair(t, o), wstest.Pair(t, o)
 		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Text("12345")))
 		_, err := a.Server.Readable().Pull(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, a.Server.Writable().Write(t.Context(), wsstream.Text("123")))
 		require.NoError(t, b.Server.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000}))
 		c.Server.CloseNow()
+		require.NoError(t, d.Client.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4002}))
+		_, err = wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), o.Accept)
+		require.Error(t, err)
 		<-time.After(time.Second)                                                                      // nobody pulls, so the input is read in the background
 		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 248)))) // 256 with its header
 		synctest.Wait()
@@ -44,13 +49,17 @@ wsstream_connection_held_bytes_max{direction="out"} 5
 # HELP wsstream_connections WebSocket connections that are open.
 # TYPE wsstream_connections gauge
 wsstream_connections 1
-# HELP wsstream_connections_closed_total WebSocket connections that have ended, with a closing handshake (clean) or otherwise (unclean).
+# HELP wsstream_connections_closed_total WebSocket connections that have ended, with a closing handshake (clean) or otherwise (unclean), by close code.
 # TYPE wsstream_connections_closed_total counter
-wsstream_connections_closed_total{end="clean"} 1
-wsstream_connections_closed_total{end="unclean"} 1
+wsstream_connections_closed_total{code="1000",end="clean"} 1
+wsstream_connections_closed_total{code="1006",end="unclean"} 1
+wsstream_connections_closed_total{code="4xxx",end="clean"} 1
 # HELP wsstream_connections_opened_total WebSocket connections that have opened.
 # TYPE wsstream_connections_opened_total counter
-wsstream_connections_opened_total 3
+wsstream_connections_opened_total 4
+# HELP wsstream_handshakes_refused_total WebSocket handshakes that the server refused, by HTTP status.
+# TYPE wsstream_handshakes_refused_total counter
+wsstream_handshakes_refused_total{status="405"} 1
 # HELP wsstream_held_bytes Bytes held by open connections: not pulled (in), or not taken by the transport (out).
 # TYPE wsstream_held_bytes gauge
 wsstream_held_bytes{direction="in"} 256
