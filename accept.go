@@ -30,7 +30,9 @@ type AcceptOptions struct {
 
 	// Origins are patterns of origins, beside the server's own, whose pages may connect. A pattern is matched as
 	// path.Match does, without case, against the origin's host with its port, "*.example.org" or "localhost:*", or
-	// against all of it where the pattern has a scheme, "https://example.org". **"*" lets the pages of every site
+	// against all of it where the pattern has a scheme, "https://example.org". Brackets around an IPv6 address stand for
+	// themselves, "[::1]:3000". Browsers leave out the default port of a scheme: a pattern that names it matches all the
+	// same, "https://example.org:443", and "localhost:*" matches the other ports. **"*" lets the pages of every site
 	// connect with their users' cookies.** The server's own is the origin whose host is that of the request, whatever
 	// the scheme. A request without Origin comes from no browser, and is let in.
 	Origins []string
@@ -251,7 +253,7 @@ func (s *responder) shake(nc net.Conn, a *Acceptor) (*Conn, transport, *refusal,
 // A responder answers handshakes as its options say.
 type responder struct {
 	*options
-	origins []string
+	origins []originPattern
 	url     string // of the request that is answered, empty before it has come
 }
 
@@ -274,13 +276,14 @@ func (o *AcceptOptions) responder() (*responder, error) {
 		trace:            o.Trace,
 		meter:            o.Meter,
 	}.check()
+	var origins []originPattern
 	if err == nil {
-		err = checkOrigins(o.Origins)
+		origins, err = parseOrigins(o.Origins)
 	}
 	if err == nil {
 		opt.compression, err = o.Compression.check(DefaultWindowBits)
 	}
-	return &responder{options: opt, origins: slices.Clone(o.Origins)}, err
+	return &responder{options: opt, origins: origins}, err
 }
 
 // A choice is what the server chose of what the client offered.

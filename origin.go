@@ -3,26 +3,71 @@ package wsstream
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path"
 	"strings"
 )
 
-// checkOrigins checks the patterns of the option Origins.
-func checkOrigins(patterns []string) error {
+// An originPattern is one of the option Origins.
+type originPattern struct {
+	pattern string // of path.Match, in lower case, an address in brackets escaped
+	whole   bool   // has a scheme, and is matched against all of an origin
+	port    bool   // ends with a port, not with a pattern of one
+}
+
+// parseOrigins checks the patterns of the option Origins.
+func parseOrigins(patterns []string) ([]originPattern, error) {
+	var all []originPattern
 	for _, p := range patterns {
-		_, host, ok := strings.Cut(p, "://")
-		if !ok {
-			host = p
-		}
-		if _, err := path.Match(p, ""); err != nil {
-			return fmt.Errorf("wsstream: Origins: %q is not a pattern: %w", p, err)
+		scheme, host, whole := strings.Cut(strings.ToLower(p), "://")
+		if !whole {
+			scheme, host = "", scheme
 		}
 		if strings.Contains(host, "/") {
-			return fmt.Errorf("wsstream: Origins: %q has a path, and no origin has one", p)
+			return nil, fmt.Errorf("wsstream: Origins: %q has a path, and no origin has one", p)
 		}
+		o := originPattern{pattern: escapeAddress(host), whole: whole, port: endsWithPort(host)}
+		if whole {
+			o.pattern = scheme + "://" + o.pattern
+		}
+		if _, err := path.Match(o.pattern, ""); err != nil {
+			return nil, fmt.Errorf("wsstream: Origins: %q is not a pattern: %w", p, err)
+		}
+		all = append(all, o)
 	}
-	return nil
+	return all, nil
+}
+
+// escapeAddress escapes the brackets of an IPv6 address at the start of a host, and writes it as browsers do. Brackets
+// without a colon are a class of characters.
+func escapeAddress(host string) string {
+	inside, rest, ok := strings.Cut(strings.TrimPrefix(host, "["), "]")
+	if !ok || host[0] != '[' || !strings.Contains(inside, ":") {
+		return host
+	}
+	if addr, err := netip.ParseAddr(inside); err == nil && !addr.Is4In6() { // browsers write these in hexadecimal
+		inside = addr.String()
+	}
+	return `\[` + inside + `\]` + rest
+}
+
+// endsWithPort reports whether a host ends with a colon and digits.
+func endsWithPort(host string) bool {
+	name := strings.TrimRight(host, "0123456789")
+	return len(name) < len(host) && strings.HasSuffix(name, ":")
+}
+
+// matches reports whether an origin, its port written out or not, is one of the pattern's.
+func (o originPattern) matches(scheme, host, port string) bool {
+	if o.port && port == "" && defaultPorts[scheme] != "" {
+		host += ":" + defaultPorts[scheme] // which no browser writes
+	}
+	if o.whole {
+		host = scheme + "://" + host
+	}
+	ok, _ := path.Match(o.pattern, host) // parseOrigins has seen to the error
+	return ok
 }
 
 // checkOrigin lets in requests that no browser sent, those of the server's own origin, and those that a pattern
@@ -32,21 +77,22 @@ func (s *responder) checkOrigin(r *http.Request) error {
 	if origin == "" {
 		return nil
 	}
-	host, whole := "", origin // of "null", and of what is no URL, there is only the whole
-	if u, err := url.Parse(origin); err == nil && u.Host != "" {
-		host, whole = u.Host, u.Scheme+"://"+u.Host
-		if strings.EqualFold(host, withoutPort(r.Host, u)) {
-			return nil
-		}
+	u, err := url.Parse(strings.ToLower(origin))
+	if err == nil && u.Host != "" && u.Host == withoutPort(strings.ToLower(r.Host), u) {
+		return nil
 	}
 	for _, p := range s.origins {
-		against := host
-		if host == "" || strings.Contains(p, "://") {
-			against = whole
-		}
-		ok, _ := path.Match(strings.ToLower(p), strings.ToLower(against)) // checkOrigins has seen to the error
-		if ok || p == "*" {
+		switch {
+		case p.pattern == "*":
 			return nil
+		case err == nil && u.Host != "":
+			if p.matches(u.Scheme, u.Host, u.Port()) {
+				return nil
+			}
+		default: // "null", say: there is only the whole
+			if ok, _ := path.Match(p.pattern, strings.ToLower(origin)); ok {
+				return nil
+			}
 		}
 	}
 	return fmt.Errorf("the origin %q is not the host %q, nor does one of the Origins match it", origin, r.Host)
