@@ -97,10 +97,10 @@ type DialOptions struct {
 	// connections which are silent.
 	PingInterval time.Duration
 
-	// PongTimeout is how long a peer that was pinged may then stay silent before the connection fails with 1008; any byte
-	// of his is a sign of life. It begins when the kernel has taken the ping. A peer that answers no pings because its own
-	// reader is stalled counts as silent. Default 20 s; negative: none, and pings only keep others from cutting the
-	// connection.
+	// PongTimeout is how long a peer that was pinged may then stay silent before the connection fails, with 1008 on the
+	// wire; any byte of the peer's is a sign of life. It begins when the kernel has taken the ping. A peer that answers no
+	// pings because its own reader is stalled counts as silent. Default 20 s; negative: none, and pings only keep others
+	// from cutting the connection.
 	PongTimeout time.Duration
 
 	// IdleTimeout is how long no byte of a message must have come or gone, pings and pongs aside, for the connection to
@@ -108,10 +108,11 @@ type DialOptions struct {
 	// a negative one.
 	IdleTimeout time.Duration
 
-	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails
-	// with 1008. It counts progress, not time: over TCP on Linux every byte that the peer's kernel acknowledges puts it off
-	// (and a stall may last a quarter longer), elsewhere every 4 KiB that our kernel takes, so that who is slow is not cut.
-	// Default none, as for a negative one: a peer that reads nothing holds what the windows hold.
+	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails,
+	// with 1008 on the wire; a Write that waits fails at most CloseTimeout later. It counts progress, not time: over TCP on
+	// Linux every byte that the peer's kernel acknowledges puts it off (and a stall may last a quarter longer), elsewhere
+	// every 4 KiB that our kernel takes, so that a slow peer is not cut. Default none, as for a negative one: a peer that
+	// reads nothing holds what the windows hold.
 	WriteStallTimeout time.Duration
 
 	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings

@@ -90,15 +90,21 @@
 //	WriteStallTimeout  none     time in which the peer takes nothing        *Error that names it, 1008 on the wire
 //	                            that waits to be sent
 //
-// Control frames and empty fragments are let go of without credit, so that a stream can be pinged for ever; 16,384 of them
-// in a row within a second are a flood, and fail the connection with 1008. All other fragments are paid for by ReadWindow
-// and MaxMessageSize.
+// Where the table has a code on the wire, our Close carries it. [CloseCode] gives the code of the peer's answer, and 1006
+// if none comes within CloseTimeout. The error's text has the option and the code that was sent. Pull and Write return that
+// error when the answer is there, so a stalled Write fails after WriteStallTimeout and CloseTimeout.
+//
+// A control frame uses no credit while nothing unread lies in front of it: a peer can ping for ever a stream that the
+// program never pulls from. Behind unread data it counts against ReadWindow at its wire size, as all fragments do, the
+// empty ones too. Pings, pongs and empty fragments bring nothing: 16,384 of them in a row within a second are a flood, and
+// fail the connection, with 1008 on the wire. Behind a flood, as behind a frame that breaks the protocol, nothing is parsed
+// any more, so CloseCode is 1006.
 //
 // # Keepalive
 //
-// Pings are answered as long as there is read credit in front of them, whether somebody pulls or not. Behind a full
-// window they wait, as in every implementation with true backpressure: where the peer cuts connections whose pings are
-// not answered, ReadWindow has to hold what the peer sends in that time, or the handler has to pull or Discard.
+// Pings are answered without a Pull, as long as ReadWindow has room. Behind a full window they wait, as in every
+// implementation with true backpressure: where the peer cuts connections whose pings are not answered, ReadWindow has to
+// hold what the peer sends in that time, or the handler has to pull or Discard.
 //
 // Nothing pings and nothing judges the peer unless PingInterval, IdleTimeout or WriteStallTimeout asks for it, or a call
 // of [Conn.Ping]. OnPing and OnPong are called with the payload of the peer's.

@@ -2,9 +2,14 @@ package wsstream_test
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -62,6 +67,85 @@ func TestAPingBehindUnreadMessagesIsAnsweredWhileThereIsCredit(t *testing.T) {
 			require.Len(t, e.pull(t), 500)
 		}
 	})
+}
+
+func TestAPingUsesCreditOnlyBehindUnreadData(t *testing.T) {
+	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+		size := int64(len(e.peer.Encode(wstest.Ping("ping"))))
+		held := func() int64 {
+			synctest.Wait()
+			return e.conn.Stats().Received.Held
+		}
+		for range 1000 {
+			e.peer.Send(wstest.Ping("ping"))
+			e.peer.Want("an answer, and nobody pulls", wstest.Pong("ping"))
+			require.Zero(t, held(), "it is let go of when it is answered")
+		}
+		e.peer.Send(wstest.Binary(make([]byte, 100)))
+		before := held()
+		for n := int64(1); before+n*size <= 256; n++ {
+			e.peer.Send(wstest.Ping("ping"))
+			e.peer.Want("an answer from behind a message", wstest.Pong("ping"))
+			require.Equal(t, before+n*size, held())
+		}
+		e.peer.Send(wstest.Ping("ping"))
+		e.peer.WantIdle("the window is full")
+		require.Len(t, e.pull(t), 100)
+		e.peer.Want("an answer now that there is room", wstest.Pong("ping"))
+		require.Zero(t, held(), "the message was all that lay in front of the pings")
+	})
+}
+
+func TestCloseCodeOfAFailureIsThePeersAnswerAnd1006WithoutOne(t *testing.T) {
+	for name, option := range map[string]config{
+		"PongTimeout":       {PingInterval: time.Second, PongTimeout: time.Second},
+		"WriteStallTimeout": {WriteStallTimeout: time.Second, Limit: 4 << 10, WriteWindow: 4 << 10},
+		"MaxMessageSize":    {MaxMessageSize: 10},
+		"frames in a row":   {},
+	} {
+		for _, answered := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", answered: ", answered), func(t *testing.T) {
+				inBubble(t, option, func(t *testing.T, e *end) {
+					code := 1008
+					pull, write := goPull(t, e), (<-chan result)(nil)
+					switch name {
+					case "WriteStallTimeout":
+						write = goWrite(t, e, wsstream.Binary(make([]byte, 64<<10)))
+						<-time.After(1500 * time.Millisecond)
+					case "MaxMessageSize":
+						code = 1009
+						e.peer.Send(wstest.Binary(make([]byte, 11)))
+					case "frames in a row":
+						e.peer.Send(slices.Repeat([]wstest.Frame{wstest.Pong("")}, maxRow+1)...)
+					}
+					f := wstest.Frame{}
+					for f.Op != ws.OpClose {
+						var err error
+						f, err = e.peer.Next()
+						require.NoError(t, err)
+					}
+					require.EqualValues(t, code, binary.BigEndian.Uint16(f.Payload), "on the wire")
+					want := 1006
+					if answered {
+						if name != "frames in a row" { // behind which nothing is parsed
+							want = code
+						}
+						e.peer.Send(wstest.Close(uint16(code), ""))
+					}
+					e.peer.Close()
+					for _, call := range []<-chan result{pull, write} {
+						if call == nil {
+							continue
+						}
+						err := (<-call).err
+						require.Equal(t, want, wsstream.CloseCode(err), err)
+						require.ErrorContains(t, err, name)
+						require.ErrorContains(t, err, fmt.Sprint("we closed with ", code))
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestShutdownWaitsForNoReaderThoughTheReadWindowIsFull(t *testing.T) {
