@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"github.com/wsstream/wsstream/internal/wire"
 )
 
 var errShutdown = errors.New("the server is shutting down")
@@ -88,7 +90,9 @@ func (a *Acceptor) Shutdown(ctx context.Context) error {
 
 // goAway closes a connection because the server stops (RFC 6455, section 7.4.1).
 func goAway(c *Conn) {
-	_ = c.Close(CloseInfo{Code: 1001, Reason: errShutdown.Error()}) // these may be sent
+	if w := c.engine.Load(); w != nil {
+		w.GoAway(wire.CloseInfo{Code: wire.CodeGoingAway, Reason: errShutdown.Error()}, errShutdown)
+	}
 }
 
 // refuse lets nobody in from here on, and returns what is closed when all have left.

@@ -1,8 +1,11 @@
 package wsstream
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"unicode/utf8"
 
 	"github.com/wsstream/wsstream/internal/wire"
@@ -61,8 +64,9 @@ func (i CloseInfo) check() (wire.CloseInfo, error) {
 	return wire.CloseInfo(i), nil
 }
 
-// CloseCode returns the code of the *Error in err, and -1 if there is none: nil, io.EOF and ErrClosed tell that an end was
-// clean, and Closed tells its code. The code may be 1006, for an end without a Close frame.
+// CloseCode returns the code of the *Error in err, and -1 if there is none: for nil, and for io.EOF and ErrClosed, which
+// tell that the peer said it was done. The code may be 1006, for an end without a Close frame. So after a loop of Pulls,
+// CloseCode(err) == 1001 is a page that was left, or a server that stops.
 func CloseCode(err error) int {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -70,13 +74,31 @@ func CloseCode(err error) int {
 	return -1
 }
 
-// closeFor returns what to close with because of cause: the code and reason of the *Error in it if they may be
-// sent, else nothing.
-func closeFor(cause error) wire.CloseInfo {
-	if e, ok := errors.AsType[*Error](cause); ok {
-		if info, err := e.check(); err == nil {
-			return info
-		}
+// codeFor returns what to close with because of cause; well is for a cause that is no failure.
+func codeFor(cause error, well CloseInfo) wire.CloseInfo {
+	e, coded := errors.AsType[*Error](cause)
+	switch {
+	case cause == nil, cause == io.EOF, errors.Is(cause, ErrClosed), coded && e.Code == wire.CodeNone:
+		return wire.CloseInfo(well)
+	case coded && (e.unclean || errors.Is(e, io.ErrUnexpectedEOF) || e.Code != 0 && !wire.Sendable(e.Code)):
+		return wire.CloseInfo{Code: wire.CodeInternal}
+	case coded:
+		return wire.CloseInfo{Code: cmp.Or(e.Code, wire.CodeInternal), Reason: sendable(e.Reason)}
+	case errors.Is(cause, context.Canceled):
+		return wire.CloseInfo{Code: wire.CodeGoingAway}
 	}
-	return wire.CloseInfo{}
+	return wire.CloseInfo{Code: wire.CodeInternal}
+}
+
+// sendable returns as much of a reason as a Close frame has room for, cut between two characters; none of one that is
+// not UTF-8.
+func sendable(reason string) string {
+	if !utf8.ValidString(reason) {
+		return ""
+	}
+	n := min(len(reason), maxReason)
+	for n < len(reason) && !utf8.RuneStart(reason[n]) {
+		n--
+	}
+	return reason[:n]
 }

@@ -100,7 +100,8 @@ func (c *Conn) Duplex() stream.Duplex[Message, Message] {
 
 // Close starts the closing handshake and does not wait: Writes fail with ErrClosed from here on, those still
 // waiting too; what was accepted is sent, then a Close frame with info; messages that come before the peer's
-// Close can be pulled. CloseTimeout bounds all that.
+// Close can be pulled, and then io.EOF where the peer's Close carries 1000, no code or the code of info, else an
+// *Error with the peer's. CloseTimeout bounds all that.
 //
 // When nobody pulls, the input is read as long as there is read credit, so a peer's Close behind a full window of
 // unread messages is not seen, and the end is 1006 after CloseTimeout: Shutdown, Cancel and CloseNow do not wait
@@ -120,8 +121,9 @@ func (c *Conn) Close(info CloseInfo) error {
 	return nil
 }
 
-// Shutdown closes as Close does, discards what still comes, and waits for the end, whose error it returns. If ctx
-// ends first it cuts the connection and returns context.Cause(ctx).
+// Shutdown closes as Close does, discards what still comes, and waits for the end. It returns nil where a Pull would
+// give io.EOF, else the error that a Pull would give: of an unclean end, or with a code of the peer's that is not ours.
+// If ctx ends first it cuts the connection and returns context.Cause(ctx).
 func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	if err := c.Close(info); err != nil {
 		return err
@@ -130,19 +132,22 @@ func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 		w.Discard()
 	}
 	closed := c.Closed()
-	_, err := closed.Wait(ctx)
-	if ctx.Err() != nil {
-		if _, end, settled := closed.Peek(); settled {
-			return end
+	_, _ = closed.Wait(ctx) // whose error may be that of ctx; the end is asked for below
+	if _, err, settled := closed.Peek(); settled {
+		if w := c.engine.Load(); w != nil {
+			return w.End()
 		}
-		c.CloseNow()
-		return context.Cause(ctx)
+		return err
 	}
-	return err
+	c.CloseNow()
+	return context.Cause(ctx)
 }
 
-// CloseNow cuts the connection: nothing more is sent, unread messages are dropped, and all that has not ended
-// ends with an *Error of code 1006. It does not wait for the peer. After the end it only drops what is unread.
+// CloseNow cuts the connection: no Close frame is sent unless one stands behind what was accepted, unread messages are
+// dropped, and all that has not ended ends with an *Error of code 1006. It does not wait for the peer. On TCP and unix
+// sockets, and on TLS over TCP on Linux, what was accepted and the kernel takes without waiting is given to it first.
+// A peer that goes on sending can still make its kernel throw that away: Shutdown is for those. After the end CloseNow
+// only drops what is unread.
 func (c *Conn) CloseNow() {
 	if w := c.orAbandon(errHandshakeClosed); w != nil {
 		w.CloseNow()
@@ -153,13 +158,10 @@ func (c *Conn) CloseNow() {
 // was read: the round trip. Nobody has to pull meanwhile, but the pong is read as all else is: while ReadWindow is full and
 // nobody pulls, it waits. Calls that come before a ping has left share it.
 //
-// The end of ctx ends the wait, with its cause, and nothing else. After the end it returns the end's error, ErrClosed where
-// that was clean. Before opening it waits for the handshake.
+// The end of ctx ends the wait, with its cause, and nothing else. After the end it returns what a Pull gives, ErrClosed
+// where that is io.EOF. Before opening it waits for the handshake.
 // RFC 6455, section 5.5.2.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
-	}
 	w, err := c.wait(ctx)
 	if err != nil {
 		return 0, err
@@ -220,7 +222,7 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
-		c.gone(CloseInfo{}, err)
+		c.gone(&outcome{err: err, end: err})
 		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
 	}
 	return w
@@ -235,7 +237,7 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	if c.abandon != nil {
 		c.abandon()
 	}
-	c.end = &outcome{err: err}
+	c.end = &outcome{err: err, end: err}
 	c.opened.settled(Opened{}, err)
 	c.ends.Read.Close(nil)
 	c.ends.Write.Close(nil)
@@ -281,7 +283,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		IdleTimeout:  o.idleTimeout,
 		StallTimeout: o.writeStallTimeout,
 		Errors:       &engineErrors,
-		OnEnd:        c.ended,
+		Owner:        (*owner)(c),
 		Ends:         &c.ends,
 		ReadStall:    o.trace.stalls(c, Inbound),
 		WriteStall:   o.trace.stalls(c, Outbound),
@@ -305,18 +307,36 @@ func (c *Conn) open(t transport, o *options) bool {
 	return true
 }
 
-func (c *Conn) ended(info wire.CloseInfo, err error) {
+// An owner is the Conn as its engine knows it.
+type owner Conn
+
+// Ended notes the end. The engine is locked. Where there is an observer, a goroutine tells it, for that one call: its
+// hooks may be slow, and may call the Conn.
+func (o *owner) Ended(info wire.CloseInfo, err, end error) {
+	c, out := (*Conn)(o), &outcome{CloseInfo(info), err, end}
 	if c.seen != nil {
-		go c.seen.end(c, CloseInfo(info), err) // for one call: hooks may be slow, who looks on may call the Conn, and the engine is locked here
+		go c.seen.end(c, out)
 		return
 	}
-	c.close(CloseInfo(info), err)
+	c.close(out)
 }
 
-func (c *Conn) close(info CloseInfo, err error) {
+// Owns reports whether ctx, which has ended, did so because the Conn has ended.
+func (o *owner) Owns(ctx context.Context) bool {
+	c := (*Conn)(o)
 	c.mu.Lock()
-	c.end = &outcome{info, err}
-	c.closed.settled(info, err)
+	defer c.mu.Unlock()
+	if c.ending == nil {
+		return false
+	}
+	end, ok := context.Cause(c.ending.ctx).(*Error)
+	return ok && context.Cause(ctx) == error(end)
+}
+
+func (c *Conn) close(end *outcome) {
+	c.mu.Lock()
+	c.end = end
+	c.closed.settled(end.info, end.err)
 	c.mu.Unlock()
-	c.gone(info, err)
+	c.gone(end)
 }

@@ -24,14 +24,18 @@ var (
 	errHandshakeClosed = errors.New("closed during the handshake")
 )
 
-// An Error is the end of a connection that was not clean: the peer's code and reason where a Close frame came,
-// else 1006, and why. Err names the broken rule or the transport's error.
+// An Error is the end of a connection of which the peer did not say that it was done: its code and reason where a
+// Close frame came, else 1006, and why. Err names the broken rule or the transport's error. It wraps
+// io.ErrUnexpectedEOF where the end came in the middle of a message.
 //
-// Given to Abort or Cancel, an Error says what the Close frame carries.
+// CloseCode finds the code of an Error inside another error. Given to Abort, Cancel or Fail, or returned by the
+// function of a Handler, an Error says what the Close frame carries.
 // RFC 6455, sections 7.1.5 and 7.4.1.
 type Error struct {
 	CloseInfo
 	Err error // nil where the code says it all
+
+	unclean bool // Closed failed with it: the closing handshake was not completed in order
 }
 
 // Error says how the connection ended, and why.
@@ -46,9 +50,13 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // engineErrors are what the engine fails with.
-var engineErrors = wire.Errors{Closed: ErrClosed, Busy: ErrBusy, Unclean: unclean}
+var engineErrors = wire.Errors{Closed: ErrClosed, Busy: ErrBusy, Unclean: unclean, Coded: coded}
 
 func unclean(info wire.CloseInfo, err error) error {
+	return &Error{CloseInfo: CloseInfo(info), Err: err, unclean: true}
+}
+
+func coded(info wire.CloseInfo, err error) error {
 	return &Error{CloseInfo: CloseInfo(info), Err: err}
 }
 

@@ -103,11 +103,12 @@ func (c *Conn) hooks(o *options) *wire.Hooks {
 }
 
 // end tells how c has ended: first the meter, so that whoever waits for Closed sees it counted.
-func (s *observer) end(c *Conn, info CloseInfo, err error) {
+func (s *observer) end(c *Conn, end *outcome) {
+	info, err := end.info, end.err
 	if s.meter != nil {
 		s.meter.closed(c, asEnd(info, err))
 	}
-	c.close(info, err)
+	c.close(end)
 	s.debug(c, "closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
 	if s.trace != nil && s.trace.Closed != nil {
 		s.trace.Closed(c, info, err)

@@ -14,7 +14,7 @@ func TestClosedSettlesOnceTheMeterHasCounted(t *testing.T) {
 	c := newConn("", o)
 	m.opened(c)
 	m.mu.Lock() // the count has to wait
-	go c.seen.end(c, CloseInfo{}, nil)
+	go c.seen.end(c, &outcome{end: io.EOF})
 	for range 10_000 {
 		runtime.Gosched()
 		_, _, settled := c.Closed().Peek()

@@ -1,6 +1,10 @@
 package wsstream
 
-import "github.com/wsstream/wsstream/stream"
+import (
+	"io"
+
+	"github.com/wsstream/wsstream/stream"
+)
 
 // A promise is a Future and what settles it. It is made for the first who asks for it: for most connections nobody does.
 type promise[T any] struct {
@@ -20,8 +24,17 @@ func (p *promise[T]) settled(v T, err error) {
 	}
 }
 
-// An outcome is what Closed settles with.
+// An outcome is how a connection has ended.
 type outcome struct {
-	info CloseInfo
+	info CloseInfo // of Closed, as the next one
 	err  error
+	end  error // what pulls end with: io.EOF, or an error
+}
+
+// cause returns the end as the cause of a context.
+func (o *outcome) cause() error {
+	if o.end == io.EOF {
+		return &Error{CloseInfo: o.info, Err: ErrClosed}
+	}
+	return o.end
 }

@@ -26,9 +26,10 @@ var _ interface {
 } = (*Readable)(nil)
 
 // Pull waits for the next message, at most MaxMessageSize bytes; a larger one fails the connection with 1009.
-// Its Data is the caller's to keep. All messages that came whole before the connection's end are delivered first;
-// then a clean end is a bare io.EOF, and any other the *Error that Closed gives. While a MessageReader is open
-// Pull returns ErrBusy. It allocates the Data, and nothing else.
+// Its Data is the caller's to keep. All messages that came whole before the connection's end are delivered first.
+// Then io.EOF, bare, says that the peer was done: it closed with 1000 or without a code, or agreed to our Close. Every
+// other end is an *Error: the peer's code and reason, or 1006. So a stream that was cut short never looks whole. While
+// a MessageReader is open Pull returns ErrBusy. It allocates the Data, and nothing else.
 // Streams Standard, 4.4.3.
 func (r *Readable) Pull(ctx context.Context) (Message, error) {
 	var m Message
@@ -54,8 +55,8 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 	return err
 }
 
-// All ranges over the messages as Pull returns them. An error is yielded once, last; a clean end yields nothing.
-// Leaving the loop leaves the stream as it is, to be pulled on; in JavaScript it would cancel.
+// All ranges over the messages as Pull returns them. An error is yielded once, last; io.EOF ends the loop and yields
+// nothing. Leaving the loop leaves the stream as it is, to be pulled on; in JavaScript it would cancel.
 // Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
@@ -91,7 +92,7 @@ func (r *Readable) next(ctx context.Context, m *MessageReader) error {
 }
 
 // Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read;
-// leaving the loop skips the rest of the message. An error is yielded once, last; a clean end yields nothing.
+// leaving the loop skips the rest of the message. An error is yielded once, last; io.EOF ends the loop and yields nothing.
 func (r *Readable) Messages(ctx context.Context) iter.Seq2[*MessageReader, error] {
 	return func(yield func(*MessageReader, error) bool) {
 		for {
@@ -123,14 +124,14 @@ func (r *Readable) Discard() {
 	}
 }
 
-// Cancel says that nobody wants the messages: unread ones are dropped, and later ones as they come; pulls return
-// io.EOF at once, those that wait too. The connection closes, after what was accepted is sent, with the code and
-// reason of the *Error in cause if they may be sent, else with none. Cancel never waits for the peer, may be called
-// again, and returns nil. During the handshake it abandons it.
+// Cancel says that no messages are wanted: unread ones are dropped, and later ones as they come; pulls return io.EOF
+// immediately, those that wait too. The connection closes after what was accepted is sent. A nil cause, io.EOF and
+// ErrClosed close without a code; every other closes with the code that Writable.Abort tells. Cancel never waits for
+// the peer, may be called again, and returns nil. During the handshake it abandons it.
 // Streams Standard, 4.2.4.
 func (r *Readable) Cancel(cause error) error {
 	if w := r.c.orAbandon(orHandshakeClosed(cause)); w != nil {
-		w.Cancel(closeFor(cause))
+		w.Cancel(codeFor(cause, CloseInfo{}))
 	}
 	return nil
 }
@@ -146,8 +147,8 @@ type MessageReader struct{ r wire.Reader }
 func (m *MessageReader) Type() Type { return Type(m.r.Op()) }
 
 // Read reads what there is of the payload, and waits if there is nothing. The end of the message is io.EOF. A
-// message that its connection's end cuts short ends with io.ErrUnexpectedEOF if that was clean, else with the
-// *Error. Text is checked as UTF-8 as it comes.
+// message that its connection's end cuts short ends with io.ErrUnexpectedEOF, or with an *Error that tells the
+// peer's code or 1006. Text is checked as UTF-8 as it comes.
 func (m *MessageReader) Read(p []byte) (int, error) { return m.r.Read(p) }
 
 // WriteTo writes the rest of the message to w as it comes, and returns how many bytes that were. Its error is that of

@@ -21,6 +21,7 @@ type Writable struct{ c *Conn }
 var _ interface {
 	stream.Writable[Message]
 	stream.Borrower
+	Fail(ctx context.Context, cause error) error
 	Done() <-chan struct{} // which stream.Pipe looks for, as for the next two
 	Ready(ctx context.Context) error
 	TryWrite(m Message) (bool, error)
@@ -34,8 +35,8 @@ var _ interface {
 // If ctx ends before the message is admitted, Write returns context.Cause(ctx) and nothing was sent. If it ends
 // later, the rest is copied into memory, and Write has succeeded.
 //
-// After the end Write fails with ErrClosed, Abort's cause or the *Error that Closed gives; the table of ends in the
-// package documentation says which. Text that is not UTF-8 is an error of the call. Write allocates nothing while
+// After the end Write fails with ErrClosed where a Pull gives io.EOF, with the cause of Abort or Fail, or with the
+// *Error that a Pull gives; the table of ends in the package documentation says which. Text that is not UTF-8 is an error of the call. Write allocates nothing while
 // it need not wait.
 // Streams Standard, 5.3.3.
 func (w *Writable) Write(ctx context.Context, m Message) error {
@@ -100,8 +101,8 @@ func (w *Writable) DesiredSize() int {
 }
 
 // Flush waits until the kernel has taken all that was accepted before. What was accepted behind that may share its system
-// calls, and is then waited for too. The end of ctx ends only the wait. If that can no longer be, Flush returns the error
-// of the Writable's end.
+// calls, and is then waited for too. The end of ctx ends only the wait. Flush returns nil after the end too, if all that
+// was accepted before it has left, else the error of the Writable's end.
 func (w *Writable) Flush(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
@@ -130,26 +131,46 @@ func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, erro
 	return &MessageWriter{m, w.c, t}, nil
 }
 
-// Close takes its turn behind the Writes that wait, sends what was accepted and a Close frame without a code, and
-// waits for the end, whose error it returns if it is not clean. The end of ctx ends the wait: for the turn, and then
-// nothing was closed, or for the end. After Abort it returns Abort's cause.
+// Close takes its turn behind the Writes that wait and an open MessageWriter, sends what was accepted and a Close frame
+// with 1000, and waits for the end. It returns nil where a Pull gives io.EOF then, else what the Pull gives; after an
+// Abort or a Fail, their cause. The end of ctx ends the wait: for the turn, and then nothing was closed, or for the end.
 // Streams Standard, 5.2.4.
 func (w *Writable) Close(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
 		return err
 	}
-	return e.CloseWrite(ctx)
+	return e.CloseWrite(ctx, wire.CloseInfo{Code: wire.CodeNormal}, ErrClosed)
+}
+
+// Fail is Close because of a failure, behind what was accepted: Writes behind it fail with cause, and the Close frame
+// carries the code that Abort tells of; 1000 for a nil cause, io.EOF and ErrClosed. CloseTimeout runs from its turn on. It returns what Close returns; an Abort while it waits drops what is unsent, and changes nothing else.
+func (w *Writable) Fail(ctx context.Context, cause error) error {
+	e, err := w.c.wait(ctx)
+	if err != nil {
+		return err
+	}
+	info := codeFor(cause, CloseInfo{Code: wire.CodeNormal})
+	return e.CloseWrite(ctx, info, cmp.Or(cause, ErrClosed))
 }
 
 // Abort drops what was accepted and has not begun to leave, and fails pending and later Writes with cause, ErrClosed
-// if it is nil. The connection closes with the code and reason of the *Error in cause if they may be sent, else with
-// none; what was dropped does not make its end unclean. Abort never waits for the peer, may be called again, and
-// returns nil. During the handshake it abandons it.
+// if it is nil. What was dropped does not make the end unclean. Abort never waits for the peer, may be called again,
+// and returns nil. During the handshake it abandons it. The Close frame tells the peer:
+//
+//	cause                                                 code
+//	nil, io.EOF, ErrClosed, an *Error of 1005             none; 1000 from Fail and a Handler
+//	an *Error of an unclean end, one that wraps           1011
+//	  io.ErrUnexpectedEOF, one whose code may not be sent
+//	any other *Error                                      its own, 1011 for 0, with its reason
+//	context.Canceled                                      1001
+//	any other                                             1011
+//
+// A reason that is too long is cut, and one that is not UTF-8 is left out.
 // Streams Standard, 5.2.4.
 func (w *Writable) Abort(cause error) error {
 	if e := w.c.orAbandon(orHandshakeClosed(cause)); e != nil {
-		e.Abort(closeFor(cause), cmp.Or(cause, ErrClosed))
+		e.Abort(codeFor(cause, CloseInfo{}), cmp.Or(cause, ErrClosed))
 	}
 	return nil
 }

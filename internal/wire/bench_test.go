@@ -37,7 +37,7 @@ func benchConn(b *testing.B, nc net.Conn) *Conn {
 		WriteWindow: 64 << 10,
 		MaxMessage:  1 << 20,
 		Errors:      &testErrors,
-		OnEnd:       func(CloseInfo, error) {},
+		Owner:       testOwner{},
 		Ends:        new(Ends),
 	})
 	c.Start(nil)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"math"
 	"net"
 	"sync"
@@ -30,7 +31,7 @@ type Config struct {
 	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
 
 	Errors *Errors
-	OnEnd  func(info CloseInfo, err error) // called once, when all has ended; it must not wait
+	Owner  Owner
 
 	Ends *Ends // for the Conn to close
 
@@ -39,11 +40,22 @@ type Config struct {
 	Hooks                 *Hooks
 }
 
-// Errors are those of whoever makes Conns, and the same for all of them.
+// An Owner is the object that made the Conn.
+type Owner interface {
+	// Ended is called once, when all has ended, with what Closed settles with, and with what pulls end with. It must
+	// not wait: mu is held.
+	Ended(info CloseInfo, err, end error)
+
+	// Owns reports whether ctx, which has ended, did so because the Conn has ended. mu may be held.
+	Owns(ctx context.Context) bool
+}
+
+// Errors are those of the package that makes Conns, and the same for all of them.
 type Errors struct {
 	Closed  error                                 // what a Write fails with after an end in order
 	Busy    error                                 // what a pull fails with while a message is being read
 	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
+	Coded   func(info CloseInfo, err error) error // makes that of an end in order whose code says more than done
 }
 
 // Ends are closed when the end of each stream is decided: of Read, what came before can still be pulled.
@@ -68,7 +80,7 @@ type Conn struct {
 	packing      *packing // nil where no compression was agreed
 	errs         *Errors
 	hooks        *Hooks
-	onEnd        func(info CloseInfo, err error)
+	owner        Owner
 
 	readGate   gate.Gate
 	in         inbox  // owned by the holder of readGate, as is all up to open
@@ -110,7 +122,9 @@ type Conn struct {
 	telling bool    // a hook runs that may ask for what was received
 	sending bool    // a goroutine gives the outbox to the transport: it has the baton
 	flusher bool    // a goroutine was started to do so
+	blocked bool    // it is in a write that may block
 	writing bool    // a Write has been admitted and is not yet encoded whole
+	partial bool    // a Writer's message is open
 	writes  int     // writes that were encoded whole
 	watch   watch
 	out     outbox
@@ -185,7 +199,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		packing:      newPacking(cfg.Deflate),
 		errs:         cfg.Errors,
 		hooks:        cfg.Hooks,
-		onEnd:        cfg.OnEnd,
+		owner:        cfg.Owner,
 		framer:       newFramer(cfg.Client, cfg.MaxFrame),
 		ends:         cfg.Ends,
 		given:        time.Since(epoch) - lull,

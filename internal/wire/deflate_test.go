@@ -27,9 +27,13 @@ func deflating() (client, server *Conn) {
 		c := New(nc, Config{
 			Client: client, ReadWindow: 1 << 16, WriteWindow: 1 << 16, MaxMessage: 1 << 20, CloseTimeout: time.Second,
 			Deflate: &Deflate{Ours: s, Peer: s, Level: 3},
-			Errors:  &Errors{errTestEnd, errTestEnd, func(CloseInfo, error) error { return errTestEnd }},
-			OnEnd:   func(CloseInfo, error) {},
-			Ends:    new(Ends),
+			Errors: &Errors{
+				errTestEnd, errTestEnd,
+				func(CloseInfo, error) error { return errTestEnd },
+				func(CloseInfo, error) error { return errTestEnd },
+			},
+			Owner: testOwner{},
+			Ends:  new(Ends),
 		})
 		c.Start(nil)
 		return c

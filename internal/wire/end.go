@@ -18,13 +18,17 @@ type endState struct {
 	read, write error // the final error of each stream; nil until it is decided
 	verdict     error // what was left unread after the end turned out to be bad; nil if it did not
 
-	wanted  bool      // we have decided to close
+	by      party     // the party that decided to close first, for how pulls end
+	away    error     // the end that both streams get because the library decided to close
+	wanted  bool      // we have decided to close, or to answer the peer's Close
 	ours    CloseInfo // what our Close carries
 	queued  bool      // our Close is in the outbox: nothing follows it
 	sent    bool      // the transport has taken it
 	aborted bool      // what was accepted is dropped on purpose
+	failed  bool      // the writable was ended in order, with a cause
 
 	peer   *CloseInfo // the peer's Close
+	torn   bool       // it came between the frames of a message
 	broken error      // the rule that the peer or a message broke, for which we close
 	lost   error      // the transport's error, of the input
 	stuck  error      // the transport's error, of the output; the input tells the end
@@ -32,12 +36,25 @@ type endState struct {
 
 	timer    *time.Timer
 	late     bool // the time for closing is over
+	leaving  bool // CloseNow gives the transport what it takes; nothing more is accepted
 	cut      bool // CloseNow
 	draining bool // both Close frames have passed: the peer has a second to drop the transport
 	over     bool // all has ended
 	info     CloseInfo
-	err      error
+	err      error // of Closed
+	told     error // what endOf made of a peer's code; made once, so that all calls get the same
 }
+
+// A party is one that can decide to close. A later one in this list outweighs an earlier one, until the peer's Close
+// comes: then the decision stands.
+type party uint8
+
+const (
+	undecided party = iota
+	byLibrary       // a shutdown, or a time that is over
+	byProgram       // Close, CloseWrite, Fail, Abort or Cancel
+	byPeer          // its Close came before any decision of ours
+)
 
 // noEnd is the endState of all connections of whose end nothing is known. It is never written to.
 var noEnd endState
@@ -55,8 +72,31 @@ func (c *Conn) ending() *endState {
 func (c *Conn) Close(info CloseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.endInOrder()
-	c.close(info)
+	c.endInOrder(c.errs.Closed)
+	c.close(info, byProgram)
+}
+
+// Finish is Close; where a Writer's message is open it closes with unfinished instead.
+func (c *Conn) Finish(info, unfinished CloseInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.partial {
+		info = unfinished
+	}
+	c.endInOrder(c.errs.Closed)
+	c.close(info, byProgram)
+}
+
+// GoAway closes in order because the library decided so, for the reason that rule names. Both streams end with it,
+// unless the program decides to close before the peer does.
+func (c *Conn) GoAway(info CloseInfo, rule error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.ending(); e.away == nil && !e.wanted && !e.over {
+		e.away = c.errs.Coded(CloseInfo{Code: info.Code}, rule)
+		c.endInOrder(e.away)
+	}
+	c.close(info, byLibrary)
 }
 
 // Cancel says that nobody wants the input: what is unread is dropped, pulls return io.EOF at once, and the
@@ -66,8 +106,8 @@ func (c *Conn) Cancel(info CloseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endRead(io.EOF)
-	c.endInOrder()
-	c.close(info)
+	c.endInOrder(c.errs.Closed)
+	c.close(info, byProgram)
 }
 
 // Abort drops what was accepted and not begun, fails the writers with cause, and closes with info unless the
@@ -77,7 +117,7 @@ func (c *Conn) Abort(info CloseInfo, cause error) {
 	defer c.mu.Unlock()
 	c.endWrite(cause)
 	c.abort()
-	c.close(info)
+	c.close(info, byProgram)
 }
 
 // Discard drops all input from here on, as it comes.
@@ -89,20 +129,13 @@ func (c *Conn) Discard() {
 	c.wake()
 }
 
-// CloseNow cuts the transport and drops what is unread.
-func (c *Conn) CloseNow() {
-	c.dropping.Store(true)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ending().cut = true
-	c.settle()
-	c.wake() // to drop what is unread
-}
-
 // close decides to close, unless that was decided before. It expects mu to be held, as all below do that do not
 // take it.
-func (c *Conn) close(info CloseInfo) {
+func (c *Conn) close(info CloseInfo, by party) {
 	e := c.ending()
+	if e.peer == nil {
+		e.by = max(e.by, by)
+	}
 	if !e.wanted && !e.over {
 		e.wanted, e.ours = true, info
 		c.hurry()
@@ -191,19 +224,23 @@ func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 }
 
 // peerClosed notes the peer's Close, and answers it with the same code once all that was accepted is sent.
-func (c *Conn) peerClosed(info CloseInfo) {
+// torn says that it stands between the frames of a message.
+func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.ending()
-	e.peer = &info
-	if !c.owed() {
-		c.endInOrder()
-	}
+	e.peer, e.torn = &info, torn
 	answer := CloseInfo{Code: info.Code}
 	if answer.Code == CodeNone {
 		answer.Code = 0
 	}
-	c.close(answer)
+	if e.by == undecided {
+		e.by = byPeer
+	}
+	if !c.owed() {
+		c.endInOrder(c.closedBy(c.endOf()))
+	}
+	c.close(answer, byPeer)
 	c.settle()
 }
 
@@ -257,8 +294,7 @@ func (c *Conn) settle() {
 		if !e.draining {
 			e.err = c.unclean(*e.peer, nil) // made once: it is the same for all
 		}
-		c.endRead(cmp.Or(e.err, io.EOF))
-		c.endWrite(cmp.Or(e.err, c.errs.Closed))
+		c.endStreams()
 		switch {
 		case !c.framer.client || e.lost != nil || e.late || e.cut:
 			c.finish(*e.peer, e.err)
@@ -322,8 +358,7 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	e := c.ending()
 	e.over, e.info, e.err = true, info, err
 	c.failing.Store(c.failing.Load() || err != nil)
-	c.endRead(cmp.Or(err, io.EOF))
-	c.endWrite(cmp.Or(err, c.errs.Closed))
+	c.endStreams()
 	if e.timer != nil {
 		e.timer.Stop()
 	}
@@ -336,10 +371,13 @@ func (c *Conn) finish(info CloseInfo, err error) {
 		c.writeWindow.Give(held)
 	}
 	c.notify()
+	if e.lost == nil {
+		readAway(bare(c.nc))
+	}
 	_ = bare(c.nc).Close()
 	c.done.Close(nil)
 	c.forgetSent()
-	c.onEnd(info, err)
+	c.owner.Ended(info, err, c.endOf())
 }
 
 // bare returns the socket under TLS: tls.Conn.Close writes first, and waits for a peer that does not read.
@@ -367,18 +405,11 @@ func (c *Conn) endWrite(err error) {
 	}
 }
 
-// endInOrder ends the writable, unless what is going on decides how.
-func (c *Conn) endInOrder() {
+// endInOrder ends the writable with err, unless what is going on decides how.
+func (c *Conn) endInOrder(err error) {
 	if c.end.broken == nil && c.end.stuck == nil {
-		c.endWrite(c.errs.Closed)
+		c.endWrite(err)
 	}
-}
-
-// End returns how the connection ended, once Done is closed.
-func (c *Conn) End() (CloseInfo, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.end.info, c.end.err
 }
 
 func (c *Conn) readEnd() error {

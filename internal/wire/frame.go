@@ -12,11 +12,13 @@ import (
 // Close codes that the engine sends or reports (RFC 6455, section 7.4.1).
 const (
 	CodeGoingAway = 1001
+	CodeNormal    = 1000
 	CodeProtocol  = 1002
 	CodeNone      = 1005 // the Close frame had no code; never on the wire
 	CodeAbnormal  = 1006 // there was no Close frame; never on the wire
 	CodeBadData   = 1007
 	CodePolicy    = 1008
+	CodeInternal  = 1011
 	CodeTooBig    = 1009
 	maxControl    = 125 // payload bytes, RFC 6455, section 5.5
 	maxReason     = maxControl - 2
@@ -126,11 +128,15 @@ func Sendable(code int) bool {
 	return false
 }
 
-// appendClose appends a Close frame's body.
+// appendClose appends a Close frame's body. A reason that is too long is cut between two characters.
 func appendClose(b []byte, info CloseInfo) []byte {
 	if info.Code == 0 || info.Code == CodeNone {
 		return b
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(info.Code))
-	return append(b, info.Reason[:min(len(info.Reason), maxReason)]...)
+	n := min(len(info.Reason), maxReason)
+	for n < len(info.Reason) && !utf8.RuneStart(info.Reason[n]) {
+		n--
+	}
+	return append(b, info.Reason[:n]...)
 }

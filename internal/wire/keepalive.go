@@ -126,7 +126,7 @@ func (c *Conn) look() {
 	switch {
 	case rule == nil:
 	case code == CodeGoingAway:
-		c.Close(CloseInfo{Code: code, Reason: rule.Error()})
+		c.GoAway(CloseInfo{Code: code, Reason: rule.Error()}, rule)
 	default:
 		c.fail(code, rule)
 	}

@@ -61,7 +61,7 @@ func (c *Conn) lend(p *piece, paid int) {
 
 // goesOn reports whether there is another frame of p to send, for which nothing has to be compressed first.
 func (c *Conn) goesOn(p *piece) bool {
-	return !p.done() && c.framer.size(p) > 0 && !c.end.aborted && c.end.stuck == nil && !c.end.over
+	return !p.done() && c.framer.size(p) > 0 && !c.end.aborted && !c.end.leaving && c.end.stuck == nil && !c.end.over
 }
 
 // lend puts the next frame of p into the outbox without copying its payload. Before anybody else can send, what has not

@@ -54,7 +54,7 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 		}
 		c.rest(inBackground)
 		return true
-	case ctx.Err() != nil || c.end.read != nil:
+	case c.end.read != nil || c.causeOf(ctx) != nil:
 		return false
 	}
 	c.rest(onCall)

@@ -34,8 +34,8 @@ type ping struct {
 // Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the
 // other was read. Whoever calls while one has not left shares it.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
-	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return 0, err
 	}
 	c.mu.Lock()
 	if c.stopped() {
@@ -57,10 +57,8 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	switch {
 	case p.answered:
 		return p.trip, nil
-	case c.end.over && c.end.err != nil:
-		return 0, c.end.err
 	case c.end.over:
-		return 0, c.errs.Closed
+		return 0, c.closedBy(c.endOf())
 	}
 	return 0, context.Cause(ctx)
 }

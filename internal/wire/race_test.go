@@ -21,10 +21,17 @@ import (
 
 var errClosed = errors.New("closed")
 
+// A testOwner takes no note of anything.
+type testOwner struct{}
+
+func (testOwner) Ended(CloseInfo, error, error) {}
+func (testOwner) Owns(context.Context) bool     { return false }
+
 var testErrors = Errors{
 	Closed:  errClosed,
 	Busy:    errors.New("busy"),
 	Unclean: func(_ CloseInfo, err error) error { return err },
+	Coded:   func(_ CloseInfo, err error) error { return err },
 }
 
 // forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its transport.
@@ -36,7 +43,7 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 			ReadWindow:  256,
 			WriteWindow: 256,
 			Errors:      &testErrors,
-			OnEnd:       func(CloseInfo, error) {},
+			Owner:       testOwner{},
 			Ends:        new(Ends),
 		})
 		t.Cleanup(func() {
@@ -139,13 +146,13 @@ func TestAPullThatGetsItsTurnAfterACancelGetsNoMessage(t *testing.T) {
 func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come
-		c.peerClosed(CloseInfo{Code: 1000})
+		c.peerClosed(CloseInfo{Code: 1000}, false)
 		require.False(t, c.admit(&piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true}, 10))
 		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
 		require.Equal(t, 256, c.writeWindow.Credit())
 		c.CloseNow()
 		<-c.Done()
-		_, err := c.End()
+		err := c.End()
 		require.NoError(t, err)
 	})
 }
@@ -167,7 +174,7 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		c := New(near, Config{
-			PingInterval: time.Hour, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
+			PingInterval: time.Hour, Errors: &testErrors, Owner: testOwner{},
 			Ends: new(Ends),
 		})
 		defer func() {
@@ -197,7 +204,7 @@ func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
 func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	c := New(near, Config{OnEnd: func(CloseInfo, error) {}, Errors: &testErrors,
+	c := New(near, Config{Owner: testOwner{}, Errors: &testErrors,
 		Ends: new(Ends)})
 	received, _ := c.Stats()
 	require.Zero(t, received.Messages)
@@ -212,7 +219,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		var c *Conn
 		var told tally
 		cfg := Config{
-			ReadWindow: 256, WriteWindow: 256, Client: true, Errors: &testErrors, OnEnd: func(CloseInfo, error) {},
+			ReadWindow: 256, WriteWindow: 256, Client: true, Errors: &testErrors, Owner: testOwner{},
 			Ends: new(Ends),
 		}
 		cfg.Hooks = &Hooks{OnPong: func([]byte) {

@@ -50,7 +50,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 
 // keep keeps what a Pull had assembled whose context has ended.
 func (c *Conn) keep(ctx context.Context, part []byte) {
-	if ctx.Err() != nil {
+	if c.causeOf(ctx) != nil {
 		c.part = slices.Clone(part)
 		c.account()
 	}
@@ -137,8 +137,8 @@ func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
 
 // over returns an error if there will be no more input, or ctx has ended; if not, fill waits for it.
 func (c *Conn) over(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
 	switch {
 	case c.ends.Read.Closed():
@@ -158,10 +158,12 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	defer c.unpark(0)
 	select {
 	case <-c.ends.Read.Done():
-		return c.pullEnd()
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		if !c.ends.Read.Closed() {
+			return context.Cause(ctx)
+		}
 	}
+	return c.pullEnd()
 }
 
 // pullEnd returns what all pulls get from here on: the end is decided, and all that came whole before it is taken.
@@ -173,8 +175,8 @@ func (c *Conn) pullEnd() error {
 
 // lockRead waits for the turn to read, and recalls the background reader if it has it.
 func (c *Conn) lockRead(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
 	if c.readGate.TryLock() {
 		return nil
@@ -190,6 +192,9 @@ func (c *Conn) awaitRead(ctx context.Context) error {
 	}
 	c.mu.Unlock()
 	locked := c.readGate.Lock(ctx)
+	if !locked && c.causeOf(ctx) == nil {
+		locked = c.readGate.Lock(context.Background()) // after the end no holder waits for long
+	}
 	c.waiting.Add(-1)
 	if !locked {
 		c.wake() // the background reader has made way for nothing
@@ -201,8 +206,8 @@ func (c *Conn) awaitRead(ctx context.Context) error {
 // lockPull is lockRead for a new message: while one is being read there is none. It does not wait for the turn where
 // that is of no use, so that calls in a loop do not keep the background reader from its work.
 func (c *Conn) lockPull(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
 	if end := c.pulled.Load(); end != nil {
 		return *end
@@ -334,7 +339,7 @@ func (c *Conn) scan() {
 				return
 			}
 			c.peerDone = true
-			c.peerClosed(info)
+			c.peerClosed(info, c.in.state.Fragmented())
 		}
 	}
 }

@@ -73,7 +73,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err != nil {
-			if r.ctx.Err() != nil {
+			if c.causeOf(r.ctx) != nil {
 				return 0, err // the message stays open
 			}
 			if err == io.EOF {

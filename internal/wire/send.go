@@ -80,7 +80,7 @@ func (c *Conn) flush() {
 		c.sending = true
 		if c.ask != nil {
 			c.offer(inBackground)
-		} else {
+		} else if c.push == nil || !c.offer(nobody) && c.nextOut() != nil {
 			c.giveFirst()
 		}
 		c.sending = false
@@ -96,9 +96,11 @@ func (c *Conn) giveFirst() {
 		c.offered()
 		buf = buf[:min(len(buf), c.alive.step)]
 	}
+	c.blocked = true
 	c.give(c.out.head)
 	n, err := c.nc.Write(buf)
 	c.mu.Lock()
+	c.blocked = false
 	if err == nil && n < len(buf) {
 		err = io.ErrShortWrite
 	}
@@ -135,7 +137,7 @@ func (c *Conn) give(last *chunk) {
 
 // nextOut returns the chunk that should leave next, nil if there is none.
 func (c *Conn) nextOut() *chunk {
-	if c.end.over || c.end.stuck != nil {
+	if c.end.over || c.end.leaving || c.end.stuck != nil {
 		return nil
 	}
 	if c.ponging != nil && c.out.pongs == nil && !c.end.sent && c.out.jump(c.ponging) {

@@ -36,17 +36,8 @@ type outgoing struct {
 // newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
 // counts or limits must not be bypassed.
 func newPrompt(c *Conn) prompt {
-	var raw syscall.RawConn
-	var err error
-	switch nc := c.nc.(type) {
-	case *net.TCPConn:
-		raw, err = nc.SyscallConn()
-	case *net.UnixConn:
-		raw, err = nc.SyscallConn()
-	default:
-		return nil
-	}
-	if err != nil {
+	raw := rawSocket(c.nc)
+	if raw == nil {
 		return nil
 	}
 	s := &socket{c: c, raw: raw}

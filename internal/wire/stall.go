@@ -30,7 +30,7 @@ func (c *Conn) stalls() *stall {
 
 // waits reports whether a Write may wait for room until ctx ends, and watches ctx for it. A nil ctx waits for nothing.
 func (c *Conn) waits(ctx context.Context) bool {
-	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted {
+	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted || c.end.leaving {
 		return false
 	}
 	s, done := c.stalls(), ctx.Done()

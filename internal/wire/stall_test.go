@@ -39,7 +39,7 @@ func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 func started(t *testing.T, cfg Config, near, far net.Conn) *Conn {
 	cfg.WriteWindow, cfg.ReadWindow = 64<<10, 64<<10
 	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
-	cfg.OnEnd = func(CloseInfo, error) {}
+	cfg.Owner = testOwner{}
 	c := New(near, cfg)
 	t.Cleanup(func() {
 		c.CloseNow()
@@ -288,7 +288,7 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 		cancel()
 	}
 	<-c.Done()
-	_, err := c.End()
+	err := c.End()
 	require.ErrorContains(t, err, "WriteStallTimeout")
 }
 

@@ -37,7 +37,7 @@ func valved(t *testing.T, cfg Config) (*Conn, *valve) {
 	v.moved.L = &v.mu
 	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame = 64<<10, 64<<10, 64<<10
 	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
-	cfg.OnEnd = func(CloseInfo, error) {}
+	cfg.Owner = testOwner{}
 	c := New(v, cfg)
 	c.ask, c.push = v, v
 	c.Start(nil)

@@ -26,8 +26,8 @@ func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, data []byte, e E
 }
 
 func (c *Conn) write(ctx context.Context, p *piece) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
 	if c.writeAtOnce(p) {
 		return c.fit(ctx)
@@ -79,9 +79,7 @@ func (c *Conn) writeAtOnce(p *piece) bool {
 // fit waits until what is unsent fits the window.
 func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
-		if err := c.writeWindow.Fit(ctx); err != nil && err != c.errs.Closed {
-			return c.cutShort(ctx)
-		}
+		_ = c.writeWindow.Fit(ctx) // after an end in order, what was admitted is sent all the same
 	}
 	if c.failing.Load() {
 		return c.cutShort(ctx)
@@ -150,7 +148,7 @@ func (c *Conn) admit(p *piece, n int) bool {
 func (c *Conn) putNext(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.end; e.over || e.stuck != nil || e.aborted && !c.out.open() {
+	if e := c.end; e.over || e.leaving || e.stuck != nil || e.aborted && !c.out.open() {
 		c.writeWindow.Give(n)
 		c.writing = false
 		c.notify()
@@ -207,7 +205,9 @@ func (c *Conn) encoded(p *piece) {
 }
 
 // stopped reports whether no more messages may be sent. It expects mu to be held.
-func (c *Conn) stopped() bool { return c.end.wanted || c.end.stuck != nil || c.end.over }
+func (c *Conn) stopped() bool {
+	return c.end.wanted || c.end.leaving || c.end.stuck != nil || c.end.over
+}
 
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
@@ -217,10 +217,12 @@ func (c *Conn) notWritten(ctx context.Context) error {
 	}
 	select {
 	case <-c.ends.Write.Done():
-		return c.writeEnd()
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		if !c.ends.Write.Closed() {
+			return context.Cause(ctx)
+		}
 	}
+	return c.writeEnd()
 }
 
 // cutShort returns what ended the writable under a Write that was admitted. The end of ctx makes it a success:
@@ -232,15 +234,15 @@ func (c *Conn) cutShort(ctx context.Context) error {
 
 // Ready waits its turn until there is credit to write.
 func (c *Conn) Ready(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
 	if !c.writeGate.Lock(ctx) {
 		return c.notWritten(ctx)
 	}
 	defer c.unlockWrite()
-	if err := c.writeWindow.Ready(ctx); err != nil {
-		return err
+	if c.writeWindow.Ready(ctx) != nil {
+		return c.notWritten(ctx)
 	}
 	c.mu.Lock()
 	stopped := c.stopped()
@@ -261,12 +263,12 @@ func (c *Conn) Credit() int {
 
 // Flush waits until the transport has taken all that was accepted before.
 func (c *Conn) Flush(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
 	c.mu.Lock()
 	open, nth, upTo := c.writing, c.writes, c.out.queued
-	for ctx.Err() == nil {
+	for c.causeOf(ctx) == nil {
 		if open && (!c.writing || c.writes != nth) {
 			open, upTo = false, c.out.queued
 		}
@@ -291,33 +293,55 @@ func (c *Conn) notify() {
 	}
 }
 
-// CloseWrite takes its turn behind the writes that wait, closes in order, and waits for the end.
-func (c *Conn) CloseWrite(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
+// CloseWrite takes its turn behind the writes that wait, closes in order with info, and waits for the end. From the turn
+// on writes fail with cause. It returns nil where pulls end with io.EOF, and the end of the writable if an Abort or
+// another CloseWrite has decided that before.
+func (c *Conn) CloseWrite(ctx context.Context, info CloseInfo, cause error) error {
+	if err := c.causeOf(ctx); err != nil {
+		return err
 	}
+	mine := false
 	if c.writeGate.Lock(ctx) {
-		c.Close(CloseInfo{})
+		mine = c.closeWrite(info, cause)
 		c.unlockWrite()
-	} else if ctx.Err() != nil && c.writeEnd() == nil {
+	} else if c.writeEnd() == nil {
 		return context.Cause(ctx)
 	}
-	if dropped, err := c.writeDropped(); err != nil && (dropped || err != c.errs.Closed) {
+	if dropped, err := c.writeDropped(); dropped {
 		return err
 	}
 	select {
 	case <-c.done.Done():
-		_, err := c.End()
-		return err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		if !c.done.Closed() {
+			return context.Cause(ctx)
+		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.end; e.failed && !mine {
+		return e.write
+	}
+	return c.lastError()
+}
+
+// closeWrite closes in order, and reports whether that has ended the writable.
+func (c *Conn) closeWrite(info CloseInfo, cause error) (mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.end.write
+	c.endInOrder(cause)
+	if mine = before == nil && c.end.write != nil; mine && cause != c.errs.Closed {
+		c.end.failed = true
+	}
+	c.close(info, byProgram)
+	return mine
 }
 
 // writeDropped reports whether Abort dropped what was accepted, so that it is no use to wait how the connection ends,
-// and returns the writable's end, if it is decided.
+// and returns the writable's end.
 func (c *Conn) writeDropped() (dropped bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end.aborted && c.end.broken == nil, c.end.write
+	return c.end.aborted && c.end.broken == nil && !c.end.failed, c.end.write
 }

@@ -26,14 +26,15 @@ type Writer struct {
 
 // NewWriter waits for the turn to write a message.
 func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	if err := c.causeOf(ctx); err != nil {
+		return nil, err
 	}
 	if !c.writeGate.Lock(ctx) {
 		return nil, c.notWritten(ctx)
 	}
 	c.mu.Lock()
 	stopped := c.stopped()
+	c.partial = !stopped
 	c.mu.Unlock()
 	if stopped {
 		c.unlockWrite()
@@ -127,8 +128,11 @@ func (w *Writer) send(p *piece, n int) bool {
 func (w *Writer) Written() int64 { return w.n }
 
 func (w *Writer) lock() error {
-	if w.ctx.Err() != nil || !w.turn.Lock(w.ctx) {
-		return context.Cause(w.ctx)
+	if err := w.c.causeOf(w.ctx); err != nil {
+		return err
+	}
+	if !w.turn.Lock(w.ctx) {
+		return w.c.notWritten(w.ctx)
 	}
 	if err := w.ended(); err != nil {
 		w.turn.Unlock()
@@ -147,6 +151,9 @@ func (w *Writer) ended() error {
 
 func (w *Writer) finish() {
 	w.over = true
+	w.c.mu.Lock()
+	w.c.partial = false
+	w.c.mu.Unlock()
 	w.c.unlockWrite()
 }
 
