@@ -1,7 +1,6 @@
 package wsstream_test
 
 import (
-	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,8 +30,8 @@ func TestMessagesGoBothWaysAndTheCloseIsAnswered(t *testing.T) {
 		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "bye"}, info)
 		require.Equal(t, "last", e.pull(t))
 		_, err = e.conn.Readable().Pull(t.Context())
-		require.Equal(t, io.EOF, err)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		told(3001, "bye")(t, e, err)
+		require.Equal(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 	})
 }
 

@@ -293,7 +293,7 @@ func TestA7_A101AndACloseInOnePacketIsOpenedThenClosed(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, wsstream.CloseInfo{Code: 1001, Reason: "busy"}, info)
 		_, err = conn.Readable().Pull(t.Context())
-		require.Equal(t, io.EOF, err)
+		told(1001, "busy")(t, nil, err)
 	})
 }
 

@@ -184,8 +184,8 @@ func TestB3_CancelEndsTheConnectionAndDropsWhatIsUnread(t *testing.T) {
 	}{
 		{"with an *Error", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 3007, Reason: "enough"}}, wstest.Close(3007, "enough")},
 		{"with one inside", errors.Join(errReason, &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001}}), wstest.Close(1001, "")},
-		{"with one that may not be sent", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1006}}, wstest.CloseEmpty()},
-		{"with any other", errReason, wstest.CloseEmpty()},
+		{"with one that may not be sent", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1006}}, wstest.Close(1011, "")},
+		{"with any other", errReason, wstest.Close(1011, "")},
 		{"with none", nil, wstest.CloseEmpty()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package wsstream_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -118,7 +119,7 @@ func TestC2_AWriteCutShortByItsContextHasCopiedTheRest(t *testing.T) {
 	})
 }
 
-func TestC3_CloseSendsWhatWasAcceptedThenAnEmptyCloseAndWaitsForTheEnd(t *testing.T) {
+func TestC3_CloseSendsWhatWasAcceptedThenACloseWith1000AndWaitsForTheEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		for range 3 {
 			require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("accepted")))
@@ -126,7 +127,7 @@ func TestC3_CloseSendsWhatWasAcceptedThenAnEmptyCloseAndWaitsForTheEnd(t *testin
 		closed := make(chan error, 1)
 		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
 		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"), wstest.Text("accepted"))
-		e.peer.Want("a Close without a code", wstest.CloseEmpty())
+		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
 		require.Empty(t, closed)
 		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
 		e.peer.Send(wstest.CloseEmpty())
@@ -142,7 +143,7 @@ func TestC3_AnUncleanEndIsTheErrorOfClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		closed := make(chan error, 1)
 		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		e.peer.Want("a Close without a code", wstest.CloseEmpty())
+		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
 		e.peer.Close()
 		err := <-closed
 		require.ErrorAs(t, err, new(*wsstream.Error))
@@ -164,7 +165,7 @@ func TestC3_CloseTakesItsTurnBehindWritesThatWait(t *testing.T) {
 		synctest.Wait()
 		e.net.(*memnet.Conn).Stall(false)
 		require.Len(t, readMessage(t, e), 2000)
-		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"), wstest.CloseEmpty())
+		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"), wstest.Close(1000, ""))
 		require.NoError(t, (<-first).err)
 		require.NoError(t, (<-second).err)
 		e.peer.Send(wstest.CloseEmpty())
@@ -206,7 +207,7 @@ func TestC4_AbortOfAMessageInTheMiddleSendsNoMoreThanTheTransportHasBegun(t *tes
 			f, err := e.peer.Next()
 			require.NoError(t, err)
 			if f.Op == ws.OpClose {
-				require.Empty(t, f.Payload)
+				require.Equal(t, wstest.Close(1011, "").Payload, f.Payload)
 				break
 			}
 			require.Len(t, f.Payload, 1000, "each frame leaves whole")
@@ -254,25 +255,47 @@ func TestC4_AbortFailsWritersAndDropsWhatIsQueuedOverTCP(t *testing.T) {
 }
 
 func TestC5_AfterARemoteCleanCloseEveryWriteFailsAlike(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Close(1001, "going"))
-		e.peer.WantClose("the answer", 1001)
-		e.peer.Close()
-		_, err := e.closed(t)
-		require.NoError(t, err)
-		w := e.conn.Writable()
-		for range 2 {
-			require.Equal(t, wsstream.ErrClosed, w.Write(patient(t), wsstream.Text("x")))
-			ok, err := w.TryWrite(wsstream.Text("x"))
-			require.False(t, ok)
-			require.Equal(t, wsstream.ErrClosed, err)
-			require.Equal(t, wsstream.ErrClosed, w.Ready(patient(t)))
-			_, err = w.NewMessage(patient(t), wsstream.TypeText)
-			require.Equal(t, wsstream.ErrClosed, err)
-		}
-		require.Zero(t, w.DesiredSize())
-		require.NoError(t, w.Close(patient(t)))
-	})
+	for name, sent := range map[string]wstest.Frame{
+		"1000":    wstest.Close(1000, ""),
+		"no code": wstest.CloseEmpty(),
+		"1001":    wstest.Close(1001, "going"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) { everyWriteFailsAlike(t, e, sent) })
+		})
+	}
+}
+
+func everyWriteFailsAlike(t *testing.T, e *end, sent wstest.Frame) {
+	e.peer.Send(sent)
+	e.wantClose(t, wstest.Frame{Fin: true, Op: ws.OpClose, Payload: sent.Payload[:min(2, len(sent.Payload))]})
+	e.peer.Close()
+	_, err := e.closed(t)
+	require.NoError(t, err)
+	_, end := e.conn.Readable().Pull(patient(t))
+	want, result := end, end
+	if end == io.EOF {
+		want, result = wsstream.ErrClosed, nil
+	} else {
+		told(1001, "going")(t, e, end)
+	}
+	w := e.conn.Writable()
+	for range 2 {
+		require.Equal(t, want, w.Write(patient(t), wsstream.Text("x")))
+		ok, err := w.TryWrite(wsstream.Text("x"))
+		require.False(t, ok)
+		require.Equal(t, want, err)
+		require.Equal(t, want, w.Ready(patient(t)))
+		_, err = w.NewMessage(patient(t), wsstream.TypeText)
+		require.Equal(t, want, err)
+		_, err = e.conn.Ping(patient(t))
+		require.Equal(t, want, err)
+	}
+	require.Zero(t, w.DesiredSize())
+	require.NoError(t, w.Flush(patient(t)), "nothing was accepted that has not left")
+	require.Equal(t, result, w.Close(patient(t)))
+	require.Equal(t, result, w.Fail(patient(t), errReason))
+	require.Equal(t, result, e.conn.Shutdown(patient(t), wsstream.CloseInfo{}))
 }
 
 func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUnclean(t *testing.T) {
@@ -355,7 +378,7 @@ func TestC7_AfterAnUncleanEndEveryWriteFailsAsClosedDoes(t *testing.T) {
 func TestC7_AWritableThatHadEndedStaysAsItIs(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Abort(errReason))
-		e.peer.WantClose("Abort's Close", 1005)
+		e.peer.WantClose("Abort's Close", 1011)
 		e.peer.Cut()
 		_, err := e.closed(t)
 		require.Error(t, err)

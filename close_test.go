@@ -8,12 +8,15 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
 	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 var unsendable = []wsstream.CloseInfo{
@@ -147,42 +150,163 @@ func TestBothSidesClosingAtOnceIsClean(t *testing.T) {
 	})
 }
 
-func TestAbortAndCancelSendTheCodeOfTheErrorIfItMayBeSent(t *testing.T) {
-	causes := []struct {
+// TestTheCodeOfACloseSaysWhatItsCauseWas is the table of codeFor, through all that sends its code.
+func TestTheCodeOfACloseSaysWhatItsCauseWas(t *testing.T) {
+	unclean, torn := lostEnd(t), &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: io.ErrUnexpectedEOF}
+	long := strings.Repeat("x", 122) + "é"
+	reason := func(code int, reason string) error {
+		return &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: code, Reason: reason}}
+	}
+	done := wstest.CloseEmpty() // of Abort and Cancel; 1000 of Fail
+	for _, c := range []struct {
 		what  string
 		cause error
 		frame wstest.Frame
 	}{
-		{"nil", nil, wstest.CloseEmpty()},
-		{"plain", errWhy, wstest.CloseEmpty()},
-		{"Error", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1011, Reason: "oops"}}, wstest.Close(1011, "oops")},
+		{"nil", nil, done},
+		{"io.EOF", io.EOF, done},
+		{"ErrClosed", wsstream.ErrClosed, done},
+		{"stream.ErrClosed", fmt.Errorf("here: %w", stream.ErrClosed), done},
+		{"the cause of an end in order", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: wsstream.ErrClosed}, done},
+		{"no code", withCode(1005), done},
+		{"plain", errWhy, wstest.Close(1011, "")},
+		{"an error that cannot be compared", strange{[]int{1}}, wstest.Close(1011, "")},
+		{"a deadline", context.DeadlineExceeded, wstest.Close(1011, "")},
+		{"context.Canceled", context.Canceled, wstest.Close(1001, "")},
+		{"context.Canceled inside", fmt.Errorf("here: %w", context.Canceled), wstest.Close(1001, "")},
+		{"io.EOF inside", fmt.Errorf("here: %w", io.EOF), wstest.Close(1011, "")},
+		{"Error", reason(1011, "oops"), wstest.Close(1011, "oops")},
+		{"1000", reason(1000, "done"), wstest.Close(1000, "done")},
+		{"the peer's", reason(4001, "enough"), wstest.Close(4001, "enough")},
 		{"wrapped", fmt.Errorf("here: %w", withCode(3001)), wstest.Close(3001, "")},
 		{"joined", errors.Join(errWhy, withCode(3001)), wstest.Close(3001, "")},
-		{"reason only", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Reason: "so"}}, wstest.Close(1000, "so")},
-		{"1006", withCode(1006), wstest.CloseEmpty()},
-		{"long", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000, Reason: strings.Repeat("x", 124)}}, wstest.CloseEmpty()},
-	}
-	for _, c := range causes {
+		{"beside context.Canceled", errors.Join(context.Canceled, withCode(3001)), wstest.Close(3001, "")},
+		{"code 0", reason(0, "so"), wstest.Close(1011, "so")},
+		{"1006", reason(1006, "so"), wstest.Close(1011, "")},
+		{"1015", reason(1015, "so"), wstest.Close(1011, "")},
+		{"an unclean end", unclean, wstest.Close(1011, "")},
+		{"a message cut short", torn, wstest.Close(1011, "")},
+		{"a reason that fits", reason(3001, long[:122]+"y"), wstest.Close(3001, long[:122]+"y")},
+		{"a reason that is too long", reason(3001, long), wstest.Close(3001, long[:122])},
+		{"a reason that is not UTF-8", reason(3001, "\xff"), wstest.Close(3001, "")},
+	} {
 		t.Run(c.what, func(t *testing.T) {
+			want := c.cause
+			if want == nil {
+				want = wsstream.ErrClosed
+			}
 			inBubble(t, config{}, func(t *testing.T, e *end) {
 				require.NoError(t, e.conn.Writable().Abort(c.cause))
 				e.peer.Want("Abort's Close", c.frame)
-				want := c.cause
-				if want == nil {
-					want = wsstream.ErrClosed
-				}
 				require.Equal(t, want, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
-				if c.cause != nil {
-					require.Equal(t, want, e.conn.Writable().Close(t.Context()))
-				}
+				require.Equal(t, want, e.conn.Writable().Close(t.Context()))
 			})
 			inBubble(t, config{}, func(t *testing.T, e *end) {
 				require.NoError(t, e.conn.Readable().Cancel(c.cause))
 				e.peer.Want("Cancel's Close", c.frame)
 				require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 			})
+			inBubble(t, config{}, func(t *testing.T, e *end) {
+				failed := goDo(func() (m wsstream.Message, err error) {
+					return m, e.conn.Writable().Fail(patient(t), c.cause)
+				})
+				frame := c.frame
+				if len(frame.Payload) == 0 {
+					frame = wstest.Close(1000, "")
+				}
+				e.peer.Want("Fail's Close", frame)
+				require.Equal(t, want, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+				e.peer.Send(frame)
+				e.drop(t)
+				require.NoError(t, (<-failed).err, "the peer agreed")
+			})
 		})
 	}
+}
+
+// A strange error cannot be compared with ==.
+type strange struct{ what []int }
+
+func (strange) Error() string { return "strange" }
+
+// lostEnd returns the error of an end without a Close frame.
+func lostEnd(t *testing.T) (err error) {
+	synctest.Test(t, func(t *testing.T) {
+		e := inMemory(t, config{}, true)
+		e.peer.Close()
+		_, err = e.closed(t)
+	})
+	return err
+}
+
+// TestFailTakesItsTurnAndDropsNothing is Fail as Close is, with a cause.
+func TestFailTakesItsTurnAndDropsNothing(t *testing.T) {
+	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
+		e.net.(*memnet.Conn).Stall(true)
+		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
+		synctest.Wait()
+		second := goWrite(t, e, wsstream.Text("waits its turn"))
+		synctest.Wait()
+
+		ctx, cancel := withCause(t)
+		early := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(ctx, errReason) })
+		synctest.Wait()
+		cancel(errWhy)
+		require.Equal(t, errWhy, (<-early).err, "before its turn nothing has happened")
+
+		ctx, cancel = withCause(t)
+		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(ctx, withCode(4002)) })
+		synctest.Wait()
+		third := goWrite(t, e, wsstream.Text("behind it"))
+		synctest.Wait()
+		e.net.(*memnet.Conn).Stall(false)
+		require.Len(t, readMessage(t, e), 2000)
+		e.peer.Want("all that was accepted before, then the Close", wstest.Text("waits its turn"), wstest.Close(4002, ""))
+		require.NoError(t, (<-first).err)
+		require.NoError(t, (<-second).err)
+		require.Equal(t, 4002, wsstream.CloseCode((<-third).err), "Writes behind it fail with the cause")
+		cancel(errWhy)
+		require.Equal(t, errWhy, (<-failed).err, "the end of its context ends the wait, and the decision stands")
+		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
+		e.peer.Send(wstest.Close(4002, ""))
+		e.drop(t)
+		require.NoError(t, e.conn.Shutdown(t.Context(), wsstream.CloseInfo{}))
+	})
+}
+
+func TestAnAbortBehindAFailDropsWhatIsUnsentAndChangesNeitherCodeNorError(t *testing.T) {
+	inBubble(t, config{MaxFrameSize: 16 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(patient(t), withCode(4002)) })
+		synctest.Wait()
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
+		sent := 0
+		for {
+			f, err := e.peer.Next()
+			require.NoError(t, err)
+			if f.Op == ws.OpClose {
+				require.Equal(t, wstest.Close(4002, "").Payload, f.Payload)
+				break
+			}
+			sent += len(f.Payload)
+		}
+		require.Less(t, sent, size/4)
+		e.peer.Send(wstest.Close(4002, ""))
+		e.drop(t)
+		require.NoError(t, (<-failed).err)
+	})
+}
+
+func TestAFailBehindAStalledPeerIsCutAfterCloseTimeoutFromItsTurnOn(t *testing.T) {
+	inBubble(t, config{CloseTimeout: 3 * time.Second, Limit: 100}, func(t *testing.T, e *end) {
+		e.stuff(t, true)
+		start := time.Now()
+		theEnd(t, e, e.conn.Writable().Fail(patient(t), errWhy))
+		require.Equal(t, 3*time.Second, time.Since(start))
+		require.Equal(t, errWhy, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		require.Equal(t, errWhy, e.conn.Writable().Close(t.Context()), "what ended the Writable stays")
+	})
 }
 
 func TestCloseEndsWritesAtOnceAndSendsWhatWasAccepted(t *testing.T) {
@@ -234,8 +358,8 @@ func TestNothingIsAcceptedBehindThePeersClose(t *testing.T) {
 		require.Equal(t, size, e.wantData(t))
 		e.wantClose(t, wstest.Close(3001, ""))
 		e.drop(t)
-		require.Equal(t, wsstream.ErrClosed, (<-write).err)
-		require.Equal(t, wsstream.ErrClosed, (<-ready).err)
+		told(3001, "")(t, e, (<-write).err)
+		told(3001, "")(t, e, (<-ready).err)
 		_, err := e.closed(t)
 		require.NoError(t, err)
 	})
@@ -255,7 +379,7 @@ func TestAbortDropsWhatWasAcceptedAndFailsAWriteThatIsBlocked(t *testing.T) {
 		require.Equal(t, errWhy, (<-blocked).err)
 		require.Equal(t, errWhy, (<-waiting).err)
 
-		e.wantClose(t, wstest.CloseEmpty()) // Next sees to it that only whole frames stand before it
+		e.wantClose(t, wstest.Close(1011, "")) // Next sees to it that only whole frames stand before it
 		e.peer.Send(wstest.Close(3001, ""))
 		e.drop(t)
 		info, err := e.closed(t)
@@ -358,8 +482,8 @@ func TestCloseNowBehindBothCloseFramesLeavesTheEndAsItIs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "bye"}, info)
 		_, err = e.conn.Readable().Pull(patient(t))
-		require.Equal(t, io.EOF, err, "what is unread is dropped")
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		told(3001, "bye")(t, e, err) // what is unread is dropped
+		require.Equal(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 	})
 }
 

@@ -64,13 +64,13 @@ func TestWithoutCloseTimeoutACloseWaitsForEver(t *testing.T) {
 
 func TestAClientGivesTheServerASecondToDropTheTransport(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Close(3001, ""))
+		e.peer.Send(wstest.Close(1000, ""))
 		_, err := e.conn.Readable().Pull(t.Context())
 		require.Equal(t, io.EOF, err, "the streams need not wait for that")
 		start := time.Now()
 		info, err := e.closed(t)
 		require.NoError(t, err)
-		require.Equal(t, 3001, info.Code)
+		require.Equal(t, 1000, info.Code)
 		if e.client {
 			require.Equal(t, time.Second, time.Since(start))
 		} else {
@@ -80,8 +80,8 @@ func TestAClientGivesTheServerASecondToDropTheTransport(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) { // one that drops is not waited for
 		e := inMemory(t, config{}, true)
-		e.peer.Send(wstest.Close(3001, ""))
-		e.wantClose(t, wstest.Close(3001, ""))
+		e.peer.Send(wstest.Close(1000, ""))
+		e.wantClose(t, wstest.Close(1000, ""))
 		start := time.Now()
 		e.peer.Close()
 		_, err := e.closed(t)
@@ -134,11 +134,11 @@ func TestNoPingIsAnsweredOnceOurCloseIsQueued(t *testing.T) {
 func TestAfterThePeersCloseAllInputIsDropped(t *testing.T) {
 	onEveryPath(t, config{Limit: 64 << 10, WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true) // keeps the connection from ending
-		e.peer.Send(wstest.Text("last"), wstest.Close(3001, ""), wstest.Text("beyond"), wstest.Frame{Fin: true, Op: 3})
+		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""), wstest.Text("beyond"), wstest.Frame{Fin: true, Op: 3})
 		require.Equal(t, "last", e.pull(t))
 		e.peer.Send(wstest.Binary(make([]byte, 512<<10))) // and it is taken
 		require.Equal(t, size, e.wantData(t))
-		e.peer.Want("the answer", wstest.Close(3001, ""))
+		e.peer.Want("the answer", wstest.Close(1000, ""))
 		_, err := e.conn.Readable().Pull(patient(t))
 		require.Equal(t, io.EOF, err)
 	})
@@ -241,8 +241,8 @@ func TestWritableCloseWaitsForTheEndAndItsContextEndsTheWait(t *testing.T) {
 		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, errWhy)
 		defer cancel()
 		require.Equal(t, errWhy, e.conn.Writable().Close(ctx), "it waits for the peer")
-		e.peer.Want("the Close", wstest.CloseEmpty())
-		e.peer.Send(wstest.Close(3001, ""))
+		e.peer.Want("the Close", wstest.Close(1000, ""))
+		e.peer.Send(wstest.Close(1000, ""))
 		e.drop(t)
 		require.NoError(t, e.conn.Writable().Close(t.Context()))
 	})

@@ -39,10 +39,36 @@ var table = []row{{
 		e.drop(t)
 	},
 	pull:   []string{"one", "two", "last"},
+	then:   told(3001, "bye"),
+	write:  told(3001, "bye"),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3001, Reason: "bye"},
+}, {
+	event: "the peer closes with 1000",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Close(1000, "bye"))
+		e.notice()
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two", "last"},
 	then:   is(io.EOF),
 	write:  is(wsstream.ErrClosed),
 	closed: is(nil),
-	info:   wsstream.CloseInfo{Code: 3001, Reason: "bye"},
+	info:   wsstream.CloseInfo{Code: 1000, Reason: "bye"},
+}, {
+	event: "the peer closes with 1000 between the frames of a message",
+	happen: func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("half").Part(), wstest.Close(1000, "bye"))
+		e.notice()
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two"},
+	then:   torn(1000),
+	write:  torn(1000),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 1000, Reason: "bye"},
 }, {
 	event: "the peer closes without a code",
 	happen: func(t *testing.T, e *end) {
@@ -76,10 +102,23 @@ var table = []row{{
 		e.drop(t)
 	},
 	pull:   []string{"one", "two", "late"},
-	then:   is(io.EOF),
+	then:   told(3003, "too"),
 	write:  is(wsstream.ErrClosed),
 	closed: is(nil),
 	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
+}, {
+	event: "we close and the peer agrees",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "done"}))
+		e.wantClose(t, wstest.Close(3002, "done"))
+		e.peer.Send(wstest.Text("late"), wstest.Text("half").Part(), wstest.Close(3002, "done"))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two", "late"},
+	then:   is(io.EOF),
+	write:  is(wsstream.ErrClosed),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 3002, Reason: "done"},
 }, {
 	event: "we close and the peer drops the transport",
 	happen: func(t *testing.T, e *end) {
@@ -175,32 +214,75 @@ var table = []row{{
 		ended := goDo(func() (wsstream.Message, error) {
 			return wsstream.Message{}, e.conn.Writable().Close(patient(t))
 		})
-		e.wantClose(t, wstest.CloseEmpty())
-		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.peer.Send(wstest.Text("late"), wstest.CloseEmpty())
 		e.drop(t)
 		require.NoError(t, (<-ended).err)
 	},
-	pull:  []string{"one", "two", "late"},
-	then:  is(io.EOF),
-	write: is(wsstream.ErrClosed),
-	waiting: func(t *testing.T, e *end, err error) {
-		if e.mem { // over TCP Close may have been first
-			require.NoError(t, err)
-		}
+	pull:    []string{"one", "two", "late"},
+	then:    is(io.EOF),
+	write:   is(wsstream.ErrClosed),
+	waiting: inTurn,
+	closed:  is(nil),
+	info:    wsstream.CloseInfo{Code: 1005},
+}, {
+	event: "Writable.Close and the peer says otherwise",
+	happen: func(t *testing.T, e *end) {
+		ended := goDo(func() (wsstream.Message, error) {
+			return wsstream.Message{}, e.conn.Writable().Close(patient(t))
+		})
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.peer.Send(wstest.Close(1011, "failed"))
+		e.drop(t)
+		told(1011, "failed")(t, e, (<-ended).err)
 	},
-	closed: is(nil),
-	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
+	pull:    []string{"one", "two"},
+	then:    told(1011, "failed"),
+	write:   is(wsstream.ErrClosed),
+	waiting: inTurn,
+	closed:  is(nil),
+	info:    wsstream.CloseInfo{Code: 1011, Reason: "failed"},
+}, {
+	event: "Writable.Fail",
+	happen: func(t *testing.T, e *end) {
+		ended := goDo(func() (wsstream.Message, error) {
+			return wsstream.Message{}, e.conn.Writable().Fail(patient(t), errWhy)
+		})
+		e.wantClose(t, wstest.Close(1011, ""))
+		e.peer.Send(wstest.Text("late"), wstest.Close(1011, ""))
+		e.drop(t)
+		require.NoError(t, (<-ended).err)
+	},
+	pull:    []string{"one", "two", "late"},
+	then:    is(io.EOF),
+	write:   is(errWhy),
+	waiting: inTurn,
+	closed:  is(nil),
+	info:    wsstream.CloseInfo{Code: 1011},
 }, {
 	event: "Writable.Abort",
 	happen: func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Abort(errWhy))
-		e.wantClose(t, wstest.CloseEmpty())
-		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
+		e.wantClose(t, wstest.Close(1011, ""))
+		e.peer.Send(wstest.Text("late"), wstest.Close(1000, "fine"))
 		e.drop(t)
 	},
 	pull:   []string{"one", "two", "late"},
 	then:   is(io.EOF),
 	write:  is(errWhy),
+	closed: is(nil),
+	info:   wsstream.CloseInfo{Code: 1000, Reason: "fine"},
+}, {
+	event: "Writable.Abort and the peer says otherwise",
+	happen: func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Abort(nil))
+		e.wantClose(t, wstest.CloseEmpty())
+		e.peer.Send(wstest.Close(3003, "too"))
+		e.drop(t)
+	},
+	pull:   []string{"one", "two"},
+	then:   told(3003, "too"),
+	write:  is(wsstream.ErrClosed),
 	closed: is(nil),
 	info:   wsstream.CloseInfo{Code: 3003, Reason: "too"},
 }, {
@@ -218,9 +300,10 @@ var table = []row{{
 	event: "Readable.Cancel",
 	happen: func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Readable().Cancel(errWhy))
-		e.wantClose(t, wstest.CloseEmpty())
+		e.wantClose(t, wstest.Close(1011, ""))
 		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
 		e.drop(t)
+		told(3003, "too")(t, e, e.conn.Shutdown(patient(t), wsstream.CloseInfo{})) // though pulls give io.EOF
 	},
 	then:   is(io.EOF),
 	write:  is(wsstream.ErrClosed),
@@ -237,6 +320,21 @@ var table = []row{{
 	write:  is(wsstream.ErrClosed),
 	closed: unclean(1006, ""),
 }, {
+	event:  "IdleTimeout",
+	config: config{IdleTimeout: 30 * time.Millisecond},
+	happen: func(t *testing.T, e *end) {
+		require.Contains(t, string(e.nextClose(t).Payload), "IdleTimeout")
+		e.peer.Send(wstest.Close(1001, ""))
+		e.drop(t)
+	},
+	pulling: true,
+	pull:    []string{"one", "two"},
+	then:    told(1001, "IdleTimeout"),
+	write:   told(1001, "IdleTimeout"),
+	waiting: inTurn,
+	closed:  is(nil),
+	info:    wsstream.CloseInfo{Code: 1001},
+}, {
 	event:  "CloseNow",
 	happen: func(_ *testing.T, e *end) { e.conn.CloseNow() },
 	then:   theEnd,
@@ -252,11 +350,18 @@ var table = []row{{
 		<-e.conn.Closed().Done()
 		e.conn.CloseNow()
 	},
-	then:   is(io.EOF),
-	write:  is(wsstream.ErrClosed),
+	then:   told(3001, "bye"),
+	write:  told(3001, "bye"),
 	closed: is(nil),
 	info:   wsstream.CloseInfo{Code: 3001, Reason: "bye"},
 }}
+
+// inTurn wants the Write that waited to have been sent before the close. Over TCP the close may have been first.
+func inTurn(t *testing.T, e *end, err error) {
+	if e.mem {
+		require.NoError(t, err)
+	}
+}
 
 func TestEveryEndLooksAsTheTableSays(t *testing.T) {
 	for _, r := range table {
@@ -348,6 +453,29 @@ func is(want error) func(*testing.T, *end, error) {
 	return func(t *testing.T, _ *end, got error) {
 		t.Helper()
 		require.Equal(t, want, got)
+	}
+}
+
+// told wants the *Error of an end in order, with the peer's code; its text has that of why.
+func told(code int, why string) func(*testing.T, *end, error) {
+	return func(t *testing.T, _ *end, got error) {
+		t.Helper()
+		require.IsType(t, &wsstream.Error{}, got)
+		require.Equal(t, code, got.(*wsstream.Error).Code)
+		require.ErrorContains(t, got, why)
+		require.NotErrorIs(t, got, wsstream.ErrClosed)
+		require.NotErrorIs(t, got, io.EOF)
+		require.NotErrorIs(t, got, io.ErrUnexpectedEOF)
+	}
+}
+
+// torn wants the *Error of an end in order in the middle of a message.
+func torn(code int) func(*testing.T, *end, error) {
+	return func(t *testing.T, _ *end, got error) {
+		t.Helper()
+		require.IsType(t, &wsstream.Error{}, got)
+		require.Equal(t, code, got.(*wsstream.Error).Code)
+		require.ErrorIs(t, got, io.ErrUnexpectedEOF)
 	}
 }
 

@@ -27,14 +27,25 @@ func TestTheContextEndsWithACleanCloseAndTellsItsCode(t *testing.T) {
 		<-child.Done()
 		require.Equal(t, context.Canceled, ctx.Err())
 		cause := context.Cause(ctx)
-		require.ErrorIs(t, cause, wsstream.ErrClosed)
+		require.NotErrorIs(t, cause, wsstream.ErrClosed)
 		var end *wsstream.Error
 		require.ErrorAs(t, cause, &end)
 		require.Equal(t, wsstream.CloseInfo{Code: 4001, Reason: "enough"}, end.CloseInfo)
 		require.Equal(t, 4001, wsstream.CloseCode(cause))
-		require.Equal(t, cause, context.Cause(child))
+		require.Same(t, cause, context.Cause(child))
+		_, err := e.conn.Readable().Pull(t.Context())
+		require.Same(t, cause, err, "it is the end that pulls have")
 		_, _, settled := e.conn.Closed().Peek()
 		require.True(t, settled, "Closed settles first")
+	})
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ctx := e.conn.Context()
+		e.peer.Send(wstest.Close(1000, "enough"))
+		e.peer.WantClose("answered", 1000)
+		e.peer.Close()
+		<-ctx.Done()
+		require.ErrorIs(t, context.Cause(ctx), wsstream.ErrClosed, "pulls end with io.EOF")
+		require.Equal(t, 1000, wsstream.CloseCode(context.Cause(ctx)))
 	})
 }
 

@@ -113,7 +113,8 @@ func TestAMessageThatTheEndCutsShort(t *testing.T) {
 		end  func(t *testing.T, e *end)
 		err  func(*testing.T, *end, error)
 	}{
-		{"clean", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(1000, "")) }, is(io.ErrUnexpectedEOF)},
+		{"clean", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(1000, "")) }, torn(1000)},
+		{"with a code", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(4001, "")) }, torn(4001)},
 		{"lost", func(_ *testing.T, e *end) { e.peer.Close() }, theEnd},
 		{"Cancel", func(t *testing.T, e *end) { require.NoError(t, e.conn.Readable().Cancel(nil)) }, is(io.ErrUnexpectedEOF)},
 		{"CloseNow", func(_ *testing.T, e *end) { e.conn.CloseNow() }, theEnd},
@@ -172,7 +173,7 @@ func TestWritableCloseTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
 		e.quiet()
 		require.NoError(t, w.Close())
 		e.peer.Want("the message, and then the Close",
-			wstest.Text("half").Part(), wstest.Cont(nil, true), wstest.CloseEmpty())
+			wstest.Text("half").Part(), wstest.Cont(nil, true), wstest.Close(1000, ""))
 		e.peer.Send(wstest.CloseEmpty())
 		e.drop(t)
 		require.NoError(t, (<-closed).err)
@@ -228,11 +229,12 @@ func TestCloseAndAbortEndAnOpenMessageWriterWithoutAFIN(t *testing.T) {
 		what string
 		end  func(e *end) error
 		err  error
+		sent wstest.Frame
 	}{
-		{"Close", func(e *end) error { return e.conn.Close(wsstream.CloseInfo{}) }, wsstream.ErrClosed},
-		{"Abort", func(e *end) error { return e.conn.Writable().Abort(nil) }, wsstream.ErrClosed},
-		{"Abort for a cause", func(e *end) error { return e.conn.Writable().Abort(errWhy) }, errWhy},
-		{"Cancel", func(e *end) error { return e.conn.Readable().Cancel(errWhy) }, wsstream.ErrClosed},
+		{"Close", func(e *end) error { return e.conn.Close(wsstream.CloseInfo{}) }, wsstream.ErrClosed, wstest.CloseEmpty()},
+		{"Abort", func(e *end) error { return e.conn.Writable().Abort(nil) }, wsstream.ErrClosed, wstest.CloseEmpty()},
+		{"Abort for a cause", func(e *end) error { return e.conn.Writable().Abort(errWhy) }, errWhy, wstest.Close(1011, "")},
+		{"Cancel", func(e *end) error { return e.conn.Readable().Cancel(errWhy) }, wsstream.ErrClosed, wstest.Close(1011, "")},
 	}
 	for _, c := range ways {
 		t.Run(c.what, func(t *testing.T) {
@@ -242,7 +244,7 @@ func TestCloseAndAbortEndAnOpenMessageWriterWithoutAFIN(t *testing.T) {
 				require.NoError(t, err)
 				e.peer.Want("the first frame", wstest.Text("half").Part())
 				require.NoError(t, c.end(e))
-				e.peer.Want("the Close follows", wstest.CloseEmpty())
+				e.peer.Want("the Close follows", c.sent)
 				_, err = io.WriteString(w, "more")
 				require.Equal(t, c.err, err)
 				require.Equal(t, c.err, w.Close())

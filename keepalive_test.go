@@ -348,8 +348,10 @@ func TestIdleTimeoutClosesInOrderWith1001(t *testing.T) {
 		info, err := e.closed(t)
 		require.NoError(t, err)
 		require.Equal(t, 1001, info.Code)
-		is(io.EOF)(t, e, (<-pull).err)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		end := (<-pull).err
+		told(1001, "")(t, e, end)
+		require.ErrorContains(t, end, "IdleTimeout of 200ms")
+		require.Equal(t, end, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 	})
 }
 

@@ -106,7 +106,7 @@ func TestAWriteOfANetConnIsAMessageAndItsReadsAreAStreamOfBytes(t *testing.T) {
 		}
 		_, err := nc.Write([]byte("zw\xc3"))
 		require.ErrorContains(t, err, "not UTF-8")
-		e.peer.Send(wstest.Text("ab"), wstest.Text(""), wstest.Text("c").Part(), wstest.Cont([]byte("d"), true), wstest.Close(4001, "done"))
+		e.peer.Send(wstest.Text("ab"), wstest.Text(""), wstest.Text("c").Part(), wstest.Cont([]byte("d"), true), wstest.Close(1000, "done"))
 		b, err := io.ReadAll(iotest.OneByteReader(nc))
 		require.NoError(t, err, "a clean close is the end")
 		require.Equal(t, "abcd", string(b))

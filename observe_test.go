@@ -1,6 +1,7 @@
 package wsstream
 
 import (
+	"io"
 	"runtime"
 	"testing"
 

@@ -116,18 +116,18 @@ func TestPullIntoAPreparedMessageForgetsItsEncodings(t *testing.T) {
 
 func TestEOFComesWhenOurCloseIsInTheKernel(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Close(3001, ""))
+		e.peer.Send(wstest.Close(1000, ""))
 		_, err := e.conn.Readable().Pull(patient(t))
 		require.Equal(t, io.EOF, err)
 		e.conn.CloseNow()
-		e.peer.Want("a deferred CloseNow cuts nothing that is owed", wstest.Close(3001, ""))
+		e.peer.Want("a deferred CloseNow cuts nothing that is owed", wstest.Close(1000, ""))
 		e.peer.WantEOF("the end")
 		_, err = e.closed(t)
 		require.NoError(t, err)
 	})
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
-		e.peer.Send(wstest.Close(3001, ""))
+		e.peer.Send(wstest.Close(1000, ""))
 		end := goPull(t, e)
 		<-time.After(time.Second)
 		select {
@@ -137,7 +137,7 @@ func TestEOFComesWhenOurCloseIsInTheKernel(t *testing.T) {
 		}
 		require.Equal(t, size, e.wantData(t))
 		require.Equal(t, io.EOF, (<-end).err)
-		e.peer.Want("the answer", wstest.Close(3001, ""))
+		e.peer.Want("the answer", wstest.Close(1000, ""))
 	})
 }
 

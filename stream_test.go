@@ -129,8 +129,8 @@ func TestARelayThatIsCutOnOneSideFailsOnTheOther(t *testing.T) {
 		require.True(t, ok, err)
 		require.Equal(t, 1006, lost.Code)
 		info, err := r.server.Closed().Wait(t.Context())
-		require.NoError(t, err, "1006 is never on the wire: the server is closed without a code")
-		require.Equal(t, 1005, info.Code)
+		require.NoError(t, err, "1006 is never on the wire")
+		require.Equal(t, 1011, info.Code)
 	})
 }
 

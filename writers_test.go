@@ -73,7 +73,7 @@ func TestAfterAbortTheRestOfALongFrameIsEncodedOnlyAsItLeaves(t *testing.T) {
 		require.NoError(t, e.conn.Writable().Abort(errWhy))
 		e.notice()
 		require.Equal(t, size, e.wantData(t), "a frame that has begun is finished")
-		e.peer.Want("the Close behind it", wstest.CloseEmpty())
+		e.peer.Want("the Close behind it", wstest.Close(1011, ""))
 		require.Equal(t, errWhy, (<-write).err)
 		require.Less(t, e.conn.Stats().Sent.HeldMax, int64(size/4))
 	})
