@@ -5,16 +5,18 @@
 // connection is a [Conn] with two futures, opened and closed, and two streams, a [Readable] and a [Writable]. The socket
 // is read only for what the reader has room for, and a Write waits when the peer does not keep up.
 //
-//	conn := wsstream.Dial(ctx, "wss://example.org/feed", nil) // returns at once
+//	conn := wsstream.Dial(ctx, "wss://example.org/feed", nil) // returns immediately
 //	defer conn.CloseNow()
 //	for msg, err := range conn.Readable().All(ctx) { // waits for the handshake by itself
 //		if err != nil {
-//			return err // only an end that is not clean is an error
+//			return err // the peer did not say that it was done
 //		}
 //		if err := conn.Writable().Write(ctx, reply(msg)); err != nil {
 //			return err
 //		}
 //	}
+//
+// A loop over All without err compiles, and hands out an empty Message at an end that is an error: take both.
 //
 // On the server [Accept] answers a request of net/http, and [AcceptConn] one on a bare connection. An [Acceptor] has both, and
 // closes its connections in order when the server stops.
@@ -25,9 +27,13 @@
 //     held: as it is on the wire. Inbound at most max(ReadWindow, one message) and one read buffer are held, outbound
 //     WriteWindow and one message; NextMessage and NewMessage hold a window, whatever the message's length. A stream that
 //     is stalled costs no CPU.
-//  2. A context ends the wait, never the wire. A Pull that its context ended has consumed nothing, a Write that its
-//     context ended has sent nothing, and one that was admitted is sent whole. The connection goes on.
-//  3. EOF is bare, and means a clean close.
+//  2. A context ends the wait, never the wire. A Pull whose context ended has consumed nothing, a Write whose context
+//     ended has sent nothing, and one that was admitted is sent whole. The connection goes on. A context that has ended
+//     because the connection has ([Conn.Context], that of a [Handler]'s request, all made from them) ends no call on it.
+//  3. EOF is bare, and means that the peer said it was done: it closed with 1000 or without a code, or agreed to our
+//     Close. A page that was left (1001), a server that failed (1011) and half a message never look complete: Pull and
+//     Write give an [*Error] with that code and reason, behind all messages that came before. Closed gives the code
+//     without an error, since the closing handshake was clean.
 //  4. Settle once. A future settles once. Each stream's final error is set once, by the first event that ends that
 //     stream; Closed settles when the transport is gone and both streams' ends are decided.
 //  5. Nothing received is lost: all messages that came whole before the end can be pulled before the end is reported.
@@ -44,25 +50,36 @@
 // What Pull returns, after all messages that came before, what Write returns, and what Closed settles with:
 //
 //	event                             Pull               Write                 Closed
-//	the peer closes, all that we      io.EOF             ErrClosed             the peer's info
-//	  accepted was sent
-//	the same, but it could not be     *Error             *Error                *Error, the peer's code
-//	  sent
-//	we Close                          io.EOF             ErrClosed             the peer's info
+//	the peer closes with 1000 or no   io.EOF             ErrClosed             the peer's info
+//	  code, all that we accepted
+//	  was sent
+//	the peer closes with any other    *Error, its code   the same              the peer's info
+//	  code, or inside a message         and reason
+//	the same, but what we accepted    *Error             *Error                *Error, the peer's code
+//	  could not be sent
+//	we Close                          io.EOF or *Error   ErrClosed             the peer's info
 //	we Close, and the peer sends no   *Error 1006        ErrClosed             *Error 1006
 //	  Close within CloseTimeout
 //	the transport is lost             *Error 1006        the same              the same
 //	the peer breaks the protocol or   *Error             the same              the same; the peer's code or 1006, and
 //	  a limit, or sends bad UTF-8                                                which rule and code we sent
-//	Writable.Close                    io.EOF             ErrClosed             as the handshake ends
+//	Writable.Close                    io.EOF or *Error   ErrClosed             as the handshake ends
+//	Writable.Fail(e)                  io.EOF or *Error   e                     as the handshake ends
 //	Writable.Abort(e)                 io.EOF or *Error   e                     as the handshake ends
-//	Readable.Cancel(e)                io.EOF at once     ErrClosed             as the handshake ends
+//	Readable.Cancel(e)                io.EOF, now        ErrClosed             as the handshake ends
+//	Acceptor.Shutdown, IdleTimeout    *Error 1001 that   the same              the peer's info
+//	                                    names which
 //	CloseNow                          *Error 1006        *Error 1006           *Error 1006, or what came first
 //	the handshake fails               *HandshakeError    the same              the same
 //	bad URL or options                an error           the same              the same
 //	Close during the handshake        *Error 1006        the same              the same
 //	Dial's context ends in it         its cause          the same              the same
 //	the context of one call ends      its cause          its cause             its cause, and nothing else changes
+//
+// Where both are given for an end that we decided, Pull gives io.EOF if the peer's Close carries 1000, no code or our
+// own code, and else an *Error with the peer's. Shutdown, Writable.Close and Fail return nil just where Pull gives
+// io.EOF; Ping and the calls of a [MessageWriter] give what Write does. [Writable.Abort] tells which code a failure has
+// on the wire.
 //
 // An end is unclean, too, when we fail the connection: our Close tells the peer why, and the ends of both streams wait
 // for the peer's answer, for the end of the transport or for CloseTimeout, whichever comes first.

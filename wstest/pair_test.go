@@ -71,7 +71,7 @@ func TestServersHandlerIsReachedByItsPath(t *testing.T) {
 			}
 			defer conn.CloseNow()
 			_ = conn.Writable().Write(r.Context(), wsstream.Text(r.PathValue("name")+" "+r.FormValue("q")))
-			_ = conn.Shutdown(context.WithoutCancel(r.Context()), wsstream.CloseInfo{Code: 3000})
+			_ = conn.Shutdown(context.WithoutCancel(r.Context()), wsstream.CloseInfo{Code: 1000})
 		})
 		s := wstest.NewServer(t, mux)
 		conn := s.Dial("/echo/me?q=1", nil)
@@ -82,7 +82,7 @@ func TestServersHandlerIsReachedByItsPath(t *testing.T) {
 		require.Equal(t, io.EOF, err)
 		info, err := conn.Closed().Wait(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, 3000, info.Code)
+		require.Equal(t, 1000, info.Code)
 
 		_, err = s.Dial("/nowhere", nil).Opened().Wait(t.Context())
 		refused, ok := errors.AsType[*wsstream.HandshakeError](err)
