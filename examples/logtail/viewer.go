@@ -41,6 +41,9 @@ func (v viewer) watch(ctx context.Context, base string, show func(entry) error) 
 			received++
 			err = show(e)
 		}
+		if wsstream.CloseCode(err) > 0 {
+			break // the server's own code says why it has closed
+		}
 		if err != nil {
 			leave(ctx, conn)
 			return received, end, refusal(err)

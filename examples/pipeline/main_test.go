@@ -389,7 +389,7 @@ func TestReceiverThatLeavesHalfWay(t *testing.T) {
 			leave: func(t *testing.T, conn *wsstream.Conn) {
 				_ = conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4000, Reason: "enough"})
 			},
-			why: `the receiver hung up: closed with 4000 "enough"`,
+			why: `the receiver hung up: wsstream: closed with 4000 "enough"`,
 		},
 		"answers nonsense": {
 			stdin: silent(t),

@@ -46,7 +46,13 @@ func transfer(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	stop := m.start(stderr)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return send(gctx, client.Writable(), t, o.workers, m.sent) })
-	g.Go(func() error { return receive(gctx, server.Readable(), o.rate, m.received) })
+	g.Go(func() error {
+		err := receive(gctx, server.Readable(), o.rate, m.received)
+		if wsstream.CloseCode(err) > 0 {
+			return nil // the sender has closed because it failed, and says why itself
+		}
+		return err
+	})
 	err = g.Wait()
 	stop()
 	if err != nil {

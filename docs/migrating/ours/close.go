@@ -29,9 +29,9 @@ func End(ctx context.Context, url string) (code int, reason string, err error) {
 	}
 	for _, err := range conn.Readable().All(ctx) {
 		if err != nil {
-			return 0, "", err // an end without the server's Close
+			break // any code but 1000 is an error here
 		}
 	}
-	info, err := conn.Closed().Wait(ctx)
+	info, err := conn.Closed().Wait(ctx) // an end without the server's Close is an error here too
 	return info.Code, info.Reason, err
 }
