@@ -406,7 +406,7 @@ func (s *responder) open(c *Conn, t transport, err error) error {
 	}
 	if err != nil {
 		if _, failed := c.tryFail(err); failed { // not fail, for which the responder logs
-			c.gone(CloseInfo{}, err)
+			c.gone(&outcome{err: err, end: err})
 		}
 		return c.failure()
 	}
