@@ -346,7 +346,7 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 				CloseTimeout: time.Second,
 				Deflate:      &Deflate{Ours: deflate.Sender{Bits: 15}, Peer: deflate.Sender{Bits: 15}},
 				Errors:       &testErrors,
-				OnEnd:        func(CloseInfo, error) {},
+				Owner:        testOwner{},
 				Ends:         new(Ends),
 			})
 			c.Start(cutInABlock())
@@ -474,7 +474,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 	near, far := net.Pipe() // in no bubble: a goroutine that waits for mu would stop it
 	defer far.Close()
-	c := New(near, Config{ReadWindow: 256, Errors: &testErrors, OnEnd: func(CloseInfo, error) {}, Ends: new(Ends)})
+	c := New(near, Config{ReadWindow: 256, Errors: &testErrors, Owner: testOwner{}, Ends: new(Ends)})
 	c.Start(nil)
 	defer func() {
 		c.CloseNow()
