@@ -40,7 +40,7 @@ func TestATransportThatCannotBeComparedIsNoFault(t *testing.T) {
 	require.Equal(t, ws.OpClose, f.Header.OpCode, "we half-close behind it")
 	require.NoError(t, far.Close())
 	<-c.Done()
-	_, end := c.End()
+	end := c.End()
 	require.Error(t, end)
 }
 

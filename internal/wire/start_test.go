@@ -40,7 +40,7 @@ func TestNothingOfTheConnsOwnRunsBeforeStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		cfg := Config{
-			Errors: &testErrors, Ends: new(Ends), OnEnd: func(CloseInfo, error) {},
+			Errors: &testErrors, Ends: new(Ends), Owner: testOwner{},
 			PingInterval: time.Millisecond, PongTimeout: time.Millisecond,
 			IdleTimeout: time.Millisecond, StallTimeout: time.Millisecond,
 		}
@@ -71,7 +71,7 @@ func TestConnectionsOpenWhileThreadsAreScarceAndTheirTimersFindThemselves(t *tes
 			for range 30 {
 				near, far := net.Pipe()
 				c := New(near, Config{
-					Errors: &testErrors, Ends: new(Ends), OnEnd: func(CloseInfo, error) {},
+					Errors: &testErrors, Ends: new(Ends), Owner: testOwner{},
 					PingInterval: time.Second,
 				})
 				c.Start(nil)
