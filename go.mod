@@ -13,4 +13,5 @@ require (
 require (
 	github.com/gobwas/httphead v0.1.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/text v0.43.0 // indirect
 )
