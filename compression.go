@@ -45,7 +45,8 @@ type CompressionOptions struct {
 	// NoContextTakeover has what we send refer to no earlier message.
 	NoContextTakeover bool
 
-	// PeerNoContextTakeover asks the same of the peer. A client insists; to a client it is told, and every one obeys.
+	// PeerNoContextTakeover asks the same of the peer. A client insists; to a client it is told. Browsers obey, and
+	// tornado's client does not: its second compressed message then fails the connection with 1007.
 	PeerNoContextTakeover bool
 }
 

@@ -165,3 +165,20 @@ func TestABadCompressionOptionIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// tornado's client passes over the parameters that have no value.
+func TestAClientThatGoesOnReferringToEarlierMessagesIsFailedWith1007(t *testing.T) {
+	inBubble(t, apart, func(t *testing.T, e *end) {
+		if e.client {
+			return
+		}
+		p, text := newPacker(t), jsonText(1, 500)
+		e.peer.Send(packedFrames(p.pack(t, text), 1000)...)
+		e.peer.Send(packedFrames(p.pack(t, text), 1000)...)
+		require.Equal(t, text, e.pull(t))
+		pulled := goPull(t, e)
+		e.peer.WantClose("the second refers to the first", 1007)
+		e.peer.Close()
+		require.ErrorContains(t, (<-pulled).err, "not valid permessage-deflate data")
+	})
+}
