@@ -9,14 +9,14 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/wsstream/wsstream/internal/closed"
 	"github.com/wsstream/wsstream/internal/wire"
-	"github.com/wsstream/wsstream/stream"
 )
 
 var (
-	// ErrClosed is what a Write fails with once the connection was closed in order, by either side. It is
-	// stream.ErrClosed.
-	ErrClosed = stream.ErrClosed
+	// ErrClosed is what a Write fails with once the connection was closed in order, by either side. To errors.Is it
+	// is stream.ErrClosed, and that is it.
+	ErrClosed = closed.New("wsstream: connection closed")
 
 	// ErrBusy is what Pull, PullInto and NextMessage return, at once, while a MessageReader is open.
 	ErrBusy = errors.New("wsstream: a MessageReader is open: read it to its end or close it first")

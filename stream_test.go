@@ -312,3 +312,13 @@ func BenchmarkPipeConns(b *testing.B) {
 		})
 	}
 }
+
+func TestErrClosedSaysWhatWasClosedAndIsStreamsToo(t *testing.T) {
+	require.EqualError(t, wsstream.ErrClosed, "wsstream: connection closed")
+	require.ErrorIs(t, wsstream.ErrClosed, stream.ErrClosed)
+	require.ErrorIs(t, stream.ErrClosed, wsstream.ErrClosed)
+	require.ErrorIs(t, fmt.Errorf("write: %w", wsstream.ErrClosed), stream.ErrClosed)
+	q := stream.NewQueue(stream.Count[int](0))
+	require.NoError(t, q.Cancel(wsstream.ErrClosed))
+	require.NoError(t, q.Close(t.Context()), "package stream takes it for its own")
+}

@@ -3,9 +3,11 @@ package stream
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wsstream/wsstream/internal/gate"
 )
@@ -16,7 +18,7 @@ type BroadcastOptions[T any] struct {
 	// less: none.
 	Replay int
 
-	// SlowError is what a subscription fails with that the Disconnect policy ends. Nil: ErrSlow.
+	// SlowError is what a subscription fails with that Disconnect or DisconnectAfter ends. Nil: ErrSlow.
 	SlowError error
 
 	// OnDrop is called for each chunk that a policy has dropped, with the subscription it was dropped for, on the
@@ -25,8 +27,8 @@ type BroadcastOptions[T any] struct {
 }
 
 // A Broadcast gives each chunk that is published to all its subscribers, who come and go. A subscriber that is slow
-// costs the others nothing, unless its policy is Block. The memory it holds is the sum of its subscribers' marks, and
-// Replay; the chunks are shared, and nobody may change what they refer to.
+// costs the others nothing, unless its policy is Block or DisconnectAfter. The memory it holds is the sum of its
+// subscribers' marks, and Replay; the chunks are shared, and nobody may change what they refer to.
 //
 // A Broadcast is not a Writable, since Pipe would close it when the first of its publishers leaves: see Publisher.
 // All methods may be called at once. It has no goroutine. Without subscribers, what is published is dropped.
@@ -35,17 +37,18 @@ type Broadcast[T any] struct {
 	slow   error
 	onDrop func(*Subscription[T], T)
 
+	ctx     context.Context // ends with it; its cause is the error of later Publishes
+	stop    context.CancelCauseFunc
 	gate    *gate.Gate         // of the Publish in progress
-	done    chan struct{}      // closed when it has ended
 	seq     uint64             // the number of the Publish; guarded by gate, as the next
 	full    []*Subscription[T] // those that it waits for
-	blocked atomic.Int64       // the number of subscriptions that block
+	blocked atomic.Int64       // the number of subscriptions that Publish may wait for
 	dropped atomic.Int64
 
 	mu    sync.Mutex
 	subs  []*Subscription[T] // guarded by mu, as all below
 	last  ring[T]            // what is replayed
-	drops []drop[T]          // of the Publish in progress, for onDrop
+	drops []drop[T]          // of the Publish in progress, for onDrop; changed by the holder of gate alone
 	ended bool
 	end   error // io.EOF or what it was aborted with; valid once ended
 }
@@ -65,9 +68,9 @@ func NewBroadcast[T any](o *BroadcastOptions[T]) *Broadcast[T] {
 		replay: o.Replay,
 		slow:   cmp.Or(o.SlowError, ErrSlow),
 		onDrop: o.OnDrop,
-		done:   make(chan struct{}),
 	}
-	b.gate = gate.New(b.done)
+	b.ctx, b.stop = context.WithCancelCause(context.Background())
+	b.gate = gate.New(b.ctx.Done())
 	return b
 }
 
@@ -76,7 +79,7 @@ func NewBroadcast[T any](o *BroadcastOptions[T]) *Broadcast[T] {
 // was aborted, and the end. A negative size fails the subscription. Subscribe panics if p is nil.
 func (b *Broadcast[T]) Subscribe(s Strategy[T], p Policy[T]) *Subscription[T] {
 	mustFunc(p == nil, "Subscribe")
-	sub := &Subscription[T]{q: NewQueue(s), b: b, at: -1}
+	sub := &Subscription[T]{q: NewQueue(s), b: b, at: -1, began: time.Now()}
 	p(&sub.policy)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,15 +92,16 @@ func (b *Broadcast[T]) Subscribe(s Strategy[T], p Policy[T]) *Subscription[T] {
 	}
 	sub.at = len(b.subs)
 	b.subs = append(b.subs, sub)
-	if sub.policy.kind == block {
+	if sub.policy.waits() {
 		b.blocked.Add(1)
 	}
 	return sub
 }
 
-// Publish waits its turn, then until all subscribers have room that block, and gives v to all. If ctx ends before
-// that, it returns its cause and nobody got v. After Close it returns ErrClosed, after Abort the cause. If a Size or
-// a key function panics, the panic reaches the caller, and some subscribers have got v.
+// Publish waits its turn, then until all subscribers have room that Block, or that DisconnectAfter gives time, and gives
+// v to all. If ctx ends before that, it returns its cause and no subscriber got v. After Close it returns ErrClosed,
+// after Abort the cause. If a Size or a key function panics, the panic reaches the caller, and some subscribers have
+// got v.
 func (b *Broadcast[T]) Publish(ctx context.Context, v T) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -111,22 +115,71 @@ func (b *Broadcast[T]) Publish(ctx context.Context, v T) error {
 			return err
 		}
 	}
-	drops, err := b.give(v)
-	for _, d := range drops {
-		b.onDrop(d.sub, d.v)
+	return b.give(v)
+}
+
+// tryPublish publishes v if that needs no waiting.
+func (b *Broadcast[T]) tryPublish(v T) (bool, error) {
+	if !b.gate.TryLock() {
+		return false, context.Cause(b.ctx)
 	}
-	clear(drops)
+	defer b.gate.Unlock()
+	b.seq++
+	if b.findFull() {
+		for _, s := range b.full {
+			if s.policy.kind == block || s.left() > 0 {
+				return false, nil
+			}
+			b.cut(s)
+		}
+	}
+	err := b.give(v)
+	return err == nil, err
+}
+
+// ready waits its turn, then until Publish need not wait.
+func (b *Broadcast[T]) ready(ctx context.Context) error {
+	if !b.gate.Lock(ctx) {
+		return b.orCause(ctx)
+	}
+	defer b.gate.Unlock()
+	if b.ctx.Err() != nil {
+		return context.Cause(b.ctx)
+	}
+	return b.waitRoom(ctx)
+}
+
+// give gives v to all. It expects the gate to be held.
+func (b *Broadcast[T]) give(v T) error {
+	var err error
+	b.tellDrops(func() { err = b.offer(v) })
 	return err
 }
 
-// give gives v to all, and returns what that dropped, if somebody wants to know. It expects the gate to be held.
-func (b *Broadcast[T]) give(v T) ([]drop[T], error) {
+// cut cuts a subscription whose time is up. It expects the gate to be held.
+func (b *Broadcast[T]) cut(s *Subscription[T]) { b.tellDrops(s.cut) }
+
+// tellDrops calls f with mu held, and then OnDrop for what f has dropped. It expects the gate to be held.
+func (b *Broadcast[T]) tellDrops(f func()) {
+	for _, d := range b.dropsOf(f) {
+		b.onDrop(d.sub, d.v)
+	}
+	clear(b.drops) // which no other call changes while this one holds the gate
+}
+
+func (b *Broadcast[T]) dropsOf(f func()) []drop[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended {
-		return nil, b.writeEnd()
-	}
 	b.drops = b.drops[:0]
+	f()
+	return b.drops
+}
+
+// offer gives v to all, whose drops are noted. It expects mu to be held.
+func (b *Broadcast[T]) offer(v T) error {
+	if b.ended {
+		return b.writeEnd()
+	}
 	if b.replay > 0 {
 		b.last.push(v, 0)
 		if b.last.n > b.replay {
@@ -140,16 +193,16 @@ func (b *Broadcast[T]) give(v T) ([]drop[T], error) {
 			b.remove(s) // another is at i now
 		}
 	}
-	return b.drops, nil
+	return nil
 }
 
-// waitRoom waits until each subscription that blocks has had room since this Publish began. It expects the gate to be
-// held, so that nobody else fills the room.
+// waitRoom waits until each subscription that Publish waits for has had room since this Publish began, or its time is
+// up. It expects the gate to be held, so that no other Publish fills the room.
 func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 	b.seq++
 	for b.findFull() {
 		for _, s := range b.full {
-			if err := s.q.Ready(ctx); err != nil && ofCtx(ctx, err) && !isDone(s.q.Done()) {
+			if err := s.waitRoom(ctx); err != nil && ofCtx(ctx, err) && !isDone(s.q.Done()) {
 				clear(b.full)
 				return context.Cause(ctx)
 			}
@@ -167,8 +220,11 @@ func (b *Broadcast[T]) findFull() bool {
 	clear(b.full) // which lets go of those that have left
 	b.full = b.full[:0]
 	for _, s := range b.subs {
-		if s.policy.kind == block && s.ready != b.seq && !s.q.hasRoom() {
+		if s.policy.waits() && s.ready != b.seq && !s.q.hasRoom() {
 			b.full = append(b.full, s)
+			if s.q.mark() == 0 {
+				s.full = time.Since(s.began)
+			}
 		}
 	}
 	return len(b.full) > 0
@@ -185,7 +241,7 @@ func (b *Broadcast[T]) Close(ctx context.Context) error {
 		defer b.gate.Unlock()
 		b.finish(io.EOF)
 	}
-	if err := b.orCause(ctx); err != ErrClosed {
+	if err := b.orCause(ctx); !errors.Is(err, ErrClosed) {
 		return err
 	}
 	return nil
@@ -199,7 +255,7 @@ func (b *Broadcast[T]) Abort(cause error) error {
 }
 
 // Done is closed when the Broadcast has ended.
-func (b *Broadcast[T]) Done() <-chan struct{} { return b.done }
+func (b *Broadcast[T]) Done() <-chan struct{} { return b.ctx.Done() }
 
 // Len is the number of subscribers.
 func (b *Broadcast[T]) Len() int {
@@ -226,7 +282,7 @@ func (b *Broadcast[T]) finish(end error) {
 		b.endSub(s)
 	}
 	b.subs = nil
-	close(b.done)
+	b.stop(b.writeEnd())
 }
 
 // endSub gives a subscription the Broadcast's end.
@@ -249,7 +305,7 @@ func (b *Broadcast[T]) remove(s *Subscription[T]) {
 	b.subs[last] = nil
 	b.subs = b.subs[:last]
 	s.at = -1
-	if s.policy.kind == block {
+	if s.policy.waits() {
 		b.blocked.Add(-1)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -140,6 +141,185 @@ func TestAnUnnamedSlowErrorIsErrSlow(t *testing.T) {
 	require.NoError(t, room.Publish(t.Context(), 1))
 	wantEnd(t, sub, stream.ErrSlow)
 	require.Zero(t, room.Len())
+}
+
+// full returns a room whose subscriber holds two chunks, as many as it may, and has d to pull one.
+func full(t *testing.T, d time.Duration) (*stream.Broadcast[int], *stream.Subscription[int], *[]int) {
+	var drops []int
+	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{
+		SlowError: errBoom,
+		OnDrop:    func(_ *stream.Subscription[int], v int) { drops = append(drops, v) },
+	})
+	sub := room.Subscribe(stream.Count[int](2), stream.DisconnectAfter[int](d))
+	require.NoError(t, room.Publish(t.Context(), 1))
+	require.NoError(t, room.Publish(t.Context(), 2))
+	return room, sub, &drops
+}
+
+// publishes publishes v and returns how long that took.
+func publishes(t *testing.T, room *stream.Broadcast[int], v int) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	require.NoError(t, room.Publish(t.Context(), v))
+	return time.Since(begun)
+}
+
+func TestASubscriberThatPullsWithinItsTimeIsNotCutByABurst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room, sub, _ := full(t, time.Second)
+		go func() { // ends with the room
+			for v := 3; v <= 100; v++ {
+				_ = room.Publish(context.Background(), v)
+			}
+			_ = room.Close(context.Background())
+		}()
+		for v := 1; v <= 100; v++ {
+			<-time.After(time.Second - 1) // each pull gives it a second more
+			require.Equal(t, v, pull(t, sub))
+		}
+		wantEnd(t, sub, io.EOF)
+		require.Zero(t, sub.Dropped())
+	})
+}
+
+func TestASubscriberThatIsFullForLongerThanItsTimeIsCutAndWhatItHoldsIsDropped(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room, sub, drops := full(t, time.Second)
+		other := room.Subscribe(stream.Count[int](9), stream.Disconnect)
+		require.Equal(t, time.Second, publishes(t, room, 3), "the publisher waits")
+		wantEnd(t, sub, errBoom)
+		require.Equal(t, []int{1, 2}, *drops)
+		require.EqualValues(t, 2, sub.Dropped())
+		require.EqualValues(t, 2, room.Dropped())
+		require.Equal(t, 1, room.Len())
+		require.Zero(t, publishes(t, room, 4), "it costs the publisher its time once")
+		require.NoError(t, room.Close(t.Context()))
+		require.Equal(t, []int{3, 4}, collect(t, other))
+	})
+}
+
+func TestTheTimeOfASubscriberCountsFromWhenItBecameFullOrLastPulled(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(t *testing.T, sub *stream.Subscription[int], room *stream.Broadcast[int])
+		waits  time.Duration
+	}{
+		"full for a while": {func(*testing.T, *stream.Subscription[int], *stream.Broadcast[int]) {
+			<-time.After(400 * time.Millisecond)
+		}, 600 * time.Millisecond},
+		"full for too long": {func(*testing.T, *stream.Subscription[int], *stream.Broadcast[int]) { <-time.After(time.Hour) }, 0},
+		"pulled and full anew": {func(t *testing.T, sub *stream.Subscription[int], room *stream.Broadcast[int]) {
+			<-time.After(time.Hour)
+			pull(t, sub)
+			<-time.After(time.Hour)
+			require.Zero(t, publishes(t, room, 3), "there is room")
+			<-time.After(900 * time.Millisecond)
+		}, 100 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				room, sub, _ := full(t, time.Second)
+				c.before(t, sub, room)
+				require.Equal(t, c.waits, publishes(t, room, 9))
+				require.True(t, isClosed(sub.Done()))
+			})
+		})
+	}
+	bubble(t, func(t *testing.T) { // a pull that leaves it full
+		room := stream.NewBroadcast[string](nil)
+		sub := room.Subscribe(stream.Bytes[string](4), stream.DisconnectAfter[string](time.Second))
+		require.NoError(t, room.Publish(t.Context(), "abc"))
+		require.NoError(t, room.Publish(t.Context(), "a long one"))
+		<-time.After(900 * time.Millisecond)
+		require.Equal(t, "abc", pull(t, sub))
+		publishing := goDo(func() error { return room.Publish(t.Context(), "d") })
+		<-time.After(900 * time.Millisecond)
+		publishing.waits(t, "the pull gave it a second more")
+		<-time.After(100 * time.Millisecond)
+		publishing.returns(t, nil)
+		wantEnd(t, sub, stream.ErrSlow)
+	})
+}
+
+func TestSubscribersThatStopTogetherCostThePublisherTheirTimeOnce(t *testing.T) {
+	for _, mark := range []int{0, 2} {
+		bubble(t, func(t *testing.T) {
+			room := stream.NewBroadcast[int](nil)
+			var subs []*stream.Subscription[int]
+			for range 20 {
+				subs = append(subs, room.Subscribe(stream.Count[int](mark), stream.DisconnectAfter[int](time.Second)))
+			}
+			for v := range mark {
+				require.Zero(t, publishes(t, room, v))
+			}
+			require.Equal(t, time.Second, publishes(t, room, 9), "mark of %d", mark)
+			for _, sub := range subs {
+				wantEnd(t, sub, stream.ErrSlow)
+			}
+		})
+	}
+}
+
+func TestDisconnectAfterHoldsNothingMoreAndGivesToAllOrNone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room, sub, drops := full(t, time.Second)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		publishing := goDo(func() error { return room.Publish(ctx, 3) })
+		publishing.waits(t, "it is full")
+		<-time.After(time.Second / 2)
+		cancel(errOther)
+		publishing.returns(t, errOther)
+		require.Empty(t, *drops)
+		publishing = goDo(func() error { return room.Publish(t.Context(), 4) })
+		publishing.waits(t, "it is full")
+		require.Equal(t, 1, pull(t, sub))
+		publishing.returns(t, nil)
+		require.NoError(t, room.Close(t.Context()))
+		require.Equal(t, []int{2, 4}, collect(t, sub))
+	})
+	bubble(t, func(t *testing.T) { // without any time
+		room, sub, _ := full(t, 0)
+		require.Zero(t, publishes(t, room, 3))
+		wantEnd(t, sub, errBoom)
+	})
+	bubble(t, func(t *testing.T) { // with all there is
+		room, sub, _ := full(t, math.MaxInt64)
+		publishing := goDo(func() error { return room.Publish(t.Context(), 3) })
+		<-time.After(time.Hour)
+		publishing.waits(t, "it is full")
+		require.NoError(t, sub.Cancel(nil))
+		publishing.returns(t, nil)
+	})
+}
+
+func TestAPublisherKnowsOfASubscribersTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room, sub, drops := full(t, time.Second)
+		w := room.Publisher().(interface {
+			stream.Writable[int]
+			Ready(ctx context.Context) error
+			TryWrite(v int) (bool, error)
+		})
+		ok, err := w.TryWrite(3)
+		require.NoError(t, err)
+		require.False(t, ok, "it has its time yet")
+		ready := goDo(func() error { return w.Ready(t.Context()) })
+		ready.waits(t, "it has its time yet")
+		<-time.After(time.Second)
+		ready.returns(t, nil)
+		ok, err = w.TryWrite(3)
+		require.NoError(t, err)
+		require.True(t, ok)
+		wantEnd(t, sub, errBoom)
+		require.Equal(t, []int{1, 2}, *drops)
+	})
+	bubble(t, func(t *testing.T) {
+		room, sub, _ := full(t, time.Second)
+		<-time.After(time.Second)
+		ok, err := room.Publisher().(interface{ TryWrite(v int) (bool, error) }).TryWrite(3)
+		require.NoError(t, err)
+		require.True(t, ok, "its time is up, and a TryWrite cuts it")
+		wantEnd(t, sub, errBoom)
+	})
 }
 
 func TestPublishWaitsForThoseThatBlockAndGivesToAllOrNone(t *testing.T) {

@@ -49,9 +49,10 @@ func (s *chanSource[T]) Cancel(error) error {
 	return nil
 }
 
-// ToChan returns a Writable that sends to c. Write waits until c takes the chunk. Close closes c, in turn; Abort
-// closes it too, after the Write in progress, which fails: a channel can't tell its receiver an error, so look at what
-// Pipe returned. Nobody else may close c. ToChan starts no goroutine.
+// ToChan returns a Writable that sends to c. Write waits until c takes the chunk; TryWrite does not wait. Close and Fail
+// close c, in turn; Abort closes it too, after the Write in progress, which fails. A channel can't tell its receiver an
+// error, so look at what Pipe returned, nor its sender when it has room, so Ready never waits. Nobody else may close c.
+// ToChan starts no goroutine.
 func ToChan[T any](c chan<- T) Writable[T] {
 	s := &chanSink[T]{c: c, done: make(chan struct{})}
 	s.gate = gate.New(s.done)
@@ -89,6 +90,26 @@ func (s *chanSink[T]) Write(ctx context.Context, v T) error {
 	return s.endOr(ctx)
 }
 
+// TryWrite sends v if c takes it without waiting and no Write is in progress.
+func (s *chanSink[T]) TryWrite(v T) (bool, error) {
+	if isDone(s.done) {
+		return false, s.endOr(context.Background())
+	}
+	if !s.gate.TryLock() {
+		return false, nil
+	}
+	defer s.leave()
+	if isDone(s.done) {
+		return false, s.endOr(context.Background())
+	}
+	select {
+	case s.c <- v:
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
 // Done is closed when the end is decided.
 func (s *chanSink[T]) Done() <-chan struct{} { return s.done }
 
@@ -102,14 +123,26 @@ func (s *chanSink[T]) Ready(ctx context.Context) error {
 
 // Close closes c in turn.
 func (s *chanSink[T]) Close(ctx context.Context) error {
+	if err := s.Fail(ctx, ErrClosed); err != nil {
+		return err
+	}
+	return closeResult(io.EOF, s.endOr(ctx))
+}
+
+// Fail closes c in turn, for later Writes to fail with cause.
+func (s *chanSink[T]) Fail(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if s.gate.Lock(ctx) {
 		defer s.leave()
-		s.finish(ErrClosed)
+		s.finish(cmp.Or(cause, ErrClosed))
+		return nil
 	}
-	return closeResult(io.EOF, s.endOr(ctx))
+	if isDone(s.done) {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 // Abort ends the Write in progress and closes c.

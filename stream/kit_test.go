@@ -137,6 +137,12 @@ func (s *fakeSink) Abort(cause error) error {
 	return s.abortErr
 }
 
+func (s *fakeSink) closed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closes
+}
+
 // ended returns a context that has ended with errBoom.
 func ended(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"reflect"
 )
 
 // PipeOptions say what Pipe leaves alone. Nil is the zero value.
 type PipeOptions struct {
 	PreventClose  bool // do not close the destination when the source ends
-	PreventAbort  bool // do not abort the destination when the source fails or ctx ends
+	PreventAbort  bool // neither fail nor abort the destination when the source fails or ctx ends
 	PreventCancel bool // do not cancel the source when the destination ends or ctx does
 
 	// Progress is called after each chunk that the destination accepted, with their number so far, on Pipe's
@@ -27,16 +28,20 @@ type Borrower interface{ Borrows() bool }
 //
 //	what happens                          what Pipe does                    returns          unless
 //	src ends                              closes dst                        nil              PreventClose
-//	src fails with e                      aborts dst with e                 e                PreventAbort
+//	src fails with e                      fails dst with e (see Failer)     e                PreventAbort
 //	dst fails with e                      cancels src with e                e                PreventCancel
 //	dst is closed before src ends         cancels src with ErrClosed        ErrClosed        PreventCancel
 //	ctx ends                              aborts dst and cancels src        the cause        PreventAbort, PreventCancel
 //	a function of src or dst panics       aborts dst and cancels src        panics           PreventAbort, PreventCancel
 //
+// When src fails, nothing that dst accepted before is dropped where dst is a Failer; without a Fail, dst is aborted. If
+// ctx ends that Fail, dst is aborted, and Pipe returns e and the cause, joined.
+//
 // If the closing fails, Pipe returns its error; if ctx has ended it, dst is aborted. If another shutdown fails, its
 // errors are joined to the first. If both ends fail, the first counts. A source that has ended while dst is closed is
-// success, and one that has ended is never cancelled. A ctx that has ended before the start moves nothing. A dst whose Write failed, but which does not say by Done that it has ended, may
-// have refused that one chunk: it is aborted with the error, which changes nothing for one that has failed.
+// success, and one that has ended is never cancelled. A ctx that has ended before the start moves nothing. A dst whose
+// Write failed, but which does not say by Done that it has ended, may have refused that one chunk: it is aborted with
+// the error, which changes nothing for one that has failed.
 //
 // Pipe runs on the caller's goroutine. It pulls only when dst has room, where dst can tell (Ready, as a Queue's), and
 // so holds nothing while it waits, else one chunk. If ctx ends while it has a chunk in hand and dst has no room for it,
@@ -56,10 +61,10 @@ func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeO
 	returned := false
 	defer func() {
 		if !returned { // a function panicked, and goes on to
-			_ = p.shut(outcome{err: errPanicked, abort: true, cancel: true})
+			_ = p.shut(ctx, outcome{err: errPanicked, abort: true, cancel: true})
 		}
 	}()
-	err := p.shut(p.run(ctx))
+	err := p.shut(ctx, p.run(ctx))
 	returned = true
 	return err
 }
@@ -75,8 +80,8 @@ type pipe[T any] struct {
 
 // An outcome is why a pipe ends, and what is to be done about it.
 type outcome struct {
-	err           error
-	abort, cancel bool
+	err                 error
+	fail, abort, cancel bool // fail is for the destination, behind what it accepted
 }
 
 // errDstDone ends a pull when the destination's end is decided.
@@ -166,10 +171,18 @@ func ctxEnded(ctx context.Context) outcome {
 	return outcome{err: context.Cause(ctx), abort: true, cancel: true}
 }
 
-// ofCtx says that err is the end of ctx, not of a stream.
+// ofCtx says that err is the end of ctx, not of a stream. A cause that cannot be compared is taken for the end.
 func ofCtx(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()))
+	if err == nil || ctx.Err() == nil {
+		return false
+	}
+	cause := context.Cause(ctx)
+	return !canCompare(cause) || errors.Is(err, cause) || errors.Is(err, ctx.Err())
 }
+
+// canCompare says that err, which a caller of this package made, can be compared: == panics for a struct that has a
+// slice or a map inside.
+func canCompare(err error) bool { return reflect.ValueOf(err).Comparable() }
 
 // srcEnded is the outcome when a pull has failed with err.
 func (p *pipe[T]) srcEnded(ctx, pctx context.Context, err error) outcome {
@@ -183,7 +196,7 @@ func (p *pipe[T]) srcEnded(ctx, pctx context.Context, err error) outcome {
 		return p.dstEnded(ctx, readyOf(p.dst)(context.WithoutCancel(ctx)))
 	}
 	p.ended = true
-	return outcome{err: err, abort: true}
+	return outcome{err: err, fail: true}
 }
 
 // closeDst closes the destination in turn, as the source has ended.
@@ -230,8 +243,13 @@ func (p *pipe[T]) dstFailed(ctx context.Context, err error) outcome {
 }
 
 // shut does what the outcome asks for, and returns its error with those that this meets.
-func (p *pipe[T]) shut(o outcome) error {
+func (p *pipe[T]) shut(ctx context.Context, o outcome) error {
 	err := o.err
+	if o.fail && !p.o.PreventAbort {
+		met := failIn(ctx, p.dst, o.err)
+		err = join(err, met)
+		o.abort = ofCtx(ctx, met)
+	}
 	if o.abort && !p.o.PreventAbort {
 		err = join(err, p.dst.Abort(o.err))
 	}
@@ -243,7 +261,7 @@ func (p *pipe[T]) shut(o outcome) error {
 
 // join joins what a shutdown met to the error that caused it, which it may have met again.
 func join(err, met error) error {
-	if met == nil || errors.Is(err, met) {
+	if met == nil || canCompare(met) && errors.Is(err, met) {
 		return err
 	}
 	return errors.Join(err, met)

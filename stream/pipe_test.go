@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
+	"os"
+	"path/filepath"
+	"regexp"
 	"runtime/debug"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -153,6 +156,90 @@ func TestE6_PipeJoinsTheErrorsOfAShutdown(t *testing.T) {
 			require.Equal(t, errors.Join(c.want...), err)
 		})
 	}
+}
+
+func TestE6_ASourceThatFailsDropsNothingThatCameBefore(t *testing.T) {
+	for name, dst := range map[string]func(q *stream.Queue[int]) stream.Writable[int]{
+		"a Queue":               func(q *stream.Queue[int]) stream.Writable[int] { return q },
+		"an adapter of a Queue": func(q *stream.Queue[int]) stream.Writable[int] { return stream.MapWriter(q, double) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := stream.NewQueue(stream.Count[int](3))
+			require.Equal(t, errBoom, stream.Pipe(t.Context(), dst(q), source(errBoom, 1, 2), nil))
+			_, _ = pull(t, q), pull(t, q)
+			wantEnd(t, q, errBoom)
+		})
+	}
+	q := stream.NewQueue(stream.Count[int](3))
+	require.Equal(t, errBoom, stream.Pipe(t.Context(), q, source(errBoom, 1), &stream.PipeOptions{PreventAbort: true}))
+	require.NoError(t, q.Write(t.Context(), 2), "it is as it was")
+}
+
+func double(v int) (int, error) { return 2 * v, nil }
+
+func TestPipeWhenTheContextEndsDuringFailAbortsAndReturnsBothErrors(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		dst := stream.NewQueue(stream.Count[int](0))
+		goWrite(t.Context(), dst, 1).waits(t, "nobody pulls") // Fail takes its turn behind it
+		ctx, cancel := context.WithCancelCause(t.Context())
+		src := stream.NewQueue(stream.Count[int](1))
+		require.NoError(t, src.Fail(t.Context(), errOther))
+		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
+		piping.waits(t, "nobody pulls")
+		cancel(errBoom)
+		piping.returns(t, errors.Join(errOther, errBoom))
+		wantEnd(t, dst, errOther)
+	})
+}
+
+func TestErrorsThatCannotBeComparedEndAPipeAsOthersDo(t *testing.T) {
+	cause := error(sheet{rows: []string{"bad"}})
+	src, dst := source(nil), &fakeSink{}
+	require.Equal(t, cause, stream.Pipe(endedWith(cause), dst, src, nil))
+	require.Equal(t, []error{cause}, src.cancels)
+	src, dst = source(cause), &fakeSink{abortErr: cause}
+	require.ErrorContains(t, stream.Pipe(t.Context(), dst, src, nil), "bad")
+	bubble(t, func(t *testing.T) {
+		src, dst := source(nil), &fakeSink{}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
+		piping.waits(t, "the source is idle")
+		cancel(cause)
+		piping.returns(t, cause)
+		require.Equal(t, []error{cause}, src.cancels, "it was the context, and no end of the source")
+		require.Equal(t, []error{cause}, dst.aborts)
+	})
+	room := stream.NewBroadcast[int](nil)
+	room.Subscribe(stream.Count[int](0), stream.Block)
+	require.Equal(t, cause, room.Publish(endedWith(cause), 1))
+	w := stream.Discard[int]()
+	require.NoError(t, w.Abort(cause))
+	require.Equal(t, cause, w.Close(t.Context()))
+}
+
+// A sheet is an error whose type says that it can be compared, which its value cannot.
+type sheet struct{ rows any }
+
+func (s sheet) Error() string { return s.rows.([]string)[0] }
+
+// The law is that io.EOF is bare, so that == finds it; every other error may be wrapped, or be what == panics on.
+func TestNothingInThePackageComparesAnErrorButEOFWithTheEqualsSign(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	compares := regexp.MustCompile(`([\w.()]*)\b[\w]*(?i:err|end|cause|met|ErrClosed)(?:\(\w*\))? [!=]= (\w[\w.]*)`)
+	seen := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range compares.FindAllStringSubmatch(string(b), -1) {
+			seen++
+			require.Contains(t, []string{"nil", "io.EOF"}, m[2], "%s: %s", file, m[0])
+		}
+	}
+	require.Greater(t, seen, 20, "the search finds what it looks for")
 }
 
 func TestPipeReturnsTheErrorOfClose(t *testing.T) {
@@ -400,114 +487,6 @@ func TestPipeAllocatesNothingForAChunk(t *testing.T) {
 			require.InDelta(t, few, many, 2)
 		})
 	}
-}
-
-func TestJoinRelaysBothWaysUntilBothHaveEnded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		left, right := newPeer(), newPeer()
-		joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
-		require.NoError(t, left.out.Write(t.Context(), 1))
-		require.Equal(t, 1, pull(t, right.in))
-		require.NoError(t, right.out.Write(t.Context(), 2))
-		require.Equal(t, 2, pull(t, left.in))
-		require.NoError(t, left.out.Close(t.Context()))
-		wantEnd(t, right.in, io.EOF)
-		joining.waits(t, "the other way is open")
-		require.NoError(t, right.out.Close(t.Context()))
-		joining.returns(t, nil)
-		wantEnd(t, left.in, io.EOF)
-	})
-}
-
-func TestJoinFailsBothWaysWithTheFirstError(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		left, right := newPeer(), newPeer()
-		joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
-		joining.waits(t, "both are open")
-		require.NoError(t, left.out.Fail(t.Context(), errBoom))
-		joining.returns(t, errBoom)
-		wantEnd(t, right.in, errBoom)
-		wantEnd(t, left.in, errBoom)
-		require.Equal(t, errBoom, right.out.Write(t.Context(), 1))
-	})
-}
-
-func TestJoinWhenOneSideLeavesIsAnEndAndNoFailure(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		left, right := newPeer(), newPeer()
-		joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
-		require.NoError(t, left.in.Cancel(nil))
-		require.NoError(t, left.out.Close(t.Context()))
-		require.NoError(t, joining.wait())
-		require.Equal(t, stream.ErrClosed, right.out.Write(t.Context(), 1))
-		wantEnd(t, right.in, io.EOF)
-	})
-}
-
-func TestJoinReturnsTheCauseOfItsContext(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		left, right := newPeer(), newPeer()
-		ctx, cancel := context.WithCancelCause(t.Context())
-		joining := goDo(func() error { return stream.Join(ctx, left.duplex(), right.duplex()) })
-		joining.waits(t, "both are open")
-		cancel(errBoom)
-		joining.returns(t, errBoom)
-		wantEnd(t, left.in, errBoom)
-		wantEnd(t, right.in, errBoom)
-	})
-}
-
-func TestAPanicInAJoinReachesItsCallerWithItsStack(t *testing.T) {
-	for _, flip := range []bool{false, true} {
-		left, right := newPeer(), newPeer()
-		bad := left.duplex()
-		bad.Readable = stream.Map(bad.Readable, explode)
-		require.NoError(t, left.out.Write(t.Context(), 1))
-		a, b := bad, right.duplex()
-		if flip {
-			a, b = b, a
-		}
-		p := catchPanic(t, func() { stream.Join(t.Context(), a, b) })
-		require.Equal(t, "boom", p.Value)
-		require.Contains(t, string(p.Stack), "explode")
-		require.Error(t, right.out.Write(t.Context(), 1))
-	}
-}
-
-func TestAFunctionThatEndsItsGoroutineEndsBothWaysOfAJoin(t *testing.T) {
-	for _, flip := range []bool{false, true} {
-		bubble(t, func(t *testing.T) {
-			left, right := newPeer(), newPeer()
-			bad := left.duplex()
-			bad.Readable = stream.Map(bad.Readable, func(v int) (int, error) {
-				runtime.Goexit()
-				return v, nil
-			})
-			require.NoError(t, left.out.Write(t.Context(), 1))
-			a, b := bad, right.duplex()
-			if flip {
-				a, b = b, a
-			}
-			joining := goDo(func() error { return stream.Join(t.Context(), a, b) })
-			_ = joining.wait()
-			require.Error(t, right.out.Write(t.Context(), 1))
-			require.Error(t, left.out.Write(t.Context(), 1))
-			_, err := right.in.Pull(t.Context())
-			require.Error(t, err)
-			require.NotEqual(t, io.EOF, err)
-		})
-	}
-}
-
-// A peer is what stands behind a duplex: what it writes to out can be pulled from the duplex.
-type peer struct{ in, out *stream.Queue[int] }
-
-func newPeer() *peer {
-	return &peer{stream.NewQueue(stream.Count[int](1)), stream.NewQueue(stream.Count[int](1))}
-}
-
-func (p *peer) duplex() stream.Duplex[int, int] {
-	return stream.Duplex[int, int]{Readable: p.out, Writable: p.in}
 }
 
 // wait waits for the call, outside of any script.

@@ -2,12 +2,14 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
+	"time"
 )
 
 // A Subscription delivers what is published to a Broadcast, to one subscriber. It is a Readable. Its end is that of
-// the Broadcast, behind what it holds; or its own, by Cancel or the Disconnect policy. All methods may be called at
-// once. One that nobody pulls any more must be cancelled.
+// the Broadcast, behind what it holds; or its own, by Cancel or the policies Disconnect and DisconnectAfter. All methods
+// may be called at once. One that nobody pulls any more must be cancelled.
 //
 // Chunks are shared with the other subscribers: nobody may change what they refer to.
 type Subscription[T any] struct {
@@ -18,10 +20,21 @@ type Subscription[T any] struct {
 
 	at    int    // in the Broadcast's list, negative when it is not in it; guarded by the Broadcast's mu
 	ready uint64 // the number of the last Publish that has waited for it; guarded by the Broadcast's gate
+
+	// For DisconnectAfter, counted from began: when a chunk was last pulled, and when it became full.
+	began  time.Time
+	pulled atomic.Int64
+	full   time.Duration // guarded by the Broadcast's gate
 }
 
 // Pull waits for the next chunk.
-func (s *Subscription[T]) Pull(ctx context.Context) (T, error) { return s.q.Pull(ctx) }
+func (s *Subscription[T]) Pull(ctx context.Context) (T, error) {
+	v, err := s.q.Pull(ctx)
+	if s.policy.kind == disconnectAfter && err == nil {
+		s.pulled.Store(int64(time.Since(s.began)))
+	}
+	return v, err
+}
 
 // Cancel leaves the Broadcast and drops what is held. It returns nil.
 func (s *Subscription[T]) Cancel(cause error) error {
@@ -37,6 +50,51 @@ func (s *Subscription[T]) Done() <-chan struct{} { return s.q.Done() }
 
 // Dropped is the number of chunks that the policy has dropped.
 func (s *Subscription[T]) Dropped() int64 { return s.dropped.Load() }
+
+// errLate ends the wait for a subscription whose time is up.
+var errLate = errors.New("stream: the time of a subscriber is up")
+
+// left is how long Publish waits for the subscription while it is full. It expects the Broadcast's gate to be held.
+func (s *Subscription[T]) left() time.Duration {
+	return s.policy.grace - (time.Since(s.began) - max(s.full, time.Duration(s.pulled.Load())))
+}
+
+// waitRoom waits until there is room, or the subscription was cut. It expects the Broadcast's gate to be held.
+func (s *Subscription[T]) waitRoom(ctx context.Context) error {
+	if s.policy.kind == block {
+		return s.q.Ready(ctx)
+	}
+	for left := s.left(); left > 0; left = s.left() {
+		err := s.readyWithin(ctx, left)
+		if err == nil || ctx.Err() != nil || isDone(s.q.Done()) {
+			return err
+		}
+	}
+	s.b.cut(s)
+	return nil
+}
+
+func (s *Subscription[T]) readyWithin(ctx context.Context, d time.Duration) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, d, errLate)
+	defer cancel()
+	return s.q.Ready(ctx)
+}
+
+// cut fails the subscription and drops what it holds, unless there is room after all. It expects the Broadcast's mu to
+// be held, and takes the queue's.
+func (s *Subscription[T]) cut() {
+	q := s.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended || q.room() {
+		return
+	}
+	for q.held.n > 0 {
+		s.drop(q.pop())
+	}
+	q.end(s.b.slow, s.b.slow)
+	s.b.remove(s)
+}
 
 // offer gives v to the subscription, or does what its policy says. It reports false if the subscription has ended. It
 // expects the Broadcast's mu to be held, and takes the queue's.
@@ -56,8 +114,11 @@ func (s *Subscription[T]) offer(v T) bool {
 		q.accept(v, size)
 	case s.policy.kind == latest:
 		s.conflate(v, size)
-	case q.size < q.mark() || s.policy.kind == block: // whose room was waited for; the Pull may have left since
+	case q.size < q.mark() || s.policy.waits(): // whose room was waited for; the Pull may have left since
 		q.accept(v, size)
+		if s.policy.kind == disconnectAfter && q.size >= q.mark() {
+			s.full = time.Since(s.began)
+		}
 	case s.policy.kind == disconnect:
 		q.end(s.b.slow, s.b.slow)
 		return false

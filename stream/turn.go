@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"io"
 )
 
@@ -116,7 +117,7 @@ func (q *Queue[T]) finish(ctx context.Context, err error) error {
 
 // closeResult is what Close returns after the end.
 func closeResult(read, write error) error {
-	if read == io.EOF && write == ErrClosed {
+	if read == io.EOF && errors.Is(write, ErrClosed) {
 		return nil
 	}
 	return write

@@ -22,8 +22,10 @@ import (
 // written, or by Close, the stream has failed, with an error that wraps the cause; else it is as it was.
 //
 // Close takes its turn, flushes w where it has a Flush() error, and closes it where it is an io.Closer; so give Pipe
-// PreventClose for an os.Stdout. Abort closes w too (with the cause, where it has CloseWithError), does not flush it,
-// and returns the error of that. ToWriter starts no goroutine.
+// PreventClose for an os.Stdout. Fail does so too, and closes w with the cause where it has CloseWithError: else w does
+// not show that what it got is not all, so look at what Pipe returned. Abort closes w as Fail does, but immediately,
+// and does not flush it. All three return what flushing and closing met. There is no TryWrite, since any Write of w may
+// wait. ToWriter starts no goroutine.
 func ToWriter(w io.Writer) Writable[[]byte] {
 	s := &byteSink{w: w, done: make(chan struct{})}
 	s.gate = gate.New(s.done)
@@ -94,18 +96,40 @@ func (s *byteSink) Close(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if done, err := s.finishInTurn(ctx, ErrClosed, nil); done {
+		return err
+	}
+	return closeResult(io.EOF, s.endOr(ctx))
+}
+
+// Fail closes w in turn, with cause.
+func (s *byteSink) Fail(ctx context.Context, cause error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	cause = cmp.Or(cause, ErrClosed)
+	if done, err := s.finishInTurn(ctx, cause, cause); done {
+		return err
+	}
+	if isDone(s.done) {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+// finishInTurn decides the end, flushes w and closes it with cause. It reports false if ctx or the stream ended first.
+func (s *byteSink) finishInTurn(ctx context.Context, end, cause error) (done bool, err error) {
 	if !s.gate.Lock(ctx) {
-		return closeResult(io.EOF, s.endOr(ctx))
+		return false, nil
 	}
 	defer s.gate.Unlock()
-	if !s.finish(ErrClosed) {
-		return closeResult(io.EOF, s.endOr(ctx))
+	if !s.finish(end) {
+		return false, nil
 	}
-	var err error
 	if f, ok := s.w.(interface{ Flush() error }); ok {
 		err = f.Flush()
 	}
-	return errors.Join(err, s.interrupt.stop(nil))
+	return true, errors.Join(err, s.interrupt.stop(cause))
 }
 
 // Abort closes w at once.
@@ -135,22 +159,42 @@ func (s *byteSink) endOr(ctx context.Context) error {
 }
 
 // Writer returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no bytes is none. Write
-// copies what it is given, as an io.Writer must, unless dst keeps nothing of it (see Borrower). Close closes dst. When
-// ctx has ended, calls fail with its cause, and dst is as it was; Writer never aborts dst. It has a ReadFrom, so that
-// io.Copy to it copies nothing twice: chunks of 32 KiB at most, one for each Read.
+// copies what it is given, as an io.Writer must, unless dst keeps nothing of it (see Borrower). When ctx has ended,
+// calls fail with its cause, and dst is as it was. It has a ReadFrom, so that io.Copy to it copies nothing twice: chunks
+// of 32 KiB at most, one for each Read.
+//
+// Close closes dst, which says that what was written is all. To say that it is not, there is a CloseWithError(cause
+// error) error, as an io.PipeWriter has: it fails dst with cause (see Failer), or closes it where that is nil. Fail,
+// Abort, Ready, Done and TryWrite are dst's, where it has them, and TryWrite copies as Write does.
 func Writer(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {
 	b, ok := dst.(Borrower)
-	return &writer{
+	w := &writer{
+		dst:     dst,
 		write:   func(p []byte) error { return dst.Write(ctx, p) },
 		close:   func() error { return dst.Close(ctx) },
+		fail:    func(cause error) error { return failIn(ctx, dst, cause) },
 		borrows: ok && b.Borrows(),
 	}
+	if t, ok := dst.(tryWriter[[]byte]); ok {
+		return &tryingWriter{w, t}
+	}
+	return w
 }
 
 type writer struct {
+	dst     Writable[[]byte]
 	write   func([]byte) error
 	close   func() error
+	fail    func(error) error
 	borrows bool
+}
+
+// chunk is what dst may have of p.
+func (w *writer) chunk(p []byte) []byte {
+	if w.borrows {
+		return p
+	}
+	return bytes.Clone(p)
 }
 
 // Write writes p as one chunk.
@@ -158,11 +202,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	chunk := p
-	if !w.borrows {
-		chunk = bytes.Clone(p)
-	}
-	if err := w.write(chunk); err != nil {
+	if err := w.write(w.chunk(p)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -200,3 +240,37 @@ func (w *writer) ReadFrom(r io.Reader) (read int64, err error) {
 
 // Close closes the stream.
 func (w *writer) Close() error { return w.close() }
+
+// CloseWithError fails the stream with cause, or closes it if that is nil.
+func (w *writer) CloseWithError(cause error) error {
+	if cause == nil {
+		return w.close()
+	}
+	return w.fail(cause)
+}
+
+// Fail fails the stream, or aborts it where it has no Fail.
+func (w *writer) Fail(ctx context.Context, cause error) error { return failIn(ctx, w.dst, cause) }
+
+// Abort aborts the stream.
+func (w *writer) Abort(cause error) error { return w.dst.Abort(cause) }
+
+// Ready waits until the stream has room, as far as it tells.
+func (w *writer) Ready(ctx context.Context) error { return readyOf(w.dst)(ctx) }
+
+// Done is the stream's, and may be nil.
+func (w *writer) Done() <-chan struct{} { return doneOf(w.dst) }
+
+// A tryingWriter is a writer on a Writable with a TryWrite.
+type tryingWriter struct {
+	*writer
+	try tryWriter[[]byte]
+}
+
+// TryWrite writes p as one chunk if that needs no waiting.
+func (w *tryingWriter) TryWrite(p []byte) (bool, error) {
+	if len(p) == 0 {
+		return true, nil
+	}
+	return w.try.TryWrite(w.chunk(p))
+}
