@@ -22,7 +22,7 @@ type BroadcastOptions[T any] struct {
 	SlowError error
 
 	// OnDrop is called for each chunk that a policy has dropped, with the subscription it was dropped for, on the
-	// goroutine of the Publish that dropped it, before that returns. It must not publish.
+	// goroutine of the Publish that dropped it, before that returns, or of a Publisher's method. It must not publish.
 	OnDrop func(*Subscription[T], T)
 }
 
