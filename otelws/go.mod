@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/stretchr/testify v1.12.1
-	github.com/wsstream/wsstream v0.0.0-20261129105814-879c334fc00b
+	github.com/wsstream/wsstream v0.0.0-20261129110431-f9cfbbc526e3
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0
 	go.opentelemetry.io/otel/sdk/metric v1.47.0

@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
-	github.com/wsstream/wsstream v0.0.0-20261129105814-879c334fc00b
+	github.com/wsstream/wsstream v0.0.0-20261129110431-f9cfbbc526e3
 	go.uber.org/goleak v1.3.0
 )
 
