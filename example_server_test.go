@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -197,4 +198,58 @@ func ExampleDial_proxy() {
 		fmt.Printf("%v: %d, %s", refused.Err, refused.Status, refused.Body)
 	}
 	// Output: it asks for credentials, and the URL that the option Proxy gives has none: 407, who are you?
+}
+
+// dialOn follows redirects.
+func dialOn(ctx context.Context, address string, o *wsstream.DialOptions) (*wsstream.Conn, error) {
+	for range 5 {
+		conn := wsstream.Dial(ctx, address, o)
+		_, err := conn.Opened().Wait(ctx)
+		refused, ok := errors.AsType[*wsstream.HandshakeError](err)
+		if !ok || refused.Status/100 != 3 || refused.Header.Get("Location") == "" {
+			return conn, err
+		}
+		from, _ := url.Parse(address) // Dial has parsed it
+		to, err := from.Parse(refused.Header.Get("Location"))
+		if err != nil {
+			return nil, err
+		}
+		plain := func(u *url.URL) bool { return u.Scheme == "ws" || u.Scheme == "http" }
+		if to.Hostname() != from.Hostname() || plain(to) && !plain(from) {
+			return nil, fmt.Errorf("a redirect to %s: %w", to.Redacted(), refused)
+		}
+		to.User = from.User
+		address = to.String()
+	}
+	return nil, errors.New("more than 5 redirects")
+}
+
+// Dial follows no redirect: the error says where it leads to, and the program decides.
+func ExampleHandshakeError() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/old":
+			http.Redirect(w, r, "/feed", http.StatusMovedPermanently)
+		case "/elsewhere":
+			w.Header().Set("Location", "https://example.org/feed")
+			w.WriteHeader(http.StatusFound)
+		default:
+			greet(w, r)
+		}
+	}))
+	defer srv.Close()
+
+	ctx := context.Background()
+	conn, err := dialOn(ctx, srv.URL+"/old", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.CloseNow()
+	fmt.Println(strings.TrimPrefix(conn.URL(), "ws"+strings.TrimPrefix(srv.URL, "http")))
+	_, err = dialOn(ctx, srv.URL+"/elsewhere", nil)
+	fmt.Println(err)
+	// Output:
+	// /feed
+	// a redirect to https://example.org/feed: wsstream: handshake: the server did not switch to WebSocket (status 302 Found, which leads to "https://example.org/feed")
 }

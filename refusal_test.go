@@ -873,3 +873,18 @@ func TestAWrapperThatHidesTheHijackerIsNamed(t *testing.T) {
 		})
 	}
 }
+
+func TestATimeoutHandlersWriterIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		accepted := make(chan error, 1)
+		srv := wstest.NewServer(t, http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, err := wsstream.Accept(w, r, nil)
+			accepted <- err
+		}), time.Minute, ""))
+		nc, err := srv.Listener.Dial(t.Context())
+		require.NoError(t, err)
+		peer := wstest.NewPeer(t, nc, true)
+		peer.SendRaw(wstest.UpgradeRequest("/"))
+		wantRefusal(t, peer.ReadResponse(), <-accepted, 500, "cannot be hijacked: *http.timeoutWriter has neither Hijack nor Unwrap")
+	})
+}
