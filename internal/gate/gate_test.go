@@ -2,6 +2,8 @@ package gate
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -65,6 +67,47 @@ func TestTheEndLetsAllWaitersGo(t *testing.T) {
 		synctest.Wait()
 		require.EqualValues(t, 3, gone.Load())
 	})
+}
+
+func TestNoTurnIsOvertakenWhateverTryLockAndUnlockDoMeanwhile(t *testing.T) {
+	for _, procs := range []int{1, 2, 8} {
+		was := runtime.GOMAXPROCS(procs)
+		var g Gate
+		var over atomic.Bool
+		var others sync.WaitGroup
+		for range 3 {
+			others.Go(func() {
+				for !over.Load() {
+					if g.TryLock() {
+						g.Unlock()
+					}
+				}
+			})
+		}
+		for range 3000 {
+			first, second := g.queue(), g.queue() // the first is nil where the gate was free
+			if first == nil {
+				first = make(chan struct{})
+				close(first)
+			}
+			select {
+			case <-first:
+			case <-second:
+				t.Fatal("the second was served first")
+			}
+			select {
+			case <-second:
+				t.Fatal("both were served")
+			default:
+			}
+			g.Unlock()
+			<-second
+			g.Unlock()
+		}
+		over.Store(true)
+		others.Wait()
+		runtime.GOMAXPROCS(was)
+	}
 }
 
 func TestUnlockOfAFreeGatePanics(t *testing.T) {

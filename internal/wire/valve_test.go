@@ -5,10 +5,13 @@ package wire
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -240,26 +243,79 @@ func TestWhatAFlusherHasLeftIsSentThoughWhoTookItsBatonMayNotWrite(t *testing.T)
 	}
 }
 
-func TestAWriteThatTakesTheBatonDoesNotOvertakeWhoHasTheTurnMeanwhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var w *Writer
-		c, v := flushing(t, func(c *Conn) {
-			var err error
-			w, err = c.NewWriter(context.Background(), ws.OpText)
-			require.NoError(t, err)
+func TestAWriteThatWaitsForTheBatonIsNotOvertakenByOneThatComesLater(t *testing.T) {
+	for _, size := range []int{1, 64 << 10} { // of the later one
+		synctest.Test(t, func(t *testing.T) {
+			var later <-chan error
+			c, v := flushing(t, func(c *Conn) {
+				later = goWrite(t.Context(), c, make([]byte, size))
+				<-time.After(10 * time.Millisecond)
+			})
+			wrote := goWrite(t.Context(), c, make([]byte, 60<<10))
+			<-time.After(time.Second)
+			got, _, _ := messages(t, v.let(all))
+			require.NoError(t, <-wrote)
+			require.NoError(t, <-later)
+			require.Len(t, got, 3)
+			require.Len(t, got[1], 60<<10)
+			require.Len(t, got[2], size)
+			c.CloseNow()
 		})
-		wrote := goWrite(t.Context(), c, make([]byte, 64<<10))
-		synctest.Wait()
-		require.Len(t, frames(t, v.let(all)), 1, "what the flusher has left is sent meanwhile")
-		_, err := w.Write([]byte("first"))
-		require.NoError(t, err)
-		require.NoError(t, w.Close())
-		require.NoError(t, <-wrote)
-		got, _, _ := messages(t, v.let(0))
-		require.Len(t, got, 3)
-		require.Equal(t, "first", string(got[1]))
-		c.CloseNow()
-	})
+	}
+}
+
+func TestWaitingWritesLeaveInTheOrderTheyCame(t *testing.T) {
+	for _, procs := range []int{1, 2, 8} {
+		was := runtime.GOMAXPROCS(procs)
+		for seed := range uint64(20) {
+			synctest.Test(t, func(t *testing.T) { writeInOrder(t, seed) })
+		}
+		runtime.GOMAXPROCS(was)
+	}
+}
+
+// writeInOrder has Writes of many sizes come one after the other, each when all before it wait or are done, while the
+// transport takes a little now and then and other things call the flusher back.
+func writeInOrder(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 0))
+	c, v := valved(t, Config{})
+	sizes := []int{8, 5 << 10, 32 << 10, 60 << 10, 64 << 10, 150 << 10}
+	var wrote []<-chan error
+	later := func() { // a Write of which all that matters is its number
+		data := make([]byte, sizes[random.IntN(len(sizes))])
+		binary.BigEndian.PutUint64(data, uint64(len(wrote)))
+		wrote = append(wrote, goWrite(t.Context(), c, data))
+	}
+	for range 30 {
+		switch random.IntN(4) {
+		case 0:
+			v.let(random.IntN(100 << 10))
+		case 1:
+			c.pong([]byte("p"))
+		case 2:
+			v.set(func() { v.onRecall = func() { <-time.After(10 * time.Millisecond) } })
+		}
+		later()
+		if random.IntN(2) == 0 {
+			<-time.After(time.Millisecond)
+		} else {
+			synctest.Wait()
+		}
+	}
+	v.set(func() { v.onRecall = nil })
+	for _, w := range wrote {
+		for len(w) == 0 {
+			v.let(64 << 10)
+			<-time.After(10 * time.Millisecond) // of whoever was called back
+		}
+		require.NoError(t, <-w)
+	}
+	got, _, _ := messages(t, v.let(all))
+	require.Len(t, got, len(wrote))
+	for i, m := range got {
+		require.EqualValues(t, i, binary.BigEndian.Uint64(m))
+	}
+	c.CloseNow()
 }
 
 func TestAPeerThatPingsAndTakesNothingIsAStall(t *testing.T) {
