@@ -43,7 +43,7 @@ func (c *Conn) park(ctx context.Context, as parking) bool {
 	}
 	switch {
 	case c.end.over:
-		c.eof = true
+		c.noMore()
 		return false
 	case c.nudged:
 		c.nudged = false

@@ -31,7 +31,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			c.reject(CodeBadData, err)
 		}
 		if err = c.over(ctx); err != nil {
-			c.keep(ctx, dst)
+			c.keep(dst)
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
@@ -48,9 +48,9 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	return op, dst, nil
 }
 
-// keep keeps what a Pull had assembled whose context has ended.
-func (c *Conn) keep(ctx context.Context, part []byte) {
-	if c.causeOf(ctx) != nil {
+// keep keeps what a Pull had assembled whose context has ended. After the end it is of no use.
+func (c *Conn) keep(part []byte) {
+	if c.pulled.Load() == nil {
 		c.part = slices.Clone(part)
 		c.account()
 	}
@@ -166,10 +166,14 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	return c.pullEnd()
 }
 
-// pullEnd returns what all pulls get from here on: the end is decided, and all that came whole before it is taken.
+// pullEnd returns what all pulls get from here on: the end is decided, and all that came whole before it is taken. The
+// rest, of which the end is missing, is dropped.
 func (c *Conn) pullEnd() error {
 	end := c.readEnd()
 	c.pulled.Store(&end)
+	c.in.clear()
+	c.part = nil
+	c.account()
 	return end
 }
 
@@ -272,10 +276,17 @@ func (c *Conn) fill(ctx context.Context, as parking) (landed int) {
 	c.in.target = nil
 	c.unroom()
 	if err != nil && !(poked && isTimeout(err)) {
-		c.eof = true
+		c.noMore()
+		c.account()
 		c.lost(err)
 	}
 	return landed
+}
+
+// noMore notes that the transport gives no more: half a header will never be whole.
+func (c *Conn) noMore() {
+	c.eof = true
+	c.in.seal()
 }
 
 // room borrows the memory for a read.

@@ -73,8 +73,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err != nil {
-			if c.causeOf(r.ctx) != nil {
-				return 0, err // the message stays open
+			if c.pulled.Load() == nil {
+				return 0, err // ctx has ended, and the message stays open
 			}
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not

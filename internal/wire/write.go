@@ -48,7 +48,7 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
 		if !c.putNext(p, c.press(p, n)) {
-			return c.cutShort(ctx)
+			return c.acceptedShort(ctx, p)
 		}
 	}
 	return c.fit(ctx)
@@ -229,6 +229,17 @@ func (c *Conn) notWritten(ctx context.Context) error {
 func (c *Conn) cutShort(ctx context.Context) error {
 	_ = c.notWritten(ctx)
 	return c.writeEnd() // nil if ctx ended first
+}
+
+// acceptedShort is cutShort for a message of which not all is encoded: where it was accepted, Stats counts it.
+func (c *Conn) acceptedShort(ctx context.Context, p *piece) error {
+	err := c.cutShort(ctx)
+	if err == nil {
+		c.mu.Lock()
+		c.sent.add(p.length)
+		c.mu.Unlock()
+	}
+	return err
 }
 
 // Ready waits its turn until there is credit to write.
