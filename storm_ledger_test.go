@@ -12,14 +12,15 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// The storm's messages say which writer made them, its how many-th they are and how long: "07.000012.0000345|", and bytes
-// that follow from that. So a receiver knows that a message is whole, that it came once and in its writer's order.
+// A message of the storm begins with its writer's number, its own number and its size:
+// "07.000012.0000345|". The bytes behind that follow from these three. So a receiver can tell that
+// a message is whole, that it came once, and in the order in which its writer wrote.
 const (
 	stormHeader = 18 // bytes
-	shared      = 99 // the writer of messages that were prepared once and are sent by all, again and again
+	shared      = 99 // the writer's number of messages that all writers send, again and again
 )
 
-// stormType is the type of a writer's n-th message. Where bytes are read as a net.Conn, all are binary.
+// stormType is the type of a writer's n-th message. For a net.Conn all are binary.
 func stormType(id, n int, onlyBinary bool) wsstream.Type {
 	if !onlyBinary && (id+n)%2 == 0 {
 		return wsstream.TypeText
@@ -27,8 +28,8 @@ func stormType(id, n int, onlyBinary bool) wsstream.Type {
 	return wsstream.TypeBinary
 }
 
-// stormPayload is what a writer's n-th message holds of that type when size bytes are asked for. The beginning of a message
-// does not depend on what is cut off behind it. Half of them compress well.
+// stormPayload returns a writer's n-th message, of that type and size. Half of them compress well.
+// Text is a little shorter where its last character does not fit.
 func stormPayload(t wsstream.Type, id, n, size int) []byte {
 	b := fmt.Appendf(make([]byte, 0, size+16), "%02d.%06d.%07d|", id, n, size)
 	dull := (id+n)/2%2 == 0
@@ -210,7 +211,8 @@ func (v *viewer) receive(how string, t wsstream.Type, b []byte, whole bool) {
 	l.got[k] = arrival{len(b), whole, how}
 }
 
-// check holds what was received beside what was sent. If complete is set, all that was accepted has to be there.
+// check compares what was received with what was sent. If complete is set, everything that was
+// accepted has to be there.
 func (l *lane) check(complete bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -221,11 +223,13 @@ func (l *lane) check(complete bool) {
 		case f == inFlight:
 			l.fault("the call that sends message %v has not returned", k)
 		case f == refused && arrived:
-			l.fault("message %v was received by %s, and its sender (%s) told that nothing was sent", k, got.how, l.how[k])
+			l.fault("message %v was received by %s, and %s said that nothing was sent",
+				k, got.how, l.how[k])
 		case f == unfinished && got.whole:
 			l.fault("message %v was received whole by %s, and its writer was never closed", k, got.how)
 		case f == accepted && (got.whole || arrived && l.onlyBinary) && got.size != l.sizes[k]:
-			l.fault("message %v, read by %s, has %d bytes, and %d were sent by %s", k, got.how, got.size, l.sizes[k], l.how[k])
+			l.fault("message %v, read by %s, has %d bytes, and %s has sent %d",
+				k, got.how, got.size, l.how[k], l.sizes[k])
 		case f == accepted && arrived && got.size > l.sizes[k]:
 			l.fault("message %v has %d bytes, and only %d were sent", k, got.size, l.sizes[k])
 		case f == accepted && !arrived:
@@ -238,7 +242,8 @@ func (l *lane) check(complete bool) {
 	most := l.counts[accepted] + l.counts[unknown] + l.counts[unfinished]
 	all := len(l.got) + l.unnamedGot + l.repeatsGot + l.passedOver
 	if all > most || complete && all < l.counts[accepted] {
-		l.fault("%d messages were received, %d accepted, and of %d that is not known", all, l.counts[accepted], l.counts[unknown])
+		l.fault("%d messages were received, %d were accepted, %d may have been sent",
+			all, l.counts[accepted], most-l.counts[accepted])
 	}
 	if most := l.repeats[accepted] + l.repeats[unknown]; l.repeatsGot > most {
 		l.fault("%d prepared messages were received, and %d sent", l.repeatsGot, most)

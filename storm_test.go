@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -26,15 +25,16 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// The storm calls every method of two connected Conns at random, from many goroutines, ends the connection, and goes on
-// until all has ended. Then it holds what arrived beside what was accepted.
+// The storm calls every method of two connected Conns at random, from many goroutines. It ends
+// the connection, and goes on until everything has ended. Then it compares what arrived with what
+// was accepted. A normal run takes a few seconds. These run it hundreds of times:
 //
 //	go test -run TestStorm -cpu 1,2,4,8 -count=100 .
 //	go test -run TestStorm -storm.runs=100 -race .
 //	go test -run TestStorm/tls/takeover/short -storm.seed=SEED .
 //
-// What is drawn follows from the seed, in which order the goroutines run does not. So a run that failed is run again with
-// its seed, its combination's name and -count.
+// The seed decides what is drawn, but not in which order the goroutines run. The name of a run
+// that failed ends with its seed. Repeat it with that, its combination's name and -count.
 var (
 	stormSeed = flag.Uint64("storm.seed", 0, "seed of the storm's first run; 0: drawn")
 	stormRuns = flag.Uint64("storm.runs", 1, "how often the storm runs each combination")
@@ -56,9 +56,9 @@ func TestStorm(t *testing.T) {
 		for _, compression := range stormCompression {
 			for _, keepalive := range stormKeepalive {
 				for i := range *stormRuns {
-					p := plan{transport: transport, compression: compression, keepalive: keepalive, seed: seed + i}
-					name := fmt.Sprintf("%s/%s/%s/%d", transport, compression, keepalive, p.seed)
-					t.Run(name, func(t *testing.T) { brew(t, &p) })
+					p := plan{transport: transport, compression: compression, keepalive: keepalive}
+					p.seed = seed + i
+					t.Run(p.name(), func(t *testing.T) { brew(t, &p) })
 				}
 			}
 		}
@@ -70,26 +70,27 @@ type plan struct {
 	transport, compression, keepalive string
 	seed                              uint64
 
-	side  [2]config // of the client and the server
-	read  [2]string // how each is read
-	end   string
-	limit int  // of the transport
-	calm  bool // nothing is planned that makes the end unclean
+	side    [2]config // of the client and the server
+	reading [2]string // how each is read
+	end     string
+	limit   int  // of the transport
+	calm    bool // nothing is planned that makes the end unclean
 }
 
 func (p *plan) String() string {
 	s := fmt.Sprintf("%q, calm: %v, transport's limit %d", p.end, p.calm, p.limit)
 	for i, c := range p.side {
-		s += fmt.Sprintf("\nside %d: read by %s, windows %d, %d, frames %d, CloseTimeout %v, PingInterval %v, PongTimeout %v, "+
-			"IdleTimeout %v, WriteStallTimeout %v, compression %+v", i, p.read[i], c.ReadWindow, c.WriteWindow, c.MaxFrameSize,
-			c.CloseTimeout, c.PingInterval, c.PongTimeout, c.IdleTimeout, c.WriteStallTimeout, c.Compression)
+		s += fmt.Sprintf("\nside %d: read by %s, windows %d and %d, frames of %d, CloseTimeout %v, "+
+			"PingInterval %v, PongTimeout %v, IdleTimeout %v, WriteStallTimeout %v, compression %+v",
+			i, p.reading[i], c.ReadWindow, c.WriteWindow, c.MaxFrameSize, c.CloseTimeout,
+			c.PingInterval, c.PongTimeout, c.IdleTimeout, c.WriteStallTimeout, c.Compression)
 	}
 	return s
 }
 
 // How a side is read.
 const (
-	byPulls  = "pulls"         // Pull, PullInto, All, NextMessage, Messages, from several goroutines
+	byPulls  = "pulls"         // of all kinds, from several goroutines
 	asStream = "NetConn"       // as a net.Conn
 	late     = "late"          // by pulls, from the end on
 	dropped  = "Discard"       // by pulls, and then not at all
@@ -98,17 +99,22 @@ const (
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
+func (p *plan) name() string {
+	return fmt.Sprintf("%s/%s/%s/%d", p.transport, p.compression, p.keepalive, p.seed)
+}
+
 // rand returns the nth source of a run: each of its goroutines has one of its own.
 func (p *plan) rand(nth int) *rand.Rand {
 	h := fnv.New64()
-	_, _ = fmt.Fprint(h, p.transport, p.compression, p.keepalive, nth)
+	_, _ = fmt.Fprint(h, p.name(), nth)
 	return rand.New(rand.NewPCG(p.seed, h.Sum64()))
 }
 
 // draw draws what is left open.
 func (p *plan) draw() {
 	r := p.rand(0)
-	if p.limit = pick(r, 0, 1<<10, 8<<10, 64<<10); p.transport != "bubble" && p.transport != "memory" && p.limit > 0 {
+	p.limit = pick(r, 0, 1<<10, 8<<10, 64<<10)
+	if p.limit > 0 && p.transport != "bubble" && p.transport != "memory" {
 		p.limit = 32 << 10 // with less a kernel waits for 200 ms now and then
 	}
 	p.end = pick(r, stormEnds...).name
@@ -123,13 +129,15 @@ func (p *plan) draw() {
 		c.WriteWindow = pick(r, 256, 1<<10, 4<<10, 64<<10, 1<<20, -1)
 		c.MaxFrameSize = pick(r, 1+r.IntN(300), 500, 4<<10, 64<<10, -1)
 		c.CloseTimeout = closeTimeout
-		p.read[i] = pick(r, byPulls, byPulls, byPulls, asStream, late, dropped, alone)
+		p.reading[i] = pick(r, byPulls, byPulls, byPulls, asStream, late, dropped, alone)
 		switch p.keepalive {
 		case "generous":
 			c.PingInterval = time.Duration(1+r.IntN(4)) * time.Millisecond
 			c.PongTimeout, c.IdleTimeout, c.WriteStallTimeout = time.Minute, time.Minute, time.Minute
 		case "short":
-			short := func(most int) time.Duration { return time.Duration(1+r.IntN(most)) * time.Millisecond }
+			short := func(most int) time.Duration {
+				return time.Duration(1+r.IntN(most)) * time.Millisecond
+			}
 			c.PingInterval = short(4)
 			c.PongTimeout = pick(r, -1, short(20))
 			c.IdleTimeout = pick(r, 0, short(30))
@@ -175,7 +183,8 @@ func (p *plan) transports(t *testing.T, r *rand.Rand) (near, far net.Conn) {
 	return tcpPipe(t, p.limit)
 }
 
-// A peeked is what programs put around a connection whose first bytes they have looked at. It cannot be compared.
+// A peeked is what programs put around a connection whose first bytes they have looked at. Two of
+// them cannot be compared with ==.
 type peeked struct {
 	*net.TCPConn
 	_ []byte
@@ -247,7 +256,7 @@ func brew(t *testing.T, p *plan) {
 	p.draw()
 	guard := time.AfterFunc(3*time.Minute, func() {
 		debug.SetTraceback("all")
-		panic(fmt.Sprintf("storm %d of %s/%s/%s stands: %v", p.seed, p.transport, p.compression, p.keepalive, p))
+		panic(fmt.Sprintf("storm %s stands: %v", p.name(), p))
 	})
 	defer guard.Stop()
 	if p.transport == "bubble" {
@@ -272,8 +281,8 @@ func (s *storm) run() {
 	s.ended = make(chan struct{})
 	s.enough = make(chan struct{})
 	s.still.Store(int64(1 + r.IntN(pick(r, 30, 300, 3000))))
-	s.lanes[0] = newLane("to the server", s.read[1] == asStream, s.fault)
-	s.lanes[1] = newLane("to the client", s.read[0] == asStream, s.fault)
+	s.lanes[0] = newLane("to the server", s.reading[1] == asStream, s.fault)
+	s.lanes[1] = newLane("to the client", s.reading[0] == asStream, s.fault)
 	s.nets[0], s.nets[1] = s.transports(s.t, r)
 	s.open()
 	select {
@@ -341,7 +350,7 @@ func (w *witness) trace(s *storm) *wsstream.Trace {
 // begin starts what is called on a side.
 func (s *storm) begin(i int) {
 	writers, readers := 3, 3
-	if s.read[i] == asStream || s.read[i] == alone {
+	if s.reading[i] == asStream || s.reading[i] == alone {
 		readers = 1
 	}
 	for j := range writers {
@@ -374,7 +383,9 @@ var stormEnds = []struct {
 	calm bool // the handshake is clean if the transport and the timeouts allow
 	do   func(s *storm, i int)
 }{
-	{"Close", true, func(s *storm, i int) { s.noError(s.conns[i].Close(wsstream.CloseInfo{Code: 1000})) }},
+	{"Close", true, func(s *storm, i int) {
+		s.noError(s.conns[i].Close(wsstream.CloseInfo{Code: 1000}))
+	}},
 	{"Close with a code", true, func(s *storm, i int) {
 		s.noError(s.conns[i].Close(wsstream.CloseInfo{Code: 4000, Reason: "stormy"}))
 	}},
@@ -395,6 +406,9 @@ var stormEnds = []struct {
 	{"Abort", true, func(s *storm, i int) {
 		s.note(func() { s.facts[i].aborted = true })
 		s.noError(s.conns[i].Writable().Abort(errAbort))
+	}},
+	{"Fail", true, func(s *storm, i int) {
+		_ = s.conns[i].Writable().Fail(s.ctx, errAbort)
 	}},
 	{"Abort by both", true, func(s *storm, _ int) {
 		s.note(func() { s.facts[0].aborted, s.facts[1].aborted = true, true })
@@ -440,7 +454,6 @@ func (s *storm) noError(err error) {
 
 // check checks what is known when all has ended.
 func (s *storm) check() {
-	var errs [2]error
 	var clean int64
 	for i, c := range s.conns {
 		info, err, settled := c.Closed().Peek()
@@ -448,7 +461,7 @@ func (s *storm) check() {
 		if !settled || again != info || err != errAgain {
 			s.fault("Closed settled with %v, %v and then with %v, %v", info, err, again, errAgain)
 		}
-		if errs[i] = err; err == nil {
+		if err == nil {
 			clean++
 		} else if e, ok := errors.AsType[*wsstream.Error](err); !ok || e.Code == 0 {
 			s.fault("Closed is %v", err)
@@ -464,576 +477,67 @@ func (s *storm) check() {
 		s.checkStats(i)
 	}
 	for i, l := range s.lanes {
-		complete := errs[0] == nil && errs[1] == nil && !s.facts[i].aborted && !s.facts[1-i].dropped
+		complete := clean == 2 && !s.facts[i].aborted && !s.facts[1-i].dropped
 		l.check(complete)
-		s.t.Logf("%s, %s: %v accepted, refused, unknown; %d received, complete: %v", l.name, s.end, l.counts[1:], l.whole, complete)
+		s.t.Logf("%s, %s: %v accepted, refused, unknown, unfinished; %d came whole; complete: %v",
+			l.name, s.end, l.counts[1:], l.whole, complete)
 	}
 	if m := s.meter.Totals(); m.Opened != 2 || m.Open != 0 || m.Clean != clean {
 		s.fault("the Meter tells of %d opened, %d open, %d clean", m.Opened, m.Open, m.Clean)
-	} else if n := s.conns[0].Stats().Received.Messages + s.conns[1].Stats().Received.Messages; m.Received.Messages != n {
-		s.fault("the Meter tells of %d messages that were received, and there were %d", m.Received.Messages, n)
+	} else {
+		n := s.conns[0].Stats().Received.Messages + s.conns[1].Stats().Received.Messages
+		if m.Received.Messages != n {
+			s.fault("the Meter counts %d messages received, and both Stats %d", m.Received.Messages, n)
+		}
 	}
 }
 
 // checkStats holds Stats beside what was sent and received.
 func (s *storm) checkStats(i int) {
-	out, in, stats := s.lanes[i], s.lanes[1-i], s.conns[i].Stats()
-	c := s.side[i]
-	if stats.Sent.Held != 0 || stats.Received.Held != 0 {
-		s.fault("side %d: after the end %d bytes are held unsent, %d unread", i, stats.Sent.Held, stats.Received.Held)
+	out, in := s.lanes[i], s.lanes[1-i]
+	stats := s.conns[i].Stats()
+	sent, got := stats.Sent, stats.Received
+	if sent.Held != 0 || got.Held != 0 {
+		s.fault("side %d: after the end %d bytes are held unsent, %d unread", i, sent.Held, got.Held)
 	}
-	if n, most := int64(out.counts[accepted]), int64(out.counts[accepted]+out.counts[unknown]); stats.Sent.Messages < n || stats.Sent.Messages > most {
-		s.fault("side %d: Stats tells of %d messages sent, and %d to %d were", i, stats.Sent.Messages, n, most)
+	least := int64(out.counts[accepted])
+	most := least + int64(out.counts[unknown])
+	if sent.Messages < least || sent.Messages > most {
+		s.fault("side %d: Stats counts %d messages sent, of %d to %d", i, sent.Messages, least, most)
 	}
-	if n := int64(in.whole); s.read[i] != asStream && (stats.Received.Messages != n || stats.Received.Bytes != int64(in.wholeBytes) || s.seen[i].in.Load() != n) {
-		s.fault("side %d: Stats tells of %d messages, %d bytes received, the Trace of %d, and there were %d, %d",
-			i, stats.Received.Messages, stats.Received.Bytes, s.seen[i].in.Load(), n, in.wholeBytes)
+	if n := s.seen[i].out.Load(); n != least {
+		s.fault("side %d: the Trace counts %d messages sent, of %d", i, n, least)
 	}
-	if n := int64(out.counts[accepted]); s.seen[i].out.Load() != n {
-		s.fault("side %d: the Trace tells of %d messages sent, and %d were", i, s.seen[i].out.Load(), n)
+	n, bytes := int64(in.whole), int64(in.wholeBytes)
+	if told := s.seen[i].in.Load(); s.reading[i] != asStream &&
+		(got.Messages != n || got.Bytes != bytes || told != n) {
+		s.fault("side %d: Stats counts %d messages received, %d bytes, the Trace %d, of %d, %d bytes",
+			i, got.Messages, got.Bytes, told, n, bytes)
 	}
-	const slack = 256 // a control frame, a frame's header
+	s.checkHeld(i, stats)
+}
+
+// checkHeld checks law 1.
+func (s *storm) checkHeld(i int, stats wsstream.Stats) {
+	c, in, out := s.side[i], s.lanes[1-i].most, s.lanes[i].most
+	const (
+		slack     = 256     // a control frame, a frame's header
+		handshake = 4 << 10 // may come with the handshake
+	)
 	if w := c.ReadWindow; w > 0 {
-		if most := max(w, in.most) + min(w, 64<<10) + slack; stats.Received.HeldMax > int64(most) {
-			s.fault("side %d: %d bytes were held unread, more than %d: %+v", i, stats.Received.HeldMax, most, stats.Received)
+		most := max(w, in) + max(min(w, 64<<10), handshake) + slack
+		if held := stats.Received.HeldMax; held > int64(most) {
+			s.fault("side %d: %d bytes were held unread, more than %d", i, held, most)
 		}
 	}
 	if w := c.WriteWindow; w > 0 {
 		frames := 2
 		if c.MaxFrameSize > 0 {
-			frames += out.most / c.MaxFrameSize
+			frames += out / c.MaxFrameSize
 		}
-		most := w + out.most + out.most/50 + 14*frames + slack
-		if stats.Sent.HeldMax > int64(most) {
-			s.fault("side %d: %d bytes were held unsent, more than %d: %+v", i, stats.Sent.HeldMax, most, stats.Sent)
+		most := w + out + out/50 + 14*frames + slack // compressed it may be a little longer
+		if held := stats.Sent.HeldMax; held > int64(most) {
+			s.fault("side %d: %d bytes were held unsent, more than %d", i, held, most)
 		}
-	}
-}
-
-// stormCalls are what anybody may call at any time.
-var stormCalls = []func(c *caller, ctx context.Context){
-	func(c *caller, _ context.Context) { c.stats() },
-	func(c *caller, _ context.Context) { c.totals() },
-	func(c *caller, ctx context.Context) {
-		if d, err := c.conn.Ping(ctx); d < 0 || err != nil && !c.ends(err) {
-			c.fault("Ping: %v, %v", d, err)
-		}
-	},
-	func(c *caller, ctx context.Context) { c.may("Flush", c.conn.Writable().Flush(ctx)) },
-	func(c *caller, ctx context.Context) { c.may("Ready", c.conn.Writable().Ready(ctx)) },
-	func(c *caller, _ context.Context) { _ = c.conn.Writable().DesiredSize() },
-	func(c *caller, ctx context.Context) {
-		if _, err := c.conn.Opened().Wait(ctx); err != nil && err != errMoment {
-			c.fault("Opened: %v", err)
-		}
-	},
-	func(c *caller, ctx context.Context) {
-		some, cancel := context.WithTimeoutCause(ctx, time.Millisecond, errMoment)
-		defer cancel()
-		_, err := c.conn.Closed().Wait(some)
-		c.may("Closed", err)
-	},
-	func(c *caller, _ context.Context) { _, _, _ = c.conn.Closed().Peek() },
-	func(c *caller, _ context.Context) { _ = context.Cause(c.conn.Context()) },
-	func(c *caller, _ context.Context) {
-		if err := c.conn.Close(wsstream.CloseInfo{Code: 1005}); err == nil {
-			c.fault("a code was taken that may not be sent")
-		}
-	},
-	func(c *caller, ctx context.Context) {
-		if c.conn.Writable().Write(ctx, wsstream.Text("\xff")) == nil {
-			c.fault("bad text was taken")
-		}
-	},
-	func(c *caller, _ context.Context) {
-		_ = fmt.Sprint(c.conn.LocalAddr(), c.conn.RemoteAddr(), c.conn.URL(), c.conn.Duplex())
-	},
-	func(c *caller, _ context.Context) { _ = c.accpt.Len() },
-	func(c *caller, _ context.Context) {
-		select {
-		case <-c.conn.Readable().Done():
-		case <-c.conn.Writable().Done():
-		default:
-		}
-	},
-	func(c *caller, ctx context.Context) {
-		_ = wsstream.NetConn(c.conn, wsstream.TypeText).SetDeadline(time.Now().Add(time.Millisecond))
-		_ = ctx
-	},
-}
-
-// A caller is a goroutine that calls methods of a Conn.
-type caller struct {
-	*storm
-	i       int
-	conn    *wsstream.Conn
-	r       *rand.Rand
-	haste   int // of how many calls one is followed by a pause
-	out, in *lane
-	long    context.Context // for several calls
-	stop    context.CancelFunc
-	before  wsstream.Stats
-	sums    wsstream.Totals
-}
-
-// moment returns a context that ends at some moment, mostly, with errMoment.
-func (c *caller) moment() (context.Context, context.CancelFunc) {
-	some := time.Duration(c.r.IntN(3000)) * time.Microsecond
-	switch c.r.IntN(8) {
-	case 0, 1:
-		return context.WithTimeoutCause(c.ctx, some, errMoment)
-	case 2:
-		ctx, cancel := context.WithCancelCause(c.ctx)
-		t := time.AfterFunc(some, func() { cancel(errMoment) })
-		return ctx, func() { t.Stop(); cancel(nil) }
-	case 3:
-		if c.r.IntN(10) > 0 {
-			break
-		}
-		ctx, cancel := context.WithCancelCause(c.ctx)
-		cancel(errMoment)
-		return ctx, func() {}
-	case 4:
-		if c.long == nil || c.long.Err() != nil {
-			if c.stop != nil {
-				c.stop()
-			}
-			c.long, c.stop = context.WithTimeoutCause(c.ctx, 5*some, errMoment)
-		}
-		return c.long, func() {}
-	}
-	return c.ctx, func() {}
-}
-
-// pause lets others run, and a bubble's clock.
-func (c *caller) pause() {
-	if c.r.IntN(c.haste) == 0 {
-		<-time.After(time.Duration(c.r.IntN(200)) * time.Microsecond)
-	}
-}
-
-func (c *caller) leave() {
-	if c.stop != nil {
-		c.stop()
-	}
-}
-
-// ends reports whether err is one that a call may fail with when its context ends, or the connection.
-func (c *caller) ends(err error) bool {
-	_, isError := errors.AsType[*wsstream.Error](err)
-	return isError || errors.Is(err, errMoment) || errors.Is(err, wsstream.ErrClosed) || errors.Is(err, errAbort)
-}
-
-func (c *caller) may(call string, err error) {
-	if err != nil && !c.ends(err) {
-		c.fault("%s: %v", call, err)
-	}
-}
-
-// meddle calls what neither reads nor writes.
-func (c *caller) meddle() {
-	defer c.leave()
-	for {
-		select {
-		case <-c.conn.Closed().Done():
-			for _, call := range stormCalls { // all are defined after the end, too
-				call(c, c.ctx)
-			}
-			return
-		default:
-		}
-		if c.read_() == dropped && c.r.IntN(50) == 0 {
-			c.note(func() { c.facts[c.i].dropped = true })
-			c.conn.Readable().Discard()
-		}
-		ctx, cancel := c.moment()
-		stormCalls[c.r.IntN(len(stormCalls))](c, ctx)
-		cancel()
-		c.pause()
-		if c.r.IntN(20) == 0 {
-			<-time.After(time.Microsecond)
-		}
-	}
-}
-
-func (c *caller) read_() string { return c.storm.read[c.i] }
-
-// stats checks that what Stats tells never falls.
-func (c *caller) stats() {
-	s := c.conn.Stats()
-	c.rises(c.before.Received, s.Received)
-	c.rises(c.before.Sent, s.Sent)
-	c.before = s
-}
-
-func (c *caller) rises(before, f wsstream.Flow) {
-	if f.Messages < before.Messages || f.Bytes < before.Bytes || f.HeldMax < before.HeldMax || f.Stalled < before.Stalled || f.Held < 0 {
-		c.fault("Stats: %+v after %+v", f, before)
-	}
-}
-
-func (c *caller) totals() {
-	s := c.meter.Totals()
-	c.rises(c.sums.Received, s.Received)
-	c.rises(c.sums.Sent, s.Sent)
-	c.sums = s
-}
-
-// size draws the size of a message: most are small.
-func (c *caller) size() int {
-	most := 64 << 10
-	if n := c.side[c.i].MaxFrameSize; n > 0 {
-		most = min(most, 200*n)
-	}
-	if n := c.side[1-c.i].ReadWindow; n > 0 {
-		most = min(most, 100*n)
-	}
-	switch c.r.IntN(20) {
-	case 0:
-		return stormHeader + c.r.IntN(4*most)
-	case 1, 2, 3:
-		return stormHeader + c.r.IntN(most/8+1)
-	}
-	return stormHeader + c.r.IntN(200)
-}
-
-var stormPrepared = func() (m [4]wsstream.Message) {
-	for n := range m {
-		t := stormType(shared, n, n >= 2)
-		m[n] = wsstream.Message{Type: t, Data: stormPayload(t, shared, n, 20+n*3000)}.Prepare()
-	}
-	return m
-}()
-
-// write writes messages by all ways there are until the Writable ends.
-func (c *caller) write(id int) {
-	defer c.leave()
-	stream := wsstream.NetConn(c.conn, wsstream.TypeBinary)
-	for {
-		switch n := c.still.Add(-1); {
-		case n == 0:
-			close(c.enough)
-		case n < 0: // enough, for the time being
-			select {
-			case <-c.ended:
-			case <-c.conn.Writable().Done():
-			case <-time.After(time.Millisecond):
-			}
-		}
-		ctx, cancel := c.moment()
-		err := c.writeOne(ctx, id, stream)
-		cancel()
-		if err != nil && err != errMoment && !errors.Is(err, os.ErrDeadlineExceeded) {
-			c.may("Write", err)
-			return
-		}
-		c.pause()
-	}
-}
-
-func (c *caller) writeOne(ctx context.Context, id int, stream net.Conn) error {
-	w := c.conn.Writable()
-	way := c.r.IntN(10)
-	if way == 0 {
-		n := c.r.IntN(len(stormPrepared))
-		m := stormPrepared[n]
-		if m.Type != stormType(shared, n, c.out.onlyBinary) {
-			return nil
-		}
-		k := stormKey{shared, n}
-		if c.r.IntN(2) == 0 {
-			ok, err := w.TryWrite(m)
-			return c.settleTry("TryWrite", k, len(m.Data), ok, err)
-		}
-		err := w.Write(ctx, m)
-		c.settle("Write", k, len(m.Data), err)
-		return err
-	}
-	k, m := c.out.make(id, c.size())
-	switch way {
-	case 1, 2:
-		ok, err := w.TryWrite(m)
-		return c.settleTry("TryWrite", k, len(m.Data), ok, err)
-	case 3:
-		return c.writeParts(ctx, k, m)
-	case 4:
-		m = m.Prepare()
-	case 5:
-		m.NoCompress = true
-	case 6:
-		if m.Type != wsstream.TypeBinary {
-			break
-		}
-		if c.r.IntN(2) == 0 {
-			_ = stream.SetWriteDeadline(time.Now().Add(time.Duration(c.r.IntN(3000)) * time.Microsecond))
-		}
-		_, err := stream.Write(m.Data)
-		_ = stream.SetWriteDeadline(time.Time{})
-		c.settle("NetConn", k, len(m.Data), err)
-		return err
-	}
-	err := w.Write(ctx, m)
-	c.settle("Write", k, len(m.Data), err)
-	return err
-}
-
-// settle notes what became of a message whose Write has returned err.
-func (c *caller) settle(how string, k stormKey, size int, err error) {
-	switch {
-	case err == nil:
-		c.out.settle(how, k, accepted, size)
-	case err == errMoment, errors.Is(err, os.ErrDeadlineExceeded):
-		c.out.settle(how, k, refused, size)
-	default:
-		c.out.settle(how, k, unknown, size)
-	}
-}
-
-func (c *caller) settleTry(how string, k stormKey, size int, ok bool, err error) error {
-	switch {
-	case ok:
-		c.out.settle(how, k, accepted, size)
-	case err == nil:
-		c.out.settle(how, k, refused, size)
-	default:
-		c.out.settle(how, k, unknown, size)
-	}
-	return err
-}
-
-// writeParts writes a message in parts. One whose context ends is closed where it has come to.
-func (c *caller) writeParts(ctx context.Context, k stormKey, m wsstream.Message) error {
-	const how = "NewMessage"
-	if c.out.onlyBinary || m.Type == wsstream.TypeText { // which must not end in the middle
-		ctx = c.ctx
-	}
-	w, err := c.conn.Writable().NewMessage(ctx, m.Type)
-	if err != nil {
-		c.out.settle(how, k, refused, len(m.Data))
-		return err
-	}
-	if c.r.IntN(4) == 0 {
-		w.NoCompress()
-	}
-	sent := 0
-	for sent < len(m.Data) && err == nil {
-		var n int
-		n, err = w.Write(m.Data[sent : sent+1+c.r.IntN(len(m.Data)-sent)])
-		sent += n
-		c.pause()
-	}
-	if end := w.Close(); end != nil {
-		c.out.settle(how, k, unfinished, len(m.Data))
-		return end
-	}
-	if err != nil && err != errMoment {
-		c.fault("MessageWriter: Write: %v; Close: nil", err)
-	}
-	c.out.settle(how, k, accepted, sent)
-	return err
-}
-
-// read reads by all ways there are until the Readable ends.
-func (c *caller) read() {
-	defer c.leave()
-	switch c.read_() {
-	case asStream:
-		c.readStream()
-		return
-	case late:
-		select {
-		case <-c.ended:
-		case <-c.conn.Readable().Done():
-		}
-	}
-	v := c.in.viewer()
-	var m wsstream.Message
-	for {
-		ctx, cancel := c.moment()
-		err := c.readSome(ctx, v, &m)
-		cancel()
-		switch {
-		case err == nil, err == errMoment:
-		case err == wsstream.ErrBusy:
-			<-time.After(time.Microsecond)
-		default:
-			c.checkEnd(err)
-			return
-		}
-		c.pause()
-	}
-}
-
-// checkEnd checks what pulls end with.
-func (c *caller) checkEnd(err error) {
-	if _, isError := errors.AsType[*wsstream.Error](err); err != io.EOF && !isError {
-		c.fault("pulls end with %v", err)
-	}
-	c.note(func() {
-		if c.last[c.i] == nil {
-			c.last[c.i] = err
-		}
-		if c.last[c.i] != err {
-			c.faults = append(c.faults, fmt.Sprintf("pulls end with %v and with %v", c.last[c.i], err))
-		}
-	})
-	if _, again := c.conn.Readable().Pull(c.ctx); again != err {
-		c.fault("a Pull ended with %v and the next with %v", err, again)
-	}
-}
-
-func (c *caller) readSome(ctx context.Context, v *viewer, m *wsstream.Message) error {
-	r := c.conn.Readable()
-	switch c.r.IntN(8) {
-	case 0, 1, 2:
-		m, err := r.Pull(ctx)
-		if err == nil {
-			v.receive("Pull", m.Type, m.Data, true)
-		}
-		return err
-	case 3, 4:
-		err := r.PullInto(ctx, m)
-		if err == nil {
-			v.receive("PullInto", m.Type, m.Data, true)
-		}
-		return err
-	case 5:
-		n := c.r.IntN(5)
-		for m, err := range r.All(ctx) {
-			if err != nil {
-				return err
-			}
-			v.receive("All", m.Type, m.Data, true)
-			if n--; n < 0 {
-				break
-			}
-		}
-		return nil // a clean end comes again
-	case 6:
-		n := c.r.IntN(5)
-		for m, err := range r.Messages(ctx) {
-			if err != nil {
-				return err
-			}
-			if err := c.readParts(ctx, v, m); err != nil {
-				return nil // it comes again
-			}
-			if n--; n < 0 {
-				break
-			}
-		}
-		return nil
-	}
-	p, err := r.NextMessage(ctx)
-	if err != nil {
-		return err
-	}
-	_ = c.readParts(ctx, v, p)
-	return nil
-}
-
-// readParts reads a message in parts, or some of it.
-func (c *caller) readParts(ctx context.Context, v *viewer, m *wsstream.MessageReader) error {
-	got := new(limited)
-	got.limit = 1 << 30
-	if c.r.IntN(4) == 0 {
-		got.limit = c.r.IntN(300)
-	}
-	var err error
-	how := "Read"
-	if c.r.IntN(3) == 0 {
-		how = "WriteTo"
-		_, err = m.WriteTo(got)
-		if err == nil {
-			err = io.EOF
-		}
-	} else {
-		err = c.readLoop(m, got)
-	}
-	switch {
-	case err == io.EOF:
-		v.receive(how, m.Type(), got.b, true)
-		_ = m.Close()
-		return nil
-	case err == errLimit, err == errMoment:
-		t := m.Type()
-		_ = m.Close()
-		v.receive(how+": "+err.Error(), t, got.b, false)
-		if _, err := m.Read(make([]byte, 1)); err == nil {
-			c.fault("a reader that was closed reads on")
-		}
-		return nil
-	}
-	_ = m.Close()
-	if err != io.ErrUnexpectedEOF && !c.ends(err) {
-		c.fault("MessageReader: %v", err)
-	}
-	return err
-}
-
-func (c *caller) readLoop(m *wsstream.MessageReader, got *limited) error {
-	for {
-		b := make([]byte, c.r.IntN(1+pick(c.r, 10, 100, 100_000)))
-		n, err := m.Read(b)
-		if _, full := got.Write(b[:n]); full != nil {
-			return full
-		}
-		if err != nil {
-			return err
-		}
-		c.pause()
-	}
-}
-
-// A limited takes so many bytes.
-type limited struct {
-	b     []byte
-	limit int
-}
-
-var errLimit = errors.New("that is enough")
-
-func (l *limited) Write(b []byte) (int, error) {
-	n := min(len(b), l.limit-len(l.b))
-	l.b = append(l.b, b[:n]...)
-	if n < len(b) {
-		return n, errLimit
-	}
-	return n, nil
-}
-
-// readStream reads all as a stream of bytes.
-func (c *caller) readStream() {
-	v, nc := c.in.viewer(), wsstream.NetConn(c.conn, wsstream.TypeBinary)
-	var got []byte
-	for {
-		if c.r.IntN(3) == 0 {
-			_ = nc.SetReadDeadline(time.Now().Add(time.Duration(c.r.IntN(3000)) * time.Microsecond))
-		}
-		b := make([]byte, 1+c.r.IntN(pick(c.r, 10, 1000, 100_000)))
-		n, err := nc.Read(b)
-		_ = nc.SetReadDeadline(time.Time{})
-		got = append(got, b[:n]...)
-		for len(got) >= stormHeader {
-			_, _, size, err := parseStorm(got)
-			if err != nil {
-				c.fault("%v", err)
-				return
-			}
-			if len(got) < size {
-				break
-			}
-			v.receive("NetConn", wsstream.TypeBinary, got[:size], false) // its last frame may lack
-			got = got[size:]
-		}
-		switch _, isError := errors.AsType[*wsstream.Error](err); {
-		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-		case err == io.EOF, err == io.ErrUnexpectedEOF, isError:
-			return
-		default:
-			c.fault("NetConn.Read: %v", err)
-			return
-		}
-		c.pause()
 	}
 }
