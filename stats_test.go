@@ -2,7 +2,10 @@ package wsstream_test
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -128,4 +131,68 @@ func TestStatsAreZeroBeforeOpeningAndStayAfterTheEnd(t *testing.T) {
 	require.Error(t, err)
 	require.EqualValues(t, 1, conn.Stats().Sent.Messages)
 	require.EqualValues(t, 3, conn.Stats().Sent.Bytes)
+}
+
+func TestStatsDoNotStarveThePullThatTheyAskAbout(t *testing.T) {
+	for _, procs := range []int{1, 2, 8} {
+		for _, busy := range []int{0, 2} {
+			for _, discards := range []bool{false, true} {
+				name := fmt.Sprintf("processors=%d/busy=%d/discards=%v", procs, busy, discards)
+				t.Run(name, func(t *testing.T) { askWhilePulling(t, procs, busy, discards) })
+			}
+		}
+	}
+}
+
+// askWhilePulling has ten goroutines ask for Stats while one pulls, beside busy goroutines.
+func askWhilePulling(t *testing.T, procs, busy int, discards bool) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+	const askers, messages = 10, 100
+	near, far := tcpPipe(t, 0)
+	c := config{ReadWindow: 1 << 10, WriteWindow: 1 << 10, MaxFrameSize: 500}
+	client, server := conns(t, c, near, far)
+	ctx, stop := patient(t), make(chan struct{})
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer close(stop)
+	goes := func() bool {
+		select {
+		case <-stop:
+			return false
+		default:
+			return true
+		}
+	}
+	for range askers {
+		others.Go(func() {
+			for goes() {
+				_ = server.Stats()
+				<-time.After(time.Microsecond)
+			}
+		})
+	}
+	for range busy {
+		others.Go(func() {
+			for goes() {
+			}
+		})
+	}
+	if discards {
+		server.Readable().Discard()
+	}
+	ended := goDo(func() (m wsstream.Message, err error) {
+		for err == nil {
+			err = server.Readable().PullInto(ctx, &m)
+		}
+		return m, err
+	})
+	for range messages {
+		m := wsstream.Binary(make([]byte, 3000))
+		require.NoError(t, client.Writable().Write(ctx, m))
+	}
+	require.NoError(t, client.Writable().Close(ctx))
+	require.Equal(t, io.EOF, (<-ended).err)
+	if !discards {
+		require.EqualValues(t, messages, server.Stats().Received.Messages)
+	}
 }
