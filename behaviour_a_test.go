@@ -91,7 +91,7 @@ func TestA1_OtherURLsAreErrorsAndNothingIsDialled(t *testing.T) {
 	}
 }
 
-func TestA2_ASubprotocolIsATokenAndStandsOnce(t *testing.T) {
+func TestA2_ASubprotocolStandsWholeInAListAndOnce(t *testing.T) {
 	for _, tc := range []struct {
 		protocols []string
 		says      string
@@ -99,8 +99,6 @@ func TestA2_ASubprotocolIsATokenAndStandsOnce(t *testing.T) {
 		{[]string{""}, "token"},
 		{[]string{"a b"}, "token"},
 		{[]string{"a,b"}, "token"},
-		{[]string{"chat/2"}, "token"},
-		{[]string{"{x}"}, "token"},
 		{[]string{`"x"`}, "token"},
 		{[]string{"é"}, "token"},
 		{[]string{"a\x7f"}, "token"},
@@ -127,6 +125,44 @@ func TestA2_EveryTokenCharacterMayStandInASubprotocol(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, all, opened.Protocol)
 	})
+}
+
+func TestASubprotocolThatIsNoTokenIsOfferedWhereThePeerNeedsIt(t *testing.T) {
+	for _, name := range []string{"ZWS2.0/NULL", "{x}", "https://example.org/v1?a=b;c", "Bearer:a/b+c=="} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{name, "ZWS2.0"}})
+				req := wstest.NewPeer(t, far, false).ServeHandshake("Sec-WebSocket-Protocol: " + name)
+				require.Equal(t, []string{name + ", ZWS2.0"}, req.Header.Values("Sec-WebSocket-Protocol"))
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, name, opened.Protocol)
+			})
+		})
+	}
+}
+
+func TestAServerThatChoosesNoSubprotocolIsTakenWhereItIsOptional(t *testing.T) {
+	for _, tc := range []struct{ name, answer, want, says string }{
+		{name: "none", answer: "X-Nothing: here"},
+		{name: "one of them", answer: "Sec-WebSocket-Protocol: a", want: "a"},
+		{name: "another", answer: "Sec-WebSocket-Protocol: d", says: "not one of"},
+		{name: "two", answer: "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b", says: "not one of"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{"b", "a"}, SubprotocolOptional: true})
+				wstest.NewPeer(t, far, false).ServeHandshake(tc.answer)
+				if tc.says != "" {
+					require.ErrorContains(t, notOpened(t, conn), tc.says)
+					return
+				}
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, tc.want, opened.Protocol)
+			})
+		})
+	}
 }
 
 func TestA3_SubprotocolsAreOfferedInOrderAndTheServersChoiceMustBeOneOfThem(t *testing.T) {
@@ -159,7 +195,7 @@ func TestA3_SubprotocolsAreOfferedInOrderAndTheServersChoiceMustBeOneOfThem(t *t
 
 func TestA4_AnyStatusBut101FailsAndIsTold(t *testing.T) {
 	long := strings.Repeat("because ", 1000)
-	for _, status := range []int{100, 200, 204, 301, 302, 307, 401, 403, 426, 503} {
+	for _, status := range []int{200, 204, 301, 302, 307, 401, 403, 426, 503} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, nil)

@@ -33,20 +33,23 @@ type CompressionOptions struct {
 	// Level is how hard the compressor searches, from 1, the fastest, to 9. Default 1 with context takeover, and 4 without.
 	Level int
 
-	// WindowBits is the logarithm of the most bytes that what we send refers back, from 8 to 15; the peer may ask for
-	// less. Default 12, 4 KiB.
+	// WindowBits is the logarithm of the most bytes that what we send refers back, from 8 to 15. The
+	// peer may ask for less. Where a server answers Dial with more, WindowBits is what Dial uses.
+	// **8 is refused by some peers, gws and autobahn among them.** Default 12, 4 KiB.
 	WindowBits int
 
-	// PeerWindowBits asks the same of the peer, from 8 to 15. A server asks those clients only that let themselves be
-	// asked, as browsers do. A client insists: **many servers decline compression, or do not answer as they should, if
-	// they are asked for less than 15**. Default 15 for Dial, and 12 for Accept.
+	// PeerWindowBits asks the same of the peer, from 8 to 15. A server asks only clients that allow
+	// it, as browsers do. **Many servers cannot do less than 15, and zlib cannot do 8.** Behind such
+	// an offer Dial makes a second, plain one: a server that takes it uses up to 15 bits.
+	// Opened.Extensions tells which was taken. Default 15 for Dial, and 12 for Accept.
 	PeerWindowBits int
 
 	// NoContextTakeover has what we send refer to no earlier message.
 	NoContextTakeover bool
 
-	// PeerNoContextTakeover asks the same of the peer. A client insists; to a client it is told. Browsers obey, and
-	// tornado's client does not: its second compressed message then fails the connection with 1007.
+	// PeerNoContextTakeover asks the same of the peer. Behind such an offer Dial makes a plain one, as
+	// for PeerWindowBits. To a client it is told. Browsers obey, and tornado's client does not: its
+	// second compressed message then fails the connection with 1007.
 	PeerNoContextTakeover bool
 }
 
@@ -111,14 +114,19 @@ func (c *compression) answer(h http.Header) (z *wire.Deflate, extensions string,
 }
 
 // read reads a server's response to our offer, or to none.
+// RFC 6455, section 11.3.2: the field stands once.
 func (c *compression) read(h http.Header) (*wire.Deflate, error) {
+	chosen := h.Values(extensionsField)
+	if len(chosen) > 1 {
+		return nil, fmt.Errorf("the server's extensions stand in %d fields: %q", len(chosen), chosen)
+	}
 	if c == nil {
-		if err := deflate.Unoffered(h.Values(extensionsField)); err != nil {
+		if err := deflate.Unoffered(chosen); err != nil {
 			return nil, fmt.Errorf("the server chose an extension that was not offered: %w", err)
 		}
 		return nil, nil
 	}
-	p, ok, err := c.Check(h.Values(extensionsField))
+	p, ok, err := c.Check(chosen)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -109,23 +109,34 @@ func TestAClientRefusesAResponseThatItDidNotOffer(t *testing.T) {
 		says     string // of the error; empty: it opens
 	}{
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; client_max_window_bits=13", says: "client_max_window_bits is more than the 12"},
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "x", says: "is not permessage-deflate"},
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; what", says: "what is unknown"},
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; server_no_context_takeover=1", says: "server_no_context_takeover"},
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; server_max_window_bits=16", says: "server_max_window_bits"},
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; client_max_window_bits=11"},
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate;", says: "malformed"},
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; client_max_window_bits", says: "without a value"},
+		{offers: "permessage-deflate; client_max_window_bits=12", response: "\r\nSec-WebSocket-Extensions: permessage-deflate", says: "extensions stand in 2 fields"},
 		{
 			options:  wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 10},
-			offers:   "permessage-deflate; server_max_window_bits=10; client_max_window_bits",
-			response: "permessage-deflate",
-			says:     "server_max_window_bits=10 was not met",
+			offers:   "permessage-deflate; server_max_window_bits=10; client_max_window_bits, permessage-deflate",
+			response: "permessage-deflate", // to the second
+		},
+		{
+			options:  wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 10},
+			offers:   "permessage-deflate; server_max_window_bits=10; client_max_window_bits, permessage-deflate",
+			response: "permessage-deflate; server_max_window_bits=10",
 		},
 		{
 			options:  wsstream.CompressionOptions{WindowBits: 15, NoContextTakeover: true, PeerNoContextTakeover: true},
-			offers:   "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+			offers:   "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits, permessage-deflate",
 			response: "permessage-deflate; server_no_context_takeover",
+		},
+		{
+			options:  wsstream.CompressionOptions{PeerNoContextTakeover: true},
+			offers:   "permessage-deflate; server_no_context_takeover; client_max_window_bits=12, permessage-deflate",
+			response: "permessage-deflate, permessage-deflate",
+			says:     "and nothing else",
 		},
 	} {
 		t.Run(test.response, func(t *testing.T) {
@@ -181,4 +192,36 @@ func TestAClientThatGoesOnReferringToEarlierMessagesIsFailedWith1007(t *testing.
 		e.peer.Close()
 		require.ErrorContains(t, (<-pulled).err, "not valid permessage-deflate data")
 	})
+}
+
+// The bits in an answer are what the server can take: ours stay as they were offered (RFC 7692, section 7.1.2.2).
+func TestAnAnswerOfMoreWindowBitsThanWereOfferedIsTakenAndOursAreUsed(t *testing.T) {
+	for _, bits := range []int{9, 12} {
+		for _, answer := range []string{"13", "15", `"15"`} {
+			t.Run(fmt.Sprintf("%d, %s", bits, answer), func(t *testing.T) {
+				onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+					peer := wstest.NewPeer(t, far, false)
+					peer.AllowRsv = rsv1
+					conn := dialOver(t, near, &wsstream.DialOptions{Compression: &wsstream.CompressionOptions{WindowBits: bits}})
+					says := "permessage-deflate; client_max_window_bits=" + answer
+					peer.ServeHandshake("Sec-WebSocket-Extensions: " + says)
+					opened, err := conn.Opened().Wait(patient(t))
+					require.NoError(t, err)
+					require.Equal(t, says, opened.Extensions)
+
+					for seed, within := range []bool{true, false} { // the window: a message that comes again
+						data := noise(byte(seed), map[bool]int{true: 1 << bits / 2, false: 1<<bits + 200}[within])
+						var sizes [2]int
+						for i := range sizes {
+							require.NoError(t, conn.Writable().Write(patient(t), wsstream.Binary(data)))
+							payload, frames := nextFrames(t, peer)
+							require.EqualValues(t, rsv1, frames[0].Rsv)
+							sizes[i] = len(payload)
+						}
+						require.Equal(t, within, sizes[1] < sizes[0]/2, "%d bytes, then %d", sizes[0], sizes[1])
+					}
+				})
+			})
+		}
+	}
 }

@@ -8,13 +8,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,9 +22,15 @@ import (
 // DialOptions say how Dial connects. Nil stands for the zero value, which is ready to use; Dial copies it. Of each
 // number, 0 is the default, a negative one means that there is none (no bound, no timeout), any other is the value.
 type DialOptions struct {
-	// Subprotocols are offered to the server in this order of preference. Each is a token, and none stands twice.
-	// If there are any and the server chooses none of them, the handshake fails.
+	// Subprotocols are offered to the server in this order of preference. Each is a token, or what
+	// else a server expects ("ZWS2.0/NULL"): visible ASCII characters without commas and quotes. None
+	// stands twice. If there are any and the server chooses none of them, the handshake fails.
 	Subprotocols []string
+
+	// SubprotocolOptional lets the handshake succeed where the server chooses no subprotocol.
+	// Opened.Protocol is empty then. It is for servers that never name one in their answer. A
+	// subprotocol that was not offered fails the handshake all the same.
+	SubprotocolOptional bool
 
 	// Header is sent with the request. Fields that belong to the handshake are refused.
 	Header http.Header
@@ -75,8 +79,8 @@ type DialOptions struct {
 	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
 	MaxFrameSize int
 
-	// MaxHandshakeSize is how many bytes of the response's header are read, and of a proxy's. Default 64 KiB; negative:
-	// no bound, and a server can fill the memory.
+	// MaxHandshakeSize is how many bytes of the response's header are read, and of a proxy's, with those of 1xx before
+	// it. Default 64 KiB; negative: no bound, and a server can fill the memory.
 	MaxHandshakeSize int
 
 	// HandshakeTimeout bounds all of Dial's work: name resolution, proxy, TLS and the handshake. Default 10 s; negative:
@@ -137,7 +141,8 @@ type DialOptions struct {
 //
 // url is absolute, its scheme ws, wss, http or https, the latter two standing for the former; it has no fragment.
 // Its user and password are sent as basic credentials. A bad URL or option is the error of both futures; nothing is
-// dialled then.
+// dialled then. As in browsers, a name that is not in ASCII stands for its A-labels, and spaces and what is not in ASCII
+// are escaped. Errors show nothing of a URL that stands before an @, however it was meant.
 //
 // ctx governs the handshake only: when it ends before the handshake is done, the attempt is dropped and both futures
 // settle with context.Cause(ctx). **A deferred cancel that runs before the handshake is done kills it**: who returns
@@ -149,6 +154,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	}
 	opt, err := options{
 		subprotocols:     o.Subprotocols,
+		offers:           true,
 		header:           o.Header,
 		readWindow:       o.ReadWindow,
 		writeWindow:      o.WriteWindow,
@@ -162,33 +168,31 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		trace:            o.Trace,
 		meter:            o.Meter,
 	}.check()
+	var host string
 	if err == nil {
-		err = checkHost(o.Host)
+		host, err = checkHost(o.Host)
 	}
 	if err == nil {
 		opt.compression, err = o.Compression.check(deflate.MaxBits)
 	}
 	u, user, urlErr := parseURL(url)
-	c := newConn(u.String(), opt)
+	if urlErr == nil {
+		url = u.String()
+	} else {
+		err, url = urlErr, clean(url)
+	}
+	c := newConn(url, opt)
 	c.client = true
-	d := &dialer{options: opt, url: u, host: cmp.Or(o.Host, u.Host), jar: o.Jar, tls: o.TLSConfig.Clone(), proxy: o.Proxy, netDial: o.NetDial}
-	if d.netDial == nil {
-		d.netDial = new(net.Dialer).DialContext
-		if d.proxy == nil {
-			d.proxy = http.ProxyFromEnvironment
-		}
-	}
-	if user != nil {
-		d.setCredentials(user)
-	}
 	switch {
-	case urlErr != nil:
-		c.fail(urlErr)
 	case err != nil:
 		c.fail(err)
 	case ctx.Err() != nil:
 		c.fail(context.Cause(ctx))
 	default:
+		d := o.dialer(opt, u, cmp.Or(host, u.Host))
+		if user != nil {
+			d.setCredentials(user)
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
 		opt.starts(true)
@@ -197,51 +201,36 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	return c
 }
 
-// parseURL parses the address of a server, and takes the credentials out of it, so that nothing shows them. It never
-// returns a nil URL.
-func parseURL(s string) (u *url.URL, user *url.Userinfo, err error) {
-	u, err = url.Parse(s)
-	if err != nil {
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // without the address, which may hold a password
-		}
-		return &url.URL{}, nil, fmt.Errorf("wsstream: bad URL: %w", err)
-	}
-	user, u.User = u.User, nil
-	switch u.Scheme {
-	case "http":
-		u.Scheme = "ws"
-	case "https":
-		u.Scheme = "wss"
-	case "ws", "wss":
-	case "":
-		return u, nil, fmt.Errorf("wsstream: URL %q is relative", u)
-	default:
-		return u, nil, fmt.Errorf("wsstream: URL %q: the scheme is not ws, wss, http or https", u)
-	}
-	switch {
-	case u.Hostname() == "":
-		return u, nil, fmt.Errorf("wsstream: URL %q has no host", u)
-	case strings.Contains(s, "#"):
-		return u, nil, fmt.Errorf("wsstream: URL %q has a fragment", u)
-	}
-	if port := u.Port(); port != "" {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return u, nil, fmt.Errorf("wsstream: URL %q: the port is not a number up to 65535", u)
-		}
-	}
-	return u, user, nil
-}
-
 // A dialer is one attempt to connect.
 type dialer struct {
 	*options
-	url     *url.URL
-	host    string                                // of the request
-	jar     http.CookieJar                        // nil: none
-	tls     *tls.Config                           // nil: the defaults
-	proxy   func(*http.Request) (*url.URL, error) // nil: none
-	netDial func(ctx context.Context, network, addr string) (net.Conn, error)
+	url      *url.URL
+	host     string                                // of the request
+	optional bool                                  // the server need not choose a subprotocol
+	jar      http.CookieJar                        // nil: none
+	tls      *tls.Config                           // nil: the defaults
+	proxy    func(*http.Request) (*url.URL, error) // nil: none
+	netDial  func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+func (o *DialOptions) dialer(opt *options, u *url.URL, host string) *dialer {
+	d := &dialer{
+		options:  opt,
+		url:      u,
+		host:     host,
+		optional: o.SubprotocolOptional,
+		jar:      o.Jar,
+		tls:      o.TLSConfig.Clone(),
+		proxy:    o.Proxy,
+		netDial:  o.NetDial,
+	}
+	if d.netDial == nil {
+		d.netDial = new(net.Dialer).DialContext
+		if d.proxy == nil {
+			d.proxy = http.ProxyFromEnvironment
+		}
+	}
+	return d
 }
 
 func (d *dialer) setCredentials(user *url.Userinfo) {
@@ -371,11 +360,8 @@ func (d *dialer) shake(t *transport) error {
 	var nonce [16]byte
 	_, _ = rand.Read(nonce[:]) // never fails
 	key := base64.StdEncoding.EncodeToString(nonce[:])
-	if err := d.request(key).Write(t.nc); err != nil {
-		return &HandshakeError{Err: err}
-	}
 	br := newHandshakeReader(t.nc, d.maxHandshake)
-	resp, err := br.response(nil)
+	resp, written, err := exchange(t.nc, br, d.request(key))
 	if err != nil {
 		return &HandshakeError{Err: err}
 	}
@@ -386,8 +372,12 @@ func (d *dialer) shake(t *transport) error {
 	if err == nil {
 		t.deflate, err = d.compression.read(resp.Header)
 	}
+	if err == nil {
+		err = <-written
+	}
 	if err != nil {
-		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: err}
+		body := firstKiB(t.nc, resp)
+		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: body, Err: err}
 	}
 	t.buffered = buffered(br.Reader)
 	t.agreed = agreement{
@@ -427,30 +417,33 @@ func (d *dialer) request(key string) *http.Request {
 // check checks the server's response (RFC 6455, section 4.1).
 func (d *dialer) check(resp *http.Response, key string) error {
 	h := resp.Header
-	protocols := h.Values("Sec-WebSocket-Protocol")
 	switch {
 	case resp.StatusCode != http.StatusSwitchingProtocols:
 		return errors.New("the server did not switch to WebSocket")
 	case !resp.ProtoAtLeast(1, 1):
 		return fmt.Errorf("the server speaks %s, not HTTP/1.1", resp.Proto)
-	case !hasToken(h, "Upgrade", "websocket"):
-		return fmt.Errorf("the response's Upgrade is %q, not websocket", h.Get("Upgrade"))
+	case !slices.EqualFunc(h.Values("Upgrade"), []string{"websocket"}, equalASCII):
+		return fmt.Errorf("the response's Upgrade is %q, not websocket alone", h.Values("Upgrade"))
 	case !hasToken(h, "Connection", "Upgrade"):
-		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Get("Connection"))
+		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Values("Connection"))
 	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{acceptKey(key)}):
 		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key", h.Values("Sec-WebSocket-Accept"))
-	case len(d.subprotocols) == 0 && len(protocols) > 0:
-		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", protocols)
-	case len(d.subprotocols) > 0 && len(protocols) == 0:
-		return fmt.Errorf("the server chose none of the Subprotocols %q", d.subprotocols)
-	case len(protocols) > 1, len(protocols) == 1 && !slices.Contains(d.subprotocols, protocols[0]):
-		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", protocols, d.subprotocols)
 	}
-	return nil
+	return d.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))
 }
 
-// firstKiB returns the start of a response's body. Behind a 101 there is none.
-func firstKiB(resp *http.Response) []byte {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came of it is better than nothing
-	return body
+// checkSubprotocol checks what the server chose of those that were offered.
+func (d *dialer) checkSubprotocol(chosen []string) error {
+	switch {
+	case len(chosen) == 0 && (len(d.subprotocols) == 0 || d.optional):
+		return nil
+	case len(chosen) == 0:
+		return fmt.Errorf("the server chose none of the Subprotocols %q, which SubprotocolOptional allows",
+			d.subprotocols)
+	case len(d.subprotocols) == 0:
+		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)
+	case len(chosen) > 1, !slices.Contains(d.subprotocols, chosen[0]):
+		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", chosen, d.subprotocols)
+	}
+	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,6 +33,10 @@ func TestTheClientRefusesWhatIsNoHandshake(t *testing.T) {
 		{name: "HTTP/1.0", start: "HTTP/1.0 101", says: "HTTP/1.0"},
 		{name: "no Upgrade", extra: "Upgrade:", says: "Upgrade"},
 		{name: "another Upgrade", extra: "Upgrade: h2c", says: "h2c"},
+		{name: "another Upgrade beside ours", extra: "Upgrade: h2c, websocket", says: "h2c, websocket"},
+		{name: "ours with a version", extra: "Upgrade: websocket/13", says: "websocket/13"},
+		{name: "a letter that folds to one of ours", extra: "Upgrade: webſocket", says: "Upgrade"},
+		{name: "another that does", extra: "Upgrade: websocKet", says: "Upgrade"},
 		{name: "no Connection", extra: "Connection:", says: "Connection"},
 		{name: "another Connection", extra: "Connection: keep-alive", says: "keep-alive"},
 		{name: "no Accept", extra: "Sec-WebSocket-Accept:", says: "Sec-WebSocket-Accept"},
@@ -62,15 +68,51 @@ func TestTheClientRefusesWhatIsNoHandshake(t *testing.T) {
 	}
 }
 
-func TestTheClientRefusesASecondAccept(t *testing.T) {
-	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, false)
-		req := peer.ReadRequest()
-		line := "Sec-WebSocket-Accept: " + wstest.AcceptKey(req.Header.Get("Sec-WebSocket-Key"))
-		peer.SendRaw(wstest.SwitchingProtocols(req, line, line))
-		require.ErrorContains(t, notOpened(t, conn), "Sec-WebSocket-Accept")
-	})
+func TestWhatMustStandOnceInTheResponseMayNotStandTwice(t *testing.T) {
+	for _, tc := range []struct {
+		name, field string
+		values      [2]string // empty: what the handshake has
+		opens       bool
+	}{
+		{name: "Upgrade", field: "Upgrade", values: [2]string{"websocket", "websocket"}},
+		{name: "Upgrade, and another", field: "Upgrade", values: [2]string{"websocket", "h2c"}},
+		{name: "Upgrade, and an empty one", field: "Upgrade", values: [2]string{"websocket", " "}},
+		{name: "Sec-WebSocket-Accept", field: "Sec-WebSocket-Accept"},
+		{name: "Sec-WebSocket-Accept, and another", field: "Sec-WebSocket-Accept", values: [2]string{"", "x"}},
+		{name: "Sec-WebSocket-Protocol", field: "Sec-WebSocket-Protocol", values: [2]string{"a", "a"}},
+		{name: "Sec-WebSocket-Extensions", field: "Sec-WebSocket-Extensions", values: [2]string{"permessage-deflate", "permessage-deflate"}},
+		{name: "Sec-WebSocket-Extensions, and an empty one", field: "Sec-WebSocket-Extensions", values: [2]string{"permessage-deflate", " "}},
+		{name: "Connection is a list", field: "Connection", values: [2]string{"keep-alive", "Upgrade, x"}, opens: true},
+		{name: "Sec-WebSocket-Version is a server's word", field: "Sec-WebSocket-Version", values: [2]string{"13", "8"}, opens: true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{
+					Subprotocols:        []string{"a"},
+					SubprotocolOptional: true,
+					Compression:         &wsstream.CompressionOptions{},
+				})
+				peer := wstest.NewPeer(t, far, false)
+				req := peer.ReadRequest()
+				var lines []string
+				for _, v := range tc.values {
+					if v == "" {
+						v = wstest.AcceptKey(req.Header.Get("Sec-WebSocket-Key"))
+					}
+					lines = append(lines, tc.field+": "+v)
+				}
+				peer.SendRaw(wstest.SwitchingProtocols(req, lines...))
+				if tc.opens {
+					_, err := conn.Opened().Wait(patient(t))
+					require.NoError(t, err)
+					return
+				}
+				var failed *wsstream.HandshakeError
+				require.ErrorAs(t, notOpened(t, conn), &failed)
+				require.Equal(t, 101, failed.Status)
+			})
+		})
+	}
 }
 
 func TestAnAnswerThatIsNoHTTPFails(t *testing.T) {
@@ -160,17 +202,121 @@ func (c lateConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestARefusalWhoseBodyNeverComesIsToldAfterHandshakeTimeout(t *testing.T) {
+func TestARefusalIsToldWhenItsHeaderIsThereWithTheBodyThatCameInAMoment(t *testing.T) {
+	const moment = 100 * time.Millisecond
+	long := strings.Repeat("x", 1<<10)
+	for _, tc := range []struct {
+		name, answer, body string
+		took               time.Duration
+		hangsUp            bool
+	}{
+		{name: "no length, and the connection stays open", answer: "X-Why: so\r\n\r\nlog in", body: "log in", took: moment},
+		{name: "no length, and nothing comes", answer: "\r\n", took: moment},
+		{name: "no length, and the server hangs up", answer: "\r\nlog in", body: "log in", hangsUp: true},
+		{name: "less than its length", answer: "Content-Length: 100\r\n\r\nlog in", body: "log in", took: moment},
+		{name: "a chunk that never ends", answer: "Transfer-Encoding: chunked\r\n\r\n6\r\nlog in\r\n", body: "log in", took: moment},
+		{name: "chunks that end", answer: "Transfer-Encoding: chunked\r\n\r\n6\r\nlog in\r\n0\r\n\r\n", body: "log in"},
+		{name: "all of it", answer: "Content-Length: 6\r\n\r\nlog in", body: "log in"},
+		{name: "no body", answer: "Content-Length: 0\r\n\r\n"},
+		{name: "what fits, and more", answer: "\r\n" + long + "more", body: long},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Hour})
+				peer := wstest.NewPeer(t, far, false)
+				peer.ReadRequest()
+				start := time.Now()
+				peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\n" + tc.answer))
+				if tc.hangsUp {
+					peer.Close()
+				}
+				var failed *wsstream.HandshakeError
+				require.ErrorAs(t, notOpened(t, conn), &failed)
+				require.Equal(t, 401, failed.Status)
+				require.Equal(t, tc.body, string(failed.Body))
+				require.Equal(t, tc.took, time.Since(start))
+				require.True(t, near.Closed())
+			})
+		})
+	}
+}
+
+func TestABodyThatComesTooLateDoesNotHideTheRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
-		conn := dialOver(t, near, nil)
+		conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Second})
 		peer := wstest.NewPeer(t, far, false)
 		peer.ReadRequest()
-		peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nlog in"))
+		<-time.After(time.Second - time.Millisecond)
+		peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\n\r\nlog in"))
 		var failed *wsstream.HandshakeError
 		require.ErrorAs(t, notOpened(t, conn), &failed)
 		require.Equal(t, 401, failed.Status)
 		require.Equal(t, "log in", string(failed.Body))
+	})
+}
+
+// Responses of 1xx say nothing of the final one (RFC 9110, section 15.2).
+func TestResponsesOf1xxBeforeThe101ArePassedOver(t *testing.T) {
+	hints := "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nSet-Cookie: hint=1\r\nSec-WebSocket-Accept: x\r\n\r\n"
+	for name, before := range map[string]string{
+		"100":              "HTTP/1.1 100 Continue\r\n\r\n",
+		"102":              "HTTP/1.1 102 Processing\r\n\r\n",
+		"103":              hints,
+		"several":          "HTTP/1.1 100 Continue\r\n\r\n" + hints + hints,
+		"one that is new":  "HTTP/1.1 199 New\r\n\r\n",
+		"one of HTTP/1.0":  "HTTP/1.0 100 Continue\r\n\r\n",
+		"one with a field": "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n", // a 1xx has no body
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				jar, err := cookiejar.New(nil)
+				require.NoError(t, err)
+				conn := dialOver(t, near, &wsstream.DialOptions{Jar: jar})
+				peer := wstest.NewPeer(t, far, false)
+				req := peer.ReadRequest()
+				peer.SendRaw(append([]byte(before), wstest.SwitchingProtocols(req, "Set-Cookie: final=1")...))
+				peer.Send(wstest.Text("hello"))
+				m, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, "hello", string(m.Data))
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.NotContains(t, opened.Header, "Link")
+				cookies := jar.Cookies(&url.URL{Scheme: "http", Host: "example.test"})
+				require.Len(t, cookies, 1)
+				require.Equal(t, "final", cookies[0].Name)
+			})
+		})
+	}
+}
+
+func TestResponsesOf1xxBeforeARefusalOrWithoutEndAreBounded(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		peer.SendRaw([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
+		var failed *wsstream.HandshakeError
+		require.ErrorAs(t, notOpened(t, conn), &failed)
+		require.Equal(t, 403, failed.Status)
+		require.Equal(t, "no", string(failed.Body))
+	})
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: 1000})
+		peer := wstest.NewPeer(t, far, false)
+		peer.ReadRequest()
+		flooded := make(chan error, 1)
+		go func() {
+			var err error
+			for err == nil {
+				_, err = io.WriteString(far, "HTTP/1.1 100 Continue\r\n\r\n")
+			}
+			flooded <- err
+		}()
+		require.ErrorContains(t, notOpened(t, conn), "MaxHandshakeSize, 1000 bytes")
+		require.Error(t, <-flooded)
 	})
 }
 

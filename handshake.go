@@ -66,10 +66,19 @@ func (h *handshakeReader) explain(err error) error {
 	return err
 }
 
-// response reads a response to r.
+// response reads the final response to r, or a 101. Other responses of 1xx before it mean nothing to
+// the handshake.
+// RFC 9110, section 15.2.
 func (h *handshakeReader) response(r *http.Request) (*http.Response, error) {
-	resp, err := http.ReadResponse(h.Reader, r)
-	return resp, h.explain(err)
+	for {
+		resp, err := http.ReadResponse(h.Reader, r)
+		if err != nil {
+			return nil, h.explain(err)
+		}
+		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
 }
 
 // buffered returns what br has read and not given out.
@@ -97,5 +106,10 @@ func tokens(values []string) []string {
 
 // hasToken reports whether a header field names token, whatever its case.
 func hasToken(h http.Header, field, token string) bool {
-	return slices.ContainsFunc(tokens(h.Values(field)), func(t string) bool { return strings.EqualFold(t, token) })
+	named := func(t string) bool { return equalASCII(t, token) }
+	return slices.ContainsFunc(tokens(h.Values(field)), named)
 }
+
+// equalASCII reports whether s is token, whatever the case of its ASCII letters. Other letters that
+// fold to those are longer.
+func equalASCII(s, token string) bool { return len(s) == len(token) && strings.EqualFold(s, token) }

@@ -28,6 +28,7 @@ const (
 // for no bound are 0.
 type options struct {
 	subprotocols     []string
+	offers           bool // the subprotocols to a server, as it needs them; else they are tokens
 	header           http.Header
 	readWindow       int
 	writeWindow      int
@@ -64,7 +65,11 @@ func (o options) check() (*options, error) {
 		return &o, fmt.Errorf("wsstream: WriteWindow is %d bytes, less than the least of %d", n, minWindow)
 	}
 	for i, p := range o.subprotocols {
-		if !isToken(p) {
+		switch {
+		case o.offers && !mayBeOffered(p):
+			return &o, fmt.Errorf("wsstream: Subprotocols: %q is neither a token "+
+				"nor visible ASCII without commas and quotes", p)
+		case !o.offers && !isToken(p):
 			return &o, fmt.Errorf("wsstream: Subprotocols: %q is not a token (RFC 6455, section 4.1)", p)
 		}
 		if slices.ContainsFunc(o.subprotocols[:i], func(q string) bool { return strings.EqualFold(p, q) }) {
@@ -82,12 +87,18 @@ func orDefault[T int | time.Duration](v, byDefault T) T {
 	return max(v, 0)
 }
 
-// checkHost refuses what is no Host header.
-func checkHost(host string) error {
-	if u, err := url.Parse("http://" + host); host != "" && (err != nil || u.Host != host || u.Hostname() == "") {
-		return fmt.Errorf("wsstream: Host: %q is not a host, or a host and a port", host)
+// checkHost returns a Host header, its name in ASCII, or refuses what is none.
+func checkHost(host string) (string, error) {
+	if host == "" {
+		return "", nil
 	}
-	return nil
+	u, err := url.Parse("http://" + host)
+	if err == nil && u.Host == host && u.Hostname() != "" {
+		if host, err = asciiHost(host); err == nil {
+			return host, nil
+		}
+	}
+	return "", fmt.Errorf("wsstream: Host: %q is not a host, or a host and a port", clean(host))
 }
 
 // checkHeader refuses header fields that the handshake writes by itself, and what could not be written as one.
@@ -119,5 +130,12 @@ var handshakeFields = []string{"Host", "Upgrade", "Connection", "Content-Length"
 func isToken(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
+	})
+}
+
+// mayBeOffered reports whether a server finds s whole in a list. libzmq expects "ZWS2.0/NULL".
+func mayBeOffered(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || r == ',' || r == '"'
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // A ProxyError is a proxy that let no handshake through: it could not be reached, it refused, or it does not speak what
 // its URL says. Dial puts it into a *HandshakeError, whose Status is the server's own and therefore 0.
 type ProxyError struct {
-	Proxy  string      // its URL, without credentials
+	Proxy  string      // its URL, without anything that stands before an @
 	Status int         // of its HTTP response; 0 if there was none, as from a SOCKS proxy
 	Header http.Header // of its HTTP response; nil if there was none
 	Body   []byte      // at most the first 1 KiB of the response's body
@@ -44,7 +45,7 @@ func (d *dialer) reach(ctx context.Context, addr string) (net.Conn, error) {
 	u, err := d.proxy(r.WithContext(ctx))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("the option Proxy: %w", err)
+		return nil, fmt.Errorf("the option Proxy: %w", withoutCredentials(err))
 	case u == nil:
 		return d.netDial(ctx, "tcp", addr)
 	}
@@ -58,19 +59,34 @@ func (d *dialer) reach(ctx context.Context, addr string) (net.Conn, error) {
 	}
 	shown := *u
 	shown.User = nil
-	e.Proxy = shown.String()
+	e.Proxy = clean(shown.String())
 	return nil, e
+}
+
+// checkProxy returns a proxy's URL with its host in ASCII.
+func checkProxy(u *url.URL) (*url.URL, error) {
+	host, err := asciiHost(u.Host)
+	switch {
+	case u.Hostname() == "":
+		return nil, errors.New("the URL that the option Proxy gives has no host")
+	case err != nil:
+		return nil, fmt.Errorf("the URL that the option Proxy gives: %w", err)
+	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
+		return nil, errors.New("the scheme that the option Proxy gives is not http, https, socks5 or socks5h")
+	}
+	own := *u
+	own.Host = host
+	return &own, nil
 }
 
 // through connects to addr through the proxy at u.
 func (d *dialer) through(ctx context.Context, u *url.URL, addr string) (net.Conn, error) {
+	u, err := checkProxy(u)
 	switch {
-	case u.Hostname() == "":
-		return nil, errors.New("the URL that the option Proxy gives has no host")
-	case u.Scheme == "socks5" || u.Scheme == "socks5h":
+	case err != nil:
+		return nil, err
+	case strings.HasPrefix(u.Scheme, "socks5"):
 		return d.socks(ctx, u, addr)
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, errors.New("the scheme that the option Proxy gives is not http, https, socks5 or socks5h")
 	}
 	nc, err := d.netDial(ctx, "tcp", hostPort(u))
 	if err != nil {
@@ -107,20 +123,18 @@ func (d *dialer) ask(nc net.Conn, u *url.URL, addr string) error {
 	if u.User != nil {
 		r.Header.Set("Proxy-Authorization", basic(u.User))
 	}
-	if err := r.Write(nc); err != nil {
-		return err
-	}
 	br := newHandshakeReader(nc, d.maxHandshake)
-	resp, err := br.response(r)
+	resp, written, err := exchange(nc, br, r)
 	switch {
 	case err != nil:
 		return err
 	case resp.StatusCode/100 != 2:
-		return &ProxyError{Status: resp.StatusCode, Header: resp.Header, Body: firstKiB(resp), Err: reason(resp, u)}
+		body := firstKiB(nc, resp)
+		return &ProxyError{Status: resp.StatusCode, Header: resp.Header, Body: body, Err: reason(resp, u)}
 	case br.Buffered() > 0:
 		return fmt.Errorf("%d bytes came behind its answer, before the server was asked anything", br.Buffered())
 	}
-	return nil
+	return <-written
 }
 
 // reason says why a proxy refused, as far as it can be known.

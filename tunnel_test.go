@@ -211,6 +211,7 @@ func TestTheProxyOfTheEnvironmentIsTakenUnlessNetDialIsSet(t *testing.T) {
 		{"lower case", "ws://example.test/", "http_proxy=" + proxy.URL, "CONNECT example.test:80", "status 403"},
 		{"another scheme's", "wss://example.invalid./", "HTTP_PROXY=" + proxy.URL, "", "example.invalid"},
 		{"NO_PROXY", "ws://example.invalid./", "NO_PROXY=example.invalid.\nHTTP_PROXY=" + proxy.URL, "", "example.invalid"},
+		{"a bad one with a password", "ws://example.test/", "HTTP_PROXY=http://eve:secret/more@proxy.test", "", "wsstream: handshake: proxy http://proxy.test: "},
 		{"NetDial", "ws://example.test/", "WSSTREAM_TEST_NETDIAL=1\nHTTP_PROXY=" + proxy.URL, "", "wsstream: handshake: " + errNoRoute.Error()},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -229,6 +230,7 @@ func TestTheProxyOfTheEnvironmentIsTakenUnlessNetDialIsSet(t *testing.T) {
 			_, dialled, ok := strings.Cut(string(out), "dialled: ")
 			require.True(t, ok, "%s", out)
 			require.Contains(t, dialled, tc.says)
+			require.NotContains(t, dialled, "secret")
 			require.Equal(t, tc.asked, *asked.Load())
 		})
 	}
