@@ -27,23 +27,30 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// A recorder remembers what a Logger is given.
+// A recorder passes on what a Logger is given.
 type recorder struct {
 	slog.Handler
-	text strings.Builder
+	records chan string
 }
+
+func newRecorder() *recorder { return &recorder{records: make(chan string, 10)} }
 
 func (r *recorder) Enabled(context.Context, slog.Level) bool { return true }
 
 func (r *recorder) Handle(_ context.Context, rec slog.Record) error {
-	r.text.WriteString(rec.Message)
-	rec.Attrs(func(a slog.Attr) bool { fmt.Fprintf(&r.text, " %s=%v", a.Key, a.Value); return true })
+	text := rec.Message
+	rec.Attrs(func(a slog.Attr) bool { text += fmt.Sprintf(" %s=%v", a.Key, a.Value); return true })
+	r.records <- text
 	return nil
 }
 
 // texts are all that a Conn whose handshake failed shows, with the texts of all errors that it wraps.
 func texts(conn *wsstream.Conn, err error, logged *recorder) string {
-	all := []string{conn.URL(), conn.RemoteAddr().String(), conn.LocalAddr().String(), logged.text.String(), fmt.Sprintf("%v %s %q %+v", err, err, err, err)}
+	all := []string{
+		conn.URL(), conn.RemoteAddr().String(), conn.LocalAddr().String(),
+		<-logged.records, // one, after the end
+		fmt.Sprintf("%v %s %q %+v", err, err, err, err),
+	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		all = append(all, e.Error())
 	}
@@ -109,12 +116,13 @@ func TestNothingThatStandsBeforeAnAtSignInABadURLIsShown(t *testing.T) {
 	for _, bad := range withSecrets {
 		t.Run(bad, func(t *testing.T) {
 			var d dialled
-			var logged recorder
-			conn := wsstream.Dial(t.Context(), bad, &wsstream.DialOptions{NetDial: d.dial, Logger: slog.New(&logged)})
+			logged := newRecorder()
+			conn := wsstream.Dial(t.Context(), bad, &wsstream.DialOptions{NetDial: d.dial, Logger: slog.New(logged)})
 			err := notOpened(t, conn)
 			require.ErrorContains(t, err, "wsstream: ")
-			require.NotContains(t, texts(conn, err, &logged), "SECRET")
-			require.NotContains(t, texts(conn, err, &logged), "USER")
+			shown := texts(conn, err, logged)
+			require.NotContains(t, shown, "SECRET")
+			require.NotContains(t, shown, "USER")
 			require.Zero(t, d.calls.Load())
 		})
 	}
@@ -164,15 +172,15 @@ func TestNothingThatStandsBeforeAnAtSignInTheURLOfAProxyIsShown(t *testing.T) {
 	for name, u := range proxies {
 		t.Run(name, func(t *testing.T) {
 			var d dialled
-			var logged recorder
+			logged := newRecorder()
 			conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
 				NetDial: d.dial,
 				Proxy:   func(*http.Request) (*url.URL, error) { return u, nil },
-				Logger:  slog.New(&logged),
+				Logger:  slog.New(logged),
 			})
 			err := notOpened(t, conn)
 			require.ErrorAs(t, err, new(*wsstream.ProxyError))
-			require.NotContains(t, texts(conn, err, &logged), "SECRET")
+			require.NotContains(t, texts(conn, err, logged), "SECRET")
 			require.NotContains(t, d.addr, "SECRET")
 		})
 	}
@@ -212,15 +220,15 @@ func TestNothingThatStandsBeforeAnAtSignInAnErrorOfTheOptionProxyIsShown(t *test
 	for _, failure := range failures {
 		t.Run(failure.Error(), func(t *testing.T) {
 			var d dialled
-			var logged recorder
+			logged := newRecorder()
 			conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
 				NetDial: d.dial,
 				Proxy:   func(*http.Request) (*url.URL, error) { return nil, failure },
-				Logger:  slog.New(&logged),
+				Logger:  slog.New(logged),
 			})
 			err := notOpened(t, conn)
 			require.ErrorContains(t, err, "wsstream: handshake: the option Proxy: ")
-			require.NotContains(t, texts(conn, err, &logged), "SECRET")
+			require.NotContains(t, texts(conn, err, logged), "SECRET")
 			require.ErrorIs(t, err, failure)
 			require.Equal(t, errors.Is(failure, fs.ErrNotExist), errors.Is(err, fs.ErrNotExist))
 			require.Equal(t, errors.Is(failure, errReason), errors.Is(err, errReason))
@@ -255,15 +263,15 @@ func TestAPasswordInAProxyOfTheEnvironmentIsNotShown(t *testing.T) {
 	for _, proxy := range withSecrets {
 		t.Run(proxy, func(t *testing.T) {
 			var d dialled
-			var logged recorder
+			logged := newRecorder()
 			environment := (&httpproxy.Config{HTTPProxy: proxy}).ProxyFunc() // what net/http calls
 			conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
 				NetDial: d.dial,
 				Proxy:   func(r *http.Request) (*url.URL, error) { return environment(r.URL) },
-				Logger:  slog.New(&logged),
+				Logger:  slog.New(logged),
 			})
 			err := notOpened(t, conn)
-			require.NotContains(t, texts(conn, err, &logged), "SECRET")
+			require.NotContains(t, texts(conn, err, logged), "SECRET")
 			require.NotContains(t, d.addr, "SECRET")
 		})
 	}
