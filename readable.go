@@ -57,6 +57,9 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 
 // All ranges over the messages as Pull returns them. An error is yielded once, last; io.EOF ends the loop and yields
 // nothing. Leaving the loop leaves the stream as it is, to be pulled on; in JavaScript it would cancel.
+//
+// Take both values: a loop over the message alone compiles, and its last turn is an empty Message where the end is an
+// error.
 // Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
@@ -92,7 +95,8 @@ func (r *Readable) next(ctx context.Context, m *MessageReader) error {
 }
 
 // Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read;
-// leaving the loop skips the rest of the message. An error is yielded once, last; io.EOF ends the loop and yields nothing.
+// leaving the loop skips the rest of the message. An error is yielded once, last, with a nil reader: take both values.
+// io.EOF ends the loop and yields nothing.
 func (r *Readable) Messages(ctx context.Context) iter.Seq2[*MessageReader, error] {
 	return func(yield func(*MessageReader, error) bool) {
 		for {

@@ -7,6 +7,7 @@ import (
 )
 
 // All ranges over the chunks of src as Pull returns them. An error is yielded once, last; a clean end yields nothing.
+// Take both values: a loop over the chunk alone compiles, and its last turn is a zero chunk where the end is an error.
 // Leaving the loop leaves src as it is, to be pulled on: cancel it if nobody will. If ctx ends, its cause is the error,
 // and src is as it was.
 // Streams Standard, 4.2.5 (where leaving the loop cancels).

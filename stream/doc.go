@@ -9,6 +9,8 @@
 //		…
 //	}
 //
+// A loop over All without err compiles, and hands out a zero chunk at an end that is an error: take both.
+//
 // # The laws
 //
 //   - Nothing is pulled from a source before there is demand: a waiting Pull, or room below a high-water mark. A pipeline

@@ -61,6 +61,21 @@ func TestThePagesLinkToWhatExists(t *testing.T) {
 	require.NotZero(t, links)
 }
 
+func TestNoPageAndNoProgramRangesOverAllWithoutItsError(t *testing.T) {
+	alone, both := regexp.MustCompile(`for \w+ := range [^\n]*(?:stream\.All|\(\)\.All|\.Messages)\(`), regexp.MustCompile(`for \w+, \w+ := range [^\n]*\.All\(`)
+	seen := 0
+	require.NoError(t, filepath.WalkDir(filepath.Join(pages, ".."), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".md") && !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		text := read(t, path)
+		seen += len(both.FindAllString(text, -1))
+		require.Empty(t, alone.FindString(text), "%s", path)
+		return nil
+	}))
+	require.Greater(t, seen, 20)
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
