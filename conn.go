@@ -184,7 +184,8 @@ type Flow struct {
 	// is the most that ever were, with what a Pull held to assemble a message.
 	Held, HeldMax int64
 
-	Stalled time.Duration // how long there was no credit: the consumer was slower, or the peer
+	// Stalled is how long there was no credit, or less than a call waited for: the consumer was slower, or the peer.
+	Stalled time.Duration
 }
 
 // Stats returns the connection's figures so far; before opening they are zero, and after the end they stay. It waits

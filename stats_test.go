@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -104,6 +106,86 @@ func TestStatsTellForHowLongThereWasNoCreditEachWay(t *testing.T) {
 		require.Equal(t, before+5*time.Second, e.conn.Stats().Received.Stalled)
 		require.EqualValues(t, 0, e.conn.Stats().Received.Held)
 	})
+}
+
+func TestEveryWayToWriteIsStalledForAsLongAsItsPeerTakesNothing(t *testing.T) {
+	const size = 5000
+	data := make([]byte, size)
+	rand.NewChaCha8([32]byte{}).Read(data) // it does not compress
+	message := func(ctx context.Context, w *wsstream.Writable, piece int) error {
+		m, err := w.NewMessage(ctx, wsstream.TypeBinary)
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(data, piece) {
+			if _, err := m.Write(part); err != nil {
+				return err
+			}
+		}
+		return m.Close()
+	}
+	type writable = *wsstream.Writable
+	for name, write := range map[string]func(ctx context.Context, w writable) error{
+		"Write":              func(ctx context.Context, w writable) error { return w.Write(ctx, wsstream.Binary(data)) },
+		"a prepared message": func(ctx context.Context, w writable) error { return w.Write(ctx, wsstream.Binary(data).Prepare()) },
+		"many Writes": func(ctx context.Context, w writable) error {
+			for part := range slices.Chunk(data, 90) {
+				if err := w.Write(ctx, wsstream.Binary(part)); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"TryWrite and Ready": func(ctx context.Context, w writable) error {
+			for part := range slices.Chunk(data, 90) {
+				for ok := false; !ok; {
+					if err := w.Ready(ctx); err != nil {
+						return err
+					}
+					var err error
+					if ok, err = w.TryWrite(wsstream.Binary(part)); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+		"NewMessage, large pieces": func(ctx context.Context, w writable) error { return message(ctx, w, 3000) },
+		"NewMessage, small pieces": func(ctx context.Context, w writable) error { return message(ctx, w, 130) },
+	} {
+		for _, compression := range []*wsstream.CompressionOptions{nil, {Threshold: -1}} {
+			t.Run(fmt.Sprint(name, ", compressed ", compression != nil), func(t *testing.T) {
+				var told time.Duration
+				trace := &wsstream.Trace{StallEnded: func(_ *wsstream.Conn, d wsstream.Direction, took time.Duration) {
+					if d == wsstream.Outbound {
+						told += took
+					}
+				}}
+				c := config{WriteWindow: 1000, MaxFrameSize: 300, Limit: 100, Compression: compression, Trace: trace}
+				if compression != nil {
+					c.Extensions = "permessage-deflate"
+				}
+				inBubble(t, c, func(t *testing.T, e *end) {
+					told = 0
+					e.net.(*memnet.Conn).Stall(true)
+					wrote := goDo(func() (wsstream.Message, error) {
+						return wsstream.Message{}, write(patient(t), e.conn.Writable())
+					})
+					<-time.After(3 * time.Second)
+					require.Equal(t, 3*time.Second, e.conn.Stats().Sent.Stalled, "it is counted as it passes")
+					e.net.(*memnet.Conn).Stall(false)
+					for len(wrote) == 0 {
+						_, err := e.peer.Next()
+						require.NoError(t, err)
+						synctest.Wait()
+					}
+					require.NoError(t, (<-wrote).err)
+					require.Equal(t, 3*time.Second, e.conn.Stats().Sent.Stalled)
+					require.Equal(t, 3*time.Second, told)
+				})
+			})
+		}
+	}
 }
 
 func TestHeldMaxCountsWhatAPullHoldsToAssembleAMessage(t *testing.T) {

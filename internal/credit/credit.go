@@ -20,8 +20,9 @@ type Account struct {
 	watch func(spent bool, took time.Duration) // immutable after Watch
 
 	mu      sync.Mutex
-	spent   time.Duration // since epoch, when credit ran out; 0 while there is some; guarded by mu, as the next one
+	spent   time.Duration // since epoch, when credit ran out; 0 while there is enough; guarded by mu, as the next ones
 	stalled time.Duration
+	short   bool // a taker waits for more credit than there is
 }
 
 var epoch = time.Now()
@@ -53,8 +54,9 @@ type waiter struct {
 
 // Init sets the size, in bytes; one of zero or less has no bound.
 //
-// Watch, nil for none, is called when credit runs out, and when there is some again after it took so long; one call at a
-// time, first the one, then the other. The account is locked then: watch calls none of its methods.
+// Watch, nil for none, is called when credit runs out, or is less than a taker waits for, and when there is enough again
+// after it took so long; one call at a time, first the one, then the other. The account is locked then: watch calls none
+// of its methods.
 func (a *Account) Init(size int, watch func(spent bool, took time.Duration)) {
 	a.size, a.watch = int64(size), watch
 	if size <= 0 {
@@ -111,7 +113,6 @@ func (w *Window) Give(n int) {
 	// Whoever queues up sets slow and then looks at held, so that one of the two sees the other.
 	if w.slow.Load() || w.crosses(held, int64(n)) {
 		w.mu.Lock()
-		w.clock()
 		w.grant()
 		w.mu.Unlock()
 	}
@@ -131,6 +132,8 @@ func (w *Window) Close(err error) {
 		x.end(err)
 	}
 	q.waiters = nil
+	w.short = false
+	w.clock()
 }
 
 // queued returns the queue. It expects mu to be held.
@@ -152,7 +155,7 @@ func (a *Account) Size() int {
 // Credit is the size less what is held.
 func (a *Account) Credit() int { return int(min(a.credit(), math.MaxInt)) }
 
-// Usage tells the bytes held now, the most that ever were, and how long there was no credit.
+// Usage tells the bytes held now, the most that ever were, and how long there was no credit, or not enough.
 func (a *Account) Usage() (held, most int64, stalled time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -217,9 +220,9 @@ func (a *Account) took(held, n int64) {
 // crosses reports whether n bytes on top of held make the difference between some credit and none.
 func (a *Account) crosses(held, n int64) bool { return held < a.size && a.size <= held+n }
 
-// clock starts or stops the time without credit. It expects mu to be held.
+// clock starts or stops the time without enough credit. It expects mu to be held.
 func (a *Account) clock() {
-	switch spent := a.credit() <= 0; {
+	switch spent := a.short || a.credit() <= 0; {
 	case spent && a.spent == 0:
 		a.spent = time.Since(epoch)
 		if a.watch != nil {
@@ -277,22 +280,26 @@ func (w *Window) reuse(x *waiter) error {
 	return x.err
 }
 
-// grant serves waiters from the first on while credit suffices. It expects mu to be held.
+// grant serves waiters from the first on while credit suffices, and sees to the clock. It expects mu to be held.
 func (w *Window) grant() {
 	q := w.queue
 	if q == nil {
+		w.clock()
 		return
 	}
 	for len(q.waiters) > 0 && w.credit() >= q.waiters[0].need {
 		x := q.waiters[0]
 		q.waiters = slices.Delete(q.waiters, 0, 1)
+		w.short = false
+		w.clock() // before it takes the rest
 		if x.n > 0 {
 			w.held.Add(x.n)
 			w.most.Store(max(w.most.Load(), w.held.Load()))
-			w.clock()
 		}
 		x.end(nil)
 	}
+	w.short = len(q.waiters) > 0
+	w.clock()
 	if q.err == nil {
 		w.slow.Store(len(q.waiters) > 0)
 	}

@@ -390,6 +390,36 @@ func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 	})
 }
 
+func TestATakerThatWaitsForMoreCreditThanThereIsIsStalled(t *testing.T) {
+	for name, wait := range map[string]func(ctx context.Context, w *Window) error{
+		"TakeWithin": func(ctx context.Context, w *Window) error { return w.TakeWithin(ctx, 5) },
+		"Room":       func(ctx context.Context, w *Window) error { return w.Room(ctx, 5) },
+	} {
+		for how, end := range map[string]func(w *Window, cancel func()){
+			"until it is given":     func(w *Window, _ func()) { w.Give(6) },
+			"until its context":     func(_ *Window, cancel func()) { cancel() },
+			"until the window ends": func(w *Window, _ func()) { w.Close(errEnd) },
+		} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newWindow(10)
+					w.Force(6) // some is left
+					pass(time.Second)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					c := goCall(func() error { return wait(ctx, w) })
+					pass(2 * time.Second)
+					end(w, cancel)
+					<-c.done
+					pass(time.Second)
+					_, _, stalled := w.Usage()
+					require.Equal(t, 2*time.Second, stalled)
+				})
+			})
+		}
+	}
+}
+
 func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
@@ -411,7 +441,11 @@ func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) 
 		w.Give(9)
 		c.returns(t, nil)
 		w.Give(10)
-		require.Equal(t, []string{"true 0s", "false 2s", "true 0s", "false 0s"}, told, "granted to who waits")
+		require.Equal(t, []string{
+			"true 0s", "false 2s",
+			"true 0s", "false 1s", // there was less than it waited for
+			"true 0s", "false 0s", // and then none
+		}, told, "granted to who waits")
 	})
 }
 
