@@ -22,13 +22,14 @@ type settings struct {
 	from         string // a file of an earlier call, which stands in for measuring
 }
 
-var errFlags = errors.New("wrong flags") // the flag package has told which
+// A flagError is one of the flags themselves: exit code 2.
+type flagError struct{ error }
 
-// parse reads the command line.
-func parse(args []string, stderr io.Writer) (*settings, error) {
+// parse reads the command line. Asked for help it prints that to stdout and returns flag.ErrHelp.
+func parse(args []string, stdout io.Writer) (*settings, error) {
 	s := &settings{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.SetOutput(stderr)
+	f.SetOutput(io.Discard) // an error is one line, and run prints it
 	f.IntVar(&s.runs, "runs", 5, "how many `times` each scenario runs with each library, in turns")
 	f.DurationVar(&s.options.Time, "time", time.Second, "how `long` one run is measured")
 	f.BoolVar(&s.options.Quick, "quick", false, "the smallest scale, one short run each, unless -runs and -time say otherwise")
@@ -39,9 +40,11 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	f.StringVar(&s.charts, "charts", "", "the `directory` for charts, in SVG")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
+			f.SetOutput(stdout)
+			f.Usage()
 			return nil, err
 		}
-		return nil, errFlags
+		return nil, flagError{fmt.Errorf("%w; -h shows all flags", err)}
 	}
 	given := map[string]bool{}
 	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
@@ -54,6 +57,8 @@ func parse(args []string, stderr io.Writer) (*settings, error) {
 	switch {
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("it takes no arguments, only flags: %q", f.Args())
+	case given["from"] && (given["runs"] || given["time"] || given["only"] || given["libs"] || given["quick"]):
+		return nil, errors.New("-from shows what was measured before: it goes with -json and -charts alone")
 	case s.runs < 1:
 		return nil, fmt.Errorf("-runs is %d, and must be at least 1", s.runs)
 	case s.options.Time <= 0:

@@ -15,20 +15,21 @@ import (
 
 // run is the program; it returns the exit code. The report goes to stdout, the progress to stderr.
 func run(args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
+	s, err := parse(args, stdout)
+	if errors.Is(err, flag.ErrHelp) {
 		return 0
-	case errors.Is(err, errFlags):
-		return 2
-	case err == nil:
+	}
+	if err == nil {
 		err = s.report(stdout, stderr)
 	}
-	if err != nil {
-		say(stderr, "bench: %v\n", err)
-		return 1
+	if err == nil {
+		return 0
 	}
-	return 0
+	say(stderr, "bench: %v\n", err)
+	if _, wrong := errors.AsType[flagError](err); wrong {
+		return 2
+	}
+	return 1
 }
 
 // report measures what is selected, or reads it, and reports it.
@@ -57,7 +58,7 @@ func (s *settings) report(stdout, stderr io.Writer) error {
 func (s *settings) measure(stdout, stderr io.Writer) error {
 	scenarios := scenario.Select(s.options, s.selection)
 	if len(scenarios) == 0 {
-		return fmt.Errorf("-only: no scenario matches %q", s.selection.Only)
+		return fmt.Errorf("-only: no scenario matches %q, of those that the libraries take part in", s.selection.Only)
 	}
 	machine := report.Here() // before a file of ours changes the tree
 	if s.json != "" {        // before an hour is spent

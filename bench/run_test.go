@@ -104,7 +104,8 @@ func TestWrongArgumentsAreOneClearLine(t *testing.T) {
 		{"-only nothing-of-this-name", `no scenario matches "nothing-of-this-name"`},
 		{"-libs gorilla,nobody", `no library "nobody"`},
 		{"-json no/such/directory/file", "no such file or directory"},
-		{"-from no/such/file", "no such file or directory"},
+		{"-libs gws -only calls", `no scenario matches "calls", of those that the libraries take part in`},
+		{"-from no/such/file", "-from shows what was measured before"},
 	} {
 		var out, errs bytes.Buffer
 		args := append(strings.Fields("-quick -only ^sink -libs raw"), strings.Fields(c.args)...) // if it measures, then little
@@ -118,6 +119,20 @@ func TestWrongArgumentsAreOneClearLine(t *testing.T) {
 func TestWrongFlagsAreExitCodeTwo(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Equal(t, 2, run([]string{"-fast"}, &out, &errs))
-	require.Contains(t, errs.String(), "flag provided but not defined: -fast")
+	require.Equal(t, "bench: flag provided but not defined: -fast; -h shows all flags\n", errs.String())
+	errs.Reset()
+	require.Equal(t, 2, run([]string{"-time", "5"}, &out, &errs))
+	require.Equal(t, 1, strings.Count(errs.String(), "\n"), errs.String())
+	require.Empty(t, out.String())
 	require.Equal(t, 0, run([]string{"-h"}, &out, &errs))
+	require.Contains(t, out.String(), "-runs times")
+}
+
+func TestAFileThatIsNoneOfOursIsNamed(t *testing.T) {
+	var out, errs bytes.Buffer
+	require.Equal(t, 1, run([]string{"-from", "no/such/file"}, &out, &errs))
+	require.Contains(t, errs.String(), "no/such/file: no such file or directory")
+	errs.Reset()
+	require.Equal(t, 1, run([]string{"-from", "run.go"}, &out, &errs))
+	require.Contains(t, errs.String(), "run.go is no file that -json wrote: ")
 }

@@ -184,7 +184,7 @@ func writeLines(ctx context.Context, w io.Writer, speed rate.Limit, length time.
 	n := int64(0)
 	for begin := time.Now(); ; {
 		took := min(time.Since(begin), length)
-		for due := int64(float64(speed) * took.Seconds()); n < due; n++ {
+		for due := int64(float64(speed) * took.Seconds()); n < due && ctx.Err() == nil; n++ {
 			// Lines as long as real ones: what the kernel holds is then not too many of them.
 			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered; trace %0200x", n, n*n), slog.String("service", services[n%4]))
 			lines.Add(1)

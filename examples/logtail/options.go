@@ -52,7 +52,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	speed := fs.String("speed", "max", "how fast the viewer reads: `lines` a second, or max")
 	fs.StringVar(&o.viewer.name, "name", "viewer", "the `name` by which the server calls the viewer")
 	lines := fs.String("rate", "2000", "how fast the demonstration's log grows: `lines` a second")
-	fs.DurationVar(&o.length, "for", 2*time.Second, "how long it does")
+	length := fs.String("for", "2s", "how long it does: a `duration`")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			_, _ = fmt.Fprintln(out, "Usage: logtail [-rate lines] [-for duration] [-level level]\n"+
@@ -68,6 +68,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	}
 	if err := o.checkMode(fs); err != nil {
 		return o, err
+	}
+	if o.dial != "" && !strings.Contains(o.dial, "://") {
+		return o, errors.New("bad -dial: want a URL such as ws://127.0.0.1:8080") // and not what may hold a password
 	}
 	if err := o.level.UnmarshalText([]byte(*level)); err != nil {
 		return o, fmt.Errorf("bad -level %q: want debug, info, warn or error", *level)
@@ -85,8 +88,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if o.rate == rate.Inf {
 		return o, errors.New(`bad -rate "max": a log that grows without bound fills the disk`)
 	}
-	if o.length <= 0 {
-		return o, fmt.Errorf("bad -for %v: want a duration such as 3s", o.length)
+	if o.length, err = time.ParseDuration(*length); err != nil || o.length <= 0 {
+		return o, fmt.Errorf("bad -for %q: want a duration such as 3s", *length)
 	}
 	return o, nil
 }
@@ -107,13 +110,23 @@ func (o *options) checkMode(fs *flag.FlagSet) (err error) {
 		case f.Value.String() == "":
 			err = fmt.Errorf("-%s is empty", f.Name)
 		case !slices.Contains(mode.flags, f.Name) && err == nil:
-			err = fmt.Errorf("-%s is not for %s", f.Name, mode.name)
+			err = fmt.Errorf("-%s is not for %s: it belongs to %s", f.Name, mode.name, ownerOf(f.Name))
 		}
 	})
 	if err == nil && given["in"] != given["listen"] {
 		err = errors.New("-in and -listen go together: the file to serve, and where")
 	}
 	return err
+}
+
+// ownerOf names the way to run the program that takes a flag.
+func ownerOf(name string) string {
+	for _, m := range modes {
+		if slices.Contains(m.flags, name) {
+			return m.name
+		}
+	}
+	return ""
 }
 
 // parseSpeed parses a number of lines a second; max is no limit.

@@ -75,8 +75,13 @@ func (h *host) open(ctx context.Context, far *farEnd, addr string, n int) error 
 			}
 			go h.hold(ctx, func() (*wsstream.Conn, error) { return c, nil }) // ends when it is in its state, or with it
 		}
-		if err := <-h.settled; err != nil {
-			return err
+		select {
+		case err := <-h.settled:
+			if err != nil {
+				return err
+			}
+		case <-far.ended:
+			return far.err
 		}
 	}
 	_, err := far.line() // the far end has done its part

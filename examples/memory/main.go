@@ -11,6 +11,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -43,7 +44,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	f := flag.NewFlagSet("memory", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // an error is one line, and main prints it
-	n := f.Int("n", 2000, "how `many` connections are measured in each row")
+	many := f.String("n", "2000", "how `many` connections are measured in each row")
 	only := f.String("only", "", "measure the rows whose name contains this `text`")
 	row := f.String("row", "", "measure the row of this `name` in this process (the program calls itself so)")
 	far := f.String("far", "", "be the far end of the row of this `name` (the program calls itself so)")
@@ -62,17 +63,20 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 			return fmt.Errorf("no row is named %q", name)
 		}
 	}
+	n, err := strconv.Atoi(*many)
 	switch {
 	case f.NArg() > 0:
 		return fmt.Errorf("it takes no arguments, only flags: %q", f.Args())
-	case *n < 1:
-		return fmt.Errorf("bad -n %d: want one connection at least", *n)
+	case err != nil || n < 1:
+		return fmt.Errorf("bad -n %q: want a number of connections, 1 at least", *many)
+	case *addr != "" && *far == "":
+		return errors.New("-addr goes with -far, as the program calls itself")
 	case *row != "":
-		return measure(ctx, rows[*row], *n, *row, stdout)
+		return measure(ctx, rows[*row], n, *row, stdout)
 	case *far != "":
 		return beFar(ctx, rows[*far], *addr, stdin, stdout)
 	}
-	return measureAll(ctx, *only, *n, stdout)
+	return measureAll(ctx, *only, n, stdout)
 }
 
 // line is a line of the table, which fits into 80 columns.
@@ -95,7 +99,7 @@ func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error
 		case ctx.Err() != nil: // which killed it
 			return context.Cause(ctx)
 		case err != nil:
-			return fmt.Errorf("%s: %w: %s", name, err, strings.TrimPrefix(says.String(), "memory: "))
+			return fmt.Errorf("%s: %s", name, cmp.Or(strings.TrimPrefix(says.String(), "memory: "), err.Error()))
 		}
 	}
 	return nil
@@ -103,14 +107,18 @@ func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error
 
 // A farEnd is the process in which the far ends live.
 type farEnd struct {
-	cmd   *exec.Cmd
+	process *os.Process
+
 	stdin io.WriteCloser
 	lines *bufio.Scanner
+	ended chan struct{} // closed when the process has ended
+	err   error         // why; set before ended is closed
 }
 
 func startFar(ctx context.Context, name, addr string) (*farEnd, error) {
 	cmd := exec.CommandContext(ctx, os.Args[0], "-far", name, "-addr", addr)
-	cmd.Stderr = os.Stderr
+	var says strings.Builder
+	cmd.Stderr = &says
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -119,7 +127,17 @@ func startFar(ctx context.Context, name, addr string) (*farEnd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &farEnd{cmd, stdin, bufio.NewScanner(stdout)}, cmd.Start()
+	f := &farEnd{stdin: stdin, lines: bufio.NewScanner(stdout), ended: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	f.process = cmd.Process
+	go func() { // ends with the process
+		defer close(f.ended)
+		err := cmp.Or(cmd.Wait(), io.ErrUnexpectedEOF)
+		f.err = fmt.Errorf("the far end has ended: %w: %s", err, strings.TrimPrefix(says.String(), "memory: "))
+	}()
+	return f, nil
 }
 
 // line returns the next line that the far end says.
@@ -127,7 +145,8 @@ func (f *farEnd) line() (string, error) {
 	if f.lines.Scan() {
 		return f.lines.Text(), nil
 	}
-	return "", fmt.Errorf("the far end says nothing more: %w", io.ErrUnexpectedEOF)
+	<-f.ended // since it says nothing more
+	return "", f.err
 }
 
 // next has the far end make n connections.
@@ -136,7 +155,9 @@ func (f *farEnd) next(n int) error {
 	return err
 }
 
+// stop ends the far end, whatever it waits for.
 func (f *farEnd) stop() {
 	_ = f.stdin.Close()
-	_ = f.cmd.Wait()
+	_ = f.process.Kill() // it may have ended
+	<-f.ended
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -33,6 +35,7 @@ func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
 		{"-only", "no row"},
 		{"-row", "no row"},
 		{"-far", "no row"},
+		{"-addr", "127.0.0.1:1"},
 		{"argument"},
 		{"-nosuch"},
 	} {
@@ -46,6 +49,29 @@ func TestHelpIsNoError(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run(t.Context(), []string{"-h"}, strings.NewReader(""), &out))
 	require.Contains(t, out.String(), "Usage: memory")
+}
+
+func TestAFarEndThatHasEndedIsAnErrorThatSaysWhy(t *testing.T) {
+	far, err := startFar(t.Context(), "Dial, nobody pulls", "")
+	require.NoError(t, err)
+	_, err = far.line() // its address
+	require.NoError(t, err)
+	_, err = far.stdin.Write([]byte("many\n"))
+	require.NoError(t, err)
+	h := host{row: row{client: false}, settled: make(chan error)}
+	require.ErrorContains(t, h.open(t.Context(), far, "", 1), `the far end has ended: exit status 1: strconv.Atoi: parsing "many"`)
+	far.stop()
+}
+
+func TestAnInterruptIsTheErrorAndNotTheEndOfAProcess(t *testing.T) {
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	var out strings.Builder
+	errs := make(chan error, 1)
+	go func() {
+		errs <- run(ctx, []string{"-n", "3", "-only", "Dial, nobody pulls"}, strings.NewReader(""), &out)
+	}()
+	interrupt(errors.New("interrupt signal received"))
+	require.EqualError(t, <-errs, "interrupt signal received")
 }
 
 func TestARowThatFailsIsAnError(t *testing.T) {

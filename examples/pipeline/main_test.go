@@ -312,7 +312,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		},
 		"URL that is none": {
 			args: []string{"-dial", "127.0.0.1", "-in", file},
-			why:  "127.0.0.1",
+			why:  "bad -dial: want a URL such as ws://127.0.0.1:8080",
 		},
 		"URL of a web server": {
 			args: []string{"-dial", web.URL, "-in", file},

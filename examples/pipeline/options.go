@@ -59,6 +59,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 			return o, fmt.Errorf("-%s is empty", name)
 		}
 	}
+	if given["dial"] && !strings.Contains(o.dial, "://") {
+		return o, errDial
+	}
 	var err error
 	if o.rate, err = parseRate(*limit); err != nil {
 		return o, err
@@ -66,6 +69,8 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	o.window, err = parseWindow(*window)
 	return o, err
 }
+
+var errDial = errors.New("bad -dial: want a URL such as ws://127.0.0.1:8080") // and not what may hold a password
 
 // parseRate parses a number of bytes a second, 20MB/s say; max is no limit.
 func parseRate(s string) (rate.Limit, error) {

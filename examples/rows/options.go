@@ -26,9 +26,9 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	fs := flag.NewFlagSet("rows", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // an error is one line, and run prints it
 	fs.StringVar(&o.in, "in", "", "the table, a `file`: .csv with a header, or .jsonl (default rows that are made up)")
-	fs.IntVar(&o.n, "n", 1_000_000, "how `many` rows to make up")
+	many := fs.String("n", "1000000", "how `many` rows to make up")
 	limit := fs.String("rate", "100000", "how fast the consumer is: `rows` a second, or max")
-	fs.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "how `many` batches are transformed at once")
+	workers := fs.String("workers", strconv.Itoa(runtime.GOMAXPROCS(0)), "how `many` batches are transformed concurrently")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			_, _ = fmt.Fprintln(out, "Usage: rows [-in file | -n many] [-rate rows] [-workers many]")
@@ -47,12 +47,14 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 		return o, errors.New("-in is empty")
 	case given["in"] && given["n"]:
 		return o, errors.New("-n is for rows that are made up, and -in names a table")
-	case o.n < 0:
-		return o, fmt.Errorf("bad -n %d: want a number of rows", o.n)
-	case o.workers < 1:
-		return o, fmt.Errorf("bad -workers %d: want one at least", o.workers)
 	}
 	var err error
+	if o.n, err = strconv.Atoi(*many); err != nil || o.n < 0 {
+		return o, fmt.Errorf("bad -n %q: want a number of rows such as 50000", *many)
+	}
+	if o.workers, err = strconv.Atoi(*workers); err != nil || o.workers < 1 {
+		return o, fmt.Errorf("bad -workers %q: want a number, 1 at least", *workers)
+	}
 	o.rate, err = parseRate(*limit)
 	return o, err
 }

@@ -96,7 +96,7 @@ func Read(name string) (f File, err error) {
 		return f, err
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
-		return f, fmt.Errorf("%s: %w", name, err)
+		return f, fmt.Errorf("%s is no file that -json wrote: %w", name, err)
 	}
 	return f, nil
 }
