@@ -22,10 +22,12 @@ type Acceptor struct {
 	// Options are those of each connection. They are not changed once there is one.
 	Options AcceptOptions
 
-	mu    sync.Mutex
-	conns map[*Conn]struct{} // those whose end has not come; guarded by mu, as the next two
-	shut  bool
-	empty chan struct{} // nil until Shutdown; closed when there are no conns after it
+	mu      sync.Mutex
+	conns   map[*Conn]struct{} // those whose end has not come; guarded by mu, as is all below
+	shut    bool
+	serving int           // functions of Handlers that have not returned
+	leaving int           // those of them that are inside Shutdown
+	changed chan struct{} // closed when one of these falls; nil while no Shutdown waits for that
 }
 
 // Accept does what the function Accept does, with the Acceptor's Options. After Shutdown the client gets 503.
@@ -36,6 +38,11 @@ func (a *Acceptor) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error)
 // AcceptConn does what the function AcceptConn does, with the Acceptor's Options. After Shutdown the client gets 503.
 func (a *Acceptor) AcceptConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	return acceptConn(ctx, nc, &a.Options, a)
+}
+
+// Handler does what the function Handler does, with the Acceptor's Options. Shutdown waits for serve to return.
+func (a *Acceptor) Handler(serve func(conn *Conn, r *http.Request) error) http.Handler {
+	return newHandler(serve, &a.Options, a)
 }
 
 // Len returns how many connections there are, as All yields them.
@@ -60,32 +67,117 @@ func (a *Acceptor) All() iter.Seq[*Conn] {
 	}
 }
 
-// Shutdown closes all connections with 1001, as Conn.Close does, and waits until all have ended, well or not; new ones
-// get 503 from here on. What was accepted is sent, and what clients send before their Close can be pulled; the time for
-// that is CloseTimeout's. If ctx ends first Shutdown cuts those that are left, and returns context.Cause(ctx).
+// Shutdown closes all connections with 1001, as Conn.Close does, and waits until all have ended, well or not, and then
+// until the functions of the Acceptor's Handlers have returned; new connections get 503 from here on. What was accepted
+// is sent, and what clients send before their Close can be pulled; the time for that is CloseTimeout's. Pulls and Writes
+// end with an *Error of code 1001 that says that the server is shutting down. If ctx ends first, Shutdown cuts the
+// connections that are left, and returns context.Cause(ctx).
 //
-// It does not wait for handlers, only for their connections, nor does it close listeners: http.Server.Shutdown does
-// both. To say more than 1001, send it to All before. Shutdown may be called again.
+// Handlers that call Accept are not waited for, only their connections, and listeners are not closed: that is for
+// http.Server.Shutdown, which in turn neither closes nor waits for what has become a WebSocket. To say more than 1001,
+// send it to All before. Shutdown may be called again, and from a Handler's function with the context of its request:
+// then it does not wait for that function, and its wait goes on when the function's own connection has ended.
 func (a *Acceptor) Shutdown(ctx context.Context) error {
-	empty := a.refuse()
+	v, _ := ctx.Value(visitKey{}).(*visit)
+	if v != nil && v.acceptor == a {
+		var stop func()
+		ctx, stop = v.outlive(ctx)
+		defer stop()
+		defer a.stay(v)
+	} else {
+		v = nil
+	}
+	a.refuse(v)
 	for c := range a.All() {
-		if c.engine.Load() != nil {
-			goAway(c)
-		} // else opened does it
+		goAway(c) // one that is not open yet is seen to by opened
 	}
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-	}
-	if a.Len() == 0 {
+	if a.await(ctx, func() bool { return len(a.conns) == 0 }) && a.await(ctx, func() bool { return a.idle(v) }) {
 		return nil
 	}
 	for c := range a.All() {
 		c.CloseNow()
 	}
-	<-empty // a cut does not wait for the peer
+	a.await(context.Background(), func() bool { return len(a.conns) == 0 }) // a cut does not wait for the peer
 	return context.Cause(ctx)
+}
+
+// idle reports whether no function of a Handler is waited for: of those inside Shutdown one waits for no other. It
+// expects mu to be held.
+func (a *Acceptor) idle(v *visit) bool {
+	if v != nil {
+		return a.serving == a.leaving
+	}
+	return a.serving == 0
+}
+
+// outlive returns ctx for a call inside the visit, which does not end with the visit's own connection. Its deadline
+// stays.
+func (v *visit) outlive(ctx context.Context) (context.Context, func()) {
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		if !(*owner)(v.conn).Owns(ctx) {
+			cancel(context.Cause(ctx))
+		}
+	})
+	end := func() {}
+	if at, ok := ctx.Deadline(); ok {
+		own, end = context.WithDeadline(own, at)
+	}
+	return own, func() { stop(); end(); cancel(nil) }
+}
+
+// await waits until done, which is called with mu held, and reports false if ctx ends before.
+func (a *Acceptor) await(ctx context.Context, done func() bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for !done() {
+		if ctx.Err() != nil {
+			return false
+		}
+		if a.changed == nil {
+			a.changed = make(chan struct{})
+		}
+		changed := a.changed
+		a.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		a.mu.Lock()
+	}
+	return true
+}
+
+// fell wakes those that wait. It expects mu to be held.
+func (a *Acceptor) fell() {
+	if a.changed != nil {
+		close(a.changed)
+		a.changed = nil
+	}
+}
+
+// begin counts a function of a Handler.
+func (a *Acceptor) begin() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.serving++
+}
+
+// end says that the function has returned.
+func (a *Acceptor) end() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.serving--
+	a.fell()
+}
+
+// stay says that a visit has left Shutdown.
+func (a *Acceptor) stay(v *visit) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if v.leaving--; v.leaving == 0 {
+		a.leaving--
+	}
 }
 
 // goAway closes a connection because the server stops (RFC 6455, section 7.4.1).
@@ -95,18 +187,18 @@ func goAway(c *Conn) {
 	}
 }
 
-// refuse lets nobody in from here on, and returns what is closed when all have left.
-func (a *Acceptor) refuse() <-chan struct{} {
+// refuse lets no connection in from here on, and notes that a visit, if there is one, is inside Shutdown.
+func (a *Acceptor) refuse(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.shut = true
-	if a.empty == nil {
-		a.empty = make(chan struct{})
-		if len(a.conns) == 0 {
-			close(a.empty)
-		}
+	if v == nil {
+		return
 	}
-	return a.empty
+	if v.leaving++; v.leaving == 1 {
+		a.leaving++
+		a.fell()
+	}
 }
 
 // take lets in a connection that is about to be answered, unless the Acceptor was shut.
@@ -139,7 +231,5 @@ func (a *Acceptor) leave(c *Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.conns, c)
-	if a.empty != nil && len(a.conns) == 0 {
-		close(a.empty)
-	}
+	a.fell()
 }
