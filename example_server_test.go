@@ -15,25 +15,21 @@ import (
 	"time"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
 )
 
 func goAway(ctx context.Context, acceptor *wsstream.Acceptor, srv *http.Server) error {
-	err := acceptor.Shutdown(ctx) // whose Accept the handlers call
+	err := acceptor.Shutdown(ctx) // waits for the connections and for its Handlers' functions
 	return errors.Join(err, srv.Shutdown(ctx))
 }
 
 // A server that stops in order: clients get 1001 and time to finish, then the rest of the HTTP server goes.
 func ExampleAcceptor() {
 	var acceptor wsstream.Acceptor
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn, err := acceptor.Accept(w, r)
-		if err != nil {
-			return // and after Shutdown the client got 503
-		}
-		defer conn.CloseNow()
-		for range conn.Readable().All(r.Context()) {
-			// a client has nothing to say here
-		}
+	srv := httptest.NewServer(acceptor.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+		_, err := conn.Readable().Pull(r.Context()) // a client has nothing to say here
+		fmt.Println("cleaned up:", err)
+		return err
 	}))
 	defer srv.Close()
 
@@ -52,7 +48,53 @@ func ExampleAcceptor() {
 	}
 	info, err := conn.Closed().Wait(ctx)
 	fmt.Println(info, err)
-	// Output: 1001 (going away) "the server is shutting down" <nil>
+	// Output:
+	// cleaned up: wsstream: closed with 1001 (going away): the server is shutting down
+	// 1001 (going away) "the server is shutting down" <nil>
+}
+
+func upload(dir string) func(*wsstream.Conn, *http.Request) error {
+	return func(conn *wsstream.Conn, r *http.Request) error {
+		f, err := os.CreateTemp(dir, "part-*")
+		if err != nil {
+			return err // closes with 1011
+		}
+		defer os.Remove(f.Name()) // unless it has been renamed
+		chunks := stream.Map(conn.Readable(), func(m wsstream.Message) ([]byte, error) { return m.Data, nil })
+		if err := stream.Pipe(r.Context(), stream.ToWriter(f), chunks, nil); err != nil {
+			return err // a page that was left in the middle, for one: CloseCode(err) is 1001
+		}
+		return os.Rename(f.Name(), filepath.Join(dir, "upload"))
+	}
+}
+
+// A file is put in its place only when the client has said that it was done.
+func ExampleHandler_upload() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	for _, info := range []wsstream.CloseInfo{{Code: 1001}, {Code: 1000}} {
+		var acceptor wsstream.Acceptor
+		srv := httptest.NewServer(acceptor.Handler(upload(dir)))
+		conn := wsstream.Dial(ctx, srv.URL, nil)
+		if err := conn.Writable().Write(ctx, wsstream.Text("all of a file")); err != nil {
+			fmt.Println(err)
+		}
+		if err := conn.Shutdown(ctx, info); err != nil {
+			fmt.Println(err)
+		}
+		_ = acceptor.Shutdown(ctx) // the function has returned
+		srv.Close()
+		got, err := os.ReadFile(filepath.Join(dir, "upload"))
+		fmt.Printf("after %d: %q, %t\n", info.Code, got, err == nil)
+	}
+	// Output:
+	// after 1001: "", false
+	// after 1000: "all of a file", true
 }
 
 // A server without net/http: whatever listens, TLS and unix sockets too.
@@ -110,7 +152,7 @@ func ExampleAccept_maxConns() {
 			http.Error(w, "all places are taken", http.StatusServiceUnavailable)
 			return
 		}
-		echo(w, r) // which returns when the connection has ended
+		echo.ServeHTTP(w, r) // which returns when the connection has ended
 	}))
 	defer srv.Close()
 

@@ -17,24 +17,20 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-func echo(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return // Accept has answered the request
-	}
-	defer conn.CloseNow() // the last resort of every handler
+var echo = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 	for msg, err := range conn.Readable().All(r.Context()) {
 		if err != nil {
-			return // an end that was not clean; after a clean one the loop is over
+			return err // the client did not say that it was done; the loop is over when it did
 		}
 		if err := conn.Writable().Write(r.Context(), msg); err != nil {
-			return
+			return err
 		}
 	}
-}
+	return nil // closes with 1000, behind all that was written
+}, nil)
 
 func shout(ctx context.Context, url string, words ...string) error {
-	conn := wsstream.Dial(ctx, url, nil) // returns at once: the first Write waits for the handshake
+	conn := wsstream.Dial(ctx, url, nil) // returns immediately: the first Write waits for the handshake
 	defer conn.CloseNow()
 	for _, word := range words {
 		if err := conn.Writable().Write(ctx, wsstream.Text(word)); err != nil {
@@ -50,7 +46,7 @@ func shout(ctx context.Context, url string, words ...string) error {
 }
 
 func Example() {
-	srv := httptest.NewServer(http.HandlerFunc(echo))
+	srv := httptest.NewServer(echo)
 	defer srv.Close()
 	if err := shout(context.Background(), srv.URL, "one", "two", "three"); err != nil {
 		fmt.Println(err)

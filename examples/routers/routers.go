@@ -1,11 +1,12 @@
-// Package routers serves one WebSocket handler through chi, echo and gin, each with the middleware that people put in front:
-// logging, recovery, request ids. All of these wrap the http.ResponseWriter and let it be hijacked, which is all that
-// wsstream.Accept asks of them.
+// Package routers serves one WebSocket handler through net/http, chi, echo and gin, each with the middleware that people put in
+// front: logging, recovery, request ids. All of these wrap the http.ResponseWriter and let it be hijacked, which is all that
+// a wsstream.Handler asks of them.
 package routers
 
 import (
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/go-chi/chi/v5"
@@ -16,34 +17,31 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// Echo returns a handler that sends back what it gets at the room that name finds in a request.
-func Echo(acceptor *wsstream.Acceptor, name func(*http.Request) string) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		room := name(r)
-		conn, err := acceptor.Accept(w, r)
-		if err != nil {
-			return // and has been answered
-		}
-		defer conn.CloseNow()
+// Echo returns a handler that sends back what it gets, with the request's path value "room" in front.
+func Echo(acceptor *wsstream.Acceptor) http.Handler {
+	return acceptor.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+		room := r.PathValue("room")
 		for msg, err := range conn.Readable().All(r.Context()) {
 			if err != nil {
-				return
+				return err
 			}
 			if err := conn.Writable().Write(r.Context(), wsstream.Text(room+": "+string(msg.Data))); err != nil {
-				return
+				return err
 			}
 		}
-	}
+		return nil
+	})
 }
 
-// Chi serves the handler with go-chi/chi. Behind its middleware.Timeout the request's context ends, and so would the
-// handler's loop.
+// Chi serves the handler with go-chi/chi, which sets the path values of net/http. It uses what it keeps in a request's
+// context again when the handler has returned: a goroutine that goes on behind it must not ask chi.URLParam. Its
+// middleware.Timeout ends the request's context, but not that which a Handler gives to its function.
 func Chi(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	r := chi.NewRouter()
 	r.Use(chimiddleware.RequestID, chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{
 		Logger: slog.NewLogLogger(log.Handler(), slog.LevelInfo), NoColor: true,
-	}), chimiddleware.Recoverer, chimiddleware.Compress(5))
-	r.Get("/rooms/{room}", Echo(acceptor, func(r *http.Request) string { return chi.URLParam(r, "room") }))
+	}), chimiddleware.Recoverer, chimiddleware.Compress(5), chimiddleware.Timeout(100*time.Millisecond))
+	r.Get("/rooms/{room}", Echo(acceptor).ServeHTTP)
 	return r
 }
 
@@ -58,9 +56,11 @@ func LabstackEcho(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 				return nil
 			},
 		}))
+	rooms := Echo(acceptor)
 	e.GET("/rooms/:room", func(c echo.Context) error {
-		Echo(acceptor, func(*http.Request) string { return c.Param("room") })(c.Response(), c.Request())
-		return nil // an error would be answered, and Accept has done that
+		c.Request().SetPathValue("room", c.Param("room"))
+		rooms.ServeHTTP(c.Response(), c.Request())
+		return nil // an error would be answered, and the handler has done that
 	})
 	return e
 }
@@ -70,8 +70,10 @@ func Gin(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
 	g.Use(gin.LoggerWithWriter(slog.NewLogLogger(log.Handler(), slog.LevelInfo).Writer()), gin.Recovery())
+	rooms := Echo(acceptor)
 	g.GET("/rooms/:room", func(c *gin.Context) {
-		Echo(acceptor, func(*http.Request) string { return c.Param("room") })(c.Writer, c.Request)
+		c.Request.SetPathValue("room", c.Param("room"))
+		rooms.ServeHTTP(c.Writer, c.Request)
 	})
 	return g
 }
@@ -79,7 +81,7 @@ func Gin(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 // Plain serves the handler with http.ServeMux, behind a middleware of one's own.
 func Plain(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /rooms/{room}", Echo(acceptor, func(r *http.Request) string { return r.PathValue("room") }))
+	mux.Handle("GET /rooms/{room}", Echo(acceptor))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		mux.ServeHTTP(s, r)
@@ -87,8 +89,8 @@ func Plain(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	})
 }
 
-// A statusWriter remembers the status. Unwrap is what http.ResponseController, and therefore Accept, finds the server's
-// own ResponseWriter by; without it a handshake is answered with 500.
+// A statusWriter remembers the status. http.ResponseController, and therefore the handler, finds the server's own
+// ResponseWriter by Unwrap; without it a handshake is answered with 500.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
