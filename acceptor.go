@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/wsstream/wsstream/internal/lasting"
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
@@ -78,11 +79,10 @@ func (a *Acceptor) All() iter.Seq[*Conn] {
 // send it to All before. Shutdown may be called again, and from a Handler's function with the context of its request:
 // then it does not wait for that function, and its wait goes on when the function's own connection has ended.
 func (a *Acceptor) Shutdown(ctx context.Context) error {
+	ctx, stop := lasting.For(ctx)
+	defer stop()
 	v, _ := ctx.Value(visitKey{}).(*visit)
 	if v != nil && v.acceptor == a {
-		var stop func()
-		ctx, stop = v.outlive(ctx)
-		defer stop()
 		defer a.stay(v)
 	} else {
 		v = nil
@@ -108,22 +108,6 @@ func (a *Acceptor) idle(v *visit) bool {
 		return a.serving == a.leaving
 	}
 	return a.serving == 0
-}
-
-// outlive returns ctx for a call inside the visit, which does not end with the visit's own connection. Its deadline
-// stays.
-func (v *visit) outlive(ctx context.Context) (context.Context, func()) {
-	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		if !(*owner)(v.conn).Owns(ctx) {
-			cancel(context.Cause(ctx))
-		}
-	})
-	end := func() {}
-	if at, ok := ctx.Deadline(); ok {
-		own, end = context.WithDeadline(own, at)
-	}
-	return own, func() { stop(); end(); cancel(nil) }
 }
 
 // await waits until done, which is called with mu held, and reports false if ctx ends before.

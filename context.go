@@ -2,6 +2,8 @@ package wsstream
 
 import (
 	"context"
+
+	"github.com/wsstream/wsstream/internal/lasting"
 )
 
 // An ending is a context that ends with a connection.
@@ -13,16 +15,18 @@ type ending struct {
 // Context returns a context that ends when Closed settles, for what is done on behalf of the connection and is of no use
 // after it. Its cause is the end as a Pull gives it: an *Error, or, where that is io.EOF, an *Error with the peer's code
 // and reason whose Err is ErrClosed; CloseCode finds the code of both. It is the same at each call, carries no values
-// and costs no goroutine.
+// of the program's, and costs no goroutine.
 //
 // Calls on the Conn itself, its streams and its NetConn may be made with it, and with contexts made from it: where such
 // a context has ended because the Conn has, a Pull still returns the messages that are left and then the end, and all
-// other calls return the end. Only the Wait of a future returns the cause instead.
+// other calls return the end. stream.Pipe, Join and All go on with it too until the stream has ended. Only the Wait of
+// a future returns the cause instead.
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ending == nil {
 		ctx, end := context.WithCancelCause(context.Background())
+		ctx = lasting.With(ctx, (*owner)(c))
 		if c.end != nil {
 			end(c.end.cause())
 		}

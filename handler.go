@@ -66,7 +66,6 @@ func newHandler(serve func(*Conn, *http.Request) error, o *AcceptOptions, a *Acc
 // A visit is one call of a handler's function.
 type visit struct {
 	acceptor *Acceptor // that counts it; nil: none
-	conn     *Conn     // set before the function is called
 	leaving  int       // calls of the Acceptor's Shutdown in the function; guarded by the Acceptor's mu
 }
 
@@ -83,7 +82,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	v.conn = conn
 	ctx := requestContext{conn.Context(), context.WithValue(r.Context(), visitKey{}, v)}
 	result := errAborted // of a function that does not return
 	defer func() { conn.dismiss(result, h.options.CloseTimeout) }()

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -18,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
 	"github.com/wsstream/wsstream/wstest"
 )
 
@@ -471,4 +473,75 @@ func TestTheDeadlineOfAShutdownInsideAHandlerStays(t *testing.T) {
 		close(release)
 		require.NoError(t, a.Shutdown(t.Context()))
 	})
+}
+
+// TestAPipelineWithTheConnsOwnContextLosesNothing is law 2 for what reads through package stream: the context of a Handler's
+// request ends with the connection, while something of its stream is left.
+func TestAPipelineWithTheConnsOwnContextLosesNothing(t *testing.T) {
+	const n = 20
+	data := func(m wsstream.Message) ([]byte, error) { return m.Data, nil }
+	for name, read := range map[string]func(ctx context.Context, conn *wsstream.Conn) (string, error){
+		"Pipe": func(ctx context.Context, conn *wsstream.Conn) (string, error) {
+			var b strings.Builder
+			err := stream.Pipe(ctx, stream.ToWriter(&b), stream.Map(conn.Readable(), data), nil)
+			return b.String(), err
+		},
+		"All": func(ctx context.Context, conn *wsstream.Conn) (all string, err error) {
+			batches := stream.Batch(stream.Map(conn.Readable(), data), stream.Count[[]byte](3), time.Hour)
+			for batch, err := range stream.All(ctx, batches) {
+				if err != nil {
+					return all, err
+				}
+				all += string(bytes.Join(batch, nil))
+			}
+			return all, nil
+		},
+		"Pull": func(ctx context.Context, conn *wsstream.Conn) (all string, err error) {
+			chunks := stream.Filter(stream.Map(conn.Readable(), data), func([]byte) bool { return true })
+			for {
+				chunk, err := chunks.Pull(ctx)
+				if err == io.EOF { //nolint:errorlint // EOF is bare
+					return all, nil
+				}
+				if err != nil {
+					return all, err
+				}
+				all += string(chunk)
+			}
+		},
+		"Join": func(ctx context.Context, conn *wsstream.Conn) (string, error) {
+			q, idle := stream.NewQueue(wsstream.Bytes(1<<10)), stream.NewQueue(wsstream.Bytes(1<<10))
+			_ = idle.Close(context.Background()) // the backend has nothing to say
+			err := stream.Join(ctx, conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{Readable: idle, Writable: q})
+			var all string
+			for m, err := range stream.All(context.Background(), q) {
+				if err != nil {
+					return all, err
+				}
+				all += string(m.Data)
+			}
+			return all, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got, failed := make(chan string, 1), make(chan error, 1)
+				conn := serving(t, nil, func(conn *wsstream.Conn, r *http.Request) error {
+					ctx, cancel := context.WithCancel(r.Context())
+					defer cancel()
+					<-ctx.Done()
+					all, err := read(ctx, conn)
+					got <- all
+					failed <- err
+					return err
+				})
+				for i := range n {
+					require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Text(string(rune('a'+i)))))
+				}
+				require.NoError(t, conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000}))
+				require.Equal(t, "abcdefghijklmnopqrst", <-got)
+				require.NoError(t, <-failed)
+			})
+		})
+	}
 }

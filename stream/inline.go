@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/wsstream/wsstream/internal/gate"
+	"github.com/wsstream/wsstream/internal/lasting"
 )
 
 // An inline is a Readable whose pulls run on the puller's goroutine, one at a time, in the order they came. It has
@@ -63,7 +64,12 @@ func (r *inline[T]) Pull(ctx context.Context) (T, error) { return r.do(ctx, r.ne
 // do is Pull with another next.
 func (r *inline[T]) do(ctx context.Context, next func(context.Context) (T, error)) (v T, err error) {
 	if ctx.Err() != nil {
-		return v, context.Cause(ctx)
+		var stop func()
+		ctx, stop = lasting.For(ctx) // it may have ended with a connection, of which something is left
+		defer stop()
+		if ctx.Err() != nil {
+			return v, context.Cause(ctx)
+		}
 	}
 	if !r.gate.Lock(ctx) {
 		if isDone(r.cancelled) {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"sync"
+
+	"github.com/wsstream/wsstream/internal/lasting"
 )
 
 // Join relays between a and b until both ways have ended: a chunk that is pulled from one is written to the other. It
@@ -23,11 +25,13 @@ import (
 //
 // Join returns the first error of either way that is neither io.EOF nor ErrClosed. When ctx ends, the halves that have
 // not ended are aborted and cancelled with its cause, which Join returns if no way had failed before. A panic does the
-// same, and is passed on as *Panic. One of the two ways runs on a goroutine that ends before Join returns.
+// same, and is passed on as *Panic. A ctx that has ended because a connection has does not end Join, as for Pipe. One of the two ways runs on a goroutine that ends before Join returns.
 func Join[A, B any](ctx context.Context, a Duplex[A, B], b Duplex[B, A]) error {
 	if a.Readable == nil || a.Writable == nil || b.Readable == nil || b.Writable == nil {
 		panic("stream: Join of a nil stream")
 	}
+	ctx, stop := lasting.For(ctx)
+	defer stop()
 	j := new(joined)
 	j.ctx, j.cut = context.WithCancelCause(ctx)
 	j.wanted, j.unwanted = context.WithCancelCause(j.ctx)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"reflect"
+
+	"github.com/wsstream/wsstream/internal/lasting"
 )
 
 // PipeOptions say what Pipe leaves alone. Nil is the zero value.
@@ -49,6 +51,9 @@ type Borrower interface{ Borrows() bool }
 // says by Done that its end is decided, at once. A dst with a Done channel is watched while src is idle, by one
 // goroutine that ends with Pipe; the error of its end is what its Ready returns, else ErrClosed. Without a Done, the
 // end of dst is noticed by the next Write. Pipe allocates nothing for a chunk.
+//
+// A ctx that has ended because a connection has (a Conn's Context, or that of a Handler's request) does not end Pipe: what
+// is left of the connection's stream is moved, and then its end is seen.
 // Streams Standard, 4.9.1 (ReadableStreamPipeTo).
 func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeOptions) error {
 	if dst == nil || src == nil {
@@ -58,6 +63,8 @@ func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeO
 	if o != nil {
 		p.o = *o
 	}
+	ctx, stop := lasting.For(ctx)
+	defer stop()
 	returned := false
 	defer func() {
 		if !returned { // a function panicked, and goes on to

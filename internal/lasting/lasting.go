@@ -1,0 +1,44 @@
+// Package lasting is about contexts that end with their owner, a connection, and calls that have to outlive that end: what
+// is left of the connection's stream must still pass.
+package lasting
+
+import "context"
+
+// An Owner is what a context ends with.
+type Owner interface {
+	// Owns reports whether ctx, which has ended, did so because the Owner has ended.
+	Owns(ctx context.Context) bool
+}
+
+type key struct{}
+
+// With returns ctx as one that ends with o.
+func With(ctx context.Context, o Owner) context.Context { return context.WithValue(ctx, key{}, o) }
+
+// For returns a context for a call that is made with ctx: ctx itself, or, where ctx or what it was made from ends with
+// an Owner, a context that ends when ctx does so for another reason, and at its deadline. The caller calls stop when
+// the call is over.
+func For(ctx context.Context) (call context.Context, stop func()) {
+	o, ok := ctx.Value(key{}).(Owner)
+	if !ok {
+		return ctx, func() {}
+	}
+	call, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unwatch := context.AfterFunc(ctx, func() {
+		if !o.Owns(ctx) {
+			cancel(context.Cause(ctx))
+		}
+	})
+	if ctx.Err() != nil && !o.Owns(ctx) {
+		cancel(context.Cause(ctx)) // now, not when AfterFunc comes to it
+	}
+	end := context.CancelFunc(func() {})
+	if at, ok := ctx.Deadline(); ok {
+		call, end = context.WithDeadline(call, at)
+	}
+	return call, func() {
+		unwatch()
+		end()
+		cancel(nil)
+	}
+}
