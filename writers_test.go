@@ -112,6 +112,65 @@ func TestAfterAbortEveryCallOfAnOpenMessageWriterReturnsItsCause(t *testing.T) {
 	})
 }
 
+func TestATextMessageThatIsClosedInsideACharacterFailsTheWritableAndKeepsNoTurn(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("before")))
+		m := e.newMessage(t, t.Context())
+		_, err := m.Write([]byte("\xc3")) // half a character
+		require.NoError(t, err)
+		waiting := goWrite(t, e, wsstream.Text("behind"))
+		err = m.Close()
+		require.ErrorContains(t, err, "inside a character")
+		require.Equal(t, err, (<-waiting).err)
+		require.Equal(t, err, e.conn.Writable().Write(patient(t), wsstream.Text("later")))
+		require.Equal(t, err, m.Close())
+		_, err2 := m.Write([]byte("\xbc"))
+		require.Equal(t, err, err2)
+
+		e.peer.Want("what was accepted", wstest.Text("before"), wstest.Text("\xc3").Part())
+		e.peer.WantClose("the message is never finished", 1011)
+		e.peer.Send(wstest.Close(1011, ""))
+		e.peer.Close()
+		_, err = e.closed(t)
+		require.NoError(t, err)
+	})
+}
+
+func TestTheLastFragmentOfAMessageEndsItWhereItHasNotLeftBefore(t *testing.T) {
+	const n = 300
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		wrote := goDo(func() (_ wsstream.Message, err error) {
+			for i := 0; i < n && err == nil; i++ {
+				m := e.newMessage(t, t.Context())
+				for range i % 3 {
+					if _, err := m.Write([]byte("piece")); err != nil {
+						return wsstream.Message{}, err
+					}
+				}
+				err = m.Close()
+			}
+			return wsstream.Message{}, err
+		})
+		ended := 0
+		for i := range n {
+			var got []byte
+			for fin := false; !fin; {
+				f, err := e.peer.Next()
+				require.NoError(t, err)
+				got, fin = append(got, f.Payload...), f.Fin
+				if fin && len(f.Payload) > 0 {
+					ended++
+				}
+			}
+			require.Equal(t, strings.Repeat("piece", i%3), string(got))
+		}
+		require.NoError(t, (<-wrote).err)
+		require.NotZero(t, ended)
+		require.EqualValues(t, n, e.conn.Stats().Sent.Messages)
+		require.EqualValues(t, n*5, e.conn.Stats().Sent.Bytes)
+	})
+}
+
 func TestTheBytesOfALongWriteAreTheCallersAgainWhenItReturns(t *testing.T) {
 	const n, size = 50, 150_000 // in frames that are sent from where they lie, where nothing stands in front
 	conn, far := rawServer(t)

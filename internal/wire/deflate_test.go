@@ -86,7 +86,7 @@ func TestWhatCompressionHeldIsLetGoOfAtTheEnd(t *testing.T) {
 			require.NoError(t, err)
 			client.CloseNow()
 			server.CloseNow()
-			require.Error(t, w.Close())
+			require.Error(t, w.Close(CloseInfo{}, nil))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -68,6 +68,9 @@ func (c *Conn) goesOn(p *piece) bool {
 // left is taken back.
 func (o *outbox) lend(f *framer, p *piece) {
 	h := borrow(maxHeader)
+	if !p.fin {
+		o.last, o.lastAt = h, 0
+	}
 	f.open(h, p)
 	l := share(p.rest[:p.frame])
 	h.paid, h.mid, l.paid, l.lent = true, true, true, true

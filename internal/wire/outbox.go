@@ -18,9 +18,11 @@ type outbox struct {
 	busy       *chunk // up to which a goroutine is giving them to the transport; nil for none
 	pongs      *chunk // the one chunk with pongs; nil for none
 	ping       *chunk // the one chunk with a ping of ours; nil for none
-	lent       int    // chunks that are the caller's of a Write
-	mid        bool   // what was sent last ends inside a frame
-	wide       bool   // chunks fill faster than they leave
+	last       *chunk // with the header of the last frame put in that ends no message, at lastAt; nil once it has left
+	lastAt     int
+	lent       int  // chunks that are the caller's of a Write
+	mid        bool // what was sent last ends inside a frame
+	wide       bool // chunks fill faster than they leave
 
 	// Bytes that the window has paid for: ever put in, taken by the transport, and dropped.
 	queued, sent, dropped int64
@@ -115,6 +117,9 @@ func (o *outbox) put(f *framer, p *piece) {
 	size := f.size(p)
 	c := o.room(size)
 	if p.frame == 0 {
+		if !p.fin {
+			o.last, o.lastAt = c, len(c.buf)
+		}
 		f.open(c, p)
 	}
 	n := min(p.frame, maxPiece)
@@ -253,14 +258,30 @@ func (o *outbox) jump(c *chunk) bool {
 	return true
 }
 
-// begins reports whether the transport has begun c, which is in the outbox, or is being given it.
-func (o *outbox) begins(c *chunk) bool {
+// given reports whether the transport is being given c, which is in the outbox.
+func (o *outbox) given(c *chunk) bool {
 	given := o.busy != nil
 	for at := o.head; at != c; at = at.next {
 		given = given && at != o.busy
 	}
-	return given || c.sent > 0
+	return given
 }
+
+// begins reports whether the transport has begun c, which is in the outbox, or is being given it.
+func (o *outbox) begins(c *chunk) bool { return c.sent > 0 || o.given(c) }
+
+// fin makes the last frame put in that ends no message the end of one, where the transport has yet to see its header.
+func (o *outbox) fin() bool {
+	c := o.last
+	if c == nil || c.sent > o.lastAt || o.given(c) {
+		return false
+	}
+	c.buf[o.lastAt] |= finBit
+	o.last = nil
+	return true
+}
+
+const finBit = 0x80 // of a header's first byte
 
 // withdraw drops the pongs if the transport has not begun them.
 func (o *outbox) withdraw() {
@@ -331,6 +352,9 @@ func (o *outbox) let(c *chunk) {
 	}
 	if c == o.ping {
 		o.ping = nil
+	}
+	if c == o.last {
+		o.last = nil
 	}
 	c.release()
 }

@@ -42,6 +42,59 @@ func frames(t *testing.T, wire []byte) (all []ws.Frame) {
 	return all
 }
 
+func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *testing.T) {
+	for _, client := range []bool{true, false} {
+		for _, test := range []struct {
+			name  string
+			front int  // bytes of other frames in front of it
+			sent  int  // bytes that the transport has taken
+			given bool // and it is being given the rest
+			told  bool
+		}{
+			{name: "alone", told: true},
+			{name: "behind others", front: 100, told: true},
+			{name: "behind one that has begun", front: 100, sent: 50, told: true},
+			{name: "behind one that has left", front: 100, sent: 100, told: true},
+			{name: "begun", front: 100, sent: 101},
+			{name: "being given", given: true},
+			{name: "being given with others", front: 100, sent: 50, given: true},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				f := newFramer(client, 0)
+				var o outbox
+				if test.front > 0 {
+					o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, test.front), fin: true})
+				}
+				front := 0
+				if o.tail != nil {
+					front = len(o.tail.buf) - test.front // of its header
+				}
+				o.put(&f, &piece{op: ws.OpBinary, rest: []byte("payload")})
+				var wire []byte
+				if sent := test.sent; sent > 0 {
+					if sent >= test.front {
+						sent += front
+					}
+					require.Same(t, o.head, o.tail, "both frames are in it")
+					wire = append(wire, o.head.buf[:sent]...)
+					o.took(sent)
+				}
+				if test.given {
+					o.busy = o.tail
+				}
+				require.Equal(t, test.told, o.fin())
+				require.False(t, o.fin(), "once")
+				o.busy = nil
+				all := frames(t, append(wire, leave(&o, 3)...))
+				last := all[len(all)-1]
+				require.Equal(t, test.told, last.Header.Fin)
+				require.Equal(t, "payload", string(last.Payload))
+				require.False(t, o.fin(), "it has left")
+			})
+		}
+	}
+}
+
 func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
 	data := make([]byte, 300_000)
 	for i := range data {

@@ -26,13 +26,14 @@ var epoch = time.Now()
 //
 // Where the transport never blocks, a lone message is given to it at once, and so is a batch. The messages of a burst
 // are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
-// again, and many of them share a system call.
+// again, and many of them share a system call. The fragments of a Writer's message are gathered, too: the last may yet be
+// told that it is the last.
 func (c *Conn) send() {
 	batched := c.out.held() >= batch || c.ponging != nil && c.ponging.room() < cap(c.ponging.buf)/2
 	if c.sending || c.flusher && (c.push == nil || !batched) || c.nextOut() == nil {
 		return
 	}
-	if c.push != nil && (batched || !c.gathering()) {
+	if c.push != nil && (batched || !c.partial && !c.gathering()) {
 		c.sendNow()
 	}
 	c.startFlusher()

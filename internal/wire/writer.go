@@ -83,9 +83,10 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close ends the message, whether ctx has ended or not: its frame is a few bytes, and waits for no credit. Text that
-// ends inside a character is an error, and the message stays open.
-func (w *Writer) Close() error {
+// Close ends the message, whether ctx has ended or not: with its last frame where that has not left, else with a frame of
+// a few bytes, which waits for no credit. A message of text that ends inside a character has no end that its receiver
+// could take, so it ends the writable in order, with cut and with info on the wire: the turn is not kept for ever.
+func (w *Writer) Close(info CloseInfo, cut error) error {
 	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
 	defer w.turn.Unlock()
 	if err := w.ended(); err != nil {
@@ -95,7 +96,13 @@ func (w *Writer) Close() error {
 		return err
 	}
 	if w.text && !w.utf8.whole() {
-		return ErrText
+		w.c.closeWrite(info, cut)
+		w.finish()
+		return cut
+	}
+	if w.c.endInPlace(w) {
+		w.finish()
+		return nil
 	}
 	p := piece{op: w.op, fin: true, length: w.n}
 	if w.pack {
@@ -109,6 +116,23 @@ func (w *Writer) Close() error {
 		return w.c.notWritten(context.Background())
 	}
 	return nil
+}
+
+// endInPlace makes the last frame of w's message its end, and has it sent, unless it may have left. Of one that is
+// compressed the bytes would have to change, too (RFC 7692, section 7.2.1).
+func (c *Conn) endInPlace(w *Writer) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w.pack || w.op != ws.OpContinuation || c.stopped() || !c.out.fin() {
+		return false
+	}
+	c.partial = false
+	c.sent.add(w.n)
+	if c.push != nil && !c.sending && !c.gathering() {
+		c.sendNow()
+	}
+	c.startFlusher()
+	return true
 }
 
 // send puts all of p, for whose first frame n bytes of credit were taken, into the outbox.
