@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,8 +52,10 @@ type relayed struct {
 }
 
 // relay joins two pairs. It is called in a bubble.
-func relay(t *testing.T, o *wstest.PairOptions) *relayed {
-	a, b := wstest.Pair(t, o), wstest.Pair(t, o)
+func relay(t *testing.T, o *wstest.PairOptions) *relayed { return relayOf(t, o, o) }
+
+func relayOf(t *testing.T, near, far *wstest.PairOptions) *relayed {
+	a, b := wstest.Pair(t, near), wstest.Pair(t, far)
 	ctx, cut := withCause(t)
 	r := &relayed{
 		client: a.Client, near: a.Server, far: b.Client, server: b.Server,
@@ -118,6 +122,188 @@ func TestARelayEndsWithEitherSide(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A leaving is how one side of a relay ends, and how that looks from the other side.
+type leaving struct {
+	leave func(ctx context.Context, c *wsstream.Conn) error
+	code  int // that the other side gets
+	why   string
+	whole bool // all that was written before arrives
+}
+
+// leavings are all ends that a side has. io.EOF is passed on as 1000, a code with its reason, a loss as 1011.
+var leavings = map[string]leaving{
+	"1000":                     {closes(1000, "done"), 1000, "", true},
+	"no code":                  {closes(0, ""), 1000, "", true},
+	"1001":                     {closes(1001, "away"), 1001, "away", true},
+	"1003":                     {closes(1003, ""), 1003, "", true},
+	"1011":                     {closes(1011, "broken"), 1011, "broken", true},
+	"1012":                     {closes(1012, "restart"), 1012, "restart", true},
+	"1013":                     {closes(1013, "later"), 1013, "later", true},
+	"1014":                     {closes(1014, "gateway"), 1014, "gateway", true},
+	"3000":                     {closes(3000, "log in"), 3000, "log in", true},
+	"4002, the longest reason": {closes(4002, strings.Repeat("x", 123)), 4002, strings.Repeat("x", 123), true},
+	"shut down": {func(ctx context.Context, c *wsstream.Conn) error {
+		return c.Shutdown(ctx, wsstream.CloseInfo{Code: 4003})
+	}, 4003, "", true},
+	"Writable.Close":  {func(ctx context.Context, c *wsstream.Conn) error { return c.Writable().Close(ctx) }, 1000, "", true},
+	"Readable.Cancel": {func(_ context.Context, c *wsstream.Conn) error { return c.Readable().Cancel(nil) }, 1000, "", true},
+	"a failure":       {func(ctx context.Context, c *wsstream.Conn) error { return c.Writable().Fail(ctx, errDisk) }, 1011, "", true},
+	"a failure with a code": {func(ctx context.Context, c *wsstream.Conn) error {
+		return c.Writable().Fail(ctx, coded)
+	}, 4010, "no quota", true},
+	"an abort":                  {func(_ context.Context, c *wsstream.Conn) error { return c.Writable().Abort(errDisk) }, 1011, "", false},
+	"a loss":                    {func(_ context.Context, c *wsstream.Conn) error { c.CloseNow(); return nil }, 1011, "", false},
+	"a Close in half a message": {halfAMessage, 1011, "", true},
+}
+
+var (
+	errDisk = errors.New("disk failed")
+	coded   = &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4010, Reason: "no quota"}}
+)
+
+func closes(code int, reason string) func(context.Context, *wsstream.Conn) error {
+	return func(_ context.Context, c *wsstream.Conn) error {
+		return c.Close(wsstream.CloseInfo{Code: code, Reason: reason})
+	}
+}
+
+func halfAMessage(ctx context.Context, c *wsstream.Conn) error {
+	w, err := c.Writable().NewMessage(ctx, wsstream.TypeText)
+	if err != nil {
+		return err
+	}
+	if _, err = w.Write([]byte("not all")); err != nil {
+		return err
+	}
+	return c.Close(wsstream.CloseInfo{Code: 1000})
+}
+
+// TestARelayPassesEachEndOnAndLosesNothing has each end, from each side, with windows of the relay's and of the others'
+// that are small or large, with a side that stays and is so slow that it takes longer than CloseTimeout for what the
+// other has left. Before the end both say what they have.
+func TestARelayPassesEachEndOnAndLosesNothing(t *testing.T) {
+	for name, end := range leavings {
+		for _, window := range []struct{ relay, others int }{{256, 256}, {64 << 20, 64 << 20}, {64 << 20, 256}, {256, 64 << 20}} {
+			for _, side := range []string{"client", "server"} {
+				t.Run(fmt.Sprintf("%s/windows of %v/from the %s", name, window, side), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						relays, others := wsstream.DialOptions{ReadWindow: window.relay, WriteWindow: window.relay},
+							wsstream.DialOptions{ReadWindow: window.others, WriteWindow: window.others}
+						r := relayOf(t,
+							&wstest.PairOptions{Dial: &others, Accept: accepting(relays), Limit: 512},
+							&wstest.PairOptions{Dial: &relays, Accept: accepting(others), Limit: 512})
+						leaves, stays := r.client, r.server
+						if side == "server" {
+							leaves, stays = stays, leaves
+						}
+						passesOn(t, r, leaves, stays, end, 40*time.Millisecond)
+					})
+				})
+			}
+		}
+	}
+}
+
+func accepting(o wsstream.DialOptions) *wsstream.AcceptOptions {
+	return &wsstream.AcceptOptions{ReadWindow: o.ReadWindow, WriteWindow: o.WriteWindow}
+}
+
+func TestARelayOverTCPPassesEndsOnAndLosesNothing(t *testing.T) {
+	for _, name := range []string{"1000", "1001", "4002, the longest reason", "a failure with a code"} {
+		for _, window := range []int{256, 64 << 20} {
+			for _, flip := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/windows of %d/flipped %t", name, window, flip), func(t *testing.T) {
+					o := wsstream.DialOptions{ReadWindow: window, WriteWindow: window}
+					client, near := overSocket(t, o)
+					far, server := overSocket(t, o)
+					r := &relayed{end: make(chan error, 1)}
+					go func() { r.end <- stream.Join(t.Context(), near.Duplex(), far.Duplex()) }()
+					if flip {
+						client, server = server, client
+					}
+					passesOn(t, r, client, server, leavings[name], 0)
+				})
+			}
+		}
+	}
+}
+
+// overSocket returns two Conns that are connected over TCP.
+func overSocket(t *testing.T, o wsstream.DialOptions) (client, server *wsstream.Conn) {
+	near, far := tcpPipe(t, 0)
+	o.NetDial = func(context.Context, string, string) (net.Conn, error) { return near, nil }
+	client = wsstream.Dial(t.Context(), "ws://example.test/", &o)
+	server, err := wsstream.AcceptConn(t.Context(), far, accepting(o))
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, c := range []*wsstream.Conn{client, server} {
+			c.CloseNow()
+			<-c.Closed().Done()
+		}
+	})
+	return client, server
+}
+
+func passesOn(t *testing.T, r *relayed, leaves, stays *wsstream.Conn, end leaving, pause time.Duration) {
+	const n = 300
+	heard := make(chan int)
+	go func() { heard <- hears(t, leaves, n, 0) }()
+	for _, c := range []*wsstream.Conn{leaves, stays} {
+		go func() { _ = says(t.Context(), c, n) }() // a message that it does not write is missed by the other
+	}
+	require.Equal(t, n, hears(t, stays, n, 0))
+	require.Equal(t, n, <-heard)
+
+	left := make(chan error, 1)
+	go func() {
+		err := says(t.Context(), leaves, n) // the last words, for one who takes his time
+		leaves.Readable().Discard()
+		left <- errors.Join(err, end.leave(t.Context(), leaves))
+	}()
+	got := hears(t, stays, n, pause)
+	if end.whole {
+		require.Equal(t, n, got)
+	}
+	_, err := stays.Readable().Pull(t.Context())
+	require.NoError(t, <-left)
+	if end.code == 1000 {
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, <-r.end)
+	} else {
+		require.Equal(t, end.code, wsstream.CloseCode(err), err)
+		require.Error(t, <-r.end)
+	}
+	info, err := stays.Closed().Wait(t.Context())
+	require.NoError(t, err, "for the side that stays it was a closing handshake")
+	require.Equal(t, wsstream.CloseInfo{Code: end.code, Reason: end.why}, info)
+}
+
+// says writes the numbers below n, and hears counts those that come in order until there are n or the end.
+func says(ctx context.Context, c *wsstream.Conn, n int) error {
+	for i := range n {
+		if err := c.Writable().Write(ctx, wsstream.Text(fmt.Sprint("message ", i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hears(t *testing.T, c *wsstream.Conn, n int, pause time.Duration) int {
+	for i := range n {
+		if pause > 0 {
+			<-time.After(pause)
+		}
+		m, err := c.Readable().Pull(t.Context())
+		if err != nil {
+			return i
+		}
+		if string(m.Data) != fmt.Sprint("message ", i) {
+			return -1
+		}
+	}
+	return n
 }
 
 func TestARelayThatIsCutOnOneSideFailsOnTheOther(t *testing.T) {
