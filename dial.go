@@ -80,7 +80,7 @@ type DialOptions struct {
 	MaxFrameSize int
 
 	// MaxHandshakeSize is how many bytes of the response's header are read, and of a proxy's, with those of 1xx before
-	// it. Default 64 KiB; negative: no bound, and a server can fill the memory.
+	// it. Default 64 KiB; negative: no bound, and a server can fill the memory. A header may have 256 lines.
 	MaxHandshakeSize int
 
 	// HandshakeTimeout bounds all of Dial's work: name resolution, proxy, TLS and the handshake. Default 10 s; negative:

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,22 +78,13 @@ func (e *HandshakeError) Error() string {
 	}
 	s += " (status " + strings.TrimSpace(fmt.Sprint(e.Status, " ", http.StatusText(e.Status)))
 	if to := e.Header.Get("Location"); to != "" && e.Status/100 == 3 {
-		s += fmt.Sprintf(", which leads to %q", withoutUser(to))
+		s += fmt.Sprintf(", which leads to %q", clean(to))
 	}
 	s += ")"
 	if start := textStart(e.Header.Get("Content-Type"), e.Body); start != "" {
 		s += fmt.Sprintf(": %q", start)
 	}
 	return s
-}
-
-// withoutUser returns a URL without its user and password, also one that cannot be parsed.
-func withoutUser(s string) string {
-	if u, err := url.Parse(s); err == nil && u.Opaque == "" {
-		u.User = nil
-		return u.String()
-	}
-	return s[strings.LastIndexByte(s, '@')+1:]
 }
 
 // maxShown is how many bytes of a body an error shows.

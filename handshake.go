@@ -2,6 +2,7 @@ package wsstream
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha1"
 	"crypto/tls"
 	"encoding/base64"
@@ -34,13 +35,15 @@ func cut(nc net.Conn) {
 // A handshakeReader reads a handshake from the network, so much and no more.
 type handshakeReader struct {
 	*bufio.Reader
+	lines *lineLimit
 	limit *io.LimitedReader // nil: none
 	max   int               // bytes
 }
 
 // newHandshakeReader returns a reader of at most limit bytes of r; 0 is no limit.
 func newHandshakeReader(r io.Reader, limit int) *handshakeReader {
-	h := &handshakeReader{max: limit}
+	h := &handshakeReader{max: limit, lines: &lineLimit{r: r}}
+	r = h.lines
 	if limit > 0 {
 		h.limit = &io.LimitedReader{R: r, N: int64(limit)}
 		r = h.limit
@@ -51,6 +54,24 @@ func newHandshakeReader(r io.Reader, limit int) *handshakeReader {
 
 var errHeaderLines = fmt.Errorf("the header has more than %d lines", maxHeaderLines)
 
+// A lineLimit gives no more once too many lines have come. Lines behind the header do not count: what has its header whole
+// reads on only for the start of a body.
+type lineLimit struct {
+	r io.Reader
+	n int // of the header that is being read
+}
+
+func (l *lineLimit) Read(p []byte) (int, error) {
+	if l.exceeded() {
+		return 0, errHeaderLines
+	}
+	n, err := l.r.Read(p)
+	l.n += bytes.Count(p[:n], []byte("\n"))
+	return n, err
+}
+
+func (l *lineLimit) exceeded() bool { return l.n > 1+maxHeaderLines } // with the status line
+
 // A handshakeSizeError says that a header is larger than the option, in bytes, allows.
 type handshakeSizeError int
 
@@ -60,7 +81,12 @@ func (e handshakeSizeError) Error() string {
 
 // explain returns why a header could not be read: whatever net/http makes of one that is cut off.
 func (h *handshakeReader) explain(err error) error {
-	if err != nil && h.limit != nil && h.limit.N <= 0 && h.Buffered() == 0 {
+	switch {
+	case err == nil || h.Buffered() > 0:
+		return err
+	case h.lines.exceeded():
+		return errHeaderLines
+	case h.limit != nil && h.limit.N <= 0:
 		return handshakeSizeError(h.max)
 	}
 	return err
@@ -78,6 +104,7 @@ func (h *handshakeReader) response(r *http.Request) (*http.Response, error) {
 		if resp.StatusCode/100 != 1 || resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, nil
 		}
+		h.lines.n = 0
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// maxHeaderLines is the most lines that the header of a request on a bare connection may have, the first one aside.
+// maxHeaderLines is the most lines that a header may have which AcceptConn or Dial reads, the first one aside.
 const maxHeaderLines = 256
 
 var errNoRequest = errors.New("the client closed the connection before its request came")

@@ -888,3 +888,24 @@ func TestATimeoutHandlersWriterIsNamed(t *testing.T) {
 		wantRefusal(t, peer.ReadResponse(), <-accepted, 500, "cannot be hijacked: *http.timeoutWriter has neither Hijack nor Unwrap")
 	})
 }
+
+func TestAResponsesHeaderHas256LinesAtMost(t *testing.T) {
+	for lines, fits := range map[int]bool{256: true, 400: false, 10_000: false} {
+		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+			conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: -1})
+			peer := wstest.NewPeer(t, far, false)
+			answer := bytes.TrimSuffix(wstest.SwitchingProtocols(peer.ReadRequest()), []byte("\r\n"))
+			answer = append(answer, strings.Repeat("a:\r\n", lines-3)...)
+			if fits {
+				peer.SendRaw(answer)
+				peer.SendRaw([]byte("\r\n\x82\x7e\x03\xe8" + strings.Repeat("\n", 1000)))
+				m, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				require.Len(t, m.Data, 1000)
+				return
+			}
+			go func() { _, _ = far.Write(answer) }()
+			require.ErrorContains(t, notOpened(t, conn), "the header has more than 256 lines")
+		})
+	}
+}
