@@ -2,13 +2,16 @@ package wsstream_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +58,88 @@ func Example() {
 	// one
 	// two
 	// three
+}
+
+// thousandRuns calls f for each of 1,000 runs, eight at a time, and fails the test for those that fail.
+func thousandRuns(t *testing.T, f func(run int) error) {
+	t.Helper()
+	var all sync.WaitGroup
+	errs := make([]error, 1000)
+	for first := range 8 {
+		all.Go(func() {
+			for run := first; run < len(errs); run += 8 {
+				if err := f(run); err != nil {
+					errs[run] = fmt.Errorf("run %d: %w", run, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, errors.Join(errs...))
+}
+
+func TestReadmesEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(echo))
+	defer srv.Close()
+	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	require.NoError(t, err)
+	defer file.Close()
+	stdout := os.Stdout
+	os.Stdout = file // which shout prints to
+	defer func() { os.Stdout = stdout }()
+	want := map[string]int{}
+	for run := range 1000 {
+		want[fmt.Sprint("one ", run)]++
+		want[fmt.Sprint("two ", run)]++
+	}
+	thousandRuns(t, func(run int) error {
+		return shout(patient(t), srv.URL, fmt.Sprint("one ", run), fmt.Sprint("two ", run))
+	})
+	answers, err := os.ReadFile(file.Name())
+	require.NoError(t, err)
+	got := map[string]int{}
+	for line := range strings.Lines(string(answers)) {
+		got[strings.TrimSpace(line)]++
+	}
+	require.Equal(t, want, got)
+}
+
+// tenWrites is the handler that a user writes who knows net/http: it returns when it has nothing more to say.
+func tenWrites(w http.ResponseWriter, r *http.Request) {
+	conn, err := wsstream.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for i := range 10 {
+		if err := conn.Writable().Write(r.Context(), wsstream.Text(fmt.Sprint("message ", i))); err != nil {
+			return
+		}
+	}
+}
+
+func TestAHandlersTenWritesBeforeCloseNowAllArriveIn1000Runs(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(tenWrites))
+	defer srv.Close()
+	thousandRuns(t, func(int) error {
+		ctx := patient(t)
+		conn := wsstream.Dial(ctx, srv.URL, nil)
+		defer conn.CloseNow()
+		for i := range 10 {
+			m, err := conn.Readable().Pull(ctx)
+			if err != nil {
+				return fmt.Errorf("message %d of 10: %w", i, err)
+			}
+			if want := fmt.Sprint("message ", i); string(m.Data) != want {
+				return fmt.Errorf("got %q, want %q", m.Data, want)
+			}
+		}
+		_, err := conn.Readable().Pull(ctx)
+		if wsstream.CloseCode(err) != 1006 {
+			return fmt.Errorf("then 1006 is due, since the handler sent no Close: %w", err)
+		}
+		return nil
+	})
 }
 
 func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {

@@ -1,0 +1,196 @@
+package wsstream_test
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+	kflate "github.com/klauspost/compress/flate"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// The cases of the Autobahn testsuite that a correct peer fails for small reasons: order, strictness, and parameters of
+// permessage-deflate. Each is sent to our echo server, and to a client of ours that echoes.
+
+// answerAll echoes all messages, on a goroutine that ends with the connection.
+func (e *end) answerAll(t *testing.T) {
+	go func() {
+		var m wsstream.Message
+		for e.conn.Readable().PullInto(t.Context(), &m) == nil {
+			if e.conn.Writable().Write(t.Context(), m) != nil {
+				return
+			}
+		}
+	}()
+}
+
+// autobahnDeflate are cases 13: what Autobahn's client offers, and how its server answers our default offer. They are
+// of 9 bits where its older versions had 8.
+var autobahnDeflate = []struct{ name, offers, answer string }{
+	{
+		name:   "13.1",
+		offers: autobahnOffer,
+		answer: extension,
+	},
+	{
+		name:   "13.2",
+		offers: autobahnOffer + "; server_no_context_takeover",
+		answer: extension + "; client_no_context_takeover",
+	},
+	{
+		name:   "13.3, 8 bits",
+		offers: autobahnOffer + "; server_max_window_bits=8",
+		answer: extension + "; client_max_window_bits=8",
+	},
+	{
+		name:   "13.3, 9 bits",
+		offers: autobahnOffer + "; server_max_window_bits=9",
+		answer: extension + "; client_max_window_bits=9",
+	},
+	{
+		name:   "13.4",
+		offers: autobahnOffer + "; server_max_window_bits=15",
+		answer: extension + "; client_max_window_bits=15",
+	},
+	{
+		name:   "13.5, 8 bits",
+		offers: autobahnOffer + "; server_no_context_takeover; server_max_window_bits=8",
+		answer: extension + "; client_no_context_takeover; client_max_window_bits=8",
+	},
+	{
+		name:   "13.5, 9 bits",
+		offers: autobahnOffer + "; server_no_context_takeover; server_max_window_bits=9",
+		answer: extension + "; client_no_context_takeover; client_max_window_bits=9",
+	},
+	{
+		name:   "13.6",
+		offers: autobahnOffer + "; server_no_context_takeover; server_max_window_bits=15",
+		answer: extension + "; client_no_context_takeover; client_max_window_bits=15",
+	},
+	{
+		name: "13.7",
+		offers: autobahnOffer + "; server_no_context_takeover; server_max_window_bits=9, " +
+			autobahnOffer + "; server_no_context_takeover, " + autobahnOffer,
+		answer: extension + "; client_no_context_takeover; client_max_window_bits=9",
+	},
+}
+
+const autobahnOffer = extension + "; client_no_context_takeover; client_max_window_bits"
+
+// autobahnSizes are those of the messages of cases 12 and 13, and of the fragments that they are sent in.
+var autobahnSizes = []struct{ message, fragment int }{
+	{16, 0}, {64, 0}, {256, 0}, {1024, 0}, {4096, 0}, {8192, 0}, {16384, 0}, {32768, 0}, {65536, 0}, {131072, 0},
+	{8192, 256}, {16384, 256}, {32768, 256}, {65536, 256}, {131072, 256}, {131072, 1024}, {131072, 4096}, {131072, 32768},
+}
+
+var autobahnText = sync.OnceValue(func() string { return jsonText(13, 200_000) })
+
+func TestAutobahnsParametersOfCompression(t *testing.T) {
+	for _, c := range autobahnDeflate {
+		for _, client := range []bool{true, false} {
+			conf := config{Compression: &wsstream.CompressionOptions{}, Extensions: c.offers}
+			name := c.name + "/server"
+			if client {
+				conf.Extensions, name = c.answer, c.name+"/client"
+			}
+			t.Run(name+"/memory", func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { inMemory(t, conf, client).echoesCompressed(t) })
+			})
+			t.Run(name+"/tcp", func(t *testing.T) { overTCP(t, conf, client).echoesCompressed(t) })
+		}
+	}
+}
+
+// echoesCompressed holds that messages of all sizes come back, compressed as it was agreed.
+func (e *end) echoesCompressed(t *testing.T) {
+	opened, err := e.conn.Opened().Wait(patient(t))
+	require.NoError(t, err)
+	require.Contains(t, opened.Extensions, extension)
+	ours, theirs := agreed(opened.Extensions, "client"), agreed(opened.Extensions, "server")
+	if !e.client {
+		ours, theirs = theirs, ours
+	}
+	ours.bits = min(ours.bits, wsstream.DefaultWindowBits)
+	e.answerAll(t)
+	text := autobahnText()
+	for _, size := range autobahnSizes {
+		if (e.mem || raceEnabled) && size.message > 1<<15 {
+			continue // these take time, and TCP has them
+		}
+		want := text[:size.message]
+		text = text[size.message:] + want // as Autobahn goes through its file
+		payload := theirs.pack(t, want)
+		frames := packedFrames(payload, max(1, size.fragment))
+		if size.fragment == 0 {
+			frames = packedFrames(payload, len(payload))
+		}
+		sent := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.peer.Write(frames...) })
+		payload, frames = nextFrames(t, e.peer)
+		require.Equal(t, ws.OpText, frames[0].Op)
+		require.Equal(t, frames[0].Rsv == rsv1, size.message >= wsstream.DefaultCompressionThreshold)
+		if frames[0].Rsv == rsv1 {
+			payload = ours.unpack(t, payload)
+		} // one that was not compressed is no part of the context
+		require.Equal(t, sum([]byte(want)), sum(payload), "%d bytes in fragments of %d", size.message, size.fragment)
+		require.NoError(t, (<-sent).err)
+	}
+	e.peer.Send(wstest.Close(1000, ""))
+	e.peer.WantClose("all were good", 1000)
+	e.peer.Close()
+	_, err = e.closed(t)
+	require.NoError(t, err)
+}
+
+// A way is how one side compresses, by implementations that are not ours.
+type way struct {
+	bits  int
+	alone bool   // no message refers to those before it
+	plain []byte // what the next message may refer to
+	out   bytes.Buffer
+	w     *kflate.Writer
+}
+
+// agreed is the way of a side, client or server, by the extensions that were agreed.
+func agreed(extensions, side string) *way {
+	w := &way{bits: 15, alone: strings.Contains(extensions, side+"_no_context_takeover")}
+	if m := regexp.MustCompile(side + `_max_window_bits=(\d+)`).FindStringSubmatch(extensions); m != nil {
+		w.bits, _ = strconv.Atoi(m[1])
+	}
+	return w
+}
+
+func (w *way) pack(t *testing.T, s string) []byte {
+	var err error
+	if w.w == nil || w.alone {
+		w.w, err = kflate.NewWriterWindow(&w.out, 1<<w.bits)
+		require.NoError(t, err)
+	}
+	w.out.Reset()
+	_, err = io.WriteString(w.w, s)
+	require.NoError(t, err)
+	require.NoError(t, w.w.Flush())
+	return bytes.Clone(bytes.TrimSuffix(w.out.Bytes(), []byte{0, 0, 0xff, 0xff}))
+}
+
+// unpack inflates a message that may refer to as much of those before it as the window has room for.
+func (w *way) unpack(t *testing.T, p []byte) []byte {
+	t.Helper()
+	p = append(p, 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff) // and the last block there is
+	b, err := io.ReadAll(flate.NewReaderDict(bytes.NewReader(p), w.plain))
+	require.NoError(t, err, "it keeps to a window of %d bits, alone: %v", w.bits, w.alone)
+	if !w.alone {
+		w.plain = append(w.plain, b...)
+		w.plain = w.plain[max(0, len(w.plain)-1<<w.bits):]
+	}
+	return b
+}
