@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -79,7 +80,7 @@ func thousandRuns(t *testing.T, f func(run int) error) {
 }
 
 func TestReadmesEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(echo))
+	srv := httptest.NewServer(echo)
 	defer srv.Close()
 	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
 	require.NoError(t, err)
@@ -104,42 +105,60 @@ func TestReadmesEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-// tenWrites is the handler that a user writes who knows net/http: it returns when it has nothing more to say.
-func tenWrites(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	for i := range 10 {
-		if err := conn.Writable().Write(r.Context(), wsstream.Text(fmt.Sprint("message ", i))); err != nil {
-			return
-		}
-	}
-}
-
-func TestAHandlersTenWritesBeforeCloseNowAllArriveIn1000Runs(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(tenWrites))
-	defer srv.Close()
-	thousandRuns(t, func(int) error {
-		ctx := patient(t)
-		conn := wsstream.Dial(ctx, srv.URL, nil)
-		defer conn.CloseNow()
+func TestAHandlersTenWritesAllArriveIn1000Runs(t *testing.T) {
+	tenWrites := func(ctx context.Context, conn *wsstream.Conn) error {
 		for i := range 10 {
-			m, err := conn.Readable().Pull(ctx)
-			if err != nil {
-				return fmt.Errorf("message %d of 10: %w", i, err)
+			if err := conn.Writable().Write(ctx, wsstream.Text(fmt.Sprint("message ", i))); err != nil {
+				return err
 			}
-			if want := fmt.Sprint("message ", i); string(m.Data) != want {
-				return fmt.Errorf("got %q, want %q", m.Data, want)
-			}
-		}
-		_, err := conn.Readable().Pull(ctx)
-		if wsstream.CloseCode(err) != 1006 {
-			return fmt.Errorf("then 1006 is due, since the handler sent no Close: %w", err)
 		}
 		return nil
-	})
+	}
+	for name, tc := range map[string]struct {
+		handler http.Handler
+		end     func(error) bool // that the client sees behind the messages
+	}{
+		"before its deferred CloseNow": {
+			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				conn, err := wsstream.Accept(w, r, nil)
+				if err != nil {
+					return
+				}
+				defer conn.CloseNow()
+				_ = tenWrites(r.Context(), conn)
+			}),
+			func(err error) bool { return wsstream.CloseCode(err) == 1006 }, // it has sent no Close
+		},
+		"before it returns to Handler": {
+			wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+				return tenWrites(r.Context(), conn)
+			}, nil),
+			func(err error) bool { return err == io.EOF },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(tc.handler)
+			defer srv.Close()
+			thousandRuns(t, func(int) error {
+				ctx := patient(t)
+				conn := wsstream.Dial(ctx, srv.URL, nil)
+				defer conn.CloseNow()
+				for i := range 10 {
+					m, err := conn.Readable().Pull(ctx)
+					if err != nil {
+						return fmt.Errorf("message %d of 10: %w", i, err)
+					}
+					if want := fmt.Sprint("message ", i); string(m.Data) != want {
+						return fmt.Errorf("got %q, want %q", m.Data, want)
+					}
+				}
+				if _, err := conn.Readable().Pull(ctx); !tc.end(err) {
+					return fmt.Errorf("behind the last message: %w", err)
+				}
+				return nil
+			})
+		})
+	}
 }
 
 func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {
