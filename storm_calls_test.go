@@ -26,9 +26,8 @@ var stormCalls = []func(c *caller, ctx context.Context){
 	func(c *caller, ctx context.Context) { c.may("Ready", c.conn.Writable().Ready(ctx)) },
 	func(c *caller, _ context.Context) { _ = c.conn.Writable().DesiredSize() },
 	func(c *caller, ctx context.Context) {
-		if _, err := c.conn.Opened().Wait(ctx); err != nil && err != errMoment {
-			c.fault("Opened: %v", err)
-		}
+		_, err := c.conn.Opened().Wait(ctx)
+		c.may("Opened", err)
 	},
 	func(c *caller, ctx context.Context) {
 		some, cancel := context.WithTimeoutCause(ctx, time.Millisecond, errMoment)
@@ -194,6 +193,9 @@ func (c *caller) size() int {
 	if n := c.side[1-c.i].ReadWindow; n > 0 {
 		most = min(most, 100*n)
 	}
+	if n := c.chunk; n > 0 {
+		most = min(most, 20*n)
+	}
 	switch c.r.IntN(20) {
 	case 0:
 		return stormHeader + c.r.IntN(4*most)
@@ -219,9 +221,8 @@ func (c *caller) write(id int) {
 		switch n := c.still.Add(-1); {
 		case n == 0:
 			close(c.enough)
-		case n < 0: // enough, for the time being
+		case n < 0: // enough
 			select {
-			case <-c.ended:
 			case <-c.conn.Writable().Done():
 			case <-time.After(time.Millisecond):
 			}

@@ -74,6 +74,7 @@ type plan struct {
 	reading [2]string // how each is read
 	end     string
 	limit   int  // of the transport
+	chunk   int  // of what a Read from it returns, bytes; 0: all there is
 	calm    bool // nothing is planned that makes the end unclean
 }
 
@@ -163,7 +164,8 @@ func (p *plan) transports(t *testing.T, r *rand.Rand) (near, far net.Conn) {
 		for _, nc := range []*memnet.Conn{a, b} {
 			switch r.IntN(4) {
 			case 0:
-				nc.Chunk(1 + r.IntN(100))
+				p.chunk = 1 + r.IntN(100)
+				nc.Chunk(p.chunk)
 			case 1:
 				if p.transport == "bubble" {
 					nc.Drip(50+r.IntN(1000), time.Duration(r.IntN(1000))*time.Microsecond)
@@ -175,6 +177,9 @@ func (p *plan) transports(t *testing.T, r *rand.Rand) (near, far net.Conn) {
 		return unixPipe(t)
 	case "tls":
 		a, b := tcpPipe(t, p.limit)
+		if r.IntN(3) == 0 {
+			return tlsOver(t, peeked{TCPConn: a}, peeked{TCPConn: b})
+		}
 		return tlsOver(t, a, b)
 	case "wrapped":
 		a, b := tcpPipe(t, p.limit)
@@ -312,7 +317,7 @@ func (s *storm) open() {
 		c.Meter, c.Trace = &s.meter, s.seen[i].trace(s)
 		c.OnPing = func([]byte) { // which may ask for what was received
 			if conn := s.seen[i].conn.Load(); conn != nil {
-				_ = conn.Stats()
+				_, _, _ = conn.Stats(), s.meter.Totals(), conn.Writable().DesiredSize()
 			}
 		}
 	}
