@@ -217,11 +217,14 @@ var stormPrepared = func() (m [4]wsstream.Message) {
 func (c *caller) write(id int) {
 	defer c.leave()
 	stream := wsstream.NetConn(c.conn, wsstream.TypeBinary)
-	for {
+	for more := 100; ; {
 		switch n := c.still.Add(-1); {
 		case n == 0:
 			close(c.enough)
-		case n < 0: // enough
+		case n < 0 && more == 0:
+			<-c.conn.Writable().Done()
+		case n < 0: // enough, but for a few
+			more--
 			select {
 			case <-c.conn.Writable().Done():
 			case <-time.After(time.Millisecond):

@@ -74,7 +74,7 @@ type plan struct {
 	reading [2]string // how each is read
 	end     string
 	limit   int  // of the transport
-	chunk   int  // of what a Read from it returns, bytes; 0: all there is
+	chunk   int  // bytes that come from it together at the most; 0: all there are
 	calm    bool // nothing is planned that makes the end unclean
 }
 
@@ -168,7 +168,8 @@ func (p *plan) transports(t *testing.T, r *rand.Rand) (near, far net.Conn) {
 				nc.Chunk(p.chunk)
 			case 1:
 				if p.transport == "bubble" {
-					nc.Drip(50+r.IntN(1000), time.Duration(r.IntN(1000))*time.Microsecond)
+					p.chunk = 50 + r.IntN(1000)
+					nc.Drip(p.chunk, time.Duration(r.IntN(1000))*time.Microsecond)
 				}
 			}
 		}
@@ -474,7 +475,9 @@ func (s *storm) check() {
 		if s.calm && err != nil {
 			s.fault("side %d: the end is not clean: %v", i, err)
 		}
-		if c.Context().Err() == nil {
+		select {
+		case <-c.Context().Done(): // a moment after Closed
+		case <-s.ctx.Done():
 			s.fault("the Context goes on")
 		}
 		<-c.Readable().Done()
