@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -519,5 +521,82 @@ func TestShutdownSaysHowItEnded(t *testing.T) {
 		ctx, cancel := withCause(t)
 		cancel(errWhy)
 		require.NoError(t, e.conn.Shutdown(ctx, wsstream.CloseInfo{}))
+	})
+}
+
+// onSockets runs f with a server's Conn on each transport that takes without waiting, and with the peer's end of it.
+func onSockets(t *testing.T, c config, f func(t *testing.T, e *end)) {
+	for name, pipe := range map[string]func(t *testing.T, limit int) (near, far net.Conn){
+		"tcp":  func(t *testing.T, limit int) (near, far net.Conn) { return tcpPipe(t, limit) },
+		"unix": func(t *testing.T, _ int) (near, far net.Conn) { return unixPipe(t) },
+		"tls":  tlsPipe,
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := pipe(t, c.Limit)
+			f(t, open(t, c, false, near, far))
+		})
+	}
+}
+
+// TestCloseNowGivesTheKernelWhatWasAccepted: a handler that writes, has its Writes return nil, and returns, with a CloseNow
+// in a defer, lost messages for every client.
+func TestCloseNowGivesTheKernelWhatWasAccepted(t *testing.T) {
+	for _, n := range []int{1, 10, 1000} {
+		for range 20 {
+			onSockets(t, config{}, func(t *testing.T, e *end) {
+				for i := range n {
+					require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text(fmt.Sprint(i))))
+				}
+				e.conn.CloseNow()
+				for i := range n {
+					e.peer.Want("what was accepted", wstest.Text(fmt.Sprint(i)))
+				}
+				_, err := e.closed(t)
+				unclean(1006, "cut")(t, e, err)
+			})
+		}
+	}
+}
+
+// TestCloseNowResetsNoConnectionOverUnreadInput: a socket that is closed over unread bytes is reset, and the kernel throws
+// away what it had taken to send.
+func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
+	onSockets(t, config{ReadWindow: 256, WriteWindow: -1}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Binary(make([]byte, 32<<10)), wstest.Ping("never read"))
+		for e.conn.Stats().Received.Held < 256 {
+			runtime.Gosched()
+		}
+		for range 100 { // more than the kernel takes
+			ok, err := e.conn.Writable().TryWrite(wsstream.Binary(make([]byte, 256<<10)))
+			require.NoError(t, err)
+			require.True(t, ok)
+		}
+		e.conn.CloseNow()
+		sent := e.conn.Stats().Sent
+		n, err := io.Copy(io.Discard, e.far)
+		if err != io.ErrUnexpectedEOF { //nolint:errorlint // TLS without its own goodbye
+			require.NoError(t, err, "after %d bytes", n)
+		}
+		require.Positive(t, sent.Messages)
+		require.Greater(t, n, int64(64<<10), "the kernel had taken more than that")
+	})
+}
+
+// TestCloseNowWaitsForNoPeer: a stalled peer and a Write that waits for it hold up no cut.
+func TestCloseNowWaitsForNoPeer(t *testing.T) {
+	onSockets(t, config{Limit: 16 << 10}, func(t *testing.T, e *end) {
+		written := goWrite(t, e, wsstream.Binary(make([]byte, 32<<20)))
+		for e.conn.Stats().Sent.Held == 0 {
+			runtime.Gosched()
+		}
+		message := goDo(func() (m wsstream.Message, err error) {
+			_, err = e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
+			return m, err
+		})
+		e.conn.CloseNow()
+		_, _, settled := e.conn.Closed().Peek()
+		require.True(t, settled)
+		theEnd(t, e, (<-written).err)
+		theEnd(t, e, (<-message).err)
 	})
 }
