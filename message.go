@@ -58,8 +58,8 @@ func (t Type) check() error {
 }
 
 func (m Message) check() error {
-	if m.ready != nil {
-		return m.ready.err
+	if p := m.prepared(); p != nil {
+		return p.err
 	}
 	if err := m.Type.check(); err != nil {
 		return err

@@ -3,13 +3,16 @@ package wsstream
 import (
 	"context"
 	"sync"
+	"unsafe"
 
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
-// A prepared remembers the encodings of a message. It may be used from any number of goroutines at once.
+// A prepared remembers the encodings of a message. It may be used by any number of goroutines concurrently.
 type prepared struct {
-	err error // what check says of the message
+	typ  Type // of the message, as the next one
+	data []byte
+	err  error // what check says of it
 
 	mu       sync.Mutex
 	encoding map[wire.Encoding][][]byte // frames as servers send them; guarded by mu
@@ -18,13 +21,25 @@ type prepared struct {
 // Prepare returns m as a message that remembers its encodings, for one that is sent on many connections: it is checked
 // once, and encoded once for all servers with the same MaxFrameSize, and, where it is compressed, the same Level and the
 // same bits of our window. They share the bytes. (A client's frames are masked, each with a mask of its own, so a client
-// encodes it every time.) m.Data must not be changed from then on.
+// encodes it every time.) The bytes of m.Data must not be changed from then on; a copy of m that is given another Type or
+// Data remembers nothing.
 //
 // Compressed so, the message refers to no earlier one, whatever was agreed; with context takeover those that follow can
 // refer to it.
 func (m Message) Prepare() Message {
-	m.ready = &prepared{err: m.check(), encoding: map[wire.Encoding][][]byte{}}
+	m.ready = nil
+	m.ready = &prepared{typ: m.Type, data: m.Data, err: m.check(), encoding: map[wire.Encoding][][]byte{}}
 	return m
+}
+
+// prepared returns what m remembers, nil if that is nothing, or of another message: a copy of a prepared message may have
+// been given another type or other data. (NoCompress is a part of what an encoding depends on.)
+func (m *Message) prepared() *prepared {
+	p := m.ready
+	if p == nil || p.typ != m.Type || len(p.data) != len(m.Data) || unsafe.SliceData(p.data) != unsafe.SliceData(m.Data) {
+		return nil
+	}
+	return p
 }
 
 // frames returns the frames of m for servers with this encoding.
@@ -41,18 +56,18 @@ func (p *prepared) frames(m Message, e wire.Encoding) [][]byte {
 
 // send writes m through e, by the encoding that it remembers where there is one that fits.
 func (w *Writable) send(ctx context.Context, e *wire.Conn, m Message) error {
-	if m.ready != nil && !w.c.client {
+	if p := m.prepared(); p != nil && !w.c.client {
 		as := e.Encoding(len(m.Data), !m.NoCompress)
-		return e.WriteReady(ctx, m.ready.frames(m, as), m.Data, as)
+		return e.WriteReady(ctx, p.frames(m, as), m.Data, as)
 	}
 	return e.Write(ctx, m.Type.op(), m.Data, !m.NoCompress)
 }
 
 // trySend is send for TryWrite.
 func (w *Writable) trySend(e *wire.Conn, m Message) (bool, error) {
-	if m.ready != nil && !w.c.client {
+	if p := m.prepared(); p != nil && !w.c.client {
 		as := e.Encoding(len(m.Data), !m.NoCompress)
-		return e.TryWriteReady(m.ready.frames(m, as), m.Data, as)
+		return e.TryWriteReady(p.frames(m, as), m.Data, as)
 	}
 	return e.TryWrite(m.Type.op(), m.Data, !m.NoCompress)
 }

@@ -1,6 +1,7 @@
 package wsstream_test
 
 import (
+	"context"
 	"runtime"
 	"strings"
 	"testing"
@@ -84,4 +85,59 @@ func TestServersShareTheBytesOfAPreparedMessage(t *testing.T) {
 		encoded = true
 	}
 	require.EqualValues(t, 2, d.Server.Stats().Sent.Messages)
+}
+
+// TestAPreparedMessageSendsNoOtherMessagesBytes: a copy of a prepared message that was given other data sent the old
+// bytes, and text that was not checked.
+func TestAPreparedMessageSendsNoOtherMessagesBytes(t *testing.T) {
+	same := []byte("for Alice")
+	m := wsstream.Message{Type: wsstream.TypeText, Data: same}.Prepare()
+	for name, tc := range map[string]struct {
+		change func(m *wsstream.Message)
+		want   wstest.Frame
+		bad    bool
+	}{
+		"nothing":              {func(*wsstream.Message) {}, wstest.Text("for Alice"), false},
+		"other data":           {func(m *wsstream.Message) { m.Data = []byte("for Bobby") }, wstest.Text("for Bobby"), false},
+		"a part of it":         {func(m *wsstream.Message) { m.Data = m.Data[:3] }, wstest.Text("for"), false},
+		"another part of it":   {func(m *wsstream.Message) { m.Data = m.Data[4:] }, wstest.Text("Alice"), false},
+		"more of the same":     {func(m *wsstream.Message) { m.Data = append(m.Data, '!') }, wstest.Text("for Alice!"), false},
+		"no data":              {func(m *wsstream.Message) { m.Data = nil }, wstest.Text(""), false},
+		"another type":         {func(m *wsstream.Message) { m.Type = wsstream.TypeBinary }, wstest.Binary(same), false},
+		"NoCompress":           {func(m *wsstream.Message) { m.NoCompress = true }, wstest.Text("for Alice"), false},
+		"text that is no text": {func(m *wsstream.Message) { m.Data = []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff") }, wstest.Frame{}, true},
+		"prepared again": {func(m *wsstream.Message) {
+			m.Data = []byte("for Carol")
+			*m = m.Prepare()
+		}, wstest.Text("for Carol"), false},
+		"a PullInto that failed": {func(m *wsstream.Message) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			conn := wsstream.Dial(ctx, "ws://example.test/", nil)
+			require.Error(t, conn.Readable().PullInto(context.Background(), m))
+		}, wstest.Text(""), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, config{}, func(t *testing.T, e *end) {
+				w := e.conn.Writable()
+				require.NoError(t, w.Write(t.Context(), m)) // so that it has been encoded
+				e.peer.Want("the message itself", wstest.Text("for Alice"))
+				n := m
+				tc.change(&n)
+				err := w.Write(t.Context(), n)
+				ok, tryErr := w.TryWrite(n)
+				if tc.bad {
+					require.ErrorContains(t, err, "UTF-8")
+					require.ErrorContains(t, tryErr, "UTF-8")
+					return
+				}
+				require.NoError(t, err)
+				require.NoError(t, tryErr)
+				require.True(t, ok)
+				e.peer.Want("what it is now", tc.want, tc.want)
+				require.NoError(t, w.Write(t.Context(), m))
+				e.peer.Want("those that share it are as they were", wstest.Text("for Alice"))
+			})
+		})
+	}
 }

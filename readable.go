@@ -44,7 +44,7 @@ func (r *Readable) Pull(ctx context.Context) (Message, error) {
 func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 	w, err := r.c.wait(ctx)
 	if err != nil {
-		m.Data = m.Data[:0]
+		*m = Message{Type: m.Type, Data: m.Data[:0]}
 		return err
 	}
 	op, data, err := w.Pull(ctx, m.Data)
