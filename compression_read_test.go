@@ -3,6 +3,9 @@ package wsstream_test
 import (
 	"bytes"
 	"compress/flate"
+	"context"
+	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -352,5 +355,120 @@ func TestSkippedMessagesAreBoundedOneByOne(t *testing.T) {
 		}
 		e.peer.Send(wstest.Text("on"))
 		require.Equal(t, "on", e.pull(t))
+	})
+}
+
+// emptyBlocks are kinds of compressed blocks that bring nothing: as many of each as make whole bytes.
+var emptyBlocks = []struct {
+	name   string
+	count  int
+	blocks []byte
+}{
+	{"stored", 1, []byte{0, 0, 0, 0xff, 0xff}},
+	{"with the fixed code", 4, asBits(strings.Repeat("0 10 0000000", 4))},
+	{"with a code of their own", 8, asBits(strings.Repeat("0 01"+ // its lowest bit first, as all numbers
+		"00000 00000 0111"+ // 257 codes of symbols, 1 of distances, 18 of lengths
+		"000 000 100"+strings.Repeat("000", 14)+"100"+ // the lengths 18 and 1 have a code of one bit
+		"1 1111111 1 0101011 0 0 0"+ // 138 zeros, 117 zeros, 1, 1; 1
+		"1", 8))}, // the end
+}
+
+// asBits packs bits, the first of them lowest, with spaces between.
+func asBits(bits string) []byte {
+	bits = strings.ReplaceAll(bits, " ", "")
+	b := make([]byte, (len(bits)+7)/8)
+	for i, bit := range bits {
+		b[i/8] |= byte(bit-'0') << (i % 8)
+	}
+	return b
+}
+
+func TestCompressedBlocksThatBringNothingAreAFloodAsFramesAre(t *testing.T) {
+	read := map[string]func(e *end) error{
+		"Pull": func(e *end) error {
+			for {
+				if _, err := e.conn.Readable().Pull(context.Background()); err != nil {
+					return err
+				}
+			}
+		},
+		"NextMessage": func(e *end) error {
+			for {
+				m, err := e.conn.Readable().NextMessage(context.Background())
+				if err == nil {
+					_, err = io.Copy(io.Discard, m)
+				}
+				if err != nil {
+					return err
+				}
+			}
+		},
+		"MessageReader.Close": func(e *end) error {
+			for m, err := range e.conn.Readable().Messages(context.Background()) {
+				if err != nil {
+					return err
+				}
+				_ = m.Close()
+			}
+			return nil
+		},
+	}
+	for _, kind := range emptyBlocks {
+		for name, read := range read {
+			for _, messages := range []int{1, 40} {
+				t.Run(fmt.Sprintf("%s/%s/%d messages", kind.name, name, messages), func(t *testing.T) {
+					onEveryPath(t, packing, func(t *testing.T, e *end) {
+						e.peer.Send(wstest.Text("good"))
+						require.Equal(t, "good", e.pull(t))
+						blocks := bytes.Repeat(kind.blocks, (maxRow+100)/kind.count/messages+1)
+						sent := make(chan error, 1)
+						go func() { // ends when all is sent
+							var err error
+							for range messages {
+								for _, f := range packedFrames(append(blocks[:len(blocks):len(blocks)], 0), 1000) {
+									err = errors.Join(err, e.peer.Write(f))
+								}
+							}
+							sent <- err
+						}()
+						done := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, read(e) })
+						reason := e.peer.WantClose("a flood", 1008)
+						require.Contains(t, reason, "received more than 16384 compressed blocks in a row")
+						require.NoError(t, <-sent)
+						e.peer.Close()
+						require.ErrorContains(t, (<-done).err, "we closed with 1008")
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestCompressedBlocksThatBringNothingPassIfTheyComeSlowlyOrWithBytesBetween(t *testing.T) {
+	inBubble(t, packing, func(t *testing.T, e *end) {
+		pull := goPull(t, e)
+		for i := range 3 { // an empty message's blocks, some of them a second later
+			f := wstest.Frame{Op: ws.OpContinuation, Payload: bytes.Repeat(emptyBlocks[0].blocks, maxRow*2/3)}
+			if i == 0 {
+				f.Op, f.Rsv = ws.OpText, rsv1
+			}
+			e.peer.Send(f)
+			<-time.After(1100 * time.Millisecond)
+		}
+		e.peer.Send(wstest.Cont([]byte{0}, true))
+		require.NoError(t, (<-pull).err)
+
+		p := newPacker(t) // each byte is flushed by itself, as a peer may that compresses as it goes
+		const n = 3 * maxRow
+		for range n {
+			_, err := p.w.Write([]byte("x"))
+			require.NoError(t, err)
+			require.NoError(t, p.w.Flush())
+		}
+		pull = goPull(t, e)
+		e.peer.Send(packedFrames(bytes.TrimSuffix(p.out.Bytes(), []byte{0, 0, 0xff, 0xff}), 4000)...)
+		got := <-pull
+		require.NoError(t, got.err)
+		require.Equal(t, strings.Repeat("x", n), string(got.msg.Data))
 	})
 }

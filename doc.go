@@ -115,7 +115,7 @@
 // program never pulls from. Behind unread data it counts against ReadWindow at its wire size, as all fragments do, the
 // empty ones too. Pings, pongs and empty fragments bring nothing: 16,384 of them in a row within a second are a flood, and
 // fail the connection, with 1008 on the wire. Behind a flood, as behind a frame that breaks the protocol, nothing is parsed
-// any more, so CloseCode is 1006.
+// any more, so CloseCode is 1006. As many compressed blocks that bring nothing fail the connection too.
 //
 // # Keepalive
 //

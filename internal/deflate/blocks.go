@@ -28,6 +28,7 @@ type inflate struct {
 	nbits uint
 	step  step
 	final bool // the block is the last of its stream
+	ends  int  // blocks that have ended in this run
 
 	stored           int // bytes left of a block without compression
 	length, distance int // bytes left of a copy
@@ -61,6 +62,7 @@ func (s *inflate) ended() bool {
 // run inflates until src is used up (nil), room is (ErrRoom), or the data is bad. It returns how much of src was used.
 func (s *inflate) run(w *window, dst, src []byte, room int) (out []byte, used int, err error) {
 	in := input{s, src, 0}
+	s.ends = 0
 	out = dst
 	for more := true; more; {
 		switch s.step {
@@ -117,6 +119,7 @@ func (in *input) endOfBlock() {
 		in.take(in.nbits & 7)
 	}
 	in.step = blockHeader
+	in.ends++
 }
 
 func (in *input) blockHeader() (bool, error) {

@@ -26,6 +26,7 @@ type Inflater struct {
 	window window
 	keep   bool // the peer's context is taken over
 	state  *inflate
+	blocks int
 }
 
 // NewInflater returns an Inflater for what was agreed about the peer's side.
@@ -39,6 +40,14 @@ func (f *Inflater) Held() int {
 	if f.state != nil {
 		n += inflateSize
 	}
+	return n
+}
+
+// Blocks returns how many blocks have ended since it was called before. A sender may put as many as it likes between two
+// bytes: nothing but the caller's patience bounds them.
+func (f *Inflater) Blocks() int {
+	n := f.blocks
+	f.blocks = 0
 	return n
 }
 
@@ -62,6 +71,7 @@ func (f *Inflater) Inflate(dst, src []byte, room int, fin bool) (out []byte, use
 		}
 	}
 	out, used, err = s.run(&f.window, dst, src, room)
+	f.blocks += s.ends
 	if err == nil && fin && !s.ended() {
 		err = ErrTruncated
 	}

@@ -19,6 +19,7 @@ type packing struct {
 	deflater *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
 	inflater *deflate.Inflater // owned by the holder of readGate, as the next one; nil until a message was inflated
 	passed   int               // bytes that the rest of a message inflated to that nobody wants
+	row      row               // blocks that brought nothing
 }
 
 func newPacking(d *Deflate) *packing {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // An inbox holds input as it came, in chunks, with two cursors on it. The scan cursor goes ahead and walks over
@@ -23,10 +25,9 @@ type inbox struct {
 	unscanned int   // bytes behind the scan cursor: less than one header or control frame
 	skip      int64 // payload bytes that the scan cursor has yet to pass; they may not have come
 	state     ws.State
-	sealed    bool          // scanning is over: what comes is dropped
-	row       int32         // frames that brought no message further, since one did
-	rowBegan  time.Duration // since epoch, when the first of them was scanned
-	progress  uint64        // grows with every read that brought a message further
+	sealed    bool   // scanning is over: what comes is dropped
+	row       row    // frames that brought no message further
+	progress  uint64 // grows with every read that brought a message further
 
 	spill *[maxControlLen]byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
@@ -133,8 +134,8 @@ func (in *inbox) scan() (control, error) {
 			in.skip = h.Length
 			if h.Fin || h.Length > 0 {
 				in.progress++
-				in.row = 0
-			} else if in.flooded() {
+				in.row.n = 0
+			} else if in.row.flooded(1) {
 				return control{}, errFlood
 			}
 			continue
@@ -148,7 +149,7 @@ func (in *inbox) scan() (control, error) {
 			ws.Cipher(payload, h.Mask, 0) // where it lies: nobody else reads it
 		}
 		in.walk(whole)
-		if in.flooded() {
+		if in.row.flooded(1) {
 			return control{}, errFlood
 		}
 		return control{h.OpCode, payload}, nil
@@ -157,27 +158,41 @@ func (in *inbox) scan() (control, error) {
 
 // maxRow is how many frames in a row may bring nothing, control frames and empty fragments, that come within a second.
 // They are let go of without being paid for, so that a connection can be pinged for ever, and cost us the scanning and
-// the answers: 0.1 µs each. All other frames are paid for with credit, and by MaxMessage.
+// the answers: 0.1 µs each. All other frames are paid for with credit, and by MaxMessage. Compressed blocks that bring
+// nothing have the same bound: one costs 2 µs, whatever it was paid with.
 const maxRow = 16 << 10
 
-var errFlood = fmt.Errorf("received more than %d frames in a row, within a second, that bring nothing: pings, pongs, empty fragments", maxRow)
+var (
+	errFlood = fmt.Errorf("received more than %d frames in a row, within a second, that bring nothing: "+
+		"pings, pongs, empty fragments", maxRow)
+	errBlocks = fmt.Errorf("received more than %d compressed blocks in a row, within a second, that bring nothing", maxRow)
+)
 
-// flooded counts a frame that brings nothing, and reports whether it is one too many.
-func (in *inbox) flooded() bool {
-	if in.row == 0 {
-		in.rowBegan = time.Since(epoch)
-	}
-	if in.row++; in.row <= maxRow {
-		return false
-	}
-	in.row = 0
-	return time.Since(epoch)-in.rowBegan < time.Second
+// A row counts what brings nothing.
+type row struct {
+	n     int32         // since something was brought
+	began time.Duration // since epoch, when the first came
 }
 
-// codeFor returns what to close with for a rule that the scan cursor found broken.
+// flooded counts n more that bring nothing, and reports whether they are too many.
+func (r *row) flooded(n int) bool {
+	if r.n == 0 {
+		r.began = time.Since(epoch)
+	}
+	if r.n += int32(min(n, maxRow+1)); r.n <= maxRow {
+		return false
+	}
+	r.n = 0
+	return time.Since(epoch)-r.began < time.Second
+}
+
+// codeFor returns what to close with for a rule that was found broken.
 func codeFor(rule error) int {
-	if rule == errFlood {
+	switch {
+	case rule == errFlood, rule == errBlocks:
 		return CodePolicy
+	case rule == errText, rule == deflate.ErrCorrupt, rule == deflate.ErrTruncated:
+		return CodeBadData
 	}
 	return CodeProtocol
 }

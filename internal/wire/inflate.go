@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -58,10 +57,25 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 		dst, used, err = z.inflater.Inflate(dst, src, room-(len(dst)-from), last)
 		return used, err
 	})
+	if z.barren(len(dst) - from) {
+		err = errBlocks
+	}
 	if in.op == ws.OpText && !in.text.push(dst[from:]) || in.torn() {
 		err = errText
 	}
 	return dst, err
+}
+
+// barren counts the blocks that have ended since it was called before against the bytes that came of them, and reports
+// whether too many have brought nothing. A byte makes up for two blocks, not for all before it: for its own, and for the
+// empty one behind it with which a sender flushes.
+func (z *packing) barren(bytes int) bool {
+	n := z.inflater.Blocks() - 2*bytes
+	if n > 0 {
+		return z.row.flooded(n)
+	}
+	z.row.n = int32(max(int(z.row.n)+n, 0))
+	return false
 }
 
 // allows is how many bytes a compressed message may still inflate to of which there are n.
@@ -74,8 +88,8 @@ func (c *Conn) allows(n int) int {
 
 // rejectPacked gives up on a compressed message.
 func (c *Conn) rejectPacked(err error) {
-	code := CodeBadData
-	if errors.Is(err, deflate.ErrRoom) {
+	code := codeFor(err)
+	if err == deflate.ErrRoom {
 		code = CodeTooBig
 		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.maxMessage)+1, c.maxMessage)
 	}
@@ -89,11 +103,16 @@ func (c *Conn) skipPacked() error {
 	if z.inflater == nil {
 		z.inflater = deflate.NewInflater(z.Peer)
 	}
-	return c.in.feed(func(src []byte, last bool) (used int, err error) {
+	before := z.passed
+	err := c.in.feed(func(src []byte, last bool) (used int, err error) {
 		n, used, err := z.inflater.Skip(src, c.allows(z.passed), last)
 		z.passed += n
 		return used, err
 	})
+	if z.barren(z.passed - before) {
+		return errBlocks
+	}
+	return err
 }
 
 // mustInflate reports whether there is something that drop would have to inflate.

@@ -60,7 +60,7 @@ func (in *inbox) glide() {
 		in.scanned += n
 		in.unscanned -= n
 		in.progress++
-		in.row = 0
+		in.row.n = 0
 	}
 }
 

@@ -127,7 +127,7 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 			got, err = c.in.take(p[:0], len(p))
 		}
 		if err != nil {
-			c.reject(CodeBadData, err)
+			c.reject(codeFor(err), err)
 			return 0, false
 		}
 		if len(got) > 0 || c.in.left > 0 {
