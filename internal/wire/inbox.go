@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -189,9 +190,9 @@ func (r *row) flooded(n int) bool {
 // codeFor returns what to close with for a rule that was found broken.
 func codeFor(rule error) int {
 	switch {
-	case rule == errFlood, rule == errBlocks:
+	case errors.Is(rule, errFlood), errors.Is(rule, errBlocks):
 		return CodePolicy
-	case rule == errText, rule == deflate.ErrCorrupt, rule == deflate.ErrTruncated:
+	case errors.Is(rule, errText), errors.Is(rule, deflate.ErrCorrupt), errors.Is(rule, deflate.ErrTruncated):
 		return CodeBadData
 	}
 	return CodeProtocol
