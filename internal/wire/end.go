@@ -197,8 +197,9 @@ func (c *Conn) dropUnbegun() {
 	c.end.queued = c.out.tail != nil && c.out.tail.closes
 }
 
-// fail closes because a rule was broken. If the end was decided before, it reports that, and how. What was
-// accepted is dropped, so that the peer is told why at once. How both streams end is decided by the peer's
+// fail closes because a rule was broken. If the end was decided before, it reports that, and how. What was accepted is
+// sent before the Close: it answers what was good. Where it fills the window all is dropped that has not begun to leave,
+// so that the peer is told soon. How both streams end is decided by the peer's
 // Close, the end of the transport or CloseTimeout, whichever comes first: to close the transport now could
 // make the kernel reset it, and our Close would never arrive.
 func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
@@ -213,7 +214,9 @@ func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 	}
 	if e.broken == nil {
 		e.broken = fmt.Errorf("%w; we closed with %d", rule, code)
-		c.abort()
+		if c.writing || c.writeWindow.Credit() <= 0 {
+			c.abort()
+		}
 		if !e.queued {
 			e.wanted, e.ours = true, CloseInfo{Code: code, Reason: rule.Error()}
 		}

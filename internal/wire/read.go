@@ -140,6 +140,9 @@ func (c *Conn) over(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
+	if c.breach != nil {
+		c.meetBreach()
+	}
 	switch {
 	case c.ends.Read.Closed():
 		return c.pullEnd()
@@ -330,7 +333,7 @@ func (c *Conn) scan() {
 		ctl, err := c.in.scan()
 		if err != nil {
 			c.in.seal()
-			c.fail(codeFor(err), err)
+			c.breach = &breach{codeFor(err), err}
 			return
 		}
 		switch ctl.op {
@@ -346,13 +349,28 @@ func (c *Conn) scan() {
 			c.in.seal()
 			info, code, err := parseClose(ctl.payload)
 			if err != nil {
-				c.fail(code, err)
+				c.fail(code, err) // in its place or not, it is the peer's Close
 				return
 			}
 			c.peerDone = true
 			c.peerClosed(info, c.in.state.Fragmented())
 		}
 	}
+}
+
+// A breach is a rule that the scan cursor found broken. What came before it is good, and is to be answered. So the breach
+// takes effect in its place, when a pull has come to it; or else as soon as there is cause for the background reader,
+// since then no call reads.
+type breach struct {
+	code int
+	rule error
+}
+
+// meetBreach has the breach take effect.
+func (c *Conn) meetBreach() {
+	b := c.breach
+	c.breach = nil
+	c.fail(b.code, b.rule)
 }
 
 // tell calls the hook for a ping or a pong, which may ask for what was received while its own goroutine has the turn to
