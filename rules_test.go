@@ -126,27 +126,29 @@ func rules() []rule {
 	return list
 }
 
-// A reading is a way to read all messages to the end: it returns those it has read, and the error that has ended it.
+// A reading is a way to read all messages to the end. It hands each message that it has read to got, and returns the error
+// that has ended it.
 type reading struct {
 	name  string
-	all   func(ctx context.Context, r *wsstream.Readable) (got []string, err error)
+	all   func(ctx context.Context, r *wsstream.Readable, got func(string)) error
 	skips bool // it reads no payload
 	peeks bool // it reads a byte
 }
 
 func readings() []reading {
-	pulling := func(pull func(ctx context.Context, r *wsstream.Readable) (string, error)) func(context.Context, *wsstream.Readable) ([]string, error) {
-		return func(ctx context.Context, r *wsstream.Readable) (got []string, err error) {
+	type all = func(ctx context.Context, r *wsstream.Readable, got func(string)) error
+	pulling := func(pull func(ctx context.Context, r *wsstream.Readable) (string, error)) all {
+		return func(ctx context.Context, r *wsstream.Readable, got func(string)) error {
 			for {
 				s, err := pull(ctx, r)
 				if err != nil {
-					return got, err
+					return err
 				}
-				got = append(got, s)
+				got(s)
 			}
 		}
 	}
-	streaming := func(read func(m *wsstream.MessageReader) (string, error)) func(context.Context, *wsstream.Readable) ([]string, error) {
+	streaming := func(read func(m *wsstream.MessageReader) (string, error)) all {
 		return pulling(func(ctx context.Context, r *wsstream.Readable) (string, error) {
 			m, err := r.NextMessage(ctx)
 			if err != nil {
@@ -212,10 +214,10 @@ func readings() []reading {
 			_ = m.Close()
 			return "", err
 		})},
-		{name: "Discard", skips: true, all: func(ctx context.Context, r *wsstream.Readable) ([]string, error) {
+		{name: "Discard", skips: true, all: func(ctx context.Context, r *wsstream.Readable, _ func(string)) error {
 			r.Discard()
 			_, err := r.Pull(ctx)
-			return nil, err
+			return err
 		}},
 	}
 }
@@ -292,7 +294,7 @@ func (r rule) holds(t *testing.T, e *end, way reading, packs, bytewise bool) {
 	done := make(chan struct{})
 	go func() { // ends with the connection
 		defer close(done)
-		got, err = way.all(t.Context(), e.conn.Readable())
+		err = way.all(t.Context(), e.conn.Readable(), func(s string) { got = append(got, s) })
 	}()
 	if bytewise && len(b) < 1000 {
 		for i := range b {
@@ -323,5 +325,113 @@ func (r rule) holds(t *testing.T, e *end, way reading, packs, bytewise bool) {
 	}
 	if !way.skips {
 		require.Equal(t, append([]string{"good"}, r.want...), got)
+	}
+}
+
+// Of the Autobahn suite, the cases of the sections 3, 4 and 5 in which what is wrong comes in one read with what is good. It
+// calls it strict that the good message is answered first.
+func TestWhatIsGoodIsAnsweredThoughABreachComesInTheSameRead(t *testing.T) {
+	behindText := func(bad wstest.Frame) []wstest.Frame {
+		return []wstest.Frame{wstest.Text("Hello, world!"), bad, wstest.Ping("")}
+	}
+	reserved := func(op ws.OpCode, payload string) []wstest.Frame {
+		return behindText(wstest.Frame{Fin: true, Op: op, Payload: []byte(payload)})
+	}
+	rsv := func(rsv byte) []wstest.Frame {
+		return behindText(wstest.Frame{Fin: true, Op: ws.OpText, Rsv: rsv, Payload: []byte("Hello, world!")})
+	}
+	for _, tc := range []struct {
+		name   string // of the case
+		frames []wstest.Frame
+		answer string
+		code   uint16
+	}{
+		{"3.2", rsv(2), "Hello, world!", 1002},
+		{"3.3", rsv(3), "Hello, world!", 1002},
+		{"3.4", rsv(4), "Hello, world!", 1002},
+		{"4.1.3", reserved(5, ""), "Hello, world!", 1002},
+		{"4.1.4", reserved(6, "Hello, world!"), "Hello, world!", 1002},
+		{"4.1.5", reserved(7, "Hello, world!"), "Hello, world!", 1002},
+		{"4.2.3", reserved(13, ""), "Hello, world!", 1002},
+		{"4.2.4", reserved(14, "Hello, world!"), "Hello, world!", 1002},
+		{"4.2.5", reserved(15, "Hello, world!"), "Hello, world!", 1002},
+		{"5.15", []wstest.Frame{
+			wstest.Text("fragment1").Part(), wstest.Cont([]byte("fragment2"), true),
+			wstest.Cont([]byte("fragment3"), false), wstest.Text("fragment4"),
+		}, "fragment1fragment2", 1002},
+		{"none: bad text", behindText(wstest.Text("\xff"))[:2], "Hello, world!", 1007},
+	} {
+		for _, way := range readings() {
+			if way.skips {
+				continue
+			}
+			for _, cut := range []string{"in one write", "frame by frame", "byte by byte"} {
+				t.Run(fmt.Sprintf("%s/%s/%s", tc.name, way.name, cut), func(t *testing.T) {
+					inBubble(t, config{MaxMessageSize: 100}, func(t *testing.T, e *end) {
+						done := make(chan error, 1)
+						go func() { // ends with the connection
+							done <- way.all(t.Context(), e.conn.Readable(), func(s string) {
+								_ = e.conn.Writable().Write(t.Context(), wsstream.Text(s))
+							})
+						}()
+						e.sendCut(cut, tc.frames)
+						e.peer.Want("the good message's answer", wstest.Text(tc.answer))
+						e.peer.WantClose("and then the Close", tc.code)
+						e.peer.Close()
+						require.ErrorContains(t, <-done, fmt.Sprintf("we closed with %d", tc.code))
+					})
+				})
+			}
+		}
+	}
+}
+
+// sendCut sends frames in one write, frame by frame or byte by byte.
+func (e *end) sendCut(cut string, frames []wstest.Frame) {
+	for i, f := range frames {
+		switch cut {
+		case "in one write":
+			if i == 0 {
+				e.peer.Send(frames...)
+			}
+		case "frame by frame":
+			e.peer.Send(f)
+		default:
+			for _, b := range e.peer.Encode(f) {
+				e.peer.SendRaw([]byte{b})
+			}
+		}
+	}
+}
+
+func TestABreachBehindWhatNoCallReadsIsAnsweredAllTheSame(t *testing.T) {
+	for name, call := range map[string]func(e *end){
+		"nothing was ever pulled": func(*end) {},
+		"a message is open": func(e *end) {
+			m, err := e.conn.Readable().NextMessage(context.Background())
+			if err == nil {
+				_, _ = m.Read(make([]byte, 1))
+			}
+		},
+		"Discard":             func(e *end) { e.conn.Readable().Discard() },
+		"Cancel":              func(e *end) { _ = e.conn.Readable().Cancel(nil) },
+		"Close":               func(e *end) { _ = e.conn.Close(wsstream.CloseInfo{Code: 1000}) },
+		"a Pull comes behind": func(e *end) { _, _ = e.conn.Readable().Pull(context.Background()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("good"), wstest.Binary(make([]byte, 200)), wstest.Frame{Fin: true, Op: 3})
+				call(e)
+				f, err := e.peer.Next()
+				require.NoError(t, err)
+				require.Equal(t, ws.OpClose, f.Op)
+				if code, _ := ws.ParseCloseFrameData(f.Payload); name != "Close" && name != "Cancel" { // which send their own
+					require.EqualValues(t, 1002, code)
+				}
+				e.peer.Close()
+				_, err = e.closed(t)
+				require.ErrorContains(t, err, "reserved op code")
+			})
+		})
 	}
 }

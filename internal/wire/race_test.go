@@ -56,6 +56,18 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 	})
 }
 
+// neverIdle has no tick start the background reader of c.
+func neverIdle(t *testing.T, c *Conn) {
+	require.NoError(t, c.lockRead(t.Context()))
+	defer c.unlockRead()
+	if tick := c.idle.Load(); tick != nil && !tick.Stop() {
+		for c.idleArmed.Load() { // it has come, and found the gate held
+			runtime.Gosched()
+		}
+	}
+	c.idleArmed.Store(true)
+}
+
 // begun has a Reader read the first byte of the next message.
 func begun(t *testing.T, c *Conn) *Reader {
 	t.Helper()
@@ -480,7 +492,7 @@ func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 		c.CloseNow()
 		<-c.Done()
 	}()
-	c.idle.Load().Stop() // no tick shall do it
+	neverIdle(t, c)
 	c.asking.Store(new(latch.Latch))
 	c.mu.Lock()
 	go c.answerAsked() // it waits for mu, with the gate
@@ -588,4 +600,25 @@ func TestAWriteThatWasAcceptedIsCountedThoughTheTransportStuckInIt(t *testing.T)
 		require.EqualValues(t, 1, sent.Messages)
 		require.EqualValues(t, 3*maxPiece, sent.Bytes)
 	})
+}
+
+func TestTheAnswerToWhatIsGoodIsNotDroppedForABreach(t *testing.T) {
+	c, far := socketPair(t, Config{}, 0)
+	neverIdle(t, c) // so that this goroutine may be slow
+	_, err := far.Write([]byte("\x81\x84\x00\x00\x00\x00good" + "\x83\x80\x00\x00\x00\x00"))
+	require.NoError(t, err)
+	_, data, err := c.Pull(t.Context(), nil)
+	require.NoError(t, err)
+	for range 3 { // the second is gathered: so far the flusher's start has come
+		require.NoError(t, c.Write(t.Context(), ws.OpText, data, false))
+	}
+	go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
+	for range 3 {
+		f, err := ws.ReadFrame(far)
+		require.NoError(t, err)
+		require.Equal(t, "good", string(f.Payload))
+	}
+	f, err := ws.ReadFrame(far)
+	require.NoError(t, err)
+	require.Equal(t, ws.OpClose, f.Header.OpCode)
 }
