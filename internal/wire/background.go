@@ -104,7 +104,7 @@ func (c *Conn) letGo() {
 func (c *Conn) wanted() bool {
 	c.drop()
 	c.account()
-	if c.breach != nil {
+	if c.breached {
 		c.meetBreach() // nobody has pulled for a while, or answers no more
 	}
 	return !c.eof && c.waiting.Load() == 0 && (c.in.sealed || c.dropping.Load() || c.readWindow.Credit() > 0)

@@ -83,17 +83,17 @@ type Conn struct {
 	owner        Owner
 
 	readGate   gate.Gate
-	in         inbox   // owned by the holder of readGate, as is all up to open
-	part       []byte  // a message half assembled by a Pull whose context ended
-	counted    int     // bytes that readWindow is charged with
-	asked      int     // bytes that the last read had room for
-	peerDone   bool    // the peer has sent its Close: no message follows
-	breach     *breach // a rule that the peer broke behind what is unread; nil for none
-	eof        bool    // the transport gives no more
-	greedy     bool    // the last read filled its buffer
-	fetched    bool    // since the last message, the transport was read
-	turns      uint32  // times that readGate was given up after a call
-	scratch    *chunk  // where input goes that nobody wants
+	in         inbox  // owned by the holder of readGate, as is all up to open
+	part       []byte // a message half assembled by a Pull whose context ended
+	counted    int    // bytes that readWindow is charged with
+	asked      int    // bytes that the last read had room for
+	peerDone   bool   // the peer has sent its Close: no message follows
+	eof        bool   // the transport gives no more
+	breached   bool   // end.breach has yet to take effect
+	greedy     bool   // the last read filled its buffer
+	fetched    bool   // since the last message, the transport was read
+	turns      uint32 // times that readGate was given up after a call
+	scratch    *chunk // where input goes that nobody wants
 	received   tally
 	readers    uint64                     // how many messages were read by a Reader
 	open       atomic.Uint64              // the number of the Reader whose message is at the pull cursor; 0: none

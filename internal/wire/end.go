@@ -29,6 +29,7 @@ type endState struct {
 
 	peer   *CloseInfo // the peer's Close
 	torn   bool       // it came between the frames of a message
+	breach error      // a rule that the peer broke; it takes effect once what came before it was pulled
 	broken error      // the rule that the peer or a message broke, for which we close
 	lost   error      // the transport's error, of the input
 	stuck  error      // the transport's error, of the output; the input tells the end

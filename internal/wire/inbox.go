@@ -171,21 +171,24 @@ var (
 
 // A row counts what brings nothing.
 type row struct {
-	n     int32         // since something was brought
-	began time.Duration // since epoch, when the first came
+	n     int32  // since something was brought
+	began uint32 // milliseconds since epoch, when the first came
 }
 
 // flooded counts n more that bring nothing, and reports whether they are too many.
 func (r *row) flooded(n int) bool {
 	if r.n == 0 {
-		r.began = time.Since(epoch)
+		r.began = milliseconds()
 	}
 	if r.n += int32(min(n, maxRow+1)); r.n <= maxRow {
 		return false
 	}
 	r.n = 0
-	return time.Since(epoch)-r.began < time.Second
+	return milliseconds()-r.began < 1000
 }
+
+// milliseconds is the time since epoch; it begins anew every 49 days.
+func milliseconds() uint32 { return uint32(time.Since(epoch).Milliseconds()) }
 
 // codeFor returns what to close with for a rule that was found broken.
 func codeFor(rule error) int {

@@ -140,7 +140,7 @@ func (c *Conn) over(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
-	if c.breach != nil {
+	if c.breached {
 		c.meetBreach()
 	}
 	switch {
@@ -333,7 +333,7 @@ func (c *Conn) scan() {
 		ctl, err := c.in.scan()
 		if err != nil {
 			c.in.seal()
-			c.breach = &breach{codeFor(err), err}
+			c.noteBreach(err)
 			return
 		}
 		switch ctl.op {
@@ -358,19 +358,23 @@ func (c *Conn) scan() {
 	}
 }
 
-// A breach is a rule that the scan cursor found broken. What came before it is good, and is to be answered. So the breach
-// takes effect in its place, when a pull has come to it; or else as soon as there is cause for the background reader,
-// since then no call reads.
-type breach struct {
-	code int
-	rule error
+// noteBreach notes a rule that the scan cursor found broken. What came before it is good, and is to be answered. So the
+// breach takes effect in its place, when a pull has come to it; or else as soon as there is cause for the background
+// reader, since then no call reads.
+func (c *Conn) noteBreach(rule error) {
+	c.breached = true
+	c.mu.Lock()
+	c.ending().breach = rule
+	c.mu.Unlock()
 }
 
 // meetBreach has the breach take effect.
 func (c *Conn) meetBreach() {
-	b := c.breach
-	c.breach = nil
-	c.fail(b.code, b.rule)
+	c.breached = false
+	c.mu.Lock()
+	rule := c.end.breach
+	c.mu.Unlock()
+	c.fail(codeFor(rule), rule)
 }
 
 // tell calls the hook for a ping or a pong, which may ask for what was received while its own goroutine has the turn to
