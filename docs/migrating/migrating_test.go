@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -18,6 +19,7 @@ import (
 	"github.com/wsstream/wsstream/docs/migrating/gorilla"
 	"github.com/wsstream/wsstream/docs/migrating/gws"
 	"github.com/wsstream/wsstream/docs/migrating/ours"
+	"github.com/wsstream/wsstream/wstest"
 )
 
 func TestMain(m *testing.M) {
@@ -37,11 +39,15 @@ type library struct {
 }
 
 var libraries = []library{
-	{"ours", ours.Echo, ours.Shout, func() http.Handler { return ours.NewHub() }, ours.Wait, ours.KeptAlive, ours.Bye, ours.End},
+	{"ours", ours.Echo.ServeHTTP, ours.Shout, func() http.Handler { return ours.NewHub() }, ours.Wait, ourKeptAlive, ours.Bye.ServeHTTP, ours.End},
 	{"gorilla", gorilla.Echo, gorilla.Shout, func() http.Handler { return gorilla.NewHub() }, gorilla.Wait, gorilla.KeptAlive, gorilla.Bye, gorilla.End},
 	{"coder", coder.Echo, coder.Shout, func() http.Handler { return coder.NewHub() }, coder.Wait, coder.KeptAlive, coder.Bye, coder.End},
 	{"gws", gws.Echo, gws.Shout, func() http.Handler { return gws.NewHub() }, gws.Wait, gws.KeptAlive, gws.Bye, gws.End},
 	{"gobwas", gobwas.Echo, gobwas.Shout, func() http.Handler { return gobwas.NewHub() }, gobwas.Wait, gobwas.KeptAlive, gobwas.Bye, gobwas.End},
+}
+
+func ourKeptAlive(interval, timeout time.Duration) http.HandlerFunc {
+	return ours.KeptAlive(interval, timeout).ServeHTTP
 }
 
 // serve serves h and returns its address.
@@ -156,4 +162,22 @@ func TestOurClientIsKeptAliveByEveryServer(t *testing.T) {
 			hear(t, conn, "still here")
 		})
 	}
+}
+
+func TestOurServerKeepsAliveAClientThatAnswersAndCutsOneThatDoesNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := wstest.NewServer(t, ours.KeptAlive(time.Second, time.Second))
+		alive := srv.Dial("/", nil)
+		nc, err := srv.Listener.Dial(t.Context())
+		require.NoError(t, err)
+		dead := wstest.NewPeer(t, nc, true)
+		dead.DialHandshake("/")
+		<-time.After(time.Minute)
+		require.NoError(t, alive.Writable().Write(t.Context(), wsstream.Text("still here")))
+		hear(t, alive, "still here")
+		ping, err := dead.Next() // which it does not answer
+		require.NoError(t, err)
+		require.Equal(t, ws.OpPing, ping.Op)
+		dead.WantClose("it is told why", 1008)
+	})
 }

@@ -8,17 +8,12 @@ import (
 )
 
 // Bye closes after the first message, and waits until the client has answered.
-func Bye(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
+var Bye = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 	if _, err := conn.Readable().Pull(r.Context()); err != nil {
-		return
+		return err
 	}
-	_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 4001, Reason: "that was all"})
-}
+	return &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4001, Reason: "that was all"}}
+}, nil)
 
 // End says hello, reads to the end, and tells how the server closed.
 func End(ctx context.Context, url string) (code int, reason string, err error) {

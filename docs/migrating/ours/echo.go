@@ -8,18 +8,14 @@ import (
 )
 
 // Echo sends back what comes, until the client closes.
-func Echo(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return // Accept has answered the request
-	}
-	defer conn.CloseNow()
+var Echo = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 	for msg, err := range conn.Readable().All(r.Context()) {
 		if err != nil {
-			return
+			return err
 		}
 		if err := conn.Writable().Write(r.Context(), msg); err != nil {
-			return
+			return err
 		}
 	}
-}
+	return nil // closes with 1000; an error closes with a code that says so
+}, nil)

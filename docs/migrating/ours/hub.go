@@ -2,30 +2,30 @@ package ours
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Hub sends what each client says to all. Who is more than 64 KiB behind is sent away.
+// A Hub sends what each client says to all. A client that is 64 KiB behind, and has not taken a message for 5 s, is
+// told so and sent away.
 type Hub struct {
+	http.Handler
 	room *stream.Broadcast[wsstream.Message]
 }
 
 // NewHub returns a Hub that is ready to serve.
 func NewHub() *Hub {
 	slow := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1008, Reason: "too slow"}}
-	return &Hub{stream.NewBroadcast(&stream.BroadcastOptions[wsstream.Message]{SlowError: slow})}
+	h := &Hub{room: stream.NewBroadcast(&stream.BroadcastOptions[wsstream.Message]{SlowError: slow})}
+	h.Handler = wsstream.Handler(h.join, &wsstream.AcceptOptions{WriteStallTimeout: 30 * time.Second})
+	return h
 }
 
-func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	_ = stream.Join(r.Context(), conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{
-		Readable: h.room.Subscribe(wsstream.Bytes(64<<10), stream.Disconnect[wsstream.Message]),
+func (h *Hub) join(conn *wsstream.Conn, r *http.Request) error {
+	return stream.Join(r.Context(), conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{
+		Readable: h.room.Subscribe(wsstream.Bytes(64<<10), stream.DisconnectAfter[wsstream.Message](5*time.Second)),
 		Writable: stream.MapWriter(h.room.Publisher(), prepare),
 	})
 }

@@ -7,19 +7,17 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// KeptAlive is an echo that pings, and gives up a client who does not answer.
-func KeptAlive(interval, timeout time.Duration) http.HandlerFunc {
-	o := &wsstream.AcceptOptions{PingInterval: interval, PongTimeout: timeout}
-	return func(w http.ResponseWriter, r *http.Request) {
-		conn, err := wsstream.Accept(w, r, o)
-		if err != nil {
-			return
-		}
-		defer conn.CloseNow()
+// KeptAlive is an echo that pings, and cuts a client that does not answer.
+func KeptAlive(interval, timeout time.Duration) http.Handler {
+	return wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 		for msg, err := range conn.Readable().All(r.Context()) {
-			if err != nil || conn.Writable().Write(r.Context(), msg) != nil {
-				return
+			if err != nil {
+				return err
+			}
+			if err := conn.Writable().Write(r.Context(), msg); err != nil {
+				return err
 			}
 		}
-	}
+		return nil
+	}, &wsstream.AcceptOptions{PingInterval: interval, PongTimeout: timeout})
 }
