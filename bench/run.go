@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/term"
+
 	"github.com/wsstream/wsstream/bench/internal/chart"
 	"github.com/wsstream/wsstream/bench/internal/proc"
 	"github.com/wsstream/wsstream/bench/internal/report"
@@ -47,7 +49,7 @@ func (s *settings) report(stdout, stderr io.Writer) error {
 		return err
 	}
 	s.options.Quick = file.Machine.Quick
-	style := report.Style{Terminal: isTerminal(stdout)}
+	style := styleOf(stdout)
 	for _, r := range file.Results {
 		say(stdout, "%s", report.Table(r, style))
 	}
@@ -72,7 +74,7 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 		return fmt.Errorf("the number of open files: %w", err)
 	}
 	machine.Runs, machine.RunSeconds, machine.Quick = s.runs, s.options.Time.Seconds(), s.options.Quick
-	style := report.Style{Terminal: isTerminal(stdout)}
+	style := styleOf(stdout)
 	var results []report.Result
 	failures := 0
 	for i, sc := range scenarios {
@@ -136,12 +138,12 @@ func (s *settings) turns(sc scenario.Scenario, stderr io.Writer) (r report.Resul
 // say writes. Nobody can be told that the output is gone.
 func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
+// styleOf returns the style of what w shows.
+func styleOf(w io.Writer) report.Style {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return report.Style{}
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	columns, _, _ := term.GetSize(int(f.Fd())) // 0 where the terminal does not know
+	return report.Style{Terminal: true, Columns: columns}
 }

@@ -10,8 +10,11 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
-// Style says how a table marks what it stresses.
-type Style struct{ Terminal bool }
+// Style says where a table is shown.
+type Style struct {
+	Terminal bool // it can be bold
+	Columns  int  // of the terminal's window: what has no room is left out; 0: there is room for all
+}
 
 func (s Style) bold(text string) string {
 	if s.Terminal {
@@ -44,7 +47,30 @@ func Table(r Result, s Style) string {
 		}
 		rows = append(rows, append(row, l.Note()))
 	}
-	return markdown(r.Scenario, withoutEmpty(rows))
+	rows, left := s.fit(withoutEmpty(rows))
+	table := markdown(r.Scenario, rows)
+	if len(left) > 0 {
+		table += "left out, for a wider window: " + strings.Join(left, "; ") + "\n"
+	}
+	return table
+}
+
+// fit leaves out as many columns as it takes for rows to fit the window, from the last; the first two and notes stay.
+func (s Style) fit(rows [][]string) (fitting [][]string, left []string) {
+	for s.Columns > 0 && utf8.RuneCountInString(line(rows[0], widths(rows), "-")) > s.Columns {
+		last := len(rows[0]) - 1
+		if rows[0][last] == "note" {
+			last--
+		}
+		if last < 2 {
+			break
+		}
+		left = append(left, rows[0][last])
+		for i, row := range rows {
+			rows[i] = slices.Delete(row, last, last+1)
+		}
+	}
+	return rows, left
 }
 
 // median is the cell of a line's median.
@@ -87,33 +113,42 @@ func withoutEmpty(rows [][]string) [][]string {
 
 // markdown returns rows, the first of which is the head, as a table whose columns are aligned.
 func markdown(title string, rows [][]string) string {
+	widths := widths(rows)
+	var b strings.Builder
+	b.WriteString("\n### " + title + "\n\n")
+	b.WriteString(line(rows[0], widths, " ") + "\n")
+	b.WriteString(line(make([]string, len(widths)), widths, "-") + "\n")
+	for _, row := range rows[1:] {
+		b.WriteString(line(row, widths, " ") + "\n")
+	}
+	return b.String()
+}
+
+// widths are those of the columns.
+func widths(rows [][]string) []int {
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			widths[i] = max(widths[i], width(cell))
 		}
 	}
+	return widths
+}
+
+// line is a line of a table.
+func line(row []string, widths []int, pad string) string {
 	var b strings.Builder
-	b.WriteString("\n### " + title + "\n\n")
-	line := func(row []string, pad string) {
-		for i, cell := range row {
-			b.WriteString("|" + pad + cell + strings.Repeat(pad, widths[i]-width(cell)) + pad)
-		}
-		b.WriteString("|\n")
+	for i, cell := range row {
+		b.WriteString("|" + pad + cell + strings.Repeat(pad, widths[i]-width(cell)) + pad)
 	}
-	line(rows[0], " ")
-	line(make([]string, len(widths)), "-")
-	for _, row := range rows[1:] {
-		line(row, " ")
-	}
-	return b.String()
+	return b.String() + "|"
 }
 
 // width is how many columns of a terminal text takes.
 func width(text string) int {
 	n := utf8.RuneCountInString(text)
 	if strings.Contains(text, "\x1b") {
-		n -= utf8.RuneCountInString(Style{true}.bold("")) - utf8.RuneCountInString(Style{}.bold(""))
+		n -= utf8.RuneCountInString(Style{Terminal: true}.bold("")) - utf8.RuneCountInString(Style{}.bold(""))
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -81,4 +82,28 @@ func TestALineThatFailedSaysSo(t *testing.T) {
 
 func TestOnATerminalBoldTakesNoRoom(t *testing.T) {
 	require.Equal(t, width(Style{}.bold("x")), width(Style{Terminal: true}.bold("x")))
+}
+
+func TestATableFitsItsWindow(t *testing.T) {
+	r := result("race", speed, map[string][]float64{"wsstream": {1}, "gws": {2}, "raw": {3}})
+	r.Metrics = append(r.Metrics, scenario.Metric{Name: "a long name of another metric", Unit: "µs"})
+	for i := range r.Lines {
+		r.Lines[i].Runs[0].Values["a long name of another metric"] = 7
+	}
+	r.Lines[0].Errors = []string{"lost its way"}
+	whole := table(r)
+	require.NotContains(t, whole, "left out")
+	for columns := 40; columns < 120; columns++ {
+		text := Table(r, Style{Columns: columns})
+		require.Contains(t, text, "| speed ")
+		require.Contains(t, text, "failed: lost its way", "notes stay")
+		short, left, cut := strings.Cut(text, "left out, for a wider window: a long name of another metric, µs")
+		if !cut {
+			require.Equal(t, whole, text)
+		}
+		for l := range strings.Lines(short) {
+			least := 60 // of the first two columns and the note
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSpace(l)), max(columns, least), "%s", left)
+		}
+	}
 }
