@@ -25,8 +25,8 @@ var ErrMessageType = errors.New("wsstream: message of the wrong type on a NetCon
 // Read does not show where messages begin and end, and passes over empty ones. A message is read as it comes, whatever
 // its length: ReadWindow bounds what is held of it, and MaxMessageSize has no say. At the end it gives what
 // NextMessage does: io.EOF where the peer said that it was done, else an *Error; in the middle of a message the error is
-// io.ErrUnexpectedEOF or wraps it, or is that of an unclean end. A message of the other type closes the connection with 1003, and Reads fail with an error
-// that is ErrMessageType from then on.
+// io.ErrUnexpectedEOF or wraps it, or is that of an unclean end. A message of the other type closes the connection with
+// 1003, and Reads fail with an error that is ErrMessageType from then on.
 //
 // A deadline that passes ends waiting calls, and those made until it is moved, with os.ErrDeadlineExceeded, and the
 // connection goes on: a Read has consumed nothing, a Write has sent nothing. A Write that was admitted before its

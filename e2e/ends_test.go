@@ -38,9 +38,7 @@ func TestEachWayAPagesStreamsEndIsOurTablesRowOfThePeersClose(t *testing.T) {
 			conn := s.accepted(t)
 			p.run(t, `await `+c.how+`.catch(() => {})`)
 			require.Equal(t, "before", string(pull(t, conn).Data))
-			_, err := conn.Readable().Pull(patient(t))
-			require.Equal(t, io.EOF, err)
-			require.Equal(t, wsstream.ErrClosed, conn.Writable().Write(patient(t), wsstream.Text("late")))
+			wantEnd(t, conn, c.want.Code)
 			info, err := conn.Closed().Wait(patient(t))
 			require.NoError(t, err)
 			require.Equal(t, c.want, info)
@@ -58,8 +56,9 @@ func TestEachWayOurStreamsEndIsThePagesEnd(t *testing.T) {
 		do   func(t *testing.T, conn *wsstream.Conn) error
 		want wsstream.CloseInfo
 	}{
-		{"Writable.Close", func(t *testing.T, c *wsstream.Conn) error { return c.Writable().Close(patient(t)) }, wsstream.CloseInfo{Code: 1005}},
-		{"Writable.Abort", func(_ *testing.T, c *wsstream.Conn) error { return c.Writable().Abort(errors.New("x")) }, wsstream.CloseInfo{Code: 1005}},
+		{"Writable.Close", func(t *testing.T, c *wsstream.Conn) error { return c.Writable().Close(patient(t)) }, wsstream.CloseInfo{Code: 1000}},
+		{"Writable.Fail", func(t *testing.T, c *wsstream.Conn) error { return c.Writable().Fail(patient(t), because) }, because.CloseInfo},
+		{"Writable.Abort", func(_ *testing.T, c *wsstream.Conn) error { return c.Writable().Abort(errors.New("x")) }, wsstream.CloseInfo{Code: 1011}},
 		{"Writable.Abort(*Error)", func(_ *testing.T, c *wsstream.Conn) error { return c.Writable().Abort(because) }, because.CloseInfo},
 		{"Readable.Cancel", func(_ *testing.T, c *wsstream.Conn) error { return c.Readable().Cancel(nil) }, wsstream.CloseInfo{Code: 1005}},
 		{"Readable.Cancel(*Error)", func(_ *testing.T, c *wsstream.Conn) error { return c.Readable().Cancel(because) }, because.CloseInfo},
@@ -111,4 +110,18 @@ func TestOurCloseReachesAPageThatDoesNotReadOnceItReads(t *testing.T) {
 	require.Equal(t, ended{Code: 4000, Reason: "last", Clean: true}, eval[ended](t, p, `return await end(wss.closed)`))
 	_, err := conn.Closed().Wait(patient(t))
 	require.NoError(t, err)
+}
+
+// wantEnd wants the end of pulls and of writes that a peer's code makes.
+func wantEnd(t *testing.T, conn *wsstream.Conn, code int) {
+	t.Helper()
+	_, end := conn.Readable().Pull(patient(t))
+	late := conn.Writable().Write(patient(t), wsstream.Text("late"))
+	if code == 1000 || code == 1005 {
+		require.Equal(t, io.EOF, end)
+		require.Equal(t, wsstream.ErrClosed, late)
+		return
+	}
+	require.Equal(t, code, wsstream.CloseCode(end))
+	require.Equal(t, end, late)
 }
