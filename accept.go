@@ -96,6 +96,13 @@ type AcceptOptions struct {
 	// reads nothing holds what the windows hold.
 	WriteStallTimeout time.Duration
 
+	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the connection fails, with 1008
+	// on the wire. While it is full nothing is read, so a lost peer is not noticed by reading. Every byte pulled puts it off.
+	// Default none, as for a negative one. On sockets, also under TLS, it is not needed for a peer that is gone: where
+	// PingInterval, IdleTimeout or WriteStallTimeout is set, the kernel is asked for an error once nothing was pulled for
+	// as long as the smallest of PongTimeout and these two.
+	ReadStallTimeout time.Duration
+
 	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
 	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only.
 	// They are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
@@ -272,7 +279,7 @@ func (o *AcceptOptions) responder() (*responder, error) {
 		maxHandshake:     o.MaxHandshakeSize,
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
-		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.OnPing, o.OnPong},
+		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.ReadStallTimeout, o.OnPing, o.OnPong},
 		logger:           o.Logger,
 		trace:            o.Trace,
 		meter:            o.Meter,

@@ -74,7 +74,8 @@ func (c *Conn) Opened() *stream.Future[Opened] {
 // the error of Opened. The table of ends in the package documentation says which.
 //
 // With nobody pulling, a lost peer is noticed as long as there is read credit. Behind a full window it is noticed
-// by the next Pull, by a write's error, or by CloseTimeout.
+// by the next Pull, by a write's error, by CloseTimeout, by ReadStallTimeout, or where another option of the keepalive is
+// set and the kernel tells of an error.
 func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -283,6 +284,7 @@ func (c *Conn) open(t transport, o *options) bool {
 		PongTimeout:  o.pongTimeout,
 		IdleTimeout:  o.idleTimeout,
 		StallTimeout: o.writeStallTimeout,
+		ReadTimeout:  o.readStallTimeout,
 		Errors:       &engineErrors,
 		Owner:        (*owner)(c),
 		Ends:         &c.ends,

@@ -33,7 +33,7 @@ type config struct {
 	ReadWindow, WriteWindow, MaxMessageSize, MaxFrameSize int
 	CloseTimeout                                          time.Duration
 	PingInterval, PongTimeout                             time.Duration
-	IdleTimeout, WriteStallTimeout                        time.Duration
+	IdleTimeout, WriteStallTimeout, ReadStallTimeout      time.Duration
 	OnPing, OnPong                                        func([]byte)
 	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
 	Compression                                           *wsstream.CompressionOptions
@@ -53,6 +53,7 @@ func (c config) dial(nc net.Conn) *wsstream.DialOptions {
 		PongTimeout:       c.PongTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		WriteStallTimeout: c.WriteStallTimeout,
+		ReadStallTimeout:  c.ReadStallTimeout,
 		Compression:       c.Compression,
 		OnPing:            c.OnPing,
 		OnPong:            c.OnPong,
@@ -73,6 +74,7 @@ func (c config) accept() *wsstream.AcceptOptions {
 		PongTimeout:       c.PongTimeout,
 		IdleTimeout:       c.IdleTimeout,
 		WriteStallTimeout: c.WriteStallTimeout,
+		ReadStallTimeout:  c.ReadStallTimeout,
 		Compression:       c.Compression,
 		OnPing:            c.OnPing,
 		OnPong:            c.OnPong,

@@ -8,6 +8,7 @@ type keepalive struct {
 	pongTimeout       time.Duration
 	idleTimeout       time.Duration
 	writeStallTimeout time.Duration
+	readStallTimeout  time.Duration
 
 	onPing, onPong func(payload []byte)
 }

@@ -555,3 +555,58 @@ func TestWithoutTheOptionsAStallOrSilenceLastsForEver(t *testing.T) {
 		require.NoError(t, (<-write).err)
 	})
 }
+
+func TestAFullReadWindowFromWhichNothingIsPulledEndsWithReadStallTimeout(t *testing.T) {
+	const limit = 200 * time.Millisecond
+	onEveryPath(t, config{ReadWindow: 1000, ReadStallTimeout: limit, CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, e *end) {
+		start := time.Now()
+		flooded := flood(e, 3, 800)
+		_, err := e.closed(t)
+		unclean(1006, "ReadStallTimeout of 200ms", "1008")(t, e, err)
+		require.GreaterOrEqual(t, time.Since(start), limit)
+		if e.mem {
+			require.Less(t, time.Since(start), limit+100*time.Millisecond)
+		}
+		<-flooded
+	})
+}
+
+func TestWhatIsPulledPutsReadStallTimeoutOff(t *testing.T) {
+	const n = 50
+	for name, pull := range map[string]func(t *testing.T, e *end){
+		"Pull": func(t *testing.T, e *end) { require.Len(t, e.pull(t), 400) },
+		"a MessageReader": func(t *testing.T, e *end) {
+			m, err := e.conn.Readable().NextMessage(t.Context())
+			require.NoError(t, err)
+			for range 4 { // each puts it off
+				<-time.After(40 * time.Second)
+				_, err = io.ReadFull(m, make([]byte, 100))
+				require.NoError(t, err)
+			}
+			_, err = m.Read(make([]byte, 1))
+			require.Equal(t, io.EOF, err)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, config{ReadWindow: 1000, Limit: 100, ReadStallTimeout: time.Minute}, func(t *testing.T, e *end) {
+				flooded := flood(e, n, 400)
+				for range n {
+					<-time.After(50 * time.Second)
+					require.Equal(t, int64(0), e.conn.Stats().Sent.Messages)
+					pull(t, e)
+				}
+				require.NoError(t, <-flooded)
+				<-time.After(time.Hour)
+				require.False(t, ended(e), "an empty window is no stall")
+			})
+		})
+	}
+	inBubble(t, config{ReadWindow: 1000, Limit: 100, ReadStallTimeout: time.Minute}, func(t *testing.T, e *end) {
+		go flood(e, n, 400)
+		for range 100 {
+			<-time.After(time.Second)
+			e.conn.Stats() // pulls nothing
+		}
+		require.True(t, ended(e))
+	})
+}

@@ -84,8 +84,12 @@ func (c *Conn) readAhead() {
 	for c.wanted() {
 		c.fill(context.Background(), inBackground)
 	}
+	full := c.readWindow.Credit() <= 0
 	c.tidy()
 	c.letGo()
+	if full && c.alive != nil {
+		c.watchFull()
+	}
 	if c.due.Load() {
 		c.startReader() // wake may have found the gate still held
 	}

@@ -29,6 +29,7 @@ type Config struct {
 	PongTimeout  time.Duration // how long it may then stay silent; 0 or less: for ever
 	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
 	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
+	ReadTimeout  time.Duration // how long a full read window may stand with nothing pulled from it; 0 or less: for ever
 
 	Errors *Errors
 	Owner  Owner

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net"
@@ -16,6 +17,8 @@ import (
 // docs/windows.md.
 type keepalive struct {
 	ping, pong, idle, stall time.Duration // of Config; 0: none
+	unread                  time.Duration // of Config: ReadTimeout
+	patience                time.Duration // how long a full window stands unread before the kernel is asked for an error
 	step                    int           // bytes that a flusher gives at once, so that progress is seen
 
 	// Guarded by the Conn's mu.
@@ -28,10 +31,19 @@ type keepalive struct {
 	active   time.Time // the last sign of a message, either way
 	progress uint64    // of the inbox when we last began to listen
 	pulled   int64     // messages received, then
-	unread   bool      // there were bytes that nobody had pulled, then
+	waits    bool      // there were bytes that nobody had pulled, then
+	full     time.Time // since when the read window has been full and nothing was pulled; zero: it is not
+	at       position  // where the input stood then
 	offered  bool      // the transport has not taken all that it was offered
 	moved    time.Time // when it last took something, or was first offered it
 	acked    uint64    // what the peer's kernel had of it at the last look, where ours tells
+}
+
+// A position is where the input of a connection stands: it changes with every byte that is read or pulled.
+type position struct {
+	held     int
+	messages int64
+	progress uint64
 }
 
 // smallStep is what a peer has to take within StallTimeout where the kernel does not tell of less.
@@ -44,10 +56,15 @@ const moment = 10 * idleWait
 func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 	k := &keepalive{
 		ping: max(cfg.PingInterval, 0), pong: max(cfg.PongTimeout, 0),
-		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0),
+		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0), unread: max(cfg.ReadTimeout, 0),
 		step: math.MaxInt,
 	}
-	if k.ping == 0 && k.idle == 0 && k.stall == 0 {
+	for _, d := range []time.Duration{k.idle, k.stall, k.unread, cmp.Or(min(k.ping, k.pong), k.ping)} {
+		if d > 0 && (k.patience == 0 || d < k.patience) {
+			k.patience = d
+		}
+	}
+	if k.patience == 0 {
 		return nil
 	}
 	if _, _, ok := transit(nc); !ok && k.stall > 0 {
@@ -68,7 +85,7 @@ func (c *Conn) listening() {
 	if c.in.progress != k.progress || c.received.messages != k.pulled {
 		k.progress, k.pulled, k.active = c.in.progress, c.received.messages, now
 	}
-	k.unread = c.counted > 0
+	k.waits = c.counted > 0
 }
 
 // heardOf notes that it is back, with n bytes.
@@ -120,10 +137,14 @@ func (c *Conn) arm() {
 
 // look sees to all that is due. It runs when the timer fires.
 func (c *Conn) look() {
+	at, full := c.heldBack()
 	c.mu.Lock()
+	c.noteFull(at, full)
 	code, rule := c.judge()
 	c.mu.Unlock()
 	switch {
+	case code == CodeAbnormal:
+		c.lost(rule)
 	case rule == nil:
 	case code == CodeGoingAway:
 		c.GoAway(CloseInfo{Code: code, Reason: rule.Error()}, rule)
@@ -132,7 +153,65 @@ func (c *Conn) look() {
 	}
 }
 
-// judge returns what to close for, and else arms the timer for what is due next. Once a Close is decided CloseTimeout
+// heldBack reports whether the read window is full and no call reads, and where the input stands then.
+func (c *Conn) heldBack() (at position, full bool) {
+	if !c.readGate.TryLock() {
+		return at, false
+	}
+	c.account()
+	at = position{c.counted, c.received.messages, c.in.progress}
+	full = c.readWindow.Credit() <= 0 && !c.eof && !c.in.sealed && !c.dropping.Load()
+	c.letGo()
+	if c.due.Load() {
+		c.startReader()
+	}
+	return at, full
+}
+
+// noteFull notes since when the read window has been full and nothing was pulled, and sees to it that look runs meanwhile.
+func (c *Conn) noteFull(at position, full bool) {
+	switch k := c.alive; {
+	case !full:
+		k.full = time.Time{}
+	case k.full.IsZero() || k.at != at:
+		k.full, k.at = time.Now(), at
+		k.due = first(k.due, k.full.Add(k.patience))
+	}
+}
+
+// watchFull has look run because a background reader has filled the read window.
+func (c *Conn) watchFull() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopped() {
+		c.dueBy(time.Now())
+	}
+}
+
+// awaitReader returns when to look again at a full read window from which nothing is pulled: a peer that is lost is not
+// noticed by reading. It is lost where the kernel has noted an error, as for a reset; a plain FIN is none. What the kernel
+// still holds is lost with it, so a program that pulls, however slowly, is left to it.
+func (c *Conn) awaitReader() (due time.Time, code int, rule error) {
+	k, now := c.alive, time.Now()
+	if k.full.IsZero() {
+		return due, 0, nil
+	}
+	if now.Sub(k.full) >= k.patience {
+		if err := fault(c.nc); err != nil {
+			return due, CodeAbnormal, err
+		}
+	}
+	if k.unread > 0 && now.Sub(k.full) >= k.unread {
+		return due, CodePolicy, fmt.Errorf("nothing was pulled from a full ReadWindow within our ReadStallTimeout of %v", k.unread)
+	}
+	due = last(k.full.Add(k.patience), now.Add(k.patience/looks))
+	if k.unread > 0 {
+		due = first(due, k.full.Add(k.unread))
+	}
+	return due, 0, nil
+}
+
+// judge returns what to close for, CodeAbnormal where the transport is lost, and else arms the timer for what is due next. Once a Close is decided CloseTimeout
 // is in charge.
 func (c *Conn) judge() (code int, rule error) {
 	k := c.alive
@@ -155,7 +234,11 @@ func (c *Conn) judge() (code int, rule error) {
 	if rule != nil {
 		return CodeGoingAway, rule
 	}
-	if k.due = first(answer, progress, message); !k.due.IsZero() {
+	reader, code, rule := c.awaitReader()
+	if rule != nil {
+		return code, rule
+	}
+	if k.due = first(answer, progress, message, reader); !k.due.IsZero() {
 		c.arm()
 	}
 	return 0, nil
@@ -221,7 +304,7 @@ func (c *Conn) awaitMessage() (due time.Time, rule error) {
 	if k.idle == 0 {
 		return due, nil
 	}
-	if k.unread || c.parked == nobody || c.out.held() > 0 || c.writing {
+	if k.waits || c.parked == nobody || c.out.held() > 0 || c.writing {
 		k.active = now
 	}
 	if due = k.active.Add(k.idle); !now.Before(due) {

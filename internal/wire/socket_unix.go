@@ -108,6 +108,32 @@ func (o *outgoing) try(fd uintptr) bool {
 	return !o.wait
 }
 
+// fault returns the error that the kernel has noted for a socket, under TLS too, as it does for a reset, and for a peer that
+// does not answer TCP's own keepalive; nil if there is none. The kernel forgets it, so the connection is lost then.
+func fault(nc net.Conn) error {
+	var raw syscall.RawConn
+	var err error
+	switch nc := bare(nc).(type) {
+	case *net.TCPConn:
+		raw, err = nc.SyscallConn()
+	case *net.UnixConn:
+		raw, err = nc.SyscallConn()
+	default:
+		return nil
+	}
+	if err != nil {
+		return nil
+	}
+	var a answer
+	_ = raw.Control(func(fd uintptr) {
+		if n, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
+			a.err = syscall.Errno(n)
+		}
+	})
+	_, err = a.result(bare(nc), "read")
+	return err
+}
+
 // most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.
 const most = 1 << 30
 

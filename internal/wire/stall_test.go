@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -295,4 +296,85 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffered(t *testing.T) {
 	c, _ := socketPair(t, Config{MaxFrame: lend, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond}, 0)
 	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
+}
+
+// lostBehind returns a Conn whose peer fills its read window and more, and is gone then as gone does it.
+func lostBehind(t *testing.T, cfg Config, gone func(far *net.TCPConn)) *Conn {
+	cfg.CloseTimeout = 50 * time.Millisecond
+	c, far := socketPair(t, cfg, 0)
+	_, err := far.Write(bytes.Repeat(append([]byte{0x82, 0x80 | 100, 0, 0, 0, 0}, make([]byte, 100)...), 1000))
+	require.NoError(t, err)
+	for full := false; !full; runtime.Gosched() {
+		require.NoError(t, t.Context().Err())
+		full = c.readWindow.Credit() <= 0
+	}
+	gone(far.(*net.TCPConn))
+	return c
+}
+
+func reset(far *net.TCPConn) {
+	_ = far.SetLinger(0)
+	_ = far.Close()
+}
+
+const lookAfter = 100 * time.Millisecond
+
+// watching is each option that looks at a peer, alone.
+var watching = map[string]Config{
+	"PingInterval and PongTimeout": {PingInterval: lookAfter, PongTimeout: lookAfter},
+	"PingInterval":                 {PingInterval: lookAfter, PongTimeout: 0},
+	"IdleTimeout":                  {IdleTimeout: lookAfter},
+	"WriteStallTimeout":            {StallTimeout: lookAfter},
+	"ReadStallTimeout":             {ReadTimeout: lookAfter},
+}
+
+func TestAPeerThatIsLostBehindAFullWindowIsNoticed(t *testing.T) {
+	for name, cfg := range watching {
+		t.Run(name, func(t *testing.T) {
+			c := lostBehind(t, cfg, reset)
+			<-c.Done()
+			err := c.End()
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+			n := 0
+			for ; ; n++ {
+				if _, _, err = c.Pull(t.Context(), nil); err != nil {
+					break
+				}
+			}
+			require.ErrorIs(t, err, syscall.ECONNRESET)
+			require.Equal(t, (64<<10)/106, n, "what had come can still be pulled")
+		})
+	}
+}
+
+func TestAFINBehindAFullWindowIsNoLoss(t *testing.T) {
+	for name, cfg := range watching {
+		if cfg.ReadTimeout > 0 {
+			continue // it is for this, too
+		}
+		t.Run(name, func(t *testing.T) {
+			c := lostBehind(t, cfg, func(far *net.TCPConn) { _ = far.CloseWrite() })
+			<-time.After(5 * lookAfter)
+			require.False(t, c.done.Closed())
+			for range 1000 {
+				_, _, err := c.Pull(t.Context(), nil)
+				require.NoError(t, err)
+			}
+			_, _, err := c.Pull(t.Context(), nil)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		})
+	}
+}
+
+func TestAProgramThatPullsSlowlyGetsAllThatALostPeerHadSent(t *testing.T) {
+	c := lostBehind(t, Config{PingInterval: lookAfter, PongTimeout: lookAfter}, reset)
+	for i := range 1000 {
+		if i%50 == 0 {
+			<-time.After(lookAfter / 4)
+		}
+		_, _, err := c.Pull(t.Context(), nil)
+		require.NoError(t, err)
+	}
+	_, _, err := c.Pull(t.Context(), nil)
+	require.ErrorIs(t, err, syscall.ECONNRESET)
 }
