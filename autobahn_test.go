@@ -3,6 +3,7 @@ package wsstream_test
 import (
 	"bytes"
 	"compress/flate"
+	"fmt"
 	"io"
 	"regexp"
 	"strconv"
@@ -22,6 +23,78 @@ import (
 // The cases of the Autobahn testsuite that a correct peer fails for small reasons: order, strictness, and parameters of
 // permessage-deflate. Each is sent to our echo server, and to a client of ours that echoes.
 
+// autobahn are cases 2.10 and 2.11, 3, 4 and 5.15. Autobahn calls 2.10, 2.11 and the echo before a breach strict.
+var autobahn = []struct {
+	name  string
+	send  []wstest.Frame
+	want  []wstest.Frame // before the Close
+	close uint16         // what we close with; 1000: the peer closes so first
+}{
+	{"2.10, 2.11", tenPings(wstest.Ping), tenPings(wstest.Pong), 1000},
+	{"3.1", []wstest.Frame{reserved(ws.OpText, 1, hello)}, nil, 1002},
+	{"3.2", []wstest.Frame{wstest.Text(hello), reserved(ws.OpText, 2, hello), wstest.Ping("")}, helloBack, 1002},
+	{"3.3", []wstest.Frame{wstest.Text(hello), reserved(ws.OpText, 3, hello), wstest.Ping("")}, helloBack, 1002},
+	{"3.4", []wstest.Frame{wstest.Text(hello), reserved(ws.OpText, 4, hello), wstest.Ping("")}, helloBack, 1002},
+	{"3.5", []wstest.Frame{reserved(ws.OpBinary, 5, "\x00\xff\xfe\xfd\xfc\xfb\x00\xff")}, nil, 1002},
+	{"3.6", []wstest.Frame{reserved(ws.OpBinary, 6, hello)}, nil, 1002},
+	{"3.7", []wstest.Frame{reserved(ws.OpClose, 7, "")}, nil, 1002},
+	{"4.1.1", []wstest.Frame{reserved(3, 0, "")}, nil, 1002},
+	{"4.1.2", []wstest.Frame{reserved(4, 0, "reserved opcode payload")}, nil, 1002},
+	{"4.1.3", []wstest.Frame{wstest.Text(hello), reserved(5, 0, ""), wstest.Ping("")}, helloBack, 1002},
+	{"4.1.4", []wstest.Frame{wstest.Text(hello), reserved(6, 0, hello), wstest.Ping("")}, helloBack, 1002},
+	{"4.1.5", []wstest.Frame{wstest.Text(hello), reserved(7, 0, hello), wstest.Ping("")}, helloBack, 1002},
+	{"4.2.1", []wstest.Frame{reserved(11, 0, "")}, nil, 1002},
+	{"4.2.2", []wstest.Frame{reserved(12, 0, "reserved opcode payload")}, nil, 1002},
+	{"4.2.3", []wstest.Frame{wstest.Text(hello), reserved(13, 0, ""), wstest.Ping("")}, helloBack, 1002},
+	{"4.2.4", []wstest.Frame{wstest.Text(hello), reserved(14, 0, hello), wstest.Ping("")}, helloBack, 1002},
+	{"4.2.5", []wstest.Frame{wstest.Text(hello), reserved(15, 0, hello), wstest.Ping("")}, helloBack, 1002},
+	{
+		"5.15",
+		[]wstest.Frame{
+			wstest.Text("fragment1").Part(),
+			wstest.Cont([]byte("fragment2"), true),
+			wstest.Cont([]byte("fragment3"), false),
+			wstest.Text("fragment4"),
+		},
+		[]wstest.Frame{wstest.Text("fragment1fragment2")},
+		1002,
+	},
+}
+
+const hello = "Hello, world!"
+
+var helloBack = []wstest.Frame{wstest.Text(hello)}
+
+// reserved is a frame with reserved bits or a reserved opcode.
+func reserved(op ws.OpCode, rsv byte, payload string) wstest.Frame {
+	return wstest.Frame{Fin: true, Rsv: rsv, Op: op, Payload: []byte(payload)}
+}
+
+// tenPings are pings or pongs with the payloads of case 2.10.
+func tenPings(frame func(string) wstest.Frame) (frames []wstest.Frame) {
+	for i := range 10 {
+		frames = append(frames, frame(fmt.Sprint("payload-", i)))
+	}
+	return frames
+}
+
+// chops are the ways in which Autobahn sends frames.
+var chops = map[string]func(p *wstest.Peer, frames []wstest.Frame){
+	"in one write": func(p *wstest.Peer, frames []wstest.Frame) { p.Send(frames...) },
+	"frame by frame": func(p *wstest.Peer, frames []wstest.Frame) {
+		for _, f := range frames {
+			p.Send(f)
+		}
+	},
+	"octet by octet": func(p *wstest.Peer, frames []wstest.Frame) {
+		for _, f := range frames {
+			for _, b := range p.Encode(f) {
+				p.SendRaw([]byte{b})
+			}
+		}
+	},
+}
+
 // answerAll echoes all messages, on a goroutine that ends with the connection.
 func (e *end) answerAll(t *testing.T) {
 	go func() {
@@ -32,6 +105,27 @@ func (e *end) answerAll(t *testing.T) {
 			}
 		}
 	}()
+}
+
+func TestAutobahnsStrictCases(t *testing.T) {
+	for _, c := range autobahn {
+		for chop, send := range chops {
+			t.Run(c.name+"/"+chop, func(t *testing.T) {
+				onEveryPath(t, config{}, func(t *testing.T, e *end) {
+					e.answerAll(t)
+					send(e.peer, c.send)
+					e.peer.Want("what came before the breach is answered, in order", c.want...)
+					if c.close == 1000 {
+						e.peer.Send(wstest.Close(1000, ""))
+					}
+					e.peer.WantClose("and nothing behind it", c.close)
+					e.peer.Close()
+					_, err := e.closed(t)
+					require.Equal(t, c.close == 1000, err == nil, err)
+				})
+			})
+		}
+	}
 }
 
 // autobahnDeflate are cases 13: what Autobahn's client offers, and how its server answers our default offer. They are
