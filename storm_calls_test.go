@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/wsstream/wsstream"
@@ -127,7 +128,7 @@ func (c *caller) leave() {
 func (c *caller) ends(err error) bool {
 	_, isError := errors.AsType[*wsstream.Error](err)
 	return isError || errors.Is(err, errMoment) || errors.Is(err, errAbort) ||
-		errors.Is(err, wsstream.ErrClosed)
+		errors.Is(err, wsstream.ErrClosed) || c.end == cutText && strings.Contains(err.Error(), cutText)
 }
 
 func (c *caller) may(call string, err error) {
@@ -243,7 +244,7 @@ func (c *caller) write(id int) {
 
 func (c *caller) writeOne(ctx context.Context, id int, stream net.Conn) error {
 	w := c.conn.Writable()
-	way := c.r.IntN(10)
+	way := c.r.IntN(12)
 	if way == 0 {
 		n := c.r.IntN(len(stormPrepared))
 		m := stormPrepared[n]
@@ -264,7 +265,7 @@ func (c *caller) writeOne(ctx context.Context, id int, stream net.Conn) error {
 	case 1, 2:
 		ok, err := w.TryWrite(m)
 		return c.settleTry("TryWrite", k, len(m.Data), ok, err)
-	case 3:
+	case 3, 7, 8:
 		return c.writeParts(ctx, k, m)
 	case 4:
 		m = m.Prepare()
@@ -314,8 +315,8 @@ func (c *caller) settleTry(how string, k stormKey, size int, ok bool, err error)
 // writeParts writes a message in parts. One whose context ends is closed where it has come to.
 func (c *caller) writeParts(ctx context.Context, k stormKey, m wsstream.Message) error {
 	const how = "NewMessage"
-	if c.out.onlyBinary || m.Type == wsstream.TypeText { // which must not end in the middle
-		ctx = c.ctx
+	if c.out.onlyBinary || m.Type == wsstream.TypeText && !stormDull(k.id, k.n) {
+		ctx = c.ctx // it must not end in the middle
 	}
 	w, err := c.conn.Writable().NewMessage(ctx, m.Type)
 	if err != nil {

@@ -28,11 +28,14 @@ func stormType(id, n int, onlyBinary bool) wsstream.Type {
 	return wsstream.TypeBinary
 }
 
+// stormDull reports whether a writer's n-th message compresses well. Such text is ASCII.
+func stormDull(id, n int) bool { return (id+n)/2%2 == 0 }
+
 // stormPayload returns a writer's n-th message, of that type and size. Half of them compress well.
 // Text is a little shorter where its last character does not fit.
 func stormPayload(t wsstream.Type, id, n, size int) []byte {
 	b := fmt.Appendf(make([]byte, 0, size+16), "%02d.%06d.%07d|", id, n, size)
-	dull := (id+n)/2%2 == 0
+	dull := stormDull(id, n)
 	switch r := rand.NewPCG(uint64(id), uint64(n)); {
 	case t == wsstream.TypeText && dull:
 		b = append(b, bytes.Repeat([]byte("all work and no play. "), size/22+1)...)

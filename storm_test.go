@@ -421,6 +421,16 @@ var stormEnds = []struct {
 		s.wg.Go(func() { _ = s.conns[0].Writable().Abort(errAbort) })
 		_ = s.conns[1].Writable().Abort(errAbort)
 	}},
+	{cutText, false, func(s *storm, i int) {
+		if s.lanes[i].onlyBinary {
+			_ = s.conns[i].Writable().Fail(s.ctx, errAbort)
+		} else if m, err := s.conns[i].Writable().NewMessage(s.ctx, wsstream.TypeText); err == nil {
+			_, err = m.Write([]byte("\xe2"))
+			if m.Close() == nil && err == nil {
+				s.fault("text that ends inside a character was sent")
+			}
+		}
+	}},
 	{"NetConn.Close", true, func(s *storm, i int) {
 		s.note(func() { s.facts[i].dropped = true })
 		_ = wsstream.NetConn(s.conns[i], wsstream.TypeBinary).Close()
@@ -449,6 +459,8 @@ var stormEnds = []struct {
 		}
 	}},
 }
+
+const cutText = "text message was closed inside a character"
 
 var errAbort = errors.New("aborted in the storm")
 
