@@ -132,7 +132,8 @@ type leaving struct {
 	whole bool // all that was written before arrives
 }
 
-// leavings are all ends that a side has. io.EOF is passed on as 1000, a code with its reason, a loss as 1011.
+// leavings are all ends that a side has. io.EOF is passed on as 1000, a code with its reason, a
+// loss as 1011.
 var leavings = map[string]leaving{
 	"1000":                     {closes(1000, "done"), 1000, "", true},
 	"no code":                  {closes(0, ""), 1000, "", true},
@@ -180,9 +181,10 @@ func halfAMessage(ctx context.Context, c *wsstream.Conn) error {
 	return c.Close(wsstream.CloseInfo{Code: 1000})
 }
 
-// TestARelayPassesEachEndOnAndLosesNothing has each end, from each side, with windows of the relay's and of the others'
-// that are small or large, with a side that stays and is so slow that it takes longer than CloseTimeout for what the
-// other has left. Before the end both say what they have.
+// TestARelayPassesEachEndOnAndLosesNothing has each end, from each side, with windows of the
+// relay's and of the others' that are small or large, with a side that stays and is so slow that it
+// takes longer than CloseTimeout for what the other has left. Before the end both say what they
+// have.
 func TestARelayPassesEachEndOnAndLosesNothing(t *testing.T) {
 	for name, end := range leavings {
 		for _, window := range []struct{ relay, others int }{{256, 256}, {64 << 20, 64 << 20}, {64 << 20, 256}, {256, 64 << 20}} {
@@ -280,7 +282,8 @@ func passesOn(t *testing.T, r *relayed, leaves, stays *wsstream.Conn, end leavin
 	require.Equal(t, wsstream.CloseInfo{Code: end.code, Reason: end.why}, info)
 }
 
-// says writes the numbers below n, and hears counts those that come in order until there are n or the end.
+// says writes the numbers below n, and hears counts those that come in order until there are n or
+// the end.
 func says(ctx context.Context, c *wsstream.Conn, n int) error {
 	for i := range n {
 		if err := c.Writable().Write(ctx, wsstream.Text(fmt.Sprint("message ", i))); err != nil {

@@ -18,17 +18,20 @@ type BroadcastOptions[T any] struct {
 	// less: none.
 	Replay int
 
-	// SlowError is what a subscription fails with that Disconnect or DisconnectAfter ends. Nil: ErrSlow.
+	// SlowError is what a subscription fails with that Disconnect or DisconnectAfter ends. Nil:
+	// ErrSlow.
 	SlowError error
 
-	// OnDrop is called for each chunk that a policy has dropped, with the subscription it was dropped for, on the
-	// goroutine of the Publish that dropped it, before that returns, or of a Publisher's method. It must not publish.
+	// OnDrop is called for each chunk that a policy has dropped, with the subscription it was
+	// dropped for, on the goroutine of the Publish that dropped it, before that returns, or of a
+	// Publisher's method. It must not publish.
 	OnDrop func(*Subscription[T], T)
 }
 
-// A Broadcast gives each chunk that is published to all its subscribers, who come and go. A subscriber that is slow
-// costs the others nothing, unless its policy is Block or DisconnectAfter. The memory it holds is the sum of its
-// subscribers' marks, and Replay; the chunks are shared, and nobody may change what they refer to.
+// A Broadcast gives each chunk that is published to all its subscribers, who come and go. A
+// subscriber that is slow costs the others nothing, unless its policy is Block or DisconnectAfter.
+// The memory it holds is the sum of its subscribers' marks, and Replay; the chunks are shared, and
+// nobody may change what they refer to.
 //
 // A Broadcast is not a Writable, since Pipe would close it when the first of its publishers leaves: see Publisher.
 // All methods may be called at once. It has no goroutine. Without subscribers, what is published is dropped.
@@ -48,7 +51,7 @@ type Broadcast[T any] struct {
 	mu    sync.Mutex
 	subs  []*Subscription[T] // guarded by mu, as all below
 	last  ring[T]            // what is replayed
-	drops []drop[T]          // of the Publish in progress, for onDrop; changed by the holder of gate alone
+	drops []drop[T]          // for onDrop; changed by the holder of gate alone
 	ended bool
 	end   error // io.EOF or what it was aborted with; valid once ended
 }
@@ -98,10 +101,10 @@ func (b *Broadcast[T]) Subscribe(s Strategy[T], p Policy[T]) *Subscription[T] {
 	return sub
 }
 
-// Publish waits its turn, then until all subscribers have room that Block, or that DisconnectAfter gives time, and gives
-// v to all. If ctx ends before that, it returns its cause and no subscriber got v. After Close it returns ErrClosed,
-// after Abort the cause. If a Size or a key function panics, the panic reaches the caller, and some subscribers have
-// got v.
+// Publish waits its turn, then until all subscribers have room that Block, or that DisconnectAfter
+// gives time, and gives v to all. If ctx ends before that, it returns its cause and no subscriber
+// got v. After Close it returns ErrClosed, after Abort the cause. If a Size or a key function
+// panics, the panic reaches the caller, and some subscribers have got v.
 func (b *Broadcast[T]) Publish(ctx context.Context, v T) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -159,7 +162,8 @@ func (b *Broadcast[T]) give(v T) error {
 // cut cuts a subscription whose time is up. It expects the gate to be held.
 func (b *Broadcast[T]) cut(s *Subscription[T]) { b.tellDrops(s.cut) }
 
-// tellDrops calls f with mu held, and then OnDrop for what f has dropped. It expects the gate to be held.
+// tellDrops calls f with mu held, and then OnDrop for what f has dropped. It expects the gate to be
+// held.
 func (b *Broadcast[T]) tellDrops(f func()) {
 	for _, d := range b.dropsOf(f) {
 		b.onDrop(d.sub, d.v)
@@ -196,8 +200,9 @@ func (b *Broadcast[T]) offer(v T) error {
 	return nil
 }
 
-// waitRoom waits until each subscription that Publish waits for has had room since this Publish began, or its time is
-// up. It expects the gate to be held, so that no other Publish fills the room.
+// waitRoom waits until each subscription that Publish waits for has had room since this Publish
+// began, or its time is up. It expects the gate to be held, so that no other Publish fills the
+// room.
 func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 	b.seq++
 	for b.findFull() {

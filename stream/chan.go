@@ -49,10 +49,10 @@ func (s *chanSource[T]) Cancel(error) error {
 	return nil
 }
 
-// ToChan returns a Writable that sends to c. Write waits until c takes the chunk; TryWrite does not wait. Close and Fail
-// close c, in turn; Abort closes it too, after the Write in progress, which fails. A channel can't tell its receiver an
-// error, so look at what Pipe returned, nor its sender when it has room, so Ready never waits. Nobody else may close c.
-// ToChan starts no goroutine.
+// ToChan returns a Writable that sends to c. Write waits until c takes the chunk; TryWrite does not
+// wait. Close and Fail close c, in turn; Abort closes it too, after the Write in progress, which
+// fails. A channel can't tell its receiver an error, so look at what Pipe returned, nor its sender
+// when it has room, so Ready never waits. Nobody else may close c. ToChan starts no goroutine.
 func ToChan[T any](c chan<- T) Writable[T] {
 	s := &chanSink[T]{c: c, done: make(chan struct{})}
 	s.gate = gate.New(s.done)

@@ -18,7 +18,8 @@
 //   - A call whose context ends has consumed or written nothing, and the stream is as it was. A call whose context had
 //     ended before fails at once with its cause.
 //   - A clean end is a bare io.EOF. An error stops a stream behind the chunks that came before it, and stays.
-//   - Cancel goes up the stream, Abort and Close go down. Cancel and Abort never wait for a peer and may be called again.
+//   - Cancel goes up the stream; Close, Fail and Abort go down, the first two behind all chunks
+//     that were written. Cancel and Abort never wait for a peer and may be called again.
 //   - Calls on one stream may be made at once, and are served in the order they came.
 //   - Operators that call functions of the caller's inline (Map, Filter, FlatMap, Scan, Through, Lines, Unbatch, Decode) start
 //     no goroutine and take no context: such a function must not wait. What waits goes into Parallel or Stage. Operators

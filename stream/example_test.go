@@ -106,6 +106,34 @@ func ExampleFuture() {
 	// Output: done <nil>
 }
 
+// A subscriber that is full has some time to pull, and is cut after that: the publisher waits so
+// long, once.
+func ExampleDisconnectAfter() {
+	room := stream.NewBroadcast[int](nil)
+	sub := room.Subscribe(stream.Count[int](2), stream.DisconnectAfter[int](time.Millisecond))
+	for v := range 4 {
+		room.Publish(ctx, v)
+	}
+	fmt.Println(sub.Dropped(), "dropped")
+	show(sub)
+	// Output:
+	// 2 dropped
+	// error: stream: subscriber too slow
+}
+
+// A Pipe whose source fails drops nothing that came before, since a Queue is a Failer.
+func ExampleFailer() {
+	src, q := stream.NewQueue(stream.Count[int](1)), stream.NewQueue(stream.Count[int](1))
+	src.Write(ctx, 1)
+	src.Fail(ctx, errors.New("disk failed"))
+	fmt.Println("pipe:", stream.Pipe(ctx, q, src, nil))
+	show(q)
+	// Output:
+	// pipe: disk failed
+	// 1
+	// error: disk failed
+}
+
 func ExamplePipe() {
 	src := stream.From("a", "b", "c")
 	dst := stream.MapWriter(stream.ToWriter(os.Stdout), func(s string) ([]byte, error) { return []byte(s + "\n"), nil })

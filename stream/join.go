@@ -9,23 +9,27 @@ import (
 	"github.com/wsstream/wsstream/internal/lasting"
 )
 
-// Join relays between a and b until both ways have ended: a chunk that is pulled from one is written to the other. It
-// passes ends on, and loses nothing that a side takes.
+// Join relays between a and b until both ways have ended: a chunk that is pulled from one is
+// written to the other. It passes ends on, and loses nothing that a side takes.
 //
-// The end of a side is what its Readable gives. It goes to the other side behind all chunks that came before it: after
-// io.EOF or ErrClosed Join closes the other side's Writable, after any other error it fails it with that (see Failer).
-// Where that Writable has a Flush(ctx) error, Join waits for it first, so that a limit on the time that a Close may take
-// does not cut what a slow side has yet to take.
+// The end of a side is what its Readable gives. It goes to the other side behind all chunks that
+// came before it: after io.EOF or ErrClosed Join closes the other side's Writable, after any other
+// error it fails it with that (see Failer). Where that Writable has a Flush(ctx) error, Join waits
+// for it first, so that a limit on the time that a Close may take does not cut what a slow side has
+// yet to take.
 //
-// A side that has ended takes no more chunks. The way to it then neither cancels its source nor aborts: it pulls and
-// drops, so that the end of the source is seen. When the other way is done, or cannot write any more either, it cancels
-// its source, with the error of the Write that failed if there was one. A Writable that refused one chunk, and says by
-// Done that it has not ended, is failed with the error, and the source is cancelled with it: neither side has ended, and
-// both must know.
+// A side that has ended takes no more chunks. The way to it then neither cancels its source nor
+// aborts: it pulls and drops, so that the end of the source is seen. When the other way is done, or
+// cannot write any more either, it cancels its source, with the error of the Write that failed if
+// there was one. A Writable that refused one chunk, and says by Done that it has not ended, is
+// failed with the error, and the source is cancelled with it: neither side has ended, and both must
+// know.
 //
-// Join returns the first error of either way that is neither io.EOF nor ErrClosed. When ctx ends, the halves that have
-// not ended are aborted and cancelled with its cause, which Join returns if no way had failed before. A panic does the
-// same, and is passed on as *Panic. A ctx that has ended because a connection has does not end Join, as for Pipe. One of the two ways runs on a goroutine that ends before Join returns.
+// Join returns the first error of either way that is neither io.EOF nor ErrClosed. When ctx ends,
+// the halves that have not ended are aborted and cancelled with its cause, which Join returns if no
+// way had failed before. A panic does the same, and is passed on as *Panic. A ctx that has ended
+// because a connection has does not end Join, as for Pipe. One of the two ways runs on a goroutine
+// that ends before Join returns.
 func Join[A, B any](ctx context.Context, a Duplex[A, B], b Duplex[B, A]) error {
 	if a.Readable == nil || a.Writable == nil || b.Readable == nil || b.Writable == nil {
 		panic("stream: Join of a nil stream")
@@ -163,7 +167,8 @@ func (w *way[T]) refused(o outcome) bool {
 	return done != nil && !isDone(done) && !errors.Is(o.err, ErrClosed)
 }
 
-// drop pulls and drops until the source has ended, or is not wanted any more, and then is cancelled.
+// drop pulls and drops until the source has ended, or is not wanted any more, and then is
+// cancelled.
 func (w *way[T]) drop(lost error) {
 	pull := w.puller()
 	for {

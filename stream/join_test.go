@@ -128,8 +128,8 @@ func (p *peer) duplex() stream.Duplex[int, int] {
 	return stream.Duplex[int, int]{Readable: p.out, Writable: p.in}
 }
 
-// A line is a connection as a relay sees it: both halves end together, Close and Fail wait until the peer has seen them,
-// and the peer answers.
+// A line is a connection as a relay sees it: both halves end together, Close and Fail wait until
+// the peer has seen them, and the peer answers.
 type line struct {
 	in, out *stream.Queue[int] // of the relay
 	cuts    atomic.Int32       // Aborts and Cancels by the relay
@@ -212,7 +212,8 @@ func (l *line) hear(ctx context.Context, pause time.Duration) (got []int, end er
 	}
 }
 
-// In the table are all ends that a side has, from each side, with a slow backend that has something to say too.
+// In the table are all ends that a side has, from each side, with a slow backend that has something
+// to say too.
 func TestJoinPassesEachEndOnAndLosesNothing(t *testing.T) {
 	const n = 2000
 	want := make([]int, n)
@@ -431,7 +432,8 @@ func TestTheEndOfAJoinsContextCutsAllThatHasNotEnded(t *testing.T) {
 
 var errLost = errors.New("lost")
 
-// A stuck Writable fails a Write of less than zero, and waits in Close and Fail for as long as it may.
+// A stuck Writable fails a Write of less than zero, and waits in Close and Fail for as long as it
+// may.
 type stuck struct{ *fakeSink }
 
 func (s *stuck) Write(ctx context.Context, v int) error {

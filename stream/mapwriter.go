@@ -11,11 +11,12 @@ import (
 // MapWriter returns a Writable that writes to dst what f makes of each chunk. f is never called at once, and runs on
 // the writer's goroutine, when its turn has come.
 //
-// If f returns Skip, Write returns nil and nothing is written. Any other error of f's is an error of that Write:
-// nothing is written, and the stream is as it was (Pipe then aborts it). A panic of f reaches the caller of Write, and
-// nothing was written. Close, Fail and Abort are dst's; so are Ready, Done and TryWrite where dst has them, and the
-// end with its error. After a TryWrite that dst refuses, or a Write that its context ended, f runs again for that
-// chunk if it is written again. MapWriter panics if f is nil.
+// If f returns Skip, Write returns nil and nothing is written. Any other error of f's is an error
+// of that Write: nothing is written, and the stream is as it was (Pipe then aborts it). A panic of
+// f reaches the caller of Write, and nothing was written. Close, Fail and Abort are dst's; so are
+// Ready, Done and TryWrite where dst has them, and the end with its error. After a TryWrite that
+// dst refuses, or a Write that its context ended, f runs again for that chunk if it is written
+// again. MapWriter panics if f is nil.
 func MapWriter[In, Out any](dst Writable[Out], f func(In) (Out, error)) Writable[In] {
 	mustFunc(f == nil, "MapWriter")
 	if dst == nil {
@@ -81,7 +82,8 @@ func (w *mapWriter[In, Out]) inTurn(ctx context.Context, end func(context.Contex
 	return end(ctx)
 }
 
-// endOr returns the cause of ctx's end; if it has not ended, the error of dst's end, for which Ready waits no more.
+// endOr returns the cause of ctx's end; if it has not ended, the error of dst's end, for which
+// Ready waits no more.
 func (w *mapWriter[In, Out]) endOr(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -36,14 +36,16 @@ type Borrower interface{ Borrows() bool }
 //	ctx ends                              aborts dst and cancels src        the cause        PreventAbort, PreventCancel
 //	a function of src or dst panics       aborts dst and cancels src        panics           PreventAbort, PreventCancel
 //
-// When src fails, nothing that dst accepted before is dropped where dst is a Failer; without a Fail, dst is aborted. If
-// ctx ends that Fail, dst is aborted, and Pipe returns e and the cause, joined.
+// When src fails, nothing that dst accepted before is dropped where dst is a Failer; without a
+// Fail, dst is aborted. If ctx ends that Fail, dst is aborted, and Pipe returns e and the cause,
+// joined.
 //
-// If the closing fails, Pipe returns its error; if ctx has ended it, dst is aborted. If another shutdown fails, its
-// errors are joined to the first. If both ends fail, the first counts. A source that has ended while dst is closed is
-// success, and one that has ended is never cancelled. A ctx that has ended before the start moves nothing. A dst whose
-// Write failed, but which does not say by Done that it has ended, may have refused that one chunk: it is aborted with
-// the error, which changes nothing for one that has failed.
+// If the closing fails, Pipe returns its error; if ctx has ended it, dst is aborted. If another
+// shutdown fails, its errors are joined to the first. If both ends fail, the first counts. A source
+// that has ended while dst is closed is success, and one that has ended is never cancelled. A ctx
+// that has ended before the start moves nothing. A dst whose Write failed, but which does not say
+// by Done that it has ended, may have refused that one chunk: it is aborted with the error, which
+// changes nothing for one that has failed.
 //
 // Pipe runs on the caller's goroutine. It pulls only when dst has room, where dst can tell (Ready, as a Queue's), and
 // so holds nothing while it waits, else one chunk. If ctx ends while it has a chunk in hand and dst has no room for it,
@@ -52,8 +54,8 @@ type Borrower interface{ Borrows() bool }
 // goroutine that ends with Pipe; the error of its end is what its Ready returns, else ErrClosed. Without a Done, the
 // end of dst is noticed by the next Write. Pipe allocates nothing for a chunk.
 //
-// A ctx that has ended because a connection has (a Conn's Context, or that of a Handler's request) does not end Pipe: what
-// is left of the connection's stream is moved, and then its end is seen.
+// A ctx that has ended because a connection has (a Conn's Context, or that of a Handler's request)
+// does not end Pipe: what is left of the connection's stream is moved, and then its end is seen.
 // Streams Standard, 4.9.1 (ReadableStreamPipeTo).
 func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeOptions) error {
 	if dst == nil || src == nil {
@@ -178,7 +180,8 @@ func ctxEnded(ctx context.Context) outcome {
 	return outcome{err: context.Cause(ctx), abort: true, cancel: true}
 }
 
-// ofCtx says that err is the end of ctx, not of a stream. A cause that cannot be compared is taken for the end.
+// ofCtx says that err is the end of ctx, not of a stream. A cause that cannot be compared is taken
+// for the end.
 func ofCtx(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() == nil {
 		return false
@@ -187,8 +190,8 @@ func ofCtx(ctx context.Context, err error) bool {
 	return !canCompare(cause) || errors.Is(err, cause) || errors.Is(err, ctx.Err())
 }
 
-// canCompare says that err, which a caller of this package made, can be compared: == panics for a struct that has a
-// slice or a map inside.
+// canCompare says that err, which a caller of this package made, can be compared: == panics for a
+// struct that has a slice or a map inside.
 func canCompare(err error) bool { return reflect.ValueOf(err).Comparable() }
 
 // srcEnded is the outcome when a pull has failed with err.

@@ -222,7 +222,8 @@ type sheet struct{ rows any }
 
 func (s sheet) Error() string { return s.rows.([]string)[0] }
 
-// The law is that io.EOF is bare, so that == finds it; every other error may be wrapped, or be what == panics on.
+// The law is that io.EOF is bare, so that == finds it; every other error may be wrapped, or be what
+// == panics on.
 func TestNothingInThePackageComparesAnErrorButEOFWithTheEqualsSign(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)

@@ -2,8 +2,8 @@ package stream
 
 import "time"
 
-// A Policy says what becomes of a chunk for which a subscription has no room: Block, DropNewest, DropOldest,
-// Disconnect, or what DisconnectAfter or Latest returns. There are no others.
+// A Policy says what becomes of a chunk for which a subscription has no room: Block, DropNewest,
+// DropOldest, Disconnect, or what DisconnectAfter or Latest returns. There are no others.
 type Policy[T any] func(*policy[T])
 
 type policy[T any] struct {
@@ -36,19 +36,22 @@ func DropNewest[T any](p *policy[T]) { p.kind = dropNewest }
 // DropOldest drops the oldest chunks that are held until there is room: the subscriber sees the newest.
 func DropOldest[T any](p *policy[T]) { p.kind = dropOldest }
 
-// Disconnect fails the subscription with the Broadcast's SlowError, behind what is held. DisconnectAfter gives it time.
+// Disconnect fails the subscription with the Broadcast's SlowError, behind what is held.
+// DisconnectAfter gives it time.
 func Disconnect[T any](p *policy[T]) { p.kind = disconnect }
 
-// DisconnectAfter gives a subscriber that is full the time d to pull a chunk, and then cuts it: at the next Publish, or
-// during one, the subscription fails with the Broadcast's SlowError, and what it holds is dropped. (Disconnect cuts a
-// subscriber that is full for an instant, as each is in a burst.)
+// DisconnectAfter gives a subscriber that is full the time d to pull a chunk, and then cuts it: at
+// the next Publish, or during one, the subscription fails with the Broadcast's SlowError, and what
+// it holds is dropped. (Disconnect cuts a subscriber that is full for an instant, as each is in a
+// burst.)
 //
-// Nothing is dropped within that time, and nothing more is held: Publish waits for room as with Block, but no longer
-// than is left of d since the subscription became full or a chunk was last pulled from it. So a subscriber that has
-// stopped costs the publisher d once, and several that stopped together cost it d once, too. One that pulls, however
-// slowly, sets the publisher's pace: for a room that may wait for no subscriber there are Disconnect, DropOldest and
-// Latest. With a Mark of zero, d counts from the Publish that finds no Pull waiting. With a d of zero or less there is
-// no wait.
+// Nothing is dropped within that time, and nothing more is held: Publish waits for room as with
+// Block, but no longer than is left of d since the subscription became full or a chunk was last
+// pulled from it. So a subscriber that has stopped costs the publisher d once, and several that
+// stopped together cost it d once, too. One that pulls, however slowly, sets the publisher's pace:
+// for a room that may wait for no subscriber there are Disconnect, DropOldest and Latest. With a
+// Mark of zero, d counts from the Publish that finds no Pull waiting. With a d of zero or less
+// there is no wait.
 func DisconnectAfter[T any](d time.Duration) Policy[T] {
 	return func(p *policy[T]) { p.kind, p.grace = disconnectAfter, d }
 }

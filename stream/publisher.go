@@ -8,10 +8,10 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// Publisher returns a Writable that publishes to the Broadcast. Its Close, Fail and Abort end only itself: so many may
-// Pipe to one Broadcast, each to a Publisher of its own, and leave. It ends with the Broadcast too, with the same error.
-// Its Ready waits until a Publish need not wait for a subscriber. End a Publisher that is no longer used: the Broadcast
-// remembers it until then.
+// Publisher returns a Writable that publishes to the Broadcast. Its Close, Fail and Abort end only
+// itself: so many may Pipe to one Broadcast, each to a Publisher of its own, and leave. It ends
+// with the Broadcast too, with the same error. Its Ready waits until a Publish need not wait for a
+// subscriber. End a Publisher that is no longer used: the Broadcast remembers it until then.
 func (b *Broadcast[T]) Publisher() Writable[T] {
 	p := &publisher[T]{b: b}
 	p.ctx, p.end = context.WithCancelCause(b.ctx)

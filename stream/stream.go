@@ -6,8 +6,9 @@ import (
 	"github.com/wsstream/wsstream/internal/closed"
 )
 
-// ErrClosed is what a call on a stream fails with once the stream was closed in order: a Write after Close,
-// or after an Abort without a cause. Compare with errors.Is: to it, wsstream.ErrClosed is the same error.
+// ErrClosed is what a call on a stream fails with once the stream was closed in order: a Write
+// after Close, or after an Abort without a cause. Compare with errors.Is: to it, wsstream.ErrClosed
+// is the same error.
 var ErrClosed = closed.New("stream: closed")
 
 // A Readable is the side of a stream that chunks are pulled from.
@@ -39,11 +40,11 @@ type Writable[T any] interface {
 	Abort(cause error) error
 }
 
-// A Failer is a Writable that can end with an error in order. Fail takes its turn behind the Writes that wait, as Close
-// does, and what was accepted is delivered before cause is. Writes behind it fail with cause, ErrClosed if it is nil.
-// If ctx ends before the turn, Fail returns its cause and nothing happened. A Queue is a Failer, and so is what each
-// function of this package returns that makes a Writable. Fail of one that stands on a Writable without a Fail aborts
-// that, in turn.
+// A Failer is a Writable that can end with an error in order. Fail takes its turn behind the Writes
+// that wait, as Close does, and what was accepted is delivered before cause is. Writes behind it
+// fail with cause, ErrClosed if it is nil. If ctx ends before the turn, Fail returns its cause and
+// nothing happened. A Queue is a Failer, and so is what each function of this package returns that
+// makes a Writable. Fail of one that stands on a Writable without a Fail aborts that, in turn.
 type Failer interface {
 	Fail(ctx context.Context, cause error) error
 }

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// A Subscription delivers what is published to a Broadcast, to one subscriber. It is a Readable. Its end is that of
-// the Broadcast, behind what it holds; or its own, by Cancel or the policies Disconnect and DisconnectAfter. All methods
-// may be called at once. One that nobody pulls any more must be cancelled.
+// A Subscription delivers what is published to a Broadcast, to one subscriber. It is a Readable.
+// Its end is that of the Broadcast, behind what it holds; or its own, by Cancel or the policies
+// Disconnect and DisconnectAfter. All methods may be called at once. One that nobody pulls any more
+// must be cancelled.
 //
 // Chunks are shared with the other subscribers: nobody may change what they refer to.
 type Subscription[T any] struct {
@@ -21,7 +22,8 @@ type Subscription[T any] struct {
 	at    int    // in the Broadcast's list, negative when it is not in it; guarded by the Broadcast's mu
 	ready uint64 // the number of the last Publish that has waited for it; guarded by the Broadcast's gate
 
-	// For DisconnectAfter, counted from began: when a chunk was last pulled, and when it became full.
+	// For DisconnectAfter, counted from began: when a chunk was last pulled, and when it became
+	// full.
 	began  time.Time
 	pulled atomic.Int64
 	full   time.Duration // guarded by the Broadcast's gate
@@ -54,12 +56,14 @@ func (s *Subscription[T]) Dropped() int64 { return s.dropped.Load() }
 // errLate ends the wait for a subscription whose time is up.
 var errLate = errors.New("stream: the time of a subscriber is up")
 
-// left is how long Publish waits for the subscription while it is full. It expects the Broadcast's gate to be held.
+// left is how long Publish waits for the subscription while it is full. It expects the Broadcast's
+// gate to be held.
 func (s *Subscription[T]) left() time.Duration {
 	return s.policy.grace - (time.Since(s.began) - max(s.full, time.Duration(s.pulled.Load())))
 }
 
-// waitRoom waits until there is room, or the subscription was cut. It expects the Broadcast's gate to be held.
+// waitRoom waits until there is room, or the subscription was cut. It expects the Broadcast's gate
+// to be held.
 func (s *Subscription[T]) waitRoom(ctx context.Context) error {
 	if s.policy.kind == block {
 		return s.q.Ready(ctx)
@@ -80,8 +84,8 @@ func (s *Subscription[T]) readyWithin(ctx context.Context, d time.Duration) erro
 	return s.q.Ready(ctx)
 }
 
-// cut fails the subscription and drops what it holds, unless there is room after all. It expects the Broadcast's mu to
-// be held, and takes the queue's.
+// cut fails the subscription and drops what it holds, unless there is room after all. It expects
+// the Broadcast's mu to be held, and takes the queue's.
 func (s *Subscription[T]) cut() {
 	q := s.q
 	q.mu.Lock()

@@ -21,11 +21,12 @@ import (
 // Close where w is an io.Closer, else not at all: Write returns when w's does. If ctx ends it after some bytes were
 // written, or by Close, the stream has failed, with an error that wraps the cause; else it is as it was.
 //
-// Close takes its turn, flushes w where it has a Flush() error, and closes it where it is an io.Closer; so give Pipe
-// PreventClose for an os.Stdout. Fail does so too, and closes w with the cause where it has CloseWithError: else w does
-// not show that what it got is not all, so look at what Pipe returned. Abort closes w as Fail does, but immediately,
-// and does not flush it. All three return what flushing and closing met. There is no TryWrite, since any Write of w may
-// wait. ToWriter starts no goroutine.
+// Close takes its turn, flushes w where it has a Flush() error, and closes it where it is an
+// io.Closer; so give Pipe PreventClose for an os.Stdout. Fail does so too, and closes w with the
+// cause where it has CloseWithError: else w does not show that what it got is not all, so look at
+// what Pipe returned. Abort closes w as Fail does, but immediately, and does not flush it. All
+// three return what flushing and closing met. There is no TryWrite, since any Write of w may wait.
+// ToWriter starts no goroutine.
 func ToWriter(w io.Writer) Writable[[]byte] {
 	s := &byteSink{w: w, done: make(chan struct{})}
 	s.gate = gate.New(s.done)
@@ -117,7 +118,8 @@ func (s *byteSink) Fail(ctx context.Context, cause error) error {
 	return context.Cause(ctx)
 }
 
-// finishInTurn decides the end, flushes w and closes it with cause. It reports false if ctx or the stream ended first.
+// finishInTurn decides the end, flushes w and closes it with cause. It reports false if ctx or the
+// stream ended first.
 func (s *byteSink) finishInTurn(ctx context.Context, end, cause error) (done bool, err error) {
 	if !s.gate.Lock(ctx) {
 		return false, nil
@@ -158,14 +160,16 @@ func (s *byteSink) endOr(ctx context.Context) error {
 	return cmp.Or(s.end, context.Cause(ctx))
 }
 
-// Writer returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no bytes is none. Write
-// copies what it is given, as an io.Writer must, unless dst keeps nothing of it (see Borrower). When ctx has ended,
-// calls fail with its cause, and dst is as it was. It has a ReadFrom, so that io.Copy to it copies nothing twice: chunks
-// of 32 KiB at most, one for each Read.
+// Writer returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no
+// bytes is none. Write copies what it is given, as an io.Writer must, unless dst keeps nothing of
+// it (see Borrower). When ctx has ended, calls fail with its cause, and dst is as it was. It has a
+// ReadFrom, so that io.Copy to it copies nothing twice: chunks of 32 KiB at most, one for each
+// Read.
 //
-// Close closes dst, which says that what was written is all. To say that it is not, there is a CloseWithError(cause
-// error) error, as an io.PipeWriter has: it fails dst with cause (see Failer), or closes it where that is nil. Fail,
-// Abort, Ready, Done and TryWrite are dst's, where it has them, and TryWrite copies as Write does.
+// Close closes dst, which says that what was written is all. To say that it is not, there is a
+// CloseWithError(cause error) error, as an io.PipeWriter has: it fails dst with cause (see Failer),
+// or closes it where that is nil. Fail, Abort, Ready, Done and TryWrite are dst's, where it has
+// them, and TryWrite copies as Write does.
 func Writer(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {
 	b, ok := dst.(Borrower)
 	w := &writer{

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	talks       = 1000     // messages, of a KiB each: more than all windows, queues and small kernel buffers hold
-	smallBuffer = 32 << 10 // of the kernel, which doubles it; with less, TCP waits for its own timers
+	talks       = 1000     // messages of a KiB: more than windows, queues and small kernel buffers hold
+	smallBuffer = 32 << 10 // of the kernel, which doubles it; with less, TCP waits for its timers
 )
 
 // message is the i-th that is said in a hub.
@@ -92,7 +92,8 @@ func guest(t *testing.T, url string) *wsstream.Conn {
 	return conn
 }
 
-// What the page says of each hub and a slow client: ours tells it, gws' lets its queue grow, the others cut it.
+// What the page says of each hub and a slow client: ours tells it, gws' lets its queue grow, the
+// others cut it.
 func TestWhatASlowClientDoesToEachHub(t *testing.T) {
 	for _, server := range libraries {
 		t.Run(server.name, func(t *testing.T) {

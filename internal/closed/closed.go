@@ -1,5 +1,5 @@
-// Package closed is the error of a stream that was closed in order, which two packages name and which is one to
-// errors.Is.
+// Package closed is the error of a stream that was closed in order, which two packages name and
+// which is one to errors.Is.
 package closed
 
 // An Error is an ErrClosed. To errors.Is, each is every other.

@@ -8,8 +8,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Hub sends what each client says to all. A client that is 64 KiB behind, and has not taken a message for 5 s, is
-// told so and sent away.
+// A Hub sends what each client says to all. A client that is 64 KiB behind, and has not taken a
+// message for 5 s, is told so and sent away.
 type Hub struct {
 	http.Handler
 	room *stream.Broadcast[wsstream.Message]
@@ -17,15 +17,19 @@ type Hub struct {
 
 // NewHub returns a Hub that is ready to serve.
 func NewHub() *Hub {
-	slow := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1008, Reason: "too slow"}}
-	h := &Hub{room: stream.NewBroadcast(&stream.BroadcastOptions[wsstream.Message]{SlowError: slow})}
-	h.Handler = wsstream.Handler(h.join, &wsstream.AcceptOptions{WriteStallTimeout: 30 * time.Second})
+	h := &Hub{room: stream.NewBroadcast(&stream.BroadcastOptions[wsstream.Message]{
+		SlowError: &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1008, Reason: "too slow"}},
+	})}
+	h.Handler = wsstream.Handler(h.join, &wsstream.AcceptOptions{
+		WriteStallTimeout: 30 * time.Second, // cuts a client that takes nothing at all
+	})
 	return h
 }
 
 func (h *Hub) join(conn *wsstream.Conn, r *http.Request) error {
+	slow := stream.DisconnectAfter[wsstream.Message](5 * time.Second)
 	return stream.Join(r.Context(), conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{
-		Readable: h.room.Subscribe(wsstream.Bytes(64<<10), stream.DisconnectAfter[wsstream.Message](5*time.Second)),
+		Readable: h.room.Subscribe(wsstream.Bytes(64<<10), slow),
 		Writable: stream.MapWriter(h.room.Publisher(), prepare),
 	})
 }
