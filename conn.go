@@ -157,7 +157,8 @@ func (c *Conn) CloseNow() {
 
 // Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the other
 // was read: the round trip. Nobody has to pull meanwhile, but the pong is read as all else is: while ReadWindow is full and
-// nobody pulls, it waits. Calls that come before a ping has left share it.
+// nobody pulls, it waits. Calls that come before a ping has left share it. The pong is read immediately; a peer that is
+// a Conn, and from which no goroutine has pulled yet or for long, may take 10 ms to read the ping.
 //
 // The end of ctx ends the wait, with its cause, and nothing else. After the end it returns what a Pull gives, ErrClosed
 // where that is io.EOF. Before opening it waits for the handshake.

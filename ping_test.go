@@ -62,10 +62,27 @@ func TestPingReturnsTheRoundTripWhetherSomebodyPullsOrNot(t *testing.T) {
 
 func TestPingDoesNotWaitForTheTimerThatStartsTheReader(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
-		e.alive(t) // nobody reads for the next 10 ms
-		ping := goPing(t.Context(), e)
-		e.peer.Send(e.wantPing(t))
-		require.Equal(t, trip{0, nil}, <-ping)
+		for _, before := range []func(){
+			func() {},                 // it has just opened
+			func() { e.alive(t) },     // no goroutine reads for the next 10 ms
+			func() { e.conn.Stats() }, // the same
+		} {
+			before()
+			ping := goPing(t.Context(), e)
+			e.peer.Send(e.wantPing(t))
+			require.Equal(t, trip{0, nil}, <-ping)
+		}
+	})
+}
+
+func TestAPingOnAConnectionThatHasJustOpenedIsAnsweredWithin10msThoughNoGoroutinePulls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pair := wstest.Pair(t, nil)
+		for _, c := range []*wsstream.Conn{pair.Client, pair.Server, pair.Client} {
+			took, err := c.Ping(t.Context())
+			require.NoError(t, err)
+			require.LessOrEqual(t, took, 10*time.Millisecond)
+		}
 	})
 }
 

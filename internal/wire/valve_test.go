@@ -216,6 +216,31 @@ func TestTheCloseFollowsAWriteThatFoundRoomWhenItWasCalledBack(t *testing.T) {
 	})
 }
 
+func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
+	for _, front := range []int{0, 20 << 10} { // waits itself, or takes the baton from a flusher that waits
+		synctest.Test(t, func(t *testing.T) {
+			c, v := valved(t, Config{})
+			if front > 0 {
+				_, err := c.TryWrite(ws.OpBinary, make([]byte, front), false)
+				require.NoError(t, err)
+				synctest.Wait()
+			}
+			wrote := goWrite(t.Context(), c, make([]byte, 3<<20))
+			<-time.After(3 * time.Second)
+			require.Equal(t, onCall, c.stall.who)
+			_, sent := c.Stats()
+			require.Equal(t, 3*time.Second, sent.Stalled)
+			v.let(all)
+			require.NoError(t, <-wrote)
+			<-time.After(time.Second)
+			_, sent = c.Stats()
+			require.Equal(t, 3*time.Second, sent.Stalled)
+			require.Zero(t, sent.Held)
+			c.CloseNow()
+		})
+	}
+}
+
 // flushing returns a Conn whose flusher waits, with credit left, and calls f when a Write has called it back.
 func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
 	c, v := valved(t, Config{})
