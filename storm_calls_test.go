@@ -539,7 +539,8 @@ func (c *caller) readStream() {
 		}
 		switch _, isError := errors.AsType[*wsstream.Error](err); {
 		case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
-		case err == io.EOF, err == io.ErrUnexpectedEOF, isError:
+		case err == io.EOF, err == io.ErrUnexpectedEOF, isError,
+			c.breaks == breachText && errors.Is(err, wsstream.ErrMessageType):
 			return
 		default:
 			c.fault("NetConn.Read: %v", err)

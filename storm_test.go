@@ -42,7 +42,7 @@ var (
 
 // What the storm combines.
 var (
-	stormTransports  = []string{"bubble", "memory", "tcp", "unix", "tls", "wrapped"}
+	stormTransports  = []string{"bubble", "memory", "tcp", "unix", "tls", "wrapped", "relay"}
 	stormCompression = []string{"plain", "takeover", "no-takeover"}
 	stormKeepalive   = []string{"none", "generous", "short"}
 )
@@ -73,13 +73,15 @@ type plan struct {
 	side    [2]config // of the client and the server
 	reading [2]string // how each is read
 	end     string
-	limit   int  // of the transport
-	chunk   int  // bytes that come from it together at the most; 0: all there are
-	calm    bool // nothing is planned that makes the end unclean
+	limit   int         // of the transport
+	chunk   int         // bytes that come from it together at the most; 0: all there are
+	relay   *stormRelay // between both, or nil
+	breaks  string      // what the relay breaks at the end; "" for nothing
+	calm    bool        // nothing is planned that makes the end unclean
 }
 
 func (p *plan) String() string {
-	s := fmt.Sprintf("%q, calm: %v, transport's limit %d", p.end, p.calm, p.limit)
+	s := fmt.Sprintf("%q, breaks %q, calm: %v, transport's limit %d", p.end, p.breaks, p.calm, p.limit)
 	for i, c := range p.side {
 		s += fmt.Sprintf("\nside %d: read by %s, windows %d and %d, frames of %d, CloseTimeout %v, "+
 			"PingInterval %v, PongTimeout %v, IdleTimeout %v, WriteStallTimeout %v, compression %+v",
@@ -119,8 +121,11 @@ func (p *plan) draw() {
 		p.limit = 32 << 10 // with less a kernel waits for 200 ms now and then
 	}
 	p.end = pick(r, stormEnds...).name
+	if p.transport == "relay" && r.IntN(2) == 0 {
+		p.breaks = pick(r, stormBreaches...)
+	}
 	closeTimeout := 30 * time.Second
-	if p.keepalive == "short" || r.IntN(4) == 0 {
+	if p.breaks != "" || p.keepalive == "short" || r.IntN(4) == 0 {
 		closeTimeout = time.Duration(10+r.IntN(300)) * time.Millisecond
 	}
 	p.calm = closeTimeout == 30*time.Second
@@ -176,6 +181,8 @@ func (p *plan) transports(t *testing.T, r *rand.Rand) (near, far net.Conn) {
 		return a, b
 	case "unix":
 		return unixPipe(t)
+	case "relay":
+		return p.relayed(t, r)
 	case "tls":
 		a, b := tcpPipe(t, p.limit)
 		if r.IntN(3) == 0 {
@@ -297,6 +304,14 @@ func (s *storm) run() {
 	case <-s.conns[0].Closed().Done(): // the keepalive was faster
 	case <-s.conns[1].Closed().Done():
 	}
+	if s.breaks != "" {
+		close(s.relay.broken)
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-s.conns[0].Closed().Done():
+		case <-s.conns[1].Closed().Done():
+		}
+	}
 	close(s.ended)
 	actor := r.IntN(2)
 	for _, e := range stormEnds {
@@ -306,6 +321,9 @@ func (s *storm) run() {
 		}
 	}
 	s.wg.Wait()
+	if s.relay != nil {
+		s.relay.end()
+	}
 	s.check()
 	require.NoError(s.t, s.ctx.Err(), "a call did not return: %v", s.plan)
 	require.Empty(s.t, s.faults, "%v", s.plan)
