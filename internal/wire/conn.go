@@ -127,6 +127,7 @@ type Conn struct {
 	blocked bool    // it is in a write that may block
 	writing bool    // a Write has been admitted and is not yet encoded whole
 	partial bool    // a Writer's message is open
+	pokes   uint32  // how often a goroutine was told to come back
 	writes  int     // writes that were encoded whole
 	watch   watch
 	out     outbox

@@ -1,17 +1,33 @@
 package wire
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // CloseNow cuts the transport and drops what is unread. What was accepted and the transport takes without waiting is given
 // to it first.
 func (c *Conn) CloseNow() {
 	c.dropping.Store(true)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.giveLast()
 	c.ending().cut = true
 	c.settle()
 	c.wake() // to drop what is unread
+	c.mu.Unlock()
+	if !c.done.Closed() {
+		c.awaitGone()
+	}
+}
+
+// awaitGone waits until the transport is closed, and all is told: that takes no time, or else too long.
+func (c *Conn) awaitGone() {
+	select {
+	case <-c.done.Done():
+		c.mu.Lock() // under which it is told
+		defer c.mu.Unlock()
+	case <-time.After(moment):
+	}
 }
 
 // giveLast gives the transport what it takes of the outbox without waiting, where it has a pusher. It lets go of mu

@@ -251,9 +251,9 @@ func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 // closeLeft notes that the transport has taken our Close.
 func (c *Conn) closeLeft() {
 	c.ending().sent = true
-	_, secured := c.nc.(*tls.Conn) // whose CloseWrite may wait for a peer that does not read
+	_, secured := c.nc.(*tls.Conn) // whose CloseWrite writes
 	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && c.end.broken != nil && !secured {
-		_ = h.CloseWrite() // the peer sees the end, whatever it still writes
+		go func() { _ = h.CloseWrite() }() // the peer sees the end, whatever it writes; it ends when the transport lets go
 	}
 	c.settle()
 }
@@ -378,10 +378,29 @@ func (c *Conn) finish(info CloseInfo, err error) {
 	if e.lost == nil {
 		readAway(bare(c.nc))
 	}
-	_ = bare(c.nc).Close()
+	switch nc := bare(c.nc).(type) {
+	case *net.TCPConn, *net.UnixConn:
+		_ = nc.Close()
+		c.gone()
+	default:
+		go c.closeOther(nc) // the transport's: it ends when that lets go
+	}
+}
+
+// closeOther closes a transport that may wait when it is closed, for the peer even: a type around a tls.Conn writes.
+// Methods that wait for nothing take mu, so it is not held.
+func (c *Conn) closeOther(nc net.Conn) {
+	_ = nc.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.gone()
+}
+
+// gone says that the transport is gone. mu must be held.
+func (c *Conn) gone() {
 	c.done.Close(nil)
 	c.forgetSent()
-	c.owner.Ended(info, err, c.endOf())
+	c.owner.Ended(c.end.info, c.end.err, c.endOf())
 }
 
 // bare returns the socket under TLS: tls.Conn.Close writes first, and waits for a peer that does not read.
@@ -396,7 +415,7 @@ func (c *Conn) endRead(err error) {
 	if e := c.ending(); e.read == nil {
 		e.read = err
 		c.ends.Read.Close(nil)
-		c.poke()
+		c.bringBack()
 	}
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -27,10 +28,13 @@ func (w *watch) off() {
 	if w.stop != nil {
 		w.stop()
 	}
-	if w.done != nil {
+	if w.stop != nil || w.done != nil {
 		w.stop, w.done = nil, nil
 	}
 }
+
+// armed reports whether a timer stands in its place; see bringBack.
+func (w *watch) armed() bool { return w.stop != nil && w.done == nil }
 
 // park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
 // it does not wait while somebody wants to pull. It reports false if there is no reason to wait.
@@ -101,6 +105,9 @@ func (c *Conn) unpark(n int) bool {
 		return false
 	}
 	c.poked = false
+	if c.watch.armed() {
+		c.watch.off()
+	}
 	_ = c.nc.SetReadDeadline(time.Time{})
 	return true
 }
@@ -113,9 +120,40 @@ func (c *Conn) poke() {
 		c.nudged = true
 	case c.parked != atEnd && !c.poked:
 		c.poked = true
+		c.pokes++
 		_ = c.nc.SetReadDeadline(past)
 	}
 }
+
+// bringBack is poke for a call that has nothing more to wait for: where the goroutine is not back within a second, it cuts
+// the connection. A socket's wait ends with its deadline, but not every transport's does. A tls.Conn that answers the
+// peer's KeyUpdate in its Read waits for its Write, and so for a peer that does not read.
+func (c *Conn) bringBack() {
+	c.poke()
+	if !c.poked || c.ask != nil || c.watch.armed() {
+		return
+	}
+	c.watch.off()
+	nth := c.pokes
+	c.watch.stop = time.AfterFunc(time.Second, func() { c.notBack(nth) }).Stop
+}
+
+func (c *Conn) notBack(nth uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.poked || c.pokes != nth || c.end.over {
+		return
+	}
+	e := c.ending()
+	e.cut = true
+	if e.lost == nil {
+		e.lost = errNotBack
+	}
+	c.settle()
+}
+
+var errNotBack = errors.New("we cut the connection: its transport's Read did not return within a second of the end " +
+	"of a call, as of TLS while the peer asks for a KeyUpdate and does not read")
 
 var past = time.Unix(1, 0)
 
@@ -123,10 +161,11 @@ var past = time.Unix(1, 0)
 func (c *Conn) expired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.parked == onCall && c.watched && c.watch.done == done {
-		c.poke()
+	if c.watch.done != done {
+		return
 	}
-	if c.watch.done == done {
-		c.watch.off()
+	c.watch.off()
+	if c.parked == onCall && c.watched {
+		c.bringBack()
 	}
 }

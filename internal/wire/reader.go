@@ -146,7 +146,11 @@ func (r *Reader) Close() error {
 	for nth := c.skipped.Load(); nth < r.nth && !c.skipped.CompareAndSwap(nth, r.nth); nth = c.skipped.Load() {
 	}
 	c.mu.Lock()
-	c.poke() // a Read of this message, or the background reader
+	if c.parked == onCall {
+		c.bringBack() // a Read of this message
+	} else {
+		c.poke() // the background reader
+	}
 	c.mu.Unlock()
 	c.wake() // to skip it
 	return nil
