@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -425,7 +426,7 @@ func TestCompressedBlocksThatBringNothingAreAFloodAsFramesAre(t *testing.T) {
 						go func() { // ends when all is sent
 							var err error
 							for range messages {
-								for _, f := range packedFrames(append(blocks[:len(blocks):len(blocks)], 0), 1000) {
+								for _, f := range packedFrames(append(slices.Clip(blocks), 0), 1000) {
 									err = errors.Join(err, e.peer.Write(f))
 								}
 							}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -226,25 +227,21 @@ func readings() []reading {
 // as they are.
 func packAll(t *testing.T, p *packer, frames []wstest.Frame) []wstest.Frame {
 	frames = append([]wstest.Frame{}, frames...)
-	for i := 0; i < len(frames); i++ {
+	for i := range frames {
 		if op := frames[i].Op; op != ws.OpText && op != ws.OpBinary || frames[i].Rsv != 0 {
 			continue
 		}
 		own, payload := []int{i}, frames[i].Payload // the fragments that are not empty
 		for j := i + 1; j < len(frames) && !frames[i].Fin && (frames[j].Op.IsControl() || frames[j].Op == ws.OpContinuation); j++ {
 			if frames[j].Op == ws.OpContinuation {
-				own, payload = append(own, j), append(payload[:len(payload):len(payload)], frames[j].Payload...)
+				own, payload = append(own, j), append(slices.Clip(payload), frames[j].Payload...)
 				if frames[j].Fin {
 					break
 				}
 			}
 		}
 		if len(payload) > 0 {
-			for k := len(own) - 1; k >= 0; k-- {
-				if len(frames[own[k]].Payload) == 0 {
-					own = append(own[:k], own[k+1:]...)
-				}
-			}
+			own = slices.DeleteFunc(own, func(at int) bool { return len(frames[at].Payload) == 0 })
 		}
 		b := p.pack(t, string(payload))
 		for k, at := range own {

@@ -193,7 +193,7 @@ func (e *cleanError) As(target any) bool {
 	if !errors.As(e.err, found.Interface()) {
 		return false
 	}
-	inner, ok := found.Elem().Interface().(error)
+	inner, ok := reflect.TypeAssert[error](found.Elem())
 	if !ok || cleanText(inner.Error()) != inner.Error() {
 		return false
 	}

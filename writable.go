@@ -209,7 +209,7 @@ func (m *MessageWriter) NoCompress() { m.w.NoCompress() }
 // does without its wait. What was accepted before is sent, the peer gets 1011, and Close and later Writes return the
 // error that says so.
 func (m *MessageWriter) Close() error {
-	if err := m.w.Close(wire.CloseInfo(codeFor(errCutText, CloseInfo{})), errCutText); err != nil {
+	if err := m.w.Close(codeFor(errCutText, CloseInfo{}), errCutText); err != nil {
 		return err
 	}
 	if m.c.seen != nil {

@@ -24,7 +24,7 @@ import (
 // incomparable is a transport, or an error, that == panics for.
 type incomparable struct {
 	net.Conn
-	pre []byte
+	_ []byte
 }
 
 func (incomparable) Error() string { return "incomparable" }
@@ -37,8 +37,7 @@ func TestATransportThatCannotBeComparedIsNoFault(t *testing.T) {
 	c := started(t, Config{}, incomparable{Conn: near}, far)
 	_, err := far.Write([]byte{0x83, 0x80, 0, 0, 0, 0}) // opcode 3 is reserved
 	require.NoError(t, err)
-	f, err := ws.ReadFrame(far)
-	require.NoError(t, err)
+	f := readFrame(t, far)
 	require.Equal(t, ws.OpClose, f.Header.OpCode, "we half-close behind it")
 	require.NoError(t, far.Close())
 	<-c.Done()
@@ -79,11 +78,11 @@ func TestNoInterfaceIsComparedButWithNilOrASentinel(t *testing.T) {
 	exports, pkgs := map[string]string{}, []pkg(nil)
 	for d := json.NewDecoder(out); ; {
 		var p pkg
-		if err := d.Decode(&p); err == io.EOF {
+		err := d.Decode(&p)
+		if err == io.EOF {
 			break
-		} else {
-			require.NoError(t, err)
 		}
+		require.NoError(t, err)
 		if exports[p.ImportPath] = p.Export; !p.DepOnly {
 			pkgs = append(pkgs, p)
 		}

@@ -61,9 +61,7 @@ func TestAPeerThatPingsAndReadsNothingMakesNothingGrow(t *testing.T) {
 		c.Abort(CloseInfo{Code: 1000}, errClosed)
 		var got []uint64
 		for f := (ws.Frame{}); f.Header.OpCode != ws.OpClose; {
-			var err error
-			f, err = ws.ReadFrame(far)
-			require.NoError(t, err)
+			f = readFrame(t, far)
 			if f = ws.UnmaskFrame(f); f.Header.OpCode == ws.OpPong {
 				got = append(got, binary.BigEndian.Uint64(f.Payload))
 			}
@@ -153,8 +151,7 @@ func TestPongsOfABurstLeaveBeforeTheirReserveIsFullWhereTheTransportTakesThem(t 
 	}
 	c.flush()
 	for i := range uint64(n) {
-		f, err := ws.ReadFrame(far)
-		require.NoError(t, err)
+		f := readFrame(t, far)
 		require.Equal(t, ws.OpPong, f.Header.OpCode)
 		require.Equal(t, i, binary.BigEndian.Uint64(f.Payload))
 	}
