@@ -333,8 +333,9 @@ func (o *owner) Owns(ctx context.Context) bool {
 	if c.ending == nil {
 		return false
 	}
-	end, ok := context.Cause(c.ending.ctx).(*Error)
-	return ok && context.Cause(ctx) == error(end)
+	end, ended := context.Cause(c.ending.ctx).(*Error)
+	cause, ok := context.Cause(ctx).(*Error)
+	return ended && ok && cause == end
 }
 
 func (c *Conn) close(end *outcome) {
