@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strconv"
 
 	"github.com/wsstream/wsstream"
@@ -38,6 +39,8 @@ func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.W
 			return wsstream.AcceptConn(ctx, nc, nil)
 		}
 	}
+	var conns []*wsstream.Conn // one with a full window has no goroutine, and would be garbage
+	defer func() { runtime.KeepAlive(conns) }()
 	for lines := bufio.NewScanner(stdin); lines.Scan(); {
 		n, err := strconv.Atoi(lines.Text())
 		if err != nil {
@@ -46,6 +49,7 @@ func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.W
 		for range n {
 			c, err := connect()
 			if err == nil {
+				conns = append(conns, c)
 				err = r.play(ctx, c)
 			}
 			if err != nil {
