@@ -73,9 +73,9 @@ func (c *Conn) Opened() *stream.Future[Opened] {
 // clean close it holds the peer's code and reason; an unclean end is an *Error, and a handshake that failed is
 // the error of Opened. The table of ends in the package documentation says which.
 //
-// With nobody pulling, a lost peer is noticed as long as there is read credit. Behind a full window it is noticed
-// by the next Pull, by a write's error, by CloseTimeout, by ReadStallTimeout, or where another option of the keepalive is
-// set and the kernel tells of an error.
+// With nobody pulling, a lost peer is noticed as long as there is read credit. Behind a full window
+// it is noticed by the next Pull, by a write's error, by CloseTimeout, by ReadStallTimeout, or
+// where another option of the keepalive is set and the kernel tells of an error.
 func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,10 +155,11 @@ func (c *Conn) CloseNow() {
 	}
 }
 
-// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the other
-// was read: the round trip. Nobody has to pull meanwhile, but the pong is read as all else is: while ReadWindow is full and
-// nobody pulls, it waits. Calls that come before a ping has left share it. The pong is read immediately; a peer that is
-// a Conn, and from which no goroutine has pulled yet or for long, may take 10 ms to read the ping.
+// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken
+// the one until the other was read: the round trip. Nobody has to pull meanwhile, but the pong is
+// read as all else is: while ReadWindow is full and nobody pulls, it waits. Calls that come before
+// a ping has left share it. The pong is read immediately; a peer that is a Conn, and from which no
+// goroutine has pulled yet or for long, may take 10 ms to read the ping.
 //
 // The end of ctx ends the wait, with its cause, and nothing else. After the end it returns what a Pull gives, ErrClosed
 // where that is io.EOF. Before opening it waits for the handshake.
@@ -186,7 +187,8 @@ type Flow struct {
 	// is the most that ever were, with what a Pull held to assemble a message.
 	Held, HeldMax int64
 
-	// Stalled is how long there was no credit, or less than a call waited for: the consumer was slower, or the peer.
+	// Stalled is how long there was no credit, or less than a call waited for: the consumer was
+	// slower, or the peer.
 	Stalled time.Duration
 }
 

@@ -119,11 +119,12 @@ type DialOptions struct {
 	// reads nothing holds what the windows hold.
 	WriteStallTimeout time.Duration
 
-	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the connection fails, with 1008
-	// on the wire. While it is full nothing is read, so a lost peer is not noticed by reading. Every byte pulled puts it off.
-	// Default none, as for a negative one. On sockets, also under TLS, it is not needed for a peer that is gone: where
-	// PingInterval, IdleTimeout or WriteStallTimeout is set, the kernel is asked for an error once nothing was pulled for
-	// as long as the smallest of PongTimeout and these two.
+	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the
+	// connection fails, with 1008 on the wire. While it is full nothing is read, so a lost peer is
+	// not noticed by reading. Every byte pulled puts it off. Default none, as for a negative one.
+	// On sockets, also under TLS, it is not needed for a peer that is gone: where PingInterval,
+	// IdleTimeout or WriteStallTimeout is set, the kernel is asked for an error once nothing was
+	// pulled for as long as the smallest of PongTimeout and these two.
 	ReadStallTimeout time.Duration
 
 	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
@@ -170,10 +171,13 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		maxHandshake:     o.MaxHandshakeSize,
 		handshakeTimeout: o.HandshakeTimeout,
 		closeTimeout:     o.CloseTimeout,
-		keepalive:        keepalive{o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.ReadStallTimeout, o.OnPing, o.OnPong},
-		logger:           o.Logger,
-		trace:            o.Trace,
-		meter:            o.Meter,
+		keepalive: keepalive{
+			o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.ReadStallTimeout,
+			o.OnPing, o.OnPong,
+		},
+		logger: o.Logger,
+		trace:  o.Trace,
+		meter:  o.Meter,
 	}.check()
 	var host string
 	if err == nil {

@@ -106,8 +106,8 @@
 //	IdleTimeout        none     time without a byte of a message            closed in order, with 1001
 //	WriteStallTimeout  none     time in which the peer takes nothing        *Error that names it, 1008 on the wire
 //	                            that waits to be sent
-//	ReadStallTimeout   none     time in which nothing is pulled from a      *Error that names it, 1008 on the wire
-//	                            full ReadWindow
+//	ReadStallTimeout   none     time in which nothing is pulled from a      *Error that names it, 1008
+//	                            full ReadWindow                             on the wire
 //
 // Where the table has a code on the wire, our Close carries it. [CloseCode] gives the code of the peer's answer, and 1006
 // if none comes within CloseTimeout. The error's text has the option and the code that was sent. Pull and Write return that
@@ -125,17 +125,20 @@
 // implementation with true backpressure: where the peer cuts connections whose pings are not answered, ReadWindow has to
 // hold what the peer sends in that time, or the handler has to pull or Discard.
 //
-// Pongs wait for the peer outside WriteWindow. Each ping is answered, in order, while the pongs that wait fit 4 KiB; beyond,
-// the newest replaces them. At most 8 KiB of pongs, one ping of ours and our Close are held beside the windows.
+// Pongs wait for the peer outside WriteWindow. Each ping is answered, in order, while the pongs
+// that wait fit 4 KiB; beyond, the newest replaces them. At most 8 KiB of pongs, one ping of ours
+// and our Close are held beside the windows.
 //
-// Nothing pings and nothing judges the peer unless an option of the last five rows asks for it, or a call of [Conn.Ping]. OnPing and OnPong are called with the payload of the peer's.
+// Nothing pings and nothing judges the peer unless an option of the last five rows asks for it, or
+// a call of [Conn.Ping]. OnPing and OnPong are called with the payload of the peer's.
 //
-// Any byte from the peer is a sign of life. While we hold back reading ourselves, because ReadWindow is full and nobody
-// pulls, nobody is pinged and no pong is waited for: a reader who is stalled on purpose is not cut by his own keepalive.
-// A peer that is gone meanwhile is noticed where the kernel tells of an error without a read, as it does on sockets for a
-// reset; elsewhere ReadStallTimeout bounds how long that can last.
-// A ping goes between two frames, and its time begins when the kernel has taken it, so that a large message on a slow
-// line is not cut by the ping behind it. A peer who is stalled on purpose himself does not see our pings: PongTimeout has
+// Any byte from the peer is a sign of life. While we hold back reading ourselves, because
+// ReadWindow is full and nobody pulls, nobody is pinged and no pong is waited for: a reader who is
+// stalled on purpose is not cut by his own keepalive. A peer that is gone meanwhile is noticed
+// where the kernel tells of an error without a read, as it does on sockets for a reset; elsewhere
+// ReadStallTimeout bounds how long that can last. A ping goes between two frames, and its time
+// begins when the kernel has taken it, so that a large message on a slow line is not cut by the
+// ping behind it. A peer who is stalled on purpose himself does not see our pings: PongTimeout has
 // to be longer than his pauses, or negative.
 //
 // # Seeing inside

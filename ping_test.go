@@ -75,7 +75,7 @@ func TestPingDoesNotWaitForTheTimerThatStartsTheReader(t *testing.T) {
 	})
 }
 
-func TestAPingOnAConnectionThatHasJustOpenedIsAnsweredWithin10msThoughNoGoroutinePulls(t *testing.T) {
+func TestAPingOnAConnectionThatHasJustOpenedIsAnsweredWithin10ms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pair := wstest.Pair(t, nil)
 		for _, c := range []*wsstream.Conn{pair.Client, pair.Server, pair.Client} {

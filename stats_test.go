@@ -126,8 +126,12 @@ func TestEveryWayToWriteIsStalledForAsLongAsItsPeerTakesNothing(t *testing.T) {
 	}
 	type writable = *wsstream.Writable
 	for name, write := range map[string]func(ctx context.Context, w writable) error{
-		"Write":              func(ctx context.Context, w writable) error { return w.Write(ctx, wsstream.Binary(data)) },
-		"a prepared message": func(ctx context.Context, w writable) error { return w.Write(ctx, wsstream.Binary(data).Prepare()) },
+		"Write": func(ctx context.Context, w writable) error {
+			return w.Write(ctx, wsstream.Binary(data))
+		},
+		"a prepared message": func(ctx context.Context, w writable) error {
+			return w.Write(ctx, wsstream.Binary(data).Prepare())
+		},
 		"many Writes": func(ctx context.Context, w writable) error {
 			for part := range slices.Chunk(data, 90) {
 				if err := w.Write(ctx, wsstream.Binary(part)); err != nil {

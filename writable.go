@@ -204,10 +204,10 @@ func (m *MessageWriter) Write(p []byte) (int, error) {
 // it does nothing.
 func (m *MessageWriter) NoCompress() { m.w.NoCompress() }
 
-// Close ends the message and lets the next Write in. It waits for nothing but a Write of this message. A second Close
-// returns ErrClosed. Text that ends inside a character can be ended by no frame: Close then fails the Writable, as Fail
-// does without its wait. What was accepted before is sent, the peer gets 1011, and Close and later Writes return the
-// error that says so.
+// Close ends the message and lets the next Write in. It waits for nothing but a Write of this
+// message. A second Close returns ErrClosed. Text that ends inside a character can be ended by no
+// frame: Close then fails the Writable, as Fail does without its wait. What was accepted before is
+// sent, the peer gets 1011, and Close and later Writes return the error that says so.
 func (m *MessageWriter) Close() error {
 	if err := m.w.Close(codeFor(errCutText, CloseInfo{}), errCutText); err != nil {
 		return err
@@ -218,7 +218,7 @@ func (m *MessageWriter) Close() error {
 	return nil
 }
 
-var errCutText = errors.New("wsstream: text message was closed inside a character: the Writable has failed")
+var errCutText = errors.New("wsstream: text was closed inside a character: the Writable has failed")
 
 func textError(err error) error {
 	if errors.Is(err, wire.ErrText) {

@@ -20,9 +20,9 @@ type Account struct {
 	watch func(spent bool, took time.Duration) // immutable after Watch
 
 	mu      sync.Mutex
-	spent   time.Duration // since epoch, when credit ran out; 0 while there is enough; guarded by mu, as the next ones
-	stalled time.Duration
-	short   bool // a taker waits for more credit than there is
+	spent   time.Duration // since epoch, when credit ran out; 0 while there is enough; guarded by mu
+	stalled time.Duration // guarded by mu, as the next one
+	short   bool          // a taker waits for more credit than there is
 }
 
 var epoch = time.Now()
@@ -54,9 +54,9 @@ type waiter struct {
 
 // Init sets the size, in bytes; one of zero or less has no bound.
 //
-// Watch, nil for none, is called when credit runs out, or is less than a taker waits for, and when there is enough again
-// after it took so long; one call at a time, first the one, then the other. The account is locked then: watch calls none
-// of its methods.
+// Watch, nil for none, is called when credit runs out, or is less than a taker waits for, and when
+// there is enough again after it took so long; one call at a time, first the one, then the other.
+// The account is locked then: watch calls none of its methods.
 func (a *Account) Init(size int, watch func(spent bool, took time.Duration)) {
 	a.size, a.watch = int64(size), watch
 	if size <= 0 {
@@ -155,7 +155,8 @@ func (a *Account) Size() int {
 // Credit is the size less what is held.
 func (a *Account) Credit() int { return int(min(a.credit(), math.MaxInt)) }
 
-// Usage tells the bytes held now, the most that ever were, and how long there was no credit, or not enough.
+// Usage tells the bytes held now, the most that ever were, and how long there was no credit, or not
+// enough.
 func (a *Account) Usage() (held, most int64, stalled time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -280,7 +281,8 @@ func (w *Window) reuse(x *waiter) error {
 	return x.err
 }
 
-// grant serves waiters from the first on while credit suffices, and sees to the clock. It expects mu to be held.
+// grant serves waiters from the first on while credit suffices, and sees to the clock. It expects
+// mu to be held.
 func (w *Window) grant() {
 	q := w.queue
 	if q == nil {

@@ -59,7 +59,8 @@ type failing struct{ net.Conn }
 func (failing) Read([]byte) (int, error)  { return 0, incomparable{} }
 func (failing) Write([]byte) (int, error) { return 0, incomparable{} }
 
-// sentinels are variables that hold pointers. == of one of them and anything else panics for nothing.
+// sentinels are variables that hold pointers. == of one of them and anything else panics for
+// nothing.
 var sentinels = []string{
 	"io.EOF", "ErrRoom", "deflate.ErrRoom", "errFlood", "ErrClosed", "stream.ErrClosed", "c.errs.Closed",
 }
@@ -114,7 +115,8 @@ func TestNoInterfaceIsComparedButWithNilOrASentinel(t *testing.T) {
 	}
 }
 
-// compares reports whether b compares two interfaces, neither of which is nil or a sentinel.
+// compares reports whether b compares two interfaces that may both hold a value that == panics for.
+// One is enough that cannot: nil, a sentinel, or a value that is converted and can be compared.
 func compares(info *types.Info, b *ast.BinaryExpr) bool {
 	if b.Op != token.EQL && b.Op != token.NEQ {
 		return false
@@ -122,8 +124,15 @@ func compares(info *types.Info, b *ast.BinaryExpr) bool {
 	for _, x := range []ast.Expr{b.X, b.Y} {
 		t := info.Types[x]
 		_, generic := t.Type.(*types.TypeParam) // which its caller has said is comparable
-		if t.IsNil() || generic || !types.IsInterface(t.Type) || slices.Contains(sentinels, types.ExprString(x)) {
+		switch {
+		case t.IsNil(), generic, !types.IsInterface(t.Type), slices.Contains(sentinels, types.ExprString(x)):
 			return false
+		}
+		if call, ok := x.(*ast.CallExpr); ok && info.Types[call.Fun].IsType() {
+			from := info.Types[call.Args[0]].Type
+			if !types.IsInterface(from) && types.Comparable(from) {
+				return false
+			}
 		}
 	}
 	return true

@@ -29,7 +29,7 @@ type Config struct {
 	PongTimeout  time.Duration // how long it may then stay silent; 0 or less: for ever
 	IdleTimeout  time.Duration // time without a message after which we close; 0 or less: never
 	StallTimeout time.Duration // how long the peer may take nothing of what waits for it; 0 or less: for ever
-	ReadTimeout  time.Duration // how long a full read window may stand with nothing pulled from it; 0 or less: for ever
+	ReadTimeout  time.Duration // how long a full read window may stand unread; 0 or less: for ever
 
 	Errors *Errors
 	Owner  Owner
@@ -184,7 +184,8 @@ func idleTick() time.Duration {
 	return idleWait - time.Duration(time.Now().UnixNano())%(idleWait/2)
 }
 
-// newTimer makes the Conn's timer, at rest: it is stored before it can fire, since what it calls uses it.
+// newTimer makes the Conn's timer, at rest: it is stored before it can fire, since what it calls
+// uses it.
 func (c *Conn) newTimer() *time.Timer {
 	t := time.AfterFunc(math.MaxInt64, c.idled)
 	t.Stop()
@@ -192,8 +193,9 @@ func (c *Conn) newTimer() *time.Timer {
 	return t
 }
 
-// New returns a connection on nc, whose handshake is done. From here on the Conn owns nc, and closes it once.
-// Nothing is read and no timer runs before Start: nothing of the Conn's own can run before the caller has it.
+// New returns a connection on nc, whose handshake is done. From here on the Conn owns nc, and
+// closes it once. Nothing is read and no timer runs before Start: nothing of the Conn's own can run
+// before the caller has it.
 func New(nc net.Conn, cfg Config) *Conn {
 	c := &Conn{
 		nc:           nc,
@@ -234,7 +236,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 	return c
 }
 
-// Start lets the input in, that first which came with the handshake, and starts the Conn's timer. It is called once.
+// Start lets the input in, that first which came with the handshake, and starts the Conn's timer.
+// It is called once.
 func (c *Conn) Start(buffered []byte) {
 	for len(buffered) > 0 {
 		n := copy(c.in.room(len(buffered), len(buffered)), buffered)

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// controls counts the chunks that hold control frames and have not left, and the chunks of frames of messages.
+// controls counts the chunks that hold control frames and have not left, and the chunks of frames
+// of messages.
 func controls(c *Conn) (held, others int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 type keepalive struct {
 	ping, pong, idle, stall time.Duration // of Config; 0: none
 	unread                  time.Duration // of Config: ReadTimeout
-	patience                time.Duration // how long a full window stands unread before the kernel is asked for an error
+	patience                time.Duration // a full window unread for so long: ask the kernel
 	step                    int           // bytes that a flusher gives at once, so that progress is seen
 
 	// Guarded by the Conn's mu.
@@ -32,14 +32,15 @@ type keepalive struct {
 	progress uint64    // of the inbox when we last began to listen
 	pulled   int64     // messages received, then
 	waits    bool      // there were bytes that nobody had pulled, then
-	full     time.Time // since when the read window has been full and nothing was pulled; zero: it is not
+	full     time.Time // since when nothing was pulled from a full window; zero: it is not full
 	at       position  // where the input stood then
 	offered  bool      // the transport has not taken all that it was offered
 	moved    time.Time // when it last took something, or was first offered it
 	acked    uint64    // what the peer's kernel had of it at the last look, where ours tells
 }
 
-// A position is where the input of a connection stands: it changes with every byte that is read or pulled.
+// A position is where the input of a connection stands: it changes with every byte that is read or
+// pulled.
 type position struct {
 	held     int
 	messages int64
@@ -56,10 +57,14 @@ const moment = 10 * idleWait
 func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 	k := &keepalive{
 		ping: max(cfg.PingInterval, 0), pong: max(cfg.PongTimeout, 0),
-		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0), unread: max(cfg.ReadTimeout, 0),
-		step: math.MaxInt,
+		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0),
+		unread: max(cfg.ReadTimeout, 0),
+		step:   math.MaxInt,
 	}
-	for _, d := range []time.Duration{k.idle, k.stall, k.unread, cmp.Or(min(k.ping, k.pong), k.ping)} {
+	if k.ping > 0 {
+		k.patience = cmp.Or(k.pong, k.ping)
+	}
+	for _, d := range []time.Duration{k.idle, k.stall, k.unread} {
 		if d > 0 && (k.patience == 0 || d < k.patience) {
 			k.patience = d
 		}
@@ -153,7 +158,8 @@ func (c *Conn) look() {
 	}
 }
 
-// heldBack reports whether the read window is full and no call reads, and where the input stands then.
+// heldBack reports whether the read window is full and no call reads, and where the input stands
+// then.
 func (c *Conn) heldBack() (at position, full bool) {
 	if !c.readGate.TryLock() {
 		return at, false
@@ -168,7 +174,8 @@ func (c *Conn) heldBack() (at position, full bool) {
 	return at, full
 }
 
-// noteFull notes since when the read window has been full and nothing was pulled, and sees to it that look runs meanwhile.
+// noteFull notes since when the read window has been full and nothing was pulled, and sees to it
+// that look runs meanwhile.
 func (c *Conn) noteFull(at position, full bool) {
 	switch k := c.alive; {
 	case !full:
@@ -188,9 +195,10 @@ func (c *Conn) watchFull() {
 	}
 }
 
-// awaitReader returns when to look again at a full read window from which nothing is pulled: a peer that is lost is not
-// noticed by reading. It is lost where the kernel has noted an error, as for a reset; a plain FIN is none. What the kernel
-// still holds is lost with it, so a program that pulls, however slowly, is left to it.
+// awaitReader returns when to look again at a full read window from which nothing is pulled: a peer
+// that is lost is not noticed by reading. It is lost where the kernel has noted an error, as for a
+// reset; a plain FIN is none. What the kernel still holds is lost with it, so a program that pulls,
+// however slowly, is left to it.
 func (c *Conn) awaitReader() (due time.Time, code int, rule error) {
 	k, now := c.alive, time.Now()
 	if k.full.IsZero() {
@@ -202,7 +210,8 @@ func (c *Conn) awaitReader() (due time.Time, code int, rule error) {
 		}
 	}
 	if k.unread > 0 && now.Sub(k.full) >= k.unread {
-		return due, CodePolicy, fmt.Errorf("nothing was pulled from a full ReadWindow within our ReadStallTimeout of %v", k.unread)
+		return due, CodePolicy, fmt.Errorf(
+			"nothing was pulled from a full ReadWindow within our ReadStallTimeout of %v", k.unread)
 	}
 	due = last(k.full.Add(k.patience), now.Add(k.patience/looks))
 	if k.unread > 0 {
@@ -211,8 +220,8 @@ func (c *Conn) awaitReader() (due time.Time, code int, rule error) {
 	return due, 0, nil
 }
 
-// judge returns what to close for, CodeAbnormal where the transport is lost, and else arms the timer for what is due next. Once a Close is decided CloseTimeout
-// is in charge.
+// judge returns what to close for, CodeAbnormal where the transport is lost, and else arms the
+// timer for what is due next. Once a Close is decided CloseTimeout is in charge.
 func (c *Conn) judge() (code int, rule error) {
 	k := c.alive
 	if c.stopped() {

@@ -18,11 +18,11 @@ type outbox struct {
 	busy       *chunk // up to which a goroutine is giving them to the transport; nil for none
 	pongs      *chunk // the one chunk with pongs; nil for none
 	ping       *chunk // the one chunk with a ping of ours; nil for none
-	last       *chunk // with the header of the last frame put in that ends no message, at lastAt; nil once it has left
-	lastAt     int
-	lent       int  // chunks that are the caller's of a Write
-	mid        bool // what was sent last ends inside a frame
-	wide       bool // chunks fill faster than they leave
+	last       *chunk // with the last frame that ends no message; nil once it has left
+	lastAt     int    // where its header begins
+	lent       int    // chunks that are the caller's of a Write
+	mid        bool   // what was sent last ends inside a frame
+	wide       bool   // chunks fill faster than they leave
 
 	// Bytes that the window has paid for: ever put in, taken by the transport, and dropped.
 	queued, sent, dropped int64
@@ -270,7 +270,8 @@ func (o *outbox) given(c *chunk) bool {
 // begins reports whether the transport has begun c, which is in the outbox, or is being given it.
 func (o *outbox) begins(c *chunk) bool { return c.sent > 0 || o.given(c) }
 
-// fin makes the last frame put in that ends no message the end of one, where the transport has yet to see its header.
+// fin makes the last frame put in that ends no message the end of one, where the transport has yet
+// to see its header.
 func (o *outbox) fin() bool {
 	c := o.last
 	if c == nil || c.sent > o.lastAt || o.given(c) {

@@ -15,7 +15,7 @@ import (
 type pings struct {
 	last   uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
 	newest *ping   // nil for none
-	unsent *chunk  // which holds it, outside the write window; nil once it is in the outbox: there is one at a time
+	unsent *chunk  // which holds it, outside the write window; nil once that has it
 	open   []*ping // not answered, and somebody waits
 }
 

@@ -24,10 +24,10 @@ var epoch = time.Now()
 
 // send sees to it that what is in the outbox leaves. It expects mu to be held, and lets go of it meanwhile.
 //
-// Where the transport never blocks, a lone message is given to it at once, and so is a batch. The messages of a burst
-// are gathered by a flusher, which is on its way while they come: they are sent when it runs, even if nobody calls
-// again, and many of them share a system call. The fragments of a Writer's message are gathered, too: the last may yet be
-// told that it is the last.
+// Where the transport never blocks, a lone message is given to it at once, and so is a batch. The
+// messages of a burst are gathered by a flusher, which is on its way while they come: they are sent
+// when it runs, even if nobody calls again, and many of them share a system call. The fragments of
+// a Writer's message are gathered, too: the last may yet be told that it is the last.
 func (c *Conn) send() {
 	batched := c.out.held() >= batch || c.ponging != nil && c.ponging.room() < cap(c.ponging.buf)/2
 	if c.sending || c.flusher && (c.push == nil || !batched) || c.nextOut() == nil {
@@ -144,7 +144,8 @@ func (c *Conn) nextOut() *chunk {
 	if c.ponging != nil && c.out.pongs == nil && !c.end.sent && c.out.jump(c.ponging) {
 		c.out.pongs, c.ponging = c.ponging, nil
 	}
-	if ps := c.pings; ps != nil && ps.unsent != nil && c.out.ping == nil && !c.end.sent && c.out.jump(ps.unsent) {
+	ps := c.pings
+	if ps != nil && ps.unsent != nil && c.out.ping == nil && !c.end.sent && c.out.jump(ps.unsent) {
 		c.out.ping, ps.unsent = ps.unsent, nil
 	}
 	return c.out.head
@@ -185,10 +186,10 @@ func (c *Conn) took(n int, err error) {
 	}
 }
 
-// pong answers a ping. The answers wait in one chunk until those before them have left, so they leave in order. That
-// chunk and the one before it are their reserve, outside the window: where the peer sends pings and reads no pongs until
-// there is no room for one more, the newest replaces all that have not begun to leave (RFC 6455, section 5.5.3). After
-// our Close none is sent.
+// pong answers a ping. The answers wait in one chunk until those before them have left, so they
+// leave in order. That chunk and the one before it are their reserve, outside the window: where the
+// peer sends pings and reads no pongs until there is no room for one more, the newest replaces all
+// that have not begun to leave (RFC 6455, section 5.5.3). After our Close none is sent.
 func (c *Conn) pong(payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

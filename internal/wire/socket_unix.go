@@ -108,8 +108,9 @@ func (o *outgoing) try(fd uintptr) bool {
 	return !o.wait
 }
 
-// fault returns the error that the kernel has noted for a socket, under TLS too, as it does for a reset, and for a peer that
-// does not answer TCP's own keepalive; nil if there is none. The kernel forgets it, so the connection is lost then.
+// fault returns the error that the kernel has noted for a socket, under TLS too, as it does for a
+// reset, and for a peer that does not answer TCP's own keepalive; nil if there is none. The kernel
+// forgets it, so the connection is lost then.
 func fault(nc net.Conn) error {
 	var raw syscall.RawConn
 	var err error

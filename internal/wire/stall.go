@@ -75,15 +75,15 @@ func (c *Conn) stallExpired(done <-chan struct{}) {
 	}
 }
 
-// relieves reports whether a Write of p, which is paid for, lends, and has to wait, should take the baton from a flusher
-// that waits for room.
+// relieves reports whether a Write of p, which is paid for, lends, and has to wait, should take the
+// baton from a flusher that waits for room.
 func (c *Conn) relieves(p *piece) bool {
 	return c.stall.who == inBackground && !c.stall.claimed && p.ctx != nil && c.lends(p) &&
 		!(c.framer.single(p) && c.writeWindow.Credit() >= 0)
 }
 
-// relieve takes the baton from the flusher if that is of use, and lets go of mu meanwhile. Whoever calls has the turn to
-// write, and has to see to what the flusher has left.
+// relieve takes the baton from the flusher if that is of use, and lets go of mu meanwhile. Whoever
+// calls has the turn to write, and has to see to what the flusher has left.
 func (c *Conn) relieve(p *piece) {
 	if !c.relieves(p) {
 		return

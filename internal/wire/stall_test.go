@@ -298,7 +298,8 @@ func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffe
 	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
 }
 
-// lostBehind returns a Conn whose peer fills its read window and more, and is gone then as gone does it.
+// lostBehind returns a Conn whose peer fills its read window and more, and is gone then as gone
+// does it.
 func lostBehind(t *testing.T, cfg Config, gone func(far *net.TCPConn)) *Conn {
 	cfg.CloseTimeout = 50 * time.Millisecond
 	c, far := socketPair(t, cfg, 0)

@@ -13,7 +13,8 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// What is published after something that may already run is started? Looked at, in all modules of the repository:
+// What is published after something that may already run is started? Looked at, in all modules of
+// the repository:
 //
 //	wire.New              started its timer, then stored it: the timer's function found none. It starts nothing now.
 //	wire.unlockRead       the same, where the timer had been let go of: newTimer stores it at rest, then it is set.

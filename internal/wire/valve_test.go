@@ -217,7 +217,7 @@ func TestTheCloseFollowsAWriteThatFoundRoomWhenItWasCalledBack(t *testing.T) {
 }
 
 func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
-	for _, front := range []int{0, 20 << 10} { // waits itself, or takes the baton from a flusher that waits
+	for _, front := range []int{0, 20 << 10} { // the Write waits, or takes the baton first
 		synctest.Test(t, func(t *testing.T) {
 			c, v := valved(t, Config{})
 			if front > 0 {
@@ -227,6 +227,7 @@ func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
 			}
 			wrote := goWrite(t.Context(), c, make([]byte, 3<<20))
 			<-time.After(3 * time.Second)
+			synctest.Wait()
 			require.Equal(t, onCall, c.stall.who)
 			_, sent := c.Stats()
 			require.Equal(t, 3*time.Second, sent.Stalled)
@@ -299,8 +300,8 @@ func TestWaitingWritesLeaveInTheOrderTheyCame(t *testing.T) {
 	}
 }
 
-// writeInOrder has Writes of many sizes come one after the other, each when all before it wait or are done, while the
-// transport takes a little now and then and other things call the flusher back.
+// writeInOrder has Writes of many sizes come one after the other, each when all before it wait or
+// are done, while the transport takes a little now and then and other things call the flusher back.
 func writeInOrder(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	c, v := valved(t, Config{})

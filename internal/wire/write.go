@@ -54,9 +54,10 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 	return c.fit(ctx)
 }
 
-// writeAtOnce writes a message of one piece if there is credit and nobody has the turn to write, and reports whether it
-// did. It needs no turn itself: mu is not let go of before all of the message is in the outbox. A Write that has to wait
-// for the baton takes its turn first, so that no later one overtakes it meanwhile.
+// writeAtOnce writes a message of one piece if there is credit and nobody has the turn to write,
+// and reports whether it did. It needs no turn itself: mu is not let go of before all of the
+// message is in the outbox. A Write that has to wait for the baton takes its turn first, so that no
+// later one overtakes it meanwhile.
 func (c *Conn) writeAtOnce(p *piece) bool {
 	if !c.writeGate.Free() || !c.framer.single(p) {
 		return false

@@ -83,9 +83,10 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close ends the message, whether ctx has ended or not: with its last frame where that has not left, else with a frame of
-// a few bytes, which waits for no credit. A message of text that ends inside a character has no end that its receiver
-// could take, so it ends the writable in order, with cut and with info on the wire: the turn is not kept for ever.
+// Close ends the message, whether ctx has ended or not: with its last frame where that has not
+// left, else with a frame of a few bytes, which waits for no credit. A message of text that ends
+// inside a character has no end that its receiver could take, so it ends the writable in order,
+// with cut and with info on the wire: the turn is not kept for ever.
 func (w *Writer) Close(info CloseInfo, cut error) error {
 	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
 	defer w.turn.Unlock()
@@ -118,8 +119,8 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	return nil
 }
 
-// endInPlace makes the last frame of w's message its end, and has it sent, unless it may have left. Of one that is
-// compressed the bytes would have to change, too (RFC 7692, section 7.2.1).
+// endInPlace makes the last frame of w's message its end, and has it sent, unless it may have left.
+// Of one that is compressed the bytes would have to change, too (RFC 7692, section 7.2.1).
 func (c *Conn) endInPlace(w *Writer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
