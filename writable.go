@@ -218,7 +218,8 @@ func (m *MessageWriter) Close() error {
 	return nil
 }
 
-var errCutText = errors.New("wsstream: text was closed inside a character: the Writable has failed")
+var errCutText = errors.New(
+	"wsstream: text message was closed inside a character: the Writable has failed")
 
 func textError(err error) error {
 	if errors.Is(err, wire.ErrText) {
