@@ -15,9 +15,8 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// A stormRelay stands between the two Conns of a storm and passes on frames. It puts in what changes
-// no message: pings, pongs, fragments, pauses. Where it is to break something it does so once, and
-// then passes on bytes as they are.
+// A stormRelay stands between the two Conns of a storm and passes on frames. It adds what changes
+// no message: pings, pongs, fragments, pauses. Where it is to break something it does so once.
 type stormRelay struct {
 	breaks string        // of stormBreaches; "" for nothing
 	broken chan struct{} // closed when it is to break it
@@ -182,7 +181,7 @@ func (w *relayWay) frame(h ws.Header, b []byte) bool {
 	return w.send(h, b)
 }
 
-// breach breaks what the relay is to break in front of a frame, and reports whether anything follows.
+// breach breaks what the relay is to break in front of a frame. It reports whether that follows.
 func (w *relayWay) breach(h ws.Header, b []byte) (goesOn bool) {
 	whole := ws.Header{Fin: true, OpCode: ws.OpBinary}
 	switch w.v.breaks {
