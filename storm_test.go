@@ -535,6 +535,13 @@ func (s *storm) check() {
 func (s *storm) checkStats(i int) {
 	out, in := s.lanes[i], s.lanes[1-i]
 	stats := s.conns[i].Stats()
+	for range 100 { // a background reader may still be on its way out
+		if stats.Received.Held == 0 {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
+		stats = s.conns[i].Stats()
+	}
 	sent, got := stats.Sent, stats.Received
 	if sent.Held != 0 || got.Held != 0 {
 		s.fault("side %d: after the end %d bytes are held unsent, %d unread", i, sent.Held, got.Held)
