@@ -134,14 +134,27 @@ func (c *Conn) bringBack() {
 		return
 	}
 	c.watch.off()
-	nth := c.pokes
-	c.watch.stop = time.AfterFunc(time.Second, func() { c.notBack(nth) }).Stop
+	c.lookBack(c.pokes, backLooks)
 }
 
-func (c *Conn) notBack(nth uint32) {
+// backLooks is how often in its second a goroutine is looked for that was told to come back. Several
+// looks, so that a machine that stood still meanwhile cuts no connection when it goes on.
+const backLooks = 4
+
+// lookBack arms the next of so many looks for the goroutine that was told to come back with the nth
+// poke. mu must be held.
+func (c *Conn) lookBack(nth uint32, looks int) {
+	c.watch.stop = time.AfterFunc(time.Second/backLooks, func() { c.notBack(nth, looks-1) }).Stop
+}
+
+func (c *Conn) notBack(nth uint32, looks int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.poked || c.pokes != nth || c.end.over {
+		return
+	}
+	if looks > 0 {
+		c.lookBack(nth, looks)
 		return
 	}
 	e := c.ending()

@@ -631,3 +631,38 @@ func readFrame(t *testing.T, far io.Reader) ws.Frame {
 	require.NoError(t, err)
 	return f
 }
+
+func TestAPullThatWaitedThroughTheEndDropsHalfAHeader(t *testing.T) {
+	forced(t, []byte("\x81"), func(t *testing.T, c *Conn, _ net.Conn) {
+		require.NoError(t, c.lockRead(t.Context()))
+		pulled := make(chan error)
+		go func() {
+			_, _, err := c.Pull(t.Context(), nil)
+			pulled <- err
+		}()
+		synctest.Wait()
+		c.CloseNow()
+		c.due.Store(false)      // a background reader has come, and has made way for the Pull
+		c.idleArmed.Store(true) // the end has stopped the timer
+		c.unlockRead()
+		require.Error(t, <-pulled)
+		received, _ := c.Stats()
+		require.Zero(t, received.Held)
+	})
+}
+
+func TestAMachineThatStoodStillCutsNoConnection(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+		go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
+		synctest.Wait()
+		c.mu.Lock()
+		c.poked = true // and it has not yet come back
+		c.pokes++
+		nth := c.pokes
+		c.mu.Unlock()
+		c.notBack(nth, 1) // the look comes before the goroutine does
+		require.False(t, c.done.Closed())
+		c.notBack(nth, 0)
+		<-c.Done()
+	})
+}

@@ -174,6 +174,12 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 func (c *Conn) pullEnd() error {
 	end := c.readEnd()
 	c.pulled.Store(&end)
+	c.mu.Lock()
+	over := c.end.over
+	c.mu.Unlock()
+	if over {
+		c.noMore()
+	}
 	c.in.clear()
 	c.part = nil
 	c.account()
