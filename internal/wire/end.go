@@ -394,6 +394,9 @@ func (c *Conn) closeOther(nc net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.gone()
+	if c.packing != nil {
+		c.wake() // the last reader has left, and what was received is let go of now
+	}
 }
 
 // gone says that the transport is gone. mu must be held.
