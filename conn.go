@@ -49,7 +49,8 @@ func newConn(url string, o *options) *Conn {
 	return c
 }
 
-// URL returns the address of the connection, its scheme ws or wss, without credentials.
+// URL returns the address of the connection, its scheme ws or wss, without credentials. One that Dial
+// could not use is as it was given, without what stands before its last @.
 func (c *Conn) URL() string { return c.url }
 
 // Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if

@@ -41,8 +41,8 @@
 //  6. Nothing is allocated because a peer declared it. Buffers grow as bytes arrive.
 //  7. Every goroutine has an owner and an end. One connection has at most one that reads, while nobody pulls and there
 //     is read credit or a close is pending, one that writes, while there is a backlog, and one for the handshake of Dial
-//     or AcceptConn; beside them, for a moment, what runs when a context begins to be watched, or a context or a timer ends,
-//     and what tells the Logger, the Trace and the Meter of the end.
+//     or AcceptConn, with one that writes Dial's request; beside them, for a moment, what runs when a context begins to be
+//     watched, or a context or a timer ends, and what tells the Logger, the Trace and the Meter of the end.
 //  8. The library prints nothing, but to the Logger it is given.
 //
 // # How a connection ends

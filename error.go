@@ -65,7 +65,7 @@ func coded(info wire.CloseInfo, err error) error {
 type HandshakeError struct {
 	Status int         // of the HTTP response; 0 if there was none
 	Header http.Header // of the HTTP response; nil if there was none
-	Body   []byte      // at most the first 1 KiB of the response's body
+	Body   []byte      // at most the first 1 KiB of the response's body: of what came within 100 ms
 	Err    error       // what was wrong
 }
 

@@ -21,7 +21,7 @@ type ProxyError struct {
 	Proxy  string      // its URL, without anything that stands before an @
 	Status int         // of its HTTP response; 0 if there was none, as from a SOCKS proxy
 	Header http.Header // of its HTTP response; nil if there was none
-	Body   []byte      // at most the first 1 KiB of the response's body
+	Body   []byte      // at most the first 1 KiB of the response's body: what came within 100 ms
 	Err    error       // what was wrong
 }
 
