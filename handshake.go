@@ -84,6 +84,8 @@ func (h *handshakeReader) explain(err error) error {
 	switch {
 	case err == nil || h.Buffered() > 0:
 		return err
+	case h.lines.exceeded() && h.max > 0:
+		return fmt.Errorf("%w, which holds beside MaxHandshakeSize, %d bytes", errHeaderLines, h.max)
 	case h.lines.exceeded():
 		return errHeaderLines
 	case h.limit != nil && h.limit.N <= 0:
