@@ -157,6 +157,9 @@ func (w *relayWay) frame(h ws.Header, b []byte) bool {
 		}
 	default:
 	}
+	if h.OpCode.IsControl() {
+		return w.send(h, b) // with no pings, whose pongs would have pings again
+	}
 	if w.r.IntN(10) == 0 {
 		for range w.r.IntN(30) {
 			op := pick(w.r, ws.OpPing, ws.OpPing, ws.OpPong)
@@ -164,9 +167,6 @@ func (w *relayWay) frame(h ws.Header, b []byte) bool {
 				return false
 			}
 		}
-	}
-	if h.OpCode.IsControl() {
-		return w.send(h, b)
 	}
 	w.inside = !h.Fin
 	for w.r.IntN(4) == 0 && len(b) > 0 { // a fragment, maybe an empty one
