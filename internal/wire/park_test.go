@@ -148,7 +148,7 @@ func TestAReadThatComesBackInTimeIsNotCut(t *testing.T) {
 			}
 			cancel()
 		}
-		time.Sleep(10 * time.Second) // of the bubble: no timer is left
+		<-time.After(10 * time.Second) // of the bubble: no timer is left
 		require.False(t, c.done.Closed())
 	})
 }
