@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -76,7 +75,7 @@ func TestWithoutATerminalProgressIsLines(t *testing.T) {
 
 func TestWithoutATerminalAnErrorIsOneLine(t *testing.T) {
 	var out strings.Builder
-	Fail(&out, "program", errors.New("it\nfailed\r\n"))
+	Fail(&out, "program", fmt.Errorf("it\n%s", "failed\r\n"))
 	require.Equal(t, "program: it failed\n", out.String())
 }
 
