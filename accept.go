@@ -21,7 +21,7 @@ import (
 type AcceptOptions struct {
 	// Subprotocols are those that the server speaks. The first that the client names and that is one of them is
 	// chosen, by case; if there is none the connection has no subprotocol. What else the client names, lawful or not,
-	// is passed over.
+	// is passed over. Each is a token, and stands once.
 	Subprotocols []string
 
 	// Header is sent with the response, a refusal aside. Fields that belong to the handshake are refused. Accept sends
@@ -92,8 +92,9 @@ type AcceptOptions struct {
 	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails,
 	// with 1008 on the wire; a Write that waits fails at most CloseTimeout later. It counts progress, not time: over TCP on
 	// Linux every byte that the peer's kernel acknowledges puts it off (and a stall may last a quarter longer), elsewhere
-	// every 4 KiB that our kernel takes, so that a slow peer is not cut. Default none, as for a negative one: a peer that
-	// reads nothing holds what the windows hold.
+	// every 4 KiB that our kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback: a
+	// peer that reads less than that within the timeout counts as stalled. So set 30 s or more. Default none, as for a
+	// negative one: a peer that reads nothing holds what the windows hold.
 	WriteStallTimeout time.Duration
 
 	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the
@@ -124,7 +125,8 @@ type AcceptOptions struct {
 }
 
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
-// returns an error the request has been answered: a *HandshakeError tells with which status. The Conn outlives the
+// returns an error the request has been answered: a *HandshakeError tells with which status. (Bad options are answered
+// with 500, and are a plain error: see AcceptOptions.Check.) The Conn outlives the
 // handler and the request's context: end it with Shutdown, and a deferred CloseNow as the last resort.
 //
 // w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it. The fields that stand in

@@ -72,7 +72,7 @@ func (a *Acceptor) All() iter.Seq[*Conn] {
 // until the functions of the Acceptor's Handlers have returned; new connections get 503 from here on. What was accepted
 // is sent, and what clients send before their Close can be pulled; the time for that is CloseTimeout's. Pulls and Writes
 // end with an *Error of code 1001 that says that the server is shutting down. If ctx ends first, Shutdown cuts the
-// connections that are left, and returns context.Cause(ctx).
+// connections that are left, and returns context.Cause(ctx) without waiting for the functions: call it again for that.
 //
 // Handlers that call Accept are not waited for, only their connections, and listeners are not closed: that is for
 // http.Server.Shutdown, which in turn neither closes nor waits for what has become a WebSocket. To say more than 1001,

@@ -66,7 +66,8 @@ func (i CloseInfo) check() (wire.CloseInfo, error) {
 
 // CloseCode returns the code of the *Error in err, and -1 if there is none: for nil, and for io.EOF and ErrClosed, which
 // tell that the peer said it was done. The code may be 1006, for an end without a Close frame. So after a loop of Pulls,
-// CloseCode(err) == 1001 is a page that was left, or a server that stops.
+// CloseCode(err) == 1001 is a page that was left, or a server that stops. It does not say whether all came, as err == nil
+// does: a Close with 1000 in the middle of a message is an error too.
 func CloseCode(err error) int {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code

@@ -322,7 +322,7 @@ type owner Conn
 func (o *owner) Ended(info wire.CloseInfo, err, end error) {
 	c, out := (*Conn)(o), &outcome{CloseInfo(info), err, end}
 	if c.seen != nil {
-		go c.seen.end(c, out)
+		go c.seen.end(c, out) // the observer's: it ends when all that look on have been told
 		return
 	}
 	c.close(out)

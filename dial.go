@@ -115,8 +115,9 @@ type DialOptions struct {
 	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails,
 	// with 1008 on the wire; a Write that waits fails at most CloseTimeout later. It counts progress, not time: over TCP on
 	// Linux every byte that the peer's kernel acknowledges puts it off (and a stall may last a quarter longer), elsewhere
-	// every 4 KiB that our kernel takes, so that a slow peer is not cut. Default none, as for a negative one: a peer that
-	// reads nothing holds what the windows hold.
+	// every 4 KiB that our kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback: a
+	// peer that reads less than that within the timeout counts as stalled. So set 30 s or more. Default none, as for a
+	// negative one: a peer that reads nothing holds what the windows hold.
 	WriteStallTimeout time.Duration
 
 	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the
@@ -151,6 +152,7 @@ type DialOptions struct {
 // Its user and password are sent as basic credentials. A bad URL or option is the error of both futures; nothing is
 // dialled then. As in browsers, a name that is not in ASCII stands for its A-labels, and spaces and what is not in ASCII
 // are escaped. Errors show nothing of a URL that stands before an @, however it was meant.
+// A path and a query are shown.
 //
 // ctx governs the handshake only: when it ends before the handshake is done, the attempt is dropped and both futures
 // settle with context.Cause(ctx). **A deferred cancel that runs before the handshake is done kills it**: who returns
@@ -241,6 +243,7 @@ func (o *DialOptions) dialer(opt *options, u *url.URL, host string) *dialer {
 			d.proxy = http.ProxyFromEnvironment
 		}
 	}
+	d.netDial = orError(d.netDial)
 	return d
 }
 
@@ -350,6 +353,20 @@ func secure(ctx context.Context, nc net.Conn, config *tls.Config) (*tls.Conn, er
 	return tc, nil
 }
 
+var errNoConn = errors.New("the option NetDial returned neither a connection nor an error")
+
+// orError returns a NetDial that fails where the program's gives neither a connection nor an error.
+func orError(dial func(ctx context.Context, network, addr string) (net.Conn, error),
+) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		nc, err := dial(ctx, network, addr)
+		if nc == nil && err == nil {
+			err = errNoConn
+		}
+		return nc, err
+	}
+}
+
 var defaultPorts = map[string]string{
 	"ws": "80", "http": "80", "wss": "443", "https": "443", "socks5": "1080", "socks5h": "1080",
 }
@@ -449,7 +466,7 @@ func (d *dialer) checkSubprotocol(chosen []string) error {
 	case len(chosen) == 0 && (len(d.subprotocols) == 0 || d.optional):
 		return nil
 	case len(chosen) == 0:
-		return fmt.Errorf("the server chose none of the Subprotocols %q, which SubprotocolOptional allows",
+		return fmt.Errorf("the server chose none of the Subprotocols %q; SubprotocolOptional would let that be",
 			d.subprotocols)
 	case len(d.subprotocols) == 0:
 		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)

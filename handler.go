@@ -17,7 +17,7 @@ import (
 //
 // serve runs on the request's goroutine. r is the request, but its context ends with the connection alone, not with a
 // timeout of a middleware; it has the values of the request's. Calls on conn with it find what is left and the end, as
-// with Conn.Context. Some routers use a request's values again once serve has returned (chi does): what goes on behind
+// with Conn.Context; what cleans up behind the end takes context.WithoutCancel(r.Context()). Some routers use a request's values again once serve has returned (chi does): what goes on behind
 // it must not look into r.
 //
 // When serve returns, the connection is closed behind what was accepted, and what still comes is discarded. The first

@@ -219,3 +219,26 @@ func TestAHostThatIsNoneIsAPlainErrorAndNothingIsDialled(t *testing.T) {
 		})
 	}
 }
+
+func TestANetDialThatReturnsNothingIsAnErrorAndNoPanic(t *testing.T) {
+	nothing := func(context.Context, string, string) (net.Conn, error) { return nil, nil }
+	for name, o := range map[string]*wsstream.DialOptions{
+		"alone": {NetDial: nothing},
+		"behind an HTTP proxy": {NetDial: nothing, Proxy: func(*http.Request) (*url.URL, error) {
+			return &url.URL{Scheme: "http", Host: "proxy.test"}, nil
+		}},
+		"behind a SOCKS proxy": {NetDial: nothing, Proxy: func(*http.Request) (*url.URL, error) {
+			return &url.URL{Scheme: "socks5", Host: "proxy.test"}, nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, address := range []string{"ws://example.test/", "wss://example.test/"} {
+				conn := wsstream.Dial(t.Context(), address, o)
+				_, err := conn.Opened().Wait(patient(t))
+				require.ErrorContains(t, err, "NetDial returned neither")
+				_, end := conn.Closed().Wait(patient(t))
+				require.Equal(t, err, end)
+			}
+		})
+	}
+}

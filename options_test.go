@@ -65,6 +65,7 @@ func badAccept() map[string]wsstream.AcceptOptions {
 		`Origins: "["`:                   {Origins: []string{"fine.test", "["}},
 		`"https://app.test/" has a path`: {Origins: []string{"https://app.test/"}},
 		`"app.test/*" has a path`:        {Origins: []string{"app.test/*"}},
+		"an empty pattern":               {Origins: []string{""}},
 	}
 	for says, o := range badOptions {
 		all[says] = wsstream.AcceptOptions{ReadWindow: o.ReadWindow, WriteWindow: o.WriteWindow, Subprotocols: o.Subprotocols, Header: o.Header}

@@ -1,6 +1,7 @@
 package wsstream
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -23,6 +24,9 @@ func parseOrigins(patterns []string) ([]originPattern, error) {
 		scheme, host, whole := strings.Cut(strings.ToLower(p), "://")
 		if !whole {
 			scheme, host = "", scheme
+		}
+		if p == "" {
+			return nil, errors.New("wsstream: Origins: an empty pattern matches no origin")
 		}
 		if strings.Contains(host, "/") {
 			return nil, fmt.Errorf("wsstream: Origins: %q has a path, and no origin has one", p)

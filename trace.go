@@ -42,7 +42,8 @@ type Trace struct {
 
 	// Closed is called once for each Conn that had opened, with what Closed has settled with. It runs on a goroutine of
 	// its own, at any time after that, and may call all and wait. Messages that came before the end may be pulled, and
-	// so be MessageIn, later.
+	// so be MessageIn, later. A Conn that the program forgets without having ended it may be collected as garbage is: its
+	// transport is closed then, and Closed is not called.
 	Closed func(c *Conn, info CloseInfo, err error)
 }
 

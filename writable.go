@@ -144,7 +144,9 @@ func (w *Writable) Close(ctx context.Context) error {
 }
 
 // Fail is Close because of a failure, behind what was accepted: Writes behind it fail with cause, and the Close frame
-// carries the code that Abort tells of; 1000 for a nil cause, io.EOF and ErrClosed. CloseTimeout runs from its turn on. It returns what Close returns; an Abort while it waits drops what is unsent, and changes nothing else.
+// carries the code that Abort tells of; 1000 for a nil cause, io.EOF and ErrClosed. CloseTimeout runs from its turn on. It
+// returns nil where a Pull gives io.EOF then, else what the Pull gives; a later Close or Fail returns cause. An Abort
+// while it waits drops what is unsent, and changes nothing else.
 func (w *Writable) Fail(ctx context.Context, cause error) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
@@ -166,7 +168,7 @@ func (w *Writable) Fail(ctx context.Context, cause error) error {
 //	context.Canceled                                      1001
 //	any other                                             1011
 //
-// A reason that is too long is cut, and one that is not UTF-8 is left out.
+// A reason that is too long is cut, and one that is not UTF-8 is left out. The text of other errors is not sent.
 // Streams Standard, 5.2.4.
 func (w *Writable) Abort(cause error) error {
 	if e := w.c.orAbandon(orHandshakeClosed(cause)); e != nil {

@@ -14,9 +14,9 @@ import (
 //
 // The end of a side is what its Readable gives. It goes to the other side behind all chunks that
 // came before it: after io.EOF or ErrClosed Join closes the other side's Writable, after any other
-// error it fails it with that (see Failer). Where that Writable has a Flush(ctx) error, Join waits
-// for it first, so that a limit on the time that a Close may take does not cut what a slow side has
-// yet to take.
+// error it fails it with that (see Failer). Where that Writable has a Flush(ctx) error, Join first
+// waits, without a limit of its own, until the other side has taken what it was given. For a
+// connection set WriteStallTimeout, or a peer that reads nothing holds Join for ever.
 //
 // A side that has ended takes no more chunks. The way to it then neither cancels its source nor
 // aborts: it pulls and drops, so that the end of the source is seen. When the other way is done, or

@@ -51,7 +51,7 @@ func Disconnect[T any](p *policy[T]) { p.kind = disconnect }
 // stopped together cost it d once, too. One that pulls, however slowly, sets the publisher's pace:
 // for a room that may wait for no subscriber there are Disconnect, DropOldest and Latest. With a
 // Mark of zero, d counts from the Publish that finds no Pull waiting. With a d of zero or less
-// there is no wait.
+// there is no wait. It ends the subscription, not the connection that the chunks went to.
 func DisconnectAfter[T any](d time.Duration) Policy[T] {
 	return func(p *policy[T]) { p.kind, p.grace = disconnectAfter, d }
 }
