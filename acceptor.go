@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/wsstream/wsstream/internal/lasting"
 	"github.com/wsstream/wsstream/internal/wire"
@@ -79,8 +80,8 @@ func (a *Acceptor) All() iter.Seq[*Conn] {
 // send it to All before. Shutdown may be called again, and from a Handler's function with the context of its request:
 // then it does not wait for that function, and its wait goes on when the function's own connection has ended.
 func (a *Acceptor) Shutdown(ctx context.Context) error {
-	ctx, stop := lasting.For(ctx)
-	defer stop()
+	ctx, done := lasting.For(ctx)
+	defer done()
 	v, _ := ctx.Value(visitKey{}).(*visit)
 	if v != nil && v.acceptor == a {
 		defer a.stay(v)
@@ -97,7 +98,9 @@ func (a *Acceptor) Shutdown(ctx context.Context) error {
 	for c := range a.All() {
 		c.CloseNow()
 	}
-	a.await(context.Background(), func() bool { return len(a.conns) == 0 }) // a cut does not wait for the peer
+	cut, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer stop()
+	a.await(cut, func() bool { return len(a.conns) == 0 }) // a cut waits for no peer, but a transport may hold it up
 	return context.Cause(ctx)
 }
 
@@ -148,10 +151,13 @@ func (a *Acceptor) begin() {
 }
 
 // end says that the function has returned.
-func (a *Acceptor) end() {
+func (a *Acceptor) end(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.serving--
+	if v.over = true; v.leaving > 0 {
+		a.leaving--
+	}
 	a.fell()
 }
 
@@ -159,7 +165,7 @@ func (a *Acceptor) end() {
 func (a *Acceptor) stay(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if v.leaving--; v.leaving == 0 {
+	if v.leaving--; v.leaving == 0 && !v.over {
 		a.leaving--
 	}
 }
@@ -179,7 +185,7 @@ func (a *Acceptor) refuse(v *visit) {
 	if v == nil {
 		return
 	}
-	if v.leaving++; v.leaving == 1 {
+	if v.leaving++; v.leaving == 1 && !v.over {
 		a.leaving++
 		a.fell()
 	}

@@ -188,6 +188,10 @@ func TestTheCodeOfACloseSaysWhatItsCauseWas(t *testing.T) {
 		{"1015", reason(1015, "so"), wstest.Close(1011, "")},
 		{"an unclean end", unclean, wstest.Close(1011, "")},
 		{"a message cut short", torn, wstest.Close(1011, "")},
+		{"a message cut short without a code", &wsstream.Error{
+			CloseInfo: wsstream.CloseInfo{Code: 1005}, Err: io.ErrUnexpectedEOF,
+		}, wstest.Close(1011, "")},
+		{"no *Error in an error", (*wsstream.Error)(nil), wstest.Close(1011, "")},
 		{"a reason that fits", reason(3001, long[:122]+"y"), wstest.Close(3001, long[:122]+"y")},
 		{"a reason that is too long", reason(3001, long), wstest.Close(3001, long[:122])},
 		{"a reason that is not UTF-8", reason(3001, "\xff"), wstest.Close(3001, "")},
@@ -598,5 +602,30 @@ func TestCloseNowWaitsForNoPeer(t *testing.T) {
 		require.True(t, settled)
 		theEnd(t, e, (<-written).err)
 		theEnd(t, e, (<-message).err)
+	})
+}
+
+func TestAFlushWhoseContextEndsWhileItsBytesLeaveGivesTheCause(t *testing.T) {
+	inBubble(t, config{CloseTimeout: time.Minute, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 16<<10))))
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		require.Equal(t, errWhy, e.conn.Writable().Flush(ctx), "they may still leave")
+	})
+}
+
+func TestTheCloseOfAMessageWaitsForTheEndNoLongerThanItsContext(t *testing.T) {
+	inBubble(t, config{CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errWhy)
+		defer cancel()
+		w := e.newMessage(t, ctx)
+		_, err := io.WriteString(w, "x")
+		require.NoError(t, err)
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3}) // we close, and wait for the peer
+		e.notice()
+		start := time.Now()
+		require.Error(t, w.Close())
+		require.LessOrEqual(t, time.Since(start), 2*time.Second)
 	})
 }

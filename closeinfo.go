@@ -78,10 +78,15 @@ func CloseCode(err error) int {
 // codeFor returns what to close with because of cause; well is for a cause that is no failure.
 func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	e, coded := errors.AsType[*Error](cause)
+	coded = coded && e != nil
 	switch {
-	case cause == nil, cause == io.EOF, errors.Is(cause, ErrClosed), coded && e.Code == wire.CodeNone:
+	case cause == nil, cause == io.EOF, errors.Is(cause, ErrClosed):
 		return wire.CloseInfo(well)
-	case coded && (e.unclean || errors.Is(e, io.ErrUnexpectedEOF) || e.Code != 0 && !wire.Sendable(e.Code)):
+	case coded && (e.unclean || errors.Is(e, io.ErrUnexpectedEOF)):
+		return wire.CloseInfo{Code: wire.CodeInternal}
+	case coded && e.Code == wire.CodeNone:
+		return wire.CloseInfo(well)
+	case coded && e.Code != 0 && !wire.Sendable(e.Code):
 		return wire.CloseInfo{Code: wire.CodeInternal}
 	case coded:
 		return wire.CloseInfo{Code: cmp.Or(e.Code, wire.CodeInternal), Reason: sendable(e.Reason)}

@@ -45,8 +45,13 @@ func (e *Error) Error() string {
 	return "wsstream: closed with " + e.String() + ": " + e.Err.Error()
 }
 
-// Unwrap returns Err.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns Err; nil for a nil *Error, which a program may have returned by mistake.
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // engineErrors are what the engine fails with.
 var engineErrors = wire.Errors{Closed: ErrClosed, Busy: ErrBusy, Unclean: unclean, Coded: coded}

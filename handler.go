@@ -66,7 +66,8 @@ func newHandler(serve func(*Conn, *http.Request) error, o *AcceptOptions, a *Acc
 // A visit is one call of a handler's function.
 type visit struct {
 	acceptor *Acceptor // that counts it; nil: none
-	leaving  int       // calls of the Acceptor's Shutdown in the function; guarded by the Acceptor's mu
+	over     bool      // the function has returned; guarded by the Acceptor's mu, as the next one
+	leaving  int       // calls of the Acceptor's Shutdown with the context of the request
 }
 
 // visitKey is the key of the visit in a request's context.
@@ -76,16 +77,20 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := &visit{acceptor: h.acceptor}
 	if h.acceptor != nil {
 		h.acceptor.begin()
-		defer h.acceptor.end()
+		defer h.acceptor.end(v)
 	}
 	conn, err := accept(w, r, h.options, h.acceptor)
 	if err != nil {
 		return
 	}
 	ctx := requestContext{conn.Context(), context.WithValue(r.Context(), visitKey{}, v)}
-	result := errAborted // of a function that does not return
-	defer func() { conn.dismiss(result, h.options.CloseTimeout) }()
-	result = h.serve(conn, r.WithContext(ctx))
+	info := wire.CloseInfo{Code: wire.CodeInternal} // of a function that does not return
+	unfinished := info
+	defer func() { conn.dismiss(info, unfinished, h.options.CloseTimeout) }()
+	result := h.serve(conn, r.WithContext(ctx))
+	if info = codeFor(result, CloseInfo{Code: wire.CodeNormal}); result != nil {
+		unfinished = info
+	}
 	conn.seen.returned(conn, result)
 }
 
@@ -103,28 +108,21 @@ func (c requestContext) Value(key any) any {
 	return c.request.Value(key)
 }
 
-var errAborted = errors.New("the function of a Handler did not return")
-
 // lastWait is how long a Handler waits for an end that no CloseTimeout bounds.
 const lastWait = 5 * time.Second
 
 // dismiss closes a connection whose handler has returned, and waits for the end.
-func (c *Conn) dismiss(result error, closeTimeout time.Duration) {
+func (c *Conn) dismiss(info, unfinished wire.CloseInfo, closeTimeout time.Duration) {
 	w := c.engine.Load()
-	info := codeFor(result, CloseInfo{Code: wire.CodeNormal})
-	unfinished := info
-	if result == nil {
-		unfinished.Code = wire.CodeInternal
-	}
 	w.Finish(info, unfinished)
 	w.Discard()
-	var late <-chan time.Time
-	if closeTimeout < 0 {
-		late = time.After(lastWait)
+	late := lastWait
+	if closeTimeout >= 0 { // the engine ends it then; a transport that does not let itself be closed is not waited for
+		late = orDefault(closeTimeout, DefaultCloseTimeout) + time.Second
 	}
 	select {
 	case <-c.Closed().Done():
-	case <-late:
+	case <-time.After(late):
 		c.CloseNow()
 	}
 }

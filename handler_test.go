@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/stream"
 	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 // A function is that of a Handler.
@@ -544,4 +546,128 @@ func TestAPipelineWithTheConnsOwnContextLosesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAHandlerThatReturnsAfterTheAcceptorsShutdownMakesItNoEOF(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		end := make(chan error, 1)
+		conn := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+			go func() { // ends with the connection
+				for {
+					if _, err := conn.Readable().Pull(r.Context()); err != nil {
+						end <- err
+						return
+					}
+				}
+			}()
+			<-conn.Writable().Done()
+			return conn.Writable().Write(r.Context(), wsstream.Text("x"))
+		})).Dial("/", nil)
+		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Text("half of an upload")))
+		synctest.Wait()
+		require.NoError(t, a.Shutdown(t.Context()))
+		got := <-end
+		told(1001, "shutting down")(t, nil, got)
+	})
+}
+
+func TestAShutdownWithTheContextOfAFunctionThatHasReturnedCountsItNoMore(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		t.Run(fmt.Sprint(slow), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var a wsstream.Acceptor
+				var returned atomic.Bool
+				shut := make(chan error, 1)
+				srv := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+					if r.URL.Path == "/slow" {
+						_, err := conn.Readable().Pull(r.Context())
+						<-time.After(time.Minute)
+						returned.Store(true)
+						return err
+					}
+					go func() { // ends with Shutdown
+						<-time.After(time.Second) // the function has returned
+						shut <- a.Shutdown(r.Context())
+					}()
+					return nil
+				}))
+				if slow {
+					_, err := srv.Dial("/slow", nil).Opened().Wait(t.Context())
+					require.NoError(t, err)
+				}
+				conn := srv.Dial("/", nil)
+				<-conn.Closed().Done()
+				require.NoError(t, <-shut)
+				require.Equal(t, slow, returned.Load())
+			})
+		})
+	}
+}
+
+func TestAHandlerThatReturnsANilErrorOfOursClosesAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn := serving(t, nil, func(*wsstream.Conn, *http.Request) error {
+			var e *wsstream.Error
+			return e
+		})
+		info, err := conn.Closed().Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1011, info.Code)
+	})
+}
+
+// TestAWriteThatLearnsOfThePeersCloseCutsNoAnswer: a handler that learns of the end from a Write, and has a CloseNow in a
+// defer, cut its own answer to the peer's Close.
+func TestAWriteThatLearnsOfThePeersCloseCutsNoAnswer(t *testing.T) {
+	for range 100 {
+		synctest.Test(t, func(t *testing.T) {
+			returned := make(chan struct{})
+			conn := serving(t, nil, func(conn *wsstream.Conn, r *http.Request) error {
+				defer close(returned)
+				defer conn.CloseNow()
+				conn.Readable().Discard()
+				for {
+					if err := conn.Writable().Write(r.Context(), wsstream.Text("x")); err != nil {
+						return err
+					}
+					<-time.After(time.Millisecond)
+				}
+			})
+			conn.Readable().Discard()
+			<-time.After(10 * time.Millisecond)
+			require.NoError(t, conn.Close(wsstream.CloseInfo{Code: 4002}))
+			info, err := conn.Closed().Wait(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 4002, info.Code)
+			<-returned
+		})
+	}
+}
+
+// stuck is a transport that does not let itself be closed.
+type stuck struct {
+	net.Conn
+	let chan struct{}
+}
+
+func (s stuck) Close() error {
+	<-s.let
+	return s.Conn.Close()
+}
+
+func TestAShutdownIsHeldUpByNoTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		near, far := memnet.Pipe(0)
+		let := make(chan struct{})
+		go func() { _, _ = a.AcceptConn(t.Context(), stuck{near, let}) }() // ends with the handshake
+		wstest.NewPeer(t, far, true).DialHandshake("/")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		start := time.Now()
+		require.Equal(t, errWhy, a.Shutdown(ctx))
+		require.LessOrEqual(t, time.Since(start), 3*time.Second)
+		close(let)
+	})
 }

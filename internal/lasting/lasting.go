@@ -2,7 +2,10 @@
 // is left of the connection's stream must still pass.
 package lasting
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // An Owner is what a context ends with.
 type Owner interface {
@@ -24,21 +27,30 @@ func For(ctx context.Context) (call context.Context, stop func()) {
 		return ctx, func() {}
 	}
 	call, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	unwatch := context.AfterFunc(ctx, func() {
+	done := make(chan struct{})
+	unwatch := context.AfterFunc(ctx, func() { // the call's: it ends with stop, or at the deadline
 		if !o.Owns(ctx) {
 			cancel(context.Cause(ctx))
+			return
+		}
+		at, ok := ctx.Deadline()
+		if !ok {
+			return
+		}
+		t := time.NewTimer(time.Until(at))
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel(context.DeadlineExceeded)
+		case <-done:
 		}
 	})
 	if ctx.Err() != nil && !o.Owns(ctx) {
 		cancel(context.Cause(ctx)) // now, not when AfterFunc comes to it
 	}
-	end := context.CancelFunc(func() {})
-	if at, ok := ctx.Deadline(); ok {
-		call, end = context.WithDeadline(call, at)
-	}
 	return call, func() {
 		unwatch()
-		end()
+		close(done)
 		cancel(nil)
 	}
 }

@@ -78,6 +78,18 @@ func TestADeadlineStaysWhenTheOwnerHasEnded(t *testing.T) {
 	})
 }
 
+func TestTheCauseOfATimeoutIsTheCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, _ := owned(t)
+		child, cancel := context.WithTimeoutCause(ctx, time.Minute, errWhy)
+		defer cancel()
+		call, stop := lasting.For(child)
+		defer stop()
+		<-call.Done()
+		require.Equal(t, errWhy, context.Cause(call))
+	})
+}
+
 func TestAContextWithoutAnOwnerIsItself(t *testing.T) {
 	ctx, stop := lasting.For(t.Context())
 	stop()

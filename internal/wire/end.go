@@ -77,10 +77,13 @@ func (c *Conn) Close(info CloseInfo) {
 	c.close(info, byProgram)
 }
 
-// Finish is Close; where a Writer's message is open it closes with unfinished instead.
+// Finish is Close, unless a close was decided before. Where a Writer's message is open it closes with unfinished instead.
 func (c *Conn) Finish(info, unfinished CloseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.end.wanted || c.end.over {
+		return // that stands
+	}
 	if c.partial {
 		info = unfinished
 	}
@@ -240,9 +243,6 @@ func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 	}
 	if e.by == undecided {
 		e.by = byPeer
-	}
-	if !c.owed() {
-		c.endInOrder(c.closedBy(c.endOf()))
 	}
 	c.close(answer, byPeer)
 	c.settle()

@@ -293,6 +293,9 @@ func (c *Conn) Flush(ctx context.Context) error {
 		c.awaitMove(ctx)
 	}
 	c.mu.Unlock()
+	if err := c.causeOf(ctx); err != nil {
+		return err
+	}
 	return c.notWritten(ctx)
 }
 

@@ -114,7 +114,7 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	sent := w.send(&p, n)
 	w.finish()
 	if !sent {
-		return w.c.notWritten(context.Background())
+		return w.c.notWritten(w.ctx)
 	}
 	return nil
 }
