@@ -8,7 +8,10 @@ func (c *Conn) unlockRead() {
 	c.tidy()
 	c.turns++
 	turns := c.turns
-	c.letGo()
+	c.readGate.Unlock()
+	if c.asking.Load() != nil { // as letGo, which is not inlined: each Pull comes here
+		c.answerAsked()
+	}
 	if c.closing.Load() || c.due.Load() {
 		c.startReader()
 	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
