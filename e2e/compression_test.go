@@ -5,6 +5,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -126,7 +127,10 @@ func TestWhatChromiumAndNodeCompressIsHeldAsItCame(t *testing.T) {
 }
 
 func TestAPageThatDoesNotReadHoldsWhatWeSendAsItIsOnTheWire(t *testing.T) {
-	s := serve(t, &wsstream.AcceptOptions{Compression: &wsstream.CompressionOptions{}})
+	s := serve(t, &wsstream.AcceptOptions{
+		Compression:  &wsstream.CompressionOptions{},
+		CloseTimeout: time.Minute, // a busy machine's page takes its time to inflate it all
+	})
 	p := open(t, s.page())
 	p.run(t, openStream)
 	conn := s.accepted(t)

@@ -122,7 +122,7 @@ func TestThroughNginxAsDocumentedMessagesPassWholeBothWays(t *testing.T) {
 		require.Equal(t, noteOf(m), noteOf(pull(t, client)))
 	}
 	require.NoError(t, client.Shutdown(patient(t), wsstream.CloseInfo{Code: 4000, Reason: "done"}))
-	require.NoError(t, <-echoed)
+	require.Equal(t, 4000, wsstream.CloseCode(<-echoed))
 	info, err := server.Closed().Wait(patient(t))
 	require.NoError(t, err)
 	require.Equal(t, wsstream.CloseInfo{Code: 4000, Reason: "done"}, info)

@@ -45,7 +45,7 @@ func TestNodesClientsGetBackWhatTheySent(t *testing.T) {
 				ws.close(4000, 'enough');
 				say(await ws.end);`)
 			conn := s.accepted(t)
-			require.NoError(t, stream.Pipe(patient(t), conn.Writable(), conn.Readable(), nil))
+			require.Equal(t, 4000, wsstream.CloseCode(stream.Pipe(patient(t), conn.Writable(), conn.Readable(), nil)))
 			require.Equal(t, "echo", said[string](t, p))
 			notes := said[struct{ Sent, Got []note }](t, p)
 			require.Len(t, notes.Sent, 2*len(sizes))
