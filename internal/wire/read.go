@@ -219,8 +219,10 @@ func (c *Conn) awaitRead(ctx context.Context) error {
 // lockPull is lockRead for a new message: while one is being read there is none. It does not wait for the turn where
 // that is of no use, so that calls in a loop do not keep the background reader from its work.
 func (c *Conn) lockPull(ctx context.Context) error {
-	if err := c.causeOf(ctx); err != nil {
-		return err
+	if ctx.Err() != nil { // as causeOf asks, which is one call more
+		if err := c.causeOf(ctx); err != nil {
+			return err
+		}
 	}
 	if end := c.pulled.Load(); end != nil {
 		return *end
