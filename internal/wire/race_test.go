@@ -156,12 +156,15 @@ func TestAPullThatGetsItsTurnAfterACancelGetsNoMessage(t *testing.T) {
 }
 
 func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
-	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come
 		c.peerClosed(CloseInfo{Code: 1000}, false)
 		require.False(t, c.admit(&piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true}, 10))
-		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
 		require.Equal(t, 256, c.writeWindow.Credit())
+		require.NoError(t, c.writeEnd(), "our answer has not left")
+		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with peer
+		<-c.ends.Write.Done()
+		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
 		c.CloseNow()
 		<-c.Done()
 		err := c.End()

@@ -228,7 +228,10 @@ func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
 			wrote := goWrite(t.Context(), c, make([]byte, 3<<20))
 			<-time.After(3 * time.Second)
 			synctest.Wait()
-			require.Equal(t, onCall, c.stall.who)
+			c.mu.Lock()
+			who := c.stall.who
+			c.mu.Unlock()
+			require.Equal(t, onCall, who)
 			_, sent := c.Stats()
 			require.Equal(t, 3*time.Second, sent.Stalled)
 			v.let(all)
