@@ -96,15 +96,10 @@ func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	return wire.CloseInfo{Code: wire.CodeInternal}
 }
 
-// sendable returns as much of a reason as a Close frame has room for, cut between two characters; none of one that is
-// not UTF-8.
+// sendable returns a reason that may be sent, empty for one that is not UTF-8. The engine cuts one that is too long.
 func sendable(reason string) string {
 	if !utf8.ValidString(reason) {
 		return ""
 	}
-	n := min(len(reason), maxReason)
-	for n < len(reason) && !utf8.RuneStart(reason[n]) {
-		n--
-	}
-	return reason[:n]
+	return reason
 }
