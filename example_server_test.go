@@ -53,6 +53,9 @@ func ExampleAcceptor() {
 	// 1001 (going away) "the server is shutting down" <nil>
 }
 
+// payload is what upload keeps of a message.
+func payload(m wsstream.Message) ([]byte, error) { return m.Data, nil }
+
 func upload(dir string) func(*wsstream.Conn, *http.Request) error {
 	return func(conn *wsstream.Conn, r *http.Request) error {
 		f, err := os.CreateTemp(dir, "part-*")
@@ -60,7 +63,7 @@ func upload(dir string) func(*wsstream.Conn, *http.Request) error {
 			return err // closes with 1011
 		}
 		defer os.Remove(f.Name()) // unless it has been renamed
-		chunks := stream.Map(conn.Readable(), func(m wsstream.Message) ([]byte, error) { return m.Data, nil })
+		chunks := stream.Map(conn.Readable(), payload)
 		if err := stream.Pipe(r.Context(), stream.ToWriter(f), chunks, nil); err != nil {
 			return err // a page that was left in the middle, for one: CloseCode(err) is 1001
 		}

@@ -50,13 +50,13 @@ func ExampleJSON() {
 	ctx := context.Background()
 	conn := wsstream.Dial(ctx, url, nil)
 	defer conn.CloseNow()
+	in := stream.Decode(conn.Readable(), wsstream.JSON[line]())
 	out := stream.Encode(conn.Writable(), wsstream.JSON[line]())
 	for _, text := range []string{"hello", "bye"} {
 		if err := out.Write(ctx, line{"ann", text}); err != nil {
 			log.Print(err)
 		}
 	}
-	in := stream.Decode(conn.Readable(), wsstream.JSON[line]())
 	for range 2 {
 		l, err := in.Pull(ctx)
 		fmt.Println(l.From+":", l.Text, err)

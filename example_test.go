@@ -34,7 +34,7 @@ var echo = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 }, nil)
 
 func shout(ctx context.Context, url string, words ...string) error {
-	conn := wsstream.Dial(ctx, url, nil) // returns immediately: the first Write waits for the handshake
+	conn := wsstream.Dial(ctx, url, nil) // returns immediately; Write waits for the handshake
 	defer conn.CloseNow()
 	for _, word := range words {
 		if err := conn.Writable().Write(ctx, wsstream.Text(word)); err != nil {
@@ -181,8 +181,8 @@ func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {
 	}
 }
 
-func TestEveryBoundHasARowInREADMEAndInThePackageDocumentation(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
+func TestEveryBoundHasARowInTheOptionsPageAndInThePackageDocumentation(t *testing.T) {
+	page, err := os.ReadFile("docs/options.md")
 	require.NoError(t, err)
 	doc, err := os.ReadFile("doc.go")
 	require.NoError(t, err)
@@ -191,7 +191,7 @@ func TestEveryBoundHasARowInREADMEAndInThePackageDocumentation(t *testing.T) {
 			if f.Type != reflect.TypeFor[int]() && f.Type != reflect.TypeFor[time.Duration]() {
 				continue
 			}
-			require.Regexp(t, `(?m)^\|.* \| `+"`"+f.Name+"`"+` \| `, string(readme))
+			require.Regexp(t, `(?m)^\| `+"`"+f.Name+"`"+` \| `, string(page))
 			require.Regexp(t, `(?m)^//\t`+f.Name+` +(none|\d+ (KiB|MiB|s)) `, string(doc))
 		}
 	}
