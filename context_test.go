@@ -1,413 +1,127 @@
 package wsstream_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
-	"runtime"
-	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
-	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// Each test sends this many messages each way, so that there are ten thousand Pulls and Writes at the least; fewer under
-// the race detector, where pools lose compressors on purpose.
-var perWay = func() int {
-	if raceEnabled {
-		return 1000
-	}
-	return 5000
-}()
-
-var errMoment = errors.New("the context's moment has come")
-
-// moments makes contexts that end at random moments, and counts those calls that they ended.
-type moments struct {
-	next  func() (context.Context, context.CancelFunc)
-	ended atomic.Int64
-}
-
-// do calls f, with a new context each time, until a context does not end it.
-func (m *moments) do(f func(ctx context.Context) error) error {
-	for {
-		ctx, cancel := m.next()
-		err := f(ctx)
-		cancel()
-		if err != errMoment {
-			return err
-		}
-		m.ended.Add(1)
-	}
-}
-
-// onTheClock ends contexts within most of the bubble's clock.
-func onTheClock(t *testing.T, seed uint64, most time.Duration) *moments {
-	r := rand.New(rand.NewPCG(seed, 0)) // of one goroutine
-	return &moments{next: func() (context.Context, context.CancelFunc) {
-		return context.WithTimeoutCause(t.Context(), time.Duration(r.Int64N(int64(most))), errMoment)
-	}}
-}
-
-// fromAside ends contexts on another goroutine, after some turns of the scheduler.
-func fromAside(t *testing.T, seed uint64) *moments {
-	r := rand.New(rand.NewPCG(seed, 0))
-	cancels := make(chan context.CancelCauseFunc)
-	go func() {
-		turns := rand.New(rand.NewPCG(seed, 1))
-		for cancel := range cancels {
-			for range turns.IntN(6) {
-				runtime.Gosched()
-			}
-			cancel(errMoment)
-		}
-	}()
-	t.Cleanup(func() { close(cancels) })
-	return &moments{next: func() (context.Context, context.CancelFunc) {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		if r.IntN(3) > 0 { // else a call that nothing ends, so that all goes on
-			cancels <- cancel
-		}
-		return ctx, func() { cancel(nil) }
-	}}
-}
-
-// numbered is the message of this number: text, or binary that cannot be compressed; empty, small, or larger than a small
-// window.
-func numbered(i int) wsstream.Message {
-	n := i * 7919 % 20
-	if i%100 == 50 || i%100 == 51 {
-		n = 400
-	}
-	m := wsstream.Text(strings.Repeat(fmt.Sprintf("%d·", i), n))
-	if i%2 == 1 {
-		m.Type = wsstream.TypeBinary
-		r := rand.New(rand.NewPCG(uint64(i), 4))
-		for j := range m.Data {
-			m.Data[j] = byte(r.Uint32())
-		}
-	}
-	return m
-}
-
-func same(i int, m wsstream.Message) error {
-	if want := numbered(i); m.Type != want.Type || !bytes.Equal(m.Data, want.Data) {
-		return fmt.Errorf("message %d: got %v %q, want %v %q", i, m.Type, m.Data, want.Type, want.Data)
-	}
-	return nil
-}
-
-// readNumbered reads the numbered messages in every way that there is.
-func readNumbered(r *wsstream.Readable, in *moments) error {
-	var buf wsstream.Message
-	for i := range perWay {
-		err := in.do(func(ctx context.Context) error {
-			switch i % 4 {
-			case 0:
-				if err := r.PullInto(ctx, &buf); err != nil {
-					return err
-				}
-				return same(i, buf)
-			case 1:
-				return readSome(ctx, r, i)
-			}
-			m, err := r.Pull(ctx)
-			if err != nil {
-				return err
-			}
-			return same(i, m)
-		})
-		if err != nil {
-			return fmt.Errorf("message %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-// readSome reads a message as a stream, as much of it as its context allows, and skips the rest.
-func readSome(ctx context.Context, r *wsstream.Readable, i int) error {
-	m, err := r.NextMessage(ctx)
-	if err != nil {
-		return err
-	}
-	got, err := io.ReadAll(m)
-	m.Close()
-	want := numbered(i)
-	switch {
-	case err == errMoment && bytes.HasPrefix(want.Data, got):
-		return nil
-	case err != nil:
-		return err
-	}
-	return same(i, wsstream.Message{Type: m.Type(), Data: got})
-}
-
-// writeNumbered writes the numbered messages in every way that there is.
-func writeNumbered(t *testing.T, w *wsstream.Writable, in *moments) error {
-	for i := range perWay {
-		m := numbered(i)
-		err := in.do(func(ctx context.Context) error {
-			switch i % 4 {
-			case 0:
-				ok, err := w.TryWrite(m)
-				for ; !ok && err == nil; ok, err = w.TryWrite(m) {
-					if err := w.Ready(ctx); err != nil {
-						return err
-					}
-				}
-				return err
-			case 1:
-				return writePieces(t.Context(), w, m, 100)
-			}
-			return w.Write(ctx, m)
-		})
-		if err != nil {
-			return fmt.Errorf("message %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-// writePieces writes a message in pieces of size bytes.
-func writePieces(ctx context.Context, w *wsstream.Writable, m wsstream.Message, size int) error {
-	mw, err := w.NewMessage(ctx, m.Type)
-	if err != nil {
-		return err
-	}
-	for piece := range slices.Chunk(m.Data, size) {
-		if _, err := mw.Write(piece); err != nil {
-			return err
-		}
-	}
-	return mw.Close()
-}
-
-func TestContextsThatEndAtAnyMomentLoseAndDoubleNothingToAScriptedPeer(t *testing.T) {
-	c := config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Limit: 300}
-	inBubble(t, c, func(t *testing.T, e *end) {
-		e.net.(*memnet.Conn).Drip(90, time.Millisecond)
-		e.far.(*memnet.Conn).Drip(90, time.Millisecond)
-		e.far.(*memnet.Conn).Chunk(70)
-		pulls, writes := onTheClock(t, 1, 6*time.Millisecond), onTheClock(t, 2, 6*time.Millisecond)
-		done := make(chan error, 3)
-		go func() { done <- readNumbered(e.conn.Readable(), pulls) }()
-		go func() { done <- writeNumbered(t, e.conn.Writable(), writes) }()
-		go func() { done <- sendNumbered(e.peer) }()
-		wantNumbered(t, e.peer)
-		for range 3 {
-			require.NoError(t, <-done)
-		}
-		requireEnded(t, pulls, writes)
-		e.echo(t)
+func TestTheContextEndsWithACleanCloseAndTellsItsCode(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ctx := e.conn.Context()
+		child, cancel := context.WithCancel(ctx)
+		defer cancel()
+		require.NoError(t, ctx.Err())
+		e.peer.Send(wstest.Close(4001, "enough"))
+		e.peer.WantClose("answered", 4001)
+		e.peer.Close()
+		<-child.Done()
+		require.Equal(t, context.Canceled, ctx.Err())
+		cause := context.Cause(ctx)
+		require.NotErrorIs(t, cause, wsstream.ErrClosed)
+		var end *wsstream.Error
+		require.ErrorAs(t, cause, &end)
+		require.Equal(t, wsstream.CloseInfo{Code: 4001, Reason: "enough"}, end.CloseInfo)
+		require.Equal(t, 4001, wsstream.CloseCode(cause))
+		require.Same(t, cause, context.Cause(child))
+		_, err := e.conn.Readable().Pull(t.Context())
+		require.Same(t, cause, err, "it is the end that pulls have")
+		_, _, settled := e.conn.Closed().Peek()
+		require.True(t, settled, "Closed settles first")
+	})
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ctx := e.conn.Context()
+		e.peer.Send(wstest.Close(1000, "enough"))
+		e.peer.WantClose("answered", 1000)
+		e.peer.Close()
+		<-ctx.Done()
+		require.ErrorIs(t, context.Cause(ctx), wsstream.ErrClosed, "pulls end with io.EOF")
+		require.Equal(t, 1000, wsstream.CloseCode(context.Cause(ctx)))
 	})
 }
 
-// sendNumbered sends the numbered messages in fragments, with pings between them.
-func sendNumbered(p *wstest.Peer) error {
-	r := rand.New(rand.NewPCG(3, 0))
-	for i := range perWay {
-		m := numbered(i)
-		first := wstest.Frame{Op: ws.OpCode(m.Type)}
-		var frames []wstest.Frame
-		for f, rest := first, m.Data; !f.Fin; {
-			n := r.IntN(len(rest) + 1)
-			f.Fin = n == len(rest)
-			f.Payload, rest = rest[:n], rest[n:]
-			frames = append(frames, f)
-			if r.IntN(8) == 0 {
-				frames = append(frames, wstest.Ping(fmt.Sprint(i)))
-			}
-			f = wstest.Frame{Op: ws.OpContinuation, Fin: f.Fin}
-		}
-		if err := p.Write(frames...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// wantNumbered reads the numbered messages, and the pongs between their frames.
-func wantNumbered(t *testing.T, p *wstest.Peer) {
-	var m wsstream.Message
-	for i := 0; i < perWay; {
-		f, err := p.Next()
-		require.NoError(t, err)
-		switch f.Op {
-		case ws.OpPong:
-			continue
-		case ws.OpContinuation:
-		default:
-			m = wsstream.Message{Type: wsstream.Type(f.Op)}
-		}
-		m.Data = append(m.Data, f.Payload...)
-		if f.Fin {
-			require.NoError(t, same(i, m))
-			i++
-		}
-	}
-}
-
-// requireEnded says that the contexts have ended calls: else the test has shown nothing.
-func requireEnded(t *testing.T, all ...*moments) {
-	t.Helper()
-	for _, m := range all {
-		require.Greater(t, m.ended.Load(), int64(perWay/50))
-	}
-}
-
-// echo shows that the connection goes on.
-func (e *end) echo(t *testing.T) {
-	t.Helper()
-	e.peer.Send(wstest.Text("on"))
-	require.Equal(t, "on", e.pull(t))
-	require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("and on")))
-	f, err := e.peer.Next()
-	for err == nil && f.Op == ws.OpPong {
-		f, err = e.peer.Next()
-	}
-	require.NoError(t, err)
-	require.Equal(t, wstest.Text("and on"), f)
-}
-
-func TestContextsThatEndAtAnyMomentLoseAndDoubleNothingBetweenTwoConns(t *testing.T) {
-	for name, o := range map[string]*wsstream.CompressionOptions{
-		"plain":                    nil,
-		"compressed":               packing.Compression,
-		"compressed, own contexts": apart.Compression,
+func TestTheContextEndsWithTheErrorOfClosed(t *testing.T) {
+	for name, f := range map[string]func(e *end){
+		"CloseNow":      func(e *end) { e.conn.CloseNow() },
+		"a lost peer":   func(e *end) { e.peer.Close() },
+		"a broken rule": func(e *end) { _ = e.peer.Write(wstest.Cont(nil, true)); e.peer.CloseWrite() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			exchangeEverywhere(t, config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Compression: o})
-		})
-	}
-}
-
-func exchangeEverywhere(t *testing.T, c config) {
-	const kernel = 32 << 10
-	t.Run("memory", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			near, far := memnet.Pipe(300)
-			client, server := conns(t, c, near, far)
-			near.Drip(90, time.Millisecond)
-			far.Drip(90, time.Millisecond)
-			exchange(t, client, server, func(seed uint64) *moments { return onTheClock(t, seed, 6*time.Millisecond) })
-		})
-	})
-	t.Run("tcp", func(t *testing.T) {
-		near, far := tcpPipe(t, kernel)
-		client, server := conns(t, c, near, far)
-		exchange(t, client, server, func(seed uint64) *moments { return fromAside(t, seed) })
-	})
-	t.Run("tls", func(t *testing.T) {
-		near, far := tlsPipe(t, kernel)
-		client, server := conns(t, c, near, far)
-		exchange(t, client, server, func(seed uint64) *moments { return fromAside(t, seed) })
-	})
-}
-
-// exchange sends the numbered messages both ways at once, and closes.
-func exchange(t *testing.T, a, b *wsstream.Conn, in func(seed uint64) *moments) {
-	done := make(chan error, 4)
-	var all []*moments
-	for i, c := range []*wsstream.Conn{a, b} {
-		pulls, writes := in(uint64(2*i)), in(uint64(2*i+1))
-		all = append(all, pulls, writes)
-		go func() { done <- readNumbered(c.Readable(), pulls) }()
-		go func() { done <- writeNumbered(t, c.Writable(), writes) }()
-	}
-	for range cap(done) {
-		require.NoError(t, <-done)
-	}
-	requireEnded(t, all...)
-	require.NoError(t, a.Shutdown(patient(t), wsstream.CloseInfo{Code: 1000, Reason: "done"}))
-	info, err := b.Closed().Wait(patient(t))
-	require.NoError(t, err)
-	require.Equal(t, wsstream.CloseInfo{Code: 1000, Reason: "done"}, info)
-}
-
-// conns makes two Conns of the ends of a transport.
-func conns(t *testing.T, c config, near, far net.Conn) (client, server *wsstream.Conn) {
-	client = wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
-	server, err := wsstream.AcceptConn(t.Context(), far, c.accept())
-	require.NoError(t, err)
-	_, err = client.Opened().Wait(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		for _, c := range []*wsstream.Conn{client, server} {
-			c.CloseNow()
-			<-c.Closed().Done()
-		}
-	})
-	return client, server
-}
-
-func TestANewMessageThatItsContextEndedHasSentNothing(t *testing.T) {
-	inBubble(t, config{}, func(t *testing.T, e *end) {
-		first, err := e.conn.Writable().NewMessage(t.Context(), wsstream.TypeText)
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errMoment)
-		defer cancel()
-		_, err = e.conn.Writable().NewMessage(ctx, wsstream.TypeText)
-		require.Equal(t, errMoment, err)
-		require.Equal(t, errMoment, e.conn.Writable().Write(ctx, wsstream.Text("no")))
-		e.peer.WantIdle("nothing was sent")
-		require.NoError(t, first.Close())
-		e.peer.Want("the first message alone", wstest.Text(""))
-		e.echo(t)
-	})
-}
-
-func TestAPullThatItsContextEndsInTheMiddleOfAMessageHasConsumedNothing(t *testing.T) {
-	next := map[string]func(ctx context.Context, r *wsstream.Readable) (string, error){
-		"Pull": func(ctx context.Context, r *wsstream.Readable) (string, error) {
-			m, err := r.Pull(ctx)
-			return string(m.Data), err
-		},
-		"NextMessage": func(ctx context.Context, r *wsstream.Readable) (string, error) {
-			m, err := r.NextMessage(ctx)
-			if err != nil {
-				return "", err
-			}
-			b, err := io.ReadAll(m)
-			return string(b), err
-		},
-	}
-	for name, next := range next {
-		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
-				for _, piece := range []string{"h\xc3", "\xa4lf", " an"} {
-					f := wstest.Cont([]byte(piece), false)
-					if piece[0] == 'h' {
-						f.Op = ws.OpText
-					}
-					ctx, cancel := withCause(t)
-					pulled := goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(ctx) })
-					e.peer.Send(f, wstest.Ping(piece))
-					e.peer.Want("the pull has it", wstest.Pong(piece))
-					cancel(errMoment)
-					got := <-pulled
-					require.Equal(t, errMoment, got.err)
-					require.Empty(t, got.msg.Data)
-				}
-				require.Positive(t, e.conn.Stats().Received.Held, "what it had is held for the next")
-				e.peer.Send(wstest.Cont([]byte("d whole"), true))
-				got, err := next(patient(t), e.conn.Readable())
-				require.NoError(t, err)
-				require.Equal(t, "hälf and whole", got)
-				require.Zero(t, e.conn.Stats().Received.Held)
+				ctx := e.conn.Context()
+				pulled := goPull(t, e)
+				f(e)
+				<-ctx.Done()
+				_, err := e.closed(t)
+				require.Error(t, err)
+				require.Equal(t, err, context.Cause(ctx))
+				<-pulled
 			})
 		})
+	}
+}
+
+func TestTheContextIsOneAndMayBeAskedForAtAnyTime(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ctx := e.conn.Context()
+		require.Equal(t, ctx, e.conn.Context())
+		e.conn.CloseNow()
+		<-ctx.Done()
+		require.Equal(t, ctx, e.conn.Context())
+	})
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.conn.CloseNow()
+		_, err := e.closed(t)
+		require.Equal(t, context.Canceled, e.conn.Context().Err(), "after the end it has ended")
+		require.Equal(t, err, context.Cause(e.conn.Context()))
+	})
+}
+
+func TestTheContextEndsWithAHandshakeThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait := make(chan struct{})
+		var d dialled
+		conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
+			NetDial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				<-wait
+				return d.dial(ctx, network, addr)
+			},
+		})
+		ctx := conn.Context()
+		synctest.Wait()
+		require.NoError(t, ctx.Err())
+		close(wait)
+		<-ctx.Done()
+		require.Equal(t, notOpened(t, conn), context.Cause(ctx))
+	})
+}
+
+func TestCloseCodeIsThatOfTheErrorOrNone(t *testing.T) {
+	one := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4001}}
+	for _, tc := range []struct {
+		err  error
+		code int
+	}{
+		{nil, -1},
+		{io.EOF, -1},
+		{wsstream.ErrClosed, -1},
+		{context.Canceled, -1},
+		{&wsstream.HandshakeError{Status: 503, Err: errReason}, -1},
+		{one, 4001},
+		{fmt.Errorf("reading: %w", one), 4001},
+		{errors.Join(errReason, one), 4001},
+		{&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1006}, Err: io.ErrUnexpectedEOF}, 1006},
+		{&wsstream.Error{}, 0},
+	} {
+		require.Equal(t, tc.code, wsstream.CloseCode(tc.err), "%v", tc.err)
 	}
 }
