@@ -3,11 +3,13 @@ package wsstream_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -345,5 +347,199 @@ func TestAConnectionThatWasCutWhileItWasAnsweredEndsOnce(t *testing.T) {
 		<-time.After(time.Minute) // the options' times pass
 		require.Zero(t, m.Totals().Opened)
 		_ = far.Close()
+	})
+}
+
+func TestShutdownWaitsForTheFunctionsOfHandlers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		var cleaned atomic.Bool
+		conn := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+			_, err := conn.Readable().Pull(r.Context())
+			require.Equal(t, 1001, wsstream.CloseCode(err))
+			require.ErrorContains(t, err, "shutting down")
+			require.Equal(t, err, conn.Writable().Write(r.Context(), wsstream.Text("x")))
+			<-time.After(time.Second) // the clean-up
+			cleaned.Store(true)
+			return err
+		})).Dial("/", nil)
+		_, err := conn.Opened().Wait(t.Context())
+		require.NoError(t, err)
+		go func() { _, _ = conn.Readable().Pull(t.Context()) }()
+		require.NoError(t, a.Shutdown(t.Context()))
+		require.True(t, cleaned.Load())
+		info, err := conn.Closed().Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 1001, info.Code)
+	})
+}
+
+func TestShutdownEndsItsWaitForFunctionsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		release := make(chan struct{})
+		conn := wstest.NewServer(t, a.Handler(func(*wsstream.Conn, *http.Request) error {
+			<-release
+			return nil
+		})).Dial("/", nil)
+		_, err := conn.Opened().Wait(t.Context())
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errWhy)
+		defer cancel()
+		require.Equal(t, errWhy, a.Shutdown(ctx))
+		require.Zero(t, a.Len())
+		close(release)
+		require.NoError(t, a.Shutdown(t.Context()))
+	})
+}
+
+func TestAFunctionOfAHandlerMayCallShutdownAndIsNotWaitedFor(t *testing.T) {
+	for _, callers := range []int{1, 3} {
+		t.Run(fmt.Sprint(callers), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var a wsstream.Acceptor
+				var others atomic.Int32
+				shut := make(chan error, callers)
+				srv := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+					if r.URL.Path != "/stop" {
+						_, err := conn.Readable().Pull(r.Context())
+						<-time.After(time.Second) // a clean-up that takes longer than the caller's own connection
+						others.Add(1)
+						return err
+					}
+					_, err := conn.Readable().Pull(r.Context())
+					require.NoError(t, err)
+					err = a.Shutdown(r.Context())
+					require.EqualValues(t, 2, others.Load())
+					shut <- err
+					return nil
+				}))
+				var conns []*wsstream.Conn
+				for _, path := range append([]string{"/a", "/b"}, slices.Repeat([]string{"/stop"}, callers)...) {
+					conn := srv.Dial(path, nil)
+					_, err := conn.Opened().Wait(t.Context())
+					require.NoError(t, err)
+					conns = append(conns, conn)
+				}
+				for _, conn := range conns[2:] {
+					require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Text("stop")))
+				}
+				for range callers {
+					require.NoError(t, <-shut)
+				}
+				require.NoError(t, a.Shutdown(t.Context()))
+			})
+		})
+	}
+}
+
+func TestTheDeadlineOfAShutdownInsideAHandlerStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		release, shut := make(chan struct{}), make(chan error, 1)
+		srv := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+			if r.URL.Path == "/slow" {
+				<-release
+				return nil
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+			defer cancel()
+			begin := time.Now()
+			shut <- a.Shutdown(ctx)
+			require.Equal(t, time.Minute, time.Since(begin))
+			return nil
+		}))
+		slow := srv.Dial("/slow", nil)
+		_, err := slow.Opened().Wait(t.Context())
+		require.NoError(t, err)
+		conn := srv.Dial("/", nil)
+		defer conn.CloseNow()
+		require.Equal(t, context.DeadlineExceeded, <-shut)
+		close(release)
+		require.NoError(t, a.Shutdown(t.Context()))
+	})
+}
+
+func TestAHandlerThatReturnsAfterTheAcceptorsShutdownMakesItNoEOF(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		end := make(chan error, 1)
+		conn := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+			go func() { // ends with the connection
+				for {
+					if _, err := conn.Readable().Pull(r.Context()); err != nil {
+						end <- err
+						return
+					}
+				}
+			}()
+			<-conn.Writable().Done()
+			return conn.Writable().Write(r.Context(), wsstream.Text("x"))
+		})).Dial("/", nil)
+		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Text("half of an upload")))
+		synctest.Wait()
+		require.NoError(t, a.Shutdown(t.Context()))
+		got := <-end
+		told(1001, "shutting down")(t, nil, got)
+	})
+}
+
+func TestAShutdownWithTheContextOfAFunctionThatHasReturnedCountsItNoMore(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		t.Run(fmt.Sprint(slow), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var a wsstream.Acceptor
+				var returned atomic.Bool
+				shut := make(chan error, 1)
+				srv := wstest.NewServer(t, a.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+					if r.URL.Path == "/slow" {
+						_, err := conn.Readable().Pull(r.Context())
+						<-time.After(time.Minute)
+						returned.Store(true)
+						return err
+					}
+					go func() { // ends with Shutdown
+						<-time.After(time.Second) // the function has returned
+						shut <- a.Shutdown(r.Context())
+					}()
+					return nil
+				}))
+				if slow {
+					_, err := srv.Dial("/slow", nil).Opened().Wait(t.Context())
+					require.NoError(t, err)
+				}
+				conn := srv.Dial("/", nil)
+				<-conn.Closed().Done()
+				require.NoError(t, <-shut)
+				require.Equal(t, slow, returned.Load())
+			})
+		})
+	}
+}
+
+// stuck is a transport that does not let itself be closed.
+type stuck struct {
+	net.Conn
+	let chan struct{}
+}
+
+func (s stuck) Close() error {
+	<-s.let
+	return s.Conn.Close()
+}
+
+func TestAShutdownIsHeldUpByNoTransport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a wsstream.Acceptor
+		near, far := memnet.Pipe(0)
+		let := make(chan struct{})
+		go func() { _, _ = a.AcceptConn(t.Context(), stuck{near, let}) }() // ends with the handshake
+		wstest.NewPeer(t, far, true).DialHandshake("/")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		start := time.Now()
+		require.Equal(t, errWhy, a.Shutdown(ctx))
+		require.LessOrEqual(t, time.Since(start), 3*time.Second)
+		close(let)
 	})
 }

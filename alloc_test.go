@@ -2,13 +2,17 @@ package wsstream_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
 )
 
 // These tests hold what the doc comments say of allocations, for messages of 64 bytes over TCP, with the same
@@ -157,12 +161,6 @@ func readFull(t *testing.T, nc net.Conn, buf []byte) {
 	}
 }
 
-func cancellable(tb testing.TB) context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	tb.Cleanup(cancel)
-	return ctx
-}
-
 // requireAllocs requires that f, once it has come to a steady state, allocates want times a run: what is made once
 // in many runs, a goroutine of the library's or a buffer after a garbage collection, does not count.
 func requireAllocs(t *testing.T, want float64, f func()) {
@@ -173,5 +171,108 @@ func requireAllocs(t *testing.T, want float64, f func()) {
 	got := testing.AllocsPerRun(2000, f)
 	if !raceEnabled {
 		require.Equal(t, want, got, "allocations a run")
+	}
+}
+
+func TestACompressedMessageAllocatesNothingOnItsWay(t *testing.T) {
+	m := wsstream.Text(jsonText(1, 1000))
+	ready := m.Prepare()
+	var got wsstream.Message
+	buf := make([]byte, 2000)
+	for name, c := range map[string]config{"takeover": packing, "own contexts": apart} {
+		for way, pass := range map[string]func(t *testing.T, client, server *wsstream.Conn) error{
+			"Write and PullInto": func(t *testing.T, client, server *wsstream.Conn) error {
+				if err := client.Writable().Write(t.Context(), m); err != nil {
+					return err
+				}
+				return server.Readable().PullInto(t.Context(), &got)
+			},
+			"TryWrite, and back": func(t *testing.T, client, server *wsstream.Conn) error {
+				if _, err := server.Writable().TryWrite(m); err != nil {
+					return err
+				}
+				return client.Readable().PullInto(t.Context(), &got)
+			},
+			"a prepared one": func(t *testing.T, client, server *wsstream.Conn) error {
+				if err := server.Writable().Write(t.Context(), ready); err != nil {
+					return err
+				}
+				return client.Readable().PullInto(t.Context(), &got)
+			},
+			"NextMessage": func(t *testing.T, client, server *wsstream.Conn) error {
+				if err := client.Writable().Write(t.Context(), m); err != nil {
+					return err
+				}
+				r, err := server.Readable().NextMessage(t.Context())
+				for err == nil {
+					_, err = r.Read(buf)
+				}
+				if err == io.EOF {
+					return nil
+				}
+				return err
+			},
+		} {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				near, far := tcpPipe(t, 0)
+				client, server := conns(t, c, near, far)
+				requireAllocs(t, 0, func() { require.NoError(t, pass(t, client, server)) })
+			})
+		}
+	}
+}
+
+func TestAMessageThatIsTracedAndMeteredAllocatesNothing(t *testing.T) {
+	var in, out int64
+	o := &wsstream.AcceptOptions{Meter: new(wsstream.Meter), Trace: &wsstream.Trace{
+		MessageIn:  func(_ *wsstream.Conn, _ wsstream.Type, n int64) { in += n },
+		MessageOut: func(_ *wsstream.Conn, _ wsstream.Type, n int64) { out += n },
+	}}
+	conn, far := rawServerWith(t, o)
+	ctx := cancellable(t)
+	rawEcho(t, far, frameLen(allocSize), maskedFrame(allocSize))
+	m := wsstream.Binary(make([]byte, allocSize))
+	var got wsstream.Message
+	requireAllocs(t, 0, func() {
+		if err := conn.Writable().Write(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Readable().PullInto(ctx, &got); err != nil {
+			t.Fatal(err)
+		}
+	})
+	require.Equal(t, conn.Stats().Received.Bytes, in)
+	require.Equal(t, conn.Stats().Sent.Bytes, out)
+}
+
+// That holds for a gigabyte as for what is counted here, since it is counted in the steady state.
+func TestAPipeBetweenConnsAllocatesNothingInTheSteadyState(t *testing.T) {
+	for _, size := range []int{64, 64 << 10} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			const warm, counted = 2000, 4000
+			src, far := rawServer(t)
+			rawFlood(t, far, maskedFrame(size))
+			dst, sink := rawServer(t)
+			rawSwallow(t, sink)
+			ctx, enough := withCause(t)
+			errEnough := errors.New("enough")
+			var before, after runtime.MemStats
+			err := stream.Pipe(ctx, dst.Writable(), src.Readable(), &stream.PipeOptions{Progress: func(n int64) {
+				switch n {
+				case warm:
+					runtime.ReadMemStats(&before)
+				case warm + counted:
+					runtime.ReadMemStats(&after)
+					enough(errEnough)
+				}
+			}})
+			require.Equal(t, errEnough, err)
+			mallocs, bytes := after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
+			t.Logf("%d allocations, %d bytes, for %d messages", mallocs, bytes, counted)
+			if !raceEnabled {
+				require.Less(t, mallocs, uint64(counted/10), "allocations")
+				require.Less(t, bytes, uint64(2<<20), "bytes") // a pool's buffers, after a garbage collection
+			}
+		})
 	}
 }

@@ -7,19 +7,16 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
-	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 // Opening, line by line.
@@ -234,8 +231,6 @@ func TestA5_AnExtensionThatWasNotOfferedFails(t *testing.T) {
 	}
 }
 
-var errReason = errors.New("a reason of the caller's")
-
 func TestA6_AContextThatHadEndedDialsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errReason)
@@ -344,37 +339,6 @@ func TestA7_FramesInThePacketOfTheRequestAreNotLost(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "early", string(m.Data))
 	})
-}
-
-func TestA8_BeyondItsCreditNothingIsConsumedInMemory(t *testing.T) {
-	const window, readBuffer = 512, 4 << 10 // the buffer is the handshake's
-	synctest.Test(t, func(t *testing.T) {
-		near, far := memnet.Pipe(1 << 20)
-		conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: window})
-		peer := wstest.NewPeer(t, far, false)
-		peer.ServeHandshake()
-		const n = 1000
-		for range n {
-			peer.Send(wstest.Binary(make([]byte, 98)))
-		}
-		_, err := conn.Opened().Wait(patient(t))
-		require.NoError(t, err)
-		<-time.After(time.Minute)
-		synctest.Wait()
-		require.GreaterOrEqual(t, near.Buffered(), n*100-window-readBuffer)
-		require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(window+readBuffer))
-	})
-}
-
-func TestA8_BeyondItsCreditNothingIsConsumedOverTCP(t *testing.T) {
-	near, far := tcpPipe(t, 16<<10)
-	conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 512})
-	peer := wstest.NewPeer(t, far, false)
-	peer.ServeHandshake()
-	require.NoError(t, far.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
-	_, err := far.Write(peer.Encode(wstest.Binary(make([]byte, 16<<20))))
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-	require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(512+4<<10))
 }
 
 func TestA9_UserinfoBecomesBasicCredentials(t *testing.T) {

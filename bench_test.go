@@ -1,12 +1,24 @@
+//go:build unix
+
 package wsstream_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
+	"github.com/wsstream/wsstream/wstest"
 )
 
 // The benchmarks of the hot paths run over loopback TCP, with a server's Conn and a far side that speaks raw bytes.
@@ -142,4 +154,167 @@ func BenchmarkPingPong(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkIdle measures what 10,000 Conns at rest cost, both ends of 5,000 connections over TCP in one process: an
+// operation is one second of rest. It needs 10,100 file descriptors, and is only of use with -benchtime 20x or more,
+// which is one PingInterval.
+func BenchmarkIdle(b *testing.B) {
+	const conns = 5000
+	for _, interval := range []time.Duration{0, 20 * time.Second, time.Second} {
+		name := "off"
+		if interval > 0 {
+			name = "PingInterval=" + interval.String()
+		}
+		b.Run(name, func(b *testing.B) {
+			before := inUse()
+			idle(b, conns, interval)
+			<-time.After(time.Second) // the background readers have begun
+			held := inUse() - before
+			cpu := cpuTime()
+			n := 0
+			for b.Loop() {
+				<-time.After(time.Second)
+				n++
+			}
+			b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/float64(n), "cpu-µs/s")
+			b.ReportMetric(float64(held)/(2*conns), "B/conn")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// idle opens connections that last until the benchmark's end, whose ends both ping.
+func idle(b *testing.B, n int, interval time.Duration) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = l.Close() })
+	dialled := make(chan error)
+	var mu sync.Mutex
+	var all []*wsstream.Conn
+	keep := func(c *wsstream.Conn) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, c)
+	}
+	go func() {
+		for range n {
+			c := wsstream.Dial(context.Background(), "ws://"+l.Addr().String(), &wsstream.DialOptions{PingInterval: interval})
+			_, err := c.Opened().Wait(context.Background())
+			keep(c)
+			dialled <- err
+		}
+	}()
+	for range n {
+		nc, err := l.Accept()
+		require.NoError(b, err)
+		c, err := wsstream.AcceptConn(context.Background(), nc, &wsstream.AcceptOptions{PingInterval: interval})
+		require.NoError(b, err)
+		keep(c)
+		require.NoError(b, <-dialled)
+	}
+	b.Cleanup(func() {
+		for _, c := range all {
+			c.CloseNow()
+			<-c.Closed().Done()
+		}
+	})
+}
+
+func inUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkAnswerOfABusyHandler measures from the Write of the first of 64 answers, which are gathered, to its arrival,
+// while the handler computes and calls nothing: with one processor that is one preemption.
+func BenchmarkAnswerOfABusyHandler(b *testing.B) {
+	for _, procs := range []int{1, 2} {
+		b.Run(fmt.Sprintf("%dprocs", procs), func(b *testing.B) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			const burst = 64
+			conn, far := rawServer(b)
+			many, answers := bytes.Repeat(maskedFrame(allocSize), burst), make([]byte, burst*frameLen(allocSize))
+			var m wsstream.Message
+			var waited time.Duration
+			for b.Loop() {
+				_, err := far.Write(many)
+				require.NoError(b, err)
+				for i := range burst {
+					require.NoError(b, conn.Readable().PullInto(b.Context(), &m))
+					require.NoError(b, conn.Writable().Write(b.Context(), m))
+					if i == 0 {
+						start := time.Now()
+						for !readable(b, far) {
+						}
+						waited += time.Since(start)
+					}
+				}
+				_, err = io.ReadFull(far, answers)
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(waited.Microseconds())/float64(b.N), "µs/answer")
+		})
+	}
+}
+
+// readable reports whether nc has something to read, without letting another goroutine run.
+func readable(b *testing.B, nc net.Conn) (yes bool) {
+	raw, err := nc.(*net.TCPConn).SyscallConn()
+	require.NoError(b, err)
+	require.NoError(b, raw.Control(func(fd uintptr) {
+		n, _, _ := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		yes = n > 0
+	}))
+	return yes
+}
+
+// BenchmarkTotals measures what it takes to ask a thousand open connections.
+func BenchmarkTotals(b *testing.B) {
+	var m wsstream.Meter
+	const open = 1000
+	for range open {
+		wstest.Pair(b, &wstest.PairOptions{Accept: &wsstream.AcceptOptions{Meter: &m}})
+	}
+	for b.Loop() {
+		if m.Totals().Open != open {
+			b.Fatal("not all are open")
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/open, "ns/conn")
+}
+
+// BenchmarkPipeConns measures a Pipe from one Conn to another, over loopback TCP: what a relay does, one way.
+func BenchmarkPipeConns(b *testing.B) {
+	for _, size := range []int{64, 64 << 10} {
+		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(size))
+			src, far := rawServer(b)
+			rawFlood(b, far, maskedFrame(size))
+			dst, sink := rawServer(b)
+			rawSwallow(b, sink)
+			ctx, enough := context.WithCancel(b.Context())
+			defer enough()
+			const warm = 1000
+			_ = stream.Pipe(ctx, dst.Writable(), src.Readable(), &stream.PipeOptions{Progress: func(n int64) {
+				switch n {
+				case warm:
+					b.ResetTimer()
+				case warm + int64(b.N):
+					b.StopTimer()
+					enough()
+				}
+			}})
+		})
+	}
 }

@@ -3,14 +3,11 @@ package wsstream_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"runtime"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -32,8 +29,6 @@ var perWay = func() int {
 	}
 	return 5000
 }()
-
-var errMoment = errors.New("the context's moment has come")
 
 // moments makes contexts that end at random moments, and counts those calls that they ended.
 type moments struct {
@@ -83,31 +78,6 @@ func fromAside(t *testing.T, seed uint64) *moments {
 		}
 		return ctx, func() { cancel(nil) }
 	}}
-}
-
-// numbered is the message of this number: text, or binary that cannot be compressed; empty, small, or larger than a small
-// window.
-func numbered(i int) wsstream.Message {
-	n := i * 7919 % 20
-	if i%100 == 50 || i%100 == 51 {
-		n = 400
-	}
-	m := wsstream.Text(strings.Repeat(fmt.Sprintf("%d·", i), n))
-	if i%2 == 1 {
-		m.Type = wsstream.TypeBinary
-		r := rand.New(rand.NewPCG(uint64(i), 4))
-		for j := range m.Data {
-			m.Data[j] = byte(r.Uint32())
-		}
-	}
-	return m
-}
-
-func same(i int, m wsstream.Message) error {
-	if want := numbered(i); m.Type != want.Type || !bytes.Equal(m.Data, want.Data) {
-		return fmt.Errorf("message %d: got %v %q, want %v %q", i, m.Type, m.Data, want.Type, want.Data)
-	}
-	return nil
 }
 
 // readNumbered reads the numbered messages in every way that there is.
@@ -337,22 +307,6 @@ func exchange(t *testing.T, a, b *wsstream.Conn, in func(seed uint64) *moments) 
 	require.Equal(t, wsstream.CloseInfo{Code: 1000, Reason: "done"}, info)
 }
 
-// conns makes two Conns of the ends of a transport.
-func conns(t *testing.T, c config, near, far net.Conn) (client, server *wsstream.Conn) {
-	client = wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
-	server, err := wsstream.AcceptConn(t.Context(), far, c.accept())
-	require.NoError(t, err)
-	_, err = client.Opened().Wait(t.Context())
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		for _, c := range []*wsstream.Conn{client, server} {
-			c.CloseNow()
-			<-c.Closed().Done()
-		}
-	})
-	return client, server
-}
-
 func TestANewMessageThatItsContextEndedHasSentNothing(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		first, err := e.conn.Writable().NewMessage(t.Context(), wsstream.TypeText)
@@ -410,4 +364,110 @@ func TestAPullThatItsContextEndsInTheMiddleOfAMessageHasConsumedNothing(t *testi
 			})
 		})
 	}
+}
+
+func TestB0_ACallWhoseContextHadEndedFailsAtOnceAndConsumesOrSendsNothing(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("first"), wstest.Text("second"))
+		require.Equal(t, "first", e.pull(t)) // the second is likely to be there by now
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errReason)
+		r, w := e.conn.Readable(), e.conn.Writable()
+		m := wsstream.Message{Data: []byte("old")}
+		for name, call := range map[string]func() error{
+			"Opened":         func() error { _, err := e.conn.Opened().Wait(ctx); return err },
+			"Closed":         func() error { _, err := e.conn.Closed().Wait(ctx); return err },
+			"Pull":           func() error { _, err := r.Pull(ctx); return err },
+			"PullInto":       func() error { return r.PullInto(ctx, &m) },
+			"NextMessage":    func() error { _, err := r.NextMessage(ctx); return err },
+			"Write":          func() error { return w.Write(ctx, wsstream.Text("x")) },
+			"Ready":          func() error { return w.Ready(ctx) },
+			"Flush":          func() error { return w.Flush(ctx) },
+			"NewMessage":     func() error { _, err := w.NewMessage(ctx, wsstream.TypeText); return err },
+			"Writable.Close": func() error { return w.Close(ctx) },
+		} {
+			require.Equal(t, errReason, call(), name)
+		}
+		for range 3 {
+			for _, err := range r.All(ctx) {
+				require.Equal(t, errReason, err)
+			}
+			for _, err := range r.Messages(ctx) {
+				require.Equal(t, errReason, err)
+			}
+		}
+		require.Empty(t, m.Data)
+		require.Equal(t, "second", e.pull(t))
+		require.NoError(t, w.Write(patient(t), wsstream.Text("after")))
+		e.peer.Want("nothing was sent before", wstest.Text("after"))
+	})
+}
+
+func TestB0_AnEndedContextFailsCallsAfterTheEndToo(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.conn.CloseNow()
+		_, err := e.closed(t)
+		require.Error(t, err)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errReason)
+		_, err = e.conn.Closed().Wait(ctx)
+		require.Equal(t, errReason, err)
+		_, err = e.conn.Readable().Pull(ctx)
+		require.Equal(t, errReason, err)
+		require.Equal(t, errReason, e.conn.Writable().Write(ctx, wsstream.Text("x")))
+	})
+}
+
+func TestTheEndOfACallsContextIsItsCauseAndChangesNothingElse(t *testing.T) {
+	calls := map[string]func(context.Context, *end) error{
+		"Pull":  func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
+		"Write": func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
+		"Wait":  func(ctx context.Context, e *end) error { _, err := e.conn.Closed().Wait(ctx); return err },
+	}
+	for what, call := range calls {
+		for _, when := range []string{"before", "meanwhile"} {
+			t.Run(what+"/"+when, func(t *testing.T) {
+				onEveryPath(t, config{WriteWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
+					size := e.stuff(t, true)
+					ctx, cancel := context.WithCancelCause(t.Context())
+					if when == "before" {
+						cancel(errWhy)
+					}
+					got := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(ctx, e) })
+					e.quiet()
+					cancel(errWhy)
+					require.Equal(t, errWhy, (<-got).err)
+
+					require.Equal(t, size, e.wantData(t)) // and nothing of the Write
+					e.peer.Send(wstest.Text("hello"))
+					require.Equal(t, "hello", e.pull(t))
+					require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("here")))
+					e.peer.Want("the next message", wstest.Text("here"))
+					e.peer.Send(wstest.Close(3001, "bye"))
+					e.wantClose(t, wstest.Close(3001, ""))
+					e.drop(t)
+					info, err := e.closed(t)
+					require.NoError(t, err)
+					require.Equal(t, 3001, info.Code)
+				})
+			})
+		}
+	}
+}
+
+func TestAPullThatItsContextEndedGivesTheReadingBackToTheBackground(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		for i := range 300 {
+			<-time.After(time.Second) // the input is read in the background
+			ctx, cancel := context.WithCancelCause(t.Context())
+			pull := goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(ctx) })
+			for range i % 10 {
+				runtime.Gosched()
+			}
+			cancel(errWhy)
+			require.Equal(t, errWhy, (<-pull).err)
+			e.peer.Send(wstest.Ping("who reads?"))
+			e.peer.Want("an answer", wstest.Pong("who reads?"))
+		}
+	})
 }

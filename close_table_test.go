@@ -1,7 +1,6 @@
 package wsstream_test
 
 import (
-	"errors"
 	"io"
 	"testing"
 	"time"
@@ -27,8 +26,6 @@ type row struct {
 	closed  func(*testing.T, *end, error) // the error that Closed gives
 	info    wsstream.CloseInfo            // what Closed gives where there is no error
 }
-
-var errWhy = errors.New("why")
 
 var table = []row{{
 	event: "the peer closes",
@@ -448,56 +445,20 @@ func TestEveryEndLooksAsTheTableSays(t *testing.T) {
 	}
 }
 
-// is wants the very error.
-func is(want error) func(*testing.T, *end, error) {
-	return func(t *testing.T, _ *end, got error) {
-		t.Helper()
-		require.Equal(t, want, got)
-	}
-}
-
-// told wants the *Error of an end in order, with the peer's code; its text has that of why.
-func told(code int, why string) func(*testing.T, *end, error) {
-	return func(t *testing.T, _ *end, got error) {
-		t.Helper()
-		require.IsType(t, &wsstream.Error{}, got)
-		require.Equal(t, code, got.(*wsstream.Error).Code)
-		require.ErrorContains(t, got, why)
-		require.NotErrorIs(t, got, wsstream.ErrClosed)
-		require.NotErrorIs(t, got, io.EOF)
-		require.NotErrorIs(t, got, io.ErrUnexpectedEOF)
-	}
-}
-
-// torn wants the *Error of an end in order in the middle of a message.
-func torn(code int) func(*testing.T, *end, error) {
-	return func(t *testing.T, _ *end, got error) {
-		t.Helper()
-		require.IsType(t, &wsstream.Error{}, got)
-		require.Equal(t, code, got.(*wsstream.Error).Code)
-		require.ErrorIs(t, got, io.ErrUnexpectedEOF)
-	}
-}
-
-// theEnd wants the same *Error that Closed gives.
-func theEnd(t *testing.T, e *end, got error) {
-	t.Helper()
-	require.IsType(t, &wsstream.Error{}, got)
-	_, end := e.closed(t)
-	require.Same(t, end, got)
-}
-
-// unclean wants an *Error with code, whose cause says all of why.
-func unclean(code int, why ...string) func(*testing.T, *end, error) {
-	return func(t *testing.T, _ *end, got error) {
-		t.Helper()
-		require.IsType(t, &wsstream.Error{}, got)
-		end := got.(*wsstream.Error)
-		require.Equal(t, code, end.Code)
-		require.Error(t, end.Err)
-		require.NotErrorIs(t, got, io.EOF, "EOF is bare, and means a clean close")
-		for _, s := range why {
-			require.ErrorContains(t, end.Err, s)
+// pullAll pulls to the end on a goroutine of its own.
+func pullAll(t *testing.T, e *end) <-chan pulled {
+	ctx := patient(t)
+	all := make(chan pulled, 1)
+	go func() {
+		var p pulled
+		for {
+			var m wsstream.Message
+			if m, p.err = e.conn.Readable().Pull(ctx); p.err != nil {
+				break
+			}
+			p.messages = append(p.messages, string(m.Data))
 		}
-	}
+		all <- p
+	}()
+	return all
 }

@@ -2,11 +2,11 @@ package wsstream_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -96,8 +96,6 @@ var decisions = map[string]func(e *end, code int) error{
 	"Cancel": func(e *end, code int) error { return e.conn.Readable().Cancel(withCode(code)) },
 	"Abort":  func(e *end, code int) error { return e.conn.Writable().Abort(withCode(code)) },
 }
-
-func withCode(code int) error { return &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: code}} }
 
 func TestTheFirstDecisionToCloseCountsAndLaterOnesSucceed(t *testing.T) {
 	for first, decide := range decisions {
@@ -235,86 +233,6 @@ type strange struct{ what []int }
 
 func (strange) Error() string { return "strange" }
 
-// lostEnd returns the error of an end without a Close frame.
-func lostEnd(t *testing.T) (err error) {
-	synctest.Test(t, func(t *testing.T) {
-		e := inMemory(t, config{}, true)
-		e.peer.Close()
-		_, err = e.closed(t)
-	})
-	return err
-}
-
-// TestFailTakesItsTurnAndDropsNothing is Fail as Close is, with a cause.
-func TestFailTakesItsTurnAndDropsNothing(t *testing.T) {
-	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
-		e.net.(*memnet.Conn).Stall(true)
-		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
-		synctest.Wait()
-		second := goWrite(t, e, wsstream.Text("waits its turn"))
-		synctest.Wait()
-
-		ctx, cancel := withCause(t)
-		early := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(ctx, errReason) })
-		synctest.Wait()
-		cancel(errWhy)
-		require.Equal(t, errWhy, (<-early).err, "before its turn nothing has happened")
-
-		ctx, cancel = withCause(t)
-		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(ctx, withCode(4002)) })
-		synctest.Wait()
-		third := goWrite(t, e, wsstream.Text("behind it"))
-		synctest.Wait()
-		e.net.(*memnet.Conn).Stall(false)
-		require.Len(t, readMessage(t, e), 2000)
-		e.peer.Want("all that was accepted before, then the Close", wstest.Text("waits its turn"), wstest.Close(4002, ""))
-		require.NoError(t, (<-first).err)
-		require.NoError(t, (<-second).err)
-		require.Equal(t, 4002, wsstream.CloseCode((<-third).err), "Writes behind it fail with the cause")
-		cancel(errWhy)
-		require.Equal(t, errWhy, (<-failed).err, "the end of its context ends the wait, and the decision stands")
-		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
-		e.peer.Send(wstest.Close(4002, ""))
-		e.drop(t)
-		require.NoError(t, e.conn.Shutdown(t.Context(), wsstream.CloseInfo{}))
-	})
-}
-
-func TestAnAbortBehindAFailDropsWhatIsUnsentAndChangesNeitherCodeNorError(t *testing.T) {
-	inBubble(t, config{MaxFrameSize: 16 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
-		size := e.stuff(t, true)
-		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(patient(t), withCode(4002)) })
-		synctest.Wait()
-		require.NoError(t, e.conn.Writable().Abort(errWhy))
-		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
-		sent := 0
-		for {
-			f, err := e.peer.Next()
-			require.NoError(t, err)
-			if f.Op == ws.OpClose {
-				require.Equal(t, wstest.Close(4002, "").Payload, f.Payload)
-				break
-			}
-			sent += len(f.Payload)
-		}
-		require.Less(t, sent, size/4)
-		e.peer.Send(wstest.Close(4002, ""))
-		e.drop(t)
-		require.NoError(t, (<-failed).err)
-	})
-}
-
-func TestAFailBehindAStalledPeerIsCutAfterCloseTimeoutFromItsTurnOn(t *testing.T) {
-	inBubble(t, config{CloseTimeout: 3 * time.Second, Limit: 100}, func(t *testing.T, e *end) {
-		e.stuff(t, true)
-		start := time.Now()
-		theEnd(t, e, e.conn.Writable().Fail(patient(t), errWhy))
-		require.Equal(t, 3*time.Second, time.Since(start))
-		require.Equal(t, errWhy, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
-		require.Equal(t, errWhy, e.conn.Writable().Close(t.Context()), "what ended the Writable stays")
-	})
-}
-
 func TestCloseEndsWritesAtOnceAndSendsWhatWasAccepted(t *testing.T) {
 	for what, decide := range map[string]func(e *end, code int) error{"Close": decisions["Close"], "Cancel": decisions["Cancel"]} {
 		t.Run(what, func(t *testing.T) {
@@ -371,128 +289,6 @@ func TestNothingIsAcceptedBehindThePeersClose(t *testing.T) {
 	})
 }
 
-func TestAbortDropsWhatWasAcceptedAndFailsAWriteThatIsBlocked(t *testing.T) {
-	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 64 << 10}, func(t *testing.T, e *end) {
-		const size = 4 << 20
-		blocked := goWrite(t, e, wsstream.Binary(make([]byte, size)))
-		f, err := e.peer.Next()
-		require.NoError(t, err)
-		require.False(t, f.Fin)
-		e.quiet()
-		waiting := goWrite(t, e, wsstream.Text("waits"))
-		e.quiet()
-		require.NoError(t, e.conn.Writable().Abort(errWhy))
-		require.Equal(t, errWhy, (<-blocked).err)
-		require.Equal(t, errWhy, (<-waiting).err)
-
-		e.wantClose(t, wstest.Close(1011, "")) // Next sees to it that only whole frames stand before it
-		e.peer.Send(wstest.Close(3001, ""))
-		e.drop(t)
-		info, err := e.closed(t)
-		require.NoError(t, err, "what was dropped on purpose does not make the end unclean")
-		require.Equal(t, 3001, info.Code)
-	})
-}
-
-func TestAbortDropsWhatWasAcceptedAndThatIsNotUnclean(t *testing.T) {
-	c := config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 4 << 10}
-	inBubble(t, c, func(t *testing.T, e *end) {
-		size := e.stuff(t, true)
-		synctest.Wait()
-		require.NoError(t, e.conn.Writable().Abort(nil))
-		require.Zero(t, e.conn.Writable().DesiredSize())
-		sent := 0
-		for {
-			f, err := e.peer.Next()
-			require.NoError(t, err)
-			if f.Op == ws.OpClose {
-				break
-			}
-			require.False(t, f.Fin)
-			sent += len(f.Payload)
-		}
-		require.Less(t, sent, size/4)
-	})
-	inBubble(t, c, func(t *testing.T, e *end) { // nor is the end, when not even our Close got out
-		e.stuff(t, true)
-		synctest.Wait()
-		require.NoError(t, e.conn.Writable().Abort(errWhy))
-		e.peer.Send(wstest.Close(3001, ""))
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, 3001, info.Code)
-	})
-}
-
-func TestCancelEndsPullsAtOnceAndDiscardsWhatComes(t *testing.T) {
-	onEveryPath(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
-		first, second := goPull(t, e), goPull(t, e)
-		e.quiet()
-		require.NoError(t, e.conn.Readable().Cancel(nil))
-		require.Equal(t, io.EOF, (<-first).err)
-		require.Equal(t, io.EOF, (<-second).err)
-		e.peer.Want("the Close", wstest.CloseEmpty())
-		e.peer.Send(wstest.Binary(make([]byte, 512<<10)), wstest.Close(3001, "")) // behind far more than the window
-		e.drop(t)
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, 3001, info.Code)
-		_, err = e.conn.Readable().Pull(t.Context())
-		require.Equal(t, io.EOF, err)
-	})
-}
-
-func TestCloseNowEndsEveryCall(t *testing.T) {
-	full := config{WriteWindow: 256, Limit: 64 << 10}
-	calls := map[string]func(context.Context, *end) error{
-		"Pull":           func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
-		"NextMessage":    func(ctx context.Context, e *end) error { _, err := e.conn.Readable().NextMessage(ctx); return err },
-		"Write":          func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
-		"Ready":          func(ctx context.Context, e *end) error { return e.conn.Writable().Ready(ctx) },
-		"Flush":          func(ctx context.Context, e *end) error { return e.conn.Writable().Flush(ctx) },
-		"Writable.Close": func(ctx context.Context, e *end) error { return e.conn.Writable().Close(ctx) },
-		"NewMessage": func(ctx context.Context, e *end) error {
-			w, err := e.conn.Writable().NewMessage(ctx, wsstream.TypeText)
-			if err == nil {
-				_, err = w.Write([]byte("x"))
-			}
-			return err
-		},
-		"All": func(ctx context.Context, e *end) (err error) {
-			for _, err = range e.conn.Readable().All(ctx) {
-			}
-			return err
-		},
-	}
-	for what, call := range calls {
-		t.Run(what, func(t *testing.T) {
-			onEveryPath(t, full, func(t *testing.T, e *end) {
-				e.stuff(t, true)
-				got := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(patient(t), e) })
-				e.quiet()
-				e.conn.CloseNow()
-				theEnd(t, e, (<-got).err)
-				e.conn.CloseNow()
-			})
-		})
-	}
-}
-
-func TestCloseNowBehindBothCloseFramesLeavesTheEndAsItIs(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Text("unread"), wstest.Close(3001, "bye"))
-		e.wantClose(t, wstest.Close(3001, "")) // a client waits for the server to drop the transport
-		<-e.conn.Readable().Done()
-		e.conn.CloseNow()
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "bye"}, info)
-		_, err = e.conn.Readable().Pull(patient(t))
-		told(3001, "bye")(t, e, err) // what is unread is dropped
-		require.Equal(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
-	})
-}
-
 func TestShutdownSaysHowItEnded(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
@@ -528,104 +324,413 @@ func TestShutdownSaysHowItEnded(t *testing.T) {
 	})
 }
 
-// onSockets runs f with a server's Conn on each transport that takes without waiting, and with the peer's end of it.
-func onSockets(t *testing.T, c config, f func(t *testing.T, e *end)) {
-	for name, pipe := range map[string]func(t *testing.T, limit int) (near, far net.Conn){
-		"tcp":  func(t *testing.T, limit int) (near, far net.Conn) { return tcpPipe(t, limit) },
-		"unix": func(t *testing.T, _ int) (near, far net.Conn) { return unixPipe(t) },
-		"tls":  tlsPipe,
+func TestC3_CloseSendsWhatWasAcceptedThenACloseWith1000AndWaitsForTheEnd(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		for range 3 {
+			require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("accepted")))
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
+		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"), wstest.Text("accepted"))
+		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
+		require.Empty(t, closed)
+		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
+		e.peer.Send(wstest.CloseEmpty())
+		e.peer.Close()
+		require.NoError(t, <-closed)
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, 1005, info.Code)
+	})
+}
+
+func TestC3_AnUncleanEndIsTheErrorOfClose(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		closed := make(chan error, 1)
+		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
+		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
+		e.peer.Close()
+		err := <-closed
+		require.ErrorAs(t, err, new(*wsstream.Error))
+		_, end := e.closed(t)
+		require.Equal(t, end, err)
+		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
+	})
+}
+
+func TestC3_CloseTakesItsTurnBehindWritesThatWait(t *testing.T) {
+	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
+		e.net.(*memnet.Conn).Stall(true)
+		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
+		synctest.Wait()
+		second := goWrite(t, e, wsstream.Text("waits its turn"))
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
+		synctest.Wait()
+		e.net.(*memnet.Conn).Stall(false)
+		require.Len(t, readMessage(t, e), 2000)
+		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"), wstest.Close(1000, ""))
+		require.NoError(t, (<-first).err)
+		require.NoError(t, (<-second).err)
+		e.peer.Send(wstest.CloseEmpty())
+		e.peer.Close()
+		require.NoError(t, <-closed)
+	})
+}
+
+func TestD1_ClosedReportsThePeersCode(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		frame wstest.Frame
+		want  wsstream.CloseInfo
+	}{
+		{"1000", wstest.Close(1000, ""), wsstream.CloseInfo{Code: 1000}},
+		{"1012", wstest.Close(1012, "restart"), wsstream.CloseInfo{Code: 1012, Reason: "restart"}},
+		{"1013", wstest.Close(1013, ""), wsstream.CloseInfo{Code: 1013}},
+		{"1014", wstest.Close(1014, ""), wsstream.CloseInfo{Code: 1014}},
+		{"3000", wstest.Close(3000, "λόγος"), wsstream.CloseInfo{Code: 3000, Reason: "λόγος"}},
+		{"4999", wstest.Close(4999, ""), wsstream.CloseInfo{Code: 4999}},
+		{"none", wstest.CloseEmpty(), wsstream.CloseInfo{Code: 1005}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			near, far := pipe(t, c.Limit)
-			f(t, open(t, c, false, near, far))
+		t.Run(tc.name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 4001, Reason: "ours"}))
+				e.peer.Want("our Close", wstest.Close(4001, "ours"))
+				e.peer.Send(tc.frame)
+				e.peer.Close()
+				info, err := e.closed(t)
+				require.NoError(t, err)
+				require.Equal(t, tc.want, info)
+			})
 		})
 	}
 }
 
-// TestCloseNowGivesTheKernelWhatWasAccepted: a handler that writes, has its Writes return nil, and returns, with a CloseNow
-// in a defer, lost messages for every client.
-func TestCloseNowGivesTheKernelWhatWasAccepted(t *testing.T) {
-	for _, n := range []int{1, 10, 1000} {
-		for range 20 {
-			onSockets(t, config{}, func(t *testing.T, e *end) {
-				for i := range n {
-					require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text(fmt.Sprint(i))))
+func TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Close(3001, "theirs"))
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "ours"}))
+		f, err := e.peer.Next()
+		require.NoError(t, err)
+		require.Equal(t, ws.OpClose, f.Op) // ours, or the answer to theirs
+		if e.client {
+			e.peer.Close()
+		} else {
+			e.peer.WantEOF("only one Close, and the server drops the transport")
+		}
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "theirs"}, info)
+	})
+}
+
+func TestD2_ClosesThatCrossOnTheWireAreClean(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.far.(*memnet.Conn).Stall(true)
+		e.peer.Send(wstest.Close(3001, "theirs"))
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "ours"}))
+		e.peer.Want("ours, although theirs is on its way", wstest.Close(3002, "ours"))
+		e.far.(*memnet.Conn).Stall(false)
+		if e.client {
+			e.peer.WantIdle("no second Close, and the server drops the transport")
+			e.peer.Close()
+		} else {
+			e.peer.WantEOF("no second Close, and the server drops the transport")
+		}
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "theirs"}, info)
+	})
+}
+
+func TestD3_CloseIsAnsweredWithTheSameCode(t *testing.T) {
+	for _, frame := range []wstest.Frame{wstest.Close(1000, "bye"), wstest.Close(1014, ""), wstest.Close(4321, ""), wstest.CloseEmpty()} {
+		t.Run(frame.String(), func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(frame)
+				e.peer.Want("the same code, without the reason", wstest.Frame{Fin: true, Op: ws.OpClose, Payload: frame.Payload[:min(2, len(frame.Payload))]})
+			})
+		})
+	}
+}
+
+func TestD4_ACloseThatMayNotStandOnTheWireIsRefusedAndTheEndIsUnclean(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		body []byte
+		code uint16
+	}{
+		{"a reason that is not UTF-8", []byte("\x03\xe8a\xff"), 1007},
+		{"a reason cut in a character", []byte("\x03\xe8\xcf"), 1007},
+		{"one byte", []byte{3}, 1002},
+		{"0", wstest.Close(0, "").Payload, 1002},
+		{"999", wstest.Close(999, "").Payload, 1002},
+		{"1004", wstest.Close(1004, "").Payload, 1002},
+		{"1005", wstest.Close(1005, "").Payload, 1002},
+		{"1006", wstest.Close(1006, "").Payload, 1002},
+		{"1015", wstest.Close(1015, "").Payload, 1002},
+		{"2999", wstest.Close(2999, "").Payload, 1002},
+		{"5000", wstest.Close(5000, "").Payload, 1002},
+		{"65535", wstest.Close(65535, "").Payload, 1002},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onEveryPath(t, config{CloseTimeout: -1}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("before"), wstest.Frame{Fin: true, Op: ws.OpClose, Payload: tc.body})
+				e.peer.WantClose("the answer", tc.code)
+				e.peer.WantEOF("and half-closes")
+				e.peer.Close()
+				want1006(t, e)
+				require.Equal(t, "before", e.pull(t))
+			})
+		})
+	}
+}
+
+func TestD5_ClosedSettlesAfterBothStreamsAreFinal(t *testing.T) {
+	for name, finish := range map[string]func(e *end){
+		"clean":   func(e *end) { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() },
+		"lost":    func(e *end) { e.peer.Close() },
+		"ours":    func(e *end) { e.conn.CloseNow() },
+		"broken":  func(e *end) { _ = e.peer.Write(wstest.Frame{Op: ws.OpPing}); e.peer.Close() },
+		"cancel":  func(e *end) { _ = e.conn.Readable().Cancel(nil); e.peer.Close() },
+		"aborted": func(e *end) { _ = e.conn.Writable().Abort(nil); e.peer.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				pulled := goPull(t, e)
+				finish(e)
+				<-e.conn.Closed().Done()
+				for what, done := range map[string]<-chan struct{}{"readable": e.conn.Readable().Done(), "writable": e.conn.Writable().Done()} {
+					select {
+					case <-done:
+					default:
+						require.FailNow(t, "not final: "+what)
+					}
 				}
-				e.conn.CloseNow()
-				for i := range n {
-					e.peer.Want("what was accepted", wstest.Text(fmt.Sprint(i)))
-				}
-				_, err := e.closed(t)
-				unclean(1006, "cut")(t, e, err)
+				require.Error(t, (<-pulled).err)
+				ok, err := e.conn.Writable().TryWrite(wsstream.Text("x"))
+				require.False(t, ok)
+				require.Error(t, err)
+			})
+		})
+	}
+}
+
+func TestCallsAfterTheEndReturnTheSameErrorHoweverOften(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Close()
+		_, end := e.closed(t)
+		require.Error(t, end)
+		for range 5000 { // gorilla panics at the 1,000th read
+			_, err := e.conn.Readable().Pull(t.Context())
+			require.Equal(t, end, err)
+			require.Equal(t, end, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		}
+	})
+}
+
+func TestCloseCodeOfAFailureIsThePeersAnswerAnd1006WithoutOne(t *testing.T) {
+	for name, option := range map[string]config{
+		"PongTimeout":       {PingInterval: time.Second, PongTimeout: time.Second},
+		"WriteStallTimeout": {WriteStallTimeout: time.Second, Limit: 4 << 10, WriteWindow: 4 << 10},
+		"MaxMessageSize":    {MaxMessageSize: 10},
+		"frames in a row":   {},
+	} {
+		for _, answered := range []bool{true, false} {
+			t.Run(fmt.Sprint(name, ", answered: ", answered), func(t *testing.T) {
+				inBubble(t, option, func(t *testing.T, e *end) {
+					code := 1008
+					pull, write := goPull(t, e), (<-chan result)(nil)
+					switch name {
+					case "WriteStallTimeout":
+						write = goWrite(t, e, wsstream.Binary(make([]byte, 64<<10)))
+						<-time.After(1500 * time.Millisecond)
+					case "MaxMessageSize":
+						code = 1009
+						e.peer.Send(wstest.Binary(make([]byte, 11)))
+					case "frames in a row":
+						e.peer.Send(slices.Repeat([]wstest.Frame{wstest.Pong("")}, maxRow+1)...)
+					}
+					f := wstest.Frame{}
+					for f.Op != ws.OpClose {
+						var err error
+						f, err = e.peer.Next()
+						require.NoError(t, err)
+					}
+					require.EqualValues(t, code, binary.BigEndian.Uint16(f.Payload), "on the wire")
+					want := 1006
+					if answered {
+						if name != "frames in a row" { // behind which nothing is parsed
+							want = code
+						}
+						e.peer.Send(wstest.Close(uint16(code), ""))
+					}
+					e.peer.Close()
+					for _, call := range []<-chan result{pull, write} {
+						if call == nil {
+							continue
+						}
+						err := (<-call).err
+						require.Equal(t, want, wsstream.CloseCode(err), err)
+						require.ErrorContains(t, err, name)
+						require.ErrorContains(t, err, fmt.Sprint("we closed with ", code))
+					}
+				})
 			})
 		}
 	}
 }
 
-// TestCloseNowResetsNoConnectionOverUnreadInput: a socket that is closed over unread bytes is reset, and the kernel throws
-// away what it had taken to send.
-func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
-	onSockets(t, config{ReadWindow: 256, WriteWindow: -1}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Binary(make([]byte, 32<<10)), wstest.Ping("never read"))
-		for e.conn.Stats().Received.Held < 256 {
-			runtime.Gosched()
-		}
-		for range 100 { // more than the kernel takes
-			ok, err := e.conn.Writable().TryWrite(wsstream.Binary(make([]byte, 256<<10)))
-			require.NoError(t, err)
-			require.True(t, ok)
-		}
+func TestEOFComesWhenOurCloseIsInTheKernel(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Close(1000, ""))
+		_, err := e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err)
 		e.conn.CloseNow()
-		sent := e.conn.Stats().Sent
-		n, err := io.Copy(io.Discard, e.far)
-		if err != io.ErrUnexpectedEOF { //nolint:errorlint // TLS without its own goodbye
-			require.NoError(t, err, "after %d bytes", n)
-		}
-		require.Positive(t, sent.Messages)
-		require.Greater(t, n, int64(64<<10), "the kernel had taken more than that")
-	})
-}
-
-// TestCloseNowWaitsForNoPeer: a stalled peer and a Write that waits for it hold up no cut.
-func TestCloseNowWaitsForNoPeer(t *testing.T) {
-	onSockets(t, config{Limit: 16 << 10}, func(t *testing.T, e *end) {
-		written := goWrite(t, e, wsstream.Binary(make([]byte, 32<<20)))
-		for e.conn.Stats().Sent.Held == 0 {
-			runtime.Gosched()
-		}
-		message := goDo(func() (m wsstream.Message, err error) {
-			_, err = e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
-			return m, err
-		})
-		e.conn.CloseNow()
-		_, _, settled := e.conn.Closed().Peek()
-		require.True(t, settled)
-		theEnd(t, e, (<-written).err)
-		theEnd(t, e, (<-message).err)
-	})
-}
-
-func TestAFlushWhoseContextEndsWhileItsBytesLeaveGivesTheCause(t *testing.T) {
-	inBubble(t, config{CloseTimeout: time.Minute, Limit: 1 << 10}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 16<<10))))
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
-		defer cancel()
-		require.Equal(t, errWhy, e.conn.Writable().Flush(ctx), "they may still leave")
-	})
-}
-
-func TestTheCloseOfAMessageWaitsForTheEndNoLongerThanItsContext(t *testing.T) {
-	inBubble(t, config{CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
-		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errWhy)
-		defer cancel()
-		w := e.newMessage(t, ctx)
-		_, err := io.WriteString(w, "x")
+		e.peer.Want("a deferred CloseNow cuts nothing that is owed", wstest.Close(1000, ""))
+		e.peer.WantEOF("the end")
+		_, err = e.closed(t)
 		require.NoError(t, err)
-		e.peer.Send(wstest.Frame{Fin: true, Op: 3}) // we close, and wait for the peer
+	})
+	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		e.peer.Send(wstest.Close(1000, ""))
+		end := goPull(t, e)
+		<-time.After(time.Second)
+		select {
+		case got := <-end:
+			require.Fail(t, "the answer is not in the kernel", "%v", got.err)
+		default:
+		}
+		require.Equal(t, size, e.wantData(t))
+		require.Equal(t, io.EOF, (<-end).err)
+		e.peer.Want("the answer", wstest.Close(1000, ""))
+	})
+}
+
+func TestAfterOurCloseNoPingIsAnsweredAndDataIsStillDelivered(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		e.peer.Want("the Close", wstest.Close(1000, ""))
+		e.peer.Send(wstest.Ping("late?"), wstest.Text("late"), wstest.Ping("later?"))
+		require.Equal(t, "late", e.pull(t))
+		e.peer.Send(wstest.Text("later"), wstest.Close(1000, ""))
+		require.Equal(t, "later", e.pull(t))
+		_, err := e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err)
+		if e.client {
+			e.peer.CloseWrite()
+		}
+		e.peer.WantEOF("nothing but the end of the transport")
+		_, err = e.closed(t)
+		require.NoError(t, err)
+	})
+}
+
+func TestNoPingIsAnsweredOnceOurCloseIsQueued(t *testing.T) {
+	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
+		e.peer.Send(wstest.Ping("late?"))
 		e.notice()
+		require.Equal(t, size, e.wantData(t)) // fails on a pong
+		e.peer.Want("the Close", wstest.CloseEmpty())
+	})
+}
+
+func TestAfterThePeersCloseAllInputIsDropped(t *testing.T) {
+	onEveryPath(t, config{Limit: 64 << 10, WriteWindow: 256}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true) // keeps the connection from ending
+		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""), wstest.Text("beyond"), wstest.Frame{Fin: true, Op: 3})
+		require.Equal(t, "last", e.pull(t))
+		e.peer.Send(wstest.Binary(make([]byte, 512<<10))) // and it is taken
+		require.Equal(t, size, e.wantData(t))
+		e.peer.Want("the answer", wstest.Close(1000, ""))
+		_, err := e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err)
+	})
+}
+
+func TestB6_MessagesBetweenOurCloseAndThePeersAreDelivered(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		e.peer.WantClose("our Close", 1000)
+		e.peer.Send(wstest.Text("still"), wstest.Text(strings.Repeat("y", 1000)), wstest.Text("here"))
+		require.Equal(t, "still", e.pull(t))
+		e.peer.Send(wstest.Close(1000, ""))
+		e.peer.Close()
+		_, err := e.closed(t)
+		require.NoError(t, err)
+		require.Len(t, e.pull(t), 1000)
+		require.Equal(t, "here", e.pull(t))
+		_, err = e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err)
+	})
+}
+
+func TestB7_WhatComesAfterThePeersCloseIsIgnored(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("before"), wstest.Close(1000, ""), wstest.Text("after"), wstest.Ping("after"), wstest.Close(1002, "second"),
+			wstest.Frame{Fin: true, Op: 0xb, Payload: []byte("not a frame")})
+		e.peer.WantClose("the first Close is answered, and no ping", 1000)
+		e.peer.Close()
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, wsstream.CloseInfo{Code: 1000}, info)
+		require.Equal(t, "before", e.pull(t))
+		_, err = e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err)
+	})
+}
+
+func TestErrClosedSaysWhatWasClosedAndIsStreamsToo(t *testing.T) {
+	require.EqualError(t, wsstream.ErrClosed, "wsstream: connection closed")
+	require.ErrorIs(t, wsstream.ErrClosed, stream.ErrClosed)
+	require.ErrorIs(t, stream.ErrClosed, wsstream.ErrClosed)
+	require.ErrorIs(t, fmt.Errorf("write: %w", wsstream.ErrClosed), stream.ErrClosed)
+	q := stream.NewQueue(stream.Count[int](0))
+	require.NoError(t, q.Cancel(wsstream.ErrClosed))
+	require.NoError(t, q.Close(t.Context()), "package stream takes it for its own")
+}
+
+func TestCloseCodeIsThatOfTheErrorOrNone(t *testing.T) {
+	one := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4001}}
+	for _, tc := range []struct {
+		err  error
+		code int
+	}{
+		{nil, -1},
+		{io.EOF, -1},
+		{wsstream.ErrClosed, -1},
+		{context.Canceled, -1},
+		{&wsstream.HandshakeError{Status: 503, Err: errReason}, -1},
+		{one, 4001},
+		{fmt.Errorf("reading: %w", one), 4001},
+		{errors.Join(errReason, one), 4001},
+		{&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1006}, Err: io.ErrUnexpectedEOF}, 1006},
+		{&wsstream.Error{}, 0},
+	} {
+		require.Equal(t, tc.code, wsstream.CloseCode(tc.err), "%v", tc.err)
+	}
+}
+
+func TestShutdownWaitsForNoReaderThoughTheReadWindowIsFull(t *testing.T) {
+	inBubble(t, config{ReadWindow: 256, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
 		start := time.Now()
-		require.Error(t, w.Close())
-		require.LessOrEqual(t, time.Since(start), 2*time.Second)
+		flood := goDo(func() (m wsstream.Message, err error) {
+			return m, e.peer.Write(wstest.Binary(make([]byte, 1<<20)))
+		})
+		down := goDo(func() (m wsstream.Message, err error) {
+			return m, e.conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1001})
+		})
+		require.NoError(t, (<-flood).err)
+		e.peer.Want("our Close", wstest.Close(1001, ""))
+		e.peer.Send(wstest.Close(1001, ""))
+		if e.client {
+			e.peer.Close()
+		}
+		require.NoError(t, (<-down).err)
+		require.Less(t, time.Since(start), time.Second)
 	})
 }

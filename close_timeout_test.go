@@ -46,11 +46,6 @@ func TestCloseTimeoutBoundsEverythingUpToThePeersClose(t *testing.T) {
 	}
 }
 
-// drain reads what we send, as it comes, to the end.
-func drain(e *end) {
-	_, _ = io.Copy(io.Discard, e.far)
-}
-
 func TestWithoutCloseTimeoutACloseWaitsForEver(t *testing.T) {
 	inBubble(t, config{CloseTimeout: -1}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
@@ -101,127 +96,6 @@ func TestAClientGivesTheServerASecondToDropTheTransport(t *testing.T) {
 	})
 }
 
-func TestAfterOurCloseNoPingIsAnsweredAndDataIsStillDelivered(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
-		e.peer.Want("the Close", wstest.Close(1000, ""))
-		e.peer.Send(wstest.Ping("late?"), wstest.Text("late"), wstest.Ping("later?"))
-		require.Equal(t, "late", e.pull(t))
-		e.peer.Send(wstest.Text("later"), wstest.Close(1000, ""))
-		require.Equal(t, "later", e.pull(t))
-		_, err := e.conn.Readable().Pull(patient(t))
-		require.Equal(t, io.EOF, err)
-		if e.client {
-			e.peer.CloseWrite()
-		}
-		e.peer.WantEOF("nothing but the end of the transport")
-		_, err = e.closed(t)
-		require.NoError(t, err)
-	})
-}
-
-func TestNoPingIsAnsweredOnceOurCloseIsQueued(t *testing.T) {
-	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
-		size := e.stuff(t, true)
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
-		e.peer.Send(wstest.Ping("late?"))
-		e.notice()
-		require.Equal(t, size, e.wantData(t)) // fails on a pong
-		e.peer.Want("the Close", wstest.CloseEmpty())
-	})
-}
-
-func TestAfterThePeersCloseAllInputIsDropped(t *testing.T) {
-	onEveryPath(t, config{Limit: 64 << 10, WriteWindow: 256}, func(t *testing.T, e *end) {
-		size := e.stuff(t, true) // keeps the connection from ending
-		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""), wstest.Text("beyond"), wstest.Frame{Fin: true, Op: 3})
-		require.Equal(t, "last", e.pull(t))
-		e.peer.Send(wstest.Binary(make([]byte, 512<<10))) // and it is taken
-		require.Equal(t, size, e.wantData(t))
-		e.peer.Want("the answer", wstest.Close(1000, ""))
-		_, err := e.conn.Readable().Pull(patient(t))
-		require.Equal(t, io.EOF, err)
-	})
-}
-
-func TestWithNobodyPullingTheReaderRunsAfterCloseWhileCreditLasts(t *testing.T) {
-	onEveryPath(t, config{ReadWindow: 1 << 10, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Binary(make([]byte, 512)))
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
-		e.peer.Want("the Close", wstest.Close(1000, ""))
-		e.peer.Send(wstest.Close(3001, ""))
-		e.drop(t)
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, 3001, info.Code)
-		require.Len(t, e.pull(t), 512)
-	})
-}
-
-func TestThePeersCloseBehindAFullWindowIsNotSeen(t *testing.T) {
-	flood := func(e *end) {
-		for range 4 {
-			e.peer.Send(wstest.Binary(make([]byte, 512)))
-		}
-		e.peer.Send(wstest.Close(3001, ""))
-		<-time.After(time.Second)
-	}
-	c := config{ReadWindow: 1 << 10, CloseTimeout: 7 * time.Second}
-	ways := []struct {
-		what  string
-		close func(e *end)
-		after time.Duration
-		code  int
-	}{
-		{"Close", func(e *end) { _ = e.conn.Close(wsstream.CloseInfo{}) }, 7 * time.Second, 1006},
-		{"Abort", func(e *end) { _ = e.conn.Writable().Abort(nil) }, 7 * time.Second, 1006},
-		{"Close and pull", func(e *end) {
-			_ = e.conn.Close(wsstream.CloseInfo{})
-			for range e.conn.Readable().All(context.Background()) {
-			}
-		}, 0, 3001},
-		{"Cancel", func(e *end) { _ = e.conn.Readable().Cancel(nil) }, 0, 3001},
-		{"Discard", func(e *end) { e.conn.Readable().Discard(); _ = e.conn.Close(wsstream.CloseInfo{}) }, 0, 3001},
-		{"Shutdown", func(e *end) { _ = e.conn.Shutdown(context.Background(), wsstream.CloseInfo{}) }, 0, 3001},
-	}
-	for _, w := range ways {
-		t.Run(w.what, func(t *testing.T) {
-			inBubble(t, c, func(t *testing.T, e *end) {
-				flood(e)
-				start := time.Now()
-				go func() { // the peer drops the transport behind the Close
-					_, _ = e.far.Read(make([]byte, 64)) // our Close
-					_ = e.far.Close()
-				}()
-				w.close(e)
-				info, err := e.closed(t)
-				require.Equal(t, w.after, time.Since(start))
-				if w.code == 1006 {
-					unclean(1006, "CloseTimeout")(t, e, err)
-					require.Len(t, e.pull(t), 512, "what came can still be pulled")
-					return
-				}
-				require.NoError(t, err)
-				require.Equal(t, w.code, info.Code)
-			})
-		})
-	}
-}
-
-func TestCancelAbortAndCloseNowDoNotWaitForThePeer(t *testing.T) {
-	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
-		e.stuff(t, true)
-		start := time.Now()
-		require.NoError(t, e.conn.Readable().Cancel(nil))
-		require.NoError(t, e.conn.Writable().Abort(nil))
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
-		require.False(t, ended(e))
-		e.conn.CloseNow()
-		require.True(t, ended(e), "a cut is done when CloseNow returns")
-		require.Zero(t, time.Since(start))
-	})
-}
-
 func TestWritableCloseWaitsForTheEndAndItsContextEndsTheWait(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
@@ -251,11 +125,81 @@ func TestWritableCloseWaitsForTheEndAndItsContextEndsTheWait(t *testing.T) {
 	})
 }
 
-func ended(e *end) bool {
-	select {
-	case <-e.conn.Closed().Done():
-		return true
-	default:
-		return false
+func TestD1_WithoutAPeersCloseTheEndIs1006AfterCloseTimeout(t *testing.T) {
+	inBubble(t, config{CloseTimeout: 7 * time.Second}, func(t *testing.T, e *end) {
+		start := time.Now()
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		e.peer.WantClose("our Close", 1000)
+		want1006(t, e)
+		require.Equal(t, 7*time.Second, time.Since(start))
+	})
+}
+
+func TestD3_TheServerDropsTCPFirst(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Close(1000, ""))
+		e.peer.WantClose("the answer", 1000)
+		answered := time.Now()
+		if e.client {
+			e.peer.Send(wstest.Ping("the client has not dropped it"))
+			e.peer.Close()
+		} else {
+			e.peer.WantEOF("the server has dropped it")
+			if e.mem {
+				require.Zero(t, time.Since(answered), "it does not wait for the client")
+			}
+		}
+		_, err := e.closed(t)
+		require.NoError(t, err)
+	})
+}
+
+func TestD3_AClientWaitsASecondForThatAndTheEndIsClean(t *testing.T) {
+	for _, closeTimeout := range []time.Duration{time.Minute, 300 * time.Millisecond} { // it bounds the way to the peer's Close
+		t.Run(closeTimeout.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				e := inMemory(t, config{CloseTimeout: closeTimeout}, true)
+				e.peer.Send(wstest.Close(1000, "bye"))
+				e.peer.WantClose("the answer", 1000)
+				start := time.Now()
+				e.peer.WantIdle("the transport is up")
+				info, err := e.closed(t)
+				require.NoError(t, err)
+				require.Equal(t, wsstream.CloseInfo{Code: 1000, Reason: "bye"}, info)
+				require.Equal(t, time.Second, time.Since(start))
+				e.peer.WantEOF("the client has dropped it")
+			})
+		})
+	}
+}
+
+func TestD3_AClientWaitsASecondForThatOverTCP(t *testing.T) {
+	e := overTCP(t, config{CloseTimeout: time.Minute}, true)
+	start := time.Now()
+	e.peer.Send(wstest.Close(1000, ""))
+	e.peer.WantClose("the answer", 1000)
+	e.peer.WantEOF("the client drops it")
+	require.InDelta(t, 1, time.Since(start).Seconds(), 0.9)
+	_, err := e.closed(t)
+	require.NoError(t, err)
+}
+
+func TestCloseTimeoutBoundsTheClosing(t *testing.T) {
+	for name, tc := range map[string]struct{ timeout, want time.Duration }{
+		"default":  {0, 5 * time.Second},
+		"set":      {time.Minute, time.Minute},
+		"negative": {-1, 24 * time.Hour}, // when the peer answers after all
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, config{CloseTimeout: tc.timeout}, func(t *testing.T, e *end) {
+				start := time.Now()
+				late := time.AfterFunc(24*time.Hour, func() { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() })
+				defer late.Stop()
+				require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
+				_, err := e.conn.Closed().Wait(t.Context())
+				require.Equal(t, tc.timeout < 0, err == nil, "%v", err)
+				require.Equal(t, tc.want, time.Since(start))
+			})
+		})
 	}
 }

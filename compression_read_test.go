@@ -21,19 +21,6 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// packedFrames cuts a compressed text message into frames of at most n bytes.
-func packedFrames(payload []byte, n int) (frames []wstest.Frame) {
-	f := wstest.Frame{Op: ws.OpText, Rsv: rsv1}
-	for !f.Fin {
-		n := min(n, len(payload))
-		f.Payload, payload = payload[:n], payload[n:]
-		f.Fin = len(payload) == 0
-		frames = append(frames, f)
-		f = wstest.Frame{Op: ws.OpContinuation, Fin: f.Fin}
-	}
-	return frames
-}
-
 func TestRSV1IsForTheFirstFrameOfAMessageIfItWasAgreed(t *testing.T) {
 	first := wstest.Frame{Op: ws.OpText, Rsv: rsv1, Payload: []byte{0}}
 	whole := first

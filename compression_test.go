@@ -2,14 +2,8 @@ package wsstream_test
 
 import (
 	"bytes"
-	"compress/flate"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
-	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -20,105 +14,6 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-const (
-	extension   = "permessage-deflate"
-	ownContexts = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-	rsv1        = 4
-)
-
-// packing is a config under which all messages are compressed, by both sides, with context takeover.
-var packing = config{Compression: &wsstream.CompressionOptions{Threshold: -1}, Extensions: extension}
-
-// apart is packing without context takeover.
-var apart = config{
-	Compression: &wsstream.CompressionOptions{Threshold: -1, NoContextTakeover: true, PeerNoContextTakeover: true},
-	Extensions:  ownContexts,
-}
-
-// A packer compresses as another implementation does: Go's own.
-type packer struct {
-	out bytes.Buffer
-	w   *flate.Writer
-}
-
-func newPacker(t *testing.T) *packer {
-	p := new(packer)
-	var err error
-	p.w, err = flate.NewWriter(&p.out, 6)
-	require.NoError(t, err)
-	return p
-}
-
-// pack compresses the next message; it may refer to those before it.
-func (p *packer) pack(t *testing.T, s string) []byte {
-	p.out.Reset()
-	_, err := io.WriteString(p.w, s)
-	require.NoError(t, err)
-	require.NoError(t, p.w.Flush())
-	return bytes.Clone(bytes.TrimSuffix(p.out.Bytes(), []byte{0, 0, 0xff, 0xff}))
-}
-
-// packed is a message by itself.
-func packed(t *testing.T, s string) []byte { return newPacker(t).pack(t, s) }
-
-// An unpacker inflates messages that may refer to those before them, by Go's own flate.
-type unpacker struct {
-	in bytes.Buffer
-	r  io.ReadCloser
-}
-
-func newUnpacker() *unpacker {
-	u := new(unpacker)
-	u.r = flate.NewReader(&u.in)
-	return u
-}
-
-// unpack inflates what begins the rest of a message and must stand for n bytes.
-func (u *unpacker) unpack(t *testing.T, p []byte, n int) string {
-	t.Helper()
-	u.in.Write(p)
-	u.in.Write([]byte{0, 0, 0xff, 0xff})
-	b := make([]byte, n)
-	_, err := io.ReadFull(u.r, b)
-	require.NoError(t, err)
-	return string(b)
-}
-
-// jsonText is JSON text of about n bytes, of its own for each seed.
-func jsonText(seed uint64, n int) string {
-	r := rand.New(rand.NewPCG(seed, 77))
-	var b strings.Builder
-	for b.Len() < n {
-		fmt.Fprintf(&b, `{"id":%d,"name":"user-%d","price":%.2f,"tags":["a%d","b"],"active":%v},`,
-			r.Uint32(), r.IntN(1000), r.Float64()*100, r.IntN(50), r.IntN(2) == 0)
-	}
-	return b.String()
-}
-
-// noise is n bytes that cannot be compressed.
-func noise(seed byte, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b)
-	return b
-}
-
-// nextFrames reads the frames of the next message; controls are passed.
-func nextFrames(t *testing.T, p *wstest.Peer) (payload []byte, frames []wstest.Frame) {
-	t.Helper()
-	for {
-		f, err := p.Next()
-		require.NoError(t, err)
-		if f.Op.IsControl() {
-			continue
-		}
-		frames = append(frames, f)
-		payload = append(payload, f.Payload...)
-		if f.Fin {
-			return payload, frames
-		}
-	}
-}
 
 // onEveryTransport runs f with two Conns over memory, TCP and TLS.
 func onEveryTransport(t *testing.T, c config, f func(t *testing.T, client, server *wsstream.Conn)) {
@@ -223,20 +118,6 @@ func readSamples(t *testing.T, r *wsstream.Readable, seed uint64) error {
 		}
 	}
 	return nil
-}
-
-func readAll(t *testing.T, r *wsstream.Readable) (wsstream.Message, error) {
-	m, err := r.NextMessage(patient(t))
-	if err != nil {
-		return wsstream.Message{}, err
-	}
-	data, err := io.ReadAll(m)
-	return wsstream.Message{Type: m.Type(), Data: data}, err
-}
-
-func sum(b []byte) string {
-	s := sha256.Sum256(b)
-	return hex.EncodeToString(s[:4])
 }
 
 func TestAMessageIsCompressedFromTheThresholdOnUnlessItSaysNo(t *testing.T) {

@@ -2,9 +2,7 @@ package wsstream_test
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -13,7 +11,6 @@ import (
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
-	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 func TestWhatAMessageWriterHasWrittenCanBeInflatedAtOnce(t *testing.T) {
@@ -47,15 +44,6 @@ func TestWhatAMessageWriterHasWrittenCanBeInflatedAtOnce(t *testing.T) {
 		}
 		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(4096), "no more than the window")
 	})
-}
-
-// read reads n bytes of what was given to u so far.
-func read(t *testing.T, u *unpacker, n int) string {
-	t.Helper()
-	b := make([]byte, n)
-	_, err := io.ReadFull(u.r, b)
-	require.NoError(t, err)
-	return string(b)
 }
 
 func TestAMessageWriterCanSayNo(t *testing.T) {
@@ -226,87 +214,5 @@ func TestAPongPassesBetweenTheFramesOfACompressedMessage(t *testing.T) {
 		require.NoError(t, (<-wrote).err)
 		require.True(t, ponged)
 		require.Equal(t, string(data), newUnpacker().unpack(t, payload, len(data)))
-	})
-}
-
-func TestAPreparedMessageIsCompressedOnceForAllThatAgreedAlike(t *testing.T) {
-	long, other := jsonText(1, 3000), jsonText(2, 3000)
-	ready := wsstream.Text(long).Prepare()
-	first := map[string][]byte{} // payload by window
-	for _, test := range []struct {
-		name, extensions string
-		options          *wsstream.CompressionOptions
-		bits             string // of our window; empty: not compressed
-		takeover         bool
-	}{
-		{"none", "", nil, "", false},
-		{"12 bits", extension, &wsstream.CompressionOptions{}, "12", true},
-		{"12 bits again", extension, &wsstream.CompressionOptions{}, "12", true},
-		{"12 bits, own contexts", extension, &wsstream.CompressionOptions{NoContextTakeover: true}, "12", false},
-		{"8 bits", extension + "; server_max_window_bits=8", &wsstream.CompressionOptions{}, "8", true},
-		{"15 bits", extension, &wsstream.CompressionOptions{WindowBits: 15}, "15", true},
-		{"under the threshold", extension, &wsstream.CompressionOptions{Threshold: 5000}, "", true},
-	} {
-		for _, before := range []bool{true, false} {
-			t.Run(fmt.Sprint(test.name, ", after another: ", before), func(t *testing.T) {
-				near, far := memnet.Pipe(0)
-				e := open(t, config{Compression: test.options, Extensions: test.extensions}, false, near, far)
-				e.peer.AllowRsv = rsv1
-				u := newUnpacker()
-				want := func(s string) []byte {
-					payload, frames := nextFrames(t, e.peer)
-					if frames[0].Rsv == 0 {
-						require.Equal(t, s, string(payload))
-						return payload
-					}
-					if !test.takeover {
-						u = newUnpacker()
-					}
-					require.Equal(t, s, u.unpack(t, payload, len(s)))
-					return payload
-				}
-				w := e.conn.Writable()
-				if before {
-					require.NoError(t, w.Write(patient(t), wsstream.Text(other)))
-					want(other)
-				}
-				require.NoError(t, w.Write(patient(t), ready))
-				payload := want(long)
-				if first[test.bits] == nil {
-					first[test.bits] = payload
-				}
-				require.Equal(t, first[test.bits], payload, "the same bytes for all")
-				if test.bits == "" {
-					require.Equal(t, long, string(payload))
-				}
-
-				ok, err := w.TryWrite(ready)
-				require.NoError(t, err)
-				require.True(t, ok)
-				want(long)
-				// What follows refers to what was prepared, or to what was before it: both sides count alike.
-				for _, s := range []string{long, other, long + other} {
-					require.NoError(t, w.Write(patient(t), wsstream.Text(s)))
-					want(s)
-				}
-				plain := ready
-				plain.NoCompress = true
-				require.NoError(t, w.Write(patient(t), plain))
-				e.peer.Want("as it is", wstest.Text(long))
-			})
-		}
-	}
-	require.Len(t, first, 4)
-}
-
-func TestAPreparedMessageOfAClientIsCompressedEveryTime(t *testing.T) {
-	ready := wsstream.Text(strings.Repeat("again and ", 100)).Prepare()
-	inBubble(t, packing, func(t *testing.T, e *end) {
-		u := newUnpacker()
-		for range 2 {
-			require.NoError(t, e.conn.Writable().Write(patient(t), ready))
-			payload, _ := nextFrames(t, e.peer)
-			require.Equal(t, string(ready.Data), u.unpack(t, payload, len(ready.Data)))
-		}
 	})
 }

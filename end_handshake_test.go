@@ -15,43 +15,6 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestTheEndOfACallsContextIsItsCauseAndChangesNothingElse(t *testing.T) {
-	calls := map[string]func(context.Context, *end) error{
-		"Pull":  func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
-		"Write": func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
-		"Wait":  func(ctx context.Context, e *end) error { _, err := e.conn.Closed().Wait(ctx); return err },
-	}
-	for what, call := range calls {
-		for _, when := range []string{"before", "meanwhile"} {
-			t.Run(what+"/"+when, func(t *testing.T) {
-				onEveryPath(t, config{WriteWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
-					size := e.stuff(t, true)
-					ctx, cancel := context.WithCancelCause(t.Context())
-					if when == "before" {
-						cancel(errWhy)
-					}
-					got := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(ctx, e) })
-					e.quiet()
-					cancel(errWhy)
-					require.Equal(t, errWhy, (<-got).err)
-
-					require.Equal(t, size, e.wantData(t)) // and nothing of the Write
-					e.peer.Send(wstest.Text("hello"))
-					require.Equal(t, "hello", e.pull(t))
-					require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("here")))
-					e.peer.Want("the next message", wstest.Text("here"))
-					e.peer.Send(wstest.Close(3001, "bye"))
-					e.wantClose(t, wstest.Close(3001, ""))
-					e.drop(t)
-					info, err := e.closed(t)
-					require.NoError(t, err)
-					require.Equal(t, 3001, info.Code)
-				})
-			})
-		}
-	}
-}
-
 // A failure is one event of the table on a connection whose handshake is not done.
 type failure struct {
 	event string

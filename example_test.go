@@ -1,22 +1,15 @@
 package wsstream_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
-	"reflect"
-	"regexp"
-	"strings"
-	"sync"
-	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
 )
@@ -61,138 +54,110 @@ func Example() {
 	// three
 }
 
-// thousandRuns calls f for each of 1,000 runs, eight at a time, and fails the test for those that fail.
-func thousandRuns(t *testing.T, f func(run int) error) {
-	t.Helper()
-	var all sync.WaitGroup
-	errs := make([]error, 1000)
-	for first := range 8 {
-		all.Go(func() {
-			for run := first; run < len(errs); run += 8 {
-				if err := f(run); err != nil {
-					errs[run] = fmt.Errorf("run %d: %w", run, err)
-				}
-			}
-		})
-	}
-	all.Wait()
-	require.NoError(t, errors.Join(errs...))
-}
-
-func TestReadmesEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
-	srv := httptest.NewServer(echo)
+func ExampleNetConn() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := wsstream.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		nc := wsstream.NetConn(conn, wsstream.TypeText)
+		defer nc.Close()
+		name, err := bufio.NewReader(nc).ReadString('\n')
+		if err == nil {
+			fmt.Fprintf(nc, "Good morning, %s", name)
+		}
+	}))
 	defer srv.Close()
-	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
-	require.NoError(t, err)
-	defer file.Close()
-	stdout := os.Stdout
-	os.Stdout = file // which shout prints to
-	defer func() { os.Stdout = stdout }()
-	want := map[string]int{}
-	for run := range 1000 {
-		want[fmt.Sprint("one ", run)]++
-		want[fmt.Sprint("two ", run)]++
-	}
-	thousandRuns(t, func(run int) error {
-		return shout(patient(t), srv.URL, fmt.Sprint("one ", run), fmt.Sprint("two ", run))
-	})
-	answers, err := os.ReadFile(file.Name())
-	require.NoError(t, err)
-	got := map[string]int{}
-	for line := range strings.Lines(string(answers)) {
-		got[strings.TrimSpace(line)]++
-	}
-	require.Equal(t, want, got)
+
+	nc := wsstream.NetConn(wsstream.Dial(context.Background(), srv.URL, nil), wsstream.TypeText)
+	defer nc.Close()
+	in := bufio.NewReader(nc)
+
+	nc.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+	_, err := in.ReadString('\n')
+	fmt.Println(errors.Is(err, os.ErrDeadlineExceeded)) // and the connection goes on
+
+	nc.SetReadDeadline(time.Time{})
+	fmt.Fprintln(nc, "Ada")
+	line, err := in.ReadString('\n')
+	fmt.Print(line, err)
+	// Output:
+	// true
+	// Good morning, Ada
+	// <nil>
 }
 
-func TestAHandlersTenWritesAllArriveIn1000Runs(t *testing.T) {
-	tenWrites := func(ctx context.Context, conn *wsstream.Conn) error {
-		for i := range 10 {
-			if err := conn.Writable().Write(ctx, wsstream.Text(fmt.Sprint("message ", i))); err != nil {
-				return err
-			}
-		}
-		return nil
+// dialSmall is a NetDial whose kernel buffers are small.
+func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
+	nc, err := new(net.Dialer).DialContext(ctx, network, addr)
+	if tc, ok := nc.(*net.TCPConn); ok {
+		err = errors.Join(tc.SetReadBuffer(16<<10), tc.SetWriteBuffer(16<<10))
 	}
-	for name, tc := range map[string]struct {
-		handler http.Handler
-		end     func(error) bool // that the client sees behind the messages
-	}{
-		"before its deferred CloseNow": {
-			http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				conn, err := wsstream.Accept(w, r, nil)
-				if err != nil {
-					return
-				}
-				defer conn.CloseNow()
-				_ = tenWrites(r.Context(), conn)
-			}),
-			func(err error) bool { return wsstream.CloseCode(err) == 1006 }, // it has sent no Close
-		},
-		"before it returns to Handler": {
-			wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
-				return tenWrites(r.Context(), conn)
-			}, nil),
-			func(err error) bool { return err == io.EOF },
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			srv := httptest.NewServer(tc.handler)
-			defer srv.Close()
-			thousandRuns(t, func(int) error {
-				ctx := patient(t)
-				conn := wsstream.Dial(ctx, srv.URL, nil)
-				defer conn.CloseNow()
-				for i := range 10 {
-					m, err := conn.Readable().Pull(ctx)
-					if err != nil {
-						return fmt.Errorf("message %d of 10: %w", i, err)
-					}
-					if want := fmt.Sprint("message ", i); string(m.Data) != want {
-						return fmt.Errorf("got %q, want %q", m.Data, want)
-					}
-				}
-				if _, err := conn.Readable().Pull(ctx); !tc.end(err) {
-					return fmt.Errorf("behind the last message: %w", err)
-				}
-				return nil
-			})
-		})
-	}
+	return nc, err
 }
 
-func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {
-	var tested []byte
-	for _, name := range []string{"example_test.go", "example_stream_test.go", "example_server_test.go", "example_netconn_test.go"} {
-		file, err := os.ReadFile(name)
-		require.NoError(t, err)
-		tested = append(tested, file...)
-	}
-	for _, name := range []string{"README.md", "docs/proxies.md", "docs/windows.md"} {
-		page, err := os.ReadFile(name)
-		require.NoError(t, err)
-		blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllSubmatch(page, -1)
-		require.NotEmpty(t, blocks, name)
-		for _, block := range blocks {
-			for part := range strings.SplitSeq(strings.TrimSpace(string(block[1])), "\n\n") {
-				require.Contains(t, string(tested), part, name)
-			}
-		}
-	}
+// Kernel buffers that are small let a writer feel early that its peer is slow.
+func ExampleDialOptions_socketBuffers() {
+	conn := wsstream.Dial(context.Background(), "ws://example.test/", &wsstream.DialOptions{NetDial: dialSmall})
+	defer conn.CloseNow()
 }
 
-func TestEveryBoundHasARowInTheOptionsPageAndInThePackageDocumentation(t *testing.T) {
-	page, err := os.ReadFile("docs/options.md")
-	require.NoError(t, err)
-	doc, err := os.ReadFile("doc.go")
-	require.NoError(t, err)
-	for _, options := range []any{wsstream.DialOptions{}, wsstream.AcceptOptions{}} {
-		for _, f := range reflect.VisibleFields(reflect.TypeOf(options)) {
-			if f.Type != reflect.TypeFor[int]() && f.Type != reflect.TypeFor[time.Duration]() {
-				continue
-			}
-			require.Regexp(t, `(?m)^\| `+"`"+f.Name+"`"+` \| `, string(page))
-			require.Regexp(t, `(?m)^//\t`+f.Name+` +(none|\d+ (KiB|MiB|s)) `, string(doc))
-		}
+// A server that only writes notices clients that hang, that forget to read, and that are gone; and never one that is
+// merely slow.
+func ExampleAcceptOptions_keepalive() {
+	options := &wsstream.AcceptOptions{
+		PingInterval:      20 * time.Second, // which also keeps proxies from cutting what is silent
+		PongTimeout:       10 * time.Second,
+		WriteStallTimeout: time.Minute,
 	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := wsstream.Accept(w, r, options)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		conn.Readable().Discard() // so that pongs and the Close are seen
+		for n := range 3 {
+			if err := conn.Writable().Write(r.Context(), wsstream.Text(fmt.Sprint(n))); err != nil {
+				if end, ok := errors.AsType[*wsstream.Error](err); ok {
+					fmt.Println(end.Err) // names the option
+				}
+				return
+			}
+		}
+		_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 1000})
+	}))
+	defer srv.Close()
+	conn := wsstream.Dial(context.Background(), srv.URL, nil)
+	defer conn.CloseNow()
+	for msg, err := range conn.Readable().All(context.Background()) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%s\n", msg.Data)
+	}
+	// Output:
+	// 0
+	// 1
+	// 2
+}
+
+// The time to a server and back. Nobody has to read meanwhile.
+func ExampleConn_Ping() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if conn, err := wsstream.Accept(w, r, nil); err == nil {
+			defer conn.CloseNow()
+			_, _ = conn.Closed().Wait(r.Context()) // pings are answered without our doing
+		}
+	}))
+	defer srv.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn := wsstream.Dial(ctx, srv.URL, nil)
+	defer conn.CloseNow()
+	trip, err := conn.Ping(ctx)
+	fmt.Println(trip > 0, err)
+	// Output: true <nil>
 }

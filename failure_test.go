@@ -1,19 +1,14 @@
 package wsstream_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
+	"math"
+	"math/rand/v2"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -181,70 +176,6 @@ func (b *brokenConn) Write(p []byte) (int, error) {
 	return 0, errBroken
 }
 
-func TestAStalledTLSPeerHoldsUpNoCut(t *testing.T) {
-	for name, cut := range map[string]func(t *testing.T, conn *wsstream.Conn){
-		"CloseNow": func(_ *testing.T, conn *wsstream.Conn) { conn.CloseNow() },
-		"CloseTimeout": func(t *testing.T, conn *wsstream.Conn) {
-			require.NoError(t, conn.Close(wsstream.CloseInfo{Code: 1000}))
-		},
-		"Abort": func(t *testing.T, conn *wsstream.Conn) { require.NoError(t, conn.Writable().Abort(nil)) },
-	} {
-		for role, client := range map[string]bool{"client": true, "server": false} {
-			t.Run(name+"/"+role, func(t *testing.T) {
-				near, far := tlsPipe(t, 4<<10)
-				if !client {
-					near, far = far, near
-				}
-				c := config{CloseTimeout: 10 * time.Millisecond}
-				conn, _, err := quickly(t, c, client, near, far)
-				require.NoError(t, err)
-				written := make(chan error, 1)
-				go func() {
-					var err error
-					for err == nil {
-						err = conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20)))
-					}
-					written <- err
-				}()
-				for conn.Stats().Sent.Stalled < 20*time.Millisecond {
-					runtime.Gosched()
-				}
-				start := time.Now()
-				cut(t, conn)
-				_, err = conn.Closed().Wait(patient(t))
-				require.Less(t, time.Since(start), 2*time.Second) // tls.Conn.Close waits 5 s
-				require.ErrorContains(t, err, "1006")
-				require.Error(t, <-written)
-			})
-		}
-	}
-}
-
-func TestACutWaitsForNoCloseNotifyOfTLS(t *testing.T) {
-	for role, client := range map[string]bool{"client": true, "server": false} {
-		t.Run(role, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a, b := memnet.Pipe(0)
-				near, far := tlsOver(t, a, b)
-				under := a
-				if !client {
-					near, far, under = far, near, b
-				}
-				conn, _, err := quickly(t, config{}, client, near, far)
-				require.NoError(t, err)
-				under.SetWriteDeadline(time.Now().Add(time.Second))
-				_, err = under.Write(make([]byte, 1<<20)) // now there is no room for a close_notify, and no Write waits
-				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-				under.SetWriteDeadline(time.Time{})
-				start := time.Now()
-				conn.CloseNow()
-				<-conn.Closed().Done()
-				require.Zero(t, time.Since(start)) // tls.Conn.Close waits 5 s
-			})
-		})
-	}
-}
-
 func TestAFailureOverTLSWaitsForNoCloseNotify(t *testing.T) {
 	for role, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(role, func(t *testing.T) {
@@ -296,28 +227,6 @@ func (f *fullConn) Close() error {
 	return f.Conn.Close()
 }
 
-// quickly makes the handshake without the harness, whose helpers belong to the test's goroutine.
-func quickly(t *testing.T, c config, client bool, near, far net.Conn) (*wsstream.Conn, *wstest.Peer, error) {
-	peer := wstest.NewPeer(t, far, !client)
-	if client {
-		conn := wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
-		peer.ServeHandshake()
-		_, err := conn.Opened().Wait(t.Context())
-		return conn, peer, err
-	}
-	asked := make(chan struct{})
-	go func() {
-		defer close(asked)
-		peer.SendRaw(wstest.UpgradeRequest("/"))
-	}()
-	conn, err := wsstream.AcceptConn(t.Context(), near, c.accept())
-	<-asked
-	if err == nil {
-		peer.ReadResponse()
-	}
-	return conn, peer, err
-}
-
 // tcpEnds is tcpPipe for any goroutine.
 func tcpEnds() (near, far *net.TCPConn, err error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -333,40 +242,281 @@ func tcpEnds() (near, far *net.TCPConn, err error) {
 	return near, far, err
 }
 
-// tlsPipe is tcpPipe with TLS on top, its handshake done.
-func tlsPipe(t *testing.T, limit int) (near, far net.Conn) {
-	a, b := tcpPipe(t, limit)
-	return tlsOver(t, a, b)
+func TestB5_AfterAnUncleanEndAllThatCameWholeIsDeliveredAndThenTheSameError(t *testing.T) {
+	for name, lose := range map[string]func(p *wstest.Peer){
+		"closed": func(p *wstest.Peer) { p.Close() },
+		"cut":    func(p *wstest.Peer) { p.Cut() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("one"), wstest.Text("two"), wstest.Ping("read"), wstest.Text("half").Part())
+				e.peer.Want("all was read", wstest.Pong("read"))
+				lose(e.peer)
+				_, end := e.closed(t)
+				var unclean *wsstream.Error
+				require.ErrorAs(t, end, &unclean)
+				require.Equal(t, 1006, unclean.Code)
+				require.Equal(t, "one", e.pull(t))
+				require.Equal(t, "two", e.pull(t))
+				for range 2 {
+					_, err := e.conn.Readable().Pull(patient(t))
+					require.Same(t, unclean, err)
+					_, err = e.conn.Readable().NextMessage(patient(t))
+					require.Same(t, unclean, err)
+				}
+			})
+		})
+	}
 }
 
-// tlsOver puts TLS on a transport, and makes its handshake.
-func tlsOver(t *testing.T, a, b net.Conn) (near, far net.Conn) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1),
-		NotAfter:     time.Now().Add(time.Hour),
-		DNSNames:     []string{"example.test"},
-		IsCA:         true,
-
-		BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-
-	client := tls.Client(a, &tls.Config{RootCAs: roots, ServerName: "example.test"})
-	server := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	t.Cleanup(func() {
-		a.Close()
-		b.Close()
+func TestB5_AReadableThatHadEndedStaysAsItIs(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Readable().Cancel(nil))
+		e.peer.WantClose("the Close of Cancel", 1005)
+		e.peer.Close()
+		_, err := e.closed(t)
+		require.Error(t, err)
+		_, err = e.conn.Readable().Pull(patient(t))
+		require.Equal(t, io.EOF, err)
 	})
-	served := make(chan error, 1)
-	go func() { served <- server.HandshakeContext(t.Context()) }()
-	require.NoError(t, client.HandshakeContext(t.Context()))
-	require.NoError(t, <-served)
-	return client, server
+}
+
+func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUnclean(t *testing.T) {
+	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 9000))))
+		synctest.Wait()
+		e.peer.Send(wstest.Close(3003, "had enough"))
+		e.peer.Close()
+		wantUnsent(t, e, 3003)
+	})
+}
+
+func TestC6_AcceptedDataThatIsStillUnsentAfterCloseTimeoutMakesTheCloseUnclean(t *testing.T) {
+	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 9000))))
+		e.peer.Send(wstest.Close(3003, "had enough"))
+		wantUnsent(t, e, 3003)
+	})
+}
+
+func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUncleanOverTCP(t *testing.T) {
+	for _, client := range []bool{true, false} {
+		e := overTCP(t, config{WriteWindow: -1, CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
+		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 32<<20))))
+		e.peer.Send(wstest.Close(3003, "had enough"))
+		wantUnsent(t, e, 3003)
+	}
+}
+
+func TestC7_AfterAnUncleanEndEveryWriteFailsAsClosedDoes(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Cut()
+		_, end := e.closed(t)
+		var unclean *wsstream.Error
+		require.ErrorAs(t, end, &unclean)
+		w := e.conn.Writable()
+		for range 2 {
+			require.Same(t, unclean, w.Write(patient(t), wsstream.Text("x")))
+			_, err := w.TryWrite(wsstream.Text("x"))
+			require.Same(t, unclean, err)
+			require.Same(t, unclean, w.Ready(patient(t)))
+			_, err = w.NewMessage(patient(t), wsstream.TypeText)
+			require.Same(t, unclean, err)
+			require.Same(t, unclean, w.Close(patient(t)))
+		}
+	})
+}
+
+func TestC7_AWritableThatHadEndedStaysAsItIs(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Abort(errReason))
+		e.peer.WantClose("Abort's Close", 1011)
+		e.peer.Cut()
+		_, err := e.closed(t)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.Equal(t, errReason, e.conn.Writable().Write(patient(t), wsstream.Text("x")))
+	})
+}
+
+func TestD1_WithoutAPeersCloseTheEndIs1006WhateverWeSent(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000, Reason: "ours"}))
+		e.peer.Want("our Close", wstest.Close(1000, "ours"))
+		e.peer.Close()
+		want1006(t, e)
+	})
+}
+
+func TestASideThatFailsReadsOnSoThatThePeerIsNotReset(t *testing.T) {
+	onEveryPath(t, config{ReadWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
+		for range 32 { // far more than the transport and the window hold
+			e.peer.Send(wstest.Binary(make([]byte, 64<<10)))
+		}
+		e.wantFailure(t, 1002)
+		require.False(t, ended(e))
+		e.peer.Close()
+		_, err := e.closed(t)
+		unclean(1006, "1002")(t, e, err)
+	})
+}
+
+func TestASideThatFailsWaitsNoLongerThanCloseTimeout(t *testing.T) {
+	inBubble(t, config{CloseTimeout: 7 * time.Second}, func(t *testing.T, e *end) {
+		pull := goPull(t, e)
+		start := time.Now()
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
+		e.wantFailure(t, 1002)
+		theEnd(t, e, (<-pull).err)
+		require.Equal(t, 7*time.Second, time.Since(start))
+	})
+}
+
+func TestAWriteErrorDoesNotHideThePeersClose(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("last"), wstest.Close(3001, "bye"))
+		e.peer.Close() // what we write fails from here on
+		err := e.conn.Writable().Write(t.Context(), wsstream.Text("x"))
+		if err == nil { // accepted before the error was there
+			<-e.conn.Writable().Done()
+			err = e.conn.Writable().Write(t.Context(), wsstream.Text("y"))
+		}
+		theEnd(t, e, err)
+		unclean(3001, "could not be sent", "broken pipe")(t, e, err)
+		require.Equal(t, "last", e.pull(t))
+		_, err = e.conn.Readable().Pull(t.Context())
+		theEnd(t, e, err)
+	})
+}
+
+func TestAfterAWriteErrorTheInputTellsTheEndWithinCloseTimeout(t *testing.T) {
+	inBubble(t, config{CloseTimeout: 7 * time.Second, ReadWindow: 256}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Binary(make([]byte, 200)), wstest.Binary(make([]byte, 200))) // the input's end is not seen
+		<-time.After(time.Second)
+		e.peer.Close()
+		start := time.Now()
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		_, err := e.closed(t)
+		require.Equal(t, 7*time.Second, time.Since(start))
+		unclean(1006, "broken pipe")(t, e, err)
+		require.Len(t, e.pull(t), 200)
+	})
+}
+
+func TestASideThatFailsDropsWhatWasAcceptedSoThatThePeerIsToldSoon(t *testing.T) {
+	inBubble(t, config{MaxFrameSize: 1 << 10, WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
+		size, got := e.stuff(t, true), 0
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
+		e.notice()
+		f, err := e.peer.Next()
+		for ; err == nil && f.Op != ws.OpClose; f, err = e.peer.Next() {
+			got += len(f.Payload)
+		}
+		require.NoError(t, err)
+		code, _ := ws.ParseCloseFrameData(f.Payload)
+		require.EqualValues(t, 1002, code)
+		require.Less(t, got, size/2)
+		e.peer.Close()
+		_, err = e.closed(t)
+		require.ErrorContains(t, err, "1002")
+	})
+}
+
+func TestAMessageFoundBadBehindTheEndFailsThePullWithThePeersCode(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("\xff"), wstest.Close(3001, "bye"))
+		e.peer.Want("the answer", wstest.Close(3001, ""))
+		<-time.After(time.Second / 2) // the streams have ended; a client still waits for the server to drop the transport
+		var bad *wsstream.Error
+		_, err := e.conn.Readable().Pull(t.Context())
+		require.ErrorAs(t, err, &bad)
+		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "bye"}, bad.CloseInfo)
+		require.ErrorContains(t, err, "UTF-8")
+		_, err = e.conn.Readable().Pull(t.Context())
+		require.Same(t, bad, err)
+		info, err := e.closed(t)
+		require.NoError(t, err, "the handshake itself was clean")
+		require.Equal(t, bad.CloseInfo, info)
+	})
+}
+
+func TestAPeerThatBreaksARuleAndHalfClosesIsToldWhy(t *testing.T) {
+	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 4000))))
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
+		e.peer.CloseWrite()
+		e.notice() // while our Close is still behind what has begun to leave
+		e.wantFailure(t, 1002)
+		_, err := e.closed(t)
+		unclean(1006, "1002")(t, e, err)
+	})
+}
+
+func TestALengthBeyondAnInt64IsNamedAsItIs(t *testing.T) {
+	onEveryPath(t, config{MaxMessageSize: 1000}, func(t *testing.T, e *end) {
+		pull := goPull(t, e)
+		e.peer.Send(wstest.Text("a").Part())
+		e.peer.SendRaw(e.peer.EncodeHeader(wstest.Cont(nil, true), math.MaxInt64))
+		require.Contains(t, e.peer.WantClose("too large", 1009), "a message of 9223372036854775808 bytes or more")
+		e.peer.Close()
+		theEnd(t, e, (<-pull).err)
+	})
+}
+
+func TestAfterTheEndNothingIsHeldToBeSent(t *testing.T) {
+	onEveryPath(t, config{WriteWindow: -1, Limit: 16 << 10}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 8<<20))))
+		require.Positive(t, e.conn.Stats().Sent.Held)
+		e.conn.CloseNow()
+		_, err := e.closed(t)
+		theEnd(t, e, err)
+		require.Zero(t, e.conn.Stats().Sent.Held)
+	})
+}
+
+func TestWhatCameWholeBeforeACutIsDeliveredAndTheEndIsSettledOnce(t *testing.T) {
+	const n, size = 20, 100
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			e := inMemory(t, config{ReadWindow: 256 + r.IntN(4000)}, seed%2 == 0)
+			far := e.far.(*memnet.Conn)
+			var stream []byte
+			for i := range n {
+				stream = append(stream, e.peer.Encode(wstest.Text(fmt.Sprintf("%0*d", size, i)))...)
+			}
+			at := r.IntN(len(stream))
+			half := r.IntN(2) == 0
+			if half {
+				e.peer.SendRaw(stream[:at])
+				far.CloseWrite() // ends half-way
+			} else {
+				far.CutAfter(int64(at))
+				_, _ = far.Write(stream)
+			}
+			if r.IntN(2) == 0 {
+				<-time.After(time.Minute) // nobody pulls for a while
+			}
+			if r.IntN(2) == 0 {
+				goWrite(t, e, wsstream.Text("x")) // its failure costs no message that is pulled in time
+			}
+			whole := at / (len(stream) / n)
+			for i := range whole {
+				require.Equal(t, fmt.Sprintf("%0*d", size, i), e.pull(t))
+			}
+			_, err := e.conn.Readable().Pull(patient(t))
+			require.ErrorContains(t, err, "1006")
+			for range 3 {
+				_, again := e.conn.Readable().Pull(patient(t))
+				require.Same(t, err, again)
+				_, closed := e.closed(t)
+				require.Same(t, err, closed)
+				require.Same(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+				e.conn.CloseNow()
+				_ = e.conn.Close(wsstream.CloseInfo{Code: 1000})
+				_ = e.conn.Writable().Abort(io.ErrClosedPipe)
+			}
+		})
+	}
 }

@@ -1,21 +1,21 @@
-//go:build unix
-
 package wsstream_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"net"
 	"runtime"
+	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/wstest"
 )
 
 // onProcessors runs f with one processor and with two. Conns with one have nobody to gather for them.
@@ -66,45 +66,61 @@ func TestWhatABurstGatheredLeavesWhileItsWriterComputes(t *testing.T) {
 	})
 }
 
-// BenchmarkAnswerOfABusyHandler measures from the Write of the first of 64 answers, which are gathered, to its arrival,
-// while the handler computes and calls nothing: with one processor that is one preemption.
-func BenchmarkAnswerOfABusyHandler(b *testing.B) {
-	for _, procs := range []int{1, 2} {
-		b.Run(fmt.Sprintf("%dprocs", procs), func(b *testing.B) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
-			const burst = 64
-			conn, far := rawServer(b)
-			many, answers := bytes.Repeat(maskedFrame(allocSize), burst), make([]byte, burst*frameLen(allocSize))
-			var m wsstream.Message
-			var waited time.Duration
-			for b.Loop() {
-				_, err := far.Write(many)
-				require.NoError(b, err)
-				for i := range burst {
-					require.NoError(b, conn.Readable().PullInto(b.Context(), &m))
-					require.NoError(b, conn.Writable().Write(b.Context(), m))
-					if i == 0 {
-						start := time.Now()
-						for !readable(b, far) {
-						}
-						waited += time.Since(start)
-					}
-				}
-				_, err = io.ReadFull(far, answers)
-				require.NoError(b, err)
-			}
-			b.ReportMetric(float64(waited.Microseconds())/float64(b.N), "µs/answer")
-		})
-	}
+func TestFlushCountsOnlyWhatWasAccepted(t *testing.T) {
+	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
+		for _, size := range []int{2000, 4080, 20} { // the first leaves, the last shares no chunk with the one before
+			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size))))
+			synctest.Wait()
+		}
+		flushed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Flush(t.Context()) })
+		e.peer.Send(wstest.Ping(strings.Repeat("p", 100))) // its answer is longer than the last message
+		e.notice()
+		for len(flushed) == 0 {
+			_, err := e.far.Read(make([]byte, 10))
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		require.NoError(t, (<-flushed).err)
+		require.Zero(t, e.conn.Stats().Sent.Held)
+	})
 }
 
-// readable reports whether nc has something to read, without letting another goroutine run.
-func readable(b *testing.B, nc net.Conn) (yes bool) {
-	raw, err := nc.(*net.TCPConn).SyscallConn()
-	require.NoError(b, err)
-	require.NoError(b, raw.Control(func(fd uintptr) {
-		n, _, _ := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		yes = n > 0
-	}))
-	return yes
+func TestFlushWaitsForWhatWasAcceptedBeforeIt(t *testing.T) {
+	inBubble(t, config{WriteWindow: -1, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+		flush := func(ctx context.Context) <-chan result {
+			return goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Flush(ctx) })
+		}
+		require.NoError(t, (<-flush(t.Context())).err, "nothing was accepted")
+		size := e.stuff(t, true)
+		first := flush(t.Context())
+		ctx, cancel := context.WithCancelCause(t.Context())
+		second := flush(ctx)
+		synctest.Wait()
+		require.Empty(t, first)
+		cancel(errWhy)
+		require.Equal(t, errWhy, (<-second).err, "only the wait has ended")
+		e.stuff(t, true)
+		require.Equal(t, size, e.wantData(t))
+		for range 64 { // frames of the next message that may share a write with the last
+			_, err := e.peer.Next()
+			require.NoError(t, err)
+		}
+		require.NoError(t, (<-first).err, "what was accepted after it is not waited for")
+
+		third := flush(t.Context())
+		synctest.Wait()
+		require.Empty(t, third)
+		e.conn.CloseNow()
+		theEnd(t, e, (<-third).err)
+	})
+}
+
+func TestAFlushWhoseContextEndsWhileItsBytesLeaveGivesTheCause(t *testing.T) {
+	inBubble(t, config{CloseTimeout: time.Minute, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 16<<10))))
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		require.Equal(t, errWhy, e.conn.Writable().Flush(ctx), "they may still leave")
+	})
 }

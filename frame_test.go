@@ -6,24 +6,15 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-// raw returns a frame byte by byte: its first byte, its length with the mask bit that the peer owes, and the payload
-// under a mask of zeros.
-func (e *end) raw(first byte, length []byte, payload string) []byte {
-	b := append([]byte{first}, length...)
-	if !e.client {
-		b[1] |= 0x80
-		b = append(b, 0, 0, 0, 0)
-	}
-	return append(b, payload...)
-}
 
 func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 	frame := func(f wstest.Frame) func(e *end) []byte {
@@ -77,30 +68,6 @@ func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 			})
 		})
 	}
-}
-
-func frames(frames ...wstest.Frame) func(e *end) []byte {
-	return func(e *end) []byte {
-		var b []byte
-		for _, f := range frames {
-			b = append(b, e.peer.Encode(f)...)
-		}
-		return b
-	}
-}
-
-// fails says that the connection fails with code: the peer is told, and both streams end so.
-func (e *end) fails(t *testing.T, code uint16) {
-	t.Helper()
-	pulling := goPull(t, e) // text is checked as it is pulled
-	require.NotEmpty(t, e.peer.WantClose("the peer is told which rule it broke", code))
-	e.peer.Close()
-	pulled := <-pulling
-	says := fmt.Sprintf("we closed with %d", code)
-	require.ErrorContains(t, pulled.err, says)
-	_, end := e.closed(t)
-	require.Equal(t, end, pulled.err)
-	require.Equal(t, end, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 }
 
 func TestTheLongestOfEachLengthPassesBothWays(t *testing.T) {
@@ -210,22 +177,6 @@ func TestTextMayBeCutInsideACharacterAndBinaryIsNotChecked(t *testing.T) {
 	})
 }
 
-// script is a stream with every form of header, and what is to be pulled from it.
-func (e *end) script() (stream []byte, want []string) {
-	frames := []wstest.Frame{
-		wstest.Text("a"),
-		wstest.Ping("1"),
-		wstest.Binary(bytes.Repeat([]byte("m"), 126)),
-		wstest.Text("").Part(), wstest.Ping(""), wstest.Cont([]byte("ende"), false), wstest.Pong("x"), wstest.Cont(nil, true),
-		wstest.Binary(nil),
-		wstest.Binary(bytes.Repeat([]byte("l"), 65536)),
-	}
-	for _, f := range frames {
-		stream = append(stream, e.peer.Encode(f)...)
-	}
-	return stream, []string{"a", strings.Repeat("m", 126), "ende", "", strings.Repeat("l", 65536)}
-}
-
 func TestTheStreamMayBeCutAtEveryByte(t *testing.T) {
 	inBubble(t, config{ReadWindow: 1 << 20, Limit: 1 << 20}, func(t *testing.T, e *end) {
 		stream, want := e.script()
@@ -297,22 +248,132 @@ func TestTheTransportMayEndAtEveryByteAndWhatCameWholeIsDelivered(t *testing.T) 
 	}
 }
 
-// whole is how many messages of the script are whole in its first n bytes.
-func whole(e *end, n int) int {
-	mask := 0
-	if !e.client {
-		mask = 4
-	}
-	count := 0
-	for _, end := range []int{
-		3 + mask,
-		3 + mask + 3 + mask + 4 + mask + 126,
-		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask,
-		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask + 2 + mask,
+func TestB1_TextFailsAsSoonAsItCannotBeUTF8(t *testing.T) {
+	for name, frames := range map[string][]wstest.Frame{
+		"in one frame":                   {wstest.Text("a\xff")},
+		"cut at the end":                 {wstest.Text("a\xcf")},
+		"cut at the end of its last":     {wstest.Text("a").Part(), wstest.Cont([]byte("\xcf"), true)},
+		"in the first of fragments":      {wstest.Text("a\xff").Part()},
+		"in the second":                  {wstest.Text("a\xcf").Part(), wstest.Cont([]byte("a"), false)},
+		"a surrogate that is not whole":  {wstest.Text("\xed\xa0").Part()},
+		"above U+10FFFF, before its end": {wstest.Text("\xf4").Part(), wstest.Cont([]byte("\x90"), false)},
+		"overlong, before its end":       {wstest.Text("\xe0").Part(), wstest.Cont([]byte("\x80"), false)},
 	} {
-		if n >= end {
-			count++
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(append([]wstest.Frame{wstest.Text("good")}, frames...)...)
+				require.Equal(t, "good", e.pull(t))
+				pulled := goPull(t, e)
+				reason := e.peer.WantClose("the Close comes before the message ends", 1007)
+				require.Contains(t, reason, "UTF-8")
+				e.peer.Close()
+				err := (<-pulled).err
+				var end *wsstream.Error
+				require.ErrorAs(t, err, &end)
+				require.Equal(t, 1006, end.Code)
+				require.ErrorContains(t, err, "1007")
+				_, last := e.closed(t)
+				require.Equal(t, err, last)
+			})
+		})
+	}
+}
+
+func TestMaxFrameSizeCutsMessages(t *testing.T) {
+	for name, tc := range map[string]struct {
+		limit  int
+		frames []int // of a message of 150,000 bytes
+	}{
+		"default":  {0, []int{65536, 65536, 18928}},
+		"set":      {100_000, []int{100_000, 50_000}},
+		"negative": {-1, []int{150_000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{MaxFrameSize: tc.limit}, func(t *testing.T, e *end) {
+				wrote := goWrite(t, e, wsstream.Binary(make([]byte, 150_000)))
+				for i, want := range tc.frames {
+					f, err := e.peer.Next()
+					require.NoError(t, err)
+					require.Len(t, f.Payload, want)
+					require.Equal(t, i == len(tc.frames)-1, f.Fin)
+				}
+				require.NoError(t, (<-wrote).err)
+			})
+		})
+	}
+}
+
+// FuzzPeerBytes sends any bytes: none make a Conn panic, hang, or hold more than its bounds.
+func FuzzPeerBytes(f *testing.F) {
+	for _, client := range []bool{true, false} {
+		p := wstest.NewPeer(f, fuzzEnd(), !client)
+		for _, frames := range [][]wstest.Frame{
+			{wstest.Text("hello"), wstest.Ping("p"), wstest.Close(1000, "bye")},
+			{wstest.Text("a").Part(), wstest.Ping(""), wstest.Cont([]byte("\xce"), false), wstest.Cont([]byte("\xba"), true)},
+			{wstest.Binary(make([]byte, 126)), wstest.Binary(make([]byte, 2000)), wstest.CloseEmpty()},
+			{wstest.Text("\xff")},
+			{wstest.Cont(nil, true)},
+			{wstest.Close(1005, ""), wstest.Text("after")},
+			{{Fin: true, Rsv: 4, Op: 1}},
+			{{Fin: true, Op: 8, Payload: []byte{3}}},
+		} {
+			var b []byte
+			for _, f := range frames {
+				b = append(b, p.Encode(f)...)
+			}
+			f.Add(b, client, uint16(7), byte(0))
+			f.Add(b[:len(b)-1], client, uint16(1), byte(3))
+		}
+		f.Add(p.EncodeHeader(wstest.Binary(nil), 1<<62), client, uint16(2), byte(1))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, client bool, chunk uint16, how byte) {
+		synctest.Test(t, func(t *testing.T) {
+			const window, limit = 256, 1000
+			e := inMemory(t, config{ReadWindow: window, MaxMessageSize: limit}, client)
+			e.far.(*memnet.Conn).Chunk(int(chunk))
+			go e.peer.Next() // takes some of what is answered
+			go func() {
+				_, _ = e.far.Write(stream)
+				e.far.(*memnet.Conn).CloseWrite()
+			}()
+			if how&1 != 0 {
+				<-time.After(time.Second) // nobody pulls at first
+				require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(window))
+			}
+			for err := error(nil); err == nil; {
+				err = take(t, e, how, limit)
+			}
+			require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(window+limit))
+			e.closed(t)
+			require.NoError(t, t.Context().Err())
+			require.Error(t, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		})
+	})
+}
+
+// take pulls a message, or reads it as a stream.
+func take(t *testing.T, e *end, how byte, limit int) error {
+	if how&2 == 0 {
+		m, err := e.conn.Readable().Pull(t.Context())
+		require.LessOrEqual(t, len(m.Data), limit)
+		return err
+	}
+	m, err := e.conn.Readable().NextMessage(t.Context())
+	if err == nil && how&4 == 0 {
+		for err == nil {
+			_, err = m.Read(make([]byte, 50))
+		}
+		if err.Error() == "EOF" {
+			err = nil
 		}
 	}
-	return count
+	if err == nil {
+		err = m.Close()
+	}
+	return err
+}
+
+func fuzzEnd() *memnet.Conn {
+	near, _ := memnet.Pipe(0)
+	return near
 }

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,4 +101,19 @@ func TestNobodyReadsBehindAFullReadWindow(t *testing.T) {
 		require.Len(t, e.pull(t), 10<<10)
 	}
 	require.NoError(t, <-flooded)
+}
+
+func TestKeepaliveHasNoGoroutineOfItsOwn(t *testing.T) {
+	const n = 50
+	for range n {
+		e := overTCP(t, config{PingInterval: 5 * time.Millisecond, PongTimeout: -1, IdleTimeout: time.Hour, WriteStallTimeout: time.Hour}, true)
+		go func() { _, _ = e.conn.Readable().Pull(t.Context()) }()
+		for range 3 {
+			e.wantPing(t)
+		}
+	}
+	for len(own()) > n/5 { // the timers of all run now and then
+		require.NoError(t, t.Context().Err())
+		runtime.Gosched()
+	}
 }

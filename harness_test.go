@@ -2,6 +2,9 @@ package wsstream_test
 
 import (
 	"context"
+	"errors"
+	"io"
+	"log"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -143,28 +146,6 @@ func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
 	return e
 }
 
-// tcpPipe returns the two ends of a loopback connection; limit bounds the kernel's buffers where it is not 0.
-func tcpPipe(t *testing.T, limit int) (near, far *net.TCPConn) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	dialled := make(chan net.Conn, 1)
-	go func() {
-		nc, _ := net.Dial("tcp", l.Addr().String())
-		dialled <- nc
-	}()
-	nc, err := l.Accept()
-	require.NoError(t, err)
-	far, near = nc.(*net.TCPConn), (<-dialled).(*net.TCPConn)
-	if limit > 0 {
-		for _, nc := range []*net.TCPConn{near, far} {
-			require.NoError(t, nc.SetReadBuffer(limit))
-			require.NoError(t, nc.SetWriteBuffer(limit))
-		}
-	}
-	return near, far
-}
-
 // patient returns a context for calls that must not hang: it never ends a call that works.
 func patient(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -256,4 +237,79 @@ func withCause(t *testing.T) (context.Context, context.CancelCauseFunc) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { cancel(nil) })
 	return ctx, cancel
+}
+
+var errReason = errors.New("a reason of the caller's")
+
+var errWhy = errors.New("why")
+
+var errMoment = errors.New("the context's moment has come")
+
+var quiet = log.New(io.Discard, "", 0)
+
+func cancellable(tb testing.TB) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+func requirePending[T any](t *testing.T, c <-chan T, what string) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case r := <-c:
+		require.Fail(t, what, "it is done: %v", r)
+	default:
+	}
+}
+
+// quiet waits, where that can be known, until everybody waits.
+func (e *end) quiet() {
+	if e.mem {
+		synctest.Wait()
+	}
+}
+
+// notice lets the connection, where that can be known, take note of what the peer has sent.
+func (e *end) notice() {
+	if e.mem {
+		<-time.After(time.Second)
+		synctest.Wait()
+	}
+}
+
+// pulled is what could be pulled, and the error after it.
+type pulled struct {
+	messages []string
+	err      error
+}
+
+// conns makes two Conns of the ends of a transport.
+func conns(t *testing.T, c config, near, far net.Conn) (client, server *wsstream.Conn) {
+	client = wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
+	server, err := wsstream.AcceptConn(t.Context(), far, c.accept())
+	require.NoError(t, err)
+	_, err = client.Opened().Wait(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		for _, c := range []*wsstream.Conn{client, server} {
+			c.CloseNow()
+			<-c.Closed().Done()
+		}
+	})
+	return client, server
+}
+
+// drain reads what we send, as it comes, to the end.
+func drain(e *end) {
+	_, _ = io.Copy(io.Discard, e.far)
+}
+
+func ended(e *end) bool {
+	select {
+	case <-e.conn.Closed().Done():
+		return true
+	default:
+		return false
+	}
 }

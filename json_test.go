@@ -123,11 +123,3 @@ func TestBadMessagesAreSkippedAndReportedOnDemand(t *testing.T) {
 		require.Equal(t, []string{"x", "[]"}, reported)
 	})
 }
-
-// send writes text messages.
-func send(t *testing.T, conn *wsstream.Conn, texts ...string) {
-	t.Helper()
-	for _, text := range texts {
-		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Text(text)))
-	}
-}

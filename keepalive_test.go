@@ -2,7 +2,6 @@ package wsstream_test
 
 import (
 	"io"
-	"runtime"
 	"testing"
 	"time"
 
@@ -316,21 +315,6 @@ func TestNoPingFollowsOurClose(t *testing.T) {
 		e.peer.WantIdle("nothing behind it")
 		require.False(t, ended(e))
 	})
-}
-
-func TestKeepaliveHasNoGoroutineOfItsOwn(t *testing.T) {
-	const n = 50
-	for range n {
-		e := overTCP(t, config{PingInterval: 5 * time.Millisecond, PongTimeout: -1, IdleTimeout: time.Hour, WriteStallTimeout: time.Hour}, true)
-		go func() { _, _ = e.conn.Readable().Pull(t.Context()) }()
-		for range 3 {
-			e.wantPing(t)
-		}
-	}
-	for len(own()) > n/5 { // the timers of all run now and then
-		require.NoError(t, t.Context().Err())
-		runtime.Gosched()
-	}
 }
 
 func TestIdleTimeoutClosesInOrderWith1001(t *testing.T) {

@@ -2,11 +2,7 @@ package wsstream_test
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"net"
-	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,36 +30,6 @@ func TestAPullIsBusyAtOnceWhileAReadOfTheMessageWaits(t *testing.T) {
 		require.Empty(t, reading, "the Read waits on")
 		e.peer.Send(wstest.Cont([]byte("c"), true))
 		require.NoError(t, (<-reading).err)
-	})
-}
-
-func TestPingsAreAnsweredForEverWhileNobodyPulls(t *testing.T) {
-	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Text("a"), wstest.Ping("behind it"))
-		require.Equal(t, "a", e.pull(t))
-		e.peer.Want("the answer", wstest.Pong("behind it"))
-		for i := range 200 { // far more than the window holds
-			e.peer.Send(wstest.Ping(fmt.Sprint(i)))
-			e.peer.Want("an answer", wstest.Pong(fmt.Sprint(i)))
-		}
-		require.Zero(t, e.conn.Stats().Received.Held)
-	})
-}
-
-func TestAPullThatItsContextEndedGivesTheReadingBackToTheBackground(t *testing.T) {
-	inBubble(t, config{}, func(t *testing.T, e *end) {
-		for i := range 300 {
-			<-time.After(time.Second) // the input is read in the background
-			ctx, cancel := context.WithCancelCause(t.Context())
-			pull := goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(ctx) })
-			for range i % 10 {
-				runtime.Gosched()
-			}
-			cancel(errWhy)
-			require.Equal(t, errWhy, (<-pull).err)
-			e.peer.Send(wstest.Ping("who reads?"))
-			e.peer.Want("an answer", wstest.Pong("who reads?"))
-		}
 	})
 }
 
@@ -106,74 +72,6 @@ func TestLeavingALoopOverMessagesSkipsTheRestOfTheMessage(t *testing.T) {
 	})
 }
 
-func TestPullsInALoopAfterTheEndDoNotHoldUpTheClosingHandshake(t *testing.T) {
-	for role, client := range map[string]bool{"client": true, "server": false} {
-		t.Run(role, func(t *testing.T) {
-			e := overTCP(t, config{CloseTimeout: 20 * time.Second}, client)
-			require.NoError(t, e.conn.Readable().Cancel(nil))
-			stop := make(chan struct{})
-			var loops sync.WaitGroup
-			for range 4 {
-				loops.Go(func() {
-					for {
-						select {
-						case <-stop:
-							return
-						default:
-							_, _ = e.conn.Readable().Pull(t.Context())
-						}
-					}
-				})
-			}
-			e.peer.Want("our Close", wstest.CloseEmpty())
-			e.peer.Send(wstest.Close(1000, ""))
-			if client {
-				e.peer.Close()
-			}
-			_, err := e.closed(t)
-			close(stop)
-			loops.Wait()
-			require.NoError(t, err, "CloseTimeout ended it")
-		})
-	}
-}
-
-func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
-	for name, before := range map[string]bool{"before opening": true, "after opening": false} {
-		t.Run(name, func(t *testing.T) {
-			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 1 << 10})
-				peer := wstest.NewPeer(t, far, false)
-				if before {
-					conn.Readable().Discard()
-				}
-				peer.ServeHandshake()
-				_, err := conn.Opened().Wait(patient(t))
-				require.NoError(t, err)
-				if !before {
-					peer.Send(wstest.Text("unread"))
-					conn.Readable().Discard()
-				}
-				pulled := goDo(func() (wsstream.Message, error) { return conn.Readable().Pull(patient(t)) })
-				for range 50 {
-					peer.Send(wstest.Binary(make([]byte, 10<<10)))
-				}
-				peer.Send(wstest.Ping("behind it all"))
-				peer.Want("no window is full", wstest.Pong("behind it all"))
-				require.NoError(t, conn.Writable().Write(patient(t), wsstream.Text("goes on")))
-				peer.Want("the Writable goes on", wstest.Text("goes on"))
-				require.Empty(t, pulled, "a Pull waits for the end")
-				peer.Send(wstest.Close(1000, ""))
-				peer.WantClose("it is seen", 1000)
-				peer.Close()
-				require.Equal(t, io.EOF, (<-pulled).err)
-				require.Zero(t, conn.Stats().Received.Messages)
-				require.Zero(t, conn.Stats().Received.Held)
-			})
-		})
-	}
-}
-
 func TestAPullBehindANextMessageIsBusyWhenThatGetsItsMessage(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		opened := make(chan *wsstream.MessageReader, 1)
@@ -196,4 +94,128 @@ func TestAPullBehindANextMessageIsBusyWhenThatGetsItsMessage(t *testing.T) {
 		require.Equal(t, "one", string(got))
 		require.Equal(t, "two", e.pull(t))
 	})
+}
+
+func TestWhileAMessageReaderIsOpenPullsAreBusyAtOnce(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("first").Part())
+		r, err := e.conn.Readable().NextMessage(patient(t))
+		require.NoError(t, err)
+		require.Equal(t, wsstream.TypeText, r.Type())
+		wantBusy(t, e)
+		b := make([]byte, 3)
+		n, err := io.ReadFull(r, b)
+		require.NoError(t, err)
+		require.Equal(t, "fir", string(b[:n]))
+		wantBusy(t, e)
+
+		e.peer.Send(wstest.Cont([]byte(" half"), true), wstest.Text("second"), wstest.Text("third"), wstest.Ping("seen?"))
+		e.peer.Want("read-ahead goes on", wstest.Pong("seen?"))
+		wantBusy(t, e)
+		rest, err := io.ReadAll(r)
+		require.NoError(t, err)
+		require.Equal(t, "st half", string(rest))
+		require.Equal(t, "second", e.pull(t), "read to its end it is not in the way")
+
+		r, err = e.conn.Readable().NextMessage(patient(t))
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		require.NoError(t, r.Close())
+		_, err = r.Read(b)
+		require.Equal(t, wsstream.ErrClosed, err)
+		e.peer.Send(wstest.Text("fourth"))
+		require.Equal(t, "fourth", e.pull(t), "third was skipped")
+	})
+}
+
+func wantBusy(t *testing.T, e *end) {
+	t.Helper()
+	m := wsstream.Message{Data: make([]byte, 5, 8)}
+	require.Equal(t, wsstream.ErrBusy, e.conn.Readable().PullInto(patient(t), &m))
+	require.Empty(t, m.Data)
+	_, err := e.conn.Readable().Pull(patient(t))
+	require.Equal(t, wsstream.ErrBusy, err)
+	_, err = e.conn.Readable().NextMessage(patient(t))
+	require.Equal(t, wsstream.ErrBusy, err)
+}
+
+func TestAMessageReaderClosedHalfWaySkipsWhatHasNotComeYet(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("skipped").Part())
+		r, err := e.conn.Readable().NextMessage(patient(t))
+		require.NoError(t, err)
+		require.NoError(t, r.Close())
+		next := goPull(t, e)
+		e.quiet()
+		e.peer.Send(wstest.Cont([]byte("\xff, too"), false), wstest.Cont(nil, true), wstest.Text("next"))
+		got := <-next
+		require.NoError(t, got.err)
+		require.Equal(t, "next", string(got.msg.Data))
+	})
+}
+
+func TestTheRestOfAClosedMessageIsDroppedThoughNobodyPulls(t *testing.T) {
+	inBubble(t, config{ReadWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		sent := flood(e, 1, 100<<10)
+		m, err := e.conn.Readable().NextMessage(t.Context())
+		require.NoError(t, err)
+		e.notice()
+		requirePending(t, sent, "the window is full")
+		require.NoError(t, m.Close())
+		require.NoError(t, <-sent)
+		e.echo(t)
+	})
+}
+
+func TestTheContextOfNextMessageEndsTheReadAndTheMessageStaysOpen(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		e.peer.Send(wstest.Text("half").Part())
+		r, err := e.conn.Readable().NextMessage(ctx)
+		require.NoError(t, err)
+		_, err = io.ReadFull(r, make([]byte, 4))
+		require.NoError(t, err)
+		waits := goDo(func() (m wsstream.Message, err error) { _, err = r.Read(make([]byte, 1)); return m, err })
+		e.quiet()
+		cancel(errWhy)
+		require.Equal(t, errWhy, (<-waits).err)
+		_, err = r.Read(make([]byte, 1))
+		require.Equal(t, errWhy, err)
+		wantBusy(t, e)
+
+		require.NoError(t, r.Close())
+		e.peer.Send(wstest.Cont([]byte("rest"), true), wstest.Text("next"))
+		require.Equal(t, "next", e.pull(t))
+	})
+}
+
+func TestAMessageThatTheEndCutsShort(t *testing.T) {
+	ends := []struct {
+		what string
+		end  func(t *testing.T, e *end)
+		err  func(*testing.T, *end, error)
+	}{
+		{"clean", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(1000, "")) }, torn(1000)},
+		{"with a code", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(4001, "")) }, torn(4001)},
+		{"lost", func(_ *testing.T, e *end) { e.peer.Close() }, theEnd},
+		{"Cancel", func(t *testing.T, e *end) { require.NoError(t, e.conn.Readable().Cancel(nil)) }, is(io.ErrUnexpectedEOF)},
+		{"CloseNow", func(_ *testing.T, e *end) { e.conn.CloseNow() }, theEnd},
+	}
+	for _, c := range ends {
+		t.Run(c.what, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("half").Part())
+				r, err := e.conn.Readable().NextMessage(patient(t))
+				require.NoError(t, err)
+				_, err = io.ReadFull(r, make([]byte, 4))
+				require.NoError(t, err)
+				waits := goDo(func() (m wsstream.Message, err error) { _, err = r.Read(make([]byte, 1)); return m, err })
+				e.quiet()
+				c.end(t, e)
+				c.err(t, e, (<-waits).err)
+				_, err = r.Read(make([]byte, 1))
+				c.err(t, e, err)
+			})
+		})
+	}
 }

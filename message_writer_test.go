@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -13,130 +14,6 @@ import (
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/wstest"
 )
-
-func TestWhileAMessageReaderIsOpenPullsAreBusyAtOnce(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Text("first").Part())
-		r, err := e.conn.Readable().NextMessage(patient(t))
-		require.NoError(t, err)
-		require.Equal(t, wsstream.TypeText, r.Type())
-		wantBusy(t, e)
-		b := make([]byte, 3)
-		n, err := io.ReadFull(r, b)
-		require.NoError(t, err)
-		require.Equal(t, "fir", string(b[:n]))
-		wantBusy(t, e)
-
-		e.peer.Send(wstest.Cont([]byte(" half"), true), wstest.Text("second"), wstest.Text("third"), wstest.Ping("seen?"))
-		e.peer.Want("read-ahead goes on", wstest.Pong("seen?"))
-		wantBusy(t, e)
-		rest, err := io.ReadAll(r)
-		require.NoError(t, err)
-		require.Equal(t, "st half", string(rest))
-		require.Equal(t, "second", e.pull(t), "read to its end it is not in the way")
-
-		r, err = e.conn.Readable().NextMessage(patient(t))
-		require.NoError(t, err)
-		require.NoError(t, r.Close())
-		require.NoError(t, r.Close())
-		_, err = r.Read(b)
-		require.Equal(t, wsstream.ErrClosed, err)
-		e.peer.Send(wstest.Text("fourth"))
-		require.Equal(t, "fourth", e.pull(t), "third was skipped")
-	})
-}
-
-func wantBusy(t *testing.T, e *end) {
-	t.Helper()
-	m := wsstream.Message{Data: make([]byte, 5, 8)}
-	require.Equal(t, wsstream.ErrBusy, e.conn.Readable().PullInto(patient(t), &m))
-	require.Empty(t, m.Data)
-	_, err := e.conn.Readable().Pull(patient(t))
-	require.Equal(t, wsstream.ErrBusy, err)
-	_, err = e.conn.Readable().NextMessage(patient(t))
-	require.Equal(t, wsstream.ErrBusy, err)
-}
-
-func TestAMessageReaderClosedHalfWaySkipsWhatHasNotComeYet(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Text("skipped").Part())
-		r, err := e.conn.Readable().NextMessage(patient(t))
-		require.NoError(t, err)
-		require.NoError(t, r.Close())
-		next := goPull(t, e)
-		e.quiet()
-		e.peer.Send(wstest.Cont([]byte("\xff, too"), false), wstest.Cont(nil, true), wstest.Text("next"))
-		got := <-next
-		require.NoError(t, got.err)
-		require.Equal(t, "next", string(got.msg.Data))
-	})
-}
-
-func TestTheRestOfAClosedMessageIsDroppedThoughNobodyPulls(t *testing.T) {
-	inBubble(t, config{ReadWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
-		sent := flood(e, 1, 100<<10)
-		m, err := e.conn.Readable().NextMessage(t.Context())
-		require.NoError(t, err)
-		e.notice()
-		requirePending(t, sent, "the window is full")
-		require.NoError(t, m.Close())
-		require.NoError(t, <-sent)
-		e.echo(t)
-	})
-}
-
-func TestTheContextOfNextMessageEndsTheReadAndTheMessageStaysOpen(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		ctx, cancel := context.WithCancelCause(t.Context())
-		e.peer.Send(wstest.Text("half").Part())
-		r, err := e.conn.Readable().NextMessage(ctx)
-		require.NoError(t, err)
-		_, err = io.ReadFull(r, make([]byte, 4))
-		require.NoError(t, err)
-		waits := goDo(func() (m wsstream.Message, err error) { _, err = r.Read(make([]byte, 1)); return m, err })
-		e.quiet()
-		cancel(errWhy)
-		require.Equal(t, errWhy, (<-waits).err)
-		_, err = r.Read(make([]byte, 1))
-		require.Equal(t, errWhy, err)
-		wantBusy(t, e)
-
-		require.NoError(t, r.Close())
-		e.peer.Send(wstest.Cont([]byte("rest"), true), wstest.Text("next"))
-		require.Equal(t, "next", e.pull(t))
-	})
-}
-
-func TestAMessageThatTheEndCutsShort(t *testing.T) {
-	ends := []struct {
-		what string
-		end  func(t *testing.T, e *end)
-		err  func(*testing.T, *end, error)
-	}{
-		{"clean", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(1000, "")) }, torn(1000)},
-		{"with a code", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(4001, "")) }, torn(4001)},
-		{"lost", func(_ *testing.T, e *end) { e.peer.Close() }, theEnd},
-		{"Cancel", func(t *testing.T, e *end) { require.NoError(t, e.conn.Readable().Cancel(nil)) }, is(io.ErrUnexpectedEOF)},
-		{"CloseNow", func(_ *testing.T, e *end) { e.conn.CloseNow() }, theEnd},
-	}
-	for _, c := range ends {
-		t.Run(c.what, func(t *testing.T) {
-			onEveryPath(t, config{}, func(t *testing.T, e *end) {
-				e.peer.Send(wstest.Text("half").Part())
-				r, err := e.conn.Readable().NextMessage(patient(t))
-				require.NoError(t, err)
-				_, err = io.ReadFull(r, make([]byte, 4))
-				require.NoError(t, err)
-				waits := goDo(func() (m wsstream.Message, err error) { _, err = r.Read(make([]byte, 1)); return m, err })
-				e.quiet()
-				c.end(t, e)
-				c.err(t, e, (<-waits).err)
-				_, err = r.Read(make([]byte, 1))
-				c.err(t, e, err)
-			})
-		})
-	}
-}
 
 func TestWhileAMessageWriterIsOpenOtherWritesWaitAndControlFramesPass(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
@@ -280,4 +157,111 @@ func (e *end) newMessage(t *testing.T, ctx context.Context) *wsstream.MessageWri
 	w, err := e.conn.Writable().NewMessage(ctx, wsstream.TypeText)
 	require.NoError(t, err)
 	return w
+}
+
+func TestReadyTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		w := e.newMessage(t, t.Context())
+		ok, err := e.conn.Writable().TryWrite(wsstream.Text("x"))
+		require.NoError(t, err)
+		require.False(t, ok)
+		ready := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Ready(t.Context()) })
+		synctest.Wait()
+		require.Empty(t, ready, "a loop over TryWrite and Ready would spin")
+		require.NoError(t, w.Close())
+		require.NoError(t, (<-ready).err)
+		ok, err = e.conn.Writable().TryWrite(wsstream.Text("x"))
+		require.NoError(t, err)
+		require.True(t, ok)
+	})
+}
+
+func TestAfterAbortEveryCallOfAnOpenMessageWriterReturnsItsCause(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		w := e.newMessage(t, t.Context())
+		_, err := w.Write([]byte("\xc3")) // half a character
+		require.NoError(t, err)
+		require.NoError(t, e.conn.Writable().Abort(errWhy))
+		for range 2 {
+			for _, p := range []string{"more", "", "\xff"} {
+				_, err := w.Write([]byte(p))
+				require.Equal(t, errWhy, err)
+			}
+			require.Equal(t, errWhy, w.Close())
+		}
+	})
+}
+
+func TestATextMessageThatIsClosedInsideACharacterFailsTheWritableAndKeepsNoTurn(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("before")))
+		m := e.newMessage(t, t.Context())
+		_, err := m.Write([]byte("\xc3")) // half a character
+		require.NoError(t, err)
+		waiting := goWrite(t, e, wsstream.Text("behind"))
+		err = m.Close()
+		require.ErrorContains(t, err, "inside a character")
+		require.Equal(t, err, (<-waiting).err)
+		require.Equal(t, err, e.conn.Writable().Write(patient(t), wsstream.Text("later")))
+		require.Equal(t, err, m.Close())
+		_, err2 := m.Write([]byte("\xbc"))
+		require.Equal(t, err, err2)
+
+		e.peer.Want("what was accepted", wstest.Text("before"), wstest.Text("\xc3").Part())
+		e.peer.WantClose("the message is never finished", 1011)
+		e.peer.Send(wstest.Close(1011, ""))
+		e.peer.Close()
+		_, err = e.closed(t)
+		require.NoError(t, err)
+	})
+}
+
+func TestTheLastFragmentOfAMessageEndsItWhereItHasNotLeftBefore(t *testing.T) {
+	const n = 300
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		wrote := goDo(func() (_ wsstream.Message, err error) {
+			for i := 0; i < n && err == nil; i++ {
+				m := e.newMessage(t, t.Context())
+				for range i % 3 {
+					if _, err := m.Write([]byte("piece")); err != nil {
+						return wsstream.Message{}, err
+					}
+				}
+				err = m.Close()
+			}
+			return wsstream.Message{}, err
+		})
+		ended := 0
+		for i := range n {
+			var got []byte
+			for fin := false; !fin; {
+				f, err := e.peer.Next()
+				require.NoError(t, err)
+				got, fin = append(got, f.Payload...), f.Fin
+				if fin && len(f.Payload) > 0 {
+					ended++
+				}
+			}
+			require.Equal(t, strings.Repeat("piece", i%3), string(got))
+		}
+		require.NoError(t, (<-wrote).err)
+		require.NotZero(t, ended)
+		require.EqualValues(t, n, e.conn.Stats().Sent.Messages)
+		require.EqualValues(t, n*5, e.conn.Stats().Sent.Bytes)
+	})
+}
+
+func TestTheCloseOfAMessageWaitsForTheEndNoLongerThanItsContext(t *testing.T) {
+	inBubble(t, config{CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errWhy)
+		defer cancel()
+		w := e.newMessage(t, ctx)
+		_, err := io.WriteString(w, "x")
+		require.NoError(t, err)
+		e.peer.Send(wstest.Frame{Fin: true, Op: 3}) // we close, and wait for the peer
+		e.notice()
+		start := time.Now()
+		require.Error(t, w.Close())
+		require.LessOrEqual(t, time.Since(start), 2*time.Second)
+	})
 }

@@ -205,21 +205,6 @@ func TestTotalsNeverFall(t *testing.T) {
 	require.EqualValues(t, connections*messages*5, now.Received.Bytes)
 }
 
-// BenchmarkTotals measures what it takes to ask a thousand open connections.
-func BenchmarkTotals(b *testing.B) {
-	var m wsstream.Meter
-	const open = 1000
-	for range open {
-		wstest.Pair(b, &wstest.PairOptions{Accept: &wsstream.AcceptOptions{Meter: &m}})
-	}
-	for b.Loop() {
-		if m.Totals().Open != open {
-			b.Fatal("not all are open")
-		}
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/open, "ns/conn")
-}
-
 func TestAMeterAndALoggerTellOfRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		extra  string

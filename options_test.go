@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"io"
-	"log"
-	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,8 +17,6 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-var quiet = log.New(io.Discard, "", 0)
 
 // badOptions are those that Dial and Accept share, and what their errors name.
 var badOptions = map[string]wsstream.DialOptions{
@@ -99,15 +95,6 @@ func TestABadOptionOfAcceptConnIsAPlainErrorAndNothingIsRead(t *testing.T) {
 	}
 }
 
-func TestTheSmallestWindowsAreEnough(t *testing.T) {
-	onEveryPath(t, config{ReadWindow: 256, WriteWindow: 256}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Binary(make([]byte, 10_000)))
-		require.Len(t, e.pull(t), 10_000)
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 10_000))))
-		require.Len(t, readMessage(t, e), 10_000)
-	})
-}
-
 func TestOptionsAreCopied(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		release := make(chan struct{})
@@ -166,95 +153,6 @@ func TestTheHeaderOfAcceptIsSentWithTheResponse(t *testing.T) {
 	})
 }
 
-func TestReadWindowBoundsWhatIsHeldAndANegativeOneDoesNot(t *testing.T) {
-	for name, tc := range map[string]struct{ window, most int }{
-		"default":  {0, 64 << 10},
-		"set":      {1000, 1000},
-		"negative": {-1, 200_000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, config{ReadWindow: tc.window, Limit: 1 << 20}, func(t *testing.T, e *end) {
-				require.NoError(t, e.peer.Write(wstest.Binary(make([]byte, 199_000)), wstest.Binary(nil)))
-				<-time.After(time.Minute)
-				held := e.conn.Stats().Received.Held
-				require.LessOrEqual(t, held, int64(tc.most))
-				require.Greater(t, held, int64(tc.most)*9/10, "all that there is credit for is read")
-			})
-		})
-	}
-}
-
-func TestWriteWindowIsDesiredSize(t *testing.T) {
-	for name, tc := range map[string]struct{ window, size int }{
-		"default":  {0, 64 << 10},
-		"set":      {1000, 1000},
-		"negative": {-1, math.MaxInt},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onEveryPath(t, config{WriteWindow: tc.window}, func(t *testing.T, e *end) {
-				require.Equal(t, tc.size, e.conn.Writable().DesiredSize())
-			})
-			var d dialled
-			conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{WriteWindow: tc.window, NetDial: d.dial})
-			notOpened(t, conn)
-			require.Zero(t, conn.Writable().DesiredSize())
-		})
-	}
-}
-
-func TestMaxMessageSizeBoundsWhatAPullAssembles(t *testing.T) {
-	for name, tc := range map[string]struct{ limit, fits int }{
-		"default": {0, 1 << 20},
-		"set":     {1000, 1000},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onEveryPath(t, config{MaxMessageSize: tc.limit}, func(t *testing.T, e *end) {
-				sent := make(chan error, 1)
-				go func() {
-					sent <- e.peer.Write(wstest.Binary(make([]byte, tc.fits)), wstest.Binary(make([]byte, tc.fits+1)))
-				}()
-				require.Len(t, e.pull(t), tc.fits)
-				pulled := goPull(t, e)
-				e.peer.WantClose("one byte more is too big", 1009)
-				require.NoError(t, <-sent)
-				e.peer.Close()
-				require.ErrorContains(t, (<-pulled).err, "MaxMessageSize")
-			})
-		})
-	}
-}
-
-func TestANegativeMaxMessageSizeIsNone(t *testing.T) {
-	onEveryPath(t, config{MaxMessageSize: -1}, func(t *testing.T, e *end) {
-		go func() { _ = e.peer.Write(wstest.Binary(make([]byte, 3<<20))) }()
-		require.Len(t, e.pull(t), 3<<20)
-	})
-}
-
-func TestMaxFrameSizeCutsMessages(t *testing.T) {
-	for name, tc := range map[string]struct {
-		limit  int
-		frames []int // of a message of 150,000 bytes
-	}{
-		"default":  {0, []int{65536, 65536, 18928}},
-		"set":      {100_000, []int{100_000, 50_000}},
-		"negative": {-1, []int{150_000}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onEveryPath(t, config{MaxFrameSize: tc.limit}, func(t *testing.T, e *end) {
-				wrote := goWrite(t, e, wsstream.Binary(make([]byte, 150_000)))
-				for i, want := range tc.frames {
-					f, err := e.peer.Next()
-					require.NoError(t, err)
-					require.Len(t, f.Payload, want)
-					require.Equal(t, i == len(tc.frames)-1, f.Fin)
-				}
-				require.NoError(t, (<-wrote).err)
-			})
-		})
-	}
-}
-
 func TestHandshakeTimeoutOfDialAndAccept(t *testing.T) {
 	for name, tc := range map[string]struct{ timeout, want time.Duration }{
 		"default": {0, 10 * time.Second},
@@ -297,24 +195,4 @@ func TestANegativeHandshakeTimeoutIsNone(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, time.Since(start), time.Hour)
 	})
-}
-
-func TestCloseTimeoutBoundsTheClosing(t *testing.T) {
-	for name, tc := range map[string]struct{ timeout, want time.Duration }{
-		"default":  {0, 5 * time.Second},
-		"set":      {time.Minute, time.Minute},
-		"negative": {-1, 24 * time.Hour}, // when the peer answers after all
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, config{CloseTimeout: tc.timeout}, func(t *testing.T, e *end) {
-				start := time.Now()
-				late := time.AfterFunc(24*time.Hour, func() { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() })
-				defer late.Stop()
-				require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
-				_, err := e.conn.Closed().Wait(t.Context())
-				require.Equal(t, tc.timeout < 0, err == nil, "%v", err)
-				require.Equal(t, tc.want, time.Since(start))
-			})
-		})
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -404,5 +406,161 @@ func TestFramesThatBringNothingPassForEverIfTheyComeSlowlyOrWithMessagesBetween(
 		}
 		e.peer.Send(wstest.Cont(nil, true))
 		require.Equal(t, "abbb", e.pull(t))
+	})
+}
+
+// Autobahn 2.10 and 2.11.
+func TestTenPingsAreAnsweredByTenPongsInOrderHoweverTheyCome(t *testing.T) {
+	var pings, pongs []wstest.Frame
+	for i := range 10 {
+		pings = append(pings, wstest.Ping(fmt.Sprint("payload-", i)))
+		pongs = append(pongs, wstest.Pong(fmt.Sprint("payload-", i)))
+	}
+	for _, pulling := range []bool{false, true} {
+		for _, chop := range []int{1, 7, 1 << 10} {
+			t.Run(fmt.Sprint("pulling ", pulling, ", chopped in ", chop), func(t *testing.T) {
+				onEveryPath(t, config{}, func(t *testing.T, e *end) {
+					if pulling {
+						goPull(t, e)
+					}
+					var wire []byte
+					for _, f := range pings {
+						wire = append(wire, e.peer.Encode(f)...)
+					}
+					for part := range slices.Chunk(wire, chop) {
+						e.peer.SendRaw(part)
+					}
+					e.peer.Want("an answer to each, in order", pongs...)
+					require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+					e.peer.WantClose("and nothing more", 1000)
+				})
+			})
+		}
+	}
+}
+
+func TestPongsOvertakeQueuedFramesAndWhereThePeerReadsNoneTheNewestReplacesAll(t *testing.T) {
+	const frame = 1 << 10
+	const reserve = 4 << 10 // bytes of pongs that are kept
+	for _, n := range []int{3, 1000} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			inBubble(t, config{WriteWindow: 256, MaxFrameSize: frame, Limit: 4 << 10}, func(t *testing.T, e *end) {
+				size := e.stuff(t, true)
+				sent, kept := []string(nil), 0
+				for i := range n {
+					sent = append(sent, fmt.Sprintf("%0100d", i))
+					e.peer.Send(wstest.Ping(sent[i]))
+				}
+				e.notice()
+				data, pongs, before := 0, []string(nil), 0
+				for fin := false; !fin; {
+					f, err := e.peer.Next()
+					require.NoError(t, err)
+					if f.Op == ws.OpPong {
+						pongs, before, kept = append(pongs, string(f.Payload)), data, kept+len(f.Payload)
+						continue
+					}
+					require.True(t, f.Op.IsData(), "%v", f)
+					data, fin = data+len(f.Payload), f.Fin
+				}
+				require.Equal(t, size, data)
+				require.Less(t, before, size/2, "they did not wait behind the message")
+				require.LessOrEqual(t, kept, 2*reserve)
+				require.NotEmpty(t, pongs)
+				require.Equal(t, sent[n-len(pongs):], pongs, "the newest, in order")
+			})
+		})
+	}
+}
+
+func TestAPongNeverStandsInsideAFrame(t *testing.T) {
+	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: -1, Limit: 16 << 10}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true) // one frame, which leaves in many pieces
+		e.peer.Send(wstest.Ping("meanwhile"))
+		e.notice()
+		f, err := e.peer.Next()
+		require.NoError(t, err)
+		require.True(t, f.Fin)
+		require.Equal(t, ws.OpBinary, f.Op)
+		require.Equal(t, make([]byte, size), f.Payload)
+		e.peer.Want("the pong behind it", wstest.Pong("meanwhile"))
+	})
+}
+
+func TestAPongPassesBetweenTheFramesOfAMessageThatIsStalled(t *testing.T) {
+	const frame = 4 << 10
+	inBubble(t, config{MaxFrameSize: frame, WriteWindow: 2 * frame, Limit: frame}, func(t *testing.T, e *end) {
+		payload := bytes.Repeat([]byte("payload "), 1<<17) // 1 MiB
+		wrote := goWrite(t, e, wsstream.Binary(payload))
+		e.peer.Send(wstest.Ping("are you there?"))
+		<-time.After(time.Second) // the Write is stalled, and the input is read in the background
+		var got []byte
+		answered := -1 // at which frame
+		for n := 0; len(got) < len(payload); n++ {
+			f, err := e.peer.Next() // fails the test where a frame is cut into
+			require.NoError(t, err)
+			if f.String() == wstest.Pong("are you there?").String() {
+				require.Negative(t, answered, "answered twice")
+				answered = n
+				continue
+			}
+			got = append(got, f.Payload...)
+		}
+		require.NoError(t, (<-wrote).err)
+		require.True(t, bytes.Equal(payload, got))
+		require.GreaterOrEqual(t, answered, 0, "never answered")
+		require.Less(t, answered, 8, "of 256 frames: it waited for the message")
+	})
+}
+
+func TestAPingBehindUnreadMessagesIsAnsweredWhileThereIsCredit(t *testing.T) {
+	onEveryPath(t, config{ReadWindow: 4096}, func(t *testing.T, e *end) {
+		for range 7 {
+			e.peer.Send(wstest.Binary(make([]byte, 500)), wstest.Ping("behind it"))
+			e.peer.Want("an answer, and nobody pulls", wstest.Pong("behind it"))
+		}
+		for range 7 {
+			require.Len(t, e.pull(t), 500)
+		}
+	})
+}
+
+func TestAPingUsesCreditOnlyBehindUnreadData(t *testing.T) {
+	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+		size := int64(len(e.peer.Encode(wstest.Ping("ping"))))
+		held := func() int64 {
+			synctest.Wait()
+			return e.conn.Stats().Received.Held
+		}
+		for range 1000 {
+			e.peer.Send(wstest.Ping("ping"))
+			e.peer.Want("an answer, and nobody pulls", wstest.Pong("ping"))
+			require.Zero(t, held(), "it is let go of when it is answered")
+		}
+		e.peer.Send(wstest.Binary(make([]byte, 100)))
+		before := held()
+		for n := int64(1); before+n*size <= 256; n++ {
+			e.peer.Send(wstest.Ping("ping"))
+			e.peer.Want("an answer from behind a message", wstest.Pong("ping"))
+			require.Equal(t, before+n*size, held())
+		}
+		e.peer.Send(wstest.Ping("ping"))
+		e.peer.WantIdle("the window is full")
+		require.Len(t, e.pull(t), 100)
+		e.peer.Want("an answer now that there is room", wstest.Pong("ping"))
+		require.Zero(t, held(), "the message was all that lay in front of the pings")
+	})
+}
+
+func TestPingsAreAnsweredForEverWhileNobodyPulls(t *testing.T) {
+	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("a"), wstest.Ping("behind it"))
+		require.Equal(t, "a", e.pull(t))
+		e.peer.Want("the answer", wstest.Pong("behind it"))
+		for i := range 200 { // far more than the window holds
+			e.peer.Send(wstest.Ping(fmt.Sprint(i)))
+			e.peer.Want("an answer", wstest.Pong(fmt.Sprint(i)))
+		}
+		require.Zero(t, e.conn.Stats().Received.Held)
 	})
 }

@@ -2,6 +2,7 @@ package wsstream_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -9,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
 	"github.com/wsstream/wsstream/wstest"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 func TestAPreparedMessageIsSentAsAnyOther(t *testing.T) {
@@ -140,4 +143,139 @@ func TestAPreparedMessageSendsNoOtherMessagesBytes(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestABroadcastOfPreparedMessagesEncodesEachOnce(t *testing.T) {
+	const subscribers, size = 8, 1 << 20
+	var conns []*wsstream.Conn
+	for range subscribers + 1 {
+		d := wstest.Pair(t, &wstest.PairOptions{Accept: &wsstream.AcceptOptions{WriteWindow: -1}})
+		d.ServerNet.Stall(true)
+		conns = append(conns, d.Server)
+	}
+	// What the encoding of one message takes, told by a message that one connection sends.
+	encode := func(conns ...*wsstream.Conn) (allocated uint64) {
+		room := stream.NewBroadcast[wsstream.Message](nil)
+		sent, done := make(chan struct{}, len(conns)), make(chan error, len(conns))
+		for _, c := range conns {
+			sub := room.Subscribe(wsstream.Bytes(2*size), stream.Block)
+			go func() { // ends with the room
+				done <- stream.Pipe(t.Context(), c.Writable(), sub, &stream.PipeOptions{
+					PreventClose: true,
+					Progress:     func(int64) { sent <- struct{}{} },
+				})
+			}()
+		}
+		m := wsstream.Binary(make([]byte, size)).Prepare()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		require.NoError(t, room.Publish(t.Context(), m))
+		for range conns {
+			<-sent
+		}
+		runtime.ReadMemStats(&after)
+		require.NoError(t, room.Close(t.Context()))
+		for range conns {
+			require.NoError(t, <-done)
+		}
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	one := encode(conns[0])
+	all := encode(conns[1:]...)
+	require.GreaterOrEqual(t, one, uint64(size))
+	require.Less(t, all, one+subscribers/2*size, "there was a copy for each subscriber")
+}
+
+func TestPullIntoAPreparedMessageForgetsItsEncodings(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		m := wsstream.Text("old").Prepare()
+		require.NoError(t, e.conn.Writable().Write(patient(t), m))
+		e.peer.Want("what was prepared", wstest.Text("old"))
+		e.peer.Send(wstest.Text("new"))
+		require.NoError(t, e.conn.Readable().PullInto(patient(t), &m))
+		require.NoError(t, e.conn.Writable().Write(patient(t), m))
+		e.peer.Want("what was pulled", wstest.Text("new"))
+	})
+}
+
+func TestAPreparedMessageIsCompressedOnceForAllThatAgreedAlike(t *testing.T) {
+	long, other := jsonText(1, 3000), jsonText(2, 3000)
+	ready := wsstream.Text(long).Prepare()
+	first := map[string][]byte{} // payload by window
+	for _, test := range []struct {
+		name, extensions string
+		options          *wsstream.CompressionOptions
+		bits             string // of our window; empty: not compressed
+		takeover         bool
+	}{
+		{"none", "", nil, "", false},
+		{"12 bits", extension, &wsstream.CompressionOptions{}, "12", true},
+		{"12 bits again", extension, &wsstream.CompressionOptions{}, "12", true},
+		{"12 bits, own contexts", extension, &wsstream.CompressionOptions{NoContextTakeover: true}, "12", false},
+		{"8 bits", extension + "; server_max_window_bits=8", &wsstream.CompressionOptions{}, "8", true},
+		{"15 bits", extension, &wsstream.CompressionOptions{WindowBits: 15}, "15", true},
+		{"under the threshold", extension, &wsstream.CompressionOptions{Threshold: 5000}, "", true},
+	} {
+		for _, before := range []bool{true, false} {
+			t.Run(fmt.Sprint(test.name, ", after another: ", before), func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				e := open(t, config{Compression: test.options, Extensions: test.extensions}, false, near, far)
+				e.peer.AllowRsv = rsv1
+				u := newUnpacker()
+				want := func(s string) []byte {
+					payload, frames := nextFrames(t, e.peer)
+					if frames[0].Rsv == 0 {
+						require.Equal(t, s, string(payload))
+						return payload
+					}
+					if !test.takeover {
+						u = newUnpacker()
+					}
+					require.Equal(t, s, u.unpack(t, payload, len(s)))
+					return payload
+				}
+				w := e.conn.Writable()
+				if before {
+					require.NoError(t, w.Write(patient(t), wsstream.Text(other)))
+					want(other)
+				}
+				require.NoError(t, w.Write(patient(t), ready))
+				payload := want(long)
+				if first[test.bits] == nil {
+					first[test.bits] = payload
+				}
+				require.Equal(t, first[test.bits], payload, "the same bytes for all")
+				if test.bits == "" {
+					require.Equal(t, long, string(payload))
+				}
+
+				ok, err := w.TryWrite(ready)
+				require.NoError(t, err)
+				require.True(t, ok)
+				want(long)
+				// What follows refers to what was prepared, or to what was before it: both sides count alike.
+				for _, s := range []string{long, other, long + other} {
+					require.NoError(t, w.Write(patient(t), wsstream.Text(s)))
+					want(s)
+				}
+				plain := ready
+				plain.NoCompress = true
+				require.NoError(t, w.Write(patient(t), plain))
+				e.peer.Want("as it is", wstest.Text(long))
+			})
+		}
+	}
+	require.Len(t, first, 4)
+}
+
+func TestAPreparedMessageOfAClientIsCompressedEveryTime(t *testing.T) {
+	ready := wsstream.Text(strings.Repeat("again and ", 100)).Prepare()
+	inBubble(t, packing, func(t *testing.T, e *end) {
+		u := newUnpacker()
+		for range 2 {
+			require.NoError(t, e.conn.Writable().Write(patient(t), ready))
+			payload, _ := nextFrames(t, e.peer)
+			require.Equal(t, string(ready.Data), u.unpack(t, payload, len(ready.Data)))
+		}
+	})
 }

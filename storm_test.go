@@ -1,15 +1,14 @@
 package wsstream_test
 
 import (
+	"bufio"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"net"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -202,17 +202,6 @@ func (p *plan) transports(t *testing.T, r *rand.Rand) (near, far net.Conn) {
 type peeked struct {
 	*net.TCPConn
 	_ []byte
-}
-
-func unixPipe(t *testing.T) (near, far net.Conn) {
-	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	require.NoError(t, err)
-	defer l.Close()
-	near, err = net.Dial("unix", l.Addr().String())
-	require.NoError(t, err)
-	far, err = l.Accept()
-	require.NoError(t, err)
-	return near, far
 }
 
 // A storm is one run.
@@ -402,188 +391,224 @@ func (s *storm) start(i, nth int, f func(c *caller)) {
 	s.wg.Go(func() { f(c) })
 }
 
-// Ends are all that ends a connection; i is the side that does.
-var stormEnds = []struct {
-	name string
-	calm bool // the handshake is clean if the transport and the timeouts allow
-	do   func(s *storm, i int)
-}{
-	{"Close", true, func(s *storm, i int) {
-		s.noError(s.conns[i].Close(wsstream.CloseInfo{Code: 1000}))
-	}},
-	{"Close with a code", true, func(s *storm, i int) {
-		s.noError(s.conns[i].Close(wsstream.CloseInfo{Code: 4000, Reason: "stormy"}))
-	}},
-	{"Close by both", true, func(s *storm, i int) {
-		s.wg.Go(func() { _ = s.conns[1-i].Close(wsstream.CloseInfo{Code: 1001}) })
-		s.noError(s.conns[i].Close(wsstream.CloseInfo{}))
-	}},
-	{"Writable.Close", true, func(s *storm, i int) { _ = s.conns[i].Writable().Close(s.ctx) }},
-	{"Shutdown", true, func(s *storm, i int) {
-		s.note(func() { s.facts[i].dropped = true })
-		_ = s.conns[i].Shutdown(s.ctx, wsstream.CloseInfo{Code: 1001})
-	}},
-	{"Acceptor.Shutdown", true, func(s *storm, _ int) { _ = s.accpt.Shutdown(s.ctx) }},
-	{"Cancel", true, func(s *storm, i int) {
-		s.note(func() { s.facts[i].dropped = true })
-		s.noError(s.conns[i].Readable().Cancel(io.ErrClosedPipe))
-	}},
-	{"Abort", true, func(s *storm, i int) {
-		s.note(func() { s.facts[i].aborted = true })
-		s.noError(s.conns[i].Writable().Abort(errAbort))
-	}},
-	{"Fail", true, func(s *storm, i int) {
-		_ = s.conns[i].Writable().Fail(s.ctx, errAbort)
-	}},
-	{"Abort by both", true, func(s *storm, _ int) {
-		s.note(func() { s.facts[0].aborted, s.facts[1].aborted = true, true })
-		s.wg.Go(func() { _ = s.conns[0].Writable().Abort(errAbort) })
-		_ = s.conns[1].Writable().Abort(errAbort)
-	}},
-	{cutText, false, func(s *storm, i int) {
-		if s.lanes[i].onlyBinary {
-			_ = s.conns[i].Writable().Fail(s.ctx, errAbort)
-		} else if m, err := s.conns[i].Writable().NewMessage(s.ctx, wsstream.TypeText); err == nil {
-			_, err = m.Write([]byte("\xe2"))
-			if m.Close() == nil && err == nil {
-				s.fault("text that ends inside a character was sent")
+// A stormRelay stands between the two Conns of a storm and passes on frames. It adds what changes
+// no message: pings, pongs, fragments, pauses. Where it is to break something it does so once.
+type stormRelay struct {
+	breaks string        // of stormBreaches; "" for nothing
+	broken chan struct{} // closed when it is to break it
+	done   atomic.Bool   // it has
+	ends   [4]net.Conn   // the client, our end of that, our end of the next, the server
+	goes   sync.WaitGroup
+}
+
+// What a relay breaks, for the Conn that receives it.
+const (
+	breachCut     = "cuts a frame"
+	breachClose   = "closes inside a message"
+	breachCode    = "sends a code that may not be sent"
+	breachMask    = "masks wrongly"
+	breachRsv     = "sets a reserved bit"
+	breachOp      = "sends an opcode that means nothing"
+	breachLength  = "declares a length that never comes"
+	breachText    = "breaks text"
+	breachDeflate = "compresses wrongly"
+	breachGarbage = "sends garbage"
+	breachStops   = "stops"
+	breachDrops   = "loses the connection"
+)
+
+var stormBreaches = []string{
+	breachCut, breachClose, breachCode, breachMask, breachRsv, breachOp, breachLength, breachText,
+	breachDeflate, breachGarbage, breachStops, breachDrops,
+}
+
+// relayed puts a relay between the two ends that it returns.
+func (p *plan) relayed(t *testing.T, r *rand.Rand) (near, far net.Conn) {
+	v := &stormRelay{broken: make(chan struct{}), breaks: p.breaks}
+	leg := func() (net.Conn, net.Conn) {
+		if p.limit == 0 {
+			return memnet.Pipe(4 << 10)
+		}
+		return tcpPipe(t, p.limit)
+	}
+	v.ends[0], v.ends[1] = leg()
+	v.ends[2], v.ends[3] = leg()
+	seed := r.Uint64()
+	ways := [2]*relayWay{
+		{v: v, from: v.ends[1], to: v.ends[2], r: rand.New(rand.NewPCG(seed, 0)), masked: true},
+		{v: v, from: v.ends[2], to: v.ends[1], r: rand.New(rand.NewPCG(seed, 1))},
+	}
+	for _, w := range ways {
+		v.goes.Go(w.pass)
+	}
+	p.relay = v
+	return v.ends[0], v.ends[3]
+}
+
+// end waits until both Conns have let go of it.
+func (v *stormRelay) end() {
+	v.goes.Wait()
+	for _, nc := range v.ends {
+		_ = nc.Close()
+	}
+}
+
+// A relayWay is one direction of a relay.
+type relayWay struct {
+	v        *stormRelay
+	from, to net.Conn
+	r        *rand.Rand
+	masked   bool // what it passes on
+	inside   bool // a message
+}
+
+func (w *relayWay) pass() {
+	defer func() {
+		if h, ok := w.to.(interface{ CloseWrite() error }); ok {
+			_ = h.CloseWrite()
+		}
+		_, _ = io.Copy(io.Discard, w.from) // what the Conn still writes behind an error of ours
+	}()
+	in := bufio.NewReader(w.from)
+	for end := 0; end < 4; { // of the handshake's header
+		b, err := in.ReadByte()
+		if err != nil {
+			return
+		}
+		if _, err := w.to.Write([]byte{b}); err != nil {
+			return
+		}
+		if end++; b != "\r\n\r\n"[end-1] {
+			end = 0
+			if b == '\r' {
+				end = 1
 			}
 		}
-	}},
-	{"NetConn.Close", true, func(s *storm, i int) {
-		s.note(func() { s.facts[i].dropped = true })
-		_ = wsstream.NetConn(s.conns[i], wsstream.TypeBinary).Close()
-	}},
-	{"CloseNow", false, func(s *storm, i int) {
-		s.note(func() { s.facts[i] = facts{true, true, true} })
-		s.conns[i].CloseNow()
-	}},
-	{"Close, CloseNow", false, func(s *storm, i int) {
-		s.noError(s.conns[i].Close(wsstream.CloseInfo{Code: 1000}))
-		s.note(func() { s.facts[i] = facts{true, true, true} })
-		s.conns[i].CloseNow()
-	}},
-	{"the transport's end", false, func(s *storm, i int) {
-		s.note(func() { s.facts[i].cut = true })
-		_ = s.nets[i].Close()
-	}},
-	{"all", false, func(s *storm, _ int) {
-		s.note(func() { s.facts = [2]facts{{true, true, true}, {true, true, true}} })
-		for _, c := range s.conns {
-			s.wg.Go(func() { _ = c.Close(wsstream.CloseInfo{Code: 3000}) })
-			s.wg.Go(func() { _ = c.Readable().Cancel(nil) })
-			s.wg.Go(func() { _ = c.Writable().Abort(errAbort) })
-			s.wg.Go(func() { _ = c.Shutdown(s.ctx, wsstream.CloseInfo{}) })
-			s.wg.Go(c.CloseNow)
-		}
-	}},
-}
-
-const cutText = "text message was closed inside a character"
-
-var errAbort = errors.New("aborted in the storm")
-
-func (s *storm) noError(err error) {
-	if err != nil {
-		s.fault("%v", err)
 	}
-}
-
-// check checks what is known when all has ended.
-func (s *storm) check() {
-	var clean int64
-	for i, c := range s.conns {
-		info, err, settled := c.Closed().Peek()
-		again, errAgain := c.Closed().Wait(context.Background())
-		if !settled || again != info || err != errAgain {
-			s.fault("Closed settled with %v, %v and then with %v, %v", info, err, again, errAgain)
+	for {
+		h, err := ws.ReadHeader(in)
+		if err != nil {
+			return
 		}
-		if err == nil {
-			clean++
-		} else if e, ok := errors.AsType[*wsstream.Error](err); !ok || e.Code == 0 {
-			s.fault("Closed is %v", err)
+		b := make([]byte, h.Length)
+		if _, err := io.ReadFull(in, b); err != nil {
+			return
 		}
-		if s.calm && err != nil {
-			s.fault("side %d: the end is not clean: %v", i, err)
+		if h.Masked {
+			ws.Cipher(b, h.Mask, 0)
 		}
-		select {
-		case <-c.Context().Done(): // a moment after Closed
-		case <-s.ctx.Done():
-			s.fault("the Context goes on")
-		}
-		<-c.Readable().Done()
-		<-c.Writable().Done()
-		s.checkStats(i)
-	}
-	for i, l := range s.lanes {
-		complete := clean == 2 && s.breaks == "" && !s.facts[i].aborted && !s.facts[1-i].dropped
-		l.check(complete)
-		s.t.Logf("%s, %s: %v accepted, refused, unknown, unfinished; %d came whole; complete: %v",
-			l.name, s.end, l.counts[1:], l.whole, complete)
-	}
-	if m := s.meter.Totals(); m.Opened != 2 || m.Open != 0 || m.Clean != clean {
-		s.fault("the Meter tells of %d opened, %d open, %d clean", m.Opened, m.Open, m.Clean)
-	} else {
-		n := s.conns[0].Stats().Received.Messages + s.conns[1].Stats().Received.Messages
-		if m.Received.Messages != n {
-			s.fault("the Meter counts %d messages received, and both Stats %d", m.Received.Messages, n)
+		if !w.frame(h, b) {
+			return
 		}
 	}
 }
 
-// checkStats holds Stats beside what was sent and received.
-func (s *storm) checkStats(i int) {
-	out, in := s.lanes[i], s.lanes[1-i]
-	stats := s.conns[i].Stats()
-	for range 100 { // a background reader may still be on its way out
-		if stats.Received.Held == 0 {
-			break
+// send sends one frame.
+func (w *relayWay) send(h ws.Header, b []byte) bool {
+	h.Length, h.Masked = int64(len(b)), w.masked
+	b = append([]byte(nil), b...)
+	if w.masked {
+		h.Mask = ws.NewMask()
+		ws.Cipher(b, h.Mask, 0)
+	}
+	f := ws.MustCompileFrame(ws.Frame{Header: h, Payload: b})
+	if w.r.IntN(20) == 0 && len(f) > 1 {
+		n := 1 + w.r.IntN(len(f)-1)
+		if _, err := w.to.Write(f[:n]); err != nil {
+			return false
 		}
-		<-time.After(10 * time.Millisecond)
-		stats = s.conns[i].Stats()
+		<-time.After(time.Duration(w.r.IntN(300)) * time.Microsecond)
+		f = f[n:]
 	}
-	sent, got := stats.Sent, stats.Received
-	if sent.Held != 0 || got.Held != 0 {
-		s.fault("side %d: after the end %d bytes are held unsent, %d unread", i, sent.Held, got.Held)
-	}
-	least := int64(out.counts[accepted])
-	most := least + int64(out.counts[unknown])
-	if sent.Messages < least || sent.Messages > most {
-		s.fault("side %d: Stats counts %d messages sent, of %d to %d", i, sent.Messages, least, most)
-	}
-	if n := s.seen[i].out.Load(); n != least {
-		s.fault("side %d: the Trace counts %d messages sent, of %d", i, n, least)
-	}
-	n, bytes := int64(in.whole), int64(in.wholeBytes)
-	if told := s.seen[i].in.Load(); s.reading[i] != asStream &&
-		(got.Messages != n || got.Bytes != bytes || told != n) {
-		s.fault("side %d: Stats counts %d messages received, %d bytes, the Trace %d, of %d, %d bytes",
-			i, got.Messages, got.Bytes, told, n, bytes)
-	}
-	s.checkHeld(i, stats)
+	_, err := w.to.Write(f)
+	return err == nil
 }
 
-// checkHeld checks law 1.
-func (s *storm) checkHeld(i int, stats wsstream.Stats) {
-	c, in, out := s.side[i], s.lanes[1-i].most, s.lanes[i].most
-	const (
-		slack     = 256     // a control frame, a frame's header
-		handshake = 4 << 10 // may come with the handshake
-	)
-	if w := c.ReadWindow; w > 0 {
-		most := max(w, in) + max(min(w, 64<<10), handshake) + slack
-		if held := stats.Received.HeldMax; held > int64(most) {
-			s.fault("side %d: %d bytes were held unread, more than %d", i, held, most)
+// frame passes on one frame, and puts in more.
+func (w *relayWay) frame(h ws.Header, b []byte) bool {
+	select {
+	case <-w.v.broken:
+		if w.v.done.CompareAndSwap(false, true) && !w.breach(h, b) {
+			return false
+		}
+	default:
+	}
+	if h.OpCode.IsControl() {
+		return w.send(h, b) // with no pings, whose pongs would have pings again
+	}
+	if w.r.IntN(10) == 0 {
+		for range w.r.IntN(30) {
+			op := pick(w.r, ws.OpPing, ws.OpPing, ws.OpPong)
+			if !w.send(ws.Header{Fin: true, OpCode: op}, make([]byte, w.r.IntN(126))) {
+				return false
+			}
 		}
 	}
-	if w := c.WriteWindow; w > 0 {
-		frames := 2
-		if c.MaxFrameSize > 0 {
-			frames += out / c.MaxFrameSize
+	w.inside = !h.Fin
+	for w.r.IntN(4) == 0 && len(b) > 0 { // a fragment, maybe an empty one
+		n := w.r.IntN(len(b))
+		first := h
+		first.Fin = false
+		if !w.send(first, b[:n]) {
+			return false
 		}
-		most := w + out + out/50 + 14*frames + slack // compressed it may be a little longer
-		if held := stats.Sent.HeldMax; held > int64(most) {
-			s.fault("side %d: %d bytes were held unsent, more than %d", i, held, most)
-		}
+		h.OpCode, h.Rsv, b = ws.OpContinuation, 0, b[n:]
 	}
+	return w.send(h, b)
+}
+
+// breach breaks what the relay is to break in front of a frame. It reports whether that follows.
+func (w *relayWay) breach(h ws.Header, b []byte) (goesOn bool) {
+	whole := ws.Header{Fin: true, OpCode: ws.OpBinary}
+	switch w.v.breaks {
+	case breachCut:
+		f := ws.MustCompileFrame(ws.Frame{Header: ws.Header{Fin: true, OpCode: ws.OpText, Length: 100}})
+		_, _ = w.to.Write(f[:1])
+		return false
+	case breachClose:
+		part := ws.Header{OpCode: ws.OpBinary}
+		if w.inside {
+			part.OpCode = ws.OpContinuation
+		}
+		w.send(part, nil)
+		w.send(ws.Header{Fin: true, OpCode: ws.OpClose}, ws.NewCloseFrameBody(1000, ""))
+	case breachCode:
+		w.send(ws.Header{Fin: true, OpCode: ws.OpClose}, ws.NewCloseFrameBody(1005, ""))
+	case breachMask:
+		w.masked = !w.masked
+		w.send(h, b)
+	case breachRsv:
+		whole.Rsv = 1
+		w.send(whole, b)
+	case breachOp:
+		whole.OpCode = 5
+		w.send(whole, b)
+	case breachLength:
+		whole.Length, whole.Masked = 1<<62, w.masked
+		_ = ws.WriteHeader(w.to, whole)
+		return false
+	case breachText:
+		if !w.inside {
+			w.send(ws.Header{Fin: true, OpCode: ws.OpText}, []byte("\xff"))
+		}
+	case breachDeflate:
+		whole.Rsv = rsv1
+		w.send(whole, []byte("\xff\xff\xff"))
+	case breachGarbage:
+		g := make([]byte, 1000)
+		for i := range g {
+			g[i] = byte(w.r.Uint32())
+		}
+		g[0] |= 0x70 // no frame begins so
+		_, _ = w.to.Write(g)
+	case breachStops:
+		<-time.After(time.Second)
+		return false
+	case breachDrops:
+		for _, nc := range w.v.ends[1:3] {
+			_ = nc.Close()
+		}
+		return false
+	}
+	return true
 }

@@ -422,29 +422,6 @@ func TestAStallsHooksMayAskWhoseItIs(t *testing.T) {
 	})
 }
 
-func TestAMessageThatIsTracedAndMeteredAllocatesNothing(t *testing.T) {
-	var in, out int64
-	o := &wsstream.AcceptOptions{Meter: new(wsstream.Meter), Trace: &wsstream.Trace{
-		MessageIn:  func(_ *wsstream.Conn, _ wsstream.Type, n int64) { in += n },
-		MessageOut: func(_ *wsstream.Conn, _ wsstream.Type, n int64) { out += n },
-	}}
-	conn, far := rawServerWith(t, o)
-	ctx := cancellable(t)
-	rawEcho(t, far, frameLen(allocSize), maskedFrame(allocSize))
-	m := wsstream.Binary(make([]byte, allocSize))
-	var got wsstream.Message
-	requireAllocs(t, 0, func() {
-		if err := conn.Writable().Write(ctx, m); err != nil {
-			t.Fatal(err)
-		}
-		if err := conn.Readable().PullInto(ctx, &got); err != nil {
-			t.Fatal(err)
-		}
-	})
-	require.Equal(t, conn.Stats().Received.Bytes, in)
-	require.Equal(t, conn.Stats().Sent.Bytes, out)
-}
-
 func TestADirectionSaysItsName(t *testing.T) {
 	require.Equal(t, "inbound outbound Direction(0)", fmt.Sprint(wsstream.Inbound, " ", wsstream.Outbound, " ", wsstream.Direction(0)))
 }

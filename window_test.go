@@ -2,9 +2,11 @@ package wsstream_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"math"
 	"net"
+	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -44,29 +46,6 @@ func callsCounted(t *testing.T, c config, f func(t *testing.T, e *end, calls *at
 				f(t, open(t, c, client, nc, far), &nc.calls)
 			})
 		})
-	}
-}
-
-// flood sends n messages on a goroutine of its own.
-func flood(e *end, n, size int) <-chan error {
-	done := make(chan error, 1)
-	go func() {
-		var err error
-		for i := 0; i < n && err == nil; i++ {
-			err = e.peer.Write(wstest.Binary(make([]byte, size)))
-		}
-		done <- err
-	}()
-	return done
-}
-
-func requirePending[T any](t *testing.T, c <-chan T, what string) {
-	t.Helper()
-	synctest.Wait()
-	select {
-	case r := <-c:
-		require.Fail(t, what, "it is done: %v", r)
-	default:
 	}
 }
 
@@ -140,23 +119,6 @@ func TestAPeerThatReadsNothingStopsWritersAndReadyWakesExactlyWhenCreditIsBack(t
 		ok, err := w.TryWrite(wsstream.Binary(nil))
 		require.NoError(t, err)
 		require.True(t, ok)
-	})
-}
-
-func TestAWriteWaitsForAPeerThatReadsNothingAndGoesOnWhenItReads(t *testing.T) {
-	inBubble(t, config{WriteWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
-		large := wsstream.Binary(bytes.Repeat([]byte("x"), 8<<10))
-		writing := goWrite(t, e, large)
-		requirePending(t, writing, "the window is full")
-		ok, err := e.conn.Writable().TryWrite(wsstream.Text("no"))
-		require.NoError(t, err)
-		require.False(t, ok)
-		second := goWrite(t, e, wsstream.Text("second"))
-		requirePending(t, second, "a Write waits its turn")
-		e.peer.Want("the large one", wstest.Binary(large.Data))
-		require.NoError(t, (<-writing).err)
-		e.peer.Want("its turn has come", wstest.Text("second"))
-		require.NoError(t, (<-second).err)
 	})
 }
 
@@ -339,6 +301,264 @@ func TestADeclaredLengthCostsNothing(t *testing.T) {
 				require.Error(t, (<-pulling).err)
 				runtime.ReadMemStats(&after)
 				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+			})
+		})
+	}
+}
+
+// The rule of docs/windows.md. The transport holds what comes in the first 10 ms, while nobody reads yet.
+func TestAReaderMayPauseForAsLongAsItsWindowHoldsWhatComes(t *testing.T) {
+	const messages, size = 1000, 1000 // a message a millisecond: 1 MB/s
+	const pause = 50 * time.Millisecond
+	for name, c := range map[string]struct {
+		window int
+		stalls bool
+	}{
+		"rate x pause fits":         {64 << 10, false},
+		"rate x pause does not fit": {16 << 10, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, config{ReadWindow: c.window, Limit: 16 << 10}, func(t *testing.T, e *end) {
+				start := time.Now()
+				e.far.(*memnet.Conn).Drip(size, time.Millisecond)
+				sent := goDo(func() (m wsstream.Message, err error) {
+					for range messages {
+						if err := e.peer.Write(wstest.Binary(make([]byte, size-8))); err != nil { // 8 bytes of header at most
+							return m, err
+						}
+					}
+					return m, nil
+				})
+				for n := range messages {
+					if n%50 == 0 {
+						<-time.After(pause)
+					}
+					e.pull(t)
+				}
+				require.NoError(t, (<-sent).err)
+				line := messages * time.Millisecond
+				if c.stalls {
+					require.NotZero(t, e.conn.Stats().Received.Stalled)
+					require.Greater(t, time.Since(start), line+line/5)
+				} else {
+					require.Zero(t, e.conn.Stats().Received.Stalled)
+					require.Less(t, time.Since(start), line+line/5, "the line was never idle")
+				}
+			})
+		})
+	}
+}
+
+func TestA8_BeyondItsCreditNothingIsConsumedInMemory(t *testing.T) {
+	const window, readBuffer = 512, 4 << 10 // the buffer is the handshake's
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(1 << 20)
+		conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: window})
+		peer := wstest.NewPeer(t, far, false)
+		peer.ServeHandshake()
+		const n = 1000
+		for range n {
+			peer.Send(wstest.Binary(make([]byte, 98)))
+		}
+		_, err := conn.Opened().Wait(patient(t))
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		synctest.Wait()
+		require.GreaterOrEqual(t, near.Buffered(), n*100-window-readBuffer)
+		require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(window+readBuffer))
+	})
+}
+
+func TestA8_BeyondItsCreditNothingIsConsumedOverTCP(t *testing.T) {
+	near, far := tcpPipe(t, 16<<10)
+	conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 512})
+	peer := wstest.NewPeer(t, far, false)
+	peer.ServeHandshake()
+	require.NoError(t, far.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+	_, err := far.Write(peer.Encode(wstest.Binary(make([]byte, 16<<20))))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.LessOrEqual(t, conn.Stats().Received.HeldMax, int64(512+4<<10))
+}
+
+func TestB2_APeerThatSends16MiBToAReaderWhoWaits2sNotices(t *testing.T) {
+	inBubble(t, config{MaxMessageSize: -1}, func(t *testing.T, e *end) {
+		start := time.Now()
+		sent := make(chan error, 1)
+		go func() {
+			for range 16 {
+				if err := e.peer.Write(wstest.Binary(make([]byte, 1<<20))); err != nil {
+					sent <- err
+					return
+				}
+			}
+			sent <- nil
+		}()
+		<-time.After(2 * time.Second)
+		synctest.Wait()
+		require.Empty(t, sent)
+		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(wsstream.DefaultReadWindow))
+		for range 16 {
+			require.Len(t, e.pull(t), 1<<20)
+		}
+		require.NoError(t, <-sent)
+		require.Equal(t, 2*time.Second, time.Since(start))
+	})
+}
+
+func TestB2_APeerThatSends16MiBToAReaderWhoDoesNotPullNoticesOverTCP(t *testing.T) {
+	for _, client := range []bool{true, false} {
+		e := overTCP(t, config{Limit: 64 << 10}, client)
+		raw := bytes.Repeat(e.peer.Encode(wstest.Binary(make([]byte, 64<<10))), 256)
+		require.NoError(t, e.far.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
+		n, err := e.far.Write(raw)
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(wsstream.DefaultReadWindow))
+		require.NoError(t, e.far.SetWriteDeadline(time.Time{}))
+		sent := make(chan error, 1)
+		go func() {
+			_, err := e.far.Write(raw[n:])
+			sent <- err
+		}()
+		for range 256 {
+			require.Len(t, e.pull(t), 64<<10)
+		}
+		require.NoError(t, <-sent)
+	}
+}
+
+func TestTheSmallestWindowsAreEnough(t *testing.T) {
+	onEveryPath(t, config{ReadWindow: 256, WriteWindow: 256}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Binary(make([]byte, 10_000)))
+		require.Len(t, e.pull(t), 10_000)
+		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 10_000))))
+		require.Len(t, readMessage(t, e), 10_000)
+	})
+}
+
+func TestReadWindowBoundsWhatIsHeldAndANegativeOneDoesNot(t *testing.T) {
+	for name, tc := range map[string]struct{ window, most int }{
+		"default":  {0, 64 << 10},
+		"set":      {1000, 1000},
+		"negative": {-1, 200_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, config{ReadWindow: tc.window, Limit: 1 << 20}, func(t *testing.T, e *end) {
+				require.NoError(t, e.peer.Write(wstest.Binary(make([]byte, 199_000)), wstest.Binary(nil)))
+				<-time.After(time.Minute)
+				held := e.conn.Stats().Received.Held
+				require.LessOrEqual(t, held, int64(tc.most))
+				require.Greater(t, held, int64(tc.most)*9/10, "all that there is credit for is read")
+			})
+		})
+	}
+}
+
+func TestWriteWindowIsDesiredSize(t *testing.T) {
+	for name, tc := range map[string]struct{ window, size int }{
+		"default":  {0, 64 << 10},
+		"set":      {1000, 1000},
+		"negative": {-1, math.MaxInt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{WriteWindow: tc.window}, func(t *testing.T, e *end) {
+				require.Equal(t, tc.size, e.conn.Writable().DesiredSize())
+			})
+			var d dialled
+			conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{WriteWindow: tc.window, NetDial: d.dial})
+			notOpened(t, conn)
+			require.Zero(t, conn.Writable().DesiredSize())
+		})
+	}
+}
+
+func TestMaxMessageSizeBoundsWhatAPullAssembles(t *testing.T) {
+	for name, tc := range map[string]struct{ limit, fits int }{
+		"default": {0, 1 << 20},
+		"set":     {1000, 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{MaxMessageSize: tc.limit}, func(t *testing.T, e *end) {
+				sent := make(chan error, 1)
+				go func() {
+					sent <- e.peer.Write(wstest.Binary(make([]byte, tc.fits)), wstest.Binary(make([]byte, tc.fits+1)))
+				}()
+				require.Len(t, e.pull(t), tc.fits)
+				pulled := goPull(t, e)
+				e.peer.WantClose("one byte more is too big", 1009)
+				require.NoError(t, <-sent)
+				e.peer.Close()
+				require.ErrorContains(t, (<-pulled).err, "MaxMessageSize")
+			})
+		})
+	}
+}
+
+func TestANegativeMaxMessageSizeIsNone(t *testing.T) {
+	onEveryPath(t, config{MaxMessageSize: -1}, func(t *testing.T, e *end) {
+		go func() { _ = e.peer.Write(wstest.Binary(make([]byte, 3<<20))) }()
+		require.Len(t, e.pull(t), 3<<20)
+	})
+}
+
+func TestWithNobodyPullingTheReaderRunsAfterCloseWhileCreditLasts(t *testing.T) {
+	onEveryPath(t, config{ReadWindow: 1 << 10, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Binary(make([]byte, 512)))
+		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+		e.peer.Want("the Close", wstest.Close(1000, ""))
+		e.peer.Send(wstest.Close(3001, ""))
+		e.drop(t)
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, 3001, info.Code)
+		require.Len(t, e.pull(t), 512)
+	})
+}
+
+func TestThePeersCloseBehindAFullWindowIsNotSeen(t *testing.T) {
+	flood := func(e *end) {
+		for range 4 {
+			e.peer.Send(wstest.Binary(make([]byte, 512)))
+		}
+		e.peer.Send(wstest.Close(3001, ""))
+		<-time.After(time.Second)
+	}
+	c := config{ReadWindow: 1 << 10, CloseTimeout: 7 * time.Second}
+	ways := []struct {
+		what  string
+		close func(e *end)
+		after time.Duration
+		code  int
+	}{
+		{"Close", func(e *end) { _ = e.conn.Close(wsstream.CloseInfo{}) }, 7 * time.Second, 1006},
+		{"Abort", func(e *end) { _ = e.conn.Writable().Abort(nil) }, 7 * time.Second, 1006},
+		{"Close and pull", func(e *end) {
+			_ = e.conn.Close(wsstream.CloseInfo{})
+			for range e.conn.Readable().All(context.Background()) {
+			}
+		}, 0, 3001},
+		{"Cancel", func(e *end) { _ = e.conn.Readable().Cancel(nil) }, 0, 3001},
+		{"Discard", func(e *end) { e.conn.Readable().Discard(); _ = e.conn.Close(wsstream.CloseInfo{}) }, 0, 3001},
+		{"Shutdown", func(e *end) { _ = e.conn.Shutdown(context.Background(), wsstream.CloseInfo{}) }, 0, 3001},
+	}
+	for _, w := range ways {
+		t.Run(w.what, func(t *testing.T) {
+			inBubble(t, c, func(t *testing.T, e *end) {
+				flood(e)
+				start := time.Now()
+				go func() { // the peer drops the transport behind the Close
+					_, _ = e.far.Read(make([]byte, 64)) // our Close
+					_ = e.far.Close()
+				}()
+				w.close(e)
+				info, err := e.closed(t)
+				require.Equal(t, w.after, time.Since(start))
+				if w.code == 1006 {
+					unclean(1006, "CloseTimeout")(t, e, err)
+					require.Len(t, e.pull(t), 512, "what came can still be pulled")
+					return
+				}
+				require.NoError(t, err)
+				require.Equal(t, w.code, info.Code)
 			})
 		})
 	}

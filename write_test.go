@@ -3,8 +3,10 @@ package wsstream_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
-	"os"
+	"math"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,20 +69,6 @@ func TestC1_AWriteIsDoneWhenWhatIsUnsentFitsTheWindow(t *testing.T) {
 	})
 }
 
-// readMessage reads a whole message at the peer.
-func readMessage(t *testing.T, e *end) []byte {
-	t.Helper()
-	var all bytes.Buffer
-	for {
-		f, err := e.peer.Next()
-		require.NoError(t, err)
-		all.Write(f.Payload)
-		if f.Fin {
-			return all.Bytes()
-		}
-	}
-}
-
 func TestC2_TheBytesAreTheCallersAgainWhenWriteReturnsAndAreNeverChanged(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		buf := make([]byte, 3000)
@@ -117,141 +105,6 @@ func TestC2_AWriteCutShortByItsContextHasCopiedTheRest(t *testing.T) {
 		e.net.(*memnet.Conn).Stall(false)
 		require.Equal(t, bytes.Repeat([]byte{7}, 200_000), readMessage(t, e))
 	})
-}
-
-func TestC3_CloseSendsWhatWasAcceptedThenACloseWith1000AndWaitsForTheEnd(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		for range 3 {
-			require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("accepted")))
-		}
-		closed := make(chan error, 1)
-		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"), wstest.Text("accepted"))
-		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
-		require.Empty(t, closed)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
-		e.peer.Send(wstest.CloseEmpty())
-		e.peer.Close()
-		require.NoError(t, <-closed)
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, 1005, info.Code)
-	})
-}
-
-func TestC3_AnUncleanEndIsTheErrorOfClose(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		closed := make(chan error, 1)
-		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
-		e.peer.Close()
-		err := <-closed
-		require.ErrorAs(t, err, new(*wsstream.Error))
-		_, end := e.closed(t)
-		require.Equal(t, end, err)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
-	})
-}
-
-func TestC3_CloseTakesItsTurnBehindWritesThatWait(t *testing.T) {
-	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
-		e.net.(*memnet.Conn).Stall(true)
-		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
-		synctest.Wait()
-		second := goWrite(t, e, wsstream.Text("waits its turn"))
-		synctest.Wait()
-		closed := make(chan error, 1)
-		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		synctest.Wait()
-		e.net.(*memnet.Conn).Stall(false)
-		require.Len(t, readMessage(t, e), 2000)
-		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"), wstest.Close(1000, ""))
-		require.NoError(t, (<-first).err)
-		require.NoError(t, (<-second).err)
-		e.peer.Send(wstest.CloseEmpty())
-		e.peer.Close()
-		require.NoError(t, <-closed)
-	})
-}
-
-func TestC4_AbortDropsWhatIsQueuedFinishesTheFrameAndCloses(t *testing.T) {
-	inBubble(t, config{WriteWindow: 4000, Limit: 100}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 1000))))
-		synctest.Wait() // it has begun to leave
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("queued")))
-		waiting := goWrite(t, e, wsstream.Binary(make([]byte, 9000)))
-		synctest.Wait()
-		require.Empty(t, waiting)
-		cause := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 3001, Reason: "changed my mind"}, Err: errReason}
-		require.NoError(t, e.conn.Writable().Abort(cause))
-		synctest.Wait()
-		require.Len(t, waiting, 1)
-		require.Equal(t, error(cause), (<-waiting).err)
-		require.Equal(t, error(cause), e.conn.Writable().Write(patient(t), wsstream.Text("late")))
-		e.peer.Want("the frame that had begun, then the Close", wstest.Binary(make([]byte, 1000)), wstest.Close(3001, "changed my mind"))
-		e.peer.Send(wstest.Close(3001, ""))
-		e.peer.Close()
-		info, err := e.closed(t)
-		require.NoError(t, err, "what was dropped on purpose does not make it unclean")
-		require.Equal(t, 3001, info.Code)
-	})
-}
-
-func TestC4_AbortOfAMessageInTheMiddleSendsNoMoreThanTheTransportHasBegun(t *testing.T) {
-	onEveryPath(t, config{MaxFrameSize: 1000, Limit: 16 << 10, WriteWindow: 64 << 20}, func(t *testing.T, e *end) {
-		const size = 8 << 20
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, size))))
-		require.NoError(t, e.conn.Writable().Abort(errReason))
-		got := 0
-		for {
-			f, err := e.peer.Next()
-			require.NoError(t, err)
-			if f.Op == ws.OpClose {
-				require.Equal(t, wstest.Close(1011, "").Payload, f.Payload)
-				break
-			}
-			require.Len(t, f.Payload, 1000, "each frame leaves whole")
-			require.False(t, f.Fin)
-			got += len(f.Payload)
-		}
-		require.Less(t, got, size/2)
-		require.Zero(t, e.conn.Stats().Sent.Held)
-	})
-}
-
-func TestC4_AnAbortBehindAStalledPeerIsCutAfterCloseTimeout(t *testing.T) {
-	inBubble(t, config{CloseTimeout: 3 * time.Second, Limit: 100}, func(t *testing.T, e *end) {
-		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 1<<20)))
-		synctest.Wait()
-		start := time.Now()
-		require.NoError(t, e.conn.Writable().Abort(errReason))
-		require.Zero(t, time.Since(start))
-		require.Equal(t, errReason, (<-wrote).err)
-		_, err := e.closed(t)
-		require.ErrorAs(t, err, new(*wsstream.Error))
-		require.Equal(t, 3*time.Second, time.Since(start))
-		require.True(t, e.net.(*memnet.Conn).Closed())
-	})
-}
-
-func TestC4_AbortFailsWritersAndDropsWhatIsQueuedOverTCP(t *testing.T) {
-	for _, client := range []bool{true, false} {
-		e := overTCP(t, config{CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
-		var writes []<-chan result
-		for range 3 {
-			writes = append(writes, goWrite(t, e, wsstream.Binary(make([]byte, 32<<20))))
-		}
-		// the peer reads one frame, so that one Write is in the middle of its message
-		f, err := e.peer.Next()
-		require.NoError(t, err)
-		require.False(t, f.Fin)
-		require.NoError(t, e.conn.Writable().Abort(errReason))
-		for _, wrote := range writes {
-			require.Equal(t, errReason, (<-wrote).err)
-		}
-		_, err = e.closed(t)
-		require.ErrorAs(t, err, new(*wsstream.Error), "it never hangs behind a stalled peer")
-	}
 }
 
 func TestC5_AfterARemoteCleanCloseEveryWriteFailsAlike(t *testing.T) {
@@ -298,91 +151,151 @@ func everyWriteFailsAlike(t *testing.T, e *end, sent wstest.Frame) {
 	require.Equal(t, result, e.conn.Shutdown(patient(t), wsstream.CloseInfo{}))
 }
 
-func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUnclean(t *testing.T) {
-	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 9000))))
-		synctest.Wait()
-		e.peer.Send(wstest.Close(3003, "had enough"))
-		e.peer.Close()
-		wantUnsent(t, e, 3003)
+func TestTextThatIsNotUTF8IsAnErrorOfTheCallAndNothingIsSent(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		w := e.conn.Writable()
+		require.ErrorContains(t, w.Write(t.Context(), wsstream.Text("\xff")), "UTF-8")
+		ok, err := w.TryWrite(wsstream.Text("cut \xc3"))
+		require.False(t, ok)
+		require.ErrorContains(t, err, "UTF-8")
+		require.Error(t, w.Write(t.Context(), wsstream.Message{Type: 8}), "a type that there is not")
+
+		m := e.newMessage(t, t.Context())
+		n, err := m.Write([]byte("a\xff"))
+		require.Zero(t, n)
+		require.ErrorContains(t, err, "UTF-8")
+		_, err = m.Write([]byte("\xc3")) // half a character
+		require.NoError(t, err)
+		_, err = m.Write([]byte("\xbc"))
+		require.NoError(t, err)
+		require.NoError(t, m.Close())
+		require.NoError(t, w.Write(t.Context(), wsstream.Binary([]byte("\xff"))))
+		require.Equal(t, "\xc3\xbc", string(readMessage(t, e)), "what was right, and no more")
+		e.peer.Want("what followed", wstest.Binary([]byte("\xff")))
 	})
 }
 
-func TestC6_AcceptedDataThatIsStillUnsentAfterCloseTimeoutMakesTheCloseUnclean(t *testing.T) {
-	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 9000))))
-		e.peer.Send(wstest.Close(3003, "had enough"))
-		wantUnsent(t, e, 3003)
-	})
-}
-
-func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUncleanOverTCP(t *testing.T) {
-	for _, client := range []bool{true, false} {
-		e := overTCP(t, config{WriteWindow: -1, CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 32<<20))))
-		e.peer.Send(wstest.Close(3003, "had enough"))
-		wantUnsent(t, e, 3003)
+func TestDesiredSizeIsTheWindowBeforeOpeningAndZeroAfterTheEnd(t *testing.T) {
+	for window, want := range map[int]int{0: wsstream.DefaultWriteWindow, 300: 300, -1: math.MaxInt} {
+		f := failure{opts: wsstream.DialOptions{WriteWindow: window}, fail: func(*dialling) {}}
+		whileDialling(t, f, func(d *dialling) {
+			require.Equal(t, want, d.conn.Writable().DesiredSize())
+			ok, err := d.conn.Writable().TryWrite(wsstream.Text("x"))
+			require.False(t, ok)
+			require.NoError(t, err)
+			d.conn.CloseNow()
+			require.Zero(t, d.conn.Writable().DesiredSize())
+		})
+		onEveryPath(t, config{WriteWindow: window}, func(t *testing.T, e *end) {
+			require.Equal(t, want, e.conn.Writable().DesiredSize())
+			require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
+			require.Zero(t, e.conn.Writable().DesiredSize())
+			e.conn.CloseNow()
+			require.Zero(t, e.conn.Writable().DesiredSize())
+		})
 	}
 }
 
-func wantUnsent(t *testing.T, e *end, code int) {
-	t.Helper()
-	_, err := e.closed(t)
-	var unclean *wsstream.Error
-	require.ErrorAs(t, err, &unclean)
-	require.Equal(t, code, unclean.Code)
-	_, got := e.conn.Readable().Pull(patient(t))
-	require.Same(t, unclean, got)
-	require.Same(t, unclean, e.conn.Writable().Write(patient(t), wsstream.Text("x")))
-}
-
-func TestC6_DataDroppedByAbortDoesNot(t *testing.T) {
-	onEveryPath(t, config{Limit: 16 << 10, WriteWindow: -1}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 8<<20))))
-		require.NoError(t, e.conn.Writable().Abort(nil))
-		for {
-			f, err := e.peer.Next()
-			require.NoError(t, err)
-			if f.Op == ws.OpClose {
-				break
+func TestWhatWasAcceptedBeforeACleanCloseArrives(t *testing.T) {
+	for seed := range uint64(100) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			c := config{WriteWindow: 256 + r.IntN(4000), ReadWindow: 256 + r.IntN(1000), MaxFrameSize: 1 + r.IntN(300)}
+			near, far := memnet.Pipe(100 + r.IntN(1000))
+			client, server := conns(t, c, near, far)
+			near.Drip(50, time.Millisecond)
+			accepted := make(chan int, 1)
+			go func() {
+				n := 0
+				for client.Writable().Write(t.Context(), numbered(n)) == nil {
+					n++
+				}
+				accepted <- n
+			}()
+			got := make(chan error, 1)
+			count := 0
+			go func() {
+				var err error
+				for m, e := range server.Readable().All(t.Context()) {
+					if err = e; err == nil {
+						err = same(count, m)
+					}
+					if err != nil {
+						break
+					}
+					count++
+				}
+				got <- err
+			}()
+			<-time.After(time.Duration(r.IntN(200)) * time.Millisecond)
+			switch r.IntN(4) {
+			case 0:
+				require.NoError(t, client.Close(wsstream.CloseInfo{Code: 1000}))
+			case 1:
+				require.NoError(t, client.Writable().Close(t.Context()))
+			case 2:
+				require.NoError(t, client.Readable().Cancel(nil))
+			default:
+				require.NoError(t, server.Close(wsstream.CloseInfo{Code: 1001})) // the peer's Close
 			}
+			require.NoError(t, <-got)
+			_, err := client.Closed().Wait(patient(t))
+			require.NoError(t, err)
+			require.Equal(t, <-accepted, count)
+		})
+	}
+}
+
+func TestTheBytesOfALongWriteAreTheCallersAgainWhenItReturns(t *testing.T) {
+	const n, size = 50, 150_000 // in frames that are sent from where they lie, where nothing stands in front
+	conn, far := rawServer(t)
+	read := make(chan error, 1)
+	go func() { // ends with the last message, or with far
+		read <- func() error {
+			for i := range n {
+				var got []byte
+				for fin := false; !fin; {
+					h, err := ws.ReadHeader(far)
+					if err != nil {
+						return err
+					}
+					part := make([]byte, h.Length)
+					if _, err := io.ReadFull(far, part); err != nil {
+						return err
+					}
+					got, fin = append(got, part...), h.Fin
+				}
+				if !bytes.Equal(got, bytes.Repeat([]byte{byte(i)}, size)) {
+					return fmt.Errorf("message %d is not what was written", i)
+				}
+			}
+			return nil
+		}()
+	}()
+	data := make([]byte, size)
+	for i := range n {
+		for j := range data {
+			data[j] = byte(i)
 		}
-		require.Zero(t, e.conn.Stats().Sent.Held)
-		e.peer.Send(wstest.Close(1000, ""))
-		e.peer.Close()
-		_, err := e.closed(t)
+		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Binary(data)))
+		clear(data)
+	}
+	require.NoError(t, <-read)
+}
+
+func TestAWriteWaitsForAPeerThatReadsNothingAndGoesOnWhenItReads(t *testing.T) {
+	inBubble(t, config{WriteWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
+		large := wsstream.Binary(bytes.Repeat([]byte("x"), 8<<10))
+		writing := goWrite(t, e, large)
+		requirePending(t, writing, "the window is full")
+		ok, err := e.conn.Writable().TryWrite(wsstream.Text("no"))
 		require.NoError(t, err)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("x")))
-	})
-}
-
-func TestC7_AfterAnUncleanEndEveryWriteFailsAsClosedDoes(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Cut()
-		_, end := e.closed(t)
-		var unclean *wsstream.Error
-		require.ErrorAs(t, end, &unclean)
-		w := e.conn.Writable()
-		for range 2 {
-			require.Same(t, unclean, w.Write(patient(t), wsstream.Text("x")))
-			_, err := w.TryWrite(wsstream.Text("x"))
-			require.Same(t, unclean, err)
-			require.Same(t, unclean, w.Ready(patient(t)))
-			_, err = w.NewMessage(patient(t), wsstream.TypeText)
-			require.Same(t, unclean, err)
-			require.Same(t, unclean, w.Close(patient(t)))
-		}
-	})
-}
-
-func TestC7_AWritableThatHadEndedStaysAsItIs(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Writable().Abort(errReason))
-		e.peer.WantClose("Abort's Close", 1011)
-		e.peer.Cut()
-		_, err := e.closed(t)
-		require.Error(t, err)
-		require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
-		require.Equal(t, errReason, e.conn.Writable().Write(patient(t), wsstream.Text("x")))
+		require.False(t, ok)
+		second := goWrite(t, e, wsstream.Text("second"))
+		requirePending(t, second, "a Write waits its turn")
+		e.peer.Want("the large one", wstest.Binary(large.Data))
+		require.NoError(t, (<-writing).err)
+		e.peer.Want("its turn has come", wstest.Text("second"))
+		require.NoError(t, (<-second).err)
 	})
 }

@@ -3,10 +3,18 @@ package wsstream_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
+	"math/big"
 	"net"
 	"net/url"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -101,4 +109,75 @@ func rawSwallow(tb testing.TB, nc net.Conn) {
 			}
 		}
 	})
+}
+
+// tcpPipe returns the two ends of a loopback connection; limit bounds the kernel's buffers where it is not 0.
+func tcpPipe(t *testing.T, limit int) (near, far *net.TCPConn) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	dialled := make(chan net.Conn, 1)
+	go func() {
+		nc, _ := net.Dial("tcp", l.Addr().String())
+		dialled <- nc
+	}()
+	nc, err := l.Accept()
+	require.NoError(t, err)
+	far, near = nc.(*net.TCPConn), (<-dialled).(*net.TCPConn)
+	if limit > 0 {
+		for _, nc := range []*net.TCPConn{near, far} {
+			require.NoError(t, nc.SetReadBuffer(limit))
+			require.NoError(t, nc.SetWriteBuffer(limit))
+		}
+	}
+	return near, far
+}
+
+// tlsPipe is tcpPipe with TLS on top, its handshake done.
+func tlsPipe(t *testing.T, limit int) (near, far net.Conn) {
+	a, b := tcpPipe(t, limit)
+	return tlsOver(t, a, b)
+}
+
+// tlsOver puts TLS on a transport, and makes its handshake.
+func tlsOver(t *testing.T, a, b net.Conn) (near, far net.Conn) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotAfter:     time.Now().Add(time.Hour),
+		DNSNames:     []string{"example.test"},
+		IsCA:         true,
+
+		BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+
+	client := tls.Client(a, &tls.Config{RootCAs: roots, ServerName: "example.test"})
+	server := tls.Server(b, &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
+	t.Cleanup(func() {
+		a.Close()
+		b.Close()
+	})
+	served := make(chan error, 1)
+	go func() { served <- server.HandshakeContext(t.Context()) }()
+	require.NoError(t, client.HandshakeContext(t.Context()))
+	require.NoError(t, <-served)
+	return client, server
+}
+
+func unixPipe(t *testing.T) (near, far net.Conn) {
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	require.NoError(t, err)
+	defer l.Close()
+	near, err = net.Dial("unix", l.Addr().String())
+	require.NoError(t, err)
+	far, err = l.Accept()
+	require.NoError(t, err)
+	return near, far
 }
