@@ -2,17 +2,12 @@ package wsstream
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/base64"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/wsstream/wsstream/internal/wire"
+	"github.com/wsstream/wsstream/internal/handshake"
 )
 
 // AcceptOptions say how Accept and AcceptConn answer. Nil stands for the zero value, which is ready to use; it is
@@ -124,6 +119,32 @@ type AcceptOptions struct {
 	Meter *Meter
 }
 
+// common returns the options that AcceptOptions shares with DialOptions.
+func (o *AcceptOptions) common() common {
+	return common{
+		Subprotocols:      o.Subprotocols,
+		Header:            o.Header,
+		ReadWindow:        o.ReadWindow,
+		WriteWindow:       o.WriteWindow,
+		MaxMessageSize:    o.MaxMessageSize,
+		MaxFrameSize:      o.MaxFrameSize,
+		MaxHandshakeSize:  o.MaxHandshakeSize,
+		HandshakeTimeout:  o.HandshakeTimeout,
+		CloseTimeout:      o.CloseTimeout,
+		Compression:       o.Compression,
+		PingInterval:      o.PingInterval,
+		PongTimeout:       o.PongTimeout,
+		IdleTimeout:       o.IdleTimeout,
+		WriteStallTimeout: o.WriteStallTimeout,
+		ReadStallTimeout:  o.ReadStallTimeout,
+		OnPing:            o.OnPing,
+		OnPong:            o.OnPong,
+		Logger:            o.Logger,
+		Trace:             o.Trace,
+		Meter:             o.Meter,
+	}
+}
+
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
 // returns an error the request has been answered: a *HandshakeError tells with which status. (Bad options are answered
 // with 500, and are a plain error: see AcceptOptions.Check.) The Conn outlives the
@@ -138,31 +159,19 @@ func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, er
 }
 
 func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
-	s, err := o.responder()
+	s, err := o.responder(a)
 	if err != nil {
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 		return nil, err
 	}
 	s.starts(false)
 	defer func() { s.failed(err, r.RemoteAddr) }()
-	c, agreed, no := s.admit(r, r.TLS != nil, a)
-	if no != nil {
-		return nil, refuse(w, no)
+	t, err := s.server.Accept(w, r, s)
+	c, err := s.open(t, err)
+	if err != nil && t.Conn != nil {
+		_ = t.Conn.Close()
 	}
-	agreed.extra = passedOn(w.Header())
-	nc, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		err = fmt.Errorf("the ResponseWriter cannot be hijacked: %s: %w", hijacked(w), err)
-		err = refuse(w, &refusal{http.StatusInternalServerError, nil, err})
-		return nil, s.open(c, transport{}, err)
-	}
-	_ = nc.SetDeadline(deadline(s.handshakeTimeout)) // and clears what the HTTP server left
-	t, err := s.answer(c, nc, r, agreed, buffered(rw.Reader))
-	if err := s.open(c, t, err); err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	return c, nil
+	return c, err
 }
 
 // AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
@@ -183,7 +192,7 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	go func() { // the caller's: it ends with the handshake
 		defer close(shaken)
 		if c, err = acceptBare(ctx, nc, o, a); err != nil {
-			cut(nc)
+			handshake.Cut(nc)
 		}
 	}()
 	<-shaken
@@ -194,244 +203,88 @@ func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	s, err := o.responder()
+	s, err := o.responder(a)
 	if err != nil {
 		return nil, err
 	}
 	s.starts(false)
 	defer func() { s.failed(err, nc.RemoteAddr()) }()
-	timed, cancel := ctx, context.CancelFunc(func() {})
-	if s.handshakeTimeout > 0 {
-		timed, cancel = context.WithTimeoutCause(ctx, s.handshakeTimeout, &HandshakeError{Err: errHandshakeTimeout})
-	}
-	defer cancel()
-	var c *Conn
-	var t transport
-	var no *refusal
-	late := !uninterrupted(timed, nc, func() { c, t, no, err = s.shake(nc, a) })
-	switch {
-	case late && c != nil:
-		err = context.Cause(timed) // also where all was done: the deadline stands on nc
-	case late && ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case late && no == nil:
-		no = &refusal{http.StatusRequestTimeout, nil, errHandshakeTimeout}
-	}
-	switch {
-	case no != nil:
-		return nil, dismiss(ctx, timed, nc, no)
-	case c == nil:
-		return nil, &HandshakeError{Err: err}
-	}
-	if err := s.open(c, t, err); err != nil {
-		return nil, err
-	}
-	return c, nil
+	t, err := s.server.AcceptConn(ctx, nc, s)
+	return s.open(t, err)
 }
 
-// uninterrupted runs f, which waits for nc and for nothing else. If ctx ends meanwhile the deadline of nc passes, and it
-// reports false.
-func uninterrupted(ctx context.Context, nc net.Conn, f func()) bool {
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		_ = nc.SetDeadline(time.Unix(1, 0))
-	})
-	f()
-	if stop() {
-		return true
-	}
-	<-interrupted // or it would pass a deadline that is set later
-	return false
-}
-
-// shake makes the opening handshake on nc. It returns a Conn once the client's request was admitted, and else what to
-// answer, or the error of a transport on which nothing can be answered.
-func (s *responder) shake(nc net.Conn, a *Acceptor) (*Conn, transport, *refusal, error) {
-	r, buffered, no, err := readRequest(nc, s.maxHandshake)
-	if no != nil || err != nil {
-		return nil, transport{}, no, err
-	}
-	_, secure := nc.(*tls.Conn)
-	c, agreed, no := s.admit(r, secure, a)
-	if no != nil {
-		return nil, transport{}, no, nil
-	}
-	t, err := s.answer(c, nc, r, agreed, buffered)
-	return c, t, nil, err
-}
-
-// A responder answers handshakes as its options say.
+// A responder makes one handshake of a server and the Conn of it. It is the handshake's Owner.
 type responder struct {
 	*options
-	origins []originPattern
-	url     string // of the request that is answered, empty before it has come
+	server   handshake.Server
+	acceptor *Acceptor // nil: none
+	url      string    // that the client asks for; empty before its request has come
+	conn     *Conn     // nil until the client was admitted
 }
 
-func (o *AcceptOptions) responder() (*responder, error) {
+var _ handshake.Owner = (*responder)(nil)
+
+func (o *AcceptOptions) responder(a *Acceptor) (*responder, error) {
 	if o == nil {
 		o = &AcceptOptions{}
 	}
-	opt, err := options{
-		subprotocols:     o.Subprotocols,
-		header:           o.Header,
-		readWindow:       o.ReadWindow,
-		writeWindow:      o.WriteWindow,
-		maxMessage:       o.MaxMessageSize,
-		maxFrame:         o.MaxFrameSize,
-		maxHandshake:     o.MaxHandshakeSize,
-		handshakeTimeout: o.HandshakeTimeout,
-		closeTimeout:     o.CloseTimeout,
-		keepalive: keepalive{
-			o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.ReadStallTimeout,
-			o.OnPing, o.OnPong,
+	opt, err := o.common().check(false)
+	if err != nil {
+		return nil, err
+	}
+	origins, err := handshake.ParseOrigins(o.Origins)
+	if err != nil {
+		return nil, err
+	}
+	return &responder{
+		options: opt,
+		server: handshake.Server{
+			Subprotocols: opt.Subprotocols,
+			Header:       opt.Header,
+			Origins:      origins,
+			Deflate:      opt.compression.config(),
+			MaxHeader:    opt.MaxHandshakeSize,
+			Timeout:      opt.HandshakeTimeout,
 		},
-		logger: o.Logger,
-		trace:  o.Trace,
-		meter:  o.Meter,
-	}.check()
-	var origins []originPattern
-	if err == nil {
-		origins, err = parseOrigins(o.Origins)
-	}
-	if err == nil {
-		opt.compression, err = o.Compression.check(DefaultWindowBits)
-	}
-	return &responder{options: opt, origins: origins}, err
-}
-
-// A choice is what the server chose of what the client offered.
-type choice struct {
-	agreement
-	deflate *wire.Deflate
-	extra   http.Header // fields of the response that stand on the ResponseWriter
-}
-
-// admit checks a client's request, chooses from what it offers, and returns a Conn that a, if there is one, has taken.
-func (s *responder) admit(r *http.Request, secure bool, a *Acceptor) (c *Conn, agreed choice, no *refusal) {
-	scheme := "ws"
-	if secure {
-		scheme = "wss"
-	}
-	s.url = scheme + "://" + r.Host + r.URL.RequestURI()
-	if no = s.check(r); no != nil {
-		return nil, agreed, no
-	}
-	agreed.protocol = s.subprotocol(r.Header)
-	var err error
-	if agreed.deflate, agreed.extensions, err = s.compression.answer(r.Header); err != nil {
-		return nil, agreed, &refusal{http.StatusBadRequest, nil, err}
-	}
-	agreed.header = flatten(r.Header)
-	c = newConn(s.url, s.options)
-	if a != nil && !a.take(c) {
-		return nil, agreed, &refusal{http.StatusServiceUnavailable, nil, errShutdown}
-	}
-	return c, agreed, nil
-}
-
-// check checks a client's request.
-func (s *responder) check(r *http.Request) *refusal {
-	if no := checkRequest(r); no != nil {
-		return no
-	}
-	if err := s.checkOrigin(r); err != nil {
-		return &refusal{http.StatusForbidden, nil, err}
-	}
-	return nil
-}
-
-// subprotocol chooses the first that the client offers and the server speaks. What is no subprotocol, or stands twice, is
-// passed over.
-func (s *responder) subprotocol(h http.Header) string {
-	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
-		if i := slices.Index(s.subprotocols, p); i >= 0 {
-			return s.subprotocols[i] // p would hold all that was offered
-		}
-	}
-	return ""
-}
-
-// checkRequest checks what a client's request must have (RFC 6455, section 4.2.1).
-func checkRequest(r *http.Request) *refusal {
-	h := r.Header
-	for _, once := range []string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"} {
-		if n := len(h.Values(once)); n > 1 {
-			return refused(http.StatusBadRequest, "%s stands %d times", once, n)
-		}
-	}
-	switch {
-	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
-		return refused(http.StatusHTTPVersionNotSupported, "the request is %s; WebSocket is served over HTTP/1.1 only", r.Proto)
-	case r.Method != http.MethodGet:
-		return refused(http.StatusMethodNotAllowed, "the method is %s, not GET", r.Method).with("Allow", http.MethodGet)
-	case !hasToken(h, "Connection", "Upgrade"):
-		return upgradeRequired("Connection is %q, not Upgrade", h.Get("Connection"))
-	case !hasToken(h, "Upgrade", "websocket"):
-		return upgradeRequired("Upgrade is %q, not websocket", h.Get("Upgrade"))
-	case h.Get("Sec-WebSocket-Version") != "13":
-		return upgradeRequired("Sec-WebSocket-Version is %q, not 13", h.Get("Sec-WebSocket-Version")).with("Sec-WebSocket-Version", "13")
-	case r.Host == "":
-		return refused(http.StatusBadRequest, "Host is missing")
-	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
-		return refused(http.StatusBadRequest, "the request has a body")
-	}
-	key := h.Get("Sec-WebSocket-Key")
-	if nonce, err := base64.StdEncoding.DecodeString(key); err != nil || len(nonce) != 16 {
-		return refused(http.StatusBadRequest, "Sec-WebSocket-Key %q is not 16 bytes of base64", key)
-	}
-	return nil
-}
-
-// answer answers with 101.
-func (s *responder) answer(c *Conn, nc net.Conn, r *http.Request, agreed choice, buffered []byte) (transport, error) {
-	if !c.abandonBy(func() { cut(nc) }) {
-		return transport{}, errHandshakeClosed
-	}
-	var b strings.Builder
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
-	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", acceptKey(r.Header.Get("Sec-WebSocket-Key")))
-	if agreed.protocol != "" {
-		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", agreed.protocol)
-	}
-	if agreed.extensions != "" {
-		fmt.Fprintf(&b, "Sec-WebSocket-Extensions: %s\r\n", agreed.extensions)
-	}
-	_ = agreed.extra.Write(&b) // a Builder takes what it is given
-	_ = s.header.Write(&b)
-	b.WriteString("\r\n")
-	if _, err := nc.Write([]byte(b.String())); err != nil {
-		return transport{}, &HandshakeError{Err: err}
-	}
-	return transport{
-		nc:       nc,
-		buffered: buffered,
-		deflate:  agreed.deflate,
-		agreed:   agreed.agreement,
+		acceptor: a,
 	}, nil
 }
 
-// open starts the engine of c on t, which clears the deadline of the handshake. If err says that the handshake failed, or
-// c was closed meanwhile, it returns what c has failed with.
-func (s *responder) open(c *Conn, t transport, err error) error {
-	if err == nil && !c.open(t, s.options) {
+// Requested notes the URL that the client asks for.
+func (s *responder) Requested(url string) { s.url = url }
+
+// Admit makes the Conn, unless the Acceptor was shut.
+func (s *responder) Admit() error {
+	c := newConn(s.url, s.options)
+	if s.acceptor != nil && !s.acceptor.take(c) {
+		return errShutdown
+	}
+	s.conn = c
+	return nil
+}
+
+// Answering has cut end the handshake, and reports false if the Conn has ended before.
+func (s *responder) Answering(cut func()) bool { return s.conn.abandonBy(cut) }
+
+// open starts the engine on t, which clears the deadline of the handshake. If err says that the handshake
+// failed, or the Conn was closed meanwhile, it returns the error of the Conn, if there is one.
+func (s *responder) open(t handshake.Transport, err error) (*Conn, error) {
+	c := s.conn
+	err = handshakeError(err)
+	switch {
+	case c == nil:
+		return nil, err
+	case err == nil && !c.open(t, s.options):
 		err = errHandshakeClosed
 	}
 	if err != nil {
 		if _, failed := c.tryFail(err); failed { // not fail, for which the responder logs
 			c.gone(&outcome{err: err, end: err})
 		}
-		return c.failure()
+		return nil, c.failure()
 	}
-	if c.acceptor != nil {
-		c.acceptor.opened(c)
+	if s.acceptor != nil {
+		s.acceptor.opened(c)
 	}
-	return nil
-}
-
-func deadline(timeout time.Duration) time.Time {
-	if timeout <= 0 {
-		return time.Time{}
-	}
-	return time.Now().Add(timeout)
+	return c, nil
 }

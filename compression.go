@@ -2,9 +2,9 @@ package wsstream
 
 import (
 	"fmt"
-	"net/http"
 
 	"github.com/wsstream/wsstream/internal/deflate"
+	"github.com/wsstream/wsstream/internal/handshake"
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
@@ -67,9 +67,13 @@ type compression struct {
 }
 
 // check fills in the defaults, or returns an error that names the option. No options are no compression.
-func (o *CompressionOptions) check(peerBits int) (*compression, error) {
+func (o *CompressionOptions) check(client bool) (*compression, error) {
 	if o == nil {
 		return nil, nil
+	}
+	peerBits := DefaultWindowBits
+	if client {
+		peerBits = deflate.MaxBits
 	}
 	c := &compression{
 		Config: deflate.Config{
@@ -92,43 +96,18 @@ func (o *CompressionOptions) check(peerBits int) (*compression, error) {
 	return c, nil
 }
 
-// use returns what the engine needs to know of what was agreed.
-func (c *compression) use(ours, peer deflate.Sender) *wire.Deflate {
-	return &wire.Deflate{Ours: ours, Peer: peer, Level: c.level, Threshold: c.threshold}
+// config returns what the handshake asks for; nil: no compression.
+func (c *compression) config() *deflate.Config {
+	if c == nil {
+		return nil
+	}
+	return &c.Config
 }
 
-const extensionsField = "Sec-WebSocket-Extensions" // as RFC 6455 writes it; http.Header has its own way
-
-// answer answers a client's offers. The extensions are empty where there is no compression; an error says that the offers
-// are malformed.
-func (c *compression) answer(h http.Header) (z *wire.Deflate, extensions string, err error) {
-	if c == nil {
-		_, _, _, err = deflate.Config{}.Answer(h.Values(extensionsField))
-		return nil, "", err
+// use returns what the engine needs to know of what was agreed; nil: no compression.
+func (c *compression) use(agreed *handshake.Deflate) *wire.Deflate {
+	if agreed == nil {
+		return nil
 	}
-	p, extensions, ok, err := c.Answer(h.Values(extensionsField))
-	if err != nil || !ok {
-		return nil, "", err
-	}
-	return c.use(p.Server, p.Client), extensions, nil
-}
-
-// read reads a server's response to our offer, or to none.
-// RFC 6455, section 11.3.2: the field stands once.
-func (c *compression) read(h http.Header) (*wire.Deflate, error) {
-	chosen := h.Values(extensionsField)
-	if len(chosen) > 1 {
-		return nil, fmt.Errorf("the server's extensions stand in %d fields: %q", len(chosen), chosen)
-	}
-	if c == nil {
-		if err := deflate.Unoffered(chosen); err != nil {
-			return nil, fmt.Errorf("the server chose an extension that was not offered: %w", err)
-		}
-		return nil, nil
-	}
-	p, ok, err := c.Check(chosen)
-	if err != nil || !ok {
-		return nil, err
-	}
-	return c.use(p.Client, p.Server), nil
+	return &wire.Deflate{Ours: agreed.Ours, Peer: agreed.Peer, Level: c.level, Threshold: c.threshold}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wsstream/wsstream/internal/handshake"
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
@@ -43,7 +44,7 @@ func newConn(url string, o *options) *Conn {
 	c := &Conn{
 		url:    url,
 		seen:   o.observer(),
-		window: o.writeWindow,
+		window: o.WriteWindow,
 	}
 	c.readable.c, c.writable.c = c, c
 	return c
@@ -270,34 +271,35 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 }
 
 // open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
-func (c *Conn) open(t transport, o *options) bool {
+func (c *Conn) open(t handshake.Transport, o *options) bool {
+	agreed := newAgreement(t.Agreed)
 	c.mu.Lock()
 	if c.end != nil { // nobody would end an engine: its timer would
 		c.mu.Unlock()
 		return false
 	}
-	w := wire.New(t.nc, wire.Config{
+	w := wire.New(t.Conn, wire.Config{
 		Client:       c.client,
-		ReadWindow:   o.readWindow,
-		WriteWindow:  o.writeWindow,
-		MaxMessage:   o.maxMessage,
-		MaxFrame:     o.maxFrame,
-		CloseTimeout: o.closeTimeout,
-		Deflate:      t.deflate,
-		PingInterval: o.pingInterval,
-		PongTimeout:  o.pongTimeout,
-		IdleTimeout:  o.idleTimeout,
-		StallTimeout: o.writeStallTimeout,
-		ReadTimeout:  o.readStallTimeout,
+		ReadWindow:   o.ReadWindow,
+		WriteWindow:  o.WriteWindow,
+		MaxMessage:   o.MaxMessageSize,
+		MaxFrame:     o.MaxFrameSize,
+		CloseTimeout: o.CloseTimeout,
+		Deflate:      o.compression.use(t.Agreed.Deflate),
+		PingInterval: o.PingInterval,
+		PongTimeout:  o.PongTimeout,
+		IdleTimeout:  o.IdleTimeout,
+		StallTimeout: o.WriteStallTimeout,
+		ReadTimeout:  o.ReadStallTimeout,
 		Errors:       &engineErrors,
 		Owner:        (*owner)(c),
 		Ends:         &c.ends,
-		ReadStall:    o.trace.stalls(c, Inbound),
-		WriteStall:   o.trace.stalls(c, Outbound),
+		ReadStall:    o.Trace.stalls(c, Inbound),
+		WriteStall:   o.Trace.stalls(c, Outbound),
 		Hooks:        c.hooks(o),
 	})
 	c.abandon = nil
-	c.agreed = t.agreed
+	c.agreed = agreed
 	c.seen.opened(c)
 	c.engine.Store(w)
 	if c.opened != nil {
@@ -308,8 +310,8 @@ func (c *Conn) open(t transport, o *options) bool {
 	if discard {
 		w.Discard()
 	}
-	c.seen.debug(c, "opened", slog.String("protocol", t.agreed.protocol))
-	w.Start(t.buffered)
+	c.seen.debug(c, "opened", slog.String("protocol", agreed.protocol))
+	w.Start(t.Buffered)
 	o.shaken(c, nil)
 	return true
 }

@@ -3,20 +3,15 @@ package wsstream
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/wsstream/wsstream/internal/deflate"
+	"github.com/wsstream/wsstream/internal/handshake"
 )
 
 // DialOptions say how Dial connects. Nil stands for the zero value, which is ready to use; Dial copies it. Of each
@@ -145,6 +140,32 @@ type DialOptions struct {
 	Meter *Meter
 }
 
+// common returns the options that DialOptions shares with AcceptOptions.
+func (o *DialOptions) common() common {
+	return common{
+		Subprotocols:      o.Subprotocols,
+		Header:            o.Header,
+		ReadWindow:        o.ReadWindow,
+		WriteWindow:       o.WriteWindow,
+		MaxMessageSize:    o.MaxMessageSize,
+		MaxFrameSize:      o.MaxFrameSize,
+		MaxHandshakeSize:  o.MaxHandshakeSize,
+		HandshakeTimeout:  o.HandshakeTimeout,
+		CloseTimeout:      o.CloseTimeout,
+		Compression:       o.Compression,
+		PingInterval:      o.PingInterval,
+		PongTimeout:       o.PongTimeout,
+		IdleTimeout:       o.IdleTimeout,
+		WriteStallTimeout: o.WriteStallTimeout,
+		ReadStallTimeout:  o.ReadStallTimeout,
+		OnPing:            o.OnPing,
+		OnPong:            o.OnPong,
+		Logger:            o.Logger,
+		Trace:             o.Trace,
+		Meter:             o.Meter,
+	}
+}
+
 // Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
 // when the handshake is done, and a Pull or Write waits for it by itself.
 //
@@ -162,37 +183,16 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	if o == nil {
 		o = &DialOptions{}
 	}
-	opt, err := options{
-		subprotocols:     o.Subprotocols,
-		offers:           true,
-		header:           o.Header,
-		readWindow:       o.ReadWindow,
-		writeWindow:      o.WriteWindow,
-		maxMessage:       o.MaxMessageSize,
-		maxFrame:         o.MaxFrameSize,
-		maxHandshake:     o.MaxHandshakeSize,
-		handshakeTimeout: o.HandshakeTimeout,
-		closeTimeout:     o.CloseTimeout,
-		keepalive: keepalive{
-			o.PingInterval, o.PongTimeout, o.IdleTimeout, o.WriteStallTimeout, o.ReadStallTimeout,
-			o.OnPing, o.OnPong,
-		},
-		logger: o.Logger,
-		trace:  o.Trace,
-		meter:  o.Meter,
-	}.check()
+	opt, err := o.common().check(true)
 	var host string
 	if err == nil {
-		host, err = checkHost(o.Host)
+		host, err = handshake.CheckHost(o.Host)
 	}
-	if err == nil {
-		opt.compression, err = o.Compression.check(deflate.MaxBits)
-	}
-	u, user, urlErr := parseURL(url)
+	u, user, urlErr := handshake.ParseURL(url)
 	if urlErr == nil {
 		url = u.String()
 	} else {
-		err, url = urlErr, clean(url)
+		err, url = urlErr, handshake.Redact(url)
 	}
 	c := newConn(url, opt)
 	c.client = true
@@ -202,276 +202,65 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	case ctx.Err() != nil:
 		c.fail(context.Cause(ctx))
 	default:
-		d := o.dialer(opt, u, cmp.Or(host, u.Host))
+		h := o.handshake(opt, u, cmp.Or(host, u.Host))
 		if user != nil {
-			d.setCredentials(user)
+			h.SetCredentials(user)
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
 		opt.starts(true)
-		go d.run(ctx, cancel, c) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
+		go c.dial(ctx, cancel, h, opt) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
 	}
 	return c
 }
 
-// A dialer is one attempt to connect.
-type dialer struct {
-	*options
-	url      *url.URL
-	host     string                                // of the request
-	optional bool                                  // the server need not choose a subprotocol
-	jar      http.CookieJar                        // nil: none
-	tls      *tls.Config                           // nil: the defaults
-	proxy    func(*http.Request) (*url.URL, error) // nil: none
-	netDial  func(ctx context.Context, network, addr string) (net.Conn, error)
+func (o *DialOptions) handshake(opt *options, u *url.URL, host string) *handshake.Client {
+	return &handshake.Client{
+		URL:                 u,
+		Host:                host,
+		Header:              opt.Header,
+		Deflate:             opt.compression.config(),
+		MaxHeader:           opt.MaxHandshakeSize,
+		Subprotocols:        opt.Subprotocols,
+		SubprotocolOptional: o.SubprotocolOptional,
+		Jar:                 o.Jar,
+		TLS:                 o.TLSConfig.Clone(),
+		Proxy:               o.Proxy,
+		NetDial:             o.NetDial,
+	}
 }
 
-func (o *DialOptions) dialer(opt *options, u *url.URL, host string) *dialer {
-	d := &dialer{
-		options:  opt,
-		url:      u,
-		host:     host,
-		optional: o.SubprotocolOptional,
-		jar:      o.Jar,
-		tls:      o.TLSConfig.Clone(),
-		proxy:    o.Proxy,
-		netDial:  o.NetDial,
-	}
-	if d.netDial == nil {
-		d.netDial = new(net.Dialer).DialContext
-		if d.proxy == nil {
-			d.proxy = http.ProxyFromEnvironment
-		}
-	}
-	d.netDial = orError(d.netDial)
-	return d
-}
-
-func (d *dialer) setCredentials(user *url.Userinfo) {
-	if d.header.Get("Authorization") != "" {
-		return // the caller's own word counts
-	}
-	if d.header == nil {
-		d.header = http.Header{}
-	}
-	d.header.Set("Authorization", basic(user))
-}
-
-// basic returns user's credentials as Authorization writes them (RFC 7617, section 2).
-func basic(user *url.Userinfo) string {
-	password, _ := user.Password()
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
-}
-
-var errHandshakeTimeout = errors.New("not done within HandshakeTimeout")
-
-// run connects, and opens c or fails it.
-func (d *dialer) run(parent context.Context, done context.CancelFunc, c *Conn) {
+// dial makes the handshake, and opens c or fails it.
+func (c *Conn) dial(parent context.Context, done context.CancelFunc, h *handshake.Client, o *options) {
 	defer done() // lets go of the caller's context
 	ctx, cancel := parent, context.CancelFunc(func() {})
-	if d.handshakeTimeout > 0 {
-		ctx, cancel = context.WithTimeoutCause(parent, d.handshakeTimeout, errHandshakeTimeout)
+	if o.HandshakeTimeout > 0 {
+		ctx, cancel = context.WithTimeoutCause(parent, o.HandshakeTimeout, handshake.ErrTimeout)
 	}
 	defer cancel()
-	t, err := d.connect(ctx)
+	t, err := h.Dial(ctx)
+	err = handshakeError(err)
 	switch {
 	case parent.Err() != nil:
 		err = context.Cause(parent)
-	case err == nil && c.open(t, d.options):
+	case err == nil && c.open(t, o):
 		return
 	case ctx.Err() != nil && !answered(err):
 		err = &HandshakeError{Err: context.Cause(ctx)}
 	}
-	if t.nc != nil {
-		cut(t.nc)
+	if t.Conn != nil {
+		handshake.Cut(t.Conn)
 	}
 	c.fail(err)
-	d.shaken(c, c.failure()) // what came first
+	o.shaken(c, c.failure()) // what came first
 }
 
-// answered reports whether err is a response of the server's or a proxy's, which says more than that its body came too
-// late.
+// answered reports whether err is a response of the server's or a proxy's. That says more than that its
+// body came too late.
 func answered(err error) bool {
 	if e, ok := errors.AsType[*ProxyError](err); ok && e.Status != 0 {
 		return true
 	}
 	e, ok := errors.AsType[*HandshakeError](err)
 	return ok && e.Status != 0
-}
-
-// connect makes the transport and the handshake on it. When ctx ends it fails.
-func (d *dialer) connect(ctx context.Context) (transport, error) {
-	nc, err := d.dial(ctx)
-	if err != nil {
-		return transport{}, &HandshakeError{Err: err}
-	}
-	t := transport{nc: nc}
-	return t, until(ctx, nc, func() error { return d.shake(&t) })
-}
-
-// until runs f, which waits for nc and for nothing else, until ctx ends.
-func until(ctx context.Context, nc net.Conn, f func() error) error {
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	err := f()
-	if !stop() && err == nil {
-		err = context.Cause(ctx) // the deadline may stand on the transport
-	}
-	return err
-}
-
-// dial makes the transport.
-func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
-	nc, err := d.reach(ctx, hostPort(d.url))
-	if err != nil || d.url.Scheme == "ws" {
-		return nc, err
-	}
-	config := d.tlsConfig()
-	config.ServerName = cmp.Or(config.ServerName, d.url.Hostname())
-	return secure(ctx, nc, config)
-}
-
-// tlsConfig returns a configuration for a handshake over HTTP/1.1. The server must not choose another protocol.
-func (d *dialer) tlsConfig() *tls.Config {
-	config := &tls.Config{}
-	if d.tls != nil {
-		config = d.tls.Clone()
-	}
-	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
-	if len(config.NextProtos) == 0 {
-		config.NextProtos = []string{"http/1.1"}
-	}
-	return config
-}
-
-// secure makes a TLS connection on nc, and closes nc if it cannot.
-func secure(ctx context.Context, nc net.Conn, config *tls.Config) (*tls.Conn, error) {
-	tc := tls.Client(nc, config)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		_ = nc.Close()
-		return nil, err
-	}
-	return tc, nil
-}
-
-var errNoConn = errors.New("the option NetDial returned neither a connection nor an error")
-
-// orError returns a NetDial that fails where the program's gives neither a connection nor an error.
-func orError(dial func(ctx context.Context, network, addr string) (net.Conn, error),
-) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		nc, err := dial(ctx, network, addr)
-		if nc == nil && err == nil {
-			err = errNoConn
-		}
-		return nc, err
-	}
-}
-
-var defaultPorts = map[string]string{
-	"ws": "80", "http": "80", "wss": "443", "https": "443", "socks5": "1080", "socks5h": "1080",
-}
-
-func hostPort(u *url.URL) string {
-	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPorts[u.Scheme]))
-}
-
-// webURL returns the URL as HTTP knows it: proxies are chosen by it, and cookies.
-func (d *dialer) webURL(host string) *url.URL {
-	u := *d.url
-	u.Host = host
-	u.Scheme = map[string]string{"ws": "http", "wss": "https"}[u.Scheme]
-	return &u
-}
-
-// shake makes the opening handshake on t (RFC 6455, section 4.1).
-func (d *dialer) shake(t *transport) error {
-	var nonce [16]byte
-	_, _ = rand.Read(nonce[:]) // never fails
-	key := base64.StdEncoding.EncodeToString(nonce[:])
-	br := newHandshakeReader(t.nc, d.maxHandshake)
-	resp, written, err := exchange(t.nc, br, d.request(key))
-	if err != nil {
-		return &HandshakeError{Err: err}
-	}
-	if cookies := resp.Cookies(); d.jar != nil && len(cookies) > 0 {
-		d.jar.SetCookies(d.webURL(d.host), cookies)
-	}
-	err = d.check(resp, key)
-	if err == nil {
-		t.deflate, err = d.compression.read(resp.Header)
-	}
-	if err == nil {
-		err = <-written
-	}
-	if err != nil {
-		body := firstKiB(t.nc, resp)
-		return &HandshakeError{Status: resp.StatusCode, Header: resp.Header, Body: body, Err: err}
-	}
-	t.buffered = buffered(br.Reader)
-	t.agreed = agreement{
-		protocol:   resp.Header.Get("Sec-WebSocket-Protocol"),
-		extensions: strings.Join(resp.Header.Values(extensionsField), ", "),
-		header:     flatten(resp.Header),
-	}
-	return nil
-}
-
-func (d *dialer) request(key string) *http.Request {
-	r := &http.Request{Method: http.MethodGet, URL: d.url, Host: d.host, Header: d.header.Clone()}
-	if r.Header == nil {
-		r.Header = http.Header{}
-	}
-	if r.Header["User-Agent"] == nil {
-		r.Header.Set("User-Agent", "") // net/http would name itself
-	}
-	r.Header.Set("Upgrade", "websocket")
-	r.Header.Set("Connection", "Upgrade")
-	r.Header["Sec-WebSocket-Key"] = []string{key}
-	r.Header["Sec-WebSocket-Version"] = []string{"13"}
-	if len(d.subprotocols) > 0 {
-		r.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(d.subprotocols, ", ")}
-	}
-	if d.compression != nil {
-		r.Header["Sec-WebSocket-Extensions"] = []string{d.compression.Offer()}
-	}
-	if d.jar != nil {
-		for _, cookie := range d.jar.Cookies(d.webURL(d.host)) {
-			r.AddCookie(cookie)
-		}
-	}
-	return r
-}
-
-// check checks the server's response (RFC 6455, section 4.1).
-func (d *dialer) check(resp *http.Response, key string) error {
-	h := resp.Header
-	switch {
-	case resp.StatusCode != http.StatusSwitchingProtocols:
-		return errors.New("the server did not switch to WebSocket")
-	case !resp.ProtoAtLeast(1, 1):
-		return fmt.Errorf("the server speaks %s, not HTTP/1.1", resp.Proto)
-	case !slices.EqualFunc(h.Values("Upgrade"), []string{"websocket"}, equalASCII):
-		return fmt.Errorf("the response's Upgrade is %q, not websocket alone", h.Values("Upgrade"))
-	case !hasToken(h, "Connection", "Upgrade"):
-		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Values("Connection"))
-	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{acceptKey(key)}):
-		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key", h.Values("Sec-WebSocket-Accept"))
-	}
-	return d.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))
-}
-
-// checkSubprotocol checks what the server chose of those that were offered.
-func (d *dialer) checkSubprotocol(chosen []string) error {
-	switch {
-	case len(chosen) == 0 && (len(d.subprotocols) == 0 || d.optional):
-		return nil
-	case len(chosen) == 0:
-		return fmt.Errorf("the server chose none of the Subprotocols %q; SubprotocolOptional would let that be",
-			d.subprotocols)
-	case len(d.subprotocols) == 0:
-		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)
-	case len(chosen) > 1, !slices.Contains(d.subprotocols, chosen[0]):
-		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", chosen, d.subprotocols)
-	}
-	return nil
 }

@@ -43,7 +43,7 @@ func Handler(serve func(conn *Conn, r *http.Request) error, o *AcceptOptions) ht
 
 // Check returns the error that Accept, AcceptConn and Handler find in o: it names the option. Nil options are good.
 func (o *AcceptOptions) Check() error {
-	_, err := o.responder()
+	_, err := o.responder(nil)
 	return err
 }
 

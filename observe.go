@@ -21,16 +21,16 @@ type observer struct {
 }
 
 func (o *options) observer() *observer {
-	if o.logger == nil && o.trace == nil && o.meter == nil {
+	if o.Logger == nil && o.Trace == nil && o.Meter == nil {
 		return nil
 	}
-	return &observer{log: o.logger, trace: o.trace, meter: o.meter}
+	return &observer{log: o.Logger, trace: o.Trace, meter: o.Meter}
 }
 
 // starts says that the handshake starts.
 func (o *options) starts(client bool) {
-	if o.trace != nil && o.trace.Handshake != nil {
-		o.shook = o.trace.Handshake(client)
+	if o.Trace != nil && o.Trace.Handshake != nil {
+		o.shook = o.Trace.Handshake(client)
 	}
 }
 
@@ -54,12 +54,12 @@ func (s *responder) failed(err error, remote any) {
 	what, status := "handshake failed", 0
 	if e, ok := errors.AsType[*HandshakeError](err); ok && e.Status != 0 {
 		what, status = "handshake refused", e.Status
-		if s.meter != nil {
-			s.meter.refused(status)
+		if s.Meter != nil {
+			s.Meter.refused(status)
 		}
 	}
-	if s.logger != nil {
-		s.logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, slog.Int("status", status),
+	if s.Logger != nil {
+		s.Logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, slog.Int("status", status),
 			slog.Any("error", err), slog.String("url", s.url), slog.String("remote", fmt.Sprint(remote)))
 	}
 	s.shaken(nil, err)
@@ -92,10 +92,10 @@ func (s *observer) messageOut(c *Conn, t Type, bytes int64) {
 // hooks returns what the engine calls when control frames come, and when a message was read to its end as a stream; nil if
 // nobody looks on.
 func (c *Conn) hooks(o *options) *wire.Hooks {
-	if c.seen == nil && o.onPing == nil && o.onPong == nil {
+	if c.seen == nil && o.OnPing == nil && o.OnPong == nil {
 		return nil
 	}
-	h := &wire.Hooks{OnPing: o.onPing, OnPong: o.onPong}
+	h := &wire.Hooks{OnPing: o.OnPing, OnPong: o.OnPong}
 	if c.seen != nil {
 		h.Whole = func(op ws.OpCode, bytes int64) { c.seen.messageIn(c, Type(op), bytes) }
 	}

@@ -10,7 +10,7 @@ import (
 
 func TestClosedSettlesOnceTheMeterHasCounted(t *testing.T) {
 	var m Meter
-	o, err := options{meter: &m}.check()
+	o, err := common{Meter: &m}.check(true)
 	require.NoError(t, err)
 	c := newConn("", o)
 	m.opened(c)

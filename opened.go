@@ -3,6 +3,8 @@ package wsstream
 import (
 	"encoding/binary"
 	"net/http"
+
+	"github.com/wsstream/wsstream/internal/handshake"
 )
 
 // An Opened is what the handshake agreed on.
@@ -22,6 +24,10 @@ type agreement struct {
 	protocol   string // empty: none
 	extensions string // as Sec-WebSocket-Extensions has them; empty: none
 	header     flatHeader
+}
+
+func newAgreement(a handshake.Agreement) agreement {
+	return agreement{protocol: a.Protocol, extensions: a.Extensions, header: flatten(a.Header)}
 }
 
 func (a *agreement) opened(c *Conn) Opened {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/wsstream/wsstream/internal/handshake"
 )
 
 // The defaults of the options.
@@ -24,59 +24,69 @@ const (
 	minWindow = 256 // bytes: a control frame, and a message's start beside it
 )
 
-// options are what DialOptions and AcceptOptions have in common, with the defaults filled in. Numbers that stand
-// for no bound are 0.
+// common are the options that DialOptions and AcceptOptions share, each under the name that it has there.
+// TestOptions checks that both set each of them.
+type common struct {
+	Subprotocols      []string
+	Header            http.Header
+	ReadWindow        int
+	WriteWindow       int
+	MaxMessageSize    int
+	MaxFrameSize      int
+	MaxHandshakeSize  int
+	HandshakeTimeout  time.Duration
+	CloseTimeout      time.Duration
+	Compression       *CompressionOptions
+	PingInterval      time.Duration
+	PongTimeout       time.Duration
+	IdleTimeout       time.Duration
+	WriteStallTimeout time.Duration
+	ReadStallTimeout  time.Duration
+	OnPing            func(payload []byte)
+	OnPong            func(payload []byte)
+	Logger            *slog.Logger
+	Trace             *Trace
+	Meter             *Meter
+}
+
+// options are those of a connection, checked, with the defaults filled in. A number that is 0 stands for
+// no limit and no timeout, as does one of the keepalive below 0.
 type options struct {
-	subprotocols     []string
-	offers           bool // the subprotocols to a server, as it needs them; else they are tokens
-	header           http.Header
-	readWindow       int
-	writeWindow      int
-	maxMessage       int
-	maxFrame         int
-	maxHandshake     int
-	handshakeTimeout time.Duration
-	closeTimeout     time.Duration
-	keepalive
-	logger      *slog.Logger
-	compression *compression // nil: none; not filled in by check, since the sides differ
-	trace       *Trace
-	meter       *Meter
+	common
+	compression *compression // Compression as it was checked; nil: none
 
 	shook func(*Conn, Opened, error) // what Trace wants called when the handshake is done; nil for none
 }
 
-// check returns a copy of o with the defaults filled in, or an error that names the option.
-func (o options) check() (*options, error) {
-	o.readWindow = orDefault(o.readWindow, DefaultReadWindow)
-	o.writeWindow = orDefault(o.writeWindow, DefaultWriteWindow)
-	o.maxMessage = orDefault(o.maxMessage, DefaultMaxMessageSize)
-	o.maxFrame = orDefault(o.maxFrame, DefaultMaxFrameSize)
-	o.maxHandshake = orDefault(o.maxHandshake, DefaultMaxHandshakeSize)
-	o.handshakeTimeout = orDefault(o.handshakeTimeout, DefaultHandshakeTimeout)
-	o.closeTimeout = orDefault(o.closeTimeout, DefaultCloseTimeout)
-	o.pongTimeout = orDefault(o.pongTimeout, DefaultPongTimeout)
-	o.subprotocols = slices.Clone(o.subprotocols)
-	o.header = o.header.Clone()
-	if n := o.readWindow; n != 0 && n < minWindow {
-		return &o, fmt.Errorf("wsstream: ReadWindow is %d bytes, less than the least of %d", n, minWindow)
+// check returns the options with the defaults filled in, or an error that names the option. client says
+// that they are Dial's.
+func (c common) check(client bool) (*options, error) {
+	o := &options{common: c}
+	o.ReadWindow = orDefault(c.ReadWindow, DefaultReadWindow)
+	o.WriteWindow = orDefault(c.WriteWindow, DefaultWriteWindow)
+	o.MaxMessageSize = orDefault(c.MaxMessageSize, DefaultMaxMessageSize)
+	o.MaxFrameSize = orDefault(c.MaxFrameSize, DefaultMaxFrameSize)
+	o.MaxHandshakeSize = orDefault(c.MaxHandshakeSize, DefaultMaxHandshakeSize)
+	o.HandshakeTimeout = orDefault(c.HandshakeTimeout, DefaultHandshakeTimeout)
+	o.CloseTimeout = orDefault(c.CloseTimeout, DefaultCloseTimeout)
+	o.PongTimeout = orDefault(c.PongTimeout, DefaultPongTimeout)
+	o.Subprotocols = slices.Clone(c.Subprotocols)
+	o.Header = c.Header.Clone()
+	if n := o.ReadWindow; n != 0 && n < minWindow {
+		return o, fmt.Errorf("wsstream: ReadWindow is %d bytes, less than the least of %d", n, minWindow)
 	}
-	if n := o.writeWindow; n != 0 && n < minWindow {
-		return &o, fmt.Errorf("wsstream: WriteWindow is %d bytes, less than the least of %d", n, minWindow)
+	if n := o.WriteWindow; n != 0 && n < minWindow {
+		return o, fmt.Errorf("wsstream: WriteWindow is %d bytes, less than the least of %d", n, minWindow)
 	}
-	for i, p := range o.subprotocols {
-		switch {
-		case o.offers && !mayBeOffered(p):
-			return &o, fmt.Errorf("wsstream: Subprotocols: %q is neither a token "+
-				"nor visible ASCII without commas and quotes", p)
-		case !o.offers && !isToken(p):
-			return &o, fmt.Errorf("wsstream: Subprotocols: %q is not a token (RFC 6455, section 4.1)", p)
-		}
-		if slices.ContainsFunc(o.subprotocols[:i], func(q string) bool { return strings.EqualFold(p, q) }) {
-			return &o, fmt.Errorf("wsstream: Subprotocols: %q stands twice", p)
-		}
+	if err := handshake.CheckSubprotocols(o.Subprotocols, client); err != nil {
+		return o, err
 	}
-	return &o, checkHeader(o.header)
+	if err := handshake.CheckHeader(o.Header); err != nil {
+		return o, err
+	}
+	var err error
+	o.compression, err = c.Compression.check(client)
+	return o, err
 }
 
 // orDefault fills in the default for 0, and 0 for what is negative: no bound.
@@ -85,57 +95,4 @@ func orDefault[T int | time.Duration](v, byDefault T) T {
 		return byDefault
 	}
 	return max(v, 0)
-}
-
-// checkHost returns a Host header, its name in ASCII, or refuses what is none.
-func checkHost(host string) (string, error) {
-	if host == "" {
-		return "", nil
-	}
-	u, err := url.Parse("http://" + host)
-	if err == nil && u.Host == host && u.Hostname() != "" {
-		if host, err = asciiHost(host); err == nil {
-			return host, nil
-		}
-	}
-	return "", fmt.Errorf("wsstream: Host: %q is not a host, or a host and a port", clean(host))
-}
-
-// checkHeader refuses header fields that the handshake writes by itself, and what could not be written as one.
-func checkHeader(h http.Header) error {
-	for name, values := range h {
-		switch canonical := http.CanonicalHeaderKey(name); {
-		case !isToken(name):
-			return fmt.Errorf("wsstream: Header: %q is not a field name", name)
-		case ofHandshake(canonical):
-			return fmt.Errorf("wsstream: Header: the field %s belongs to the handshake", canonical)
-		}
-		for _, v := range values {
-			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-				return fmt.Errorf("wsstream: Header: the value of %s has a control character", name)
-			}
-		}
-	}
-	return nil
-}
-
-// ofHandshake reports whether the handshake writes the field of that canonical name by itself.
-func ofHandshake(name string) bool {
-	return strings.HasPrefix(name, "Sec-Websocket-") || slices.Contains(handshakeFields, name)
-}
-
-var handshakeFields = []string{"Host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer"}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r)
-	})
-}
-
-// mayBeOffered reports whether a server finds s whole in a list. libzmq expects "ZWS2.0/NULL".
-func mayBeOffered(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || r == ',' || r == '"'
-	})
 }

@@ -1,11 +1,13 @@
-package wsstream
+package handshake
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -13,10 +15,10 @@ import (
 // for an answer once the request could not be written whole.
 const moment = 100 * time.Millisecond
 
-// exchange sends a request, and concurrently reads the header of the response: a server may refuse
-// a request of which it has read, and will read, a part only. written gives the error of the
-// writing when that is done. A caller that closes nc need not wait for it.
-func exchange(nc net.Conn, br *handshakeReader, r *http.Request) (
+// exchange sends a request, and concurrently reads the header of the response. A server may refuse a
+// request of which it reads a part only. written gives the error of the writing when that is done. A
+// caller that closes nc need not wait for it.
+func exchange(nc net.Conn, br *headerReader, r *http.Request) (
 	resp *http.Response, written <-chan error, err error,
 ) {
 	done := make(chan error, 1)
@@ -53,4 +55,41 @@ func firstKiB(nc net.Conn, resp *http.Response) []byte {
 	defer readNoMore(nc).Stop()
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came of it is better than nothing
 	return body
+}
+
+// check checks the server's response.
+//
+// RFC 6455, section 4.1.
+func (c *Client) check(resp *http.Response, key string) error {
+	h := resp.Header
+	switch {
+	case resp.StatusCode != http.StatusSwitchingProtocols:
+		return errors.New("the server did not switch to WebSocket")
+	case !resp.ProtoAtLeast(1, 1):
+		return fmt.Errorf("the server speaks %s, not HTTP/1.1", resp.Proto)
+	case !slices.EqualFunc(h.Values("Upgrade"), []string{"websocket"}, equalASCII):
+		return fmt.Errorf("the response's Upgrade is %q, not websocket alone", h.Values("Upgrade"))
+	case !HasToken(h, "Connection", "Upgrade"):
+		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Values("Connection"))
+	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{AcceptKey(key)}):
+		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key",
+			h.Values("Sec-WebSocket-Accept"))
+	}
+	return c.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))
+}
+
+// checkSubprotocol checks what the server chose of those that were offered.
+func (c *Client) checkSubprotocol(chosen []string) error {
+	offered := c.Subprotocols
+	switch {
+	case len(chosen) == 0 && (len(offered) == 0 || c.SubprotocolOptional):
+		return nil
+	case len(chosen) == 0:
+		return fmt.Errorf("the server chose none of the Subprotocols %q; SubprotocolOptional would let that be", offered)
+	case len(offered) == 0:
+		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)
+	case len(chosen) > 1, !slices.Contains(offered, chosen[0]):
+		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", chosen, offered)
+	}
+	return nil
 }

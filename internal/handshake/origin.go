@@ -1,4 +1,4 @@
-package wsstream
+package handshake
 
 import (
 	"errors"
@@ -10,16 +10,19 @@ import (
 	"strings"
 )
 
-// An originPattern is one of the option Origins.
+// Origins are the patterns of the option Origins.
+type Origins []originPattern
+
+// An originPattern is one pattern of the option Origins.
 type originPattern struct {
 	pattern string // of path.Match, in lower case, an address in brackets escaped
 	whole   bool   // has a scheme, and is matched against all of an origin
 	port    bool   // ends with a port, not with a pattern of one
 }
 
-// parseOrigins checks the patterns of the option Origins.
-func parseOrigins(patterns []string) ([]originPattern, error) {
-	var all []originPattern
+// ParseOrigins reads the option Origins.
+func ParseOrigins(patterns []string) (Origins, error) {
+	var all Origins
 	for _, p := range patterns {
 		scheme, host, whole := strings.Cut(strings.ToLower(p), "://")
 		if !whole {
@@ -70,13 +73,15 @@ func (o originPattern) matches(scheme, host, port string) bool {
 	if o.whole {
 		host = scheme + "://" + host
 	}
-	ok, _ := path.Match(o.pattern, host) // parseOrigins has seen to the error
+	ok, _ := path.Match(o.pattern, host) // ParseOrigins has seen to the error
 	return ok
 }
 
-// checkOrigin lets in requests that no browser sent, those of the server's own origin, and those that a pattern
-// matches (RFC 6455, section 10.2).
-func (s *responder) checkOrigin(r *http.Request) error {
+// check lets in requests that no browser sent, those of the server's own origin, and those that a
+// pattern matches.
+//
+// RFC 6455, section 10.2.
+func (all Origins) check(r *http.Request) error {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return nil
@@ -85,7 +90,7 @@ func (s *responder) checkOrigin(r *http.Request) error {
 	if err == nil && u.Host != "" && u.Host == withoutPort(strings.ToLower(r.Host), u) {
 		return nil
 	}
-	for _, p := range s.origins {
+	for _, p := range all {
 		switch {
 		case p.pattern == "*":
 			return nil

@@ -1,4 +1,4 @@
-package wsstream
+package handshake
 
 import (
 	"bytes"
@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 )
 
@@ -37,7 +36,7 @@ func (f *refusal) with(field, value string) *refusal {
 func refuse(w http.ResponseWriter, f *refusal) error {
 	maps.Copy(w.Header(), f.header)
 	http.Error(w, "WebSocket handshake refused: "+f.err.Error(), f.status)
-	return &HandshakeError{Status: f.status, Header: f.header, Err: f.err}
+	return &Failure{Status: f.status, Header: f.header, Err: f.err}
 }
 
 // lingerTime is how long a client that was refused on a bare connection may take to read why.
@@ -76,36 +75,6 @@ func linger(ctx context.Context, nc net.Conn) {
 		_, _ = io.Copy(io.Discard, nc)
 	}
 }
-
-// hijacked names the ResponseWriter that http.ResponseController asks to be hijacked behind w, or finds unable.
-func hijacked(w http.ResponseWriter) string {
-	for {
-		if _, ok := w.(http.Hijacker); ok {
-			return fmt.Sprintf("%T", w)
-		}
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return fmt.Sprintf("%T has neither Hijack nor Unwrap", w)
-		}
-		w = u.Unwrap()
-	}
-}
-
-// passedOn returns the fields of a ResponseWriter that are sent with the response: cookies of sessions, say. Those of the
-// handshake are its own, and those that hold for one hop are of a response that is not sent (RFC 9110, section 7.6.1).
-func passedOn(h http.Header) http.Header {
-	h = h.Clone()
-	for _, named := range tokens(h.Values("Connection")) {
-		h.Del(named)
-	}
-	maps.DeleteFunc(h, func(name string, _ []string) bool {
-		name = http.CanonicalHeaderKey(name)
-		return ofHandshake(name) || slices.Contains(hopByHop, name)
-	})
-	return h
-}
-
-var hopByHop = []string{"Keep-Alive", "Proxy-Connection", "Proxy-Authenticate"}
 
 // A bareResponse is the http.ResponseWriter of a refusal on a bare connection.
 type bareResponse struct {

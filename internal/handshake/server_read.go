@@ -1,4 +1,4 @@
-package wsstream
+package handshake
 
 import (
 	"bufio"
@@ -9,9 +9,6 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 )
-
-// maxHeaderLines is the most lines that a header may have which AcceptConn or Dial reads, the first one aside.
-const maxHeaderLines = 256
 
 var errNoRequest = errors.New("the client closed the connection before its request came")
 
@@ -36,7 +33,7 @@ func readHead(conn io.Reader, limit int) (head, rest []byte, no *refusal, err er
 	for start, lines := 0, 0; ; { // of the line that is not whole; the whole lines
 		if len(b) == cap(b) {
 			if len(b) == limit {
-				return nil, nil, tooLarge(handshakeSizeError(limit)), nil
+				return nil, nil, tooLarge(sizeError(limit)), nil
 			}
 			b = append(make([]byte, 0, capped(2*cap(b), limit)), b...)
 		}

@@ -1,11 +1,12 @@
-package wsstream
+package handshake
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
-	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,19 +14,19 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// parseURL parses the address of a server, and takes the credentials out of it. The host is in
+// ParseURL parses the address of a server, and takes the credentials out of it. The host is in
 // ASCII and the query escaped, as browsers send them. Errors show nothing that stands before an @.
-func parseURL(s string) (u *url.URL, user *url.Userinfo, err error) {
+func ParseURL(s string) (u *url.URL, user *url.Userinfo, err error) {
 	u, err = url.Parse(s)
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		why := e.Err.Error()
-		if clean(s) != s {
-			why = cleanText(why)
+		if Redact(s) != s {
+			why = redactText(why)
 		}
-		return nil, nil, fmt.Errorf("wsstream: bad URL %q: %s", clean(s), why)
+		return nil, nil, fmt.Errorf("wsstream: bad URL %q: %s", Redact(s), why)
 	}
 	bad := func(what string) (*url.URL, *url.Userinfo, error) {
-		return nil, nil, fmt.Errorf("wsstream: URL %q%s", clean(s), what)
+		return nil, nil, fmt.Errorf("wsstream: URL %q%s", Redact(s), what)
 	}
 	switch u.Scheme {
 	case "http":
@@ -111,92 +112,11 @@ func asciiHost(host string) (string, error) {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=-]+$`) // RFC 3986, section 3.2.2
 
-var (
-	// An at sign, in the forms that URLs and names have it.
-	atSign   = regexp.MustCompile(`(?i)@|%40|＠|﹫|%EF%BC%A0|%EF%B9%AB`)
-	urlStart = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:)?//`)
-
-	quotation  = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-	quotations = regexp.MustCompile(`(?s)".*"`)
-	quotesURL  = regexp.MustCompile(`//|parse "|` + atSign.String())
-)
-
-// clean returns a URL without what stands before its last @: a password, parsed or not.
-func clean(s string) string {
-	behind := behindAt(s)
-	return urlStart.FindString(s[:len(s)-len(behind)]) + behind
+var defaultPorts = map[string]string{
+	"ws": "80", "http": "80", "wss": "443", "https": "443", "socks5": "1080", "socks5h": "1080",
 }
 
-// behindAt returns what stands behind the last @, s if there is none.
-func behindAt(s string) string {
-	if all := atSign.FindAllStringIndex(s, -1); len(all) > 0 {
-		return s[all[len(all)-1][1]:]
-	}
-	return s
-}
-
-// cleanText returns what an error says of a URL, without what stands before an @. What the error
-// quotes may be a part of that, even where no @ is left: net/url quotes a URL without its fragment.
-// Whole URLs are shown.
-func cleanText(s string) string {
-	if behind := behindAt(s); behind != s {
-		return quotations.ReplaceAllString("…"+behind, "…")
-	}
-	return quotation.ReplaceAllStringFunc(s, func(q string) string {
-		if text, err := strconv.Unquote(q); err == nil && cleanURL(text) == text {
-			return q
-		}
-		return `"…"`
-	})
-}
-
-// cleanURL returns the URL of a *url.Error as it may be shown.
-func cleanURL(s string) string {
-	if cleaned := clean(s); cleaned != s {
-		return cleaned
-	}
-	if u, err := url.Parse(s); err != nil || u.Host == "" {
-		return "…"
-	}
-	return s
-}
-
-// withoutCredentials returns an error whose text is clean. For errors.Is it is all that err is, for
-// errors.As those errors whose text is clean. A *url.Error is made so.
-func withoutCredentials(err error) error {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		if quotesURL.MatchString(e.Error()) {
-			return &cleanError{err}
-		}
-	}
-	return err
-}
-
-// A cleanError stands for an error that may show a URL.
-type cleanError struct{ err error }
-
-func (e *cleanError) Error() string { return cleanText(e.err.Error()) }
-
-// Is reports whether the error that e stands for is target.
-func (e *cleanError) Is(target error) bool { return errors.Is(e.err, target) }
-
-// As finds those errors that show nothing.
-func (e *cleanError) As(target any) bool {
-	if found, ok := target.(**url.Error); ok {
-		u, ok := errors.AsType[*url.Error](e.err)
-		if ok {
-			*found = &url.Error{Op: u.Op, URL: cleanURL(u.URL), Err: &cleanError{u.Err}}
-		}
-		return ok
-	}
-	found := reflect.New(reflect.TypeOf(target).Elem())
-	if !errors.As(e.err, found.Interface()) {
-		return false
-	}
-	inner, ok := reflect.TypeAssert[error](found.Elem())
-	if !ok || cleanText(inner.Error()) != inner.Error() {
-		return false
-	}
-	reflect.ValueOf(target).Elem().Set(found.Elem())
-	return true
+// hostPort returns the address of a URL's server, with its port.
+func hostPort(u *url.URL) string {
+	return net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPorts[u.Scheme]))
 }

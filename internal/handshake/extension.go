@@ -1,0 +1,49 @@
+package handshake
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+)
+
+// extensionsField is the field as RFC 6455 writes it. http.Header has a way of its own.
+const extensionsField = "Sec-WebSocket-Extensions"
+
+// A Deflate is how both sides compress.
+type Deflate struct{ Ours, Peer deflate.Sender }
+
+// answerExtensions answers the extensions that a client offers. A nil want is no compression. The
+// extensions are empty where there is none. An error says that the offers are malformed.
+func answerExtensions(want *deflate.Config, h http.Header) (z *Deflate, extensions string, err error) {
+	if want == nil {
+		_, _, _, err = deflate.Config{}.Answer(h.Values(extensionsField))
+		return nil, "", err
+	}
+	p, extensions, ok, err := want.Answer(h.Values(extensionsField))
+	if err != nil || !ok {
+		return nil, "", err
+	}
+	return &Deflate{Ours: p.Server, Peer: p.Client}, extensions, nil
+}
+
+// readExtensions reads a server's response to what we offered. A nil want has offered nothing.
+//
+// RFC 6455, section 11.3.2: the field stands once.
+func readExtensions(want *deflate.Config, h http.Header) (*Deflate, error) {
+	chosen := h.Values(extensionsField)
+	if len(chosen) > 1 {
+		return nil, fmt.Errorf("the server's extensions stand in %d fields: %q", len(chosen), chosen)
+	}
+	if want == nil {
+		if err := deflate.Unoffered(chosen); err != nil {
+			return nil, fmt.Errorf("the server chose an extension that was not offered: %w", err)
+		}
+		return nil, nil
+	}
+	p, ok, err := want.Check(chosen)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return &Deflate{Ours: p.Client, Peer: p.Server}, nil
+}

@@ -1,0 +1,125 @@
+package handshake
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+)
+
+// A Server makes the server's side of handshakes. The options of wsstream.AcceptOptions say what the
+// fields of the same name mean.
+type Server struct {
+	Subprotocols []string
+	Header       http.Header
+	Origins      Origins
+	Deflate      *deflate.Config // nil: no compression is agreed on
+	MaxHeader    int             // bytes; 0: no limit
+	Timeout      time.Duration   // 0: none
+}
+
+// An Owner is the connection for which a server makes a handshake. Its methods are called in this
+// order, each at most once.
+type Owner interface {
+	// Requested tells the URL that the client asks for: before the request is checked.
+	Requested(url string)
+
+	// Admit is called when the request was checked and before it is answered. An error refuses it with
+	// 503.
+	Admit() error
+
+	// Answering is called before the 101 is written. cut cuts the handshake off. If Answering reports
+	// false, the handshake ends.
+	Answering(cut func()) bool
+}
+
+// Accept answers a request of net/http. The error of a request that was refused is a *Failure. Where the
+// owner has admitted the client, the Transport of an error may have a Conn, which the caller has to
+// close.
+func (s *Server) Accept(w http.ResponseWriter, r *http.Request, o Owner) (Transport, error) {
+	agreed, no := s.admit(r, r.TLS != nil, o)
+	if no != nil {
+		return Transport{}, refuse(w, no)
+	}
+	extra := passedOn(w.Header())
+	nc, buffered, no := hijack(w)
+	if no != nil {
+		return Transport{}, refuse(w, no)
+	}
+	_ = nc.SetDeadline(deadline(s.Timeout)) // and clears what the HTTP server left
+	t := Transport{Conn: nc, Buffered: buffered, Agreed: agreed}
+	return t, s.answer(&t, r, extra, o)
+}
+
+// deadline returns the time that a timeout ends. The zero time is none.
+func deadline(timeout time.Duration) time.Time {
+	if timeout <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(timeout)
+}
+
+// admit checks a client's request and has the owner admit it. It chooses from what the client offers.
+func (s *Server) admit(r *http.Request, secure bool, o Owner) (agreed Agreement, no *refusal) {
+	scheme := "ws"
+	if secure {
+		scheme = "wss"
+	}
+	o.Requested(scheme + "://" + r.Host + r.URL.RequestURI())
+	if no = checkRequest(r); no != nil {
+		return agreed, no
+	}
+	if err := s.Origins.check(r); err != nil {
+		return agreed, &refusal{http.StatusForbidden, nil, err}
+	}
+	var err error
+	if agreed.Deflate, agreed.Extensions, err = answerExtensions(s.Deflate, r.Header); err != nil {
+		return agreed, &refusal{http.StatusBadRequest, nil, err}
+	}
+	agreed.Protocol = s.subprotocol(r.Header)
+	agreed.Header = r.Header
+	if err := o.Admit(); err != nil {
+		return agreed, &refusal{http.StatusServiceUnavailable, nil, err}
+	}
+	return agreed, nil
+}
+
+// subprotocol chooses the first that the client offers and the server speaks. It passes over what is no
+// subprotocol, or stands twice.
+func (s *Server) subprotocol(h http.Header) string {
+	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
+		if i := slices.Index(s.Subprotocols, p); i >= 0 {
+			return s.Subprotocols[i] // p would keep all that was offered in memory
+		}
+	}
+	return ""
+}
+
+var errAbandoned = errors.New("closed during the handshake")
+
+// answer writes the 101 on t.
+func (s *Server) answer(t *Transport, r *http.Request, extra http.Header, o Owner) error {
+	if !o.Answering(func() { Cut(t.Conn) }) {
+		return &Failure{Err: errAbandoned}
+	}
+	var b strings.Builder
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", AcceptKey(r.Header.Get("Sec-WebSocket-Key")))
+	if t.Agreed.Protocol != "" {
+		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", t.Agreed.Protocol)
+	}
+	if t.Agreed.Extensions != "" {
+		fmt.Fprintf(&b, "%s: %s\r\n", extensionsField, t.Agreed.Extensions)
+	}
+	_ = extra.Write(&b) // a Builder takes what it is given
+	_ = s.Header.Write(&b)
+	b.WriteString("\r\n")
+	if _, err := t.Conn.Write([]byte(b.String())); err != nil {
+		return &Failure{Err: err}
+	}
+	return nil
+}

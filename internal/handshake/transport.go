@@ -1,0 +1,68 @@
+package handshake
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+)
+
+// A Transport is a connection whose handshake is done.
+type Transport struct {
+	Conn     net.Conn
+	Buffered []byte // input that came behind the handshake
+	Agreed   Agreement
+}
+
+// An Agreement is what both sides agreed on.
+type Agreement struct {
+	Protocol   string      // the subprotocol; empty: none
+	Extensions string      // as Sec-WebSocket-Extensions has them; empty: none
+	Deflate    *Deflate    // nil: no compression
+	Header     http.Header // the peer's
+}
+
+// ErrTimeout is the error of a handshake that took longer than the option HandshakeTimeout allows.
+var ErrTimeout = errors.New("not done within HandshakeTimeout")
+
+// A Failure is a handshake that failed. The caller makes a *wsstream.HandshakeError of it, whose fields
+// are the same.
+type Failure struct {
+	Status int         // of the HTTP response; 0 if there was none
+	Header http.Header // of the HTTP response; nil if there was none
+	Body   []byte      // the start of the response's body
+	Err    error       // what was wrong
+}
+
+// Error returns the text of Err.
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// A ProxyFailure is a proxy that let no handshake through. It is the Err of a Failure. The caller makes
+// a *wsstream.ProxyError of it, whose fields are the same.
+type ProxyFailure struct {
+	Proxy  string      // its URL, without credentials
+	Status int         // of its HTTP response; 0 if there was none
+	Header http.Header // of its HTTP response; nil if there was none
+	Body   []byte      // the start of the response's body
+	Err    error       // what was wrong
+}
+
+// Error returns the text of Err.
+func (f *ProxyFailure) Error() string { return f.Err.Error() }
+
+// Cut closes nc without a word. It does so under TLS, too, where an orderly close could wait for the
+// peer.
+func Cut(nc net.Conn) {
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	_ = nc.Close()
+}
+
+// buffered returns what br has read and not given out.
+func buffered(br *bufio.Reader) []byte {
+	b, _ := br.Peek(br.Buffered())
+	return slices.Clone(b)
+}
