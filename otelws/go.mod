@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/stretchr/testify v1.12.1
-	github.com/wsstream/wsstream v0.0.0-20261129110431-f9cfbbc526e3
+	github.com/wsstream/wsstream v0.1.0
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/metric v1.47.0
 	go.opentelemetry.io/otel/sdk/metric v1.47.0
@@ -29,4 +29,3 @@ require (
 	golang.org/x/text v0.43.0 // indirect
 )
 
-replace github.com/wsstream/wsstream => ../

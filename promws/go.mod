@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/stretchr/testify v1.12.1
-	github.com/wsstream/wsstream v0.0.0-20261129110431-f9cfbbc526e3
+	github.com/wsstream/wsstream v0.1.0
 	go.uber.org/goleak v1.3.0
 )
 
@@ -27,4 +27,3 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-replace github.com/wsstream/wsstream => ../
