@@ -5,7 +5,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -45,7 +44,7 @@ func TestC4_AbortOfAMessageInTheMiddleSendsNoMoreThanTheTransportHasBegun(t *tes
 		for {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpClose {
+			if f.Op == wstest.OpClose {
 				require.Equal(t, wstest.Close(1011, "").Payload, f.Payload)
 				break
 			}
@@ -100,7 +99,7 @@ func TestC6_DataDroppedByAbortDoesNot(t *testing.T) {
 		for {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpClose {
+			if f.Op == wstest.OpClose {
 				break
 			}
 		}
@@ -147,7 +146,7 @@ func TestAbortDropsWhatWasAcceptedAndThatIsNotUnclean(t *testing.T) {
 		for {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpClose {
+			if f.Op == wstest.OpClose {
 				break
 			}
 			require.False(t, f.Fin)
@@ -243,7 +242,7 @@ func TestAnAbortBehindAFailDropsWhatIsUnsentAndChangesNeitherCodeNorError(t *tes
 		for {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpClose {
+			if f.Op == wstest.OpClose {
 				require.Equal(t, wstest.Close(4002, "").Payload, f.Payload)
 				break
 			}

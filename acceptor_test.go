@@ -33,7 +33,7 @@ func enter(t *testing.T, a *wsstream.Acceptor) (*wsstream.Conn, *wstest.Peer) {
 		conn, err := a.AcceptConn(t.Context(), near)
 		c <- accepted{conn, err}
 	}()
-	peer := wstest.NewPeer(t, far, true)
+	peer := wstest.NewPeer(t, far, wstest.AsClient)
 	peer.DialHandshake("/")
 	in := <-c
 	require.NoError(t, in.err)
@@ -92,7 +92,7 @@ func TestAnAcceptorForgetsHandshakesThatFail(t *testing.T) {
 
 		near, far := memnet.Pipe(10) // not enough for a 101
 		defer far.Close()
-		go wstest.NewPeer(t, far, true).SendRaw(wstest.UpgradeRequest("/"))
+		go wstest.NewPeer(t, far, wstest.AsClient).SendRaw(wstest.UpgradeRequest("/"))
 		_, err = a.AcceptConn(t.Context(), near)
 		require.ErrorContains(t, err, "HandshakeTimeout")
 		require.Zero(t, a.Len())
@@ -195,7 +195,7 @@ func TestAfterShutdownNewOnesGet503(t *testing.T) {
 				_, err := a.AcceptConn(patient(t), near)
 				accepted <- err
 			}()
-			peer := wstest.NewPeer(t, far, true)
+			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			res := peer.DialHandshake("/")
 			wantRefusal(t, res, <-accepted, 503, "the server is shutting down")
 			wantDropped(t, peer)
@@ -230,7 +230,7 @@ func TestAHandshakeThatIsBeingAnsweredGets1001OnceItIsOpen(t *testing.T) {
 					_, err := a.AcceptConn(t.Context(), near)
 					accepted <- err
 				}()
-				peer := wstest.NewPeer(t, far, true)
+				peer := wstest.NewPeer(t, far, wstest.AsClient)
 				peer.SendRaw(wstest.UpgradeRequest("/"))
 				synctest.Wait()
 				require.Equal(t, 1, a.Len())
@@ -534,7 +534,7 @@ func TestAShutdownIsHeldUpByNoTransport(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		let := make(chan struct{})
 		go func() { _, _ = a.AcceptConn(t.Context(), stuck{near, let}) }() // ends with the handshake
-		wstest.NewPeer(t, far, true).DialHandshake("/")
+		wstest.NewPeer(t, far, wstest.AsClient).DialHandshake("/")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
 		defer cancel()
 		start := time.Now()

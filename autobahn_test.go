@@ -12,7 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/gobwas/ws"
 	kflate "github.com/klauspost/compress/flate"
 	"github.com/stretchr/testify/require"
 
@@ -31,13 +30,13 @@ var autobahn = []struct {
 	close uint16         // what we close with; 1000: the peer closes so first
 }{
 	{"2.10, 2.11", tenPings(wstest.Ping), tenPings(wstest.Pong), 1000},
-	{"3.1", []wstest.Frame{reserved(ws.OpText, 1, hello)}, nil, 1002},
-	{"3.2", []wstest.Frame{wstest.Text(hello), reserved(ws.OpText, 2, hello), wstest.Ping("")}, helloBack, 1002},
-	{"3.3", []wstest.Frame{wstest.Text(hello), reserved(ws.OpText, 3, hello), wstest.Ping("")}, helloBack, 1002},
-	{"3.4", []wstest.Frame{wstest.Text(hello), reserved(ws.OpText, 4, hello), wstest.Ping("")}, helloBack, 1002},
-	{"3.5", []wstest.Frame{reserved(ws.OpBinary, 5, "\x00\xff\xfe\xfd\xfc\xfb\x00\xff")}, nil, 1002},
-	{"3.6", []wstest.Frame{reserved(ws.OpBinary, 6, hello)}, nil, 1002},
-	{"3.7", []wstest.Frame{reserved(ws.OpClose, 7, "")}, nil, 1002},
+	{"3.1", []wstest.Frame{reserved(wstest.OpText, 1, hello)}, nil, 1002},
+	{"3.2", []wstest.Frame{wstest.Text(hello), reserved(wstest.OpText, 2, hello), wstest.Ping("")}, helloBack, 1002},
+	{"3.3", []wstest.Frame{wstest.Text(hello), reserved(wstest.OpText, 3, hello), wstest.Ping("")}, helloBack, 1002},
+	{"3.4", []wstest.Frame{wstest.Text(hello), reserved(wstest.OpText, 4, hello), wstest.Ping("")}, helloBack, 1002},
+	{"3.5", []wstest.Frame{reserved(wstest.OpBinary, 5, "\x00\xff\xfe\xfd\xfc\xfb\x00\xff")}, nil, 1002},
+	{"3.6", []wstest.Frame{reserved(wstest.OpBinary, 6, hello)}, nil, 1002},
+	{"3.7", []wstest.Frame{reserved(wstest.OpClose, 7, "")}, nil, 1002},
 	{"4.1.1", []wstest.Frame{reserved(3, 0, "")}, nil, 1002},
 	{"4.1.2", []wstest.Frame{reserved(4, 0, "reserved opcode payload")}, nil, 1002},
 	{"4.1.3", []wstest.Frame{wstest.Text(hello), reserved(5, 0, ""), wstest.Ping("")}, helloBack, 1002},
@@ -66,7 +65,7 @@ const hello = "Hello, world!"
 var helloBack = []wstest.Frame{wstest.Text(hello)}
 
 // reserved is a frame with reserved bits or a reserved opcode.
-func reserved(op ws.OpCode, rsv byte, payload string) wstest.Frame {
+func reserved(op wstest.Op, rsv byte, payload string) wstest.Frame {
 	return wstest.Frame{Fin: true, Rsv: rsv, Op: op, Payload: []byte(payload)}
 }
 
@@ -116,7 +115,7 @@ func TestAutobahnsStrictCases(t *testing.T) {
 				for range c.want {
 					f, err := e.peer.Next()
 					require.NoError(t, err)
-					if got = append(got, f); f.Op == ws.OpClose {
+					if got = append(got, f); f.Op == wstest.OpClose {
 						return got
 					}
 				}
@@ -141,7 +140,7 @@ func TestAutobahnsStrictCases(t *testing.T) {
 					// before the answer: in one of 1,000 runs under load.
 					got := talk(t, overTCP(t, config{}, client))
 					for range 4 {
-						if len(got) == len(c.want) && (len(got) == 0 || got[0].Op != ws.OpClose) {
+						if len(got) == len(c.want) && (len(got) == 0 || got[0].Op != wstest.OpClose) {
 							break
 						}
 						got = talk(t, overTCP(t, config{}, client))
@@ -255,7 +254,7 @@ func (e *end) echoesCompressed(t *testing.T) {
 		}
 		sent := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.peer.Write(frames...) })
 		payload, frames = nextFrames(t, e.peer)
-		require.Equal(t, ws.OpText, frames[0].Op)
+		require.Equal(t, wstest.OpText, frames[0].Op)
 		require.Equal(t, frames[0].Rsv == rsv1, size.message >= wsstream.DefaultCompressionThreshold)
 		if frames[0].Rsv == rsv1 {
 			payload = ours.unpack(t, payload)

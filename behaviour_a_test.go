@@ -117,7 +117,7 @@ func TestA2_EveryTokenCharacterMayStandInASubprotocol(t *testing.T) {
 	const all = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{all}})
-		wstest.NewPeer(t, far, false).ServeHandshake("Sec-WebSocket-Protocol: " + all)
+		wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Sec-WebSocket-Protocol: " + all)
 		opened, err := conn.Opened().Wait(patient(t))
 		require.NoError(t, err)
 		require.Equal(t, all, opened.Protocol)
@@ -129,7 +129,7 @@ func TestASubprotocolThatIsNoTokenIsOfferedWhereThePeerNeedsIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{name, "ZWS2.0"}})
-				req := wstest.NewPeer(t, far, false).ServeHandshake("Sec-WebSocket-Protocol: " + name)
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Sec-WebSocket-Protocol: " + name)
 				require.Equal(t, []string{name + ", ZWS2.0"}, req.Header.Values("Sec-WebSocket-Protocol"))
 				opened, err := conn.Opened().Wait(patient(t))
 				require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestAServerThatChoosesNoSubprotocolIsTakenWhereItIsOptional(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{"b", "a"}, SubprotocolOptional: true})
-				wstest.NewPeer(t, far, false).ServeHandshake(tc.answer)
+				wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake(tc.answer)
 				if tc.says != "" {
 					require.ErrorContains(t, notOpened(t, conn), tc.says)
 					return
@@ -176,7 +176,7 @@ func TestA3_SubprotocolsAreOfferedInOrderAndTheServersChoiceMustBeOneOfThem(t *t
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{"b", "a", "c"}})
-				req := wstest.NewPeer(t, far, false).ServeHandshake(tc.answer)
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake(tc.answer)
 				require.Equal(t, []string{"b, a, c"}, req.Header.Values("Sec-WebSocket-Protocol"))
 				if tc.want == "" {
 					require.ErrorContains(t, notOpened(t, conn), "the server chose")
@@ -196,7 +196,7 @@ func TestA4_AnyStatusBut101FailsAndIsTold(t *testing.T) {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, nil)
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				peer.ReadRequest()
 				peer.SendRaw(fmt.Appendf(nil, "HTTP/1.1 %d So\r\nLocation: ws://elsewhere.test/\r\nX-Why: so\r\nContent-Length: %d\r\n\r\n%s", status, len(long), long))
 				failed, ok := errors.AsType[*wsstream.HandshakeError](notOpened(t, conn))
@@ -223,7 +223,7 @@ func TestA5_AnExtensionThatWasNotOfferedFails(t *testing.T) {
 		t.Run(answer, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, nil)
-				req := wstest.NewPeer(t, far, false).ServeHandshake(answer)
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake(answer)
 				require.Empty(t, req.Header.Values("Sec-WebSocket-Extensions"))
 				require.ErrorContains(t, notOpened(t, conn), "extension")
 			})
@@ -246,7 +246,7 @@ func TestA6_AContextThatEndsDuringTheHandshakeDropsTheTransport(t *testing.T) {
 		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
 			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 		})
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		pulled := goDo(func() (wsstream.Message, error) { return conn.Readable().Pull(patient(t)) })
 		cancel(errReason)
@@ -279,7 +279,7 @@ func TestA6_AfterOpeningTheContextDoesNothing(t *testing.T) {
 			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 		})
 		defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ServeHandshake()
 		_, err := conn.Opened().Wait(patient(t))
 		require.NoError(t, err)
@@ -296,7 +296,7 @@ func TestA6_AfterOpeningTheContextDoesNothing(t *testing.T) {
 func TestA7_FramesInThePacketOfThe101AreNotLost(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		packet := wstest.SwitchingProtocols(peer.ReadRequest())
 		for _, f := range []wstest.Frame{wstest.Text("one"), wstest.Ping("p"), wstest.Text("t").Part(), wstest.Cont([]byte("wo"), true)} {
 			packet = append(packet, peer.Encode(f)...)
@@ -314,7 +314,7 @@ func TestA7_FramesInThePacketOfThe101AreNotLost(t *testing.T) {
 func TestA7_A101AndACloseInOnePacketIsOpenedThenClosed(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.SendRaw(append(wstest.SwitchingProtocols(peer.ReadRequest()), peer.Encode(wstest.Close(1001, "busy"))...))
 		_, err := conn.Opened().Wait(patient(t))
 		require.NoError(t, err)
@@ -330,7 +330,7 @@ func TestA7_A101AndACloseInOnePacketIsOpenedThenClosed(t *testing.T) {
 
 func TestA7_FramesInThePacketOfTheRequestAreNotLost(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		peer.SendRaw(append(wstest.UpgradeRequest("/"), peer.Encode(wstest.Text("early"))...))
 		conn, err := wsstream.AcceptConn(patient(t), near, nil)
 		require.NoError(t, err)
@@ -357,7 +357,7 @@ func TestA9_UserinfoBecomesBasicCredentials(t *testing.T) {
 				})
 				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
 				require.Equal(t, "ws://example.test/", conn.URL())
-				req := wstest.NewPeer(t, far, false).ServeHandshake()
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 				user, password, ok := req.BasicAuth()
 				require.True(t, ok)
 				require.Equal(t, [2]string{tc.user, tc.password}, [2]string{user, password})
@@ -376,7 +376,7 @@ func TestA9_TheCallersOwnAuthorizationCounts(t *testing.T) {
 			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 		})
 		defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-		req := wstest.NewPeer(t, far, false).ServeHandshake()
+		req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 		require.Equal(t, []string{"Bearer x"}, req.Header.Values("Authorization"))
 		_, err := conn.Opened().Wait(patient(t))
 		require.NoError(t, err)

@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -190,7 +189,7 @@ func sendNumbered(p *wstest.Peer) error {
 	r := rand.New(rand.NewPCG(3, 0))
 	for i := range perWay {
 		m := numbered(i)
-		first := wstest.Frame{Op: ws.OpCode(m.Type)}
+		first := wstest.Frame{Op: wstest.Op(m.Type)}
 		var frames []wstest.Frame
 		for f, rest := first, m.Data; !f.Fin; {
 			n := r.IntN(len(rest) + 1)
@@ -200,7 +199,7 @@ func sendNumbered(p *wstest.Peer) error {
 			if r.IntN(8) == 0 {
 				frames = append(frames, wstest.Ping(fmt.Sprint(i)))
 			}
-			f = wstest.Frame{Op: ws.OpContinuation, Fin: f.Fin}
+			f = wstest.Frame{Op: wstest.OpContinuation, Fin: f.Fin}
 		}
 		if err := p.Write(frames...); err != nil {
 			return err
@@ -216,9 +215,9 @@ func wantNumbered(t *testing.T, p *wstest.Peer) {
 		f, err := p.Next()
 		require.NoError(t, err)
 		switch f.Op {
-		case ws.OpPong:
+		case wstest.OpPong:
 			continue
-		case ws.OpContinuation:
+		case wstest.OpContinuation:
 		default:
 			m = wsstream.Message{Type: wsstream.Type(f.Op)}
 		}
@@ -245,7 +244,7 @@ func (e *end) echo(t *testing.T) {
 	require.Equal(t, "on", e.pull(t))
 	require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("and on")))
 	f, err := e.peer.Next()
-	for err == nil && f.Op == ws.OpPong {
+	for err == nil && f.Op == wstest.OpPong {
 		f, err = e.peer.Next()
 	}
 	require.NoError(t, err)
@@ -344,7 +343,7 @@ func TestAPullThatItsContextEndsInTheMiddleOfAMessageHasConsumedNothing(t *testi
 				for _, piece := range []string{"h\xc3", "\xa4lf", " an"} {
 					f := wstest.Cont([]byte(piece), false)
 					if piece[0] == 'h' {
-						f.Op = ws.OpText
+						f.Op = wstest.OpText
 					}
 					ctx, cancel := withCause(t)
 					pulled := goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(ctx) })

@@ -156,7 +156,7 @@ func TestACutClosesTheBareSocketUnderTLS(t *testing.T) {
 		const limit = 4 << 10
 		near, far := memnet.Pipe(limit)
 		server := tls.Server(near, &tls.Config{Certificates: certs.TLS.Certificates, DynamicRecordSizingDisabled: true})
-		peer := wstest.NewPeer(t, tls.Client(far, &tls.Config{InsecureSkipVerify: true}), true)
+		peer := wstest.NewPeer(t, tls.Client(far, &tls.Config{InsecureSkipVerify: true}), wstest.AsClient)
 		accepted := make(chan *wsstream.Conn, 1)
 		go func() {
 			c, _ := wsstream.AcceptConn(t.Context(), server, nil)
@@ -193,7 +193,7 @@ func TestTheTransportIsClosedOnceItsDeadlinesAreClearedAndWhatWasBufferedIsReadF
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		nc := &closeCounter{Conn: near}
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", config{}.dial(nc))
 		req := peer.ReadRequest()
 		require.NoError(t, nc.SetDeadline(time.Now().Add(time.Minute)))

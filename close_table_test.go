@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -168,7 +167,7 @@ var table = []row{{
 }, {
 	event: "the peer breaks the protocol and drops the transport",
 	happen: func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Frame{Fin: true, Op: ws.OpText, WrongMask: true})
+		e.peer.Send(wstest.Frame{Fin: true, Op: wstest.OpText, WrongMask: true})
 		e.notice()
 		e.wantFailure(t, 1002)
 		e.peer.Close()

@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -413,7 +412,7 @@ func TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers(t *testing.T) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "ours"}))
 		f, err := e.peer.Next()
 		require.NoError(t, err)
-		require.Equal(t, ws.OpClose, f.Op) // ours, or the answer to theirs
+		require.Equal(t, wstest.OpClose, f.Op) // ours, or the answer to theirs
 		if e.client {
 			e.peer.Close()
 		} else {
@@ -449,7 +448,7 @@ func TestD3_CloseIsAnsweredWithTheSameCode(t *testing.T) {
 		t.Run(frame.String(), func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
 				e.peer.Send(frame)
-				e.peer.Want("the same code, without the reason", wstest.Frame{Fin: true, Op: ws.OpClose, Payload: frame.Payload[:min(2, len(frame.Payload))]})
+				e.peer.Want("the same code, without the reason", wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: frame.Payload[:min(2, len(frame.Payload))]})
 			})
 		})
 	}
@@ -476,7 +475,7 @@ func TestD4_ACloseThatMayNotStandOnTheWireIsRefusedAndTheEndIsUnclean(t *testing
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			onEveryPath(t, config{CloseTimeout: -1}, func(t *testing.T, e *end) {
-				e.peer.Send(wstest.Text("before"), wstest.Frame{Fin: true, Op: ws.OpClose, Payload: tc.body})
+				e.peer.Send(wstest.Text("before"), wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: tc.body})
 				e.peer.WantClose("the answer", tc.code)
 				e.peer.WantEOF("and half-closes")
 				e.peer.Close()
@@ -492,7 +491,7 @@ func TestD5_ClosedSettlesAfterBothStreamsAreFinal(t *testing.T) {
 		"clean":   func(e *end) { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() },
 		"lost":    func(e *end) { e.peer.Close() },
 		"ours":    func(e *end) { e.conn.CloseNow() },
-		"broken":  func(e *end) { _ = e.peer.Write(wstest.Frame{Op: ws.OpPing}); e.peer.Close() },
+		"broken":  func(e *end) { _ = e.peer.Write(wstest.Frame{Op: wstest.OpPing}); e.peer.Close() },
 		"cancel":  func(e *end) { _ = e.conn.Readable().Cancel(nil); e.peer.Close() },
 		"aborted": func(e *end) { _ = e.conn.Writable().Abort(nil); e.peer.Close() },
 	} {
@@ -553,7 +552,7 @@ func TestCloseCodeOfAFailureIsThePeersAnswerAnd1006WithoutOne(t *testing.T) {
 						e.peer.Send(slices.Repeat([]wstest.Frame{wstest.Pong("")}, maxRow+1)...)
 					}
 					f := wstest.Frame{}
-					for f.Op != ws.OpClose {
+					for f.Op != wstest.OpClose {
 						var err error
 						f, err = e.peer.Next()
 						require.NoError(t, err)

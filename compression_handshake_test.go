@@ -73,7 +73,7 @@ func TestAServerAnswersOffersInOrder(t *testing.T) {
 	} {
 		t.Run(test.offer, func(t *testing.T) {
 			near, far := memnet.Pipe(0)
-			peer := wstest.NewPeer(t, far, true)
+			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			accepted := make(chan error, 1)
 			go func() {
 				conn, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{Compression: &test.options})
@@ -141,7 +141,7 @@ func TestAClientRefusesAResponseThatItDidNotOffer(t *testing.T) {
 	} {
 		t.Run(test.response, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				conn := dialOver(t, near, &wsstream.DialOptions{Compression: &test.options})
 				req := peer.ServeHandshake("Sec-WebSocket-Extensions: " + test.response)
 				require.Equal(t, test.offers, req.Header.Get("Sec-WebSocket-Extensions"))
@@ -200,7 +200,7 @@ func TestAnAnswerOfMoreWindowBitsThanWereOfferedIsTakenAndOursAreUsed(t *testing
 		for _, answer := range []string{"13", "15", `"15"`} {
 			t.Run(fmt.Sprintf("%d, %s", bits, answer), func(t *testing.T) {
 				onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-					peer := wstest.NewPeer(t, far, false)
+					peer := wstest.NewPeer(t, far, wstest.AsServer)
 					peer.AllowRsv = rsv1
 					conn := dialOver(t, near, &wsstream.DialOptions{Compression: &wsstream.CompressionOptions{WindowBits: bits}})
 					says := "permessage-deflate; client_max_window_bits=" + answer

@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -22,7 +21,7 @@ import (
 )
 
 func TestRSV1IsForTheFirstFrameOfAMessageIfItWasAgreed(t *testing.T) {
-	first := wstest.Frame{Op: ws.OpText, Rsv: rsv1, Payload: []byte{0}}
+	first := wstest.Frame{Op: wstest.OpText, Rsv: rsv1, Payload: []byte{0}}
 	whole := first
 	whole.Fin = true
 	for name, test := range map[string]struct {
@@ -31,12 +30,12 @@ func TestRSV1IsForTheFirstFrameOfAMessageIfItWasAgreed(t *testing.T) {
 		says   string
 	}{
 		"not agreed":         {config{}, []wstest.Frame{whole}, "non-zero rsv"},
-		"on a continuation":  {packing, []wstest.Frame{first, {Fin: true, Op: ws.OpContinuation, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"on a plain one's":   {packing, []wstest.Frame{wstest.Text("a").Part(), {Fin: true, Op: ws.OpContinuation, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"on a ping":          {packing, []wstest.Frame{{Fin: true, Op: ws.OpPing, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"on a Close":         {packing, []wstest.Frame{{Fin: true, Op: ws.OpClose, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"RSV2":               {packing, []wstest.Frame{{Fin: true, Op: ws.OpText, Rsv: 2}}, "a reserved bit set that has no meaning"},
-		"RSV1 with RSV3":     {packing, []wstest.Frame{{Fin: true, Op: ws.OpText, Rsv: rsv1 | 1}}, "a reserved bit set that has no meaning"},
+		"on a continuation":  {packing, []wstest.Frame{first, {Fin: true, Op: wstest.OpContinuation, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
+		"on a plain one's":   {packing, []wstest.Frame{wstest.Text("a").Part(), {Fin: true, Op: wstest.OpContinuation, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
+		"on a ping":          {packing, []wstest.Frame{{Fin: true, Op: wstest.OpPing, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
+		"on a Close":         {packing, []wstest.Frame{{Fin: true, Op: wstest.OpClose, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
+		"RSV2":               {packing, []wstest.Frame{{Fin: true, Op: wstest.OpText, Rsv: 2}}, "a reserved bit set that has no meaning"},
+		"RSV1 with RSV3":     {packing, []wstest.Frame{{Fin: true, Op: wstest.OpText, Rsv: rsv1 | 1}}, "a reserved bit set that has no meaning"},
 		"an opcode reserved": {packing, []wstest.Frame{{Fin: true, Op: 3, Rsv: rsv1}}, "reserved op code"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +71,7 @@ func TestACompressedMessageComesInFragmentsWithControlFramesBetween(t *testing.T
 
 func TestACompressedMessageMayEndWithAnEmptyFrame(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
-		f := wstest.Frame{Op: ws.OpText, Rsv: rsv1, Payload: packed(t, "hello")}
+		f := wstest.Frame{Op: wstest.OpText, Rsv: rsv1, Payload: packed(t, "hello")}
 		ending := []wstest.Frame{f, wstest.Cont(nil, false), wstest.Cont(nil, true)}
 		e.peer.Send(ending...)
 		require.Equal(t, "hello", e.pull(t))
@@ -87,7 +86,7 @@ func TestWhatIsUnreadOfACompressedMessageIsPaidForAsItIsOnTheWire(t *testing.T) 
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		s := strings.Repeat("0123456789", 100_000)
 		payload := packed(t, s)
-		frame := wstest.Frame{Fin: true, Op: ws.OpText, Rsv: rsv1, Payload: payload}
+		frame := wstest.Frame{Fin: true, Op: wstest.OpText, Rsv: rsv1, Payload: payload}
 		e.peer.Send(frame, wstest.Ping("seen"))
 		e.peer.Want("read ahead", wstest.Pong("seen"))
 		wire := len(e.peer.Encode(frame)) + len(e.peer.Encode(wstest.Ping("seen")))
@@ -305,7 +304,7 @@ func TestNothingIsInflatedThatNobodyWants(t *testing.T) {
 				stop(e)
 				// Were it inflated it would fail with 1007.
 				e.peer.Send(wstest.Cont([]byte{0xff, 0xff, 0xff}, true))
-				e.peer.Send(wstest.Frame{Fin: true, Op: ws.OpBinary, Rsv: rsv1, Payload: []byte{0xff, 0xff, 0xff}})
+				e.peer.Send(wstest.Frame{Fin: true, Op: wstest.OpBinary, Rsv: rsv1, Payload: []byte{0xff, 0xff, 0xff}})
 				e.peer.Send(wstest.Close(1000, "bye"))
 				e.peer.WantClose("in order", map[string]uint16{"Discard": 1000, "Cancel": 1005}[name])
 				e.peer.Close()
@@ -318,7 +317,7 @@ func TestNothingIsInflatedThatNobodyWants(t *testing.T) {
 
 func TestALongFrameOfACompressedMessageIsInflatedToo(t *testing.T) {
 	data := noise(1, 300_000)
-	frame := wstest.Frame{Fin: true, Op: ws.OpBinary, Rsv: rsv1, Payload: packed(t, string(data))}
+	frame := wstest.Frame{Fin: true, Op: wstest.OpBinary, Rsv: rsv1, Payload: packed(t, string(data))}
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		go func() { _ = e.peer.Write(frame, frame) }() // until the connection ends
 		require.Equal(t, string(data), e.pull(t))
@@ -436,9 +435,9 @@ func TestCompressedBlocksThatBringNothingPassIfTheyComeSlowlyOrWithBytesBetween(
 	inBubble(t, packing, func(t *testing.T, e *end) {
 		pull := goPull(t, e)
 		for i := range 3 { // an empty message's blocks, some of them a second later
-			f := wstest.Frame{Op: ws.OpContinuation, Payload: bytes.Repeat(emptyBlocks[0].blocks, maxRow*2/3)}
+			f := wstest.Frame{Op: wstest.OpContinuation, Payload: bytes.Repeat(emptyBlocks[0].blocks, maxRow*2/3)}
 			if i == 0 {
-				f.Op, f.Rsv = ws.OpText, rsv1
+				f.Op, f.Rsv = wstest.OpText, rsv1
 			}
 			e.peer.Send(f)
 			<-time.After(1100 * time.Millisecond)

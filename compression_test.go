@@ -7,7 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -153,8 +152,8 @@ func TestAMessageIsCompressedFromTheThresholdOnUnlessItSaysNo(t *testing.T) {
 func TestAnEmptyMessageCanBeCompressed(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("")))
-		e.peer.Want("an empty block (RFC 7692, section 7.2.3.6)", wstest.Frame{Fin: true, Rsv: rsv1, Op: ws.OpText, Payload: []byte{0}})
-		e.peer.Send(wstest.Frame{Fin: true, Rsv: rsv1, Op: ws.OpText, Payload: []byte{0}})
+		e.peer.Want("an empty block (RFC 7692, section 7.2.3.6)", wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
+		e.peer.Send(wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
 		require.Empty(t, e.pull(t))
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -72,7 +71,7 @@ func TestAMessageWriterThatWritesNothingSendsAnEmptyMessage(t *testing.T) {
 		m, err := e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
 		require.NoError(t, err)
 		require.NoError(t, m.Close())
-		e.peer.Want("an empty block", wstest.Frame{Fin: true, Rsv: rsv1, Op: ws.OpText, Payload: []byte{0}})
+		e.peer.Want("an empty block", wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
 	})
 }
 
@@ -174,7 +173,7 @@ func TestAbortInTheMiddleOfACompressedMessageEndsIt(t *testing.T) {
 					f, err := e.peer.Next()
 					require.NoError(t, err)
 					require.False(t, f.Fin && !f.Op.IsControl(), "no last frame")
-					if f.Op == ws.OpClose {
+					if f.Op == wstest.OpClose {
 						break
 					}
 				}
@@ -200,11 +199,11 @@ func TestAPongPassesBetweenTheFramesOfACompressedMessage(t *testing.T) {
 		synctest.Wait()
 		var payload []byte
 		var ponged bool
-		for f := (wstest.Frame{}); !f.Fin || f.Op == ws.OpPong; {
+		for f := (wstest.Frame{}); !f.Fin || f.Op == wstest.OpPong; {
 			var err error
 			f, err = e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpPong {
+			if f.Op == wstest.OpPong {
 				ponged = true
 				require.Zero(t, f.Rsv)
 				continue

@@ -47,7 +47,7 @@ func TestTheClientRefusesWhatIsNoHandshake(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, nil)
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				extra := []string{tc.extra}
 				if tc.extra == "" {
 					extra = nil
@@ -92,7 +92,7 @@ func TestWhatMustStandOnceInTheResponseMayNotStandTwice(t *testing.T) {
 					SubprotocolOptional: true,
 					Compression:         &wsstream.CompressionOptions{},
 				})
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				req := peer.ReadRequest()
 				var lines []string
 				for _, v := range tc.values {
@@ -126,7 +126,7 @@ func TestAnAnswerThatIsNoHTTPFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, nil)
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				peer.ReadRequest()
 				peer.SendRaw([]byte(answer))
 				peer.Close() // hangs up
@@ -142,7 +142,7 @@ func TestAnAnswerThatIsNoHTTPFails(t *testing.T) {
 func TestAnAnswerWhoseHeaderNeverEndsFailsAfter64KiB(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		flooded := make(chan error, 1)
 		go func() {
@@ -171,7 +171,7 @@ func TestAServerThatDoesNotAnswerIsGivenUpAfterHandshakeTimeout(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := memnet.Pipe(map[bool]int{true: 10}[name == "nothing is read"])
-				prepare(wstest.NewPeer(t, far, false), far)
+				prepare(wstest.NewPeer(t, far, wstest.AsServer), far)
 				start := time.Now()
 				err := notOpened(t, dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second}))
 				require.ErrorAs(t, err, new(*wsstream.HandshakeError))
@@ -187,7 +187,7 @@ func TestAHandshakeThatIsDoneTooLateFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		conn := dialOver(t, lateConn{near}, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second})
-		wstest.NewPeer(t, far, false).ServeHandshake()
+		wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 		require.ErrorContains(t, notOpened(t, conn), "HandshakeTimeout")
 		require.True(t, near.Closed())
 	})
@@ -224,7 +224,7 @@ func TestARefusalIsToldWhenItsHeaderIsThereWithTheBodyThatCameInAMoment(t *testi
 			synctest.Test(t, func(t *testing.T) {
 				near, far := memnet.Pipe(0)
 				conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Hour})
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				peer.ReadRequest()
 				start := time.Now()
 				peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\n" + tc.answer))
@@ -246,7 +246,7 @@ func TestABodyThatComesTooLateDoesNotHideTheRefusal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Second})
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		<-time.After(time.Second - time.Millisecond)
 		peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\n\r\nlog in"))
@@ -274,7 +274,7 @@ func TestResponsesOf1xxBeforeThe101ArePassedOver(t *testing.T) {
 				jar, err := cookiejar.New(nil)
 				require.NoError(t, err)
 				conn := dialOver(t, near, &wsstream.DialOptions{Jar: jar})
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				req := peer.ReadRequest()
 				peer.SendRaw(append([]byte(before), wstest.SwitchingProtocols(req, "Set-Cookie: final=1")...))
 				peer.Send(wstest.Text("hello"))
@@ -295,7 +295,7 @@ func TestResponsesOf1xxBeforeThe101ArePassedOver(t *testing.T) {
 func TestResponsesOf1xxBeforeARefusalOrWithoutEndAreBounded(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		peer.SendRaw([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
 		var failed *wsstream.HandshakeError
@@ -305,7 +305,7 @@ func TestResponsesOf1xxBeforeARefusalOrWithoutEndAreBounded(t *testing.T) {
 	})
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: 1000})
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		flooded := make(chan error, 1)
 		go func() {
@@ -349,7 +349,7 @@ func TestTheRequestIsWhatTheURLAndTheHeaderSay(t *testing.T) {
 					NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 				})
 				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-				req := wstest.NewPeer(t, far, false).ServeHandshake()
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 				require.Equal(t, tc.uri, req.RequestURI)
 				require.Equal(t, tc.host, req.Host)
 				require.Equal(t, "a=b", req.Header.Get("Cookie"))
@@ -367,7 +367,7 @@ func TestEveryHandshakeHasANewKey(t *testing.T) {
 	seen := map[string]bool{}
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		dialOver(t, near, nil)
-		key := wstest.NewPeer(t, far, false).ReadRequest().Header.Get("Sec-WebSocket-Key")
+		key := wstest.NewPeer(t, far, wstest.AsServer).ReadRequest().Header.Get("Sec-WebSocket-Key")
 		require.False(t, seen[key])
 		seen[key] = true
 	})

@@ -148,7 +148,7 @@ func (d *dialling) quiet() { (&end{mem: d.mem}).quiet() }
 func whileDialling(t *testing.T, f failure, test func(*dialling)) {
 	dial := func(t *testing.T, near, far net.Conn) *dialling {
 		t.Cleanup(func() { near.Close() })
-		d := &dialling{t: t, ctx: patient(t), peer: wstest.NewPeer(t, far, false)}
+		d := &dialling{t: t, ctx: patient(t), peer: wstest.NewPeer(t, far, wstest.AsServer)}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		d.cancel = cancel
 		bad := f.fail == nil

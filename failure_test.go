@@ -96,7 +96,7 @@ func failsWhileThePeerWrites(t *testing.T, client bool, code uint16, breaks wste
 		pulled <- err
 	}()
 	f, err := peer.Next()
-	if err != nil || f.Op != ws.OpClose || binary.BigEndian.Uint16(f.Payload) != code {
+	if err != nil || f.Op != wstest.OpClose || binary.BigEndian.Uint16(f.Payload) != code {
 		return fmt.Errorf("instead of the Close: %v, %w", f, err)
 	}
 	if _, err := peer.Next(); err != io.EOF {
@@ -410,7 +410,7 @@ func TestASideThatFailsDropsWhatWasAcceptedSoThatThePeerIsToldSoon(t *testing.T)
 		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
 		e.notice()
 		f, err := e.peer.Next()
-		for ; err == nil && f.Op != ws.OpClose; f, err = e.peer.Next() {
+		for ; err == nil && f.Op != wstest.OpClose; f, err = e.peer.Next() {
 			got += len(f.Payload)
 		}
 		require.NoError(t, err)

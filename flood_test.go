@@ -59,7 +59,7 @@ func TestAFloodBehindThe101TakesTheHandshakeNoTime(t *testing.T) {
 				near, far := memnet.Pipe(0)
 				near.Chunk(chunk)
 				conn := dialOver(t, near, nil)
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				start := time.Now()
 				sent := make(chan struct{})
 				go func() {
@@ -133,7 +133,7 @@ func exchangeBeforeFlood(t *testing.T, near, far net.Conn, behind []byte) time.D
 // dialIntoFlood makes a Dial whose peer floods it, and returns how long the handshake took. One that
 // takes long is shown with what all goroutines do.
 func dialIntoFlood(t *testing.T, near, far net.Conn, behind []byte) time.Duration {
-	peer := wstest.NewPeer(t, far, false)
+	peer := wstest.NewPeer(t, far, wstest.AsServer)
 	late := time.AfterFunc(wsstream.DefaultHandshakeTimeout/2, func() {
 		stacks := make([]byte, 1<<20)
 		t.Logf("a handshake takes long:\n%s", stacks[:runtime.Stack(stacks, true)])

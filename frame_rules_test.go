@@ -47,7 +47,7 @@ func rules() []rule {
 		{
 			name: "a mask of the other role",
 			frames: []wstest.Frame{
-				{Fin: true, Op: ws.OpText, Payload: []byte("x"), WrongMask: true},
+				{Fin: true, Op: wstest.OpText, Payload: []byte("x"), WrongMask: true},
 			},
 			code: 1002,
 		},
@@ -56,17 +56,17 @@ func rules() []rule {
 			code: 1002,
 			frames: []wstest.Frame{
 				part("a"),
-				{Fin: true, Op: ws.OpContinuation, WrongMask: true},
+				{Fin: true, Op: wstest.OpContinuation, WrongMask: true},
 			},
 		},
 		{
 			name:   "a mask of the other role on a ping",
-			frames: []wstest.Frame{{Fin: true, Op: ws.OpPing, WrongMask: true}},
+			frames: []wstest.Frame{{Fin: true, Op: wstest.OpPing, WrongMask: true}},
 			code:   1002,
 		},
 		{
 			name:   "a mask of the other role on a Close",
-			frames: []wstest.Frame{{Fin: true, Op: ws.OpClose, WrongMask: true}},
+			frames: []wstest.Frame{{Fin: true, Op: wstest.OpClose, WrongMask: true}},
 			code:   1002,
 		},
 
@@ -150,7 +150,7 @@ func rules() []rule {
 		// Section 5.5: control frames.
 		{
 			name:   "a Close of one byte",
-			frames: []wstest.Frame{{Fin: true, Op: ws.OpClose, Payload: []byte{3}}},
+			frames: []wstest.Frame{{Fin: true, Op: wstest.OpClose, Payload: []byte{3}}},
 			code:   1002,
 		},
 		{
@@ -204,7 +204,7 @@ func rules() []rule {
 		},
 	}
 	for rsv := byte(1); rsv < 8; rsv++ { // section 5.2: reserved bits
-		for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary, ws.OpPing, ws.OpPong, ws.OpClose} {
+		for _, op := range []wstest.Op{wstest.OpText, wstest.OpBinary, wstest.OpPing, wstest.OpPong, wstest.OpClose} {
 			list = append(list, rule{
 				name:   fmt.Sprintf("opcode %x with reserved bits %03b", op, rsv),
 				frames: []wstest.Frame{{Fin: true, Op: op, Rsv: rsv}},
@@ -216,13 +216,13 @@ func rules() []rule {
 			name: fmt.Sprintf("a continuation with reserved bits %03b", rsv),
 			frames: []wstest.Frame{
 				binary("a").Part(),
-				{Fin: true, Op: ws.OpContinuation, Rsv: rsv},
+				{Fin: true, Op: wstest.OpContinuation, Rsv: rsv},
 			},
 			code: 1002,
 		})
 	}
 	// Section 5.2: reserved opcodes.
-	for _, op := range []ws.OpCode{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
+	for _, op := range []wstest.Op{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
 		list = append(list,
 			rule{
 				name:   fmt.Sprintf("reserved opcode %x", op),
@@ -236,7 +236,7 @@ func rules() []rule {
 			},
 		)
 	}
-	for _, op := range []ws.OpCode{ws.OpPing, ws.OpPong, ws.OpClose} { // section 5.5: their form
+	for _, op := range []wstest.Op{wstest.OpPing, wstest.OpPong, wstest.OpClose} { // section 5.5: their form
 		list = append(list,
 			rule{
 				name:   fmt.Sprintf("a fragment of control %x", op),
@@ -413,15 +413,15 @@ func readings() []reading {
 func packAll(t *testing.T, p *packer, frames []wstest.Frame) []wstest.Frame {
 	frames = append([]wstest.Frame{}, frames...)
 	for i := range frames {
-		if op := frames[i].Op; op != ws.OpText && op != ws.OpBinary || frames[i].Rsv != 0 {
+		if op := frames[i].Op; op != wstest.OpText && op != wstest.OpBinary || frames[i].Rsv != 0 {
 			continue
 		}
 		own, payload := []int{i}, frames[i].Payload // the fragments that are not empty
 		for j := i + 1; j < len(frames) && !frames[i].Fin; j++ {
-			if op := frames[j].Op; op == ws.OpText || op == ws.OpBinary {
+			if op := frames[j].Op; op == wstest.OpText || op == wstest.OpBinary {
 				break
 			}
-			if frames[j].Op == ws.OpContinuation {
+			if frames[j].Op == wstest.OpContinuation {
 				own, payload = append(own, j), append(slices.Clip(payload), frames[j].Payload...)
 				if frames[j].Fin {
 					break
@@ -496,11 +496,11 @@ func (r rule) holds(t *testing.T, e *end, way reading, packs, bytewise bool) {
 	}
 	if code := r.code; code == 0 || r.text && way.skips {
 		e.peer.Send(wstest.Close(1000, ""))
-		for f := (wstest.Frame{}); f.Op != ws.OpClose; {
+		for f := (wstest.Frame{}); f.Op != wstest.OpClose; {
 			var err error
 			f, err = e.peer.Next()
 			require.NoError(t, err)
-			if f.Op != ws.OpPong {
+			if f.Op != wstest.OpPong {
 				require.Equal(t, wstest.Close(1000, "").String(), f.String())
 			}
 		}
@@ -526,7 +526,7 @@ func TestWhatIsGoodIsAnsweredThoughABreachComesInTheSameRead(t *testing.T) {
 	behindText := func(bad wstest.Frame) []wstest.Frame {
 		return []wstest.Frame{wstest.Text("Hello, world!"), bad, wstest.Ping("")}
 	}
-	reserved := func(op ws.OpCode, payload string) []wstest.Frame {
+	reserved := func(op wstest.Op, payload string) []wstest.Frame {
 		return behindText(wstest.Frame{Fin: true, Op: op, Payload: []byte(payload)})
 	}
 	rsv := func(rsv byte) []wstest.Frame {
@@ -619,7 +619,7 @@ func TestABreachBehindWhatNoCallReadsIsAnsweredAllTheSame(t *testing.T) {
 				call(e)
 				f, err := e.peer.Next()
 				require.NoError(t, err)
-				require.Equal(t, ws.OpClose, f.Op)
+				require.Equal(t, wstest.OpClose, f.Op)
 				if name != "Close" && name != "Cancel" { // which send their own
 					code, _ := ws.ParseCloseFrameData(f.Payload)
 					require.EqualValues(t, 1002, code)

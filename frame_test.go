@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -24,9 +23,9 @@ func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 		return func(e *end) []byte { return e.raw(0x82, length, "") }
 	}
 	cases := map[string]func(e *end) []byte{
-		"the mask of the other role":         frame(wstest.Frame{Fin: true, Op: ws.OpText, WrongMask: true}),
-		"a ping with the other role's mask":  frame(wstest.Frame{Fin: true, Op: ws.OpPing, WrongMask: true}),
-		"a Close with the other role's mask": frame(wstest.Frame{Fin: true, Op: ws.OpClose, WrongMask: true}),
+		"the mask of the other role":         frame(wstest.Frame{Fin: true, Op: wstest.OpText, WrongMask: true}),
+		"a ping with the other role's mask":  frame(wstest.Frame{Fin: true, Op: wstest.OpPing, WrongMask: true}),
+		"a Close with the other role's mask": frame(wstest.Frame{Fin: true, Op: wstest.OpClose, WrongMask: true}),
 		"0 in 16 bits":                       length(126, 0, 0),
 		"125 in 16 bits":                     length(126, 0, 125),
 		"0 in 64 bits":                       length(127, 0, 0, 0, 0, 0, 0, 0, 0),
@@ -42,15 +41,15 @@ func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 		"a continuation after the last":      frames(wstest.Text("a").Part(), wstest.Cont(nil, true), wstest.Cont(nil, true)),
 	}
 	for rsv := byte(1); rsv < 8; rsv++ {
-		for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary, ws.OpPing, ws.OpPong, ws.OpClose} {
+		for _, op := range []wstest.Op{wstest.OpText, wstest.OpBinary, wstest.OpPing, wstest.OpPong, wstest.OpClose} {
 			cases[fmt.Sprintf("opcode %x with reserved bits %03b", op, rsv)] = frame(wstest.Frame{Fin: true, Op: op, Rsv: rsv})
 		}
 	}
-	for _, op := range []ws.OpCode{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
+	for _, op := range []wstest.Op{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
 		cases[fmt.Sprintf("reserved opcode %x", op)] = frame(wstest.Frame{Fin: true, Op: op})
 		cases[fmt.Sprintf("a fragment of reserved opcode %x", op)] = frame(wstest.Frame{Op: op})
 	}
-	for _, op := range []ws.OpCode{ws.OpPing, ws.OpPong, ws.OpClose} {
+	for _, op := range []wstest.Op{wstest.OpPing, wstest.OpPong, wstest.OpClose} {
 		cases[fmt.Sprintf("a fragment of control %x", op)] = frame(wstest.Frame{Op: op})
 		long := wstest.Frame{Fin: true, Op: op, Payload: bytes.Repeat([]byte{0x0f}, 126)}
 		cases[fmt.Sprintf("126 bytes of control %x", op)] = frame(long)
@@ -195,7 +194,7 @@ func TestTheStreamMayBeCutAtEveryByte(t *testing.T) {
 				var err error
 				f, err = e.peer.Next()
 				require.NoError(t, err)
-				require.Equal(t, ws.OpPong, f.Op)
+				require.Equal(t, wstest.OpPong, f.Op)
 			}
 		}
 	})
@@ -306,7 +305,7 @@ func TestMaxFrameSizeCutsMessages(t *testing.T) {
 // FuzzPeerBytes sends any bytes: none make a Conn panic, hang, or hold more than its bounds.
 func FuzzPeerBytes(f *testing.F) {
 	for _, client := range []bool{true, false} {
-		p := wstest.NewPeer(f, fuzzEnd(), !client)
+		p := wstest.NewPeer(f, fuzzEnd(), otherRole(client))
 		for _, frames := range [][]wstest.Frame{
 			{wstest.Text("hello"), wstest.Ping("p"), wstest.Close(1000, "bye")},
 			{wstest.Text("a").Part(), wstest.Ping(""), wstest.Cont([]byte("\xce"), false), wstest.Cont([]byte("\xba"), true)},

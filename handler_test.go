@@ -170,7 +170,7 @@ func TestAHandlerWaitsForTheEndAndNoLongerThanItMay(t *testing.T) {
 				silent, err := srv.Listener.Dial(t.Context())
 				require.NoError(t, err)
 				defer silent.Close()
-				peer := wstest.NewPeer(t, silent, true)
+				peer := wstest.NewPeer(t, silent, wstest.AsClient)
 				peer.DialHandshake("/") // and never answers the Close
 				require.Equal(t, tc.want, <-took)
 			})

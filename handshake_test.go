@@ -33,7 +33,7 @@ func TestTheContextOfAcceptConnEndsTheWritingOfTheAnswer(t *testing.T) {
 					_, err := wsstream.AcceptConn(ctx, near, nil)
 					accepted <- err
 				}()
-				wstest.NewPeer(t, far, true).SendRaw(request)
+				wstest.NewPeer(t, far, wstest.AsClient).SendRaw(request)
 				<-time.After(time.Second)
 				require.Empty(t, accepted)
 				require.Positive(t, far.Buffered())
@@ -57,7 +57,7 @@ func TestAfterOpeningTheContextOfAcceptConnDoesNothing(t *testing.T) {
 				cancel(errReason)
 				conns <- conn
 			}()
-			peer := wstest.NewPeer(t, far, true)
+			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			peer.DialHandshake("/")
 			conn := <-conns
 			require.NotNil(t, conn)
@@ -118,7 +118,7 @@ func TestALoggerMayCallTheConn(t *testing.T) {
 				h := &callingHandler{logged: make(chan string, len(c.want))}
 				conn := dialOver(t, near, &wsstream.DialOptions{Logger: slog.New(h)})
 				h.conn.Store(conn)
-				c.answer(wstest.NewPeer(t, far, false))
+				c.answer(wstest.NewPeer(t, far, wstest.AsServer))
 				var got []string
 				for range c.want {
 					got = append(got, <-h.logged)
@@ -169,7 +169,7 @@ func TestAHandshakeErrorTellsWhatTheServerAnswered(t *testing.T) {
 func TestDialsErrorHasTheStartOfTheBodyAndTheRedirect(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		peer.SendRaw([]byte("HTTP/1.1 301 Moved Permanently\r\nLocation: ws://example.test/new\r\nContent-Length: 5\r\n\r\nmoved"))
 		require.ErrorContains(t, notOpened(t, conn), `(status 301 Moved Permanently, which leads to "ws://example.test/new"): "moved"`)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -273,13 +272,13 @@ func nextFrames(t *testing.T, p *wstest.Peer) (payload []byte, frames []wstest.F
 
 // packedFrames cuts a compressed text message into frames of at most n bytes.
 func packedFrames(payload []byte, n int) (frames []wstest.Frame) {
-	f := wstest.Frame{Op: ws.OpText, Rsv: rsv1}
+	f := wstest.Frame{Op: wstest.OpText, Rsv: rsv1}
 	for !f.Fin {
 		n := min(n, len(payload))
 		f.Payload, payload = payload[:n], payload[n:]
 		f.Fin = len(payload) == 0
 		frames = append(frames, f)
-		f = wstest.Frame{Op: ws.OpContinuation, Fin: f.Fin}
+		f = wstest.Frame{Op: wstest.OpContinuation, Fin: f.Fin}
 	}
 	return frames
 }

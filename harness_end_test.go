@@ -89,7 +89,7 @@ func wantUnsent(t *testing.T, e *end, code int) {
 
 // quickly makes the handshake without the harness, whose helpers belong to the test's goroutine.
 func quickly(t *testing.T, c config, client bool, near, far net.Conn) (*wsstream.Conn, *wstest.Peer, error) {
-	peer := wstest.NewPeer(t, far, !client)
+	peer := wstest.NewPeer(t, far, otherRole(client))
 	if client {
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))
 		peer.ServeHandshake()
@@ -169,7 +169,7 @@ func (e *end) nextClose(t *testing.T) wstest.Frame {
 	for {
 		f, err := e.peer.Next()
 		require.NoError(t, err)
-		if f.Op == ws.OpClose {
+		if f.Op == wstest.OpClose {
 			return f
 		}
 	}

@@ -118,9 +118,17 @@ func overTCP(t *testing.T, c config, client bool) *end {
 	return open(t, c, client, near, far)
 }
 
+// otherRole is the role of the peer of a client or of a server.
+func otherRole(client bool) wstest.Role {
+	if client {
+		return wstest.AsServer
+	}
+	return wstest.AsClient
+}
+
 // open makes the handshake on a transport.
 func open(t *testing.T, c config, client bool, near, far net.Conn) *end {
-	e := &end{peer: wstest.NewPeer(t, far, !client), client: client, net: near, far: far}
+	e := &end{peer: wstest.NewPeer(t, far, otherRole(client)), client: client, net: near, far: far}
 	if c.Extensions != "" {
 		e.peer.AllowRsv = rsv1
 	}

@@ -18,9 +18,9 @@ func (e *end) wantPing(t *testing.T) wstest.Frame {
 	t.Helper()
 	f, err := e.peer.Next()
 	require.NoError(t, err)
-	require.Equal(t, ws.OpPing, f.Op, "%v", f)
+	require.Equal(t, wstest.OpPing, f.Op, "%v", f)
 	require.Len(t, f.Payload, 8)
-	f.Op = ws.OpPong
+	f.Op = wstest.OpPong
 	return f
 }
 
@@ -210,11 +210,11 @@ func TestAPongIsWaitedForOnlyWhileWeListen(t *testing.T) {
 		e.peer.Send(wstest.Binary(make([]byte, 300)))
 		<-time.After(time.Minute) // nobody listens
 		var pong wstest.Frame
-		for pong.Op != ws.OpPong {
+		for pong.Op != wstest.OpPong {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if pong = f; f.Op == ws.OpPing {
-				pong.Op = ws.OpPong
+			if pong = f; f.Op == wstest.OpPing {
+				pong.Op = wstest.OpPong
 			}
 		}
 		e.wantRest(t)
@@ -267,7 +267,7 @@ func TestAPingOfOursPassesBetweenTheFramesOfAMessage(t *testing.T) {
 		for data < size {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpPing {
+			if f.Op == wstest.OpPing {
 				pings, before = pings+1, data
 				continue
 			}
@@ -400,11 +400,11 @@ func TestPingsAndPongsDoNotPutIdleTimeoutOff(t *testing.T) {
 		for {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if f.Op == ws.OpClose {
+			if f.Op == wstest.OpClose {
 				break
 			}
-			if f.Op == ws.OpPing {
-				f.Op = ws.OpPong
+			if f.Op == wstest.OpPing {
+				f.Op = wstest.OpPong
 				e.peer.Send(f, wstest.Ping("yours"))
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -142,10 +141,10 @@ func TestCloseAndAbortEndAnOpenMessageWriterWithoutAFIN(t *testing.T) {
 				e.quiet()
 				require.NoError(t, c.end(e))
 				require.Equal(t, c.err, (<-blocked).err)
-				for f.Op != ws.OpClose {
+				for f.Op != wstest.OpClose {
 					f, err = e.peer.Next()
 					require.NoError(t, err)
-					require.True(t, f.Op == ws.OpClose || !f.Fin, "the message must not end: %v", f)
+					require.True(t, f.Op == wstest.OpClose || !f.Fin, "the message must not end: %v", f)
 				}
 			})
 		})

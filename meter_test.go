@@ -128,7 +128,7 @@ func TestAMeterHoldsNoConnThatHasEnded(t *testing.T) {
 	ended := func() weak.Pointer[wsstream.Conn] {
 		near, far := tcpPipe(t, 0)
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", config{Meter: &m}.dial(near))
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ServeHandshake()
 		peer.Send(wstest.Text("unread"), wstest.Close(1000, ""))
 		peer.WantClose("the answer", 1000)
@@ -260,7 +260,7 @@ func TestAMeterTellsOfEveryAnswerToARequest(t *testing.T) {
 			near, far := memnet.Pipe(0)
 			o.Meter = &m
 			accepted := goAccept(t, near, &o)
-			peer := wstest.NewPeer(t, far, true)
+			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			peer.SendRaw([]byte(raw))
 			peer.ReadResponse()
 			peer.Close()

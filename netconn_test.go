@@ -195,7 +195,7 @@ func TestAddressesAreTheTransportsAndBeforeOpeningTheURL(t *testing.T) {
 		conn := dialOver(t, near, nil)
 		require.Equal(t, "websocket", conn.LocalAddr().Network())
 		require.Equal(t, conn.URL(), conn.RemoteAddr().String())
-		wstest.NewPeer(t, far, false).ServeHandshake()
+		wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 		_, err := conn.Opened().Wait(patient(t))
 		require.NoError(t, err)
 		nc := wsstream.NetConn(conn, wsstream.TypeBinary)

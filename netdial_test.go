@@ -136,7 +136,7 @@ func TestTheJarGivesAndTakesCookies(t *testing.T) {
 						NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 					})
 					defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-					peer := wstest.NewPeer(t, far, false)
+					peer := wstest.NewPeer(t, far, wstest.AsServer)
 					r := peer.ReadRequest()
 					require.Equal(t, "example.test", r.Host)
 					require.Equal(t, []string{"mine=1; session=1"}, r.Header.Values("Cookie"))
@@ -177,7 +177,7 @@ func TestTheJarNeverSeesAProxysCookies(t *testing.T) {
 		o := through("http://example.test:3128")
 		o.Jar = jar
 		conn := dialOver(t, near, o)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		require.Empty(t, peer.ReadRequest().Cookies())
 		peer.SendRaw([]byte("HTTP/1.1 403 Forbidden\r\nSet-Cookie: theirs=1\r\nContent-Length: 0\r\n\r\n"))
 		refusedBy(t, conn, "http://example.test:3128")
@@ -198,7 +198,7 @@ func TestHostIsTheRequestsAndTheURLIsDialled(t *testing.T) {
 					},
 				})
 				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-				require.Equal(t, host, wstest.NewPeer(t, far, false).ServeHandshake().Host)
+				require.Equal(t, host, wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake().Host)
 				_, err := conn.Opened().Wait(patient(t))
 				require.NoError(t, err)
 				require.Equal(t, "back.test:81", dialled)

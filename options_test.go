@@ -115,7 +115,7 @@ func TestOptionsAreCopied(t *testing.T) {
 		o.Header.Set("X-New", "after")
 		o.WriteWindow, o.NetDial, o.TLSConfig.ServerName = 1, nil, "after"
 		close(release)
-		req := wstest.NewPeer(t, far, false).ServeHandshake("Sec-WebSocket-Protocol: a")
+		req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Sec-WebSocket-Protocol: a")
 		require.Equal(t, "a, b", req.Header.Get("Sec-WebSocket-Protocol"))
 		require.Equal(t, "before", req.Header.Get("X-Mine"))
 		require.Empty(t, req.Header.Get("X-New"))

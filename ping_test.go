@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -115,10 +114,10 @@ func TestManyPingAtOnceAndAllAreAnswered(t *testing.T) {
 			defer close(answered)
 			for {
 				f, err := e.peer.Next()
-				if err != nil || f.Op != ws.OpPing {
+				if err != nil || f.Op != wstest.OpPing {
 					return // our Close
 				}
-				f.Op = ws.OpPong
+				f.Op = wstest.OpPong
 				_ = e.peer.Write(f)
 			}
 		}()
@@ -167,9 +166,9 @@ func TestPingsThatHaveNotLeftAreOne(t *testing.T) {
 		for last := false; !last; {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if last = f.Fin && f.Op.IsData(); f.Op == ws.OpPing {
+			if last = f.Fin && f.Op.IsData(); f.Op == wstest.OpPing {
 				n++
-				f.Op = ws.OpPong
+				f.Op = wstest.OpPong
 				e.peer.Send(f)
 			}
 		}
@@ -247,7 +246,7 @@ func TestPingWaitsForTheHandshakeAndFailsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		conn := dialOver(t, near, nil)
-		e := &end{conn: conn, peer: wstest.NewPeer(t, far, false)}
+		e := &end{conn: conn, peer: wstest.NewPeer(t, far, wstest.AsServer)}
 		ping := goPing(t.Context(), e)
 		e.peer.ServeHandshake()
 		e.peer.Send(e.wantPing(t))
@@ -281,11 +280,11 @@ func TestOnPingAndOnPongGetEachPayloadInOrder(t *testing.T) {
 		e.peer.Send(wstest.Ping("a"), wstest.Text("x"), wstest.Pong("b"), wstest.Ping(""), wstest.Ping(long), wstest.Pong(""))
 		require.Equal(t, "x", e.pull(t))
 		ping := goPing(t.Context(), e)
-		for pong := (wstest.Frame{}); pong.Op != ws.OpPong || len(pong.Payload) != 8; {
+		for pong := (wstest.Frame{}); pong.Op != wstest.OpPong || len(pong.Payload) != 8; {
 			f, err := e.peer.Next()
 			require.NoError(t, err)
-			if pong = f; f.Op == ws.OpPing {
-				pong.Op = ws.OpPong
+			if pong = f; f.Op == wstest.OpPing {
+				pong.Op = wstest.OpPong
 				e.peer.Send(pong)
 			}
 		}
@@ -370,7 +369,7 @@ func TestAFloodOfFramesThatBringNothingFailsWith1008(t *testing.T) {
 				sent := make(chan error, 1)
 				go func() { sent <- e.peer.Write(frames...) }()
 				f := wstest.Ping("")
-				for f.Op != ws.OpClose {
+				for f.Op != wstest.OpClose {
 					var err error
 					f, err = e.peer.Next()
 					require.NoError(t, err)
@@ -456,7 +455,7 @@ func TestPongsOvertakeQueuedFramesAndWhereThePeerReadsNoneTheNewestReplacesAll(t
 				for fin := false; !fin; {
 					f, err := e.peer.Next()
 					require.NoError(t, err)
-					if f.Op == ws.OpPong {
+					if f.Op == wstest.OpPong {
 						pongs, before, kept = append(pongs, string(f.Payload)), data, kept+len(f.Payload)
 						continue
 					}
@@ -481,7 +480,7 @@ func TestAPongNeverStandsInsideAFrame(t *testing.T) {
 		f, err := e.peer.Next()
 		require.NoError(t, err)
 		require.True(t, f.Fin)
-		require.Equal(t, ws.OpBinary, f.Op)
+		require.Equal(t, wstest.OpBinary, f.Op)
 		require.Equal(t, make([]byte, size), f.Payload)
 		e.peer.Want("the pong behind it", wstest.Pong("meanwhile"))
 	})

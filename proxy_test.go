@@ -69,7 +69,7 @@ func TestAnHTTPProxyIsAskedWithCONNECT(t *testing.T) {
 				o.Header = http.Header{"Authorization": {"for the server alone"}, "Cookie": {"a=b"}}
 				conn := dialOver(t, near, o)
 				wantBytes(t, far, tc.request)
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				peer.SendRaw([]byte("HTTP/1.1 200 OK\r\n\r\n"))
 				r := peer.ServeHandshake()
 				require.Equal(t, "for the server alone", r.Header.Get("Authorization"))
@@ -124,7 +124,7 @@ func TestWhatAnHTTPProxyAnswers(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, through("http://eve:secret@proxy.test:3128"))
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				require.Equal(t, "example.test:80", peer.ReadRequest().RequestURI)
 				sent := make(chan struct{})
 				go func() {
@@ -157,7 +157,7 @@ func TestWhatAnHTTPProxyAnswers(t *testing.T) {
 func TestAProxyThatAsksForCredentialsIsTold(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, through("http://proxy.test"))
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		peer.SendRaw([]byte("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"))
 		no := refusedBy(t, conn, "http://proxy.test")
@@ -171,7 +171,7 @@ func TestARefusalOfAProxyWhoseBodyNeverComesIsToldInAMoment(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		start := time.Now()
 		conn := dialOver(t, near, through("http://proxy.test"))
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
 		peer.SendRaw([]byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\nby law"))
 		no := refusedBy(t, conn, "http://proxy.test")

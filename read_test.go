@@ -175,7 +175,7 @@ func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 1 << 10})
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				if before {
 					conn.Readable().Discard()
 				}

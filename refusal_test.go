@@ -36,7 +36,7 @@ func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T
 	t.Run("bare", func(t *testing.T) {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			f(t, service{true, func(t *testing.T, raw []byte) (*http.Response, error) {
-				peer := wstest.NewPeer(t, far, true)
+				peer := wstest.NewPeer(t, far, wstest.AsClient)
 				accepted := make(chan error, 1)
 				go func() {
 					conn, err := wsstream.AcceptConn(patient(t), near, o)
@@ -63,7 +63,7 @@ func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T
 		})
 	}
 	ask := func(t *testing.T, nc net.Conn, raw []byte, accepted chan error) (*http.Response, error) {
-		peer := wstest.NewPeer(t, nc, true)
+		peer := wstest.NewPeer(t, nc, wstest.AsClient)
 		peer.SendRaw(raw)
 		res := peer.ReadResponse()
 		peer.Close()
@@ -217,7 +217,7 @@ func TestABareConnectionThatSpeaksNoHTTPIsRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				peer := wstest.NewPeer(t, far, true)
+				peer := wstest.NewPeer(t, far, wstest.AsClient)
 				peer.SendRaw([]byte(tc.raw))
 				accepted := make(chan error, 1)
 				go func() {
@@ -236,7 +236,7 @@ func TestABareConnectionThatSpeaksNoHTTPIsRefused(t *testing.T) {
 func TestABareConnectionWhoseHeaderIsOver64KiBIsRefused(t *testing.T) {
 	for _, size := range []int{65 << 10, 1 << 20} {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-			peer := wstest.NewPeer(t, far, true)
+			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			accepted := make(chan error, 1)
 			go func() {
 				_, err := wsstream.AcceptConn(patient(t), near, nil)
@@ -291,7 +291,7 @@ func TestMaxHandshakeSizeBoundsTheHeader(t *testing.T) {
 			})
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: tc.limit})
-				answer := wstest.SwitchingProtocols(wstest.NewPeer(t, far, false).ReadRequest(), "X-Long: "+strings.Repeat("x", 100_000))
+				answer := wstest.SwitchingProtocols(wstest.NewPeer(t, far, wstest.AsServer).ReadRequest(), "X-Long: "+strings.Repeat("x", 100_000))
 				padding := len(request) - len(answer)
 				answer = bytes.Replace(answer, []byte("xxx"), bytes.Repeat([]byte("x"), 3+padding), 1)
 				go func() { _, _ = far.Write(answer) }()
@@ -318,7 +318,7 @@ func TestAClientThatDripsItsRequestGets408AfterHandshakeTimeout(t *testing.T) {
 				if name == "a byte a second" {
 					far.Drip(1, time.Second)
 				}
-				peer := wstest.NewPeer(t, far, true)
+				peer := wstest.NewPeer(t, far, wstest.AsClient)
 				peer.SendRaw([]byte(sent))
 				start := time.Now()
 				accepted := make(chan error, 1)
@@ -348,7 +348,7 @@ func TestAClientThatDripsItsRequestToNetHTTPIsTheServersToDrop(t *testing.T) {
 		nc, err := l.Dial(t.Context())
 		require.NoError(t, err)
 		nc.(*memnet.Conn).Drip(1, time.Second)
-		wstest.NewPeer(t, nc, true).SendRaw(wstest.UpgradeRequest("/"))
+		wstest.NewPeer(t, nc, wstest.AsClient).SendRaw(wstest.UpgradeRequest("/"))
 		start := time.Now()
 		_, err = io.ReadAll(nc) // net/http may answer, with 400
 		require.NoError(t, err)
@@ -411,7 +411,7 @@ func TestWhatTheServerMakesOfSubprotocols(t *testing.T) {
 func TestAClientThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/"))
 		near.Stall(true)
 		start := time.Now()
@@ -439,7 +439,7 @@ func TestAClientOfAnHTTPServerThatReadsNothingIsDroppedAfterHandshakeTimeout(t *
 		nc, err := srv.Listener.Dial(t.Context())
 		require.NoError(t, err)
 		start := time.Now()
-		peer := wstest.NewPeer(t, nc, true)
+		peer := wstest.NewPeer(t, nc, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/"))
 		err = <-accepted
 		require.ErrorAs(t, err, new(*wsstream.HandshakeError))
@@ -456,7 +456,7 @@ func TestAcceptConnEndsWithItsContext(t *testing.T) {
 			_, err := wsstream.AcceptConn(ctx, near, nil)
 			accepted <- err
 		}()
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/")[:30])
 		cancel(errReason)
 		require.Equal(t, errReason, <-accepted)
@@ -560,7 +560,7 @@ func TestABareConnectionsHeaderIsReadAsStrictlyAsNetHTTPReadsIt(t *testing.T) {
 			want := map[bool]int{true: 101, false: 400}[tc.says == ""]
 			synctest.Test(t, func(t *testing.T) {
 				near, far := memnet.Pipe(0)
-				peer := wstest.NewPeer(t, far, true)
+				peer := wstest.NewPeer(t, far, wstest.AsClient)
 				accepted := make(chan error, 1)
 				go func() {
 					conn, err := wsstream.AcceptConn(t.Context(), near, nil)
@@ -586,7 +586,7 @@ func TestABareConnectionsHeaderIsReadAsStrictlyAsNetHTTPReadsIt(t *testing.T) {
 				}))
 				nc, err := srv.Listener.Dial(t.Context())
 				require.NoError(t, err)
-				peer := wstest.NewPeer(t, nc, true)
+				peer := wstest.NewPeer(t, nc, wstest.AsClient)
 				peer.SendRaw(raw)
 				status := peer.ReadResponse().StatusCode
 				if status == http.StatusNotImplemented {
@@ -600,7 +600,7 @@ func TestABareConnectionsHeaderIsReadAsStrictlyAsNetHTTPReadsIt(t *testing.T) {
 
 func TestAFoldedLineIsRefusedOnABareConnection(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		accepted := goAccept(t, near, nil)
 		peer.SendRaw(wstest.UpgradeRequest("/", "X-Folded: a\r\n Transfer-Encoding: chunked"))
 		res := peer.ReadResponse()
@@ -629,7 +629,7 @@ func TestABareConnectionsHeaderHas256LinesAtMost(t *testing.T) {
 		return append(raw, strings.Repeat("a:\r\n", lines-own)...)
 	}
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		accepted := goAccept(t, near, &wsstream.AcceptOptions{MaxHandshakeSize: -1})
 		peer.SendRaw(append(tiny(256), "\r\n"...))
 		require.Equal(t, 101, peer.ReadResponse().StatusCode)
@@ -637,7 +637,7 @@ func TestABareConnectionsHeaderHas256LinesAtMost(t *testing.T) {
 		peer.Close()
 	})
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		accepted := goAccept(t, near, &wsstream.AcceptOptions{MaxHandshakeSize: -1})
 		peer.SendRaw(tiny(257)) // which has no end
 		res := peer.ReadResponse()
@@ -675,7 +675,7 @@ func TestAHeaderCostsABareConnectionNoMoreThanItsBytes(t *testing.T) {
 				accepted := make(chan *wsstream.Conn, n)
 				for range n {
 					near, far := memnet.Pipe(0)
-					peers = append(peers, wstest.NewPeer(t, far, true))
+					peers = append(peers, wstest.NewPeer(t, far, wstest.AsClient))
 					go func() {
 						conn, _ := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{Subprotocols: []string{"a", "b"}})
 						accepted <- conn
@@ -725,7 +725,7 @@ func TestARefusedClientThatIsStillWritingReadsWhy(t *testing.T) {
 				accepted := goAccept(t, near, nil)
 				_, err := io.WriteString(far, tc.request) // before it reads
 				require.NoError(t, err)
-				res := wstest.NewPeer(t, far, true).ReadResponse()
+				res := wstest.NewPeer(t, far, wstest.AsClient).ReadResponse()
 				require.NoError(t, far.Close())
 				wantRefusal(t, res, <-accepted, tc.status, "")
 			}
@@ -736,7 +736,7 @@ func TestARefusedClientThatIsStillWritingReadsWhy(t *testing.T) {
 func TestARefusalWaitsASecondForTheClientToCloseAndNoLonger(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		accepted := goAccept(t, near, &wsstream.AcceptOptions{HandshakeTimeout: -1})
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		start := time.Now()
 		peer.SendRaw(wstest.UpgradeRequest("/", "Upgrade: tea"))
 		res := peer.ReadResponse()
@@ -757,7 +757,7 @@ func TestARefusalThatWaitsForTheClientToCloseEndsWithTheContext(t *testing.T) {
 			_, err := wsstream.AcceptConn(ctx, near, nil)
 			accepted <- err
 		}()
-		peer := wstest.NewPeer(t, far, true)
+		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/", "Upgrade: tea"))
 		res := peer.ReadResponse()
 		start := time.Now()
@@ -820,7 +820,7 @@ func TestWhatMiddlewareSetIsSentWithThe101(t *testing.T) {
 		}))
 		nc, err := srv.Listener.Dial(t.Context())
 		require.NoError(t, err)
-		peer := wstest.NewPeer(t, nc, true)
+		peer := wstest.NewPeer(t, nc, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/"))
 		res := peer.ReadResponse()
 		require.Equal(t, 101, res.StatusCode)
@@ -865,7 +865,7 @@ func TestAWrapperThatHidesTheHijackerIsNamed(t *testing.T) {
 				}))
 				nc, err := srv.Listener.Dial(t.Context())
 				require.NoError(t, err)
-				peer := wstest.NewPeer(t, nc, true)
+				peer := wstest.NewPeer(t, nc, wstest.AsClient)
 				peer.SendRaw(wstest.UpgradeRequest("/"))
 				res := peer.ReadResponse()
 				wantRefusal(t, res, <-accepted, 500, "cannot be hijacked: "+tc.says)
@@ -883,7 +883,7 @@ func TestATimeoutHandlersWriterIsNamed(t *testing.T) {
 		}), time.Minute, ""))
 		nc, err := srv.Listener.Dial(t.Context())
 		require.NoError(t, err)
-		peer := wstest.NewPeer(t, nc, true)
+		peer := wstest.NewPeer(t, nc, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/"))
 		wantRefusal(t, peer.ReadResponse(), <-accepted, 500, "cannot be hijacked: *http.timeoutWriter has neither Hijack nor Unwrap")
 	})
@@ -893,7 +893,7 @@ func TestAResponsesHeaderHas256LinesAtMost(t *testing.T) {
 	for lines, fits := range map[int]bool{256: true, 400: false, 10_000: false} {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: -1})
-			peer := wstest.NewPeer(t, far, false)
+			peer := wstest.NewPeer(t, far, wstest.AsServer)
 			answer := bytes.TrimSuffix(wstest.SwitchingProtocols(peer.ReadRequest()), []byte("\r\n"))
 			answer = append(answer, strings.Repeat("a:\r\n", lines-3)...)
 			if fits {

@@ -14,7 +14,7 @@ import (
 func TestA101AndACloseInOnePacketOpensAndCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", config{}.dial(near))
 		req := peer.ReadRequest()
 		peer.SendRaw(append(wstest.SwitchingProtocols(req), peer.Encode(wstest.Close(3001, "no"))...))

@@ -66,7 +66,7 @@ func TestASOCKSProxyIsAskedForTheNameAndTakesTheCredentials(t *testing.T) {
 					_, err := far.Write([]byte(tc.script[i+1]))
 					require.NoError(t, err)
 				}
-				peer := wstest.NewPeer(t, far, false)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				peer.ServeHandshake()
 				peer.Send(wstest.Text("hello"))
 				m, err := conn.Readable().Pull(patient(t))
@@ -124,7 +124,7 @@ func TestANameThatSOCKSHasNoRoomForIsAnError(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialThrough(t, near, "socks5://proxy.test", "ws://"+strings.Repeat("a.", 130)+"test")
 		wantBytes(t, far, "\x05\x01\x00")
-		wstest.NewPeer(t, far, false).SendRaw([]byte("\x05\x00"))
+		wstest.NewPeer(t, far, wstest.AsServer).SendRaw([]byte("\x05\x00"))
 		require.ErrorContains(t, refusedBy(t, conn, "socks5://proxy.test"), "FQDN too long")
 	})
 }

@@ -208,7 +208,7 @@ func TestStatsAreZeroBeforeOpeningAndStayAfterTheEnd(t *testing.T) {
 	near, far := tcpPipe(t, 0)
 	conn := dialOver(t, near, nil)
 	require.Equal(t, wsstream.Stats{}, conn.Stats())
-	peer := wstest.NewPeer(t, far, false)
+	peer := wstest.NewPeer(t, far, wstest.AsServer)
 	peer.ServeHandshake()
 	require.NoError(t, conn.Writable().Write(patient(t), wsstream.Text("one")))
 	peer.Want("it", wstest.Text("one"))

@@ -220,7 +220,7 @@ func TestATraceTellsOfHandshakesThatFail(t *testing.T) {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			trace, failed := untilItFails()
 			conn := dialOver(t, near, &wsstream.DialOptions{Trace: trace})
-			peer := wstest.NewPeer(t, far, false)
+			peer := wstest.NewPeer(t, far, wstest.AsServer)
 			peer.ReadRequest()
 			peer.SendRaw([]byte("HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n"))
 			err := notOpened(t, conn)

@@ -295,7 +295,7 @@ func TestNamesOutsideASCIIAreALabelsEverywhere(t *testing.T) {
 					NetDial: func(_ context.Context, _, a string) (net.Conn, error) { addr = a; return near, nil },
 				})
 				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-				req := wstest.NewPeer(t, far, false).ServeHandshake()
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 				require.Equal(t, tc.host, req.Host)
 				require.Equal(t, tc.shown, conn.URL())
 				_, err := conn.Opened().Wait(patient(t))
@@ -340,7 +340,7 @@ func TestTheOptionHostAndTheJarHaveALabelsToo(t *testing.T) {
 		require.NoError(t, err)
 		jar.SetCookies(&url.URL{Scheme: "http", Host: "xn--bcher-kva.example"}, []*http.Cookie{{Name: "a", Value: "1"}})
 		dialOver(t, near, &wsstream.DialOptions{Host: "bücher.example:81", Jar: jar})
-		req := wstest.NewPeer(t, far, false).ServeHandshake("Set-Cookie: b=2")
+		req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Set-Cookie: b=2")
 		require.Equal(t, "xn--bcher-kva.example:81", req.Host)
 		require.Equal(t, "a=1", req.Header.Get("Cookie"))
 	})
@@ -426,7 +426,7 @@ func TestAQueryIsEscapedAsBrowsersDo(t *testing.T) {
 					Proxy:   func(r *http.Request) (*url.URL, error) { asked = r; return nil, nil },
 				})
 				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-				req := wstest.NewPeer(t, far, false).ServeHandshake()
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
 				require.Equal(t, "/a%20b?"+want, req.RequestURI)
 				require.Equal(t, "ws://example.test/a%20b?"+want, conn.URL())
 				require.Equal(t, "http://example.test/a%20b?"+want, asked.URL.String())

@@ -354,7 +354,7 @@ func TestA8_BeyondItsCreditNothingIsConsumedInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(1 << 20)
 		conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: window})
-		peer := wstest.NewPeer(t, far, false)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ServeHandshake()
 		const n = 1000
 		for range n {
@@ -372,7 +372,7 @@ func TestA8_BeyondItsCreditNothingIsConsumedInMemory(t *testing.T) {
 func TestA8_BeyondItsCreditNothingIsConsumedOverTCP(t *testing.T) {
 	near, far := tcpPipe(t, 16<<10)
 	conn := dialOver(t, near, &wsstream.DialOptions{ReadWindow: 512})
-	peer := wstest.NewPeer(t, far, false)
+	peer := wstest.NewPeer(t, far, wstest.AsServer)
 	peer.ServeHandshake()
 	require.NoError(t, far.SetWriteDeadline(time.Now().Add(300*time.Millisecond)))
 	_, err := far.Write(peer.Encode(wstest.Binary(make([]byte, 16<<20))))

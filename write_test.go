@@ -121,7 +121,7 @@ func TestC5_AfterARemoteCleanCloseEveryWriteFailsAlike(t *testing.T) {
 
 func everyWriteFailsAlike(t *testing.T, e *end, sent wstest.Frame) {
 	e.peer.Send(sent)
-	e.wantClose(t, wstest.Frame{Fin: true, Op: ws.OpClose, Payload: sent.Payload[:min(2, len(sent.Payload))]})
+	e.wantClose(t, wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: sent.Payload[:min(2, len(sent.Payload))]})
 	e.peer.Close()
 	_, err := e.closed(t)
 	require.NoError(t, err)

@@ -11,10 +11,10 @@ import (
 // A Frame is one frame (RFC 6455, section 5.2) as a test writes it down. The mask is not part of it: a [Peer] masks
 // what it sends, and unmasks what it receives, as its role demands.
 type Frame struct {
-	Fin     bool
-	Rsv     byte // the reserved bits: RSV1 is 4, RSV2 is 2, RSV3 is 1
-	Op      ws.OpCode
-	Payload []byte
+	Fin     bool   // the frame is the last of its message
+	Rsv     byte   // the reserved bits: RSV1 is 4, RSV2 is 2, RSV3 is 1
+	Op      Op     // what the frame is
+	Payload []byte // without its mask
 
 	// WrongMask sends the frame masked by a server or unmasked by a client, which breaks RFC 6455, section 5.1.
 	// It is false in frames that were received.
@@ -22,27 +22,27 @@ type Frame struct {
 }
 
 // Text returns a whole text message in one frame.
-func Text(s string) Frame { return Frame{Fin: true, Op: ws.OpText, Payload: []byte(s)} }
+func Text(s string) Frame { return Frame{Fin: true, Op: OpText, Payload: []byte(s)} }
 
 // Binary returns a whole binary message in one frame.
-func Binary(b []byte) Frame { return Frame{Fin: true, Op: ws.OpBinary, Payload: b} }
+func Binary(b []byte) Frame { return Frame{Fin: true, Op: OpBinary, Payload: b} }
 
 // Ping returns a ping.
-func Ping(s string) Frame { return Frame{Fin: true, Op: ws.OpPing, Payload: []byte(s)} }
+func Ping(s string) Frame { return Frame{Fin: true, Op: OpPing, Payload: []byte(s)} }
 
 // Pong returns a pong.
-func Pong(s string) Frame { return Frame{Fin: true, Op: ws.OpPong, Payload: []byte(s)} }
+func Pong(s string) Frame { return Frame{Fin: true, Op: OpPong, Payload: []byte(s)} }
 
 // Close returns a Close with any code and reason, those that must not be sent included.
 func Close(code uint16, reason string) Frame {
-	return Frame{Fin: true, Op: ws.OpClose, Payload: ws.NewCloseFrameBody(ws.StatusCode(code), reason)}
+	return Frame{Fin: true, Op: OpClose, Payload: ws.NewCloseFrameBody(ws.StatusCode(code), reason)}
 }
 
 // CloseEmpty returns a Close without code and reason, which stands for 1005.
-func CloseEmpty() Frame { return Frame{Fin: true, Op: ws.OpClose} }
+func CloseEmpty() Frame { return Frame{Fin: true, Op: OpClose} }
 
 // Cont returns a continuation, the last of its message if fin.
-func Cont(b []byte, fin bool) Frame { return Frame{Fin: fin, Op: ws.OpContinuation, Payload: b} }
+func Cont(b []byte, fin bool) Frame { return Frame{Fin: fin, Op: OpContinuation, Payload: b} }
 
 // Part returns f as the first fragment of a message that [Cont] continues.
 func (f Frame) Part() Frame {
@@ -67,22 +67,7 @@ func (f Frame) equal(g Frame) bool {
 // `binary (not the last) 3 bytes 010203`.
 func (f Frame) String() string {
 	var b strings.Builder
-	switch f.Op {
-	case ws.OpContinuation:
-		b.WriteString("continuation")
-	case ws.OpText:
-		b.WriteString("text")
-	case ws.OpBinary:
-		b.WriteString("binary")
-	case ws.OpClose:
-		b.WriteString("close")
-	case ws.OpPing:
-		b.WriteString("ping")
-	case ws.OpPong:
-		b.WriteString("pong")
-	default:
-		fmt.Fprintf(&b, "opcode %#x", byte(f.Op))
-	}
+	b.WriteString(f.Op.String())
 	var marks []string
 	if !f.Fin {
 		marks = append(marks, "not the last")
@@ -97,11 +82,11 @@ func (f Frame) String() string {
 		fmt.Fprintf(&b, " (%s)", strings.Join(marks, ", "))
 	}
 	switch {
-	case f.Op == ws.OpClose && len(f.Payload) == 0:
+	case f.Op == OpClose && len(f.Payload) == 0:
 		b.WriteString(" without a code")
-	case f.Op == ws.OpClose && len(f.Payload) >= 2:
+	case f.Op == OpClose && len(f.Payload) >= 2:
 		fmt.Fprintf(&b, " %d %s", f.code(), quote(f.Payload[2:]))
-	case f.Op == ws.OpText || f.Op.IsControl():
+	case f.Op == OpText || f.Op.IsControl():
 		fmt.Fprintf(&b, " %s", quote(f.Payload))
 	default:
 		fmt.Fprintf(&b, " %d bytes", len(f.Payload))

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -22,5 +23,23 @@ func TestAFrameShowsItselfOnOneLine(t *testing.T) {
 		`text "` + strings.Repeat("x", 64) + `"… (65 bytes)`:            Text(strings.Repeat("x", 65)),
 	} {
 		require.Equal(t, want, f.String())
+	}
+}
+
+func TestOpKinds(t *testing.T) {
+	for op := range Op(16) {
+		require.Equal(t, ws.OpCode(op).IsControl(), op.IsControl(), "%v", op)
+		require.Equal(t, ws.OpCode(op).IsData(), op.IsData(), "%v", op)
+		require.Equal(t, ws.OpCode(op).IsReserved(), op.IsReserved(), "%v", op)
+	}
+	for op, code := range map[Op]ws.OpCode{
+		OpContinuation: ws.OpContinuation,
+		OpText:         ws.OpText,
+		OpBinary:       ws.OpBinary,
+		OpClose:        ws.OpClose,
+		OpPing:         ws.OpPing,
+		OpPong:         ws.OpPong,
+	} {
+		require.Equal(t, code, ws.OpCode(op), "%v", op)
 	}
 }

@@ -83,7 +83,7 @@ func served(t *testing.T, request, says string) {
 		_, err := io.WriteString(a, request)
 		require.NoError(t, err)
 		require.NoError(t, a.Close())
-		require.Contains(t, failure(t, b, false, func(p *Peer) { p.ServeHandshake() }), says)
+		require.Contains(t, failure(t, b, AsServer, func(p *Peer) { p.ServeHandshake() }), says)
 	})
 }
 
@@ -98,9 +98,9 @@ func TestDialHandshakeFailsA101ThatDoesNotFit(t *testing.T) {
 		t.Run(tc.extra, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := memnet.Pipe(0)
-				server := NewPeer(t, b, false)
+				server := NewPeer(t, b, AsServer)
 				go func() { server.ServeHandshake(tc.extra) }()
-				got := failure(t, a, true, func(p *Peer) { p.DialHandshake("/") })
+				got := failure(t, a, AsClient, func(p *Peer) { p.DialHandshake("/") })
 				if tc.says == "" {
 					require.Empty(t, got)
 				} else {

@@ -47,16 +47,19 @@ type Peer struct {
 	gotClose  bool
 }
 
-// NewPeer returns a peer on nc that plays the client's part, or the server's. It starts in frames; a connection
-// that has not had its handshake needs [Peer.DialHandshake] or [Peer.ServeHandshake] first. The end of the test
-// closes nc.
-func NewPeer(t testing.TB, nc net.Conn, client bool) *Peer {
+// NewPeer returns a peer on nc that plays the client's part or the server's: role is [AsClient] or
+// [AsServer]. The peer sends and expects frames. Where nc has not had its handshake, call
+// [Peer.DialHandshake] or [Peer.ServeHandshake] first. The end of the test closes nc.
+func NewPeer(t testing.TB, nc net.Conn, role Role) *Peer {
+	if role != AsClient && role != AsServer {
+		t.Fatalf("wstest: the role of a Peer is AsClient or AsServer, not %d", role)
+	}
 	t.Cleanup(func() { nc.Close() })
 	limit := &io.LimitedReader{R: nc, N: math.MaxInt64}
 	return &Peer{
 		t:      t,
 		nc:     nc,
-		client: client,
+		client: role == AsClient,
 		limit:  limit,
 		r:      bufio.NewReader(limit),
 		masks:  rand.New(rand.NewPCG(1, 2)), // the same masks in every run
@@ -66,7 +69,7 @@ func NewPeer(t testing.TB, nc net.Conn, client bool) *Peer {
 // Encode returns the bytes of a frame as this peer sends it: masked if it plays the client, with a new mask each
 // time. It is for tests that cut, glue or spoil them and use [Peer.SendRaw].
 func (p *Peer) Encode(f Frame) []byte {
-	h := ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: f.Op, Length: int64(len(f.Payload)), Masked: p.client != f.WrongMask}
+	h := ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: ws.OpCode(f.Op), Length: int64(len(f.Payload)), Masked: p.client != f.WrongMask}
 	if h.Masked {
 		p.maskMu.Lock()
 		m := p.masks.Uint32()
@@ -83,7 +86,7 @@ func (p *Peer) Encode(f Frame) []byte {
 // EncodeHeader returns the bytes of f's header alone, in which it declares a payload of length bytes; that of f is
 // not looked at. The mask of a client is zero, so that the payload can follow by SendRaw as it is.
 func (p *Peer) EncodeHeader(f Frame, length int64) []byte {
-	return encodeHeader(ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: f.Op, Length: length, Masked: p.client != f.WrongMask})
+	return encodeHeader(ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: ws.OpCode(f.Op), Length: length, Masked: p.client != f.WrongMask})
 }
 
 func encodeHeader(h ws.Header) []byte {
@@ -152,11 +155,11 @@ func (p *Peer) Next() (Frame, error) {
 	} else if err != nil {
 		return Frame{}, err
 	}
-	f := Frame{Fin: h.Fin, Rsv: h.Rsv, Op: h.OpCode, Payload: payload.Bytes()}
+	f := Frame{Fin: h.Fin, Rsv: h.Rsv, Op: Op(h.OpCode), Payload: payload.Bytes()}
 	if h.Masked {
 		ws.Cipher(f.Payload, h.Mask, 0)
 	}
-	if f.Op == ws.OpClose {
+	if f.Op == OpClose {
 		p.gotClose = true
 	}
 	if f.Op.IsData() { // continuations too
@@ -224,7 +227,7 @@ func (p *Peer) WantClose(what string, code uint16) (reason string) {
 	switch {
 	case err != nil:
 		p.t.Fatalf("%s\n got: %v\nwant: close %d", what, err, code)
-	case f.Op != ws.OpClose || f.code() != code:
+	case f.Op != OpClose || f.code() != code:
 		p.t.Fatalf("%s\n got: %v\nwant: close %d", what, f, code)
 	case len(f.Payload) > 2:
 		reason = string(f.Payload[2:])

@@ -33,13 +33,12 @@ func (r *recorder) Fatalf(format string, a ...any) {
 }
 
 // failure runs f with a peer whose test may fail, and returns what it fails with.
-func failure(t *testing.T, nc net.Conn, client bool, f func(p *Peer)) string {
+func failure(t *testing.T, nc net.Conn, role Role, f func(p *Peer)) string {
 	r := &recorder{TB: t}
-	p := NewPeer(r, nc, client)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		f(p)
+		f(NewPeer(r, nc, role))
 	}()
 	<-done
 	return r.failure
@@ -49,7 +48,7 @@ func failure(t *testing.T, nc net.Conn, client bool, f func(p *Peer)) string {
 func test(t *testing.T, f func(t *testing.T, client, server *Peer)) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memnet.Pipe(0)
-		f(t, NewPeer(t, a, true), NewPeer(t, b, false))
+		f(t, NewPeer(t, a, AsClient), NewPeer(t, b, AsServer))
 	})
 }
 
@@ -159,7 +158,7 @@ func TestNextFailsWhatBreaksTheRFC(t *testing.T) {
 		},
 		{
 			name:   "half a close code",
-			sends:  func(p *Peer) []byte { return p.Encode(Frame{Fin: true, Op: ws.OpClose, Payload: []byte{3}}) },
+			sends:  func(p *Peer) []byte { return p.Encode(Frame{Fin: true, Op: OpClose, Payload: []byte{3}}) },
 			breaks: "half a code",
 		},
 		{
@@ -214,8 +213,8 @@ func TestAReservedBitThatIsAllowedIsPartOfTheFrame(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memnet.Pipe(0)
-		NewPeer(t, b, false).Send(Text("x"))
-		says := failure(t, a, true, func(p *Peer) {
+		NewPeer(t, b, AsServer).Send(Text("x"))
+		says := failure(t, a, AsClient, func(p *Peer) {
 			p.AllowRsv = 4
 			f := Text("x")
 			f.Rsv = 4
@@ -271,10 +270,10 @@ func TestWantFailsUnlessTheFramesAreThese(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := memnet.Pipe(0)
-				server := NewPeer(t, b, false)
+				server := NewPeer(t, b, AsServer)
 				server.Send(tc.got...)
 				server.Close()
-				require.Contains(t, failure(t, a, true, func(p *Peer) { p.Want("what", tc.want...) }), tc.says)
+				require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.Want("what", tc.want...) }), tc.says)
 			})
 		})
 	}
@@ -290,8 +289,8 @@ func TestWantCloseGivesTheReasonOfThatCode(t *testing.T) {
 	for _, f := range []Frame{Close(1000, ""), CloseEmpty(), Text("\x03\xf1")} {
 		synctest.Test(t, func(t *testing.T) {
 			a, b := memnet.Pipe(0)
-			NewPeer(t, b, false).Send(f)
-			says := failure(t, a, true, func(p *Peer) { p.WantClose("what", 1009) })
+			NewPeer(t, b, AsServer).Send(f)
+			says := failure(t, a, AsClient, func(p *Peer) { p.WantClose("what", 1009) })
 			require.Contains(t, says, "what\n got: "+f.String()+"\nwant: close 1009")
 		})
 	}
@@ -311,8 +310,8 @@ func TestWantEOFAndWantResetTellEndsApart(t *testing.T) {
 			t.Run(name+"/"+want, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					a, b := memnet.Pipe(0)
-					tc.ends(NewPeer(t, b, false))
-					got := failure(t, a, true, func(p *Peer) {
+					tc.ends(NewPeer(t, b, AsServer))
+					got := failure(t, a, AsClient, func(p *Peer) {
 						if want == "eof" {
 							p.WantEOF("what")
 						} else {
@@ -347,8 +346,8 @@ func TestWantIdleFailsIfAnythingCame(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := memnet.Pipe(0)
-				tc.does(b, NewPeer(t, b, false))
-				got := failure(t, a, true, func(p *Peer) { p.WantIdle("what") })
+				tc.does(b, NewPeer(t, b, AsServer))
+				got := failure(t, a, AsClient, func(p *Peer) { p.WantIdle("what") })
 				if tc.says == "" {
 					require.Empty(t, got)
 				} else {
@@ -362,8 +361,8 @@ func TestWantIdleFailsIfAnythingCame(t *testing.T) {
 func TestWantIdleSeesAFrameReadTogetherWithAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memnet.Pipe(0)
-		NewPeer(t, b, false).Send(Ping("1"), Ping("2"))
-		require.Contains(t, failure(t, a, true, func(p *Peer) {
+		NewPeer(t, b, AsServer).Send(Ping("1"), Ping("2"))
+		require.Contains(t, failure(t, a, AsClient, func(p *Peer) {
 			p.Want("the first", Ping("1"))
 			p.WantIdle("what")
 		}), "ping \"2\"")
@@ -374,13 +373,13 @@ func TestWantIdleRefusesToGuess(t *testing.T) {
 	idle := func(p *Peer) { p.WantIdle("what") }
 	a, b := memnet.Pipe(0)
 	defer b.Close()
-	require.Contains(t, failure(t, a, true, idle), "what: WantIdle works only under testing/synctest")
+	require.Contains(t, failure(t, a, AsClient, idle), "what: WantIdle works only under testing/synctest")
 	client, _ := tcp(t)
-	require.Contains(t, failure(t, client, true, idle), "not on a *net.TCPConn")
+	require.Contains(t, failure(t, client, AsClient, idle), "not on a *net.TCPConn")
 	synctest.Test(t, func(t *testing.T) {
 		a, b := net.Pipe()
 		defer b.Close()
-		require.Contains(t, failure(t, a, true, idle), "not on a *net.pipe")
+		require.Contains(t, failure(t, a, AsClient, idle), "not on a *net.pipe")
 	})
 }
 
@@ -389,12 +388,12 @@ func TestAReadThatHearsNothingFailsInTime(t *testing.T) {
 		a, b := memnet.Pipe(0)
 		defer b.Close()
 		start := time.Now()
-		says := failure(t, a, true, func(p *Peer) { p.Want("what", Ping("")) })
+		says := failure(t, a, AsClient, func(p *Peer) { p.Want("what", Ping("")) })
 		require.Contains(t, says, "what\n got: read mem")
 		require.Contains(t, says, "timeout\nwant: ping")
 		require.Equal(t, time.Hour, time.Since(start))
 
-		says = failure(t, a, true, func(p *Peer) { p.Send(Binary(make([]byte, 1<<20))) })
+		says = failure(t, a, AsClient, func(p *Peer) { p.Send(Binary(make([]byte, 1<<20))) })
 		require.Contains(t, says, "wstest: 65536 of 1048590 bytes were sent")
 	})
 }
@@ -402,10 +401,10 @@ func TestAReadThatHearsNothingFailsInTime(t *testing.T) {
 func TestOutsideABubblePatienceIsBoundedByTheTestsDeadline(t *testing.T) {
 	a, b := memnet.Pipe(0)
 	defer b.Close()
-	require.LessOrEqual(t, NewPeer(t, a, true).patience(), 30*time.Second)
+	require.LessOrEqual(t, NewPeer(t, a, AsClient).patience(), 30*time.Second)
 	soon := deadliner{t, time.Now().Add(11 * time.Second)}
-	require.LessOrEqual(t, NewPeer(soon, a, true).patience(), 10*time.Second)
-	past := NewPeer(deadliner{t, time.Now()}, a, true)
+	require.LessOrEqual(t, NewPeer(soon, a, AsClient).patience(), 10*time.Second)
+	past := NewPeer(deadliner{t, time.Now()}, a, AsClient)
 	_, err := past.Next()
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
@@ -419,7 +418,7 @@ func (d deadliner) Deadline() (time.Time, bool) { return d.deadline, true }
 
 func TestThePeerClosesItsTransportWhenTheTestEnds(t *testing.T) {
 	a, b := memnet.Pipe(0)
-	t.Run("inner", func(t *testing.T) { NewPeer(t, a, true) })
+	t.Run("inner", func(t *testing.T) { NewPeer(t, a, AsClient) })
 	require.True(t, a.Closed())
 	require.Equal(t, io.EOF, b.End())
 }
@@ -439,7 +438,7 @@ func tcp(t *testing.T) (client, server net.Conn) {
 
 func TestAPeerWorksOverTCP(t *testing.T) {
 	a, b := tcp(t)
-	client, server := NewPeer(t, a, true), NewPeer(t, b, false)
+	client, server := NewPeer(t, a, AsClient), NewPeer(t, b, AsServer)
 	client.Send(Text("hello"), Ping("1"))
 	server.Want("both", Text("hello"), Ping("1"))
 	client.CloseWrite()
@@ -468,16 +467,22 @@ func (w wrapper) NetConn() net.Conn { return w.Conn }
 
 func TestCutReachesTheTransportUnderTLS(t *testing.T) {
 	a, b := memnet.Pipe(0)
-	NewPeer(t, wrapper{a}, true).Cut()
-	NewPeer(t, b, false).WantReset("the client has cut")
+	NewPeer(t, wrapper{a}, AsClient).Cut()
+	NewPeer(t, b, AsServer).WantReset("the client has cut")
 	client, server := tcp(t)
-	NewPeer(t, wrapper{client}, true).Cut()
-	NewPeer(t, server, false).WantReset("the client has cut")
+	NewPeer(t, wrapper{client}, AsClient).Cut()
+	NewPeer(t, server, AsServer).WantReset("the client has cut")
 }
 
 func TestWhatCannotBeCutOrHalfClosedFails(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()
-	require.Contains(t, failure(t, a, true, func(p *Peer) { p.Cut() }), "cannot be cut")
-	require.Contains(t, failure(t, a, true, func(p *Peer) { p.CloseWrite() }), "cannot be half-closed")
+	require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.Cut() }), "cannot be cut")
+	require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.CloseWrite() }), "cannot be half-closed")
+}
+
+func TestPeerHasARole(t *testing.T) {
+	a, b := memnet.Pipe(0)
+	defer b.Close()
+	require.Contains(t, failure(t, a, 0, func(*Peer) {}), "the role of a Peer is AsClient or AsServer, not 0")
 }

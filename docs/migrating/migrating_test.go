@@ -170,14 +170,14 @@ func TestOurServerKeepsAliveAClientThatAnswersAndCutsOneThatDoesNot(t *testing.T
 		alive := srv.Dial("/", nil)
 		nc, err := srv.Listener.Dial(t.Context())
 		require.NoError(t, err)
-		dead := wstest.NewPeer(t, nc, true)
+		dead := wstest.NewPeer(t, nc, wstest.AsClient)
 		dead.DialHandshake("/")
 		<-time.After(time.Minute)
 		require.NoError(t, alive.Writable().Write(t.Context(), wsstream.Text("still here")))
 		hear(t, alive, "still here")
 		ping, err := dead.Next() // which it does not answer
 		require.NoError(t, err)
-		require.Equal(t, ws.OpPing, ping.Op)
+		require.Equal(t, wstest.OpPing, ping.Op)
 		dead.WantClose("it is told why", 1008)
 	})
 }
