@@ -62,14 +62,7 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 // error.
 // Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		for {
-			m, err := r.Pull(ctx)
-			if err == io.EOF || !yield(m, err) || err != nil {
-				return
-			}
-		}
-	}
+	return stream.All(ctx, r)
 }
 
 // NextMessage waits for the start of the next message and returns it as a stream, of whatever length: what is held

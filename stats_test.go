@@ -219,6 +219,20 @@ func TestStatsAreZeroBeforeOpeningAndStayAfterTheEnd(t *testing.T) {
 	require.EqualValues(t, 3, conn.Stats().Sent.Bytes)
 }
 
+// A program that asks every millisecond must not keep the background reader from starting.
+func TestStatsDoNotKeepTheBackgroundReaderFromStarting(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Ping("asked for?"))
+		for range 30 {
+			<-time.After(time.Millisecond)
+			e.conn.Stats()
+		}
+		synctest.Wait()
+		require.NotZero(t, e.far.(*memnet.Conn).Buffered(), "the ping is not answered")
+		e.peer.Want("the answer", wstest.Pong("asked for?"))
+	})
+}
+
 func TestStatsDoNotStarveThePullThatTheyAskAbout(t *testing.T) {
 	for _, procs := range []int{1, 2, 8} {
 		for _, busy := range []int{0, 2} {
