@@ -277,6 +277,7 @@ func (c *Conn) receivedSoFar() tally {
 	if c.readGate.TryLock() {
 		c.account()
 		t := c.received
+		c.turns-- // Asking is no turn: a program that asks often must not keep the background reader from starting.
 		c.unlockRead()
 		return t
 	}
