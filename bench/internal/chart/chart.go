@@ -44,9 +44,9 @@ func Write(dir, ext string, results []report.Result, o scenario.Options) error {
 // byName are results by the names of their scenarios.
 type byName map[string]report.Result
 
-// save draws p with a margin around it.
+// save draws p with a margin around it, and its legend in a column of its own at the right.
 func save(p *plot.Plot, high vg.Length, file, ext string) (err error) {
-	const wide, margin = 9 * vg.Inch, 12
+	const wide, margin, gap = 9 * vg.Inch, 12, 16
 	c, err := draw.NewFormattedCanvas(wide, high, ext)
 	if err != nil {
 		return err
@@ -54,7 +54,12 @@ func save(p *plot.Plot, high vg.Length, file, ext string) (err error) {
 	whole := draw.New(c)
 	whole.SetColor(p.BackgroundColor)
 	whole.Fill(whole.Path())
-	p.Draw(draw.Crop(whole, margin, -margin, margin, -margin))
+	inner := draw.Crop(whole, margin, -margin, margin, -margin)
+	legend := p.Legend
+	p.Legend = plot.NewLegend() // none
+	size := legend.Rectangle(inner).Size()
+	p.Draw(draw.Crop(inner, 0, -size.X-gap, 0, 0))
+	legend.Draw(draw.Crop(inner, inner.Size().X-size.X, 0, 0, 0))
 	f, err := os.Create(file)
 	if err != nil {
 		return err

@@ -52,3 +52,17 @@ func TestEveryLibraryHasItsLook(t *testing.T) {
 		require.Contains(t, looks, lib)
 	}
 }
+
+func TestTheAxesEndWhereTheDataDoes(t *testing.T) {
+	o := scenario.Options{Quick: true}
+	all := byName{}
+	for _, r := range results(o) {
+		all[r.Scenario] = r
+	}
+	growth := overTime(all[scenario.RelayName])
+	require.Equal(t, 2.0, growth.X.Max)
+	require.Equal(t, 10.0, growth.Y.Max, "a whole decade at least")
+	fast := held(all, o)
+	require.Equal(t, 0.0, fast.X.Min)
+	require.Equal(t, 1.0, fast.X.Max)
+}

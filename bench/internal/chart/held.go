@@ -35,7 +35,7 @@ func held(results byName, o scenario.Options) *plot.Plot {
 	if len(bars) == 0 {
 		return nil
 	}
-	p := blank(fmt.Sprintf("One server sends to %d consumers: what each of the fast ones gets", scenario.Consumers(o)),
+	p := blank(fmt.Sprintf("One server sends to %d consumers: what each fast one gets (no bar: nothing)", scenario.Consumers(o)),
 		"messages a second", "")
 	const high = vg.Length(6)
 	var names []string
@@ -56,10 +56,11 @@ func held(results byName, o scenario.Options) *plot.Plot {
 		chart.Horizontal, chart.Color, chart.LineStyle.Width = true, b.color, 0
 		chart.Offset = high * (vg.Length(len(bars)-1)/2 - vg.Length(i)) // the first is at the top
 		p.Add(chart)
-		p.Legend.Add(b.label+gap, chart)
+		p.Legend.Add(b.label, chart)
 	}
 	p.NominalY(names...)
-	p.X.Min, p.X.Max = 0, most*1.4 // room for the legend
+	p.X.Min, p.X.Max = 0, most
+	p.X.Tick.Marker = hundreds{}
 	p.Y.Min, p.Y.Max = -0.6, float64(len(names))-0.4
 	return p
 }
@@ -99,4 +100,15 @@ func fastRate(r report.Result, entry report.Line) float64 {
 		}
 	}
 	return 0
+}
+
+// hundreds are ticks at each multiple of 100.
+type hundreds struct{}
+
+// Ticks implements plot.Ticker.
+func (hundreds) Ticks(from, to float64) (ticks []plot.Tick) {
+	for v := math.Ceil(from/100) * 100; v <= to; v += 100 {
+		ticks = append(ticks, plot.Tick{Value: v, Label: fmt.Sprintf("%.0f", v)})
+	}
+	return ticks
 }

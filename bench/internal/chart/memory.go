@@ -37,8 +37,8 @@ func overTime(r report.Result) *plot.Plot {
 		return nil
 	}
 	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, decades{}
-	p.Y.Min, p.Y.Max = least, most*1.5
-	p.X.Min, p.X.Max = 0, longest*1.5 // room for the legend
+	p.Y.Min, p.Y.Max = least, most
+	p.X.Min, p.X.Max = 0, longest
 	return p
 }
 

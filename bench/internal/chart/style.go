@@ -52,7 +52,7 @@ func stroke(lib string, second bool) draw.LineStyle {
 // gap keeps a label from what is drawn behind it where the reader's font is wider than ours.
 const gap = "    "
 
-// blank is an empty chart with a grid behind it and a legend at its top right.
+// blank is an empty chart with a grid behind it. Its legend begins below the title.
 func blank(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = title, x, y
@@ -62,9 +62,9 @@ func blank(title, x, y string) *plot.Plot {
 	pale := color.Gray{0xdd}
 	grid.Horizontal.Color, grid.Vertical.Color = pale, pale
 	p.Add(grid)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left = true, true
 	p.Legend.Padding = vg.Points(3)
-	p.Legend.XOffs = -vg.Points(4)
+	p.Legend.YOffs = -vg.Points(26)
 	p.Legend.ThumbnailWidth = vg.Points(28)
 	for _, style := range []*draw.TextStyle{
 		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,

@@ -56,7 +56,7 @@ func throughput(results byName) *plot.Plot {
 	}
 	p.NominalY(names...)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, decades{}
-	p.X.Min, p.X.Max = least/1.3, most*8 // room for the legend
+	p.X.Min, p.X.Max = least/1.1, most*1.1 // room for the marks
 	p.Y.Min, p.Y.Max = -0.5, float64(len(rows))-0.5
 	return p
 }

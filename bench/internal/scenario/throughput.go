@@ -41,7 +41,7 @@ const (
 	Pipeline = "pipeline, 64 in flight"
 	Source   = "source"
 	Sink     = "sink"
-	Both     = "both ways at once"
+	Both     = "both ways"
 )
 
 // A flow is one connection on which messages go as fast as it lets them.
