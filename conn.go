@@ -2,12 +2,11 @@ package wsstream
 
 import (
 	"context"
-	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/wsstream/wsstream/internal/handshake"
 	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
@@ -53,6 +52,28 @@ func newConn(url string, o *options) *Conn {
 // URL returns the address of the connection, its scheme ws or wss, without credentials. One that Dial
 // could not use is as it was given, without what stands before its last @.
 func (c *Conn) URL() string { return c.url }
+
+// LocalAddr is the transport's address at this end. Before the handshake is done, and where the transport has none,
+// it is the URL, as an address of the network "websocket".
+func (c *Conn) LocalAddr() net.Addr { return c.addr(net.Conn.LocalAddr) }
+
+// RemoteAddr is the transport's address at the peer's end, which may be a proxy's. Before the handshake is done, and
+// where the transport has none, it is the URL, as an address of the network "websocket".
+func (c *Conn) RemoteAddr() net.Addr { return c.addr(net.Conn.RemoteAddr) }
+
+func (c *Conn) addr(of func(net.Conn) net.Addr) net.Addr {
+	if w := c.engine.Load(); w != nil {
+		if a := of(w.Transport()); a != nil {
+			return a
+		}
+	}
+	return urlAddr(c.url)
+}
+
+type urlAddr string
+
+func (urlAddr) Network() string  { return "websocket" }
+func (a urlAddr) String() string { return string(a) }
 
 // Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if
 // that ended first, a plain error if the URL or the options were bad. A Conn of Accept or AcceptConn is open already.
@@ -172,181 +193,4 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	return w.Ping(ctx)
-}
-
-// Stats are a connection's figures so far.
-type Stats struct {
-	Received Flow
-	Sent     Flow
-}
-
-// A Flow is what went one way.
-type Flow struct {
-	Messages int64 // whole messages: delivered to the caller, or accepted from it
-	Bytes    int64 // their payload
-
-	// Held are the bytes held now: wire bytes that nobody has pulled, or that the transport has not taken. HeldMax
-	// is the most that ever were, with what a Pull held to assemble a message.
-	Held, HeldMax int64
-
-	// Stalled is how long there was no credit, or less than a call waited for: the consumer was
-	// slower, or the peer.
-	Stalled time.Duration
-}
-
-// Stats returns the connection's figures so far; before opening they are zero, and after the end they stay. It waits
-// for no peer and no caller: only for a Pull that runs, until that returns or waits itself. It does not read both ways at
-// one moment.
-func (c *Conn) Stats() Stats {
-	w := c.engine.Load()
-	if w == nil {
-		return Stats{}
-	}
-	received, sent := w.Stats()
-	return Stats{Received: Flow(received), Sent: Flow(sent)}
-}
-
-// wait returns the engine, once the handshake is done.
-func (c *Conn) wait(ctx context.Context) (*wire.Conn, error) {
-	if w := c.engine.Load(); w != nil {
-		return w, nil
-	}
-	if _, err := c.Opened().Wait(ctx); err != nil {
-		return nil, err
-	}
-	return c.engine.Load(), nil
-}
-
-// orAbandon returns the engine if the handshake is done, and else abandons the handshake for cause.
-func (c *Conn) orAbandon(cause error) *wire.Conn {
-	if w := c.engine.Load(); w != nil {
-		return w
-	}
-	return c.fail(&Error{CloseInfo: CloseInfo{Code: wire.CodeAbnormal}, Err: cause})
-}
-
-// fail ends a connection whose handshake is not done with err; if it is done, it returns the engine.
-func (c *Conn) fail(err error) *wire.Conn {
-	w, failed := c.tryFail(err)
-	if failed {
-		c.gone(&outcome{err: err, end: err})
-		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
-	}
-	return w
-}
-
-func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if w := c.engine.Load(); w != nil || c.end != nil {
-		return w, false
-	}
-	if c.abandon != nil {
-		c.abandon()
-	}
-	c.end = &outcome{err: err, end: err}
-	c.opened.settled(Opened{}, err)
-	c.ends.Read.Close(nil)
-	c.ends.Write.Close(nil)
-	c.closed.settled(CloseInfo{}, err)
-	return nil, true
-}
-
-// failure returns what the handshake has failed with, nil if it has not.
-func (c *Conn) failure() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.engine.Load() == nil && c.end != nil {
-		return c.end.err
-	}
-	return nil
-}
-
-// abandonBy says what ends the handshake, and reports false if it was abandoned before.
-func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.abandon = abandon
-	return c.end == nil
-}
-
-// open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
-func (c *Conn) open(t handshake.Transport, o *options) bool {
-	agreed := newAgreement(t.Agreed)
-	c.mu.Lock()
-	if c.end != nil { // nobody would end an engine: its timer would
-		c.mu.Unlock()
-		return false
-	}
-	w := wire.New(t.Conn, wire.Config{
-		Client:       c.client,
-		ReadWindow:   o.ReadWindow,
-		WriteWindow:  o.WriteWindow,
-		MaxMessage:   o.MaxMessageSize,
-		MaxFrame:     o.MaxFrameSize,
-		CloseTimeout: o.CloseTimeout,
-		Deflate:      o.compression.use(t.Agreed.Deflate),
-		PingInterval: o.PingInterval,
-		PongTimeout:  o.PongTimeout,
-		IdleTimeout:  o.IdleTimeout,
-		StallTimeout: o.WriteStallTimeout,
-		ReadTimeout:  o.ReadStallTimeout,
-		Errors:       &engineErrors,
-		Owner:        (*owner)(c),
-		Ends:         &c.ends,
-		ReadStall:    o.Trace.stalls(c, Inbound),
-		WriteStall:   o.Trace.stalls(c, Outbound),
-		Hooks:        c.hooks(o),
-	})
-	c.abandon = nil
-	c.agreed = agreed
-	c.seen.opened(c)
-	c.engine.Store(w)
-	if c.opened != nil {
-		c.opened.settle(c.agreed.opened(c), nil)
-	}
-	discard := c.discard
-	c.mu.Unlock()
-	if discard {
-		w.Discard()
-	}
-	c.seen.debug(c, "opened", slog.String("protocol", agreed.protocol))
-	w.Start(t.Buffered)
-	o.shaken(c, nil)
-	return true
-}
-
-// An owner is the Conn as its engine knows it.
-type owner Conn
-
-// Ended notes the end. The engine is locked. Where there is an observer, a goroutine tells it, for that one call: its
-// hooks may be slow, and may call the Conn.
-func (o *owner) Ended(info wire.CloseInfo, err, end error) {
-	c, out := (*Conn)(o), &outcome{CloseInfo(info), err, end}
-	if c.seen != nil {
-		go c.seen.end(c, out) // the observer's: it ends when all that look on have been told
-		return
-	}
-	c.close(out)
-}
-
-// Owns reports whether ctx, which has ended, did so because the Conn has ended.
-func (o *owner) Owns(ctx context.Context) bool {
-	c := (*Conn)(o)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ending == nil {
-		return false
-	}
-	end, ended := context.Cause(c.ending.ctx).(*Error)
-	cause, ok := context.Cause(ctx).(*Error)
-	return ended && ok && cause == end
-}
-
-func (c *Conn) close(end *outcome) {
-	c.mu.Lock()
-	c.end = end
-	c.closed.settled(end.info, end.err)
-	c.mu.Unlock()
-	c.gone(end)
 }

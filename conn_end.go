@@ -3,26 +3,8 @@ package wsstream
 import (
 	"io"
 
-	"github.com/wsstream/wsstream/stream"
+	"github.com/wsstream/wsstream/internal/wire"
 )
-
-// A promise is a Future and what settles it. It is made for the first who asks for it: for most connections nobody does.
-type promise[T any] struct {
-	future *stream.Future[T]
-	settle func(T, error) bool
-}
-
-func newPromise[T any]() *promise[T] {
-	f, settle := stream.NewFuture[T]()
-	return &promise[T]{f, settle}
-}
-
-// settled settles the promise, if there is one.
-func (p *promise[T]) settled(v T, err error) {
-	if p != nil {
-		p.settle(v, err)
-	}
-}
 
 // An outcome is how a connection has ended.
 type outcome struct {
@@ -37,4 +19,39 @@ func (o *outcome) cause() error {
 		return &Error{CloseInfo: o.info, Err: ErrClosed}
 	}
 	return o.end
+}
+
+// An owner is the Conn as its engine knows it.
+type owner Conn
+
+// Ended notes the end. The engine is locked. Where there is an observer, a goroutine tells it, for that one call: its
+// hooks may be slow, and may call the Conn.
+func (o *owner) Ended(info wire.CloseInfo, err, end error) {
+	c, out := (*Conn)(o), &outcome{CloseInfo(info), err, end}
+	if c.seen != nil {
+		go c.seen.end(c, out) // the observer's: it ends when all that look on have been told
+		return
+	}
+	c.close(out)
+}
+
+func (c *Conn) close(end *outcome) {
+	c.mu.Lock()
+	c.end = end
+	c.closed.settled(end.info, end.err)
+	c.mu.Unlock()
+	c.gone(end)
+}
+
+// gone does what is to be done once Closed is settled. The engine's lock may be held.
+func (c *Conn) gone(end *outcome) {
+	c.mu.Lock()
+	ending := c.ending
+	c.mu.Unlock()
+	if ending != nil {
+		ending.end(end.cause())
+	}
+	if c.acceptor != nil {
+		c.acceptor.leave(c)
+	}
 }

@@ -35,15 +35,15 @@ func (c *Conn) Context() context.Context {
 	return c.ending.ctx
 }
 
-// gone does what is to be done once Closed is settled. The engine's lock may be held.
-func (c *Conn) gone(end *outcome) {
+// Owns reports whether ctx, which has ended, did so because the Conn has ended.
+func (o *owner) Owns(ctx context.Context) bool {
+	c := (*Conn)(o)
 	c.mu.Lock()
-	ending := c.ending
-	c.mu.Unlock()
-	if ending != nil {
-		ending.end(end.cause())
+	defer c.mu.Unlock()
+	if c.ending == nil {
+		return false
 	}
-	if c.acceptor != nil {
-		c.acceptor.leave(c)
-	}
+	end, ended := context.Cause(c.ending.ctx).(*Error)
+	cause, ok := context.Cause(ctx).(*Error)
+	return ended && ok && cause == end
 }

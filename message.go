@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
+
+	"github.com/wsstream/wsstream/stream"
 )
 
 // A Type says what a message's payload is.
@@ -71,3 +73,10 @@ func (m Message) check() error {
 }
 
 func (t Type) op() ws.OpCode { return ws.OpCode(t) } // RFC 6455, section 5.2 numbers them alike
+
+// Bytes is a strategy that holds n bytes of messages' Data, for a stream.Queue of them, a Tee or a Broadcast. A message
+// without Data counts as one byte, so that a stream of them is bounded too. What was prepared counts as any other,
+// though those who share it share its memory.
+func Bytes(n int) stream.Strategy[Message] {
+	return stream.Size(n, func(m Message) int { return max(len(m.Data), 1) })
+}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/wsstream/wsstream/internal/handshake"
+	"github.com/wsstream/wsstream/stream"
 )
 
 // An Opened is what the handshake agreed on.
@@ -17,6 +18,24 @@ type Opened struct {
 
 	// Header is the peer's header of the handshake: the response's on Dial's side, the request's on Accept's.
 	Header http.Header
+}
+
+// A promise is a Future and what settles it. It is made for the first who asks for it: for most connections nobody does.
+type promise[T any] struct {
+	future *stream.Future[T]
+	settle func(T, error) bool
+}
+
+func newPromise[T any]() *promise[T] {
+	f, settle := stream.NewFuture[T]()
+	return &promise[T]{f, settle}
+}
+
+// settled settles the promise, if there is one.
+func (p *promise[T]) settled(v T, err error) {
+	if p != nil {
+		p.settle(v, err)
+	}
 }
 
 // An agreement is what the handshake agreed on, at rest.

@@ -1,7 +1,6 @@
 package wsstream
 
 import (
-	"context"
 	"sync"
 	"unsafe"
 
@@ -52,22 +51,4 @@ func (p *prepared) frames(m Message, e wire.Encoding) [][]byte {
 		p.encoding[e] = f
 	}
 	return f
-}
-
-// send writes m through e, by the encoding that it remembers where there is one that fits.
-func (w *Writable) send(ctx context.Context, e *wire.Conn, m Message) error {
-	if p := m.prepared(); p != nil && !w.c.client {
-		as := e.Encoding(len(m.Data), !m.NoCompress)
-		return e.WriteReady(ctx, p.frames(m, as), m.Data, as)
-	}
-	return e.Write(ctx, m.Type.op(), m.Data, !m.NoCompress)
-}
-
-// trySend is send for TryWrite.
-func (w *Writable) trySend(e *wire.Conn, m Message) (bool, error) {
-	if p := m.prepared(); p != nil && !w.c.client {
-		as := e.Encoding(len(m.Data), !m.NoCompress)
-		return e.TryWriteReady(p.frames(m, as), m.Data, as)
-	}
-	return e.TryWrite(m.Type.op(), m.Data, !m.NoCompress)
 }

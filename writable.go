@@ -3,7 +3,6 @@ package wsstream
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math"
 
 	"github.com/wsstream/wsstream/internal/wire"
@@ -69,6 +68,24 @@ func (w *Writable) TryWrite(m Message) (bool, error) {
 		w.c.seen.messageOut(w.c, m.Type, int64(len(m.Data)))
 	}
 	return ok, err
+}
+
+// send writes m through e, by the encoding that it remembers where there is one that fits.
+func (w *Writable) send(ctx context.Context, e *wire.Conn, m Message) error {
+	if p := m.prepared(); p != nil && !w.c.client {
+		as := e.Encoding(len(m.Data), !m.NoCompress)
+		return e.WriteReady(ctx, p.frames(m, as), m.Data, as)
+	}
+	return e.Write(ctx, m.Type.op(), m.Data, !m.NoCompress)
+}
+
+// trySend is send for TryWrite.
+func (w *Writable) trySend(e *wire.Conn, m Message) (bool, error) {
+	if p := m.prepared(); p != nil && !w.c.client {
+		as := e.Encoding(len(m.Data), !m.NoCompress)
+		return e.TryWriteReady(p.frames(m, as), m.Data, as)
+	}
+	return e.TryWrite(m.Type.op(), m.Data, !m.NoCompress)
 }
 
 // Ready waits until DesiredSize is above zero, or the Writable has ended, whose error it then returns. Several
@@ -185,47 +202,3 @@ func (w *Writable) Borrows() bool { return true }
 func (w *Writable) Done() <-chan struct{} { return w.c.ends.Write.Done() }
 
 func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClosed) }
-
-// A MessageWriter writes one message as it is made. Its methods may be called at once; each Write's bytes stay
-// together. Close or Abort of the connection end it: its calls fail with the Writable's error, and the message is never
-// finished.
-type MessageWriter struct {
-	w *wire.Writer
-	c *Conn
-	t Type
-}
-
-// Write sends p in frames as room comes, and returns how much of it was accepted: less than all only with an error.
-// Pieces of text may end inside a character; bytes that cannot be UTF-8 are an error, and nothing of p is sent.
-func (m *MessageWriter) Write(p []byte) (int, error) {
-	n, err := m.w.Write(p)
-	return n, textError(err)
-}
-
-// NoCompress has the message sent as it is where Compression was agreed, as Message.NoCompress does. After the first Write
-// it does nothing.
-func (m *MessageWriter) NoCompress() { m.w.NoCompress() }
-
-// Close ends the message and lets the next Write in. It waits for nothing but a Write of this
-// message. A second Close returns ErrClosed. Text that ends inside a character can be ended by no
-// frame: Close then fails the Writable, as Fail does without its wait. What was accepted before is
-// sent, the peer gets 1011, and Close and later Writes return the error that says so.
-func (m *MessageWriter) Close() error {
-	if err := m.w.Close(codeFor(errCutText, CloseInfo{}), errCutText); err != nil {
-		return err
-	}
-	if m.c.seen != nil {
-		m.c.seen.messageOut(m.c, m.t, m.w.Written())
-	}
-	return nil
-}
-
-var errCutText = errors.New(
-	"wsstream: text message was closed inside a character: the Writable has failed")
-
-func textError(err error) error {
-	if errors.Is(err, wire.ErrText) {
-		return errNotUTF8
-	}
-	return err
-}

@@ -1,0 +1,119 @@
+package wsstream
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/wsstream/wsstream/internal/handshake"
+	"github.com/wsstream/wsstream/internal/wire"
+)
+
+// wait returns the engine, once the handshake is done.
+func (c *Conn) wait(ctx context.Context) (*wire.Conn, error) {
+	if w := c.engine.Load(); w != nil {
+		return w, nil
+	}
+	if _, err := c.Opened().Wait(ctx); err != nil {
+		return nil, err
+	}
+	return c.engine.Load(), nil
+}
+
+// orAbandon returns the engine if the handshake is done, and else abandons the handshake for cause.
+func (c *Conn) orAbandon(cause error) *wire.Conn {
+	if w := c.engine.Load(); w != nil {
+		return w
+	}
+	return c.fail(&Error{CloseInfo: CloseInfo{Code: wire.CodeAbnormal}, Err: cause})
+}
+
+// fail ends a connection whose handshake is not done with err; if it is done, it returns the engine.
+func (c *Conn) fail(err error) *wire.Conn {
+	w, failed := c.tryFail(err)
+	if failed {
+		c.gone(&outcome{err: err, end: err})
+		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
+	}
+	return w
+}
+
+func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.engine.Load(); w != nil || c.end != nil {
+		return w, false
+	}
+	if c.abandon != nil {
+		c.abandon()
+	}
+	c.end = &outcome{err: err, end: err}
+	c.opened.settled(Opened{}, err)
+	c.ends.Read.Close(nil)
+	c.ends.Write.Close(nil)
+	c.closed.settled(CloseInfo{}, err)
+	return nil, true
+}
+
+// failure returns what the handshake has failed with, nil if it has not.
+func (c *Conn) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.engine.Load() == nil && c.end != nil {
+		return c.end.err
+	}
+	return nil
+}
+
+// abandonBy says what ends the handshake, and reports false if it was abandoned before.
+func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.abandon = abandon
+	return c.end == nil
+}
+
+// open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
+func (c *Conn) open(t handshake.Transport, o *options) bool {
+	agreed := newAgreement(t.Agreed)
+	c.mu.Lock()
+	if c.end != nil { // nobody would end an engine: its timer would
+		c.mu.Unlock()
+		return false
+	}
+	w := wire.New(t.Conn, wire.Config{
+		Client:       c.client,
+		ReadWindow:   o.ReadWindow,
+		WriteWindow:  o.WriteWindow,
+		MaxMessage:   o.MaxMessageSize,
+		MaxFrame:     o.MaxFrameSize,
+		CloseTimeout: o.CloseTimeout,
+		Deflate:      o.compression.use(t.Agreed.Deflate),
+		PingInterval: o.PingInterval,
+		PongTimeout:  o.PongTimeout,
+		IdleTimeout:  o.IdleTimeout,
+		StallTimeout: o.WriteStallTimeout,
+		ReadTimeout:  o.ReadStallTimeout,
+		Errors:       &engineErrors,
+		Owner:        (*owner)(c),
+		Ends:         &c.ends,
+		ReadStall:    o.Trace.stalls(c, Inbound),
+		WriteStall:   o.Trace.stalls(c, Outbound),
+		Hooks:        c.hooks(o),
+	})
+	c.abandon = nil
+	c.agreed = agreed
+	c.seen.opened(c)
+	c.engine.Store(w)
+	if c.opened != nil {
+		c.opened.settle(c.agreed.opened(c), nil)
+	}
+	discard := c.discard
+	c.mu.Unlock()
+	if discard {
+		w.Discard()
+	}
+	c.seen.debug(c, "opened", slog.String("protocol", agreed.protocol))
+	w.Start(t.Buffered)
+	o.shaken(c, nil)
+	return true
+}

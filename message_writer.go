@@ -1,0 +1,51 @@
+package wsstream
+
+import (
+	"errors"
+
+	"github.com/wsstream/wsstream/internal/wire"
+)
+
+// A MessageWriter writes one message as it is made. Its methods may be called at once; each Write's bytes stay
+// together. Close or Abort of the connection end it: its calls fail with the Writable's error, and the message is never
+// finished.
+type MessageWriter struct {
+	w *wire.Writer
+	c *Conn
+	t Type
+}
+
+// Write sends p in frames as room comes, and returns how much of it was accepted: less than all only with an error.
+// Pieces of text may end inside a character; bytes that cannot be UTF-8 are an error, and nothing of p is sent.
+func (m *MessageWriter) Write(p []byte) (int, error) {
+	n, err := m.w.Write(p)
+	return n, textError(err)
+}
+
+// NoCompress has the message sent as it is where Compression was agreed, as Message.NoCompress does. After the first Write
+// it does nothing.
+func (m *MessageWriter) NoCompress() { m.w.NoCompress() }
+
+// Close ends the message and lets the next Write in. It waits for nothing but a Write of this
+// message. A second Close returns ErrClosed. Text that ends inside a character can be ended by no
+// frame: Close then fails the Writable, as Fail does without its wait. What was accepted before is
+// sent, the peer gets 1011, and Close and later Writes return the error that says so.
+func (m *MessageWriter) Close() error {
+	if err := m.w.Close(codeFor(errCutText, CloseInfo{}), errCutText); err != nil {
+		return err
+	}
+	if m.c.seen != nil {
+		m.c.seen.messageOut(m.c, m.t, m.w.Written())
+	}
+	return nil
+}
+
+var errCutText = errors.New(
+	"wsstream: text message was closed inside a character: the Writable has failed")
+
+func textError(err error) error {
+	if errors.Is(err, wire.ErrText) {
+		return errNotUTF8
+	}
+	return err
+}
