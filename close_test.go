@@ -688,7 +688,7 @@ func TestErrClosedSaysWhatWasClosedAndIsStreamsToo(t *testing.T) {
 	require.ErrorIs(t, wsstream.ErrClosed, stream.ErrClosed)
 	require.ErrorIs(t, stream.ErrClosed, wsstream.ErrClosed)
 	require.ErrorIs(t, fmt.Errorf("write: %w", wsstream.ErrClosed), stream.ErrClosed)
-	q := stream.NewQueue(stream.Count[int](0))
+	q := stream.NewQueue[int](0)
 	require.NoError(t, q.Cancel(wsstream.ErrClosed))
 	require.NoError(t, q.Close(t.Context()), "package stream takes it for its own")
 }

@@ -219,7 +219,7 @@ func TestAPipelineWithTheConnsOwnContextLosesNothing(t *testing.T) {
 			return b.String(), err
 		},
 		"All": func(ctx context.Context, conn *wsstream.Conn) (all string, err error) {
-			batches := stream.Batch(stream.Map(conn.Readable(), data), stream.Count[[]byte](3), time.Hour)
+			batches := stream.Batch(stream.Map(conn.Readable(), data), stream.Count(3), time.Hour)
 			for batch, err := range stream.All(ctx, batches) {
 				if err != nil {
 					return all, err
@@ -242,7 +242,7 @@ func TestAPipelineWithTheConnsOwnContextLosesNothing(t *testing.T) {
 			}
 		},
 		"Join": func(ctx context.Context, conn *wsstream.Conn) (string, error) {
-			q, idle := stream.NewQueue(wsstream.Bytes(1<<10)), stream.NewQueue(wsstream.Bytes(1<<10))
+			q, idle := stream.NewQueueOf(wsstream.Bytes(1<<10)), stream.NewQueueOf(wsstream.Bytes(1<<10))
 			_ = idle.Close(context.Background()) // the backend has nothing to say
 			err := stream.Join(ctx, conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{Readable: idle, Writable: q})
 			var all string

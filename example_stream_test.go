@@ -109,7 +109,7 @@ func ExampleConn_Duplex() {
 
 // A queue of messages is bounded by their bytes.
 func ExampleBytes() {
-	q := stream.NewQueue(wsstream.Bytes(10))
+	q := stream.NewQueueOf(wsstream.Bytes(10))
 	for _, text := range []string{"hello", "there, you", "?"} {
 		ok, err := q.TryWrite(wsstream.Text(text))
 		fmt.Println(ok, err, q.DesiredSize())
@@ -153,7 +153,7 @@ func ExampleMessage_Prepare() {
 	here.Add(3)
 	url, stop := serve(func(ctx context.Context, conn *wsstream.Conn) error {
 		conn.Readable().Discard() // it only writes
-		sub := room.Subscribe(wsstream.Bytes(1<<20), stream.DropOldest)
+		sub := stream.Subscribe(room, wsstream.Bytes(1<<20), stream.DropOldest())
 		here.Done()
 		return stream.Pipe(ctx, conn.Writable(), sub, nil)
 	})

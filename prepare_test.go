@@ -158,7 +158,7 @@ func TestABroadcastOfPreparedMessagesEncodesEachOnce(t *testing.T) {
 		room := stream.NewBroadcast[wsstream.Message](nil)
 		sent, done := make(chan struct{}, len(conns)), make(chan error, len(conns))
 		for _, c := range conns {
-			sub := room.Subscribe(wsstream.Bytes(2*size), stream.Block)
+			sub := stream.Subscribe(room, wsstream.Bytes(2*size), stream.Block())
 			go func() { // ends with the room
 				done <- stream.Pipe(t.Context(), c.Writable(), sub, &stream.PipeOptions{
 					PreventClose: true,

@@ -21,7 +21,7 @@ import (
 // These tests hold that a Conn is a source, a sink and a duplex as package stream wants them.
 
 func TestBytesCountsMessagesByTheirData(t *testing.T) {
-	q := stream.NewQueue(wsstream.Bytes(10))
+	q := stream.NewQueueOf(wsstream.Bytes(10))
 	for _, step := range []struct {
 		m    wsstream.Message
 		left int

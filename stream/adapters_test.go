@@ -417,7 +417,7 @@ func TestAContextThatHasEndedDoesNothingToASink(t *testing.T) {
 		"Discard":   stream.Discard[[]byte](),
 		"ToWriter":  stream.ToWriter(io.Discard),
 		"ToChan":    stream.ToChan(make(chan []byte, 1)),
-		"MapWriter": stream.MapWriter(stream.NewQueue(stream.Count[[]byte](1)), func(p []byte) ([]byte, error) { return p, nil }),
+		"MapWriter": stream.MapWriter(stream.NewQueue[[]byte](1), func(p []byte) ([]byte, error) { return p, nil }),
 		"Publisher": stream.NewBroadcast[[]byte](nil).Publisher(),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -452,7 +452,7 @@ func TestAContextThatHasEndedTakesNothingFromASource(t *testing.T) {
 		"FromChan":     stream.FromChan(c),
 		"FromSeq":      stream.FromSeq(slices.Values([]string{"a"})),
 		"FromReader":   stream.Map(stream.FromReader(strings.NewReader("a"), 0), func(p []byte) (string, error) { return string(p), nil }),
-		"Subscription": room.Subscribe(stream.Count[string](1), stream.Block),
+		"Subscription": stream.Subscribe(room, stream.Count(1), stream.Block()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := r.Pull(ended(t))
@@ -511,21 +511,21 @@ func TestE10_NoAdapterLeavesAGoroutineBehind(t *testing.T) {
 			return writing(stream.ToChan(c), func() error { <-c; return nil })
 		},
 		"Reader": func() stoppable {
-			q := stream.NewQueue(stream.Count[[]byte](0))
+			q := stream.NewQueue[[]byte](0)
 			return stoppable{func(ctx context.Context) error {
 				_, err := stream.Reader(ctx, q).Read(make([]byte, 1))
 				return err
 			}, q.Cancel, func() error { return q.Close(context.Background()) }}
 		},
 		"Writer": func() stoppable {
-			q := stream.NewQueue(stream.Count[[]byte](0))
+			q := stream.NewQueue[[]byte](0)
 			return stoppable{func(ctx context.Context) error {
 				_, err := stream.Writer(ctx, q).Write([]byte("x"))
 				return err
 			}, q.Abort, func() error { return q.Cancel(nil) }}
 		},
 		"FromSeq2 of All": func() stoppable {
-			q := stream.NewQueue(stream.Count[int](0))
+			q := stream.NewQueue[int](0)
 			return stoppable{func(ctx context.Context) error {
 				r := stream.FromSeq2(stream.All(ctx, q))
 				defer r.Cancel(nil)
@@ -605,7 +605,7 @@ type writes func([]byte)
 func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
 func TestWriterWritesEachWriteAsAChunk(t *testing.T) {
-	q := stream.NewQueue(stream.Count[[]byte](9))
+	q := stream.NewQueue[[]byte](9)
 	w := stream.Writer(t.Context(), q)
 	buf := []byte("ab")
 	n, err := w.Write(buf)
@@ -683,7 +683,7 @@ func TestSkipBadDropsABadMessageAndReportsIt(t *testing.T) {
 }
 
 func TestAValueThatCannotBeEncodedIsAnErrorOfItsWrite(t *testing.T) {
-	q := stream.NewQueue(stream.Count[string](9))
+	q := stream.NewQueue[string](9)
 	w := stream.Encode(q, number)
 	require.Equal(t, errBoom, w.Write(t.Context(), -1))
 	require.NoError(t, w.Write(t.Context(), 2))
@@ -691,14 +691,14 @@ func TestAValueThatCannotBeEncodedIsAnErrorOfItsWrite(t *testing.T) {
 	require.Equal(t, []string{"2"}, collect(t, q))
 	require.Equal(t, stream.ErrClosed, w.Write(t.Context(), 3))
 
-	q = stream.NewQueue(stream.Count[string](9))
+	q = stream.NewQueue[string](9)
 	require.Equal(t, errBoom, stream.Pipe(t.Context(), stream.Encode(q, number), stream.From(1, -1), nil))
 	wantEnd(t, q, errBoom)
 }
 
 func TestMapWriterWritesInOrderOneAtATime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		busy := false
 		w := stream.MapWriter(q, func(v int) (int, error) {
 			require.False(t, busy)

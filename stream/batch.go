@@ -18,8 +18,8 @@ var errDue = errors.New("stream: the batch is due")
 // Batch pulls on the puller's goroutine, so that wait is looked at only while somebody pulls. A Pull whose ctx ends
 // keeps what was gathered, and the time it is due, for the next. A negative size ends the stream, after the batch
 // before it, and src is cancelled. Cancel drops what was gathered and cancels src.
-func Batch[T any](src Readable[T], limit Strategy[T], wait time.Duration) Readable[[]T] {
-	b := &batching[T]{src: newSource(src), limit: limit, wait: wait}
+func Batch[T any, L Limit[T]](src Readable[T], limit L, wait time.Duration) Readable[[]T] {
+	b := &batching[T]{src: newSource(src), limit: strategyOf[T](limit), wait: wait}
 	r := from(b.src, b.next)
 	r.drop = func(error) { b.held = nil }
 	return r

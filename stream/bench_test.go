@@ -21,7 +21,7 @@ func BenchmarkHandOff(b *testing.B) {
 		}
 	})
 	b.Run("queue/inline", func(b *testing.B) {
-		q := stream.NewQueue(stream.Count[int](depth))
+		q := stream.NewQueue[int](stream.Count(depth))
 		ctx := b.Context()
 		b.ReportAllocs()
 		for b.Loop() {
@@ -72,7 +72,7 @@ func BenchmarkHandOff(b *testing.B) {
 		<-done
 	})
 	b.Run("queue/two", func(b *testing.B) {
-		q := stream.NewQueue(stream.Count[int](depth))
+		q := stream.NewQueue[int](stream.Count(depth))
 		done := make(chan struct{})
 		ctx := b.Context()
 		go func() { // ends with q
@@ -95,7 +95,7 @@ func BenchmarkHandOff(b *testing.B) {
 func BenchmarkPipe(b *testing.B) {
 	ctx := b.Context()
 	b.Run("queue", func(b *testing.B) {
-		src, dst := stream.NewQueue(stream.Count[int](64)), stream.NewQueue(stream.Count[int](64))
+		src, dst := stream.NewQueue[int](64), stream.NewQueue[int](64)
 		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
 		pulling := goDo(func() error {
 			_, err := stream.Collect(ctx, stream.Filter(dst, func(int) bool { return false }))
@@ -130,7 +130,7 @@ func (s *loopSource) PullInto(ctx context.Context, v *[]byte) error {
 }
 
 func BenchmarkMap(b *testing.B) {
-	q := stream.NewQueue(stream.Count[int](1))
+	q := stream.NewQueue[int](1)
 	r := stream.Map(q, func(v int) (int, error) { return v, nil })
 	ctx := b.Context()
 	b.ReportAllocs()
@@ -175,10 +175,10 @@ func broadcast(b *testing.B, n, stalled int) (perMsg float64) {
 	defer room.Abort(nil)
 	subs := make([]*stream.Subscription[int], n)
 	for i := range subs {
-		subs[i] = room.Subscribe(stream.Count[int](depth), stream.DropOldest)
+		subs[i] = stream.Subscribe(room, stream.Count(depth), stream.DropOldest())
 	}
 	for range stalled {
-		room.Subscribe(stream.Count[int](depth), stream.DropOldest)
+		stream.Subscribe(room, stream.Count(depth), stream.DropOldest())
 	}
 	round := func() {
 		for range depth {

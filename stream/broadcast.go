@@ -77,13 +77,16 @@ func NewBroadcast[T any](o *BroadcastOptions[T]) *Broadcast[T] {
 	return b
 }
 
-// Subscribe adds a subscriber that may hold what s allows, with p for when that is not enough. It gets what is
-// replayed and then all that is published from now on. After the end it gets what is replayed, unless the Broadcast
-// was aborted, and the end. A negative size fails the subscription. Subscribe panics if p is nil.
-func (b *Broadcast[T]) Subscribe(s Strategy[T], p Policy[T]) *Subscription[T] {
-	mustFunc(p == nil, "Subscribe")
-	sub := &Subscription[T]{q: NewQueue(s), b: b, at: -1, began: time.Now()}
-	p(&sub.policy)
+// Subscribe adds a subscriber to b. The subscription holds what limit allows; policy says what
+// happens to a chunk for which there is no room. The subscriber gets the chunks that are replayed,
+// and then all that are published from now on. After the end of b it gets the chunks that are
+// replayed, unless b was aborted, and then the end. A negative size fails the subscription.
+//
+// It is a function because a method cannot take a [Count] or a [Strategy], nor a [Policy] or what
+// [Latest] returns, and have the compiler check that they are for chunks of type T.
+func Subscribe[T any, L Limit[T], P PolicyFor[T]](b *Broadcast[T], limit L, policy P) *Subscription[T] {
+	sub := &Subscription[T]{q: NewQueueOf(strategyOf[T](limit)), b: b, at: -1, began: time.Now()}
+	sub.policy, sub.keys = policyOf[T](policy)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range b.last.n {

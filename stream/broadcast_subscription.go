@@ -16,7 +16,8 @@ import (
 type Subscription[T any] struct {
 	q       *Queue[T]
 	b       *Broadcast[T]
-	policy  policy[T]
+	policy  Policy
+	keys    keys[T] // of Latest; else nil
 	dropped atomic.Int64
 
 	at    int    // in the Broadcast's list, negative when it is not in it; guarded by the Broadcast's mu
@@ -138,7 +139,7 @@ func (s *Subscription[T]) offer(v T) bool {
 // conflate lets v take the place of the chunk with its key, if there is one.
 func (s *Subscription[T]) conflate(v T, size uint64) {
 	q := s.q
-	at, found := s.policy.keys.find(&q.held, v)
+	at, found := s.keys.find(&q.held, v)
 	switch {
 	case q.mark() == 0:
 		s.drop(v)
@@ -162,7 +163,7 @@ func (s *Subscription[T]) conflate(v T, size uint64) {
 		q.size += size
 		return
 	}
-	s.policy.keys.note(q.held.head + q.held.n)
+	s.keys.note(q.held.head + q.held.n)
 	q.accept(v, size)
 }
 

@@ -14,24 +14,33 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
+// A subscriber subscribes by one of the policies.
+type subscriber func(room *stream.Broadcast[int], mark int) *stream.Subscription[int]
+
+func by[P stream.PolicyFor[int]](policy P) subscriber {
+	return func(room *stream.Broadcast[int], mark int) *stream.Subscription[int] {
+		return stream.Subscribe(room, stream.Count(mark), policy)
+	}
+}
+
 func TestEachPolicyForASlowSubscriber(t *testing.T) {
 	tens := func(v int) int { return v / 10 }
 	for name, c := range map[string]struct {
-		policy  stream.Policy[int]
+		policy  subscriber
 		mark    int
 		publish []int
 		want    []int
 		drops   []int
 		end     error
 	}{
-		"DropNewest":                  {stream.DropNewest[int], 2, []int{1, 2, 3, 4}, []int{1, 2}, []int{3, 4}, io.EOF},
-		"DropOldest":                  {stream.DropOldest[int], 2, []int{1, 2, 3, 4}, []int{3, 4}, []int{1, 2}, io.EOF},
-		"Disconnect":                  {stream.Disconnect[int], 2, []int{1, 2, 3, 4}, []int{1, 2}, nil, errBoom},
-		"Latest keeps a key's place":  {stream.Latest(tens), 3, []int{10, 20, 11, 30, 21}, []int{11, 21, 30}, []int{10, 20}, io.EOF},
-		"Latest drops the oldest key": {stream.Latest(tens), 2, []int{10, 20, 30, 31}, []int{20, 31}, []int{10, 30}, io.EOF},
-		"DropNewest, mark of zero":    {stream.DropNewest[int], 0, []int{1}, nil, []int{1}, io.EOF},
-		"DropOldest, mark of zero":    {stream.DropOldest[int], 0, []int{1}, nil, []int{1}, io.EOF},
-		"Latest, mark of zero":        {stream.Latest(tens), 0, []int{1}, nil, []int{1}, io.EOF},
+		"DropNewest":                  {by(stream.DropNewest()), 2, []int{1, 2, 3, 4}, []int{1, 2}, []int{3, 4}, io.EOF},
+		"DropOldest":                  {by(stream.DropOldest()), 2, []int{1, 2, 3, 4}, []int{3, 4}, []int{1, 2}, io.EOF},
+		"Disconnect":                  {by(stream.Disconnect()), 2, []int{1, 2, 3, 4}, []int{1, 2}, nil, errBoom},
+		"Latest keeps a key's place":  {by(stream.Latest(tens)), 3, []int{10, 20, 11, 30, 21}, []int{11, 21, 30}, []int{10, 20}, io.EOF},
+		"Latest drops the oldest key": {by(stream.Latest(tens)), 2, []int{10, 20, 30, 31}, []int{20, 31}, []int{10, 30}, io.EOF},
+		"DropNewest, mark of zero":    {by(stream.DropNewest()), 0, []int{1}, nil, []int{1}, io.EOF},
+		"DropOldest, mark of zero":    {by(stream.DropOldest()), 0, []int{1}, nil, []int{1}, io.EOF},
+		"Latest, mark of zero":        {by(stream.Latest(tens)), 0, []int{1}, nil, []int{1}, io.EOF},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var drops []int
@@ -43,8 +52,8 @@ func TestEachPolicyForASlowSubscriber(t *testing.T) {
 					drops = append(drops, v)
 				},
 			})
-			sub = room.Subscribe(stream.Count[int](c.mark), c.policy)
-			other := room.Subscribe(stream.Count[int](9), stream.DropNewest)
+			sub = c.policy(room, c.mark)
+			other := stream.Subscribe(room, stream.Count(9), stream.DropNewest())
 			for _, v := range c.publish {
 				require.NoError(t, room.Publish(t.Context(), v))
 			}
@@ -66,7 +75,7 @@ func TestEachPolicyForASlowSubscriber(t *testing.T) {
 
 func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(v int) int { return v % 3 }))
+	sub := stream.Subscribe(room, stream.Count(4), stream.Latest(func(v int) int { return v % 3 }))
 	for v := range 1000 {
 		require.NoError(t, room.Publish(t.Context(), v))
 		require.NoError(t, room.Publish(t.Context(), v))
@@ -78,7 +87,7 @@ func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 func TestLatestKnowsTheKeysThatAreHeldWhenItForgetsOthers(t *testing.T) {
 	type update struct{ key, version int }
 	room := stream.NewBroadcast[update](nil)
-	sub := room.Subscribe(stream.Count[update](4), stream.Latest(func(u update) int { return u.key }))
+	sub := stream.Subscribe(room, stream.Count(4), stream.Latest(func(u update) int { return u.key }))
 	require.NoError(t, room.Publish(t.Context(), update{0, 1}))
 	for key := 1; key <= 200; key++ {
 		for _, u := range []update{{key, 1}, {key - 1, 2}} { // the key before is held yet
@@ -91,7 +100,7 @@ func TestLatestKnowsTheKeysThatAreHeldWhenItForgetsOthers(t *testing.T) {
 
 func TestLatestForgetsKeysThatEqualNoOther(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](4), stream.Latest(func(int) float64 { return math.NaN() }))
+	sub := stream.Subscribe(room, stream.Count(4), stream.Latest(func(int) float64 { return math.NaN() }))
 	round := func() {
 		for v := range 2000 {
 			require.NoError(t, room.Publish(t.Context(), v))
@@ -117,7 +126,7 @@ func liveHeap() float64 {
 func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
 	room := stream.NewBroadcast[string](nil)
 	key := func(s string) byte { return s[0] }
-	sub := room.Subscribe(stream.Bytes[string](4), stream.Latest(key))
+	sub := stream.Subscribe(room, stream.Bytes[string](4), stream.Latest(key))
 	for _, v := range []string{"a", "b", "c", "bbbbbb", "ccc"} {
 		require.NoError(t, room.Publish(t.Context(), v))
 	}
@@ -126,7 +135,7 @@ func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
 	require.EqualValues(t, 4, sub.Dropped())
 
 	room = stream.NewBroadcast[string](nil)
-	sub = room.Subscribe(stream.Bytes[string](4), stream.Latest(key))
+	sub = stream.Subscribe(room, stream.Bytes[string](4), stream.Latest(key))
 	for _, v := range []string{"c", "bbbbbb", "cc"} {
 		require.NoError(t, room.Publish(t.Context(), v))
 	}
@@ -137,7 +146,7 @@ func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
 
 func TestAnUnnamedSlowErrorIsErrSlow(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](0), stream.Disconnect)
+	sub := stream.Subscribe(room, stream.Count(0), stream.Disconnect())
 	require.NoError(t, room.Publish(t.Context(), 1))
 	wantEnd(t, sub, stream.ErrSlow)
 	require.Zero(t, room.Len())
@@ -150,7 +159,7 @@ func full(t *testing.T, d time.Duration) (*stream.Broadcast[int], *stream.Subscr
 		SlowError: errBoom,
 		OnDrop:    func(_ *stream.Subscription[int], v int) { drops = append(drops, v) },
 	})
-	sub := room.Subscribe(stream.Count[int](2), stream.DisconnectAfter[int](d))
+	sub := stream.Subscribe(room, stream.Count(2), stream.DisconnectAfter(d))
 	require.NoError(t, room.Publish(t.Context(), 1))
 	require.NoError(t, room.Publish(t.Context(), 2))
 	return room, sub, &drops
@@ -185,7 +194,7 @@ func TestASubscriberThatPullsWithinItsTimeIsNotCutByABurst(t *testing.T) {
 func TestASubscriberThatIsFullForLongerThanItsTimeIsCutAndWhatItHoldsIsDropped(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room, sub, drops := full(t, time.Second)
-		other := room.Subscribe(stream.Count[int](9), stream.Disconnect)
+		other := stream.Subscribe(room, stream.Count(9), stream.Disconnect())
 		require.Equal(t, time.Second, publishes(t, room, 3), "the publisher waits")
 		wantEnd(t, sub, errBoom)
 		require.Equal(t, []int{1, 2}, *drops)
@@ -226,7 +235,7 @@ func TestTheTimeOfASubscriberCountsFromWhenItBecameFullOrLastPulled(t *testing.T
 	}
 	bubble(t, func(t *testing.T) { // a pull that leaves it full
 		room := stream.NewBroadcast[string](nil)
-		sub := room.Subscribe(stream.Bytes[string](4), stream.DisconnectAfter[string](time.Second))
+		sub := stream.Subscribe(room, stream.Bytes[string](4), stream.DisconnectAfter(time.Second))
 		require.NoError(t, room.Publish(t.Context(), "abc"))
 		require.NoError(t, room.Publish(t.Context(), "a long one"))
 		<-time.After(900 * time.Millisecond)
@@ -246,7 +255,7 @@ func TestSubscribersThatStopTogetherCostThePublisherTheirTimeOnce(t *testing.T) 
 			room := stream.NewBroadcast[int](nil)
 			var subs []*stream.Subscription[int]
 			for range 20 {
-				subs = append(subs, room.Subscribe(stream.Count[int](mark), stream.DisconnectAfter[int](time.Second)))
+				subs = append(subs, stream.Subscribe(room, stream.Count(mark), stream.DisconnectAfter(time.Second)))
 			}
 			for v := range mark {
 				require.Zero(t, publishes(t, room, v))
@@ -325,8 +334,8 @@ func TestAPublisherKnowsOfASubscribersTime(t *testing.T) {
 func TestPublishWaitsForThoseThatBlockAndGivesToAllOrNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
-		slow := room.Subscribe(stream.Count[int](1), stream.Block)
-		fast := room.Subscribe(stream.Count[int](9), stream.DropOldest)
+		slow := stream.Subscribe(room, stream.Count(1), stream.Block())
+		fast := stream.Subscribe(room, stream.Count(9), stream.DropOldest())
 		require.NoError(t, room.Publish(t.Context(), 1))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		publishing := goDo(func() error { return room.Publish(ctx, 2) })
@@ -360,7 +369,7 @@ func TestPublishWaitsForThoseThatBlockAndGivesToAllOrNone(t *testing.T) {
 func TestABlockingSubscriptionWithoutAMarkIsGivenToAsItPulls(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
-		sub := room.Subscribe(stream.Count[int](0), stream.Block)
+		sub := stream.Subscribe(room, stream.Count(0), stream.Block())
 		publishing := goDo(func() error { return room.Publish(t.Context(), 1) })
 		publishing.waits(t, "nobody pulls")
 		require.Equal(t, 1, pull(t, sub))
@@ -373,17 +382,17 @@ func TestANewSubscriberGetsTheLastChunksFirst(t *testing.T) {
 	for v := range 5 {
 		require.NoError(t, room.Publish(t.Context(), v))
 	}
-	sub := room.Subscribe(stream.Count[int](1), stream.Disconnect)
+	sub := stream.Subscribe(room, stream.Count(1), stream.Disconnect())
 	require.NoError(t, room.Publish(t.Context(), 5), "what is replayed does not count against the mark")
 	require.NoError(t, room.Close(t.Context()))
 	require.Equal(t, []int{3, 4, 5}, collect(t, sub))
-	require.Equal(t, []int{4, 5}, collect(t, room.Subscribe(stream.Count[int](1), stream.Block)))
+	require.Equal(t, []int{4, 5}, collect(t, stream.Subscribe(room, stream.Count(1), stream.Block())))
 }
 
 func TestTheEndOfABroadcastIsThatOfItsSubscriptions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
-		sub := room.Subscribe(stream.Count[int](1), stream.Block)
+		sub := stream.Subscribe(room, stream.Count(1), stream.Block())
 		require.NoError(t, room.Publish(t.Context(), 1))
 		publishing := goDo(func() error { return room.Publish(t.Context(), 2) })
 		publishing.waits(t, "one is full")
@@ -399,14 +408,14 @@ func TestTheEndOfABroadcastIsThatOfItsSubscriptions(t *testing.T) {
 	})
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast(&stream.BroadcastOptions[int]{Replay: 1})
-		sub := room.Subscribe(stream.Count[int](1), stream.Block)
+		sub := stream.Subscribe(room, stream.Count(1), stream.Block())
 		require.NoError(t, room.Publish(t.Context(), 1))
 		publishing := goDo(func() error { return room.Publish(t.Context(), 2) })
 		publishing.waits(t, "one is full")
 		require.NoError(t, room.Abort(errBoom))
 		publishing.returns(t, errBoom)
 		wantEnd(t, sub, errBoom)
-		wantEnd(t, room.Subscribe(stream.Count[int](1), stream.Block), errBoom)
+		wantEnd(t, stream.Subscribe(room, stream.Count(1), stream.Block()), errBoom)
 		require.Equal(t, errBoom, room.Publish(t.Context(), 3))
 		require.Equal(t, errBoom, room.Close(t.Context()))
 	})
@@ -415,7 +424,7 @@ func TestTheEndOfABroadcastIsThatOfItsSubscriptions(t *testing.T) {
 func TestAPublishersEndIsItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
-		sub := room.Subscribe(stream.Count[int](9), stream.Block)
+		sub := stream.Subscribe(room, stream.Count(9), stream.Block())
 		require.NoError(t, stream.Pipe(t.Context(), room.Publisher(), stream.From(1, 2), nil))
 		require.Equal(t, errBoom, stream.Pipe(t.Context(), room.Publisher(), source(errBoom, 3), nil))
 		p := room.Publisher()
@@ -432,7 +441,7 @@ func TestAPublishersEndIsItsOwn(t *testing.T) {
 func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
-		room.Subscribe(stream.Count[int](0), stream.Block)
+		stream.Subscribe(room, stream.Count(0), stream.Block())
 		p := room.Publisher()
 		w := goWrite(t.Context(), p, 1)
 		w.waits(t, "one is full")
@@ -444,13 +453,13 @@ func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
 
 func TestOnlyWhatBlocksCostsAPublisherAnAllocation(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	room.Subscribe(stream.Count[int](1), stream.DropOldest)
+	stream.Subscribe(room, stream.Count(1), stream.DropOldest())
 	p := room.Publisher()
 	write := func() float64 {
 		return testing.AllocsPerRun(100, func() { _ = p.Write(t.Context(), 1) })
 	}
 	require.Zero(t, write())
-	blocks := room.Subscribe(stream.Count[int](1000), stream.Block)
+	blocks := stream.Subscribe(room, stream.Count(1000), stream.Block())
 	require.Positive(t, write(), "a Write that may wait has to be ended by Abort")
 	require.NoError(t, blocks.Cancel(nil))
 	require.Zero(t, write(), "it has left")
@@ -458,8 +467,8 @@ func TestOnlyWhatBlocksCostsAPublisherAnAllocation(t *testing.T) {
 
 func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	bad := room.Subscribe(stream.Size(9, func(v int) int { return v }), stream.DropOldest)
-	good := room.Subscribe(stream.Count[int](9), stream.DropOldest)
+	bad := stream.Subscribe(room, stream.Size(9, func(v int) int { return v }), stream.DropOldest())
+	good := stream.Subscribe(room, stream.Count(9), stream.DropOldest())
 	require.NoError(t, room.Publish(t.Context(), 1))
 	require.NoError(t, room.Publish(t.Context(), -2))
 	require.Equal(t, 1, pull(t, bad))
@@ -471,7 +480,7 @@ func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
 
 func TestAPanicInAPublishLeavesTheBroadcastInOrder(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](9), stream.Latest(func(v int) int { return 1 / v }))
+	sub := stream.Subscribe(room, stream.Count(9), stream.Latest(func(v int) int { return 1 / v }))
 	require.Panics(t, func() { room.Publish(t.Context(), 0) })
 	require.NoError(t, room.Publish(t.Context(), 1))
 	require.Equal(t, 1, pull(t, sub))
@@ -479,7 +488,7 @@ func TestAPanicInAPublishLeavesTheBroadcastInOrder(t *testing.T) {
 
 func TestAContextThatHasEndedPublishesNothing(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](9), stream.Block)
+	sub := stream.Subscribe(room, stream.Count(9), stream.Block())
 	require.Equal(t, errBoom, room.Publish(ended(t), 1))
 	require.NoError(t, room.Close(t.Context()))
 	require.Empty(t, collect(t, sub))
@@ -487,14 +496,17 @@ func TestAContextThatHasEndedPublishesNothing(t *testing.T) {
 
 func TestSubscribersComeAndGoUnderLoad(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	policies := []stream.Policy[int]{
-		stream.Block[int], stream.DropNewest[int], stream.DropOldest[int], stream.Latest(func(v int) int { return v % 7 }),
+	policies := []subscriber{
+		by(stream.Block()),
+		by(stream.DropNewest()),
+		by(stream.DropOldest()),
+		by(stream.Latest(func(v int) int { return v % 7 })),
 	}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() { // ends with the broadcast
 			for n := i; ; n++ {
-				sub := room.Subscribe(stream.Count[int](n%4), policies[n%len(policies)])
+				sub := policies[n%len(policies)](room, n%4)
 				last := -1
 				for range 5 {
 					v, err := sub.Pull(t.Context())

@@ -48,7 +48,7 @@ func Example() {
 }
 
 func ExampleQueue() {
-	q := stream.NewQueue(stream.Bytes[string](8))
+	q := stream.NewQueueOf(stream.Bytes[string](8))
 	q.Write(ctx, "hello")
 	fmt.Println(q.DesiredSize())
 	q.Write(ctx, "world")
@@ -63,14 +63,13 @@ func ExampleQueue() {
 	// world
 }
 
-// A strategy counts chunks, bytes, or what a function says; a stream takes chunks while it holds less than the mark.
+// A stream accepts chunks while it holds less than the mark.
 func ExampleStrategy() {
 	type order struct{ items []string }
-	for _, s := range []stream.Strategy[order]{
-		stream.Count[order](3),
-		stream.Size(3, func(o order) int { return len(o.items) }),
+	for _, q := range []*stream.Queue[order]{
+		stream.NewQueue[order](3),
+		stream.NewQueueOf(stream.Size(3, func(o order) int { return len(o.items) })),
 	} {
-		q := stream.NewQueue(s)
 		held := 0
 		for {
 			ok, _ := q.TryWrite(order{[]string{"tea", "cup"}})
@@ -88,7 +87,7 @@ func ExampleStrategy() {
 
 // A failure comes behind the chunks before it.
 func ExampleQueue_Fail() {
-	q := stream.NewQueue(stream.Count[int](2))
+	q := stream.NewQueue[int](2)
 	q.Write(ctx, 1)
 	q.Fail(ctx, errors.New("out of paper"))
 	show(q)
@@ -110,7 +109,7 @@ func ExampleFuture() {
 // long, once.
 func ExampleDisconnectAfter() {
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](2), stream.DisconnectAfter[int](time.Millisecond))
+	sub := stream.Subscribe(room, stream.Count(2), stream.DisconnectAfter(time.Millisecond))
 	for v := range 4 {
 		room.Publish(ctx, v)
 	}
@@ -123,7 +122,7 @@ func ExampleDisconnectAfter() {
 
 // A Pipe whose source fails drops nothing that came before, since a Queue is a Failer.
 func ExampleFailer() {
-	src, q := stream.NewQueue(stream.Count[int](1)), stream.NewQueue(stream.Count[int](1))
+	src, q := stream.NewQueue[int](1), stream.NewQueue[int](1)
 	src.Write(ctx, 1)
 	src.Fail(ctx, errors.New("disk failed"))
 	fmt.Println("pipe:", stream.Pipe(ctx, q, src, nil))
@@ -154,7 +153,7 @@ func ExamplePipe() {
 
 // Each end passes on to the other side. Here the sink has had enough, and the source is told why.
 func ExamplePipe_propagation() {
-	src := stream.NewQueue(stream.Count[int](9))
+	src := stream.NewQueue[int](9)
 	src.Write(ctx, 1)
 	src.Write(ctx, -1)
 	dst := stream.MapWriter(stream.Discard[int](), func(n int) (int, error) {
@@ -172,8 +171,8 @@ func ExamplePipe_propagation() {
 
 func ExampleJoin() {
 	type queue = *stream.Queue[string]
-	fromA, toA := stream.NewQueue(stream.Count[string](2)), stream.NewQueue(stream.Count[string](2))
-	fromB, toB := stream.NewQueue(stream.Count[string](2)), stream.NewQueue(stream.Count[string](2))
+	fromA, toA := stream.NewQueue[string](2), stream.NewQueue[string](2)
+	fromB, toB := stream.NewQueue[string](2), stream.NewQueue[string](2)
 	for name, q := range map[string]queue{"a": fromA, "b": fromB} {
 		q.Write(ctx, "hello from "+name)
 		q.Close(ctx)
@@ -235,7 +234,7 @@ func ExamplePanic() {
 }
 
 func ExampleMapWriter() {
-	q := stream.NewQueue(stream.Count[string](9))
+	q := stream.NewQueue[string](9)
 	numbers := stream.MapWriter(q, func(n int) (string, error) { return strings.Repeat("*", n), nil })
 	stream.Pipe(ctx, numbers, stream.From(1, 3), nil)
 	show(q)
@@ -276,7 +275,7 @@ func ExampleScan() {
 }
 
 func ExampleBatch() {
-	show(stream.Batch(stream.From(1, 2, 3, 4, 5), stream.Count[int](2), time.Second))
+	show(stream.Batch(stream.From(1, 2, 3, 4, 5), stream.Count(2), time.Second))
 	// Output:
 	// [1 2]
 	// [3 4]
@@ -331,7 +330,7 @@ func ExampleParallel() {
 }
 
 func ExampleStage() {
-	twice := stream.Stage(stream.From(1, 2), stream.Count[int](4), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
+	twice := stream.Stage(stream.From(1, 2), stream.Count(4), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
 		for n, err := range stream.All(ctx, src) {
 			if err != nil {
 				return err
@@ -369,7 +368,7 @@ func ExampleConcat() {
 }
 
 func ExampleTee() {
-	a, b := stream.Tee(stream.From(1, 2), stream.Count[int](1), stream.Count[int](3))
+	a, b := stream.Tee(stream.From(1, 2), stream.Count(1), stream.Count(3))
 	defer a.Cancel(nil)
 	defer b.Cancel(nil)
 	fmt.Println(stream.Collect(ctx, a))
@@ -383,8 +382,8 @@ func ExampleTee() {
 // subscribers stands for it, each with its policy.
 func ExampleTee_policies() {
 	tee := stream.NewBroadcast[int](nil)
-	all := tee.Subscribe(stream.Count[int](3), stream.Block)
-	newest := tee.Subscribe(stream.Count[int](1), stream.DropOldest)
+	all := stream.Subscribe(tee, stream.Count(3), stream.Block())
+	newest := stream.Subscribe(tee, stream.Count(1), stream.DropOldest())
 	stream.Pipe(ctx, tee.Publisher(), stream.From(1, 2, 3), nil)
 	tee.Close(ctx)
 	fmt.Println(stream.Collect(ctx, all))
@@ -397,9 +396,9 @@ func ExampleTee_policies() {
 func ExampleBroadcast() {
 	room := stream.NewBroadcast(&stream.BroadcastOptions[string]{Replay: 1})
 	room.Publish(ctx, "before")
-	newest := room.Subscribe(stream.Count[string](1), stream.DropOldest)
-	first := room.Subscribe(stream.Count[string](1), stream.DropNewest)
-	strict := room.Subscribe(stream.Count[string](1), stream.Disconnect)
+	newest := stream.Subscribe(room, stream.Count(1), stream.DropOldest())
+	first := stream.Subscribe(room, stream.Count(1), stream.DropNewest())
+	strict := stream.Subscribe(room, stream.Count(1), stream.Disconnect())
 	for _, s := range []string{"a", "b", "c"} {
 		room.Publish(ctx, s)
 	}
@@ -420,8 +419,8 @@ func ExampleBroadcastOptions() {
 	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{
 		OnDrop: func(s *stream.Subscription[int], v int) { fmt.Println(names[s], "lost", v) },
 	})
-	ann := room.Subscribe(stream.Count[int](2), stream.DropOldest)
-	bob := room.Subscribe(stream.Count[int](1), stream.DropNewest)
+	ann := stream.Subscribe(room, stream.Count(2), stream.DropOldest())
+	bob := stream.Subscribe(room, stream.Count(1), stream.DropNewest())
 	names[ann], names[bob] = "ann", "bob"
 	for v := range 3 {
 		room.Publish(ctx, v)
@@ -437,7 +436,7 @@ func ExampleBroadcastOptions() {
 // With Block the publisher waits for the slowest, and nothing is lost.
 func ExampleBlock() {
 	room := stream.NewBroadcast[int](nil)
-	slow := room.Subscribe(stream.Count[int](1), stream.Block)
+	slow := stream.Subscribe(room, stream.Count(1), stream.Block())
 	room.Publish(ctx, 1)
 	short, cancel := context.WithTimeout(ctx, time.Millisecond)
 	defer cancel()
@@ -456,7 +455,7 @@ func ExampleLatest() {
 		cents  int
 	}
 	prices := stream.NewBroadcast[price](nil)
-	slow := prices.Subscribe(stream.Count[price](10), stream.Latest(func(p price) string { return p.symbol }))
+	slow := stream.Subscribe(prices, stream.Count(10), stream.Latest(func(p price) string { return p.symbol }))
 	for _, p := range []price{{"A", 1}, {"B", 1}, {"A", 2}, {"A", 3}} {
 		prices.Publish(ctx, p)
 	}
@@ -469,7 +468,7 @@ func ExampleLatest() {
 
 func ExampleBroadcast_Publisher() {
 	room := stream.NewBroadcast[string](nil)
-	viewer := room.Subscribe(stream.Count[string](9), stream.Block)
+	viewer := stream.Subscribe(room, stream.Count(9), stream.Block())
 	for _, name := range []string{"ann", "bob"} { // each leaves, and the room stays
 		stream.Pipe(ctx, room.Publisher(), stream.From(name+" says hi"), nil)
 	}
@@ -489,7 +488,7 @@ func ExampleFrom() {
 
 // Collect returns what came before an error, too.
 func ExampleCollect() {
-	q := stream.NewQueue(stream.Count[int](2))
+	q := stream.NewQueue[int](2)
 	q.Write(ctx, 1)
 	q.Fail(ctx, errors.New("lost"))
 	fmt.Println(stream.Collect(ctx, q))
@@ -582,7 +581,7 @@ func ExampleReader() {
 }
 
 func ExampleWriter() {
-	q := stream.NewQueue(stream.Count[[]byte](4))
+	q := stream.NewQueue[[]byte](4)
 	w := stream.Writer(ctx, q)
 	fmt.Fprintf(w, "%d bottles", 99)
 	w.Close()
@@ -596,7 +595,7 @@ func ExampleDecode() {
 		Encode: func(p point) ([]byte, error) { return json.Marshal(p) },
 		Decode: func(b []byte) (p point, err error) { err = json.Unmarshal(b, &p); return p, err },
 	}
-	wire := stream.NewQueue(stream.Count[[]byte](4))
+	wire := stream.NewQueue[[]byte](4)
 	stream.Encode(wire, codec).Write(ctx, point{1, 2})
 	wire.Write(ctx, []byte("garbage"))
 	wire.Close(ctx)
@@ -618,7 +617,7 @@ func ExampleDecodeError() {
 
 func ExampleEncode() {
 	numbers := stream.Codec[string, int]{Encode: func(n int) (string, error) { return strconv.Itoa(n), nil }}
-	q := stream.NewQueue(stream.Count[string](9))
+	q := stream.NewQueue[string](9)
 	stream.Pipe(ctx, stream.Encode(q, numbers), stream.From(1, 2), nil)
 	show(q)
 	// Output:

@@ -8,7 +8,7 @@ import (
 
 // From returns a stream of the values given, which it copies.
 func From[T any](v ...T) Readable[T] {
-	q := NewQueue(Count[T](0))
+	q := NewQueue[T](0)
 	for _, v := range v {
 		q.held.push(v, 0)
 	}

@@ -121,7 +121,7 @@ func TestAFunctionThatEndsItsGoroutineEndsBothWaysOfAJoin(t *testing.T) {
 type peer struct{ in, out *stream.Queue[int] }
 
 func newPeer() *peer {
-	return &peer{stream.NewQueue(stream.Count[int](1)), stream.NewQueue(stream.Count[int](1))}
+	return &peer{stream.NewQueue[int](1), stream.NewQueue[int](1)}
 }
 
 func (p *peer) duplex() stream.Duplex[int, int] {
@@ -136,7 +136,7 @@ type line struct {
 }
 
 func newLine(mark int) *line {
-	return &line{in: stream.NewQueue(stream.Count[int](mark)), out: stream.NewQueue(stream.Count[int](mark))}
+	return &line{in: stream.NewQueue[int](stream.Count(mark)), out: stream.NewQueue[int](stream.Count(mark))}
 }
 
 func (l *line) duplex() stream.Duplex[int, int] {
@@ -310,7 +310,7 @@ func (h *half) failed() []error {
 func TestAWayOfAJoinThatHasLostItsDestinationPullsAndDropsUntilTheOtherIsDone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src, dead := source(nil, 1, 2, 3), &fakeSink{writeErr: errBoom}
-		back, alive := stream.NewQueue(stream.Count[int](1)), &fakeSink{}
+		back, alive := stream.NewQueue[int](1), &fakeSink{}
 		joining := goDo(func() error {
 			return stream.Join(t.Context(),
 				stream.Duplex[int, int]{Readable: src, Writable: alive}, stream.Duplex[int, int]{Readable: back, Writable: dead})
@@ -347,7 +347,7 @@ func TestTwoWaysOfAJoinThatHaveBothLostTheirDestinationsDoNotWaitForEachOther(t 
 func TestADestinationOfAJoinThatRefusesAChunkFailsAndSoDoesItsSource(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src, picky := source(nil, 1, 2, 3), &half{fakeSink: &fakeSink{writeErr: errBoom}, done: make(chan struct{})}
-		back, alive := stream.NewQueue(stream.Count[int](1)), &fakeSink{}
+		back, alive := stream.NewQueue[int](1), &fakeSink{}
 		joining := goDo(func() error {
 			return stream.Join(t.Context(),
 				stream.Duplex[int, int]{Readable: src, Writable: alive}, stream.Duplex[int, int]{Readable: back, Writable: picky})
@@ -371,7 +371,7 @@ func (f flushed) Flush(context.Context) error { <-f.release; return nil }
 
 func TestJoinClosesASlowSideOnceThatHasTakenWhatWasWritten(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		dst, back := flushed{&fakeSink{}, make(chan struct{})}, stream.NewQueue(stream.Count[int](1))
+		dst, back := flushed{&fakeSink{}, make(chan struct{})}, stream.NewQueue[int](1)
 		joining := goDo(func() error {
 			return stream.Join(t.Context(),
 				stream.Duplex[int, int]{Readable: source(io.EOF, 1), Writable: &fakeSink{}},

@@ -16,7 +16,7 @@ import (
 // sources Merge is empty.
 func Merge[T any](src ...Readable[T]) Readable[T] {
 	sources := newSources(src)
-	q := NewQueue(Count[T](0))
+	q := NewQueue[T](0)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	end := func(err error) {
 		_ = q.finish(context.Background(), err)

@@ -39,14 +39,14 @@ var operators = map[string]func(stream.Readable[int]) stream.Readable[int]{
 		return stream.Scan(r, 0, func(_, v int) (int, error) { return v, nil })
 	},
 	"Batch": func(r stream.Readable[int]) stream.Readable[int] {
-		return stream.Unbatch(stream.Batch(r, stream.Count[int](3), 0))
+		return stream.Unbatch(stream.Batch(r, stream.Count(3), 0))
 	},
 	"Throttle": func(r stream.Readable[int]) stream.Readable[int] { return stream.Throttle(r, free{}) },
 	"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
 		return stream.Parallel(r, 3, func(_ context.Context, v int) (int, error) { return v, nil })
 	},
 	"Stage": func(r stream.Readable[int]) stream.Readable[int] {
-		return stream.Stage(r, stream.Count[int](2), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
+		return stream.Stage(r, stream.Count(2), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
 			for {
 				v, err := src.Pull(ctx)
 				if err != nil {
@@ -61,7 +61,7 @@ var operators = map[string]func(stream.Readable[int]) stream.Readable[int]{
 	"Merge":  func(r stream.Readable[int]) stream.Readable[int] { return stream.Merge(r) },
 	"Concat": func(r stream.Readable[int]) stream.Readable[int] { return stream.Concat(r) },
 	"Tee": func(r stream.Readable[int]) stream.Readable[int] {
-		a, b := stream.Tee(r, stream.Count[int](1), stream.Count[int](1))
+		a, b := stream.Tee(r, stream.Count(1), stream.Count(1))
 		_ = b.Cancel(nil)
 		return &teeHalf{a}
 	},
@@ -133,7 +133,7 @@ func TestCancelOfAnOperatorCancelsItsSourceOnceAndEndsPulls(t *testing.T) {
 
 func TestAContextThatEndsDuringAPullLosesNothing(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
-		q := stream.NewQueue(stream.Count[int](5))
+		q := stream.NewQueue[int](5)
 		r := op(q)
 		_, err := r.Pull(ended(t))
 		require.Equal(t, errBoom, err)
@@ -401,7 +401,7 @@ func TestFlatMapGoesOnBehindSkipAndStopsAtAnError(t *testing.T) {
 
 func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[string](9))
+		q := stream.NewQueue[string](9)
 		r := stream.Batch(q, stream.Bytes[string](4), time.Second)
 		for _, v := range []string{"ab", "cde", "f"} {
 			require.NoError(t, q.Write(t.Context(), v))
@@ -419,8 +419,8 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 
 func TestBatchKeepsWhatItHasAndItsTimeWhenAPullLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](9))
-		r := stream.Batch(q, stream.Count[int](4), time.Second)
+		q := stream.NewQueue[int](9)
+		r := stream.Batch(q, stream.Count(4), time.Second)
 		require.NoError(t, q.Write(t.Context(), 1))
 		start := time.Now()
 		for v := 2; v <= 3; v++ {
@@ -437,7 +437,7 @@ func TestBatchKeepsWhatItHasAndItsTimeWhenAPullLeaves(t *testing.T) {
 
 func TestAnEndThatComesAsTheContextEndsLosesNoBatch(t *testing.T) {
 	src := source(io.EOF, 1)
-	r := stream.Batch(&lateSource{src}, stream.Count[int](3), 0)
+	r := stream.Batch(&lateSource{src}, stream.Count(3), 0)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	src.onPull = func() {
 		if src.taken() == 1 {
@@ -608,7 +608,7 @@ func TestAPanicOfAFunctionOnAnotherGoroutineReachesThePullWithItsStack(t *testin
 			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return explode(v) })
 		},
 		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
-			return stream.Stage(r, stream.Count[int](0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
+			return stream.Stage(r, stream.Count(0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
 				_, err := explode(1)
 				return err
 			})
@@ -649,7 +649,7 @@ func TestAFunctionThatEndsItsGoroutineFailsTheStream(t *testing.T) {
 			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return leave(v) })
 		},
 		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
-			return stream.Stage(r, stream.Count[int](0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
+			return stream.Stage(r, stream.Count(0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
 				_, err := leave(1)
 				return err
 			})
@@ -703,7 +703,7 @@ func TestStageEndsAsItsFunctionDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				src := source(io.EOF, 1)
-				r := stream.Stage(src, stream.Count[int](1), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
+				r := stream.Stage(src, stream.Count(1), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
 					if c.drain {
 						if _, err := stream.Collect(ctx, src); err != nil {
 							return err
@@ -731,7 +731,7 @@ func TestCancelEndsTheContextOfWork(t *testing.T) {
 			causes <- context.Cause(ctx)
 			return 0, nil
 		})
-		s := stream.Stage(source(nil), stream.Count[int](1), func(ctx context.Context, _ stream.Readable[int], _ stream.Writable[int]) error {
+		s := stream.Stage(source(nil), stream.Count(1), func(ctx context.Context, _ stream.Readable[int], _ stream.Writable[int]) error {
 			<-ctx.Done()
 			causes <- context.Cause(ctx)
 			return nil
@@ -755,7 +755,7 @@ func TestMergeDeliversAllOfAllSources(t *testing.T) {
 
 func TestMergeFailsBehindWhatWasPulledAndCancelsTheOthers(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		bad, good := stream.NewQueue(stream.Count[int](1)), source(nil, 1)
+		bad, good := stream.NewQueue[int](1), source(nil, 1)
 		r := stream.Merge[int](bad, good)
 		require.Equal(t, 1, pull(t, r))
 		p := goPull(t.Context(), r)
@@ -805,7 +805,7 @@ func TestCancelOfSeveralSourcesJoinsTheirErrors(t *testing.T) {
 
 func TestE8_BothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, b := stream.Tee[int](source(errBoom, 1, 2, 3), stream.Count[int](1), stream.Count[int](4))
+		a, b := stream.Tee[int](source(errBoom, 1, 2, 3), stream.Count(1), stream.Count(4))
 		for i := range 3 {
 			require.Equal(t, i+1, pull(t, a))
 		}
@@ -820,7 +820,7 @@ func TestE8_BothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
 func TestE8_ABranchThatIsNotPulledHoldsBackTheOtherAtItsMark(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3, 4, 5)
-		a, b := stream.Tee[int](src, stream.Count[int](0), stream.Count[int](2))
+		a, b := stream.Tee[int](src, stream.Count(0), stream.Count(2))
 		pull(t, a)
 		pull(t, a)
 		p := goPull(t.Context(), a)
@@ -840,7 +840,7 @@ func TestE8_ABranchThatIsNotPulledHoldsBackTheOtherAtItsMark(t *testing.T) {
 func TestABranchOfATeeWithANegativeSizeFailsAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, -2, 3)
-		a, b := stream.Tee[int](src, stream.Size(5, func(v int) int { return v }), stream.Count[int](5))
+		a, b := stream.Tee[int](src, stream.Size(5, func(v int) int { return v }), stream.Count(5))
 		require.Equal(t, 1, pull(t, a))
 		_, err := a.Pull(t.Context())
 		require.EqualError(t, err, "stream: size function returned -2")
@@ -864,7 +864,7 @@ func TestANilFunctionIsAProgrammingError(t *testing.T) {
 		"Through":   func() { stream.Through(src, stream.Transform[int, int]{}) },
 		"Throttle":  func() { stream.Throttle(src, nil) },
 		"Parallel":  func() { stream.Parallel[int, int](src, 1, nil) },
-		"Stage":     func() { stream.Stage[int, int](src, stream.Count[int](1), nil) },
+		"Stage":     func() { stream.Stage[int, int](src, stream.Count(1), nil) },
 		"FromSeq":   func() { stream.FromSeq[int](nil) },
 		"FromSeq2":  func() { stream.FromSeq2[int](nil) },
 		"Decode":    func() { stream.Decode(src, stream.Codec[int, int]{}) },
@@ -872,7 +872,7 @@ func TestANilFunctionIsAProgrammingError(t *testing.T) {
 		"SkipBad":   func() { stream.Codec[int, int]{}.SkipBad(nil) },
 		"Size":      func() { stream.Size[int](1, nil) },
 		"Latest":    func() { stream.Latest[int, int](nil) },
-		"Subscribe": func() { stream.NewBroadcast[int](nil).Subscribe(stream.Count[int](1), nil) },
+		"Subscribe": func() { stream.Subscribe(stream.NewBroadcast[int](nil), stream.Count(1), stream.Keyed[int]{}) },
 		"a source":  func() { stream.Map(nil, explode) },
 	} {
 		t.Run(name, func(t *testing.T) { require.Panics(t, f) })

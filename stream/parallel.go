@@ -32,7 +32,7 @@ func Parallel[In, Out any](src Readable[In], n int, f func(ctx context.Context, 
 		src:    newSource(src),
 		f:      f,
 		places: make(chan struct{}, n),
-		order:  NewQueue(Count[*result[Out]](n)),
+		order:  NewQueue[*result[Out]](Count(n)),
 		turn:   gate.New(nil),
 		idle:   n,
 	}

@@ -79,7 +79,7 @@ func TestE6_PipeMovesAllChunksInOrder(t *testing.T) {
 func TestE6_PipePullsNothingBeforeThereIsRoom(t *testing.T) {
 	for _, mark := range []int{0, 2} {
 		bubble(t, func(t *testing.T) {
-			src, dst := source(nil, 1, 2, 3, 4, 5), stream.NewQueue(stream.Count[int](mark))
+			src, dst := source(nil, 1, 2, 3, 4, 5), stream.NewQueue[int](stream.Count(mark))
 			ctx, cancel := context.WithCancelCause(t.Context())
 			piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
 			piping.waits(t, "the destination is full")
@@ -96,7 +96,7 @@ func TestE6_PipePullsNothingBeforeThereIsRoom(t *testing.T) {
 }
 
 func TestPipeNoticesTheEndOfASourceThatTellsItWithoutRoom(t *testing.T) {
-	dst := stream.NewQueue(stream.Count[int](2))
+	dst := stream.NewQueue[int](2)
 	require.NoError(t, stream.Pipe(t.Context(), dst, stream.From(1, 2), nil))
 	require.Equal(t, []int{1, 2}, collect(t, dst))
 }
@@ -164,13 +164,13 @@ func TestE6_ASourceThatFailsDropsNothingThatCameBefore(t *testing.T) {
 		"an adapter of a Queue": func(q *stream.Queue[int]) stream.Writable[int] { return stream.MapWriter(q, double) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := stream.NewQueue(stream.Count[int](3))
+			q := stream.NewQueue[int](3)
 			require.Equal(t, errBoom, stream.Pipe(t.Context(), dst(q), source(errBoom, 1, 2), nil))
 			_, _ = pull(t, q), pull(t, q)
 			wantEnd(t, q, errBoom)
 		})
 	}
-	q := stream.NewQueue(stream.Count[int](3))
+	q := stream.NewQueue[int](3)
 	require.Equal(t, errBoom, stream.Pipe(t.Context(), q, source(errBoom, 1), &stream.PipeOptions{PreventAbort: true}))
 	require.NoError(t, q.Write(t.Context(), 2), "it is as it was")
 }
@@ -179,10 +179,10 @@ func double(v int) (int, error) { return 2 * v, nil }
 
 func TestPipeWhenTheContextEndsDuringFailAbortsAndReturnsBothErrors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		dst := stream.NewQueue(stream.Count[int](0))
+		dst := stream.NewQueue[int](0)
 		goWrite(t.Context(), dst, 1).waits(t, "nobody pulls") // Fail takes its turn behind it
 		ctx, cancel := context.WithCancelCause(t.Context())
-		src := stream.NewQueue(stream.Count[int](1))
+		src := stream.NewQueue[int](1)
 		require.NoError(t, src.Fail(t.Context(), errOther))
 		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
 		piping.waits(t, "nobody pulls")
@@ -210,7 +210,7 @@ func TestErrorsThatCannotBeComparedEndAPipeAsOthersDo(t *testing.T) {
 		require.Equal(t, []error{cause}, dst.aborts)
 	})
 	room := stream.NewBroadcast[int](nil)
-	room.Subscribe(stream.Count[int](0), stream.Block)
+	stream.Subscribe(room, stream.Count(0), stream.Block())
 	require.Equal(t, cause, room.Publish(endedWith(cause), 1))
 	w := stream.Discard[int]()
 	require.NoError(t, w.Abort(cause))
@@ -252,7 +252,7 @@ func TestPipeReturnsTheErrorOfClose(t *testing.T) {
 
 func TestPipeWhenTheContextEndsDuringCloseAborts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		dst := stream.NewQueue(stream.Count[int](0))
+		dst := stream.NewQueue[int](0)
 		goWrite(t.Context(), dst, 1).waits(t, "nobody pulls") // Close takes its turn behind it
 		ctx, cancel := context.WithCancelCause(t.Context())
 		src := stream.From[int]()
@@ -296,7 +296,7 @@ func TestWithPreventCancelAClosedDestinationCostsNoChunk(t *testing.T) {
 }
 
 func closedQueue(t *testing.T) stream.Writable[int] {
-	q := stream.NewQueue(stream.Count[int](1))
+	q := stream.NewQueue[int](1)
 	require.NoError(t, q.Close(t.Context()))
 	return q
 }
@@ -311,7 +311,7 @@ func TestE6_PipeNoticesTheEndOfADestinationWhileTheSourceIsIdle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				src, dst := source(nil), stream.NewQueue(stream.Count[int](1))
+				src, dst := source(nil), stream.NewQueue[int](1)
 				piping := goDo(func() error { return stream.Pipe(t.Context(), dst, src, nil) })
 				piping.waits(t, "the source is idle")
 				c.end(dst)
@@ -350,7 +350,7 @@ func TestADestinationThatHasEndedIsNotAborted(t *testing.T) {
 }
 
 func TestAContextThatEndsWithAChunkInHandDoesNotLoseItIfThereIsRoom(t *testing.T) {
-	src, dst := source(nil, 1, 2), stream.NewQueue(stream.Count[int](2))
+	src, dst := source(nil, 1, 2), stream.NewQueue[int](2)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	src.onPull = func() {
 		src.onPull = nil
@@ -468,7 +468,7 @@ func TestPipePullsIntoOneChunkOnlyIfTheDestinationKeepsNothing(t *testing.T) {
 	require.Equal(t, 4, src.into)
 
 	src = &intoSource{n: 3}
-	q := stream.NewQueue(stream.Count[[]byte](4))
+	q := stream.NewQueue[[]byte](4)
 	require.NoError(t, stream.Pipe(t.Context(), q, src, nil))
 	require.Zero(t, src.into)
 }

@@ -57,7 +57,7 @@ var chained = func() map[string]func(stream.Readable[int]) stream.Readable[int] 
 
 // piped returns a queue that a Pipe fills, by way of a MapWriter, and that fails as r does, behind what it holds.
 func piped(r stream.Readable[int], mark int) stream.Readable[int] {
-	q := stream.NewQueue(stream.Count[int](mark))
+	q := stream.NewQueue[int](stream.Count(mark))
 	go func() { // ends with r, or with the queue
 		w := stream.MapWriter(q, func(v int) (int, error) { return v, nil })
 		if err := stream.Pipe(context.Background(), w, r, &stream.PipeOptions{PreventAbort: true}); err != nil {
@@ -178,7 +178,7 @@ func TestAPipelineHoldsTheSumOfItsMarks(t *testing.T) {
 					}
 					marks += h.holds + mark
 					names = append(names, fmt.Sprint(h.name, " ", mark))
-					q, stage := stream.NewQueue(stream.Count[int](mark)), h.make(r)
+					q, stage := stream.NewQueue[int](stream.Count(mark)), h.make(r)
 					pipes = append(pipes, goDo(func() error { return stream.Pipe(ctx, q, stage, nil) }))
 					r = q
 				}
@@ -207,7 +207,7 @@ func TestTheMemoryOfAPipelineIsTheSumOfItsMarks(t *testing.T) {
 		var pipes []*call[struct{}]
 		for _, mark := range []int{1 << 20, chunk, 256 << 10, 0, 2 << 20} {
 			marks += mark
-			q, src := stream.NewQueue(stream.Bytes[[]byte](mark)), r
+			q, src := stream.NewQueueOf(stream.Bytes[[]byte](mark)), r
 			pipes = append(pipes, goDo(func() error { return stream.Pipe(ctx, q, src, nil) }))
 			r = q
 		}

@@ -45,8 +45,11 @@ var _ interface {
 	Writable[int]
 } = (*Queue[int])(nil)
 
-// NewQueue returns an open Queue that holds what s allows.
-func NewQueue[T any](s Strategy[T]) *Queue[T] {
+// NewQueue returns an open Queue that holds n chunks.
+func NewQueue[T any](n Count) *Queue[T] { return NewQueueOf(strategyOf[T](n)) }
+
+// NewQueueOf returns an open Queue that holds what s allows.
+func NewQueueOf[T any](s Strategy[T]) *Queue[T] {
 	return &Queue[T]{strategy: s, done: make(chan struct{})}
 }
 

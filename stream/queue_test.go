@@ -17,7 +17,7 @@ import (
 )
 
 func TestE1_DesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
-	q := stream.NewQueue(stream.Bytes[string](4))
+	q := stream.NewQueueOf(stream.Bytes[string](4))
 	require.Equal(t, 4, q.DesiredSize())
 	require.NoError(t, q.Write(t.Context(), "abc"))
 	require.Equal(t, 1, q.DesiredSize())
@@ -37,17 +37,17 @@ func TestE1_DesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 func TestE1_StrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 	double := func(n int) int { return 2 * n }
 	for name, c := range map[string]struct {
-		strategy stream.Strategy[int]
-		want     int
+		q    *stream.Queue[int]
+		want int
 	}{
-		"count":     {stream.Count[int](10), 9},
-		"size":      {stream.Size(10, double), 4},
-		"nil size":  {stream.Strategy[int]{Mark: 10}, 9},
-		"free":      {stream.Size(10, func(int) int { return 0 }), 10},
-		"very much": {stream.Size(10, func(int) int { return math.MaxInt }), 10 - math.MaxInt},
+		"count":     {stream.NewQueue[int](10), 9},
+		"size":      {stream.NewQueueOf(stream.Size(10, double)), 4},
+		"nil size":  {stream.NewQueueOf(stream.Strategy[int]{Mark: 10}), 9},
+		"free":      {stream.NewQueueOf(stream.Size(10, func(int) int { return 0 })), 10},
+		"very much": {stream.NewQueueOf(stream.Size(10, func(int) int { return math.MaxInt })), 10 - math.MaxInt},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := stream.NewQueue(c.strategy)
+			q := c.q
 			require.NoError(t, q.Write(t.Context(), 3))
 			require.Equal(t, c.want, q.DesiredSize())
 			require.Equal(t, 3, pull(t, q))
@@ -57,7 +57,7 @@ func TestE1_StrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 }
 
 func TestE1_EmptyChunksCountAsAByte(t *testing.T) {
-	q := stream.NewQueue(stream.Bytes[[]byte](1))
+	q := stream.NewQueueOf(stream.Bytes[[]byte](1))
 	require.NoError(t, q.Write(t.Context(), nil))
 	ok, _ := q.TryWrite(nil)
 	require.False(t, ok)
@@ -65,7 +65,7 @@ func TestE1_EmptyChunksCountAsAByte(t *testing.T) {
 
 func TestE2_PullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](1))
+		q := stream.NewQueue[int](1)
 		var pulls []*call[int]
 		for range 5 {
 			pulls = append(pulls, goPull(t.Context(), q))
@@ -80,7 +80,7 @@ func TestE2_PullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
 
 func TestWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](2))
+		q := stream.NewQueue[int](2)
 		var writes []*call[struct{}]
 		for i := range 5 {
 			writes = append(writes, goWrite(t.Context(), q, i))
@@ -98,7 +98,7 @@ func TestWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
 func TestE3_WithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
 	for _, mark := range []int{0, -1} {
 		bubble(t, func(t *testing.T) {
-			q := stream.NewQueue(stream.Count[int](mark))
+			q := stream.NewQueue[int](stream.Count(mark))
 			w := goWrite(t.Context(), q, 1)
 			w.waits(t, "nobody pulls")
 			require.Equal(t, 1, pull(t, q))
@@ -115,7 +115,7 @@ func TestE3_WithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
 
 func TestTryWriteNeverOvertakesAWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		goWrite(t.Context(), q, 1).waits(t, "nobody pulls")
 		ok, err := q.TryWrite(2)
 		require.NoError(t, err)
@@ -126,7 +126,7 @@ func TestTryWriteNeverOvertakesAWrite(t *testing.T) {
 
 func TestReadyWaitsForRoomAndTakesNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](1))
+		q := stream.NewQueue[int](1)
 		require.NoError(t, q.Ready(t.Context()))
 		require.NoError(t, q.Write(t.Context(), 1))
 		ready := goDo(func() error { return q.Ready(t.Context()) })
@@ -142,7 +142,7 @@ func TestReadyWaitsForRoomAndTakesNone(t *testing.T) {
 		ready.returns(t, errBoom)
 	})
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		ready := goDo(func() error { return q.Ready(t.Context()) })
 		ready.waits(t, "nobody pulls")
 		p := goPull(t.Context(), q)
@@ -153,7 +153,7 @@ func TestReadyWaitsForRoomAndTakesNone(t *testing.T) {
 }
 
 func TestAContextThatHasEndedDoesNothing(t *testing.T) {
-	q := stream.NewQueue(stream.Count[int](2))
+	q := stream.NewQueue[int](2)
 	require.NoError(t, q.Write(t.Context(), 1))
 	ctx := ended(t)
 	_, err := q.Pull(ctx)
@@ -171,7 +171,7 @@ func TestAContextEndsTheWaitAndNothingElse(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
 		defer cancel()
-		q := stream.NewQueue(stream.Count[int](1))
+		q := stream.NewQueue[int](1)
 		p := goPull(ctx, q)
 		p.waits(t, "the queue is empty")
 		<-ctx.Done()
@@ -200,7 +200,7 @@ func TestAContextEndsTheWaitAndNothingElse(t *testing.T) {
 
 func TestWhenAWaitingWriteLeavesTheCloseBehindItIsServed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		write := goWrite(ctx, q, 1)
 		write.waits(t, "nobody pulls")
@@ -214,7 +214,7 @@ func TestWhenAWaitingWriteLeavesTheCloseBehindItIsServed(t *testing.T) {
 
 func TestWhenAWaitingCloseLeavesTheWritesBehindItGoOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		goWrite(t.Context(), q, 1).waits(t, "nobody pulls")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		closing := goDo(func() error { return q.Close(ctx) })
@@ -252,7 +252,7 @@ func TestE5_TheFirstEndOfAQueueCounts(t *testing.T) {
 		"Cancel(nil)": {end: func(_ *testing.T, q queue) { q.Cancel(nil) }, pull: io.EOF, write: stream.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := stream.NewQueue(stream.Count[int](2))
+			q := stream.NewQueue[int](2)
 			require.NoError(t, q.Write(t.Context(), 1))
 			c.end(t, q)
 			select {
@@ -279,7 +279,7 @@ func TestE5_TheFirstEndOfAQueueCounts(t *testing.T) {
 
 func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		write := goWrite(t.Context(), q, 1)
 		write.waits(t, "nobody pulls")
 		closing := goDo(func() error { return q.Close(t.Context()) })
@@ -292,7 +292,7 @@ func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
 		late.returns(t, stream.ErrClosed)
 	})
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		write := goWrite(t.Context(), q, 1)
 		write.waits(t, "nobody pulls")
 		closing := goDo(func() error { return q.Close(t.Context()) })
@@ -302,7 +302,7 @@ func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
 		closing.returns(t, errBoom)
 	})
 	bubble(t, func(t *testing.T) {
-		q := stream.NewQueue(stream.Count[int](0))
+		q := stream.NewQueue[int](0)
 		p := goPull(t.Context(), q)
 		p.waits(t, "nobody writes")
 		require.NoError(t, q.Cancel(errBoom))
@@ -311,7 +311,7 @@ func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
 }
 
 func TestCancelAfterTheEndDropsWhatIsHeld(t *testing.T) {
-	q := stream.NewQueue(stream.Count[int](2))
+	q := stream.NewQueue[int](2)
 	require.NoError(t, q.Write(t.Context(), 1))
 	require.NoError(t, q.Fail(t.Context(), errBoom))
 	require.NoError(t, q.Cancel(nil))
@@ -319,7 +319,7 @@ func TestCancelAfterTheEndDropsWhatIsHeld(t *testing.T) {
 }
 
 func TestANegativeSizeFailsTheQueueBehindWhatItHolds(t *testing.T) {
-	q := stream.NewQueue(stream.Size(3, func(n int) int { return n }))
+	q := stream.NewQueueOf(stream.Size(3, func(n int) int { return n }))
 	require.NoError(t, q.Write(t.Context(), 1))
 	err := q.Write(t.Context(), -5)
 	require.EqualError(t, err, "stream: size function returned -5")
@@ -331,7 +331,7 @@ func TestANegativeSizeFailsTheQueueBehindWhatItHolds(t *testing.T) {
 }
 
 func TestAPanicOfASizeFunctionChangesNothing(t *testing.T) {
-	q := stream.NewQueue(stream.Size(3, func(n int) int { return 1 / n }))
+	q := stream.NewQueueOf(stream.Size(3, func(n int) int { return 1 / n }))
 	require.Panics(t, func() { q.Write(t.Context(), 0) })
 	require.Panics(t, func() { q.TryWrite(0) })
 	require.NoError(t, q.Write(t.Context(), 1))
@@ -340,7 +340,7 @@ func TestAPanicOfASizeFunctionChangesNothing(t *testing.T) {
 
 func TestAQueueHandsEachChunkOverOnceUnderLoad(t *testing.T) {
 	for _, mark := range []int{0, 1, 7} {
-		q := stream.NewQueue(stream.Count[int](mark))
+		q := stream.NewQueue[int](stream.Count(mark))
 		const writers, pullers, each = 4, 3, 2000
 		var writing, pulling sync.WaitGroup
 		seen := make([][]int, pullers)
@@ -387,7 +387,7 @@ func TestAQueueHandsEachChunkOverOnceUnderLoad(t *testing.T) {
 }
 
 func TestAQueueAllocatesNothingForAChunk(t *testing.T) {
-	q := stream.NewQueue(stream.Count[int](4))
+	q := stream.NewQueue[int](4)
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		_ = q.Write(ctx, 1)
@@ -396,9 +396,9 @@ func TestAQueueAllocatesNothingForAChunk(t *testing.T) {
 }
 
 func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
-	q, p := stream.NewQueue(stream.Count[int](0)), stream.NewQueue(stream.Count[int](0))
+	q, p := stream.NewQueue[int](0), stream.NewQueue[int](0)
 	room := stream.NewBroadcast[int](nil)
-	sub := room.Subscribe(stream.Count[int](0), stream.Block)
+	sub := stream.Subscribe(room, stream.Count(0), stream.Block())
 	ctx := t.Context()
 	for name, c := range map[string]struct {
 		src   stream.Readable[int]
@@ -428,7 +428,7 @@ func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
 }
 
 func TestAQueueLetsGoOfWhatWasPulled(t *testing.T) {
-	q := stream.NewQueue(stream.Count[*[64]byte](4))
+	q := stream.NewQueue[*[64]byte](4)
 	kept := func() weak.Pointer[[64]byte] {
 		chunk := new([64]byte)
 		require.NoError(t, q.Write(t.Context(), chunk))

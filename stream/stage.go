@@ -18,9 +18,11 @@ import (
 //
 // End a Stage that was pulled with Cancel, or by pulling to its end: else f may wait for ever. Cancel does not wait
 // for f. Stage panics if f is nil.
-func Stage[In, Out any](src Readable[In], s Strategy[Out], f func(ctx context.Context, src Readable[In], dst Writable[Out]) error) Readable[Out] {
+func Stage[In, Out any, L Limit[Out]](
+	src Readable[In], limit L, f func(ctx context.Context, src Readable[In], dst Writable[Out]) error,
+) Readable[Out] {
 	mustFunc(f == nil, "Stage")
-	in, q := newSource(src), NewQueue(s)
+	in, q := newSource(src), NewQueueOf(strategyOf[Out](limit))
 	ctx, cancel := context.WithCancelCause(context.Background())
 	run := func() {
 		catch(func() error { return f(ctx, in, q) }, func(err error) {

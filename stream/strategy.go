@@ -5,37 +5,64 @@ import (
 	"fmt"
 )
 
-// ErrSlow is what a subscriber that fell behind fails with under Disconnect, unless the Broadcast names another.
+// ErrSlow is the error of a subscription that [Disconnect] or [DisconnectAfter] ended, unless the
+// [Broadcast] has a SlowError.
 var ErrSlow = errors.New("stream: subscriber too slow")
 
-// A Strategy says how much a stream may hold: chunks are accepted while the sizes of those held add up to less than
-// Mark, the high-water mark. So a stream holds less than Mark and one chunk more, however large that is. With a Mark
-// of zero or less it holds nothing: a Write waits for a Pull.
+// A Limit says how much a stream may hold: a [Count] of chunks, or a [Strategy], which measures
+// them.
+type Limit[T any] interface {
+	Count | Strategy[T]
+}
+
+// A Count limits a stream to that number of chunks. With a Count of zero or less the stream holds
+// nothing: a Write waits for a Pull.
 //
-// Size is the size of a chunk, in the unit of Mark; nil counts 1 for each. It is called once for each chunk, by the
-// goroutine that writes it. A Broadcast calls it with its lock held, so it must not call that. A negative size fails
-// the stream. A size of zero is allowed, and a stream of such chunks has no bound.
+// Streams Standard, 7.4 (CountQueuingStrategy).
+type Count int
+
+// A Strategy limits a stream to chunks of some total size. A stream accepts chunks while the sizes
+// of those that it holds add up to less than Mark, the high-water mark. So it holds less than Mark
+// and one more chunk, however large that is. With a Mark of zero or less it holds nothing: a Write
+// waits for a Pull.
+//
 // Streams Standard, 7.
 type Strategy[T any] struct {
+	// Mark is the high-water mark, in the unit of Size.
 	Mark int
+
+	// Size returns the size of a chunk. If nil, each chunk counts 1.
+	//
+	// It is called once for each chunk, by the goroutine that writes it. A [Broadcast] calls it
+	// with its lock held, so it must not call that Broadcast. A negative size fails the stream. A
+	// size of zero is allowed: nothing limits a stream of such chunks.
 	Size func(T) int
 }
 
-// Count is a strategy that holds n chunks.
-func Count[T any](n int) Strategy[T] { return Strategy[T]{Mark: n} }
-
-// Bytes is a strategy that holds n bytes. An empty chunk counts as one byte, so that a stream of them is bounded too.
+// Bytes returns a Strategy that holds n bytes. An empty chunk counts as one byte, so that a stream
+// of empty chunks has a limit, too.
+//
+// Streams Standard, 7.3 (ByteLengthQueuingStrategy).
 func Bytes[T ~[]byte | ~string](n int) Strategy[T] {
 	return Strategy[T]{Mark: n, Size: func(v T) int { return max(len(v), 1) }}
 }
 
-// Size is a strategy that holds n of what size counts. It panics if size is nil.
+// Size returns a Strategy that holds n of the unit in which size measures. It panics if size is
+// nil.
 func Size[T any](n int, size func(T) int) Strategy[T] {
 	mustFunc(size == nil, "Size")
 	return Strategy[T]{Mark: n, Size: size}
 }
 
-// of returns the size of v, or the error that a negative one is.
+// strategyOf returns limit as a Strategy.
+func strategyOf[T any, L Limit[T]](limit L) Strategy[T] {
+	if n, ok := any(limit).(Count); ok {
+		return Strategy[T]{Mark: int(n)}
+	}
+	return any(limit).(Strategy[T])
+}
+
+// of returns the size of v. It returns an error for a negative size.
 func (s Strategy[T]) of(v T) (uint64, error) {
 	if s.Size == nil {
 		return 1, nil
@@ -47,7 +74,7 @@ func (s Strategy[T]) of(v T) (uint64, error) {
 	return uint64(n), nil
 }
 
-// mustFunc panics for a function that a caller left out: a programming error.
+// mustFunc panics if the caller left a function out: a programming error.
 func mustFunc(missing bool, of string) {
 	if missing {
 		panic("stream: nil function given to " + of)

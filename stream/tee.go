@@ -18,8 +18,8 @@ import (
 // they hold; the end of src is noticed when both have room. A negative size fails its branch alone. A panic of src's is
 // passed on by both, as *Panic tells.
 // Streams Standard, 4.9.2 (ReadableStreamTee).
-func Tee[T any](src Readable[T], a, b Strategy[T]) (Readable[T], Readable[T]) {
-	t := &teed[T]{src: newSource(src), branches: [2]*Queue[T]{NewQueue(a), NewQueue(b)}}
+func Tee[T any, A, B Limit[T]](src Readable[T], a A, b B) (Readable[T], Readable[T]) {
+	t := &teed[T]{src: newSource(src), branches: [2]*Queue[T]{NewQueueOf(strategyOf[T](a)), NewQueueOf(strategyOf[T](b))}}
 	t.ctx, t.stop = context.WithCancelCause(context.Background())
 	branch := func(q *Queue[T]) Readable[T] {
 		// The goroutine is owned by the two branches; it ends with src, or when both are cancelled.

@@ -46,7 +46,7 @@ var writables = map[string]struct {
 	}},
 	"Publisher": {blind: true, make: func() made {
 		room := stream.NewBroadcast[[]byte](nil)
-		sub := room.Subscribe(stream.Count[[]byte](1), stream.Block)
+		sub := stream.Subscribe(room, stream.Count(1), stream.Block())
 		return made{room.Publisher(), pulling(sub), func(cause error) { _ = room.Abort(cause) }}
 	}},
 	"ToChan": {blind: true, mute: true, make: func() made {
@@ -65,7 +65,7 @@ var writables = map[string]struct {
 }
 
 func onQueue(on func(*stream.Queue[[]byte]) stream.Writable[[]byte]) made {
-	q := stream.NewQueue(stream.Count[[]byte](1))
+	q := stream.NewQueue[[]byte](1)
 	return made{on(q), pulling(q), func(cause error) { _ = q.Cancel(cause) }}
 }
 
@@ -275,8 +275,8 @@ func (s *bareSink) Close(context.Context) error       { s.closes++; return nil }
 func (s *bareSink) Abort(cause error) error           { s.aborts = append(s.aborts, cause); return nil }
 
 func TestE10_AStagesWritableIsAQueue(t *testing.T) {
-	r := stream.Stage(stream.From(1), stream.Count[int](1), func(_ context.Context, _ stream.Readable[int], dst stream.Writable[int]) error {
-		require.IsType(t, stream.NewQueue(stream.Count[int](0)), dst)
+	r := stream.Stage(stream.From(1), stream.Count(1), func(_ context.Context, _ stream.Readable[int], dst stream.Writable[int]) error {
+		require.IsType(t, stream.NewQueue[int](0), dst)
 		return nil
 	})
 	require.Empty(t, collect(t, r))

@@ -75,7 +75,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	if err := o.level.UnmarshalText([]byte(*level)); err != nil {
 		return o, fmt.Errorf("bad -level %q: want debug, info, warn or error", *level)
 	}
-	if _, err := policyOf(o.viewer.policy); err != nil {
+	if _, err := subscriberOf(o.viewer.policy); err != nil {
 		return o, fmt.Errorf("bad -policy: %w", err)
 	}
 	var err error

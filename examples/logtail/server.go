@@ -104,7 +104,7 @@ func (s *server) enter() bool {
 // ServeHTTP is one viewer's visit.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := visit{name: cmp.Or(r.URL.Query().Get("name"), r.RemoteAddr), policy: cmp.Or(r.URL.Query().Get("policy"), "block")}
-	policy, err := policyOf(v.policy)
+	subscribe, err := subscriberOf(v.policy)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -120,7 +120,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
-	sub := s.room.Subscribe(stream.Count[item](held), policy)
+	sub := subscribe(s.room)
 	s.tell(v)
 	v.end = s.send(conn, sub)
 	v.left, v.dropped = true, sub.Dropped()

@@ -19,7 +19,7 @@ func newBroadcast() Room { return broadcastRoom{stream.NewBroadcast[wsstream.Mes
 
 func (r broadcastRoom) Join(c Conn) {
 	wc := c.(*wsstreamConn)
-	sub := r.b.Subscribe(stream.Count[wsstream.Message](queueLength), stream.DropOldest)
+	sub := stream.Subscribe(r.b, stream.Count(queueLength), stream.DropOldest())
 	go func() { // ends with the connection
 		_ = stream.Pipe(wc.ctx, wc.Writable(), sub, nil)
 	}()

@@ -27,9 +27,9 @@ func NewHub() *Hub {
 }
 
 func (h *Hub) join(conn *wsstream.Conn, r *http.Request) error {
-	slow := stream.DisconnectAfter[wsstream.Message](5 * time.Second)
+	slow := stream.DisconnectAfter(5 * time.Second)
 	return stream.Join(r.Context(), conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{
-		Readable: h.room.Subscribe(wsstream.Bytes(64<<10), slow),
+		Readable: stream.Subscribe(h.room, wsstream.Bytes(64<<10), slow),
 		Writable: stream.MapWriter(h.room.Publisher(), prepare),
 	})
 }
