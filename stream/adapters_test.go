@@ -510,17 +510,17 @@ func TestE10_NoAdapterLeavesAGoroutineBehind(t *testing.T) {
 			c := make(chan int)
 			return writing(stream.ToChan(c), func() error { <-c; return nil })
 		},
-		"Reader": func() stoppable {
+		"AsReader": func() stoppable {
 			q := stream.NewQueue[[]byte](0)
 			return stoppable{func(ctx context.Context) error {
-				_, err := stream.Reader(ctx, q).Read(make([]byte, 1))
+				_, err := stream.AsReader(ctx, q).Read(make([]byte, 1))
 				return err
 			}, q.Cancel, func() error { return q.Close(context.Background()) }}
 		},
-		"Writer": func() stoppable {
+		"AsWriter": func() stoppable {
 			q := stream.NewQueue[[]byte](0)
 			return stoppable{func(ctx context.Context) error {
-				_, err := stream.Writer(ctx, q).Write([]byte("x"))
+				_, err := stream.AsWriter(ctx, q).Write([]byte("x"))
 				return err
 			}, q.Abort, func() error { return q.Cancel(nil) }}
 		},
@@ -588,15 +588,15 @@ func TestASequenceThatIsLeftInTheMiddleIsStopped(t *testing.T) {
 
 func TestReaderReadsChunksAsBytes(t *testing.T) {
 	chunks := func() stream.Readable[[]byte] { return stream.From([]byte("ab"), nil, []byte("cde"), []byte("f")) }
-	require.NoError(t, iotest.TestReader(stream.Reader(t.Context(), chunks()), []byte("abcdef")))
+	require.NoError(t, iotest.TestReader(stream.AsReader(t.Context(), chunks()), []byte("abcdef")))
 	var calls []string
-	n, err := io.Copy(writes(func(p []byte) { calls = append(calls, string(p)) }), stream.Reader(t.Context(), chunks()))
+	n, err := io.Copy(writes(func(p []byte) { calls = append(calls, string(p)) }), stream.AsReader(t.Context(), chunks()))
 	require.NoError(t, err)
 	require.EqualValues(t, 6, n)
 	require.Equal(t, []string{"ab", "cde", "f"}, calls, "each chunk as it is")
-	_, err = io.Copy(failing{1, nil}, stream.Reader(t.Context(), chunks()))
+	_, err = io.Copy(failing{1, nil}, stream.AsReader(t.Context(), chunks()))
 	require.Equal(t, io.ErrShortWrite, err)
-	_, err = stream.Reader(ended(t), chunks()).Read(make([]byte, 1))
+	_, err = stream.AsReader(ended(t), chunks()).Read(make([]byte, 1))
 	require.Equal(t, errBoom, err)
 }
 
@@ -606,7 +606,7 @@ func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
 func TestWriterWritesEachWriteAsAChunk(t *testing.T) {
 	q := stream.NewQueue[[]byte](9)
-	w := stream.Writer(t.Context(), q)
+	w := stream.AsWriter(t.Context(), q)
 	buf := []byte("ab")
 	n, err := w.Write(buf)
 	require.NoError(t, err)
@@ -629,7 +629,7 @@ func TestWriterWritesEachWriteAsAChunk(t *testing.T) {
 
 func TestWriterCopiesNothingForADestinationThatKeepsNothing(t *testing.T) {
 	var b bytes.Buffer
-	w := stream.Writer(t.Context(), stream.ToWriter(&b))
+	w := stream.AsWriter(t.Context(), stream.ToWriter(&b))
 	p := []byte("abc")
 	require.Zero(t, testing.AllocsPerRun(100, func() {
 		b.Reset()

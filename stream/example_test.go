@@ -574,15 +574,15 @@ func ExampleDiscard() {
 	// Output: 2 <nil>
 }
 
-func ExampleReader() {
-	r := stream.Reader(ctx, stream.From([]byte("hello, "), []byte("world\n")))
+func ExampleAsReader() {
+	r := stream.AsReader(ctx, stream.From([]byte("hello, "), []byte("world\n")))
 	io.Copy(os.Stdout, r)
 	// Output: hello, world
 }
 
-func ExampleWriter() {
+func ExampleAsWriter() {
 	q := stream.NewQueue[[]byte](4)
-	w := stream.Writer(ctx, q)
+	w := stream.AsWriter(ctx, q)
 	fmt.Fprintf(w, "%d bottles", 99)
 	w.Close()
 	show(stream.Map(q, func(b []byte) (string, error) { return string(b), nil }))

@@ -115,11 +115,11 @@ func (b *byteSource) stopped(ctx context.Context) error {
 	return io.EOF // cancelled
 }
 
-// Reader returns the chunks of src as an io.Reader. Its Reads, and io.Copy from it, pull with ctx; the end of the
+// AsReader returns the chunks of src as an io.Reader. Its Reads, and io.Copy from it, pull with ctx; the end of the
 // stream is theirs. It holds what is left of one chunk. When ctx has ended, Reads fail with its cause, and src is as
 // it was; Reader never cancels src. Its calls may not be made at once. It has a WriteTo, so that io.Copy writes each
 // chunk as it is, without a buffer between.
-func Reader(ctx context.Context, src Readable[[]byte]) io.Reader {
+func AsReader(ctx context.Context, src Readable[[]byte]) io.Reader {
 	return &reader{pull: func() ([]byte, error) { return src.Pull(ctx) }}
 }
 

@@ -160,7 +160,7 @@ func (s *byteSink) endOr(ctx context.Context) error {
 	return cmp.Or(s.end, context.Cause(ctx))
 }
 
-// Writer returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no
+// AsWriter returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no
 // bytes is none. Write copies what it is given, as an io.Writer must, unless dst keeps nothing of
 // it (see Borrower). When ctx has ended, calls fail with its cause, and dst is as it was. It has a
 // ReadFrom, so that io.Copy to it copies nothing twice: chunks of 32 KiB at most, one for each
@@ -170,7 +170,7 @@ func (s *byteSink) endOr(ctx context.Context) error {
 // CloseWithError(cause error) error, as an io.PipeWriter has: it fails dst with cause (see Failer),
 // or closes it where that is nil. Fail, Abort, Ready, Done and TryWrite are dst's, where it has
 // them, and TryWrite copies as Write does.
-func Writer(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {
+func AsWriter(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {
 	b, ok := dst.(Borrower)
 	w := &writer{
 		dst:     dst,

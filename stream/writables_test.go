@@ -39,9 +39,9 @@ var writables = map[string]struct {
 			return stream.Encode(q, stream.Codec[[]byte, []byte]{Encode: same})
 		})
 	}},
-	"Writer": {make: func() made {
+	"AsWriter": {make: func() made {
 		return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] {
-			return fromWriter{stream.Writer(context.Background(), q).(tryingWriteCloser)}
+			return fromWriter{stream.AsWriter(context.Background(), q).(tryingWriteCloser)}
 		})
 	}},
 	"Publisher": {blind: true, make: func() made {
@@ -59,7 +59,7 @@ var writables = map[string]struct {
 	}},
 	"ToWriter of a Writer": {mute: true, waits: true, make: func() made {
 		return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] {
-			return stream.ToWriter(stream.Writer(context.Background(), q))
+			return stream.ToWriter(stream.AsWriter(context.Background(), q))
 		})
 	}},
 }
@@ -244,7 +244,7 @@ func TestE10_DiscardHasAllThatAWritableMayHave(t *testing.T) {
 func TestE10_AnAdapterOfABareWritableAbortsItInTurnWhereItIsFailed(t *testing.T) {
 	for name, on := range map[string]func(*bareSink) any{
 		"MapWriter": func(s *bareSink) any { return stream.MapWriter(s, same) },
-		"Writer":    func(s *bareSink) any { return stream.Writer(t.Context(), s) },
+		"AsWriter":  func(s *bareSink) any { return stream.AsWriter(t.Context(), s) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			sink := new(bareSink)
@@ -260,7 +260,7 @@ func TestE10_AnAdapterOfABareWritableAbortsItInTurnWhereItIsFailed(t *testing.T)
 		})
 	}
 	sink := new(bareSink)
-	require.NoError(t, stream.Writer(t.Context(), sink).(interface{ CloseWithError(cause error) error }).CloseWithError(nil))
+	require.NoError(t, stream.AsWriter(t.Context(), sink).(interface{ CloseWithError(cause error) error }).CloseWithError(nil))
 	require.Equal(t, 1, sink.closes)
 }
 
