@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 func TestEachRowIsMeasured(t *testing.T) {
 	require.Len(t, rows, len(order), "two rows of one name")
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-n", "3", "-only", "Dial, nobody pulls"}, strings.NewReader(""), &out))
-	require.Regexp(t, `(?m)^Dial, nobody pulls +-?\d+\.\d +-?\d+\.\d$`, out.String())
+	require.NoError(t, run(t.Context(), []string{"-n", "3", "-only", "Dial, no Pull"}, strings.NewReader(""), &out))
+	require.Regexp(t, `(?m)^Dial, no Pull +-?\d+\.\d +-?\d+\.\d$`, out.String())
 }
 
 func TestWhatCannotBeMeasuredIsAnError(t *testing.T) {
@@ -52,7 +52,7 @@ func TestHelpIsNoError(t *testing.T) {
 }
 
 func TestAFarEndThatHasEndedIsAnErrorThatSaysWhy(t *testing.T) {
-	far, err := startFar(t.Context(), "Dial, nobody pulls", "")
+	far, err := startFar(t.Context(), "Dial, no Pull", "")
 	require.NoError(t, err)
 	_, err = far.line() // its address
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestAnInterruptIsTheErrorAndNotTheEndOfAProcess(t *testing.T) {
 	var out strings.Builder
 	errs := make(chan error, 1)
 	go func() {
-		errs <- run(ctx, []string{"-n", "3", "-only", "Dial, nobody pulls"}, strings.NewReader(""), &out)
+		errs <- run(ctx, []string{"-n", "3", "-only", "Dial, no Pull"}, strings.NewReader(""), &out)
 	}()
 	interrupt(errors.New("interrupt signal received"))
 	require.EqualError(t, <-errs, "interrupt signal received")

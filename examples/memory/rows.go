@@ -12,15 +12,15 @@ type row struct {
 
 // order is that of the rows on the page.
 var order = []string{
-	"AcceptConn, nobody pulls",
+	"AcceptConn, no Pull",
 	"AcceptConn, a Pull waits",
 	"AcceptConn, a Pull waits, after 100 messages",
 	"Accept in a handler that waits for the end",
 	"Accept in a handler that waits in Pull",
-	"Dial, nobody pulls",
+	"Dial, no Pull",
 	"Dial, a Pull waits",
 	"Dial, a Pull waits, after 100 messages",
-	"AcceptConn under TLS, nobody pulls",
+	"AcceptConn under TLS, no Pull",
 	"AcceptConn under TLS, a Pull waits",
 	"AcceptConn under TLS, a Pull waits, after 100 messages",
 	"AcceptConn, a full ReadWindow of 64 KiB",
