@@ -10,112 +10,150 @@ import (
 	"github.com/wsstream/wsstream/internal/handshake"
 )
 
-// AcceptOptions say how Accept and AcceptConn answer. Nil stands for the zero value, which is ready to use; it is
-// copied. Of each number, 0 is the default, a negative one means that there is none (no bound, no timeout), any
-// other is the value.
+// AcceptOptions are the options of [Accept], [AcceptConn] and [Handler], which copy them. Nil
+// stands for the zero value, which is ready to use. The page docs/options.md lists all options with
+// their defaults.
 type AcceptOptions struct {
-	// Subprotocols are those that the server speaks. The first that the client names and that is one of them is
-	// chosen, by case; if there is none the connection has no subprotocol. What else the client names, lawful or not,
-	// is passed over. Each is a token, and stands once.
+	// Subprotocols are those that the server speaks. The first in the client's list that is one of
+	// them is chosen; case counts. If there is none, the connection has no subprotocol. Other names
+	// in the client's list are ignored, valid or not. Each subprotocol is a token, and stands once.
+	// If empty, none is chosen.
 	Subprotocols []string
 
-	// Header is sent with the response, a refusal aside. Fields that belong to the handshake are refused. Accept sends
-	// what stands in the ResponseWriter's header before it.
+	// Header is sent with the response, but not with one that refuses. Fields that belong to the
+	// handshake are an error. Accept also sends the fields in the ResponseWriter's header.
+	// If nil, nothing is added.
 	Header http.Header
 
-	// Origins are patterns of origins, beside the server's own, whose pages may connect. A pattern is matched as
-	// path.Match does, without case, against the origin's host with its port, "*.example.org" or "localhost:*", or
-	// against all of it where the pattern has a scheme, "https://example.org". Brackets around an IPv6 address stand for
-	// themselves, "[::1]:3000". Browsers leave out the default port of a scheme: a pattern that names it matches all the
-	// same, "https://example.org:443", and "localhost:*" matches the other ports. **"*" lets the pages of every site
-	// connect with their users' cookies.** The server's own is the origin whose host is that of the request, whatever
-	// the scheme. A request without Origin comes from no browser, and is let in.
+	// Origins are patterns of origins whose pages may connect. The server's own origin always may:
+	// the origin whose host is that of the request, whatever the scheme. Requests without an Origin
+	// header are accepted; browsers always send one. Beware: "*" lets the pages of every site
+	// connect with the cookies of their users.
+	//
+	// A pattern is matched as path.Match does, without case, against the origin's host and port:
+	// "*.example.org", "localhost:*". A pattern with a scheme is matched against the whole origin:
+	// "https://example.org". The brackets of an IPv6 address stand for themselves: "[::1]:3000".
+	// Browsers leave out the default port of a scheme. A pattern that names it still matches,
+	// "https://example.org:443". "localhost:*" matches the other ports.
+	// If empty, the server's own origin only.
 	Origins []string
 
-	// ReadWindow is how many bytes of input, as they are on the wire, are held for a reader who does not pull.
-	// Default 64 KiB, at least 256; negative: no bound, and a peer can fill the memory.
+	// ReadWindow limits the input that is buffered until a call pulls it, in bytes on the wire.
+	// Behind a full window the socket is not read. The minimum is 256 bytes.
+	// If zero, 64 KiB.
+	// If negative, no limit: a peer can fill the memory.
 	ReadWindow int
 
-	// WriteWindow is how many encoded bytes may be unsent before a Write waits, beside the one message that is being
-	// written. Default 64 KiB, at least 256; negative: no bound, and a slow peer can make us fill the memory.
+	// WriteWindow limits the output that is buffered until the kernel takes it, in bytes on the
+	// wire, beside the one message that is being written. Behind a full window Write blocks. The
+	// minimum is 256 bytes.
+	// If zero, 64 KiB.
+	// If negative, no limit: a slow peer can make us fill the memory.
 	WriteWindow int
 
-	// MaxMessageSize is the largest payload, in bytes, that a Pull assembles: a larger message fails the connection
-	// with 1009. NextMessage needs no such bound. Default 1 MiB; negative: no bound, and a peer can fill the memory.
+	// MaxMessageSize limits the payload of a message that a Pull assembles, in bytes. A larger
+	// message fails the connection with 1009. NextMessage needs no limit.
+	// If zero, 1 MiB.
+	// If negative, no limit: a peer can fill the memory.
 	MaxMessageSize int
 
-	// MaxFrameSize is the largest payload, in bytes, of the frames that we send: longer messages are sent in several,
-	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
+	// MaxFrameSize limits the payload of a frame that we send, in bytes. A longer message is sent
+	// in several frames. A pong can pass between two frames.
+	// If zero, 64 KiB.
+	// If negative, no limit: one frame a message.
 	MaxFrameSize int
 
-	// MaxHandshakeSize is how many bytes of a bare connection's request are read for its header; a client that sends
-	// more gets 431, as for more than 256 lines. What was accepted is held as long as the Conn, for Opened. Default
-	// 64 KiB; negative: no bound but that of the lines, and a client can fill the memory. It is not for Accept, whose
-	// requests http.Server.MaxHeaderBytes bounds.
+	// MaxHandshakeSize limits the header of a request on a bare connection, in bytes. A client that
+	// sends more gets 431, as it does for more than 256 lines. The Conn keeps the header, for
+	// Opened. It is for AcceptConn only: http.Server.MaxHeaderBytes limits the requests of Accept.
+	// If zero, 64 KiB.
+	// If negative, no limit but that of the lines: a client can fill the memory.
 	MaxHandshakeSize int
 
-	// HandshakeTimeout bounds the reading of a bare connection's request, and the writing of the response. A client that
-	// takes longer for its request gets 408, and has a second to take that. Default 10 s; negative: none, and a client can
-	// hold a goroutine. Accept's requests have been read before: http.Server.ReadHeaderTimeout bounds that.
+	// HandshakeTimeout limits the reading of a request on a bare connection, and the writing of the
+	// response. A client whose request takes longer gets 408, and has a second to read that. The
+	// requests of Accept were read before: http.Server.ReadHeaderTimeout limits that.
+	// If zero, 10 seconds.
+	// If negative, no limit: a client can keep a goroutine.
 	HandshakeTimeout time.Duration
 
-	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
-	// accepted included; then the connection is cut. Default 5 s; negative: none, and a dead peer can hold the Conn.
+	// CloseTimeout limits the time from the decision to close to the peer's Close frame. That
+	// includes sending what was accepted. Beyond it the connection is cut.
+	// If zero, 5 seconds.
+	// If negative, no limit: a dead peer can keep the Conn.
 	CloseTimeout time.Duration
 
-	// Compression asks for permessage-deflate. Nil: none.
+	// Compression asks for permessage-deflate.
+	// If nil, no compression.
 	Compression *CompressionOptions
 
-	// PingInterval is how long one direction must have been silent for the peer to be pinged. No goroutine and no timer
-	// of their own stand behind it, and nobody has to read for the answers' sake. While nobody pulls and ReadWindow is
-	// full, it waits. Default none, as for a negative one: the kernel notices lost hosts by TCP's own keepalive, which
-	// Go turns on. Set it, to 20 s or so, for what that does not see: a process that hangs, and proxies that cut
-	// connections which are silent.
+	// PingInterval is the silence in one direction after which the peer is pinged. While ReadWindow
+	// is full and no call pulls, no ping is sent. It needs no goroutine and no timer of its own,
+	// and no call has to pull for the answers.
+	//
+	// Without it the kernel notices lost hosts by TCP's own keepalive, which Go turns on. Set it,
+	// to 20 seconds or so, for what the kernel does not see: a process that hangs, and proxies that
+	// cut silent connections.
+	// If zero or negative, no pings.
 	PingInterval time.Duration
 
-	// PongTimeout is how long a peer that was pinged may then stay silent before the connection fails, with 1008 on the
-	// wire; any byte of the peer's is a sign of life. It begins when the kernel has taken the ping. A peer that answers no
-	// pings because its own reader is stalled counts as silent. Default 20 s; negative: none, and pings only keep others
-	// from cutting the connection.
+	// PongTimeout limits the silence of a peer that was pinged. It starts when the kernel has taken
+	// the ping. Any byte from the peer ends it. Beyond it the connection fails, with 1008 on the
+	// wire. A peer whose own reader is stalled answers no pings, and counts as silent.
+	// If zero, 20 seconds.
+	// If negative, no limit: pings only keep proxies from cutting the connection.
 	PongTimeout time.Duration
 
-	// IdleTimeout is how long no byte of a message must have come or gone, pings and pongs aside, for the connection to
-	// be closed with 1001. While something is unread or unsent it is in use, however slow its reader. Default none, as for
-	// a negative one.
+	// IdleTimeout limits the time without a byte of a message, in either direction. Pings and pongs
+	// do not count. Beyond it the connection is closed with 1001. While input is unread or output
+	// is unsent, the connection is in use, however slow its reader is.
+	// If zero or negative, no limit.
 	IdleTimeout time.Duration
 
-	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails,
-	// with 1008 on the wire; a Write that waits fails at most CloseTimeout later. It counts progress, not time: over TCP on
-	// Linux every byte that the peer's kernel acknowledges puts it off (and a stall may last a quarter longer), elsewhere
-	// every 4 KiB that our kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback: a
-	// peer that reads less than that within the timeout counts as stalled. So set 30 s or more. Default none, as for a
-	// negative one: a peer that reads nothing holds what the windows hold.
+	// WriteStallTimeout limits the time in which the peer takes none of the output that waits for
+	// it. Beyond it the connection fails, with 1008 on the wire. A blocked Write fails at most
+	// CloseTimeout later.
+	//
+	// Progress starts the time anew. On TCP on Linux every byte that the peer's kernel acknowledges
+	// is progress, and a stall may last a quarter longer. Elsewhere it is every 4 KiB that our
+	// kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
+	// peer that reads less than a step within the timeout counts as stalled. So set 30 seconds or
+	// more.
+	// If zero or negative, no limit: a peer that reads nothing keeps what the windows buffer.
 	WriteStallTimeout time.Duration
 
-	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the
-	// connection fails, with 1008 on the wire. While it is full nothing is read, so a lost peer is
-	// not noticed by reading. Every byte pulled puts it off. Default none, as for a negative one.
-	// On sockets, also under TLS, it is not needed for a peer that is gone: where PingInterval,
-	// IdleTimeout or WriteStallTimeout is set, the kernel is asked for an error once nothing was
-	// pulled for as long as the smallest of PongTimeout and these two.
+	// ReadStallTimeout limits the time in which ReadWindow is full and no byte is pulled from it.
+	// Beyond it the connection fails, with 1008 on the wire. While ReadWindow is full, the socket
+	// is not read, so reading does not notice a lost peer.
+	//
+	// On sockets, also under TLS, a lost peer needs no ReadStallTimeout where PingInterval,
+	// IdleTimeout or WriteStallTimeout is set. Then the kernel is asked for an error once no byte
+	// was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
+	// If zero or negative, no limit.
 	ReadStallTimeout time.Duration
 
-	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
-	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only.
-	// They are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
-	// Conn's, or, for what came with the handshake, Accept before it has returned. Nothing is read meanwhile, so they
-	// must not wait: of the Conn's methods, they may call TryWrite, Close, CloseNow, and those that only tell. Default
-	// none.
+	// OnPing and OnPong are called with the payload of each ping and pong from the peer. The
+	// answers to our own pings are among them; their payload is 8 bytes. When OnPing is called, the
+	// answer to the ping is on its way. payload is valid during the call only.
+	//
+	// The calls come one at a time and in order, on the goroutine that reads. That is a goroutine
+	// inside Pull, the Conn's background reader, or, for frames that came with the handshake, the
+	// goroutine that makes it. Nothing is read meanwhile, so they must not block. Of the Conn's
+	// methods they may call TryWrite, Close, CloseNow, and those that only report.
+	// If nil, not called.
 	OnPing, OnPong func(payload []byte)
 
-	// Logger gets a record at debug level when a handshake is refused or fails, and when a connection opens and ends. Nil
-	// is silent.
+	// Logger gets records at debug level: when a handshake fails, and when a connection opens and
+	// when it ends.
+	// If nil, silent.
 	Logger *slog.Logger
 
-	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	// Trace has hooks that are called as things happen. See [Trace].
+	// If nil, none.
 	Trace *Trace
 
-	// Meter counts this connection among others, or that it was refused. Nil for none.
+	// Meter counts this connection among others, and the handshakes that a server refuses.
+	// If nil, none.
 	Meter *Meter
 }
 
@@ -145,23 +183,30 @@ func (o *AcceptOptions) common() common {
 	}
 }
 
-// Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1, and returns an open Conn. If it
-// returns an error the request has been answered: a *HandshakeError tells with which status. (Bad options are answered
-// with 500, and are a plain error: see AcceptOptions.Check.) The Conn outlives the
-// handler and the request's context: end it with Shutdown, and a deferred CloseNow as the last resort.
+// Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1. It returns an
+// open Conn. The Conn outlives the handler and the context of the request: end it with Shutdown,
+// and with a deferred CloseNow as the last resort.
 //
-// w must let itself be hijacked, or unwrap to one that does, as http.ResponseController finds it. The fields that stand in
-// w's header are sent with the response, as those of middleware: cookies, say. Those of the handshake and those that hold
-// for one hop are not; nor is what middleware adds when WriteHeader is called, since Accept does not call it.
+// If Accept returns an error, the request was answered: a *HandshakeError has the status. Bad
+// options are answered with 500, and are a plain error: see [AcceptOptions.Check].
+//
+// w must be an http.Hijacker, or unwrap to one, as http.ResponseController finds it. The fields in
+// w's header are sent with the response, for example cookies that a middleware has set. Those of
+// the handshake, and those that concern one hop only, are not sent. Accept does not call
+// WriteHeader, so fields that a middleware adds there are not sent either.
+//
 // RFC 6455, section 4.2.
 func Accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions) (*Conn, error) {
 	return accept(w, r, o, nil)
 }
 
-func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
+func accept(
+	w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Acceptor,
+) (_ *Conn, err error) {
 	s, err := o.responder(a)
 	if err != nil {
-		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		status := http.StatusInternalServerError
+		http.Error(w, http.StatusText(status), status)
 		return nil, err
 	}
 	s.starts(false)
@@ -174,20 +219,28 @@ func accept(w http.ResponseWriter, r *http.Request, o *AcceptOptions, a *Accepto
 	return c, err
 }
 
-// AcceptConn makes the server's side of the handshake on a bare connection, TLS or not, and returns an open Conn;
-// Opened holds the request's header, and URL its address. It owns nc, also when it fails: an error says that the
-// connection was refused, as a *HandshakeError where it could be answered, and closed. A client that was refused has a
-// second to read why and to close, for which AcceptConn waits. When ctx ends before the handshake is done that is the
-// error. The handshake is made on a goroutine of its own, on which the hooks of Trace, OnPing
-// and OnPong run that belong to it.
+// AcceptConn makes the server's side of the handshake on a bare connection, TLS or not. It returns
+// an open Conn, whose Opened has the request's header, and whose URL is the address that was asked
+// for.
+//
+// AcceptConn owns nc. If it returns an error, nc is closed. The error is a *HandshakeError where
+// the client could be answered. A client that was refused has a second to read why and to close,
+// for which AcceptConn waits. If ctx ends before the handshake is done, the error is
+// context.Cause(ctx).
+//
+// The handshake is made on a goroutine of its own. The hooks of Trace, OnPing and OnPong that
+// belong to the handshake run there.
+//
 // RFC 6455, section 4.2.
 func AcceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions) (*Conn, error) {
 	return acceptConn(ctx, nc, o, nil)
 }
 
-// acceptConn has the handshake made by a goroutine that ends with it: the caller's own would keep the stack that the
-// handshake takes, four times what a Pull takes that waits.
-func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (c *Conn, err error) {
+// acceptConn makes the handshake on a goroutine that ends with it. The caller's goroutine would
+// keep the stack that the handshake needs, four times that of a waiting Pull.
+func acceptConn(
+	ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor,
+) (c *Conn, err error) {
 	shaken := make(chan struct{})
 	go func() { // the caller's: it ends with the handshake
 		defer close(shaken)
@@ -199,7 +252,9 @@ func acceptConn(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor)
 	return c, err
 }
 
-func acceptBare(ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor) (_ *Conn, err error) {
+func acceptBare(
+	ctx context.Context, nc net.Conn, o *AcceptOptions, a *Acceptor,
+) (_ *Conn, err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -263,11 +318,11 @@ func (s *responder) Admit() error {
 	return nil
 }
 
-// Answering has cut end the handshake, and reports false if the Conn has ended before.
+// Answering lets a Close of the Conn call cut. It reports false if the Conn has already ended.
 func (s *responder) Answering(cut func()) bool { return s.conn.abandonBy(cut) }
 
-// open starts the engine on t, which clears the deadline of the handshake. If err says that the handshake
-// failed, or the Conn was closed meanwhile, it returns the error of the Conn, if there is one.
+// open starts the engine on t, which clears the deadline of the handshake. err is the handshake's.
+// If it is not nil, or the Conn was closed meanwhile, open returns the error of the Conn.
 func (s *responder) open(t handshake.Transport, err error) (*Conn, error) {
 	c := s.conn
 	err = handshakeError(err)

@@ -14,129 +14,171 @@ import (
 	"github.com/wsstream/wsstream/internal/handshake"
 )
 
-// DialOptions say how Dial connects. Nil stands for the zero value, which is ready to use; Dial copies it. Of each
-// number, 0 is the default, a negative one means that there is none (no bound, no timeout), any other is the value.
+// DialOptions are the options of [Dial], which copies them. Nil stands for the zero value, which is
+// ready to use. The page docs/options.md lists all options with their defaults.
 type DialOptions struct {
-	// Subprotocols are offered to the server in this order of preference. Each is a token, or what
-	// else a server expects ("ZWS2.0/NULL"): visible ASCII characters without commas and quotes. None
-	// stands twice. If there are any and the server chooses none of them, the handshake fails.
+	// Subprotocols are offered to the server, in this order of preference. Each is a token, or
+	// visible ASCII without commas and quotes, for servers that expect such ("ZWS2.0/NULL"). Each
+	// stands once. If the server chooses none of them, the handshake fails.
+	// If empty, none is offered.
 	Subprotocols []string
 
-	// SubprotocolOptional lets the handshake succeed where the server chooses no subprotocol.
-	// Opened.Protocol is empty then. It is for servers that never name one in their answer. A
-	// subprotocol that was not offered fails the handshake all the same.
+	// SubprotocolOptional accepts a server that chooses no subprotocol. Opened.Protocol is empty
+	// then. It is for servers that never name one in their response. A subprotocol that was not
+	// offered still fails the handshake.
 	SubprotocolOptional bool
 
-	// Header is sent with the request. Fields that belong to the handshake are refused.
+	// Header is sent with the request. Fields that belong to the handshake are an error.
+	// If nil, nothing is added.
 	Header http.Header
 
-	// Host is the request's Host where it is not the URL's "host:port". Where to connect to and the name in the
-	// certificate remain the URL's.
+	// Host is the Host of the request. The URL still says where to connect to, and which name the
+	// certificate must have.
+	// If empty, the URL's "host:port".
 	Host string
 
-	// Jar gives cookies to send beside those in Header, and takes those of the server's response, a refusal's too; a
-	// proxy's it never sees. It is asked for the URL with the scheme http or https, and Host where that is set.
+	// Jar gives cookies for the request, beside those in Header. It gets the cookies of the
+	// server's response, also of one that refuses. It never sees a proxy's. It is asked for the URL
+	// with the scheme http or https, and with Host if that is set.
+	// If nil, no cookies.
 	Jar http.CookieJar
 
-	// TLSConfig is for wss, and for proxies that are reached by https. Nil verifies the certificate against the
-	// system's roots and the URL's host. ALPN offers http/1.1 if NextProtos is empty, and never h2. Sessions are resumed if
-	// there is a ClientSessionCache; it is shared by all Dials that are given it.
+	// TLSConfig is for wss, and for proxies that are reached by https. If its NextProtos is empty,
+	// ALPN offers http/1.1. It never offers h2. Sessions are resumed if there is a
+	// ClientSessionCache. All Dials with the same cache share it.
+	// If nil, the certificate is verified against the system's roots and the URL's host.
 	TLSConfig *tls.Config
 
-	// Proxy returns the proxy for a request, or nil for none. The request has the URL with the scheme http for ws and
-	// https for wss. Nil is http.ProxyFromEnvironment, by HTTP_PROXY, HTTPS_PROXY and NO_PROXY; **but where NetDial is
-	// set nil is no proxy**.
+	// Proxy returns the proxy for a request, or nil for none. The request has the URL, with the
+	// scheme http for ws and https for wss.
 	//
-	// The proxy's scheme is http or https, for one that is asked with CONNECT, under ws too, or socks5 or socks5h, which
-	// are the same: the proxy resolves the name. User and password in its URL are sent to it. That it refuses is a
-	// *ProxyError in the *HandshakeError.
+	// A proxy whose scheme is http or https is asked with CONNECT, also for ws. The schemes socks5
+	// and socks5h are the same: the proxy resolves the server's name. The user and password in the
+	// proxy's URL are sent to it. If the proxy fails, the *HandshakeError wraps a *ProxyError.
+	// If nil, http.ProxyFromEnvironment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+	// If nil and NetDial is set, no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 
-	// NetDial makes the connection to addr, "host:port" as the URL or the proxy's has it, its name not resolved; nil is
-	// a net.Dialer's DialContext, which tries all addresses of a name and races IPv6 against IPv4. It is where a unix
-	// socket or a resolver of one's own goes. Read deadlines must work on what it returns: a Pull is ended by one. A
-	// proxy's tunnel and TLS come on top.
+	// NetDial connects to addr. That is the "host:port" of the URL, or of the proxy's URL, with the
+	// name not resolved. A NetDial can connect to a unix socket, or ask its own resolver. Read
+	// deadlines must work on the connection that it returns: the end of a Pull's context sets one.
+	// The proxy's tunnel and TLS come on top.
+	// If nil, DialContext of a net.Dialer, which tries all addresses of the name.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-	// ReadWindow is how many bytes of input, as they are on the wire, are held for a reader who does not pull.
-	// Default 64 KiB, at least 256; negative: no bound, and a peer can fill the memory.
+	// ReadWindow limits the input that is buffered until a call pulls it, in bytes on the wire.
+	// Behind a full window the socket is not read. The minimum is 256 bytes.
+	// If zero, 64 KiB.
+	// If negative, no limit: a peer can fill the memory.
 	ReadWindow int
 
-	// WriteWindow is how many encoded bytes may be unsent before a Write waits, beside the one message that is being
-	// written. Default 64 KiB, at least 256; negative: no bound, and a slow peer can make us fill the memory.
+	// WriteWindow limits the output that is buffered until the kernel takes it, in bytes on the
+	// wire, beside the one message that is being written. Behind a full window Write blocks. The
+	// minimum is 256 bytes.
+	// If zero, 64 KiB.
+	// If negative, no limit: a slow peer can make us fill the memory.
 	WriteWindow int
 
-	// MaxMessageSize is the largest payload, in bytes, that a Pull assembles: a larger message fails the connection
-	// with 1009. NextMessage needs no such bound. Default 1 MiB; negative: no bound, and a peer can fill the memory.
+	// MaxMessageSize limits the payload of a message that a Pull assembles, in bytes. A larger
+	// message fails the connection with 1009. NextMessage needs no limit.
+	// If zero, 1 MiB.
+	// If negative, no limit: a peer can fill the memory.
 	MaxMessageSize int
 
-	// MaxFrameSize is the largest payload, in bytes, of the frames that we send: longer messages are sent in several,
-	// between which a pong can pass. Default 64 KiB; negative: one frame a message.
+	// MaxFrameSize limits the payload of a frame that we send, in bytes. A longer message is sent
+	// in several frames. A pong can pass between two frames.
+	// If zero, 64 KiB.
+	// If negative, no limit: one frame a message.
 	MaxFrameSize int
 
-	// MaxHandshakeSize is how many bytes of the response's header are read, and of a proxy's, with those of 1xx before
-	// it. Default 64 KiB; negative: no bound, and a server can fill the memory. A header may have 256 lines.
+	// MaxHandshakeSize limits the header of the server's response, in bytes, with the responses of
+	// 1xx before it. It limits the header of a proxy's response, too. A header may have 256 lines.
+	// If zero, 64 KiB.
+	// If negative, no limit: a server can fill the memory.
 	MaxHandshakeSize int
 
-	// HandshakeTimeout bounds all of Dial's work: name resolution, proxy, TLS and the handshake. Default 10 s; negative:
-	// none.
+	// HandshakeTimeout limits all of Dial's work: name resolution, proxy, TLS and the handshake.
+	// If zero, 10 seconds.
+	// If negative, no limit.
 	HandshakeTimeout time.Duration
 
-	// CloseTimeout bounds everything between the decision to close and the peer's Close frame, the sending of what was
-	// accepted included; then the connection is cut. Default 5 s; negative: none, and a dead peer can hold the Conn.
+	// CloseTimeout limits the time from the decision to close to the peer's Close frame. That
+	// includes sending what was accepted. Beyond it the connection is cut.
+	// If zero, 5 seconds.
+	// If negative, no limit: a dead peer can keep the Conn.
 	CloseTimeout time.Duration
 
-	// Compression asks for permessage-deflate. Nil: none.
+	// Compression asks for permessage-deflate.
+	// If nil, no compression.
 	Compression *CompressionOptions
 
-	// PingInterval is how long one direction must have been silent for the peer to be pinged. No goroutine and no timer
-	// of their own stand behind it, and nobody has to read for the answers' sake. While nobody pulls and ReadWindow is
-	// full, it waits. Default none, as for a negative one: the kernel notices lost hosts by TCP's own keepalive, which
-	// Go turns on. Set it, to 20 s or so, for what that does not see: a process that hangs, and proxies that cut
-	// connections which are silent.
+	// PingInterval is the silence in one direction after which the peer is pinged. While ReadWindow
+	// is full and no call pulls, no ping is sent. It needs no goroutine and no timer of its own,
+	// and no call has to pull for the answers.
+	//
+	// Without it the kernel notices lost hosts by TCP's own keepalive, which Go turns on. Set it,
+	// to 20 seconds or so, for what the kernel does not see: a process that hangs, and proxies that
+	// cut silent connections.
+	// If zero or negative, no pings.
 	PingInterval time.Duration
 
-	// PongTimeout is how long a peer that was pinged may then stay silent before the connection fails, with 1008 on the
-	// wire; any byte of the peer's is a sign of life. It begins when the kernel has taken the ping. A peer that answers no
-	// pings because its own reader is stalled counts as silent. Default 20 s; negative: none, and pings only keep others
-	// from cutting the connection.
+	// PongTimeout limits the silence of a peer that was pinged. It starts when the kernel has taken
+	// the ping. Any byte from the peer ends it. Beyond it the connection fails, with 1008 on the
+	// wire. A peer whose own reader is stalled answers no pings, and counts as silent.
+	// If zero, 20 seconds.
+	// If negative, no limit: pings only keep proxies from cutting the connection.
 	PongTimeout time.Duration
 
-	// IdleTimeout is how long no byte of a message must have come or gone, pings and pongs aside, for the connection to
-	// be closed with 1001. While something is unread or unsent it is in use, however slow its reader. Default none, as for
-	// a negative one.
+	// IdleTimeout limits the time without a byte of a message, in either direction. Pings and pongs
+	// do not count. Beyond it the connection is closed with 1001. While input is unread or output
+	// is unsent, the connection is in use, however slow its reader is.
+	// If zero or negative, no limit.
 	IdleTimeout time.Duration
 
-	// WriteStallTimeout is how long a peer may take nothing while something waits to be sent, before the connection fails,
-	// with 1008 on the wire; a Write that waits fails at most CloseTimeout later. It counts progress, not time: over TCP on
-	// Linux every byte that the peer's kernel acknowledges puts it off (and a stall may last a quarter longer), elsewhere
-	// every 4 KiB that our kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback: a
-	// peer that reads less than that within the timeout counts as stalled. So set 30 s or more. Default none, as for a
-	// negative one: a peer that reads nothing holds what the windows hold.
+	// WriteStallTimeout limits the time in which the peer takes none of the output that waits for
+	// it. Beyond it the connection fails, with 1008 on the wire. A blocked Write fails at most
+	// CloseTimeout later.
+	//
+	// Progress starts the time anew. On TCP on Linux every byte that the peer's kernel acknowledges
+	// is progress, and a stall may last a quarter longer. Elsewhere it is every 4 KiB that our
+	// kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
+	// peer that reads less than a step within the timeout counts as stalled. So set 30 seconds or
+	// more.
+	// If zero or negative, no limit: a peer that reads nothing keeps what the windows buffer.
 	WriteStallTimeout time.Duration
 
-	// ReadStallTimeout is how long ReadWindow may be full with nothing pulled from it, before the
-	// connection fails, with 1008 on the wire. While it is full nothing is read, so a lost peer is
-	// not noticed by reading. Every byte pulled puts it off. Default none, as for a negative one.
-	// On sockets, also under TLS, it is not needed for a peer that is gone: where PingInterval,
-	// IdleTimeout or WriteStallTimeout is set, the kernel is asked for an error once nothing was
-	// pulled for as long as the smallest of PongTimeout and these two.
+	// ReadStallTimeout limits the time in which ReadWindow is full and no byte is pulled from it.
+	// Beyond it the connection fails, with 1008 on the wire. While ReadWindow is full, the socket
+	// is not read, so reading does not notice a lost peer.
+	//
+	// On sockets, also under TLS, a lost peer needs no ReadStallTimeout where PingInterval,
+	// IdleTimeout or WriteStallTimeout is set. Then the kernel is asked for an error once no byte
+	// was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
+	// If zero or negative, no limit.
 	ReadStallTimeout time.Duration
 
-	// OnPing and OnPong are called with the payload of each ping and pong of the peer's, the answers to our own pings
-	// included, which are 8 bytes; a ping's own answer is on its way by then. Payload is valid during the call only.
-	// They are called one at a time and in order, by whoever reads: a goroutine inside Pull, a background reader of the
-	// Conn's, or, for what came with the handshake, the goroutine that made it. Nothing is read meanwhile, so they must
-	// not wait: of the Conn's methods, they may call TryWrite, Close, CloseNow, and those that only tell. Default none.
+	// OnPing and OnPong are called with the payload of each ping and pong from the peer. The
+	// answers to our own pings are among them; their payload is 8 bytes. When OnPing is called, the
+	// answer to the ping is on its way. payload is valid during the call only.
+	//
+	// The calls come one at a time and in order, on the goroutine that reads. That is a goroutine
+	// inside Pull, the Conn's background reader, or, for frames that came with the handshake, the
+	// goroutine that makes it. Nothing is read meanwhile, so they must not block. Of the Conn's
+	// methods they may call TryWrite, Close, CloseNow, and those that only report.
+	// If nil, not called.
 	OnPing, OnPong func(payload []byte)
 
-	// Logger gets a record at debug level when the connection opens and when it ends. Nil is silent.
+	// Logger gets records at debug level: when a handshake fails, and when a connection opens and
+	// when it ends.
+	// If nil, silent.
 	Logger *slog.Logger
 
-	// Trace holds hooks that are called as things happen. Nil has none, and costs nothing.
+	// Trace has hooks that are called as things happen. See [Trace].
+	// If nil, none.
 	Trace *Trace
 
-	// Meter counts this connection among others. Nil for none.
+	// Meter counts this connection among others, and the handshakes that a server refuses.
+	// If nil, none.
 	Meter *Meter
 }
 
@@ -166,18 +208,19 @@ func (o *DialOptions) common() common {
 	}
 }
 
-// Dial connects to a WebSocket server and returns at once, as new WebSocketStream(url) does: the Conn's Opened tells
-// when the handshake is done, and a Pull or Write waits for it by itself.
+// Dial connects to a WebSocket server. It returns immediately, as new WebSocketStream(url) does:
+// the Conn's Opened settles when the handshake is done. A Pull or a Write waits for that.
 //
-// url is absolute, its scheme ws, wss, http or https, the latter two standing for the former; it has no fragment.
-// Its user and password are sent as basic credentials. A bad URL or option is the error of both futures; nothing is
-// dialled then. As in browsers, a name that is not in ASCII stands for its A-labels, and spaces and what is not in ASCII
-// are escaped. Errors show nothing of a URL that stands before an @, however it was meant.
-// A path and a query are shown.
+// url is absolute, without a fragment. Its scheme is ws or wss; http and https stand for them. Its
+// user and password are sent as basic credentials. As in browsers, a name that is not in ASCII
+// stands for its A-labels, and spaces and characters outside ASCII are escaped. A bad URL or option
+// is the error of both futures, and nothing is dialled. Errors show the path and the query of a
+// URL, but never the part before an @.
 //
-// ctx governs the handshake only: when it ends before the handshake is done, the attempt is dropped and both futures
-// settle with context.Cause(ctx). **A deferred cancel that runs before the handshake is done kills it**: who returns
-// a connected Conn waits for Opened first. After opening ctx does nothing.
+// ctx governs the handshake only. If it ends before the handshake is done, the attempt is dropped,
+// and both futures settle with context.Cause(ctx). So a function with a deferred cancel must wait
+// for Opened before it returns the Conn. After the handshake ctx does nothing.
+//
 // RFC 6455, section 4.1.
 func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	if o == nil {
@@ -202,19 +245,22 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 	case ctx.Err() != nil:
 		c.fail(context.Cause(ctx))
 	default:
-		h := o.handshake(opt, u, cmp.Or(host, u.Host))
+		h := o.client(opt, u, cmp.Or(host, u.Host))
 		if user != nil {
 			h.SetCredentials(user)
 		}
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
 		opt.starts(true)
-		go c.dial(ctx, cancel, h, opt) // the Conn's own: it ends with the handshake, which ctx and HandshakeTimeout bound
+		// The Conn's own goroutine. It ends with the handshake, which ctx and HandshakeTimeout
+		// limit.
+		go c.dial(ctx, cancel, h, opt)
 	}
 	return c
 }
 
-func (o *DialOptions) handshake(opt *options, u *url.URL, host string) *handshake.Client {
+// client returns the client's side of the handshake with the server at u.
+func (o *DialOptions) client(opt *options, u *url.URL, host string) *handshake.Client {
 	return &handshake.Client{
 		URL:                 u,
 		Host:                host,
@@ -231,8 +277,10 @@ func (o *DialOptions) handshake(opt *options, u *url.URL, host string) *handshak
 }
 
 // dial makes the handshake, and opens c or fails it.
-func (c *Conn) dial(parent context.Context, done context.CancelFunc, h *handshake.Client, o *options) {
-	defer done() // lets go of the caller's context
+func (c *Conn) dial(
+	parent context.Context, done context.CancelFunc, h *handshake.Client, o *options,
+) {
+	defer done() // releases the caller's context
 	ctx, cancel := parent, context.CancelFunc(func() {})
 	if o.HandshakeTimeout > 0 {
 		ctx, cancel = context.WithTimeoutCause(parent, o.HandshakeTimeout, handshake.ErrTimeout)
@@ -255,8 +303,8 @@ func (c *Conn) dial(parent context.Context, done context.CancelFunc, h *handshak
 	o.shaken(c, c.failure()) // what came first
 }
 
-// answered reports whether err is a response of the server's or a proxy's. That says more than that its
-// body came too late.
+// answered reports whether err has a response of the server or of a proxy. A response says more
+// than that its body came too late.
 func answered(err error) bool {
 	if e, ok := errors.AsType[*ProxyError](err); ok && e.Status != 0 {
 		return true

@@ -9,12 +9,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -137,22 +135,6 @@ func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {
 			for part := range strings.SplitSeq(strings.TrimSpace(string(block[1])), "\n\n") {
 				require.Contains(t, string(tested), part, name)
 			}
-		}
-	}
-}
-
-func TestEveryBoundHasARowInTheOptionsPageAndInThePackageDocumentation(t *testing.T) {
-	page, err := os.ReadFile("docs/options.md")
-	require.NoError(t, err)
-	doc, err := os.ReadFile("doc.go")
-	require.NoError(t, err)
-	for _, options := range []any{wsstream.DialOptions{}, wsstream.AcceptOptions{}} {
-		for _, f := range reflect.VisibleFields(reflect.TypeOf(options)) {
-			if f.Type != reflect.TypeFor[int]() && f.Type != reflect.TypeFor[time.Duration]() {
-				continue
-			}
-			require.Regexp(t, `(?m)^\| `+"`"+f.Name+"`"+` \| `, string(page))
-			require.Regexp(t, `(?m)^//\t`+f.Name+` +(none|\d+ (KiB|MiB|s)) `, string(doc))
 		}
 	}
 }

@@ -21,11 +21,12 @@ const (
 	DefaultCloseTimeout     = 5 * time.Second
 	DefaultPongTimeout      = 20 * time.Second
 
-	minWindow = 256 // bytes: a control frame, and a message's start beside it
+	minWindow = 256 // bytes: a control frame, and the start of a message beside it
 )
 
-// common are the options that DialOptions and AcceptOptions share, each under the name that it has there.
-// TestOptions checks that both set each of them.
+// common are the options that DialOptions and AcceptOptions share. Each has the name that it has
+// there. options_common_test.go checks that both sides map each of them, document it alike, and
+// list it.
 type common struct {
 	Subprotocols      []string
 	Header            http.Header
@@ -49,17 +50,17 @@ type common struct {
 	Meter             *Meter
 }
 
-// options are those of a connection, checked, with the defaults filled in. A number that is 0 stands for
-// no limit and no timeout, as does one of the keepalive below 0.
+// options are the options of a connection, checked and with the defaults filled in. If a number is
+// 0 or less, there is no limit.
 type options struct {
 	common
 	compression *compression // Compression as it was checked; nil: none
 
-	shook func(*Conn, Opened, error) // what Trace wants called when the handshake is done; nil for none
+	shook func(*Conn, Opened, error) // of Trace, for the end of the handshake; nil: none
 }
 
-// check returns the options with the defaults filled in, or an error that names the option. client says
-// that they are Dial's.
+// check returns the options with the defaults filled in, or an error that names the option. client
+// says that they are Dial's.
 func (c common) check(client bool) (*options, error) {
 	o := &options{common: c}
 	o.ReadWindow = orDefault(c.ReadWindow, DefaultReadWindow)
@@ -72,11 +73,11 @@ func (c common) check(client bool) (*options, error) {
 	o.PongTimeout = orDefault(c.PongTimeout, DefaultPongTimeout)
 	o.Subprotocols = slices.Clone(c.Subprotocols)
 	o.Header = c.Header.Clone()
-	if n := o.ReadWindow; n != 0 && n < minWindow {
-		return o, fmt.Errorf("wsstream: ReadWindow is %d bytes, less than the least of %d", n, minWindow)
+	if err := checkWindow("ReadWindow", o.ReadWindow); err != nil {
+		return o, err
 	}
-	if n := o.WriteWindow; n != 0 && n < minWindow {
-		return o, fmt.Errorf("wsstream: WriteWindow is %d bytes, less than the least of %d", n, minWindow)
+	if err := checkWindow("WriteWindow", o.WriteWindow); err != nil {
+		return o, err
 	}
 	if err := handshake.CheckSubprotocols(o.Subprotocols, client); err != nil {
 		return o, err
@@ -89,7 +90,14 @@ func (c common) check(client bool) (*options, error) {
 	return o, err
 }
 
-// orDefault fills in the default for 0, and 0 for what is negative: no bound.
+func checkWindow(name string, n int) error {
+	if n != 0 && n < minWindow {
+		return fmt.Errorf("wsstream: %s is %d bytes, less than the least of %d", name, n, minWindow)
+	}
+	return nil
+}
+
+// orDefault returns the default for 0, and 0 for a negative v: no limit.
 func orDefault[T int | time.Duration](v, byDefault T) T {
 	if v == 0 {
 		return byDefault
