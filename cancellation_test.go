@@ -388,12 +388,16 @@ func TestB0_ACallWhoseContextHadEndedFailsAtOnceAndConsumesOrSendsNothing(t *tes
 			require.Equal(t, errReason, call(), name)
 		}
 		for range 3 {
+			told := 0
 			for _, err := range r.All(ctx) {
 				require.Equal(t, errReason, err)
+				told++
 			}
 			for _, err := range r.Messages(ctx) {
 				require.Equal(t, errReason, err)
+				told++
 			}
+			require.Equal(t, 2, told, "each loop yields the error, once")
 		}
 		require.Empty(t, m.Data)
 		require.Equal(t, "second", e.pull(t))

@@ -137,18 +137,6 @@ func TestOfClosesAtOnceOneIsSent(t *testing.T) {
 	})
 }
 
-func TestBothSidesClosingAtOnceIsClean(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3001, Reason: "ours"}))
-		e.peer.Send(wstest.Close(3002, "theirs"))
-		e.peer.Want("our own Close and no answer", wstest.Close(3001, "ours"))
-		e.drop(t)
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, wsstream.CloseInfo{Code: 3002, Reason: "theirs"}, info)
-	})
-}
-
 // TestTheCodeOfACloseSaysWhatItsCauseWas is the table of codeFor, through all that sends its code.
 func TestTheCodeOfACloseSaysWhatItsCauseWas(t *testing.T) {
 	unclean, torn := lostEnd(t), &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: io.ErrUnexpectedEOF}
@@ -406,40 +394,49 @@ func TestD1_ClosedReportsThePeersCode(t *testing.T) {
 	}
 }
 
+// TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers has each side close first, and both before either has seen the other's.
 func TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Close(3001, "theirs"))
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "ours"}))
-		f, err := e.peer.Next()
-		require.NoError(t, err)
-		require.Equal(t, wstest.OpClose, f.Op) // ours, or the answer to theirs
+	ours := wsstream.CloseInfo{Code: 3002, Reason: "ours"}
+	clean := func(t *testing.T, e *end) {
 		if e.client {
 			e.peer.Close()
 		} else {
-			e.peer.WantEOF("only one Close, and the server drops the transport")
+			e.peer.WantEOF("there is no second Close, and the server drops the transport")
 		}
 		info, err := e.closed(t)
 		require.NoError(t, err)
 		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "theirs"}, info)
+	}
+	t.Run("ours is first", func(t *testing.T) {
+		onEveryPath(t, config{}, func(t *testing.T, e *end) {
+			require.NoError(t, e.conn.Close(ours))
+			e.peer.Send(wstest.Close(3001, "theirs"))
+			e.peer.Want("our Close, which is no answer", wstest.Close(3002, "ours"))
+			clean(t, e)
+		})
 	})
-}
-
-func TestD2_ClosesThatCrossOnTheWireAreClean(t *testing.T) {
-	inBubble(t, config{}, func(t *testing.T, e *end) {
-		e.far.(*memnet.Conn).Stall(true)
-		e.peer.Send(wstest.Close(3001, "theirs"))
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 3002, Reason: "ours"}))
-		e.peer.Want("ours, although theirs is on its way", wstest.Close(3002, "ours"))
-		e.far.(*memnet.Conn).Stall(false)
-		if e.client {
-			e.peer.WantIdle("no second Close, and the server drops the transport")
-			e.peer.Close()
-		} else {
-			e.peer.WantEOF("no second Close, and the server drops the transport")
-		}
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, wsstream.CloseInfo{Code: 3001, Reason: "theirs"}, info)
+	t.Run("theirs is first", func(t *testing.T) {
+		onEveryPath(t, config{}, func(t *testing.T, e *end) {
+			e.peer.Send(wstest.Close(3001, "theirs"))
+			require.NoError(t, e.conn.Close(ours))
+			f, err := e.peer.Next()
+			require.NoError(t, err)
+			require.Equal(t, wstest.OpClose, f.Op) // ours, or the answer to theirs
+			clean(t, e)
+		})
+	})
+	t.Run("they cross", func(t *testing.T) {
+		inBubble(t, config{}, func(t *testing.T, e *end) {
+			e.far.(*memnet.Conn).Stall(true)
+			e.peer.Send(wstest.Close(3001, "theirs"))
+			require.NoError(t, e.conn.Close(ours))
+			e.peer.Want("our Close, although theirs is on its way", wstest.Close(3002, "ours"))
+			e.far.(*memnet.Conn).Stall(false)
+			if e.client {
+				e.peer.WantIdle("there is no second Close")
+			}
+			clean(t, e)
+		})
 	})
 }
 

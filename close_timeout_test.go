@@ -46,17 +46,6 @@ func TestCloseTimeoutBoundsEverythingUpToThePeersClose(t *testing.T) {
 	}
 }
 
-func TestWithoutCloseTimeoutACloseWaitsForEver(t *testing.T) {
-	inBubble(t, config{CloseTimeout: -1}, func(t *testing.T, e *end) {
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
-		select {
-		case <-e.conn.Closed().Done():
-			require.Fail(t, "it has ended")
-		case <-time.After(1000 * time.Hour):
-		}
-	})
-}
-
 func TestAClientGivesTheServerASecondToDropTheTransport(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))
@@ -125,16 +114,6 @@ func TestWritableCloseWaitsForTheEndAndItsContextEndsTheWait(t *testing.T) {
 	})
 }
 
-func TestD1_WithoutAPeersCloseTheEndIs1006AfterCloseTimeout(t *testing.T) {
-	inBubble(t, config{CloseTimeout: 7 * time.Second}, func(t *testing.T, e *end) {
-		start := time.Now()
-		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
-		e.peer.WantClose("our Close", 1000)
-		want1006(t, e)
-		require.Equal(t, 7*time.Second, time.Since(start))
-	})
-}
-
 func TestD3_TheServerDropsTCPFirst(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))
@@ -179,7 +158,7 @@ func TestD3_AClientWaitsASecondForThatOverTCP(t *testing.T) {
 	e.peer.Send(wstest.Close(1000, ""))
 	e.peer.WantClose("the answer", 1000)
 	e.peer.WantEOF("the client drops it")
-	require.InDelta(t, 1, time.Since(start).Seconds(), 0.9)
+	require.GreaterOrEqual(t, time.Since(start), time.Second)
 	_, err := e.closed(t)
 	require.NoError(t, err)
 }
@@ -195,10 +174,15 @@ func TestCloseTimeoutBoundsTheClosing(t *testing.T) {
 				start := time.Now()
 				late := time.AfterFunc(24*time.Hour, func() { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() })
 				defer late.Stop()
-				require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
-				_, err := e.conn.Closed().Wait(t.Context())
-				require.Equal(t, tc.timeout < 0, err == nil, "%v", err)
+				require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
+				info, err := e.conn.Closed().Wait(t.Context())
 				require.Equal(t, tc.want, time.Since(start))
+				if tc.timeout < 0 {
+					require.NoError(t, err)
+					require.Equal(t, 1000, info.Code)
+				} else {
+					unclean(1006, "CloseTimeout")(t, e, err)
+				}
 			})
 		})
 	}

@@ -550,16 +550,3 @@ func TestAPingUsesCreditOnlyBehindUnreadData(t *testing.T) {
 		require.Zero(t, held(), "the message was all that lay in front of the pings")
 	})
 }
-
-func TestPingsAreAnsweredForEverWhileNobodyPulls(t *testing.T) {
-	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Text("a"), wstest.Ping("behind it"))
-		require.Equal(t, "a", e.pull(t))
-		e.peer.Want("the answer", wstest.Pong("behind it"))
-		for i := range 200 { // far more than the window holds
-			e.peer.Send(wstest.Ping(fmt.Sprint(i)))
-			e.peer.Want("an answer", wstest.Pong(fmt.Sprint(i)))
-		}
-		require.Zero(t, e.conn.Stats().Received.Held)
-	})
-}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -40,14 +39,6 @@ func TestMessagesGoBothWaysAndTheCloseIsAnswered(t *testing.T) {
 		told(3001, "bye")(t, e, err)
 		require.Equal(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 	})
-}
-
-func TestPairAndServerConnect(t *testing.T) {
-	d := wstest.Pair(t, nil)
-	require.NoError(t, d.Client.Writable().Write(t.Context(), wsstream.Text("a")))
-	m, err := d.Server.Readable().Pull(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, wsstream.Text("a"), m)
 }
 
 func TestB1_AChunkIsAWholeMessageAnEmptyOneToo(t *testing.T) {
@@ -241,28 +232,15 @@ func TestB3_CancelEndsTheConnectionAndDropsWhatIsUnread(t *testing.T) {
 }
 
 func TestB3_CancelFinishesPendingPullsWithEOF(t *testing.T) {
-	inBubble(t, config{}, func(t *testing.T, e *end) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		pulls := []<-chan result{goPull(t, e), goPull(t, e), goPull(t, e)}
-		e.peer.Send(wstest.Text("half").Part())
-		synctest.Wait()
+		e.peer.Send(wstest.Text("half").Part(), wstest.Ping("seen"))
+		e.peer.Want("a Pull has read it", wstest.Pong("seen"))
 		require.NoError(t, e.conn.Readable().Cancel(nil))
-		synctest.Wait()
 		for _, pulled := range pulls {
-			require.Len(t, pulled, 1)
 			require.Equal(t, io.EOF, (<-pulled).err)
 		}
 	})
-}
-
-func TestB3_CancelFinishesAPendingPullWithEOFOverTCP(t *testing.T) {
-	for _, client := range []bool{true, false} {
-		e := overTCP(t, config{}, client)
-		pulled := goPull(t, e)
-		e.peer.Send(wstest.Text("half").Part(), wstest.Ping("seen"))
-		e.peer.Want("the pull has read it", wstest.Pong("seen"))
-		require.NoError(t, e.conn.Readable().Cancel(nil))
-		require.Equal(t, io.EOF, (<-pulled).err)
-	}
 }
 
 func TestCancelEndsPullsAtOnceAndDiscardsWhatComes(t *testing.T) {

@@ -184,7 +184,7 @@ func TestDesiredSizeIsTheWindowBeforeOpeningAndZeroAfterTheEnd(t *testing.T) {
 			require.False(t, ok)
 			require.NoError(t, err)
 			d.conn.CloseNow()
-			require.Zero(t, d.conn.Writable().DesiredSize())
+			require.Zero(t, d.conn.Writable().DesiredSize(), "the handshake has failed")
 		})
 		onEveryPath(t, config{WriteWindow: window}, func(t *testing.T, e *end) {
 			require.Equal(t, want, e.conn.Writable().DesiredSize())
