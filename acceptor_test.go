@@ -302,9 +302,7 @@ func TestClientsThatComeWhileTheServerGoesAreRefusedOrClosed(t *testing.T) {
 			}
 		})
 	}
-	for a.Len() < 4 {
-		<-time.After(time.Millisecond)
-	}
+	until(t, func() bool { return a.Len() >= 4 })
 	require.NoError(t, a.Shutdown(patient(t)))
 	require.Zero(t, a.Len())
 	clients.Wait()

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -111,9 +110,7 @@ func TestCloseNowGivesTheKernelWhatWasAccepted(t *testing.T) {
 func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
 	onSockets(t, config{ReadWindow: 256, WriteWindow: -1}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Binary(make([]byte, 32<<10)), wstest.Ping("never read"))
-		for e.conn.Stats().Received.Held < 256 {
-			runtime.Gosched()
-		}
+		until(t, func() bool { return e.conn.Stats().Received.Held >= 256 })
 		for range 100 { // more than the kernel takes
 			ok, err := e.conn.Writable().TryWrite(wsstream.Binary(make([]byte, 256<<10)))
 			require.NoError(t, err)
@@ -125,7 +122,7 @@ func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
 		if err != io.ErrUnexpectedEOF { //nolint:errorlint // TLS without its own goodbye
 			require.NoError(t, err, "after %d bytes", n)
 		}
-		require.Positive(t, sent.Messages)
+		require.EqualValues(t, 100, sent.Messages)
 		require.Greater(t, n, int64(64<<10), "the kernel had taken more than that")
 	})
 }
@@ -134,9 +131,7 @@ func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
 func TestCloseNowWaitsForNoPeer(t *testing.T) {
 	onSockets(t, config{Limit: 16 << 10}, func(t *testing.T, e *end) {
 		written := goWrite(t, e, wsstream.Binary(make([]byte, 32<<20)))
-		for e.conn.Stats().Sent.Held == 0 {
-			runtime.Gosched()
-		}
+		until(t, func() bool { return e.conn.Stats().Sent.Held > 0 })
 		message := goDo(func() (m wsstream.Message, err error) {
 			_, err = e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
 			return m, err
@@ -247,9 +242,7 @@ func TestAStalledTLSPeerHoldsUpNoCut(t *testing.T) {
 					}
 					written <- err
 				}()
-				for conn.Stats().Sent.Stalled < 20*time.Millisecond {
-					runtime.Gosched()
-				}
+				until(t, func() bool { return conn.Stats().Sent.Stalled >= 20*time.Millisecond })
 				start := time.Now()
 				cut(t, conn)
 				_, err = conn.Closed().Wait(patient(t))

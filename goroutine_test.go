@@ -16,8 +16,12 @@ import (
 // own returns the stacks of goroutines that the library has started, which are those that one of its functions
 // created.
 func own() (stacks []string) {
-	buf := make([]byte, 8<<20)
-	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+	buf := make([]byte, 1<<20)
+	n := runtime.Stack(buf, true)
+	for ; n == len(buf); n = runtime.Stack(buf, true) {
+		buf = make([]byte, 2*n)
+	}
+	for stack := range strings.SplitSeq(string(buf[:n]), "\n\n") {
 		_, creator, _ := strings.Cut(stack, "created by ")
 		if strings.HasPrefix(creator, "github.com/wsstream/wsstream.") || strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/") {
 			stacks = append(stacks, stack)
@@ -60,11 +64,8 @@ func TestConnectionsThatSomebodyPullsFromHaveNoGoroutinesOfTheLibrarys(t *testin
 			}
 		}
 	}
-	for len(own()) > 0 { // whoever sent the last bytes may not have returned yet
-		require.NoError(t, ctx.Err())
-		require.NoError(t, t.Context().Err())
-		runtime.Gosched()
-	}
+	until(t, func() bool { return len(own()) == 0 }) // a goroutine that sent the last bytes may not have returned yet
+	require.NoError(t, ctx.Err())
 	cancel(errMoment)
 	for range n {
 		require.Equal(t, errMoment, <-pulled)
@@ -75,17 +76,13 @@ func TestAConnThatNobodyPullsFromHasOneReaderAndAStalledOneAFlusher(t *testing.T
 	e := overTCP(t, config{}, true)
 	e.peer.Send(wstest.Ping("x"))
 	e.peer.Want("somebody reads", wstest.Pong("x"))
-	for len(own()) != 1 {
-		runtime.Gosched()
-	}
+	until(t, func() bool { return len(own()) == 1 })
 	require.Contains(t, own()[0], "readAhead")
 	go func() {
 		for e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20))) == nil {
 		}
 	}()
-	for len(own()) != 2 {
-		runtime.Gosched()
-	}
+	until(t, func() bool { return len(own()) == 2 })
 	require.Contains(t, strings.Join(own(), ""), "flush")
 }
 
@@ -93,9 +90,9 @@ func TestNobodyReadsBehindAFullReadWindow(t *testing.T) {
 	const window = 4 << 10
 	e := overTCP(t, config{ReadWindow: window, Limit: 64 << 10}, false)
 	flooded := flood(e, 100, 10<<10)
-	for e.conn.Stats().Received.Held < window || len(own()) > 0 { // a goroutine would wait for ever: it ends
-		runtime.Gosched()
-	}
+	until(t, func() bool { // a goroutine that reads would wait for ever: it ends
+		return e.conn.Stats().Received.Held >= window && len(own()) == 0
+	})
 	require.EqualValues(t, window, e.conn.Stats().Received.HeldMax)
 	for range 100 {
 		require.Len(t, e.pull(t), 10<<10)
@@ -105,15 +102,22 @@ func TestNobodyReadsBehindAFullReadWindow(t *testing.T) {
 
 func TestKeepaliveHasNoGoroutineOfItsOwn(t *testing.T) {
 	const n = 50
+	c := config{
+		PingInterval:      20 * time.Millisecond,
+		PongTimeout:       -1,
+		IdleTimeout:       time.Hour,
+		WriteStallTimeout: time.Hour,
+	}
+	var ends []*end
 	for range n {
-		e := overTCP(t, config{PingInterval: 5 * time.Millisecond, PongTimeout: -1, IdleTimeout: time.Hour, WriteStallTimeout: time.Hour}, true)
-		go func() { _, _ = e.conn.Readable().Pull(t.Context()) }()
-		for range 3 {
+		e := overTCP(t, c, true)
+		go func() { _, _ = e.conn.Readable().Pull(t.Context()) }() // ends with the connection
+		ends = append(ends, e)
+	}
+	for range 3 {
+		for _, e := range ends {
 			e.wantPing(t)
 		}
 	}
-	for len(own()) > n/5 { // the timers of all run now and then
-		require.NoError(t, t.Context().Err())
-		runtime.Gosched()
-	}
+	until(t, func() bool { return len(own()) <= n/5 }) // the timers of all run now and then
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -157,12 +158,20 @@ func (p *packer) pack(t *testing.T, s string) []byte {
 }
 
 func newPacker(t *testing.T) *packer {
-	p := new(packer)
-	var err error
-	p.w, err = flate.NewWriter(&p.out, 6)
-	require.NoError(t, err)
+	p := &packer{w: packers.Get().(*flate.Writer)}
+	p.w.Reset(&p.out)
+	t.Cleanup(func() { packers.Put(p.w) })
 	return p
 }
+
+// packers are those that no test uses: one takes long to make.
+var packers = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(nil, 6)
+	if err != nil {
+		panic(err)
+	}
+	return w
+}}
 
 // packed is a message by itself.
 func packed(t *testing.T, s string) []byte { return newPacker(t).pack(t, s) }

@@ -161,6 +161,15 @@ func patient(t *testing.T) context.Context {
 	return ctx
 }
 
+// until asks every millisecond until done says yes, and fails the test where that takes too long.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	for ctx := patient(t); !done(); {
+		require.NoError(t, ctx.Err(), "it does not come to that")
+		<-time.After(time.Millisecond)
+	}
+}
+
 // goPull pulls on a goroutine of its own.
 func goPull(t *testing.T, e *end) <-chan result {
 	return goDo(func() (wsstream.Message, error) { return e.conn.Readable().Pull(patient(t)) })

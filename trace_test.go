@@ -407,13 +407,13 @@ func TestAStallsHooksMayAskWhoseItIs(t *testing.T) {
 	}
 	onEveryPath(t, config{Trace: trace, ReadWindow: 256, WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		told.Clear()
-		flooded := flood(e, 10, 8000)
-		for range 10 {
+		flooded := flood(e, 3, 8000)
+		for range 3 {
 			require.Len(t, e.pull(t), 8000)
 		}
 		require.NoError(t, <-flooded)
-		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 80_000)))
-		require.Len(t, readMessage(t, e), 80_000)
+		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 24_000)))
+		require.Len(t, readMessage(t, e), 24_000)
 		require.NoError(t, (<-wrote).err)
 		for _, d := range []wsstream.Direction{wsstream.Inbound, wsstream.Outbound} {
 			_, ok := told.Load(fmt.Sprint(d, true, true, true))
