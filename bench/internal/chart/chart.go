@@ -14,8 +14,8 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
-// Write draws the charts that results, measured at the scale of o, have the figures for, into files of dir, as ext
-// says: svg or png.
+// Write draws charts into files of dir, each chart that results have the figures for. The results
+// were measured at the scale of o. The format is ext, svg or png.
 func Write(dir, ext string, results []report.Result, o scenario.Options) error {
 	r := byName{}
 	for _, result := range results {

@@ -16,7 +16,10 @@ func results(o scenario.Options) []report.Result {
 	for _, sc := range scenario.Select(o, scenario.Selection{}) {
 		r := report.Result{Scenario: sc.Name, Metrics: sc.Metrics}
 		for _, e := range sc.Entries {
-			run := scenario.Run{Values: map[string]float64{}, Memory: []scenario.Point{{Seconds: 1, RSS: 0}, {Seconds: 2, RSS: 3}}}
+			run := scenario.Run{
+				Values: map[string]float64{},
+				Memory: []scenario.Point{{Seconds: 1, RSS: 0}, {Seconds: 2, RSS: 3}},
+			}
 			for _, m := range sc.Metrics {
 				run.Values[m.Name] = 1
 			}
@@ -40,7 +43,8 @@ func TestEachChartIsDrawnThatThereAreFiguresFor(t *testing.T) {
 	o := scenario.Options{Quick: true}
 	dir := t.TempDir()
 	require.NoError(t, Write(dir, "svg", results(o), o))
-	require.Equal(t, []string{"memory-relay.svg", "memory-room.svg", "slow.svg", "throughput.svg"}, names(t, dir))
+	all := []string{"memory-relay.svg", "memory-room.svg", "slow.svg", "throughput.svg"}
+	require.Equal(t, all, names(t, dir))
 
 	dir = t.TempDir()
 	require.NoError(t, Write(dir, "svg", nil, o))

@@ -14,7 +14,7 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
-// blues and reds are the colours of bars: the more of the consumers are held up, the darker.
+// blues and reds are the colours of bars: the more consumers are slow or stopped, the darker.
 var (
 	none  = color.RGBA{0x99, 0x99, 0x99, 0xff}
 	blues = []color.RGBA{{0x8c, 0xbf, 0xe6, 0xff}, {0x1f, 0x6f, 0xb4, 0xff}}
@@ -28,8 +28,8 @@ type bar struct {
 	result report.Result
 }
 
-// held draws what a fast consumer gets: a row for each library's way to send to many, in it a bar for each number of
-// the others that are held up. Nil: there are no figures.
+// held draws what a fast consumer gets. Each library's way to send to many has a row. In it each
+// number of slow or stopped consumers has a bar. Without figures held returns nil.
 func held(results byName, o scenario.Options) *plot.Plot {
 	bars, entries := heldBars(results, o)
 	if len(bars) == 0 {

@@ -13,7 +13,8 @@ import (
 // least is the smallest growth that is drawn, in MiB: a logarithm has no zero.
 const least = 0.1
 
-// overTime draws the growth of each server's memory in the first run of a scenario. Nil: there is none.
+// overTime draws the growth of each server's memory in the first run of a scenario. Without figures
+// it returns nil.
 func overTime(r report.Result) *plot.Plot {
 	p := blank("Growth of the server's memory: "+r.Scenario, "seconds", "MiB, logarithmic")
 	longest, most := 0.0, 10.0
@@ -42,7 +43,8 @@ func overTime(r report.Result) *plot.Plot {
 	return p
 }
 
-// each calls f for the entries, wsstream's last so that they are on top, and says which are a library's second way.
+// each calls f for the entries. Those of wsstream come last, so that they are on top. second says
+// that an entry is the second way of its library.
 func each(entries []report.Line, f func(l report.Line, second bool)) {
 	for _, ours := range []bool{false, true} {
 		last := ""

@@ -11,8 +11,8 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
-// A look is how a library is drawn, in all charts alike: with colours that those who see few of them can tell apart
-// (those of Okabe and Ito), and a shape of its own.
+// A look is how a library is drawn in all charts. The colours are those of Okabe and Ito, which
+// colour-blind readers can tell apart. Each library has a shape of its own.
 type look struct {
 	color color.RGBA
 	shape draw.GlyphDrawer
@@ -67,7 +67,9 @@ func blank(title, x, y string) *plot.Plot {
 	p.Legend.YOffs = -vg.Points(26)
 	p.Legend.ThumbnailWidth = vg.Points(28)
 	for _, style := range []*draw.TextStyle{
-		&p.Title.TextStyle, &p.X.Label.TextStyle, &p.Y.Label.TextStyle, &p.X.Tick.Label, &p.Y.Tick.Label, &p.Legend.TextStyle,
+		&p.Title.TextStyle, &p.Legend.TextStyle,
+		&p.X.Label.TextStyle, &p.Y.Label.TextStyle,
+		&p.X.Tick.Label, &p.Y.Tick.Label,
 	} {
 		style.Font.Variant, style.Font.Size = "Sans", vg.Points(10)
 	}

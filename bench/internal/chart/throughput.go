@@ -12,11 +12,13 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
 
-// throughput draws how many times as fast as the best peer each library is, a row for each scenario of one
-// connection. Nil: there is none.
+// throughput draws how many times as fast as the best peer each library is. Each scenario of one
+// connection has a row. Without figures throughput returns nil.
 func throughput(results byName) *plot.Plot {
 	var rows []report.Result
-	for _, name := range []string{scenario.PingPong, scenario.Pipeline, scenario.Source, scenario.Sink, scenario.Both} {
+	for _, name := range []string{
+		scenario.PingPong, scenario.Pipeline, scenario.Source, scenario.Sink, scenario.Both,
+	} {
 		for _, size := range []int{64, 1 << 10, 64 << 10, 1 << 20} {
 			if r, ok := results[scenario.Sized(name, size)]; ok {
 				rows = append(rows, r)
@@ -27,7 +29,8 @@ func throughput(results byName) *plot.Plot {
 		return nil
 	}
 	slices.Reverse(rows) // the first is at the top
-	p := blank("Speed, as a multiple of the best peer's (ping-pong: of its median time)", "times the best peer's, logarithmic", "")
+	p := blank("Speed, as a multiple of the best peer's (ping-pong: of its median time)",
+		"times the best peer's, logarithmic", "")
 	points := map[string]plotter.XYs{}
 	var names []string
 	least, most := 0.5, 2.0
