@@ -8,7 +8,7 @@ import (
 	"unsafe"
 )
 
-// A step is what of a message is read next.
+// A step is the part of a message that is read next.
 type step uint8
 
 const (
@@ -21,10 +21,12 @@ const (
 	symbols                   // the block
 )
 
-// An inflate is where a message stands. Each symbol is read whole or not at all, so that it can stop anywhere.
+// An inflate is the state of a message between two reads. A symbol is read whole or not at all, so
+// the message can stop anywhere.
+//
 // RFC 1951, section 3.2.
 type inflate struct {
-	bits  uint64 // read and not used, the next one lowest; 0 above nbits
+	bits  uint64 // those that were read and not used, the next one lowest; 0 above nbits
 	nbits uint
 	step  step
 	final bool // the block is the last of its stream
@@ -52,14 +54,17 @@ func (s *inflate) release() {
 	inflates.Put(s)
 }
 
-// ended reports whether a message may end here: where the empty block goes on whose last four bytes the sender has taken
-// off (RFC 7692, section 7.2.1), or between two blocks, for the sake of peers that leave that block out or leave all of
-// it in.
+// ended reports whether a message may end here. A sender ends a message with an empty block, whose
+// last four bytes it takes off: a message may end before those bytes. It may also end between two
+// blocks, because some peers leave that block out or leave all of it in.
+//
+// RFC 7692, section 7.2.1.
 func (s *inflate) ended() bool {
 	return s.nbits == 0 && (s.step == storedHeader || s.step == blockHeader)
 }
 
-// run inflates until src is used up (nil), room is (ErrRoom), or the data is bad. It returns how much of src was used.
+// run inflates until src is used up (nil), until room is (ErrRoom), or until the data is bad. It
+// returns how much of src was used.
 func (s *inflate) run(w *window, dst, src []byte, room int) (out []byte, used int, err error) {
 	in := input{s, src, 0}
 	s.ends = 0
@@ -88,7 +93,8 @@ func (s *inflate) run(w *window, dst, src []byte, room int) (out []byte, used in
 	return out, in.i, nil
 }
 
-// An input is a part of a message under way. Its methods read the next thing whole and report whether it was there.
+// An input is a part of a message under way. Each method reads the next item whole, and reports
+// whether all of it was there.
 type input struct {
 	*inflate
 	src []byte
@@ -112,8 +118,10 @@ func (in *input) take(n uint) int {
 	return int(v)
 }
 
-// endOfBlock goes on to the next block. A final one is padded to whole bytes and ends its stream; what follows goes on
-// with the same window (RFC 7692, section 7.2.3.4).
+// endOfBlock goes on to the next block. A final block is padded to whole bytes and ends its stream.
+// The blocks behind it have the same window.
+//
+// RFC 7692, section 7.2.3.4.
 func (in *input) endOfBlock() {
 	if in.final {
 		in.take(in.nbits & 7)
@@ -240,7 +248,8 @@ func (in *input) codeLengths() (bool, error) {
 		}
 	}
 	if in.lengths[endBlock] == 0 ||
-		!in.ownLit.init(in.lengths[:in.nlit]) || !in.ownDist.init(in.lengths[in.nlit:in.nlit+in.ndist]) {
+		!in.ownLit.init(in.lengths[:in.nlit]) ||
+		!in.ownDist.init(in.lengths[in.nlit:in.nlit+in.ndist]) {
 		return false, ErrCorrupt
 	}
 	in.lit, in.dist = &in.ownLit, &in.ownDist
@@ -248,8 +257,8 @@ func (in *input) codeLengths() (bool, error) {
 	return true, nil
 }
 
-// symbols inflates a block to out[base:], which may have room bytes at most, and to which copies refer first; what is
-// further away is in the window.
+// symbols inflates a block to out[base:], which may have room bytes at most. Copies refer to
+// out[base:] first. The bytes before it are in the window.
 func (in *input) symbols(w *window, base int, out []byte, room int) ([]byte, bool, error) {
 	src, i := in.src, in.i
 	bits, nbits := in.bits, in.nbits
@@ -367,8 +376,8 @@ func (in *input) symbols(w *window, base int, out []byte, room int) ([]byte, boo
 	return out[:o], more, err
 }
 
-// reserve makes room for out[:n] at least, n ≤ end, where o bytes are written and left bytes of input are to come. It
-// goes by what has come: a declared length reserves nothing.
+// reserve makes room for at least out[:n], n ≤ end. o bytes are written, and left bytes of input
+// are to come. The room depends on the input that has come: a declared length reserves nothing.
 func reserve(out []byte, o, n, end, left int) []byte {
 	if n <= len(out) {
 		return out
@@ -377,13 +386,14 @@ func reserve(out []byte, o, n, end, left int) []byte {
 	return out[:min(cap(out), end)]
 }
 
-// repeat copies to out[o:o+n] what stands distance bytes before it, and returns o+n. What is not in out[base:] is in w.
+// repeat copies to out[o:o+n] the bytes that stand distance before it, and returns o+n. Those that
+// are not in out[base:] are in w.
 func repeat(w *window, out []byte, base, o, n, distance int) int {
 	to := o + n
 	if far := distance - (o - base); far > 0 {
 		o += w.copy(out[o:to], far)
 	}
-	for from := o - distance; o < to; { // a copy may overlap what it makes: then it doubles with each turn
+	for from := o - distance; o < to; { // a copy that overlaps its output doubles with each turn
 		o += copy(out[o:to], out[from:o])
 	}
 	return to

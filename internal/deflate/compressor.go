@@ -6,8 +6,8 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// A compressor is a Writer of some 800 KB or more, and what it writes to. It keeps nothing from one call to the next but
-// its memory, so that there are as many of them as calls at once.
+// A compressor is a Writer of some 800 KB or more, and the output of it. It keeps nothing but its
+// memory from one call to the next, so there are as many compressors as there are concurrent calls.
 type compressor struct {
 	w   *flate.Writer
 	out []byte
@@ -19,16 +19,17 @@ func (c *compressor) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// The kinds of compressors are those of a level, 1 to 9, and behind them those of a window, windowed+bits.
+// The kinds of compressors are the levels 1 to 9, and behind them the windows, windowed+bits.
 const windowed = 10
 
 var compressors [windowed + MaxBits]sync.Pool
 
-// compress appends blocks that make up src and refer to dict, and an empty one: they end with 0, 0, 255, 255.
+// compress appends blocks that make up src and refer to dict, and an empty block. The output ends
+// with 0, 0, 255, 255.
 func (c *compressor) compress(dst, src, dict []byte) []byte {
 	c.out = dst
 	c.w.ResetDict(c, dict)
-	_, _ = c.w.Write(src) // its errors are those of Write above
+	_, _ = c.w.Write(src) // it fails only if Write above does
 	_ = c.w.Flush()
 	dst, c.out = c.out, nil
 	return dst

@@ -3,32 +3,34 @@ package deflate
 // A Flush says what follows the part of a message that is given to Deflate.
 type Flush uint8
 
-// Of a message's last part End, of those before it one of the others. Each part of a message but its last costs 5 bytes:
-// nothing is held back, since what would hold it takes most of a megabyte.
+// The last part of a message has End, and the parts before it one of the others. Each part but the
+// last costs 5 bytes. No output is held back, because the compressor that would hold it takes most
+// of a megabyte.
 const (
-	More Flush = iota // more will follow at once
-	Sync              // the peer shall be able to inflate all there is
-	End               // nothing: the message is whole
+	More Flush = iota // more follows immediately
+	Sync              // the peer must be able to inflate all there is
+	End               // nothing follows: the message is whole
 )
 
-// DefaultLevel is the level that is taken unless told otherwise: 1 with context takeover, where each message pays for
-// the index of what was before, and 4 without.
+// DefaultLevel stands for level 1 with context takeover and level 4 without. With takeover each
+// message pays for the index of the bytes before it.
 const DefaultLevel = 0
 
-// A Deflater compresses the messages that are sent on one connection, one after another, part by part.
+// A Deflater compresses the messages that are sent on one connection, one after another, part by
+// part.
 //
-// With context takeover it holds the last bytes that were sent, from the first message on: Held says how many. Without,
-// it borrows room for them while a message of several parts is under way, and holds nothing between messages. All else
-// is borrowed for each call. Its methods may not be called at once.
+// With context takeover it keeps the last bytes that were sent, from the first message on. Without,
+// it borrows room for them while a message of several parts is under way, and keeps nothing between
+// messages. All else is borrowed for each call. Its methods must not be called concurrently.
 type Deflater struct {
 	sender  Sender
 	level   int
 	history *history
-	open    bool // a message is under way
 }
 
-// NewDeflater returns a Deflater for what was agreed about our side. level, 1 to 9 or DefaultLevel, says how hard it
-// searches. A part of a message that is longer, with what it may refer to, than a window of less than MaxBits is
+// NewDeflater returns a Deflater for what was agreed about our side. level is 1 to 9, or
+// DefaultLevel. It says how hard the compressor searches. With a window of less than MaxBits, a
+// part may be longer than the window, together with the bytes that it may refer to. Such a part is
 // searched as level 5 does, whatever the level is.
 func NewDeflater(level int, ours Sender) *Deflater {
 	if level == DefaultLevel {
@@ -40,22 +42,11 @@ func NewDeflater(level int, ours Sender) *Deflater {
 	return &Deflater{sender: ours, level: level}
 }
 
-// Held is how many bytes of memory the Deflater holds, beside itself.
-func (d *Deflater) Held() int {
-	if d.history == nil {
-		return 0
-	}
-	return cap(d.history.buf)
-}
-
-// Open reports whether a message is under way.
-func (d *Deflater) Open() bool { return d.open }
-
-// Deflate appends to dst what the next part of a message, src, compresses to. The payload of a message is all that was
-// appended for it; it is never empty. Neither slice is kept.
+// Deflate compresses src, the next part of a message, and appends the result to dst. The payload of
+// a message is all that was appended for it. It is never empty. Neither slice is kept.
+//
 // RFC 7692, section 7.2.1.
 func (d *Deflater) Deflate(dst, src []byte, flush Flush) []byte {
-	d.open = true
 	if len(src) > 0 {
 		dst = d.compress(dst, src)
 	}
@@ -91,8 +82,8 @@ func (d *Deflater) compress(dst, src []byte) []byte {
 	return dst
 }
 
-// kind is the kind of compressor for a part that, with what it may refer to, is n bytes. Those of a level look back as
-// far as DEFLATE allows.
+// kind returns the kind of compressor for a part of n bytes, those that it may refer to included.
+// The kinds of a level look back as far as DEFLATE allows.
 func (d *Deflater) kind(n int) int {
 	if d.sender.Bits < MaxBits && n > 1<<d.sender.Bits {
 		return windowed + d.sender.Bits
@@ -100,15 +91,16 @@ func (d *Deflater) kind(n int) int {
 	return d.level
 }
 
-// Remember makes data a part of the context, as if it had been sent as a message: for one that was compressed elsewhere,
-// without reference to others and with a window no larger than ours. It may not be called inside a message.
+// Remember makes data a part of the context, as if it had been sent as a message. It is for a
+// message that was compressed elsewhere, without reference to others and with a window no larger
+// than ours. It must not be called inside a message.
 func (d *Deflater) Remember(data []byte) {
 	if !d.sender.NoTakeover {
 		d.add(data)
 	}
 }
 
-// Close gives back what was borrowed, and forgets what was remembered: an open message cannot be gone on with.
+// Close gives back what was borrowed, and forgets the context. An open message cannot be continued.
 func (d *Deflater) Close() {
 	d.end()
 	d.history = nil
@@ -129,7 +121,6 @@ func (d *Deflater) add(p []byte) {
 }
 
 func (d *Deflater) end() {
-	d.open = false
 	if d.sender.NoTakeover && d.history != nil {
 		d.history.buf = d.history.buf[:0]
 		histories.Put(d.history)

@@ -9,11 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// roundTrip inflates what d makes of data, with the standard library and with f, which holds d to its window.
+// roundTrip inflates what d makes of data, with the standard library and with f, which holds d to
+// its window.
 func roundTrip(t *testing.T, d *Deflater, f *Inflater, data, dict []byte) []byte {
 	t.Helper()
 	m := d.Deflate(nil, data, End)
-	require.False(t, d.Open())
 	got, _, err := f.Inflate(nil, m, math.MaxInt, true)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, got))
@@ -79,7 +79,6 @@ func TestDeflateInParts(t *testing.T) {
 						if how == End {
 							break
 						}
-						require.True(t, d.Open())
 						require.Len(t, got, len(data)-len(rest))
 					}
 					require.Equal(t, string(data), string(got))
@@ -94,7 +93,8 @@ func TestDeflateInParts(t *testing.T) {
 	}
 }
 
-// TestInflateHoldsThePeerToItsWindow says that the Inflater of roundTrip finds a copy from too far away.
+// TestInflateHoldsThePeerToItsWindow says that the Inflater of roundTrip finds a copy from too far
+// away.
 func TestDeflateKeepsToItsWindow(t *testing.T) {
 	for n := MinBits; n <= MaxBits; n++ {
 		for _, s := range both(n) {
@@ -115,7 +115,8 @@ func TestDeflateKeepsToItsWindow(t *testing.T) {
 	}
 }
 
-// The copies that are looked for across messages, and across the parts of one, keep to the window as well.
+// The copies that are looked for across messages, and across the parts of one, keep to the window
+// as well.
 func TestWhatWasSentBeforeKeepsToTheWindow(t *testing.T) {
 	for n := MinBits; n <= MaxBits; n++ {
 		for level := range 10 {
@@ -139,8 +140,8 @@ func TestWhatWasSentBeforeKeepsToTheWindow(t *testing.T) {
 	}
 }
 
-// A message refers to as much of what was before it as it is long itself, so that the next one of a row of long ones is
-// known, and a short one need not go through all that.
+// A message refers to as much of what was before it as it is long itself, so that the next one of a
+// row of long ones is known, and a short one need not go through all that.
 func TestAMessageThatComesAgainIsShort(t *testing.T) {
 	for _, n := range []int{100, 1000, 5000, 16_000, 32_000} {
 		d, f := NewDeflater(DefaultLevel, Sender{Bits: 15}), NewInflater(Sender{Bits: 15})
@@ -221,7 +222,8 @@ func TestPooledStateIsNobodys(t *testing.T) {
 	wg.Wait()
 }
 
-// Without takeover an Inflater that another connection's window was borrowed for does not see into it.
+// Without takeover an Inflater that another connection's window was borrowed for does not see into
+// it.
 func TestAPooledWindowIsEmpty(t *testing.T) {
 	s := Sender{Bits: 15, NoTakeover: true}
 	secret := NewInflater(s)
@@ -241,25 +243,25 @@ func TestHeldIsWhatTheDocSays(t *testing.T) {
 				{10, 1024}, {1024, 1024}, {1025, 2048}, {5000, 8192}, {16_384, 16_384}, {100_000, 32_768},
 			} {
 				d, f := NewDeflater(DefaultLevel, s), NewInflater(s)
-				require.Zero(t, d.Held())
-				require.Zero(t, f.Held())
+				require.Zero(t, d.held())
+				require.Zero(t, f.held())
 				for i := range 4 {
 					_, _, err := f.Inflate(nil, d.Deflate(nil, text(c.longest-i%2, i), End), math.MaxInt, true)
 					require.NoError(t, err)
 				}
 				if s.NoTakeover {
-					require.Zero(t, d.Held())
-					require.Zero(t, f.Held())
+					require.Zero(t, d.held())
+					require.Zero(t, f.held())
 					d.Deflate(nil, text(c.longest, 0), More)
-					require.LessOrEqual(t, d.Held(), 32_768)
+					require.LessOrEqual(t, d.held(), 32_768)
 					d.Deflate(nil, nil, End)
-					require.Zero(t, d.Held())
+					require.Zero(t, d.held())
 					continue
 				}
-				require.Equal(t, min(c.want, 1<<n), d.Held())
-				require.LessOrEqual(t, f.Held(), 1<<n)
+				require.Equal(t, min(c.want, 1<<n), d.held())
+				require.LessOrEqual(t, f.held(), 1<<n)
 				d.Close()
-				require.Zero(t, d.Held())
+				require.Zero(t, d.held())
 			}
 		}
 	}

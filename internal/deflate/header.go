@@ -4,10 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
-// ErrMalformed is a Sec-WebSocket-Extensions that is no list of extensions. It fails the handshake, the server's with
-// 400 (RFC 6455, section 9.1), while an offer that is well formed but cannot be met is only passed over.
+// ErrMalformed is the error of a Sec-WebSocket-Extensions that is no list of extensions. It fails
+// the handshake, a server's with 400. An offer that is well formed but cannot be met is only
+// ignored.
+//
+// RFC 6455, section 9.1.
 var ErrMalformed = errors.New("Sec-WebSocket-Extensions is malformed")
 
 // An extension is an element of Sec-WebSocket-Extensions.
@@ -21,9 +26,10 @@ type param struct {
 	valued      bool
 }
 
-// parse reads the fields of a Sec-WebSocket-Extensions, in order. Empty elements of the list are passed over (RFC 9110,
-// section 5.6.1).
-// RFC 6455, section 9.1.
+// parse reads the fields of a Sec-WebSocket-Extensions, in order. Empty elements of the list are
+// ignored.
+//
+// RFC 6455, section 9.1; RFC 9110, section 5.6.1.
 func parse(fields []string) ([]extension, error) {
 	var all []extension
 	for _, f := range fields {
@@ -45,7 +51,7 @@ type reader struct{ rest string }
 func (r *reader) space() { r.rest = strings.TrimLeft(r.rest, " \t") }
 func (r *reader) list()  { r.rest = strings.TrimLeft(r.rest, " \t,") }
 
-// next passes c with the white space around it, if it is there.
+// next consumes c with the white space around it, and reports whether it was there.
 func (r *reader) next(c byte) bool {
 	r.space()
 	if r.rest == "" || r.rest[0] != c {
@@ -85,7 +91,7 @@ func (r *reader) token() (string, bool) {
 	return t, n > 0
 }
 
-// value reads a token or a quoted string; what is quoted must be a token, too.
+// value reads a token, or a quoted string whose content is a token.
 func (r *reader) value() (string, bool) {
 	if r.rest == "" || r.rest[0] != '"' {
 		return r.token()
@@ -111,7 +117,7 @@ func (r *reader) value() (string, bool) {
 	return "", false
 }
 
-// isTokenByte reports whether c may stand in a token (RFC 9110, section 5.6.2).
-func isTokenByte(c byte) bool {
-	return c > ' ' && c < 0x7f && !strings.ContainsRune(`"(),/:;<=>?@[\]{}`, rune(c))
-}
+// isTokenByte reports whether c may stand in a token.
+//
+// RFC 9110, section 5.6.2.
+func isTokenByte(c byte) bool { return httpguts.IsTokenRune(rune(c)) }

@@ -5,12 +5,13 @@ import (
 	"sync"
 )
 
-// leastHistory is how much of what was sent before a short message may refer to. A longer one may refer to as much as it
-// is long: going through it costs less than compressing the message does.
+// leastHistory is how many of the bytes before it a short message may refer to. A longer message
+// may refer to as many bytes as it has itself: to index them costs less than to compress the
+// message.
 const leastHistory = 1 << 10
 
-// A history is the last bytes that were sent, in one piece: as many as the longest part of a message had, rounded up to
-// a power of two, but leastHistory at least and the window at most.
+// A history has the last bytes that were sent, in one piece. It has as many as the longest part of
+// a message, rounded up to a power of two: at least leastHistory, and at most the window.
 type history struct{ buf []byte }
 
 // add remembers p, which is not empty. The window's size is a power of two.
@@ -27,8 +28,8 @@ func (h *history) add(p []byte, window int) {
 	h.buf = append(h.buf, p...)
 }
 
-// last is the last n bytes, or all that there are.
+// last returns the last n bytes, or all that there are.
 func (h *history) last(n int) []byte { return h.buf[max(0, len(h.buf)-n):] }
 
-// histories are those of Deflaters without takeover, while a message is under way.
+// histories are for Deflaters without takeover, while a message is under way.
 var histories = sync.Pool{New: func() any { return new(history) }}

@@ -9,19 +9,23 @@ const (
 	primary  = 9 // bits of a decoder's table
 )
 
-// A decoder decodes the symbols of one prefix code (RFC 1951, section 3.2.2).
+// A decoder decodes the symbols of one prefix code.
+//
+// RFC 1951, section 3.2.2.
 type decoder struct {
-	table [1 << primary]uint16 // by the bits to come: symbol<<4 | bits of its code; 0 where that is longer, or there is none
+	// By the next bits: symbol<<4 | bits of its code. 0 where the code is longer, or there is none.
+	table [1 << primary]uint16
 
 	// Longer codes are rare, and are compared one length after another.
 	count  [maxCode + 1]uint16 // of codes, by length
 	symbol [litCodes]uint16    // in the order of their codes
-	first  int                 // the first code longer than primary, cut to primary bits, and its symbol's index
-	index  int
+	first  int                 // the first code longer than primary, cut to primary bits
+	index  int                 // of its symbol
 }
 
-// init builds the decoder from the lengths of the codes, 0 for a symbol that has none. It reports whether they make a
-// code: one that uses all the bit strings there are or, as zlib has it, a lone symbol of one bit, or none at all.
+// init builds the decoder from the lengths of the codes, 0 for a symbol that has none. It reports
+// whether they make a code. A code uses all bit strings, or has a single symbol of one bit as zlib
+// does, or none.
 func (d *decoder) init(lengths []uint8) bool {
 	clear(d.count[:])
 	for _, n := range lengths {
@@ -51,7 +55,7 @@ func (d *decoder) init(lengths []uint8) bool {
 	d.table[0] = 0
 	code, i := 0, 0
 	for n := 1; n <= primary; n++ {
-		half := 1 << (n - 1) // what shorter codes have filled stands in both halves
+		half := 1 << (n - 1) // the entries of shorter codes stand in both halves
 		copy(d.table[half:2*half], d.table[:half])
 		code <<= 1
 		for range d.count[n] {
@@ -82,7 +86,9 @@ func (d *decoder) long(b uint64) (symbol, n uint) {
 	return 0, 0
 }
 
-// fixed are the codes of blocks that bring none (RFC 1951, section 3.2.6).
+// fixed are the codes of blocks that bring none.
+//
+// RFC 1951, section 3.2.6.
 var fixed = func() (f struct{ lit, dist decoder }) {
 	var lengths [litCodes]uint8
 	for s := range lengths {
@@ -103,13 +109,16 @@ var fixed = func() (f struct{ lit, dist decoder }) {
 	return f
 }()
 
-// An extra is a range of lengths or distances that one symbol stands for, with more bits to say which.
+// An extra is a range of lengths or distances that one symbol stands for. More bits say which one
+// it is.
 type extra struct {
 	base uint16
 	bits uint8
 }
 
-// lengths and distances are the ranges by symbol (RFC 1951, section 3.2.5); lengths start at symbol 257.
+// lengths and distances are the ranges by symbol. lengths start at symbol 257.
+//
+// RFC 1951, section 3.2.5.
 var (
 	lengths = [29]extra{
 		{3, 0}, {4, 0}, {5, 0}, {6, 0}, {7, 0}, {8, 0}, {9, 0}, {10, 0}, {11, 1}, {13, 1},
@@ -119,9 +128,12 @@ var (
 	distances = [30]extra{
 		{1, 0}, {2, 0}, {3, 0}, {4, 0}, {5, 1}, {7, 1}, {9, 2}, {13, 2}, {17, 3}, {25, 3},
 		{33, 4}, {49, 4}, {65, 5}, {97, 5}, {129, 6}, {193, 6}, {257, 7}, {385, 7}, {513, 8}, {769, 8},
-		{1025, 9}, {1537, 9}, {2049, 10}, {3073, 10}, {4097, 11}, {6145, 11}, {8193, 12}, {12289, 12}, {16385, 13}, {24577, 13},
+		{1025, 9}, {1537, 9}, {2049, 10}, {3073, 10}, {4097, 11}, {6145, 11},
+		{8193, 12}, {12289, 12}, {16385, 13}, {24577, 13},
 	}
 )
 
-// headerOrder is the order in which the lengths of the header's own code stand (RFC 1951, section 3.2.7).
+// headerOrder is the order in which the lengths of the header's own code stand.
+//
+// RFC 1951, section 3.2.7.
 var headerOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}

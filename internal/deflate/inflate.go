@@ -6,22 +6,23 @@ import (
 )
 
 var (
-	// ErrRoom is what Inflate returns where there is more of the message than room for it.
+	// ErrRoom is the error of Inflate where the message needs more room than there is.
 	ErrRoom = errors.New("the message inflates to more than there is room for")
 
-	// ErrCorrupt is what Inflate returns for data that is no DEFLATE stream, or that refers to what is not in the window.
+	// ErrCorrupt is the error of Inflate for data that is no DEFLATE stream, or that refers to
+	// bytes outside the window.
 	ErrCorrupt = errors.New("the message is not valid permessage-deflate data")
 
-	// ErrTruncated is what Inflate returns for a message that ends inside a block.
+	// ErrTruncated is the error of Inflate for a message that ends inside a block.
 	ErrTruncated = errors.New("the message's permessage-deflate data ends too early")
 )
 
-// An Inflater inflates the messages that come on one connection, one after another, as their payload comes: it goes on
-// where the input ran dry and where the room was used up.
+// An Inflater inflates the messages that come on one connection, one after another, as their
+// payload comes. It continues where the input ran dry, and where the room was used up.
 //
-// Between messages it holds the peer's window if its context is taken over, as far as it is filled, and nothing else.
-// While a message is under way it borrows 4 KiB for tables from a pool, and without takeover the window, too. Its
-// methods may not be called at once.
+// Between messages it keeps the peer's window if its context is taken over, as far as that is
+// filled, and nothing else. While a message is under way, it borrows 4 KiB for tables from a pool.
+// Without takeover it borrows the window, too. Its methods must not be called concurrently.
 type Inflater struct {
 	window window
 	keep   bool // the peer's context is taken over
@@ -34,32 +35,22 @@ func NewInflater(peer Sender) *Inflater {
 	return &Inflater{window: window{size: 1 << peer.Bits}, keep: !peer.NoTakeover}
 }
 
-// Held is how many bytes of memory the Inflater holds, beside itself.
-func (f *Inflater) Held() int {
-	n := cap(f.window.buf)
-	if f.state != nil {
-		n += inflateSize
-	}
-	return n
-}
-
-// Blocks returns how many blocks have ended since it was called before. A sender may put as many as it likes between two
-// bytes: nothing but the caller's patience bounds them.
+// Blocks returns how many blocks have ended since the last call. A sender may put any number of
+// blocks between two bytes, so the caller has to limit them.
 func (f *Inflater) Blocks() int {
 	n := f.blocks
 	f.blocks = 0
 	return n
 }
 
-// Open reports whether a message is under way.
-func (f *Inflater) Open() bool { return f.state != nil }
-
-// Inflate appends to dst what the next part of a message's payload inflates to, room bytes at most. dst grows as bytes
-// come. fin says that src is the last part.
+// Inflate inflates src, the next part of a message's payload, and appends at most room bytes to
+// dst. dst grows as bytes come. fin says that src is the last part. src and dst are not kept.
 //
-// An error of nil says that all of src was used; with fin, the message has ended, and the next call begins another. With
-// ErrRoom the room is used up and there is at least one byte more: the next call goes on with src[used:], which may be
-// empty. Any other error is the end of the Inflater; what was appended before it is valid. src and dst are not kept.
+// If the error is nil, all of src was used. With fin the message has ended then, and the next call
+// begins another. If it is ErrRoom, the room is used up and there is at least one byte more. The
+// next call continues with src[used:], which may be empty. Any other error is the end of the
+// Inflater. The bytes that were appended before it are valid.
+//
 // RFC 7692, section 7.2.2.
 func (f *Inflater) Inflate(dst, src []byte, room int, fin bool) (out []byte, used int, err error) {
 	s := f.state
@@ -85,8 +76,9 @@ func (f *Inflater) Inflate(dst, src []byte, room int, fin bool) (out []byte, use
 	return out, used, err
 }
 
-// Skip inflates as Inflate does, and drops what it inflates to, room bytes at most, so that later messages can refer to
-// it. Without takeover nothing need be inflated. Once a part of a message was skipped, all that follow must be.
+// Skip inflates at most room bytes as Inflate does, and drops them, so that later messages can
+// refer to them. Without takeover it inflates nothing. Once a part of a message was skipped, all
+// later parts of it must be.
 func (f *Inflater) Skip(src []byte, room int, fin bool) (inflated, used int, err error) {
 	if !f.keep {
 		f.release()
@@ -104,7 +96,7 @@ func (f *Inflater) Skip(src []byte, room int, fin bool) (inflated, used int, err
 	}
 }
 
-// Close gives back what was borrowed, and forgets what was remembered: an open message cannot be gone on with.
+// Close gives back what was borrowed, and forgets the window. An open message cannot be continued.
 func (f *Inflater) Close() {
 	f.release()
 	f.window = window{size: f.window.size}

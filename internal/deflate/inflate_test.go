@@ -39,7 +39,7 @@ func TestInflateGoesOnWhereItStopped(t *testing.T) {
 					}
 				}
 				require.Equal(t, string(b), string(got))
-				require.False(t, f.Open())
+				require.Nil(t, f.state, "the message is over")
 			}
 		}
 	}
@@ -98,7 +98,8 @@ func TestInflateRefusesAMessageThatEndsInsideABlock(t *testing.T) {
 	}
 }
 
-// bitString writes numbers, each followed by how many bits it has; what has no 3 or 14 bits is a code, its first bit highest.
+// bitString writes numbers, each followed by how many bits it has; what has no 3 or 14 bits is a
+// code, its first bit highest.
 func bitString(p ...int) []byte {
 	b := make([]byte, 64)
 	o := 0
@@ -134,7 +135,7 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		out, _, err := f.Inflate([]byte("kept"), c.payload, 100, true)
 		require.ErrorIs(t, err, ErrCorrupt, c.name)
 		require.Equal(t, "kept", string(out[:4]))
-		require.False(t, f.Open())
+		require.Nil(t, f.state, "the message is over")
 	}
 }
 
@@ -149,7 +150,7 @@ func TestInflateRefersToEarlierMessages(t *testing.T) {
 		got, _, err := f.Inflate(nil, m, math.MaxInt, true)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(data, got), i)
-		require.LessOrEqual(t, f.Held(), 1<<15)
+		require.LessOrEqual(t, f.held(), 1<<15)
 	}
 	m := peer.message(noise(20_000)[10_000:10_200])
 	_, _, err := NewInflater(Sender{Bits: 15, NoTakeover: true}).Inflate(nil, m, math.MaxInt, true)
@@ -210,9 +211,9 @@ func TestABombStopsAtTheLimit(t *testing.T) {
 			require.Len(t, got, limit)
 			require.LessOrEqual(t, cap(got), 2*limit)
 			require.Less(t, fed, 3000, "nothing is inflated beyond the limit")
-			require.LessOrEqual(t, f.Held(), 1<<15+inflateSize)
+			require.LessOrEqual(t, f.held(), 1<<15+inflateSize)
 			f.Close()
-			require.Zero(t, f.Held())
+			require.Zero(t, f.held())
 		}
 	}
 }
@@ -265,13 +266,14 @@ func TestSkipWithoutTakeoverInflatesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, n)
 	require.Equal(t, 22, used)
-	require.False(t, f.Open())
+	require.Nil(t, f.state, "the message is over")
 	got, _, err := f.Inflate(nil, m, math.MaxInt, true)
 	require.NoError(t, err)
 	require.Equal(t, string(text(1000, 1)), string(got))
 }
 
-// Whatever the data and however it is cut, we inflate what the standard library does, and refuse what it refuses.
+// Whatever the data and however it is cut, we inflate what the standard library does, and refuse
+// what it refuses.
 func FuzzInflate(f *testing.F) {
 	f.Add([]byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, uint8(3), uint16(5))
 	for level := -2; level <= 9; level++ {

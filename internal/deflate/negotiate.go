@@ -7,10 +7,12 @@ import (
 	"strings"
 )
 
-// Name is the extension's.
+// Name is the name of the extension.
 const Name = "permessage-deflate"
 
-// The extension's parameters (RFC 7692, section 7.1).
+// The parameters of the extension.
+//
+// RFC 7692, section 7.1.
 const (
 	serverNoTakeover = "server_no_context_takeover"
 	clientNoTakeover = "client_no_context_takeover"
@@ -18,35 +20,40 @@ const (
 	clientBits       = "client_max_window_bits"
 )
 
-// MinBits and MaxBits bound the size of a window, 1<<bits bytes.
+// MinBits and MaxBits limit the size of a window, 1<<bits bytes.
 const (
 	MinBits = 8
 	MaxBits = 15
 )
 
-// ErrResponse is a server's response that does not answer what we offered. It fails the handshake (RFC 7692, section
-// 7.1).
-var ErrResponse = errors.New("the response's Sec-WebSocket-Extensions does not answer what was offered")
+// ErrResponse is the error of a server's response that does not answer our offer. It fails the
+// handshake.
+//
+// RFC 7692, section 7.1.
+var ErrResponse = errors.New(
+	"the response's Sec-WebSocket-Extensions does not answer what was offered")
 
-// A Config is what one side wants. All of it is settled: there are no defaults here.
+// A Config is what one side wants. Zero is no default.
 type Config struct {
 	Bits           int  // of our window, at most
-	NoTakeover     bool // what we send refers to no earlier message
+	NoTakeover     bool // our messages refer to no earlier message
 	PeerBits       int  // of the peer's window, at most; a wish
-	PeerNoTakeover bool // the peer shall not refer to earlier messages; of a server a wish
+	PeerNoTakeover bool // the peer's messages must refer to no earlier message; of a server a wish
 }
 
 // Params are what both sides agreed on.
 type Params struct{ Server, Client Sender }
 
-// A Sender is how one side compresses.
+// A Sender says how one side compresses.
 type Sender struct {
 	Bits       int  // of its window, MinBits to MaxBits
-	NoTakeover bool // its messages refer to no earlier ones
+	NoTakeover bool // its messages refer to no earlier message
 }
 
-// Answer chooses the first of a client's offers that can be met. ok is false where there is none: the connection goes
-// uncompressed. The response is an element for Sec-WebSocket-Extensions. The error is ErrMalformed.
+// Answer chooses the first of a client's offers that can be met. If there is none, ok is false, and
+// the connection is not compressed. The response is an element for Sec-WebSocket-Extensions. The
+// error is ErrMalformed.
+//
 // RFC 7692, sections 5.1 and 7.1.
 func (c Config) Answer(fields []string) (p Params, response string, ok bool, err error) {
 	offers, err := parse(fields)
@@ -67,8 +74,9 @@ func (c Config) Answer(fields []string) (p Params, response string, ok bool, err
 	return Params{}, "", false, nil
 }
 
-// accept answers an offer. What we were not asked is told only where it saves the client memory and every client knows
-// it, or is allowed to be told at all.
+// accept answers an offer. The answer has a parameter that the client did not ask for only where
+// that saves the client memory. Every client must know the parameter, or the client must have
+// allowed it.
 func (c Config) accept(o told) (Params, string) {
 	p := Params{
 		Server: Sender{Bits: c.Bits, NoTakeover: c.NoTakeover || o.serverNoTakeover},
@@ -94,8 +102,9 @@ func (c Config) accept(o told) (Params, string) {
 	return p, b.String()
 }
 
-// Offer is a client's Sec-WebSocket-Extensions. Behind an offer that some servers refuse stands a
-// plain one.
+// Offer returns a client's Sec-WebSocket-Extensions. A plain offer stands behind one that some
+// servers refuse.
+//
 // RFC 7692, section 5.1.
 func (c Config) Offer() string {
 	var b strings.Builder
@@ -116,10 +125,12 @@ func (c Config) Offer() string {
 	return b.String()
 }
 
-// Check reads a server's response to our Offer. ok is false where the server declined. The error is ErrMalformed or
-// ErrResponse, and says what is wrong. A server that leaves out what we asked for has taken the
-// plain offer. More bits for our window than we offered say what it can take; we use ours
-// (RFC 7692, section 7.1.2.2).
+// Check reads a server's response to our Offer. If the server declined, ok is false. The error is
+// ErrMalformed or ErrResponse, and says what is wrong. A server that leaves out what we asked for
+// has taken the plain offer. A server may name more bits for our window than we offered: we use
+// ours.
+//
+// RFC 7692, section 7.1.2.2.
 func (c Config) Check(fields []string) (p Params, ok bool, err error) {
 	answers, err := parse(fields)
 	if err != nil || len(answers) == 0 {
@@ -127,7 +138,8 @@ func (c Config) Check(fields []string) (p Params, ok bool, err error) {
 	}
 	x := answers[0]
 	if x.name != Name || len(answers) > 1 {
-		return Params{}, false, fmt.Errorf("%w: %q is not %s and nothing else", ErrResponse, fields, Name)
+		err = fmt.Errorf("%w: %q is not %s and nothing else", ErrResponse, fields, Name)
+		return Params{}, false, err
 	}
 	t, err := x.read()
 	if err == nil && (t.server == hint || t.client == hint) {
@@ -168,7 +180,8 @@ func tellBits(b *strings.Builder, name string, bits int) {
 	b.WriteString("; " + name + "=" + strconv.Itoa(bits))
 }
 
-// A told is what an element says: window bits are 0 where nothing is said, and hint where there is no value.
+// A told is what an element says. Window bits are 0 where the element has none, and hint where they
+// have no value.
 type told struct {
 	serverNoTakeover, clientNoTakeover bool
 	server, client                     int
@@ -176,7 +189,7 @@ type told struct {
 
 const hint = -1
 
-// read reads the parameters: none that is unknown, none twice, no value that may not be.
+// read reads the parameters. Each must be known, stand once, and have a valid value.
 func (x extension) read() (told, error) {
 	var t told
 	for i, p := range x.params {
@@ -205,7 +218,7 @@ func (x extension) read() (told, error) {
 	return t, nil
 }
 
-// bits is the value as window bits, 8 to 15 without leading zeros.
+// bits returns the value as window bits: 8 to 15, without leading zeros.
 func (p param) bits() (int, bool) {
 	if !p.valued {
 		return hint, true

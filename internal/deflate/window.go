@@ -1,10 +1,11 @@
 package deflate
 
-// A window remembers the last bytes of a stream, size of them at most, and holds no more than there were.
+// A window remembers the last bytes of a stream, at most size of them. It has no more memory than
+// they need.
 type window struct {
 	size int
 	buf  []byte // a ring once it has size bytes
-	end  int    // where the ring goes on
+	end  int    // where the ring continues
 }
 
 // add remembers p.
@@ -27,7 +28,7 @@ func (w *window) add(p []byte) {
 	}
 }
 
-// grow makes room for n bytes, n ≤ size, twice what there was at least.
+// grow makes room for n bytes, n ≤ size. The room at least doubles, up to size.
 func (w *window) grow(n int) {
 	if n <= cap(w.buf) {
 		return
@@ -37,7 +38,8 @@ func (w *window) grow(n int) {
 	w.buf = buf
 }
 
-// copy copies to p what stands distance bytes before the end, distance ≤ len(w.buf), and no further than the end.
+// copy copies to p the bytes that stand distance before the end, distance ≤ len(w.buf). It copies
+// no further than the end.
 func (w *window) copy(p []byte, distance int) int {
 	n := min(len(p), distance)
 	at := w.end - distance
