@@ -3,7 +3,6 @@ package wstest
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
+
+	"github.com/wsstream/wsstream/internal/handshake"
 )
 
 // handshakeLimit is the most bytes that a handshake read by a Peer may have.
@@ -21,10 +22,7 @@ const handshakeLimit = 64 << 10
 const key = "dGhlIHNhbXBsZSBub25jZQ=="
 
 // AcceptKey returns the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (RFC 6455, section 4.2.2).
-func AcceptKey(key string) string {
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
+func AcceptKey(key string) string { return handshake.AcceptKey(key) }
 
 // UpgradeRequest returns the bytes of a client's handshake for path. Each of extra is a line "Name: value" that
 // takes the place of the line of that name if there is one; "Name:" alone takes it away.
@@ -156,9 +154,9 @@ func checkRequest(req *http.Request) error {
 		return fmt.Errorf("its protocol is %s", req.Proto)
 	case req.Host == "":
 		return fmt.Errorf("it has no Host")
-	case !hasToken(req.Header, "Upgrade", "websocket"):
+	case !handshake.HasToken(req.Header, "Upgrade", "websocket"):
 		return fmt.Errorf("its Upgrade is %q", req.Header["Upgrade"])
-	case !hasToken(req.Header, "Connection", "upgrade"):
+	case !handshake.HasToken(req.Header, "Connection", "upgrade"):
 		return fmt.Errorf("its Connection is %q", req.Header["Connection"])
 	case !one(req.Header, "Sec-Websocket-Version", "13"):
 		return fmt.Errorf("its Sec-WebSocket-Version is %q", req.Header["Sec-Websocket-Version"])
@@ -171,9 +169,9 @@ func checkRequest(req *http.Request) error {
 // checkResponse holds a 101 to RFC 6455, section 4.2.2.
 func checkResponse(res *http.Response, key string) error {
 	switch {
-	case !hasToken(res.Header, "Upgrade", "websocket"):
+	case !handshake.HasToken(res.Header, "Upgrade", "websocket"):
 		return fmt.Errorf("its Upgrade is %q", res.Header["Upgrade"])
-	case !hasToken(res.Header, "Connection", "upgrade"):
+	case !handshake.HasToken(res.Header, "Connection", "upgrade"):
 		return fmt.Errorf("its Connection is %q", res.Header["Connection"])
 	case !one(res.Header, "Sec-Websocket-Accept", AcceptKey(key)):
 		return fmt.Errorf("its Sec-WebSocket-Accept is %q, not %q", res.Header["Sec-Websocket-Accept"], AcceptKey(key))
@@ -182,14 +180,3 @@ func checkResponse(res *http.Response, key string) error {
 }
 
 func one(h http.Header, name, value string) bool { return len(h[name]) == 1 && h[name][0] == value }
-
-func hasToken(h http.Header, name, token string) bool {
-	for _, line := range h[name] {
-		for s := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(s), token) {
-				return true
-			}
-		}
-	}
-	return false
-}
