@@ -54,19 +54,16 @@ func (s *chanSource[T]) Cancel(error) error {
 // fails. A channel can't tell its receiver an error, so look at what Pipe returned, nor its sender
 // when it has room, so Ready never waits. Nobody else may close c. ToChan starts no goroutine.
 func ToChan[T any](c chan<- T) Writable[T] {
-	s := &chanSink[T]{c: c, done: make(chan struct{})}
+	s := &chanSink[T]{c: c, sinkEnd: newSinkEnd()}
 	s.gate = gate.New(s.done)
 	return s
 }
 
 type chanSink[T any] struct {
 	c    chan<- T
-	gate *gate.Gate    // to send
-	done chan struct{} // closed when the end is decided
-
-	mu  sync.Mutex
-	end error // of Writes, once done is closed; guarded by mu, as the next
-	was bool  // c was closed
+	gate *gate.Gate // to send
+	sinkEnd
+	was bool // c was closed; guarded by mu
 }
 
 // Write sends v.
@@ -110,17 +107,6 @@ func (s *chanSink[T]) TryWrite(v T) (bool, error) {
 	}
 }
 
-// Done is closed when the end is decided.
-func (s *chanSink[T]) Done() <-chan struct{} { return s.done }
-
-// Ready returns the error of the end, and never waits.
-func (s *chanSink[T]) Ready(ctx context.Context) error {
-	if ctx.Err() != nil || isDone(s.done) {
-		return s.endOr(ctx)
-	}
-	return nil
-}
-
 // Close closes c in turn.
 func (s *chanSink[T]) Close(ctx context.Context) error {
 	if err := s.Fail(ctx, ErrClosed); err != nil {
@@ -154,15 +140,6 @@ func (s *chanSink[T]) Abort(cause error) error {
 	return nil
 }
 
-func (s *chanSink[T]) finish(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.end == nil {
-		s.end = err
-		close(s.done)
-	}
-}
-
 // leave closes c once the end is decided, and gives the gate up; whoever does so last sees to it.
 func (s *chanSink[T]) leave() {
 	for {
@@ -184,11 +161,4 @@ func (s *chanSink[T]) owed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end != nil && !s.was
-}
-
-// endOr returns the error of the end; if there is none, the cause of ctx's.
-func (s *chanSink[T]) endOr(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return cmp.Or(s.end, context.Cause(ctx))
 }

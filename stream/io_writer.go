@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/wsstream/wsstream/internal/gate"
@@ -28,7 +27,7 @@ import (
 // three return what flushing and closing met. There is no TryWrite, since any Write of w may wait.
 // ToWriter starts no goroutine.
 func ToWriter(w io.Writer) Writable[[]byte] {
-	s := &byteSink{w: w, done: make(chan struct{})}
+	s := &byteSink{w: w, sinkEnd: newSinkEnd()}
 	s.gate = gate.New(s.done)
 	s.interrupt.closing = closerOf(w)
 	if d, ok := w.(interface{ SetWriteDeadline(t time.Time) error }); ok {
@@ -41,11 +40,8 @@ func ToWriter(w io.Writer) Writable[[]byte] {
 type byteSink struct {
 	w         io.Writer
 	interrupt interrupter
-	gate      *gate.Gate    // to write
-	done      chan struct{} // closed when the end is decided
-
-	mu  sync.Mutex
-	end error // of Writes, once done is closed; guarded by mu
+	gate      *gate.Gate // to write
+	sinkEnd
 }
 
 // Write writes p.
@@ -80,17 +76,6 @@ func (s *byteSink) Write(ctx context.Context, p []byte) error {
 
 // Borrows reports that Write keeps nothing.
 func (s *byteSink) Borrows() bool { return true }
-
-// Done is closed when the end is decided.
-func (s *byteSink) Done() <-chan struct{} { return s.done }
-
-// Ready returns the error of the end, and never waits: an io.Writer does not tell what room it has.
-func (s *byteSink) Ready(ctx context.Context) error {
-	if ctx.Err() != nil || isDone(s.done) {
-		return s.endOr(ctx)
-	}
-	return nil
-}
 
 // Close closes w in turn.
 func (s *byteSink) Close(ctx context.Context) error {
@@ -139,25 +124,6 @@ func (s *byteSink) Abort(cause error) error {
 	cause = cmp.Or(cause, ErrClosed)
 	s.finish(cause)
 	return s.interrupt.stop(cause)
-}
-
-// finish decides the end, and reports whether it was open.
-func (s *byteSink) finish(err error) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.end != nil {
-		return false
-	}
-	s.end = err
-	close(s.done)
-	return true
-}
-
-// endOr returns the error of the end; if there is none, the cause of ctx's.
-func (s *byteSink) endOr(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return cmp.Or(s.end, context.Cause(ctx))
 }
 
 // AsWriter returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no
