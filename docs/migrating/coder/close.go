@@ -8,8 +8,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Bye closes after the first message, and waits until the client has answered: 5 s at most, for nothing that Close takes
-// says otherwise.
+// Bye closes after the first message, and waits until the client has answered. Close waits for 5 s
+// at most, and no option changes that.
 func Bye(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -22,7 +22,7 @@ func Bye(w http.ResponseWriter, r *http.Request) {
 	_ = conn.Close(4001, "that was all")
 }
 
-// End says hello, reads to the end, and tells how the server closed.
+// End says hello, reads to the end, and returns the server's close code and reason.
 func End(ctx context.Context, url string) (code int, reason string, err error) {
 	conn, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {

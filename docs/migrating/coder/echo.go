@@ -1,4 +1,4 @@
-// Package coder has the programs as one writes them with coder/websocket.
+// Package coder has the programs as users write them with coder/websocket.
 package coder
 
 import (

@@ -9,7 +9,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// A Hub sends what each client says to all. Who is more than 256 messages behind is sent away.
+// A Hub sends the messages of each client to all clients. It disconnects a client that is more than
+// 256 messages behind.
 type Hub struct {
 	mu      sync.Mutex
 	clients map[*client]struct{}

@@ -7,9 +7,11 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Wait waits for a message, patience at a time, and tells how often it looked. The first context that ends closes the
-// connection, so there is no second look: a program has to dial anew.
-func Wait(ctx context.Context, url string, patience time.Duration) (msg string, tries int, err error) {
+// Wait waits for a message, for patience at a time, and tells how often it looked. The first
+// context that ends closes the connection. So there is no second look: a program has to dial again.
+func Wait(
+	ctx context.Context, url string, patience time.Duration,
+) (msg string, tries int, err error) {
 	conn, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
 		return "", 0, err

@@ -28,7 +28,8 @@ func Shout(ctx context.Context, url string, words ...string) (answers []string, 
 		}
 		answers = append(answers, string(data))
 	}
-	return answers, wsutil.WriteClientMessage(conn, ws.OpClose, ws.NewCloseFrameBody(ws.StatusNormalClosure, ""))
+	body := ws.NewCloseFrameBody(ws.StatusNormalClosure, "")
+	return answers, wsutil.WriteClientMessage(conn, ws.OpClose, body)
 }
 
 // dial connects, and keeps the frames that came with the handshake.

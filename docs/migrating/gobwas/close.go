@@ -21,7 +21,8 @@ func Bye(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	conn.SetDeadline(time.Now().Add(5 * time.Second))
-	if err := wsutil.WriteServerMessage(conn, ws.OpClose, ws.NewCloseFrameBody(4001, "that was all")); err != nil {
+	body := ws.NewCloseFrameBody(4001, "that was all")
+	if err := wsutil.WriteServerMessage(conn, ws.OpClose, body); err != nil {
 		return
 	}
 	for err == nil {
@@ -29,7 +30,7 @@ func Bye(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// End says hello, reads to the end, and tells how the server closed.
+// End says hello, reads to the end, and returns the server's close code and reason.
 func End(ctx context.Context, url string) (code int, reason string, err error) {
 	conn, err := dial(ctx, url)
 	if err != nil {

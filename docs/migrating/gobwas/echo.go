@@ -1,4 +1,4 @@
-// Package gobwas has the programs as one writes them with gobwas/ws and its wsutil.
+// Package gobwas has the programs as users write them with gobwas/ws and its wsutil.
 package gobwas
 
 import (
@@ -16,7 +16,7 @@ func Echo(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.Close()
 	for {
-		data, op, err := wsutil.ReadClientData(conn) // answers pings and the Close, and knows no limit
+		data, op, err := wsutil.ReadClientData(conn) // answers pings and the Close; has no limit
 		if err != nil {
 			return
 		}

@@ -9,7 +9,8 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// A Hub sends what each client says to all. Who is more than 256 messages behind is cut.
+// A Hub sends the messages of each client to all clients. It cuts a client that is more than 256
+// messages behind.
 type Hub struct {
 	mu      sync.Mutex
 	clients map[chan []byte]struct{}
@@ -29,7 +30,9 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.clients[send] = struct{}{}
 	h.mu.Unlock()
 	defer h.remove(send)
-	go func() { // writes; the pongs of ReadClientData are written from the other goroutine, and may cut into a frame
+	// This goroutine writes. ReadClientData writes its pongs from the other, and they may land inside
+	// a frame.
+	go func() {
 		defer conn.Close()
 		for frame := range send {
 			conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
@@ -47,7 +50,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// publish encodes once for all.
+// publish encodes a message once for all clients.
 func (h *Hub) publish(data []byte) {
 	frame := ws.MustCompileFrame(ws.NewTextFrame(data))
 	h.mu.Lock()

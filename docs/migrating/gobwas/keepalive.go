@@ -8,7 +8,7 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// KeptAlive is an echo that pings, and gives up a client of whom nothing comes.
+// KeptAlive is an echo that pings, and cuts a client that sends nothing.
 func KeptAlive(interval, timeout time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		conn, _, _, err := ws.UpgradeHTTP(r, w)
@@ -24,7 +24,7 @@ func KeptAlive(interval, timeout time.Duration) http.HandlerFunc {
 			for {
 				select {
 				case <-ticker.C:
-					conn.Write(ws.CompiledPing) // one Write, or it may cut into a frame of the echo's
+					conn.Write(ws.CompiledPing) // one Write, or it may land inside a frame
 				case <-done:
 					return
 				}

@@ -21,7 +21,7 @@ func Bye(w http.ResponseWriter, r *http.Request) {
 	_ = goodbye(conn, 4001, "that was all")
 }
 
-// End says hello, reads to the end, and tells how the server closed.
+// End says hello, reads to the end, and returns the server's close code and reason.
 func End(ctx context.Context, url string) (code int, reason string, err error) {
 	conn, _, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package gorilla has the programs as one writes them with gorilla/websocket.
+// Package gorilla has the programs as users write them with gorilla/websocket.
 package gorilla
 
 import (

@@ -7,7 +7,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// A Hub sends what each client says to all. Who is more than 256 messages behind is cut.
+// A Hub sends the messages of each client to all clients. It cuts a client that is more than 256
+// messages behind.
 type Hub struct {
 	clients    map[*client]bool
 	broadcast  chan []byte
@@ -15,7 +16,7 @@ type Hub struct {
 	unregister chan *client
 }
 
-// NewHub returns a Hub; run has to be started beside it.
+// NewHub returns a Hub that is ready to serve.
 func NewHub() *Hub {
 	h := &Hub{
 		clients:    make(map[*client]bool),

@@ -7,8 +7,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// KeptAlive is an echo that pings, and gives up a client who does not answer. It has to read all the time, or it sees no
-// pongs.
+// KeptAlive is an echo that pings, and cuts a client that does not answer. It has to read all the
+// time, or it sees no pongs.
 func KeptAlive(interval, timeout time.Duration) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		conn, err := upgrader.Upgrade(w, r, nil)

@@ -7,9 +7,11 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Wait waits for a message, patience at a time, and tells how often it looked. After the first deadline that passes
-// every read fails, so there is no second look: a program has to dial anew.
-func Wait(ctx context.Context, url string, patience time.Duration) (msg string, tries int, err error) {
+// Wait waits for a message, for patience at a time, and tells how often it looked. After the first
+// deadline that passes every read fails. So there is no second look: a program has to dial again.
+func Wait(
+	ctx context.Context, url string, patience time.Duration,
+) (msg string, tries int, err error) {
 	conn, _, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
 	if err != nil {
 		return "", 0, err

@@ -6,11 +6,11 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// answers hands what comes to whoever waits for it.
+// answers passes messages to the function that waits for them.
 type answers struct {
 	gws.BuiltinEventHandler
 	texts chan string
-	ended chan error // has the end once texts is closed
+	ended chan error // gets the end before texts is closed
 }
 
 func newAnswers() answers { return answers{texts: make(chan string), ended: make(chan error, 1)} }
@@ -45,5 +45,5 @@ func Shout(ctx context.Context, url string, words ...string) (texts []string, er
 		}
 		texts = append(texts, text)
 	}
-	return texts, conn.WriteClose(1000, nil) // closes the transport too, and does not wait for the answer
+	return texts, conn.WriteClose(1000, nil) // also closes the transport; waits for no answer
 }

@@ -17,7 +17,8 @@ func (bye) OnMessage(conn *gws.Conn, msg *gws.Message) {
 
 var byes = gws.NewUpgrader(bye{}, nil)
 
-// Bye closes after the first message. It does not wait for the client's answer: WriteClose closes the transport.
+// Bye closes after the first message. It does not wait for the client's answer, because WriteClose
+// closes the transport.
 func Bye(w http.ResponseWriter, r *http.Request) {
 	conn, err := byes.Upgrade(w, r)
 	if err != nil {
@@ -26,7 +27,7 @@ func Bye(w http.ResponseWriter, r *http.Request) {
 	conn.ReadLoop()
 }
 
-// End says hello, reads to the end, and tells how the server closed.
+// End says hello, reads to the end, and returns the server's close code and reason.
 func End(_ context.Context, url string) (code int, reason string, err error) {
 	a := newAnswers()
 	conn, _, err := gws.NewClient(a, &gws.ClientOption{Addr: url})

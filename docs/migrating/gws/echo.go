@@ -1,4 +1,4 @@
-// Package gws has the programs as one writes them with lxzan/gws.
+// Package gws has the programs as users write them with lxzan/gws.
 package gws
 
 import (

@@ -7,7 +7,7 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// A Hub sends what each client says to all. The queue in front of each client has no bound.
+// A Hub sends the messages of each client to all clients. The queue of each client has no limit.
 type Hub struct {
 	gws.BuiltinEventHandler
 	upgrader *gws.Upgrader
@@ -30,21 +30,21 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.ReadLoop()
 }
 
-// OnOpen lets a client in.
+// OnOpen adds a client.
 func (h *Hub) OnOpen(conn *gws.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.clients[conn] = struct{}{}
 }
 
-// OnClose lets it go.
+// OnClose removes a client.
 func (h *Hub) OnClose(conn *gws.Conn, _ error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.clients, conn)
 }
 
-// OnMessage encodes once for all.
+// OnMessage encodes a message once for all clients.
 func (h *Hub) OnMessage(_ *gws.Conn, msg *gws.Message) {
 	defer msg.Close()
 	b := gws.NewBroadcaster(msg.Opcode, msg.Bytes())

@@ -7,7 +7,7 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// alive is an echo that a deadline stands over, which pongs put off.
+// alive is an echo with a deadline, which each pong moves.
 type alive struct {
 	echo
 	interval, timeout time.Duration
@@ -26,9 +26,11 @@ func (a alive) OnOpen(conn *gws.Conn) {
 	}()
 }
 
-func (a alive) OnPong(conn *gws.Conn, _ []byte) { _ = conn.SetReadDeadline(time.Now().Add(a.timeout)) }
+func (a alive) OnPong(conn *gws.Conn, _ []byte) {
+	_ = conn.SetReadDeadline(time.Now().Add(a.timeout))
+}
 
-// KeptAlive is an echo that pings, and gives up a client who does not answer.
+// KeptAlive is an echo that pings, and cuts a client that does not answer.
 func KeptAlive(interval, timeout time.Duration) http.HandlerFunc {
 	upgrader := gws.NewUpgrader(alive{interval: interval, timeout: timeout}, nil)
 	return func(w http.ResponseWriter, r *http.Request) {

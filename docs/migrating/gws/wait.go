@@ -7,9 +7,12 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// Wait waits for a message, patience at a time, and tells how often it looked. The first deadline that passes ends
-// ReadLoop, and the connection with it, so there is no second look: a program has to dial anew.
-func Wait(_ context.Context, url string, patience time.Duration) (msg string, tries int, err error) {
+// Wait waits for a message, for patience at a time, and tells how often it looked. The first
+// deadline that passes ends ReadLoop and the connection. So there is no second look: a program has
+// to dial again.
+func Wait(
+	_ context.Context, url string, patience time.Duration,
+) (msg string, tries int, err error) {
 	a := newAnswers()
 	conn, _, err := gws.NewClient(a, &gws.ClientOption{Addr: url})
 	if err != nil {

@@ -15,7 +15,7 @@ var Bye = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 	return &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4001, Reason: "that was all"}}
 }, nil)
 
-// End says hello, reads to the end, and tells how the server closed.
+// End says hello, reads to the end, and returns the server's close code and reason.
 func End(ctx context.Context, url string) (code int, reason string, err error) {
 	conn := wsstream.Dial(ctx, url, nil)
 	defer conn.CloseNow()

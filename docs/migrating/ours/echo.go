@@ -1,4 +1,4 @@
-// Package ours has the programs as one writes them with wsstream.
+// Package ours has the programs as users write them with wsstream.
 package ours
 
 import (

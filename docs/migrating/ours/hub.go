@@ -8,8 +8,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Hub sends what each client says to all. A client that is 64 KiB behind, and has not taken a
-// message for 5 s, is told so and sent away.
+// A Hub sends the messages of each client to all clients. It disconnects a client that is 64 KiB
+// behind and has not taken a message for 5 s, and tells it why.
 type Hub struct {
 	http.Handler
 	room *stream.Broadcast[wsstream.Message]
@@ -34,5 +34,5 @@ func (h *Hub) join(conn *wsstream.Conn, r *http.Request) error {
 	})
 }
 
-// prepare lets a message be encoded once for all clients.
+// prepare makes a message that is encoded once for all clients.
 func prepare(m wsstream.Message) (wsstream.Message, error) { return m.Prepare(), nil }

@@ -7,8 +7,10 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// Wait waits for a message, patience at a time, and tells how often it looked.
-func Wait(ctx context.Context, url string, patience time.Duration) (msg string, tries int, err error) {
+// Wait waits for a message, for patience at a time, and tells how often it looked.
+func Wait(
+	ctx context.Context, url string, patience time.Duration,
+) (msg string, tries int, err error) {
 	conn := wsstream.Dial(ctx, url, nil)
 	defer conn.CloseNow()
 	for {
