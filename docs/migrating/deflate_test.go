@@ -21,14 +21,16 @@ func jsonText(seed uint64, n int) string {
 	r := rand.New(rand.NewPCG(seed, 77))
 	var b strings.Builder
 	for b.Len() < n {
-		fmt.Fprintf(&b, `{"id":%d,"name":"user-%d","price":%.2f},`, r.Uint32(), r.IntN(1000), r.Float64()*100)
+		fmt.Fprintf(&b, `{"id":%d,"name":"user-%d","price":%.2f},`,
+			r.Uint32(), r.IntN(1000), r.Float64()*100)
 	}
 	return b.String()
 }
 
 // texts are what is said to an echo: empty, short, like the one before, longer than all windows.
 func texts() []string {
-	return []string{"", "short", jsonText(1, 1000), jsonText(1, 1000), jsonText(2, 200_000), strings.Repeat("é", 50_000), jsonText(2, 200_000), "end"}
+	small, large := jsonText(1, 1000), jsonText(2, 200_000)
+	return []string{"", "short", small, small, large, strings.Repeat("é", 50_000), large, "end"}
 }
 
 // options are ours, for each side.
@@ -58,14 +60,17 @@ var compressing = map[string]http.HandlerFunc{
 	"coder, takeover": coderEcho(coderws.CompressionContextTakeover),
 	"coder":           coderEcho(coderws.CompressionNoContextTakeover),
 	"gws, takeover": gwsEcho(gwsws.PermessageDeflate{
-		Enabled: true, ServerContextTakeover: true, ClientContextTakeover: true, ServerMaxWindowBits: 12, ClientMaxWindowBits: 12, Threshold: 1,
+		Enabled: true, Threshold: 1,
+		ServerContextTakeover: true, ServerMaxWindowBits: 12,
+		ClientContextTakeover: true, ClientMaxWindowBits: 12,
 	}),
 	"gws": gwsEcho(gwsws.PermessageDeflate{Enabled: true, Threshold: 1}),
 }
 
 func coderEcho(mode coderws.CompressionMode) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c, err := coderws.Accept(w, r, &coderws.AcceptOptions{CompressionMode: mode, CompressionThreshold: 1})
+		o := &coderws.AcceptOptions{CompressionMode: mode, CompressionThreshold: 1}
+		c, err := coderws.Accept(w, r, o)
 		if err != nil {
 			return
 		}
@@ -166,9 +171,12 @@ func gorillaSays(t *testing.T, url string, texts []string) (got []string) {
 	return got
 }
 
-func coderSays(mode coderws.CompressionMode) func(t *testing.T, url string, texts []string) []string {
+func coderSays(
+	mode coderws.CompressionMode,
+) func(t *testing.T, url string, texts []string) []string {
 	return func(t *testing.T, url string, texts []string) (got []string) {
-		c, resp, err := coderws.Dial(t.Context(), url, &coderws.DialOptions{CompressionMode: mode, CompressionThreshold: 1})
+		o := &coderws.DialOptions{CompressionMode: mode, CompressionThreshold: 1}
+		c, resp, err := coderws.Dial(t.Context(), url, o)
 		require.NoError(t, err)
 		defer c.CloseNow()
 		require.Contains(t, resp.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate")

@@ -46,7 +46,9 @@ func TestAContextGovernsEachCallTheDiallingToo(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, stop)
 		defer cancel()
 		conn := wsstream.Dial(ctx, "ws://server.test/stuck", &wsstream.DialOptions{
-			NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) { return srv.Listener.Dial(ctx) },
+			NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return srv.Listener.Dial(ctx)
+			},
 		})
 		_, err := conn.Readable().Pull(t.Context())
 		require.Equal(t, stop, err)

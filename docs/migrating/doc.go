@@ -1,3 +1,3 @@
-// Package migrating holds the programs of docs/migrating.md: the same program for each library, in a package named for
-// it, and tests that let them talk to each other.
+// Package migrating has the programs of docs/migrating.md. Each program exists for each library, in
+// a package named for the library. The tests let the programs talk to each other.
 package migrating

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	talks       = 1000     // messages of a KiB: more than windows, queues and small kernel buffers hold
+	talks       = 1000     // messages of a KiB: more than all windows, queues and buffers take
 	smallBuffer = 32 << 10 // of the kernel, which doubles it; with less, TCP waits for its timers
 )
 

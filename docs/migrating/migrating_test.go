@@ -39,11 +39,56 @@ type library struct {
 }
 
 var libraries = []library{
-	{"ours", ours.Echo.ServeHTTP, ours.Shout, func() http.Handler { return ours.NewHub() }, ours.Wait, ourKeptAlive, ours.Bye.ServeHTTP, ours.End},
-	{"gorilla", gorilla.Echo, gorilla.Shout, func() http.Handler { return gorilla.NewHub() }, gorilla.Wait, gorilla.KeptAlive, gorilla.Bye, gorilla.End},
-	{"coder", coder.Echo, coder.Shout, func() http.Handler { return coder.NewHub() }, coder.Wait, coder.KeptAlive, coder.Bye, coder.End},
-	{"gws", gws.Echo, gws.Shout, func() http.Handler { return gws.NewHub() }, gws.Wait, gws.KeptAlive, gws.Bye, gws.End},
-	{"gobwas", gobwas.Echo, gobwas.Shout, func() http.Handler { return gobwas.NewHub() }, gobwas.Wait, gobwas.KeptAlive, gobwas.Bye, gobwas.End},
+	{
+		"ours",
+		ours.Echo.ServeHTTP,
+		ours.Shout,
+		func() http.Handler { return ours.NewHub() },
+		ours.Wait,
+		ourKeptAlive,
+		ours.Bye.ServeHTTP,
+		ours.End,
+	},
+	{
+		"gorilla",
+		gorilla.Echo,
+		gorilla.Shout,
+		func() http.Handler { return gorilla.NewHub() },
+		gorilla.Wait,
+		gorilla.KeptAlive,
+		gorilla.Bye,
+		gorilla.End,
+	},
+	{
+		"coder",
+		coder.Echo,
+		coder.Shout,
+		func() http.Handler { return coder.NewHub() },
+		coder.Wait,
+		coder.KeptAlive,
+		coder.Bye,
+		coder.End,
+	},
+	{
+		"gws",
+		gws.Echo,
+		gws.Shout,
+		func() http.Handler { return gws.NewHub() },
+		gws.Wait,
+		gws.KeptAlive,
+		gws.Bye,
+		gws.End,
+	},
+	{
+		"gobwas",
+		gobwas.Echo,
+		gobwas.Shout,
+		func() http.Handler { return gobwas.NewHub() },
+		gobwas.Wait,
+		gobwas.KeptAlive,
+		gobwas.Bye,
+		gobwas.End,
+	},
 }
 
 func ourKeptAlive(interval, timeout time.Duration) http.HandlerFunc {

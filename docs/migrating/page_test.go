@@ -37,6 +37,8 @@ func TestTheCodeOnThePageIsTheCodeThatRuns(t *testing.T) {
 	}
 }
 
+var link = regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`)
+
 func TestThePagesLinkToWhatExists(t *testing.T) {
 	links := 0
 	for _, glob := range []string{"*.md", "docs/*.md", "*/README.md"} {
@@ -44,7 +46,7 @@ func TestThePagesLinkToWhatExists(t *testing.T) {
 		require.NoError(t, err)
 		for _, file := range files {
 			text := regexp.MustCompile("(?s)```.*?```|`[^`\n]*`").ReplaceAllString(read(t, file), "")
-			for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(text, -1) {
+			for _, m := range link.FindAllStringSubmatch(text, -1) {
 				links++
 				target := filepath.Join(filepath.Dir(file), m[1])
 				if m[1] == "" {
@@ -65,7 +67,8 @@ func TestNoPageAndNoProgramRangesOverAllWithoutItsError(t *testing.T) {
 	alone := regexp.MustCompile(`(?m)^[\s/>]*for \w+ := range .*(?:stream\.All|\(\)\.All|\.Messages)\(`)
 	both := regexp.MustCompile(`for \w+, \w+ := range .*\.All\(`)
 	seen := 0
-	require.NoError(t, filepath.WalkDir(filepath.Join(pages, ".."), func(path string, d fs.DirEntry, err error) error {
+	root := filepath.Join(pages, "..")
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".md") && !strings.HasSuffix(path, ".go") {
 			return err
 		}
@@ -85,7 +88,8 @@ func exists(path string) bool {
 func TestTheTestsThatThePagesNameExist(t *testing.T) {
 	tests := map[string]bool{}
 	test := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
-	require.NoError(t, filepath.WalkDir(filepath.Join(pages, ".."), func(path string, d fs.DirEntry, err error) error {
+	root := filepath.Join(pages, "..")
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}

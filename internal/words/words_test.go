@@ -29,6 +29,8 @@ var done = []string{
 	"docs/features.md",
 	"docs/javascript.md",
 	"docs/memory.md",
+	"docs/migrating.md",
+	"docs/migrating",
 	"docs/options.md",
 	"docs/peers.md",
 	"docs/proxies.md",
