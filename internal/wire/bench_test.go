@@ -76,14 +76,14 @@ type mirror struct {
 }
 
 func (m *mirror) read() (int, error) {
-	m.c.room()
-	m.c.unroom()
-	return copy(m.c.room(), m.answer), nil
+	m.c.borrowBuffer()
+	m.c.returnBuffer()
+	return copy(m.c.borrowBuffer(), m.answer), nil
 }
 
 func (m *mirror) write(first, last *chunk, _ bool) (n int, err error) {
 	for c := first; ; c = c.next {
-		if n += len(c.buf) - c.sent; c == last {
+		if n += len(c.buf) - c.taken; c == last {
 			return n, nil
 		}
 	}

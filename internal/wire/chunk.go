@@ -21,7 +21,7 @@ type chunk struct {
 	next *chunk
 
 	// Of chunks on their way out.
-	sent   int   // bytes of buf that the transport has taken
+	taken  int   // bytes of buf that the transport has taken
 	paid   bool  // the write window has paid for buf
 	shared bool  // buf is not the pool's
 	lent   bool  // buf is the caller's, of a Write that is in sendLent
@@ -69,7 +69,7 @@ func (c *chunk) release() {
 	}
 }
 
-func (c *chunk) room() int { return cap(c.buf) - len(c.buf) }
+func (c *chunk) free() int { return cap(c.buf) - len(c.buf) }
 
 // Write appends p, for which there must be room.
 func (c *chunk) Write(p []byte) (int, error) {

@@ -8,22 +8,22 @@ import (
 // CloseNow cuts the transport and drops what is unread. What was accepted and the transport takes without waiting is given
 // to it first.
 func (c *Conn) CloseNow() {
-	c.dropping.Store(true)
+	c.reads.dropping.Store(true)
 	c.mu.Lock()
-	c.giveLast()
-	c.ending().cut = true
-	c.settle()
+	c.giveLastRelocks()
+	c.end.note().cut = true
+	c.settleLocked()
 	c.wake() // to drop what is unread
 	c.mu.Unlock()
-	if !c.done.Closed() {
-		c.awaitGone()
+	if !c.end.done.Closed() {
+		c.awaitClosed()
 	}
 }
 
 // awaitGone waits until the transport is closed, and all is told: that takes no time, or else too long.
-func (c *Conn) awaitGone() {
+func (c *Conn) awaitClosed() {
 	select {
-	case <-c.done.Done():
+	case <-c.end.done.Done():
 		c.mu.Lock() // under which it is told
 		defer c.mu.Unlock()
 	case <-time.After(moment):
@@ -32,21 +32,21 @@ func (c *Conn) awaitGone() {
 
 // giveLast gives the transport what it takes of the outbox without waiting, where it has a pusher. It lets go of mu
 // meanwhile. A goroutine that has the baton is called back first; one inside a write that may block keeps it.
-func (c *Conn) giveLast() {
-	e := c.ending()
+func (c *Conn) giveLastRelocks() {
+	e := c.end.note()
 	if c.push == nil || e.over {
 		return
 	}
 	e.leaving = true
-	c.recall()
-	for c.sending && !c.blocked && !e.over {
-		c.awaitMove(context.Background())
+	c.recallLocked()
+	for c.send.baton && !c.send.blocked && !e.over {
+		c.awaitMoveRelocks(context.Background())
 	}
-	if c.sending {
+	if c.send.baton {
 		return
 	}
-	c.sending = true
-	for c.out.head != nil && e.stuck == nil && !e.over && c.offer(nobody) {
+	c.send.baton = true
+	for c.send.out.head != nil && e.stuck == nil && !e.over && c.offerRelocks(nobody) {
 	}
-	c.sending = false
+	c.send.baton = false
 }

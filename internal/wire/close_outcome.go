@@ -8,32 +8,32 @@ import (
 // endOf returns how the connection has ended for pulls, and what all else follows: io.EOF where the peer said that it was
 // done, or where the program had decided to close and the peer agreed. It is called once the end is decided but for what
 // the transport still takes, and expects mu to be held, as all below do.
-func (c *Conn) endOf() error {
-	e := c.end
+func (c *Conn) outcomeLocked() error {
+	e := c.end.facts()
 	switch {
 	case e.err != nil:
 		return e.err
 	case e.by == byLibrary:
 		return e.away
-	case e.by == byPeer && e.torn:
-		return c.coded(io.ErrUnexpectedEOF)
-	case isPlain(e.peer.Code), e.by == byProgram && e.peer.Code == e.ours.Code:
+	case e.by == byPeer && e.tornMessage:
+		return c.codedLocked(io.ErrUnexpectedEOF)
+	case isPlain(e.peerClose.Code), e.by == byProgram && e.peerClose.Code == e.ourClose.Code:
 		return io.EOF
-	case e.torn:
-		return c.coded(io.ErrUnexpectedEOF)
+	case e.tornMessage:
+		return c.codedLocked(io.ErrUnexpectedEOF)
 	}
-	return c.coded(nil)
+	return c.codedLocked(nil)
 }
 
 // isPlain reports whether code says that the peer is done: normal closure, or no code at all.
 func isPlain(code int) bool { return code == CodeNormal || code == CodeNone }
 
 // coded returns the error of an end in order whose code is the peer's. It is made once.
-func (c *Conn) coded(cause error) error {
-	if c.end.told == nil {
-		c.end.told = c.errs.Coded(*c.end.peer, cause)
+func (c *Conn) codedLocked(cause error) error {
+	if c.end.facts().codedOnce == nil {
+		c.end.facts().codedOnce = c.errs.Coded(*c.end.facts().peerClose, cause)
 	}
-	return c.end.told
+	return c.end.facts().codedOnce
 }
 
 // closedBy returns the end of the writable that goes with an end of pulls.
@@ -45,21 +45,21 @@ func (c *Conn) closedBy(end error) error {
 }
 
 // endStreams ends both streams with the connection, but for what has ended before.
-func (c *Conn) endStreams() {
-	end := c.endOf()
-	c.endRead(end)
-	c.endWrite(c.closedBy(end))
+func (c *Conn) endStreamsLocked() {
+	end := c.outcomeLocked()
+	c.endReadLocked(end)
+	c.endWriteLocked(c.closedBy(end))
 }
 
 // End returns how the connection ended, once Done is closed: nil where pulls end with io.EOF.
 func (c *Conn) End() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lastError()
+	return c.lastErrorLocked()
 }
 
-func (c *Conn) lastError() error {
-	if end := c.endOf(); end != io.EOF {
+func (c *Conn) lastErrorLocked() error {
+	if end := c.outcomeLocked(); end != io.EOF {
 		return end
 	}
 	return nil

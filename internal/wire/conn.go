@@ -68,82 +68,116 @@ type Hooks struct {
 	Whole          func(op ws.OpCode, bytes int64) // when a Reader has come to the end of its message
 }
 
-// A Conn is one connection after its handshake. All methods may be called at once.
-//
-// Locks: whoever holds readGate owns the input, whoever holds writeGate has the turn to write a message, and mu
-// guards what is shared. mu is taken last and held for no wait.
+// A Conn is one connection after its handshake. All methods may be called concurrently.
 type Conn struct {
 	nc           net.Conn
-	ask          prompt // the transport, where it can be waited for with no memory borrowed; else nil
-	push         pusher // the transport, where it can be told not to block; else nil
-	maxMessage   int    // of Config, as the next ones
+	ask          prompt
+	push         pusher
+	maxMessage   int
 	closeTimeout time.Duration
-	packing      *packing // nil where no compression was agreed
+	packing      *packing
 	errs         *Errors
 	hooks        *Hooks
 	owner        Owner
 
 	readGate   gate.Gate
-	in         inbox  // owned by the holder of readGate, as is all up to open
-	part       []byte // a message half assembled by a Pull whose context ended
-	counted    int    // bytes that readWindow is charged with
-	asked      int    // bytes that the last read had room for
-	peerDone   bool   // the peer has sent its Close: no message follows
-	eof        bool   // the transport gives no more
-	breached   bool   // end.breach has yet to take effect
-	greedy     bool   // the last read filled its buffer
-	fetched    bool   // since the last message, the transport was read
-	turns      uint32 // times that readGate was given up after a call
-	scratch    *chunk // where input goes that nobody wants
-	received   tally
-	readers    uint64                     // how many messages were read by a Reader
-	open       atomic.Uint64              // the number of the Reader whose message is at the pull cursor; 0: none
-	skipped    atomic.Uint64              // up to which Reader nobody wants the rest
-	pulled     atomic.Pointer[error]      // the end, once there is nothing left in front of it
-	waiting    atomic.Int32               // goroutines that wait for readGate
-	dropping   atomic.Bool                // all input is dropped as it comes
-	closing    atomic.Bool                // a Close is decided: somebody has to read
-	due        atomic.Bool                // whoever gives up readGate has to start the reader
-	idle       atomic.Pointer[time.Timer] // starts the reader when nobody has pulled for a while; made when it is needed
-	idleArmed  atomic.Bool
-	idleSeen   atomic.Uint32               // turns when the timer was armed
-	asking     atomic.Pointer[latch.Latch] // closed when seen is what received was since it was stored; nil while no call asks
-	alive      *keepalive                  // which shares the timer; nil without
+	recv       receiver
+	reads      reads
+	background background
 	readWindow credit.Account
 
 	writeGate   gate.Gate
 	writeWindow credit.Window
-	quiet       atomic.Bool // the last message had to be fetched, and there is no more input: what is written next is a lone answer
-	failing     atomic.Bool // what was accepted will not all be sent
+	quiet       atomic.Bool
+	failing     atomic.Bool
 
-	mu      sync.Mutex
-	parked  parking // who waits in the transport's Read; guarded by mu, as is all below
-	poked   bool    // it has been told to come back
-	nudged  bool    // nobody was there to be told: who comes next looks around first
-	watched bool    // and its pull's context is that of watch
-	telling bool    // a hook runs that may ask for what was received
-	sending bool    // a goroutine gives the outbox to the transport: it has the baton
-	flusher bool    // a goroutine was started to do so
-	blocked bool    // it is in a write that may block
-	writing bool    // a Write has been admitted and is not yet encoded whole
-	partial bool    // a Writer's message is open
-	pokes   uint32  // how often a goroutine was told to come back
-	writes  int     // writes that were encoded whole
-	watch   watch
-	out     outbox
-	framer  framer
-	moved   chan struct{} // closed when the outbox moves on; nil while nobody waits for it
-	stall   *stall        // &noStall until somebody has waited for room
-	flushF  func()        // what the flusher does; made with the first, since each start would allocate it
-	given   time.Duration // since epoch, when the transport was last given something
-	ponging *chunk        // pongs behind those in the outbox; nil for none
-	pings   *pings        // our own; nil until there was one
-	sent    count
-	seen    tally     // what received was when its owner began to wait, or to tell
-	end     *endState // &noEnd until there is something to know
+	mu    sync.Mutex
+	wait  readWait
+	send  sending
+	alive *keepalive
+	end   ending
+}
 
-	ends *Ends       // closed when end.read and end.write are set
-	done latch.Latch // closed when all has ended
+type receiver struct {
+	in        inbox
+	assembled []byte
+	charged   int
+	asked     int
+	peerDone  bool
+	eof       bool
+	breached  bool
+	greedy    bool
+	fetched   bool
+	turns     uint32
+	scratch   *chunk
+	received  tally
+	readers   uint64
+}
+
+type reads struct {
+	current  atomic.Uint64
+	skipped  atomic.Uint64
+	final    atomic.Pointer[error]
+	asking   atomic.Pointer[latch.Latch]
+	waiting  atomic.Int32
+	dropping atomic.Bool
+}
+
+type background struct {
+	timer   atomic.Pointer[time.Timer]
+	armed   atomic.Bool
+	turns   atomic.Uint32
+	closing atomic.Bool
+	due     atomic.Bool
+}
+
+type readWait struct {
+	who      waiter
+	recalled bool
+	watched  bool
+	nudged   bool
+	hook     bool
+	recalls  uint32
+	watch    watch
+	received tally
+}
+
+type sending struct {
+	baton      bool
+	flusher    bool
+	blocked    bool
+	encoding   bool
+	writerOpen bool
+	writes     int
+	out        outbox
+	framer     framer
+	moved      chan struct{}
+	stall      *stall
+	flushF     func()
+	given      time.Duration
+	pongs      *chunk
+	pings      *pings
+	total      count
+}
+
+type ending struct {
+	known   *endState
+	streams *Ends
+	done    latch.Latch
+}
+
+func (e *ending) facts() *endState {
+	if e.known == nil {
+		return &noEnd
+	}
+	return e.known
+}
+
+func (e *ending) note() *endState {
+	if e.known == nil {
+		e.known = new(endState)
+	}
+	return e.known
 }
 
 // A count counts whole messages and their payload bytes.
@@ -189,7 +223,7 @@ func idleTick() time.Duration {
 func (c *Conn) newTimer() *time.Timer {
 	t := time.AfterFunc(math.MaxInt64, c.idled)
 	t.Stop()
-	c.idle.Store(t)
+	c.background.timer.Store(t)
 	return t
 }
 
@@ -205,12 +239,10 @@ func New(nc net.Conn, cfg Config) *Conn {
 		errs:         cfg.Errors,
 		hooks:        cfg.Hooks,
 		owner:        cfg.Owner,
-		framer:       newFramer(cfg.Client, cfg.MaxFrame),
-		ends:         cfg.Ends,
-		given:        time.Since(epoch) - lull,
-		end:          &noEnd,
-		stall:        &noStall,
+		end:          ending{streams: cfg.Ends},
 	}
+	c.send.framer = newFramer(cfg.Client, cfg.MaxFrame)
+	c.send.given = time.Since(epoch) - lull
 	c.readWindow.Init(cfg.ReadWindow, cfg.ReadStall)
 	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
 	c.writeGate.Until(&cfg.Ends.Write)
@@ -219,17 +251,17 @@ func New(nc net.Conn, cfg Config) *Conn {
 	} else {
 		c.push = newPusher(nc)
 	}
-	c.in.state = ws.StateServerSide
+	c.recv.in.state = ws.StateServerSide
 	if cfg.Client {
-		c.in.state = ws.StateClientSide
+		c.recv.in.state = ws.StateClientSide
 	}
 	if cfg.Deflate != nil {
-		c.in.state = c.in.state.Set(ws.StateExtended)
+		c.recv.in.state = c.recv.in.state.Set(ws.StateExtended)
 	}
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	c.alive = newKeepalive(nc, &cfg)
 	c.readGate.TryLock() // until Start
-	c.rest(atEnd)        // nothing is counted until then, so nobody who asks need wait
+	c.restLocked(atEnd)  // nothing is counted until then, so nobody who asks need wait
 	if c.alive != nil {
 		c.newTimer() // a Write may arm it before Start does
 	}
@@ -240,8 +272,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 // It is called once.
 func (c *Conn) Start(buffered []byte) {
 	for len(buffered) > 0 {
-		n := copy(c.in.room(len(buffered), len(buffered)), buffered)
-		c.in.filled(n)
+		n := copy(c.recv.in.space(len(buffered), len(buffered)), buffered)
+		c.recv.in.filled(n)
 		buffered = buffered[n:]
 	}
 	c.unpark(0)
@@ -253,7 +285,7 @@ func (c *Conn) Start(buffered []byte) {
 func (c *Conn) Transport() net.Conn { return c.nc }
 
 // Done is closed when all has ended: the transport is gone and both streams' ends are decided.
-func (c *Conn) Done() <-chan struct{} { return c.done.Done() }
+func (c *Conn) Done() <-chan struct{} { return c.end.done.Done() }
 
 // Flow is what went one way.
 type Flow struct {
@@ -266,7 +298,7 @@ type Flow struct {
 func (c *Conn) Stats() (received, sent Flow) {
 	r := c.receivedSoFar()
 	c.mu.Lock()
-	s := c.sent
+	s := c.send.total
 	c.mu.Unlock()
 	return r.flow(&c.readWindow), tally{count: s}.flow(&c.writeWindow.Account)
 }
@@ -276,17 +308,16 @@ func (c *Conn) Stats() (received, sent Flow) {
 func (c *Conn) receivedSoFar() tally {
 	if c.readGate.TryLock() {
 		c.account()
-		t := c.received
-		c.turns-- // Asking is no turn: a program that asks often must not keep the background reader from starting.
+		t := c.recv.received
 		c.unlockRead()
 		return t
 	}
 	c.mu.Lock()
-	if c.parked == nobody && !c.telling {
-		asked := c.asking.Load()
+	if c.wait.who == nobody && !c.wait.hook {
+		asked := c.reads.asking.Load()
 		if asked == nil {
 			asked = new(latch.Latch)
-			c.asking.Store(asked)
+			c.reads.asking.Store(asked)
 		}
 		c.mu.Unlock()
 		c.answerAsked() // the holder may have given the gate up before it could see that we ask
@@ -294,7 +325,7 @@ func (c *Conn) receivedSoFar() tally {
 		c.mu.Lock()
 	}
 	defer c.mu.Unlock()
-	return c.seen
+	return c.wait.received
 }
 
 // answerAsked shows what was received to the calls that ask, unless another goroutine has taken the gate: that one will.
@@ -305,19 +336,19 @@ func (c *Conn) answerAsked() {
 	}
 	c.account()
 	c.mu.Lock()
-	c.show()
+	c.showLocked()
 	c.mu.Unlock()
 	c.letGo()
-	if c.due.Load() {
+	if c.background.due.Load() {
 		c.startReader()
 	}
 }
 
 // show shows what was received to all that ask. readGate and mu must be held.
-func (c *Conn) show() {
-	c.seen = c.received
-	if asked := c.asking.Load(); asked != nil {
-		c.asking.Store(nil)
+func (c *Conn) showLocked() {
+	c.wait.received = c.recv.received
+	if asked := c.reads.asking.Load(); asked != nil {
+		c.reads.asking.Store(nil)
 		asked.Close(nil)
 	}
 }

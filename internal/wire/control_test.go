@@ -17,17 +17,17 @@ import (
 func controls(c *Conn) (held, others int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for at := c.out.head; at != nil; at = at.next {
+	for at := c.send.out.head; at != nil; at = at.next {
 		if at.paid {
 			others++
 		} else {
 			held++
 		}
 	}
-	if c.ponging != nil {
+	if c.send.pongs != nil {
 		held++
 	}
-	if c.pings != nil && c.pings.unsent != nil {
+	if c.send.pings != nil && c.send.pings.unsent != nil {
 		held++
 	}
 	return held, others
@@ -94,7 +94,7 @@ func TestPongsAreWithdrawnUnlessTheTransportHasBegunThem(t *testing.T) {
 				o.push(borrow(1))
 			}
 			o.pongs = borrow(1)
-			o.pongs.sent = test.sent
+			o.pongs.taken = test.sent
 			o.push(o.pongs)
 			for range test.busy {
 				if o.busy == nil {
@@ -124,9 +124,9 @@ func TestAPeerThatAnswersPingsItHasNotSeenMakesNothingGrow(t *testing.T) {
 	c, _ := stuffed(t, false)
 	for range 100 {
 		c.mu.Lock()
-		c.newPing() // so far Ping has come
-		c.send()
-		next := c.pings.last
+		c.newPingLocked() // so far Ping has come
+		c.sendRelocks()
+		next := c.send.pings.last
 		c.mu.Unlock()
 		untilStalled(t, c, inBackground) // it was called back, and has seen to the ping
 		var payload [8]byte
@@ -143,7 +143,7 @@ func TestPongsOfABurstLeaveBeforeTheirReserveIsFullWhereTheTransportTakesThem(t 
 	const n = 5000
 	c, far := socketPair(t, Config{}, 0)
 	c.mu.Lock()
-	c.flusher = true // it is on its way, and does not come
+	c.send.flusher = true // it is on its way, and does not come
 	c.mu.Unlock()
 	var payload [8]byte
 	for i := range uint64(n) {

@@ -17,7 +17,7 @@ import (
 // docs/windows.md.
 type keepalive struct {
 	ping, pong, idle, stall time.Duration // of Config; 0: none
-	unread                  time.Duration // of Config: ReadTimeout
+	readStall               time.Duration // of Config: ReadTimeout
 	patience                time.Duration // a full window unread for so long: ask the kernel
 	step                    int           // bytes that a flusher gives at once, so that progress is seen
 
@@ -30,8 +30,8 @@ type keepalive struct {
 	asked    *ping     // that which has to be answered; nil for none
 	active   time.Time // the last sign of a message, either way
 	progress uint64    // of the inbox when we last began to listen
-	pulled   int64     // messages received, then
-	waits    bool      // there were bytes that nobody had pulled, then
+	messages int64     // messages received, then
+	unread   bool      // there were bytes that nobody had pulled, then
 	full     time.Time // since when nothing was pulled from a full window; zero: it is not full
 	at       position  // where the input stood then
 	offered  bool      // the transport has not taken all that it was offered
@@ -58,13 +58,13 @@ func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 	k := &keepalive{
 		ping: max(cfg.PingInterval, 0), pong: max(cfg.PongTimeout, 0),
 		idle: max(cfg.IdleTimeout, 0), stall: max(cfg.StallTimeout, 0),
-		unread: max(cfg.ReadTimeout, 0),
-		step:   math.MaxInt,
+		readStall: max(cfg.ReadTimeout, 0),
+		step:      math.MaxInt,
 	}
 	if k.ping > 0 {
 		k.patience = cmp.Or(k.pong, k.ping)
 	}
-	for _, d := range []time.Duration{k.idle, k.stall, k.unread} {
+	for _, d := range []time.Duration{k.idle, k.stall, k.readStall} {
 		if d > 0 && (k.patience == 0 || d < k.patience) {
 			k.patience = d
 		}
@@ -82,15 +82,15 @@ func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 
 // listening notes that the holder of readGate waits for the transport from here on. It expects mu to be held, as all
 // below do but look.
-func (c *Conn) listening() {
+func (c *Conn) listeningLocked() {
 	k, now := c.alive, time.Now()
 	if now.Sub(k.away) > moment {
 		k.listens = now // what came meanwhile has yet to be read
 	}
-	if c.in.progress != k.progress || c.received.messages != k.pulled {
-		k.progress, k.pulled, k.active = c.in.progress, c.received.messages, now
+	if c.recv.in.progress != k.progress || c.recv.received.messages != k.messages {
+		k.progress, k.messages, k.active = c.recv.in.progress, c.recv.received.messages, now
 	}
-	k.waits = c.counted > 0
+	k.unread = c.recv.charged > 0
 }
 
 // heardOf notes that it is back, with n bytes.
@@ -113,10 +113,10 @@ func (k *keepalive) gave(paid int, all bool) {
 }
 
 // offered notes that somebody is about to wait until the transport takes something.
-func (c *Conn) offered() {
+func (c *Conn) offeredLocked() {
 	if k := c.alive; k.stall > 0 && !k.offered {
 		k.offered, k.moved = true, time.Now()
-		c.dueBy(k.moved.Add(k.stall / looks))
+		c.dueByLocked(k.moved.Add(k.stall / looks))
 	}
 }
 
@@ -125,18 +125,18 @@ func (c *Conn) offered() {
 const looks = 4
 
 // dueBy sees to it that look runs at t at the latest.
-func (c *Conn) dueBy(t time.Time) {
+func (c *Conn) dueByLocked(t time.Time) {
 	if k := c.alive; k.due.IsZero() || t.Before(k.due) {
 		k.due = t
-		c.arm()
+		c.armLocked()
 	}
 }
 
 // arm sets the Conn's timer to what is due. Where somebody has to be started to read, the timer is his first.
-func (c *Conn) arm() {
-	c.idle.Load().Reset(time.Until(c.alive.due))
-	if c.idleArmed.Load() {
-		c.idle.Load().Reset(idleTick()) // whoever armed it may have done so before us
+func (c *Conn) armLocked() {
+	c.background.timer.Load().Reset(time.Until(c.alive.due))
+	if c.background.armed.Load() {
+		c.background.timer.Load().Reset(idleTick()) // whoever armed it may have done so before us
 	}
 }
 
@@ -144,12 +144,12 @@ func (c *Conn) arm() {
 func (c *Conn) look() {
 	at, full := c.heldBack()
 	c.mu.Lock()
-	c.noteFull(at, full)
-	code, rule := c.judge()
+	c.noteFullLocked(at, full)
+	code, rule := c.judgeRelocks()
 	c.mu.Unlock()
 	switch {
 	case code == CodeAbnormal:
-		c.lost(rule)
+		c.inputFailed(rule)
 	case rule == nil:
 	case code == CodeGoingAway:
 		c.GoAway(CloseInfo{Code: code, Reason: rule.Error()}, rule)
@@ -165,10 +165,10 @@ func (c *Conn) heldBack() (at position, full bool) {
 		return at, false
 	}
 	c.account()
-	at = position{c.counted, c.received.messages, c.in.progress}
-	full = c.readWindow.Credit() <= 0 && !c.eof && !c.in.sealed && !c.dropping.Load()
+	at = position{c.recv.charged, c.recv.received.messages, c.recv.in.progress}
+	full = c.readWindow.Credit() <= 0 && !c.recv.eof && !c.recv.in.sealed && !c.reads.dropping.Load()
 	c.letGo()
-	if c.due.Load() {
+	if c.background.due.Load() {
 		c.startReader()
 	}
 	return at, full
@@ -176,7 +176,7 @@ func (c *Conn) heldBack() (at position, full bool) {
 
 // noteFull notes since when the read window has been full and nothing was pulled, and sees to it
 // that look runs meanwhile.
-func (c *Conn) noteFull(at position, full bool) {
+func (c *Conn) noteFullLocked(at position, full bool) {
 	switch k := c.alive; {
 	case !full:
 		k.full = time.Time{}
@@ -190,8 +190,8 @@ func (c *Conn) noteFull(at position, full bool) {
 func (c *Conn) watchFull() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stopped() {
-		c.dueBy(time.Now())
+	if !c.stoppedLocked() {
+		c.dueByLocked(time.Now())
 	}
 }
 
@@ -199,7 +199,7 @@ func (c *Conn) watchFull() {
 // that is lost is not noticed by reading. It is lost where the kernel has noted an error, as for a
 // reset; a plain FIN is none. What the kernel still holds is lost with it, so a program that pulls,
 // however slowly, is left to it.
-func (c *Conn) awaitReader() (due time.Time, code int, rule error) {
+func (c *Conn) judgeReaderLocked() (due time.Time, code int, rule error) {
 	k, now := c.alive, time.Now()
 	if k.full.IsZero() {
 		return due, 0, nil
@@ -209,65 +209,65 @@ func (c *Conn) awaitReader() (due time.Time, code int, rule error) {
 			return due, CodeAbnormal, err
 		}
 	}
-	if k.unread > 0 && now.Sub(k.full) >= k.unread {
+	if k.readStall > 0 && now.Sub(k.full) >= k.readStall {
 		return due, CodePolicy, fmt.Errorf(
-			"nothing was pulled from a full ReadWindow within our ReadStallTimeout of %v", k.unread)
+			"nothing was pulled from a full ReadWindow within our ReadStallTimeout of %v", k.readStall)
 	}
 	due = last(k.full.Add(k.patience), now.Add(k.patience/looks))
-	if k.unread > 0 {
-		due = first(due, k.full.Add(k.unread))
+	if k.readStall > 0 {
+		due = first(due, k.full.Add(k.readStall))
 	}
 	return due, 0, nil
 }
 
 // judge returns what to close for, CodeAbnormal where the transport is lost, and else arms the
 // timer for what is due next. Once a Close is decided CloseTimeout is in charge.
-func (c *Conn) judge() (code int, rule error) {
+func (c *Conn) judgeRelocks() (code int, rule error) {
 	k := c.alive
-	if c.stopped() {
+	if c.stoppedLocked() {
 		return 0, nil
 	}
 	if !k.due.IsZero() && time.Now().Before(k.due) {
-		c.arm()
+		c.armLocked()
 		return 0, nil
 	}
-	answer, rule := c.awaitAnswer()
+	answer, rule := c.judgeAnswerRelocks()
 	if rule != nil {
 		return CodePolicy, rule
 	}
-	progress, rule := c.awaitProgress()
+	progress, rule := c.judgeProgressLocked()
 	if rule != nil {
 		return CodePolicy, rule
 	}
-	message, rule := c.awaitMessage()
+	message, rule := c.judgeMessageLocked()
 	if rule != nil {
 		return CodeGoingAway, rule
 	}
-	reader, code, rule := c.awaitReader()
+	reader, code, rule := c.judgeReaderLocked()
 	if rule != nil {
 		return code, rule
 	}
 	if k.due = first(answer, progress, message, reader); !k.due.IsZero() {
-		c.arm()
+		c.armLocked()
 	}
 	return 0, nil
 }
 
 // awaitAnswer pings a peer when one direction has been silent for long enough, waits for a sign of life, and returns
 // when to look again. While we hold back reading ourselves nothing is asked and nobody is judged.
-func (c *Conn) awaitAnswer() (due time.Time, rule error) {
+func (c *Conn) judgeAnswerRelocks() (due time.Time, rule error) {
 	k, now := c.alive, time.Now()
 	if k.ping == 0 {
 		return due, nil
 	}
 	p := k.asked
 	if p != nil && (p.answered || !p.left.IsZero() && (!k.heard.Before(p.left) || k.pong == 0)) {
-		c.leave(p)
+		c.forgetPingLocked(p)
 		p, k.asked = nil, nil
 	}
 	switch {
 	case p == nil:
-		due = last(k.listens, k.pinged, first(k.heard, epoch.Add(c.given))).Add(k.ping)
+		due = last(k.listens, k.pinged, first(k.heard, epoch.Add(c.send.given))).Add(k.ping)
 	case p.left.IsZero():
 		return due, nil // it waits behind a frame; pingLeft goes on
 	default:
@@ -278,20 +278,20 @@ func (c *Conn) awaitAnswer() (due time.Time, rule error) {
 		return first(due, now.Add(k.ping)), nil // once it is answered, the next is due earlier
 	case now.Before(due):
 		return due, nil
-	case c.parked != onCall && c.parked != inBackground:
+	case c.wait.who != onCall && c.wait.who != inBackground:
 		return now.Add(min(k.ping, max(k.pong, idleWait)) / looks), nil
 	case p == nil:
-		k.asked = c.newPing()
-		c.send()
-		return c.awaitAnswer()
-	case c.behind(p):
+		k.asked = c.newPingLocked()
+		c.sendRelocks()
+		return c.judgeAnswerRelocks()
+	case c.behindLocked(p):
 		return now.Add(k.pong), nil
 	}
 	return due, fmt.Errorf("received no pong, nor anything else, within our PongTimeout of %v", k.pong)
 }
 
 // awaitProgress returns when to look again at a peer who does not take what we have for him.
-func (c *Conn) awaitProgress() (due time.Time, rule error) {
+func (c *Conn) judgeProgressLocked() (due time.Time, rule error) {
 	k, now := c.alive, time.Now()
 	if k.stall == 0 || !k.offered {
 		return due, nil // offered goes on
@@ -308,12 +308,12 @@ func (c *Conn) awaitProgress() (due time.Time, rule error) {
 
 // awaitMessage returns when to look again at a connection on which nothing is said. While something is unread or unsent,
 // it is in use.
-func (c *Conn) awaitMessage() (due time.Time, rule error) {
+func (c *Conn) judgeMessageLocked() (due time.Time, rule error) {
 	k, now := c.alive, time.Now()
 	if k.idle == 0 {
 		return due, nil
 	}
-	if k.waits || c.parked == nobody || c.out.held() > 0 || c.writing {
+	if k.unread || c.wait.who == nobody || c.send.out.held() > 0 || c.send.encoding {
 		k.active = now
 	}
 	if due = k.active.Add(k.idle); !now.Before(due) {

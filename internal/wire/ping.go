@@ -13,10 +13,10 @@ import (
 // pings are our own. Each carries a number, and a pong with that number answers it and those before it, since a peer may
 // answer only the newest of several (RFC 6455, section 5.5.3).
 type pings struct {
-	last   uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
-	newest *ping   // nil for none
-	unsent *chunk  // which holds it, outside the write window; nil once that has it
-	open   []*ping // not answered, and somebody waits
+	last    uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
+	newest  *ping   // nil for none
+	unsent  *chunk  // which holds it, outside the write window; nil once that has it
+	awaited []*ping // not answered, and somebody waits
 }
 
 // A ping is one of ours. It is guarded by the Conn's mu, but for trip.
@@ -38,77 +38,77 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	c.mu.Lock()
-	if c.stopped() {
+	if c.stoppedLocked() {
 		c.mu.Unlock()
 		return 0, c.notWritten(ctx)
 	}
-	p := c.newPing()
-	c.send()
+	p := c.newPingLocked()
+	c.sendRelocks()
 	c.wake() // somebody has to read the answer
 	c.mu.Unlock()
 	select {
 	case <-p.back:
-	case <-c.done.Done():
+	case <-c.end.done.Done():
 	case <-ctx.Done():
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leave(p)
+	c.forgetPingLocked(p)
 	switch {
 	case p.answered:
 		return p.trip, nil
-	case c.end.over:
-		return 0, c.closedBy(c.endOf())
+	case c.end.facts().over:
+		return 0, c.closedBy(c.outcomeLocked())
 	}
 	return 0, context.Cause(ctx)
 }
 
 // newPing makes a ping that somebody waits for, or returns the one that has not left. It expects mu to be held, as all
 // below do.
-func (c *Conn) newPing() *ping {
-	if c.pings == nil {
-		c.pings = &pings{last: rand.Uint64()}
+func (c *Conn) newPingLocked() *ping {
+	if c.send.pings == nil {
+		c.send.pings = &pings{last: rand.Uint64()}
 	}
-	ps := c.pings
+	ps := c.send.pings
 	if p := ps.newest; p == nil || p.answered || !p.left.IsZero() {
 		ps.last++
 		var payload [8]byte
 		binary.BigEndian.PutUint64(payload[:], ps.last)
 		ps.newest = &ping{nth: ps.last, back: make(chan struct{})}
-		ps.unsent = c.framer.control(ws.OpPing, payload[:])
+		ps.unsent = c.send.framer.control(ws.OpPing, payload[:])
 		ps.unsent.ping = ps.newest
-		c.recall()
+		c.recallLocked()
 	}
 	p := ps.newest
 	if p.waiters++; p.waiters == 1 {
-		ps.open = append(ps.open, p)
+		ps.awaited = append(ps.awaited, p)
 	}
 	return p
 }
 
 // leave forgets a ping that nobody waits for any more.
-func (c *Conn) leave(p *ping) {
+func (c *Conn) forgetPingLocked(p *ping) {
 	if p.waiters--; p.waiters == 0 {
-		c.pings.open = slices.DeleteFunc(c.pings.open, func(q *ping) bool { return q == p })
+		c.send.pings.awaited = slices.DeleteFunc(c.send.pings.awaited, func(q *ping) bool { return q == p })
 	}
 }
 
 // pingLeft notes that the transport has taken p: its time begins.
-func (c *Conn) pingLeft(p *ping) {
+func (c *Conn) pingLeftLocked(p *ping) {
 	p.left = time.Now()
 	if k := c.alive; k != nil && k.asked == p {
 		k.pinged = p.left
-		c.dueBy(p.left.Add(k.ping))
+		c.dueByLocked(p.left.Add(k.ping))
 		if k.pong > 0 {
 			p.acked, p.front, _ = transit(c.nc) // it may stand behind much in the kernel
-			c.dueBy(p.left.Add(k.pong))
+			c.dueByLocked(p.left.Add(k.pong))
 		}
 	}
 }
 
 // behind reports whether p, which is due, still has its time before it: where our kernel tells what the peer's has
 // acknowledged, a ping's time does not run while it stands behind something that moves.
-func (c *Conn) behind(p *ping) bool {
+func (c *Conn) behindLocked(p *ping) bool {
 	acked, _, ok := transit(c.nc)
 	if !ok || acked == p.acked || p.front <= lone {
 		return false
@@ -119,8 +119,8 @@ func (c *Conn) behind(p *ping) bool {
 }
 
 // giving reports whether the transport is being given p.
-func (c *Conn) giving(p *ping) bool {
-	return c.out.ping != nil && c.out.ping.ping == p && c.out.begins(c.out.ping)
+func (c *Conn) givingLocked(p *ping) bool {
+	return c.send.out.ping != nil && c.send.out.ping.ping == p && c.send.out.begins(c.send.out.ping)
 }
 
 // lone is how much may stand in our kernel while a ping is as good as alone there: it is gone after a round trip or two.
@@ -134,17 +134,17 @@ func (c *Conn) ponged(payload []byte) {
 	now, nth := time.Now(), binary.BigEndian.Uint64(payload)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ps := c.pings
+	ps := c.send.pings
 	if ps == nil || int64(ps.last-nth) < 0 {
 		return
 	}
-	ps.open = slices.DeleteFunc(ps.open, func(p *ping) bool {
-		if int64(nth-p.nth) < 0 || p.left.IsZero() && !c.giving(p) {
+	ps.awaited = slices.DeleteFunc(ps.awaited, func(p *ping) bool {
+		if int64(nth-p.nth) < 0 || p.left.IsZero() && !c.givingLocked(p) {
 			return false // the peer can foretell the number of one that it cannot have seen
 		}
 		left := p.left
 		if left.IsZero() {
-			left = epoch.Add(c.given) // the answer was quicker than whoever sent it
+			left = epoch.Add(c.send.given) // the answer was quicker than whoever sent it
 		}
 		p.answered, p.trip = true, now.Sub(left)
 		close(p.back)

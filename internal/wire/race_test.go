@@ -60,12 +60,12 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 func neverIdle(t *testing.T, c *Conn) {
 	require.NoError(t, c.lockRead(t.Context()))
 	defer c.unlockRead()
-	if tick := c.idle.Load(); tick != nil && !tick.Stop() {
-		for c.idleArmed.Load() { // it has come, and found the gate held
+	if tick := c.background.timer.Load(); tick != nil && !tick.Stop() {
+		for c.background.armed.Load() { // it has come, and found the gate held
 			runtime.Gosched()
 		}
 	}
-	c.idleArmed.Store(true)
+	c.background.armed.Store(true)
 }
 
 // begun has a Reader read the first byte of the next message.
@@ -82,7 +82,7 @@ func TestAPullThatComesInTheMiddleOfACloseGetsNoTail(t *testing.T) {
 	forced(t, []byte("\x81\x03abc\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		r.closed.Store(true) // so far Close has come
-		c.skipped.Store(r.nth)
+		c.reads.skipped.Store(r.nth)
 		_, data, err := c.Pull(t.Context(), nil)
 		require.NoError(t, err)
 		require.Equal(t, "z", string(data))
@@ -163,7 +163,7 @@ func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
 		require.Equal(t, 256, c.writeWindow.Credit())
 		require.NoError(t, c.writeEnd(), "our answer has not left")
 		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with peer
-		<-c.ends.Write.Done()
+		<-c.end.streams.Write.Done()
 		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
 		c.CloseNow()
 		<-c.Done()
@@ -197,17 +197,17 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 			<-c.Done()
 			_ = far.Close()
 		}()
-		c.idle.Load().Stop() // so far unlockRead has come: it has armed the timer
-		c.idleArmed.Store(true)
+		c.background.timer.Load().Stop() // so far unlockRead has come: it has armed the timer
+		c.background.armed.Store(true)
 		c.readGate.Unlock()
 		c.mu.Lock()
-		c.dueBy(time.Now().Add(time.Minute))
+		c.dueByLocked(time.Now().Add(time.Minute))
 		c.mu.Unlock()
 		<-time.After(idleWait)
 		synctest.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		require.Equal(t, inBackground, c.parked)
+		require.Equal(t, inBackground, c.wait.who)
 	})
 }
 
@@ -239,7 +239,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		}
 		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()
-			held := c.parked == nobody && !c.telling // then it would ask for ever
+			held := c.wait.who == nobody && !c.wait.hook // then it would ask for ever
 			c.mu.Unlock()
 			require.False(t, held)
 			told = c.receivedSoFar()
@@ -258,7 +258,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		_, _, err = c.Pull(t.Context(), nil)
 		require.NoError(t, err)
 		require.Equal(t, int64(1), told.messages)
-		require.False(t, c.telling)
+		require.False(t, c.wait.hook)
 	})
 }
 
@@ -266,7 +266,7 @@ func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()
 		c.mu.Lock()
-		c.flusher = true // so far the start of a flusher has come
+		c.send.flusher = true // so far the start of a flusher has come
 		c.mu.Unlock()
 		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch), false)
 		require.NoError(t, err)
@@ -276,7 +276,7 @@ func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
 		}
 		c.mu.Lock()
 		chunks := 0
-		for x := c.out.head; x != nil; x = x.next {
+		for x := c.send.out.head; x != nil; x = x.next {
 			chunks++
 		}
 		c.mu.Unlock()
@@ -296,12 +296,12 @@ func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		require.ErrorIs(t, <-pulled, context.Canceled)
-		require.Equal(t, "ab", string(c.part))
+		require.Equal(t, "ab", string(c.recv.assembled))
 		r := new(Reader)
 		require.NoError(t, c.Next(t.Context(), r))
 		_, err := io.ReadFull(r, make([]byte, 2))
 		require.NoError(t, err)
-		require.Nil(t, c.part)
+		require.Nil(t, c.recv.assembled)
 		_, err = peer.Write([]byte("c"))
 		require.NoError(t, err)
 		rest, err := io.ReadAll(r)
@@ -336,7 +336,7 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 		"a write's error": func(c *Conn) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.stuck(errClosed)
+			c.outputFailedLocked(errClosed)
 		},
 		"a time that is over": func(c *Conn) { c.tooLate() },
 		"wake": func(c *Conn) {
@@ -344,7 +344,7 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 			defer c.mu.Unlock()
 			c.wake()
 		},
-		"Reader.Close":  func(c *Conn) { _ = (&Reader{c: c, nth: c.open.Load()}).Close() },
+		"Reader.Close":  func(c *Conn) { _ = (&Reader{c: c, nth: c.reads.current.Load()}).Close() },
 		"Stats":         func(c *Conn) { c.Stats() },
 		"the idle tick": func(c *Conn) { c.idled() },
 	}
@@ -367,7 +367,7 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 			c.Start(cutInABlock())
 			r := begun(t, c)
 			r.closed.Store(true) // so far Close has come: what is left of the message is to be skipped, and fails
-			c.skipped.Store(r.nth)
+			c.reads.skipped.Store(r.nth)
 			done := make(chan struct{})
 			go func() { // ends with the calls
 				defer close(done)
@@ -407,12 +407,12 @@ func TestWhatWasAssembledOfAMessageIsSkippedWithIt(t *testing.T) {
 						defer cancel()
 						_, _, err := c.Pull(ctx, nil)
 						require.ErrorIs(t, err, context.DeadlineExceeded)
-						require.Equal(t, "SKIPPED", string(c.part))
+						require.Equal(t, "SKIPPED", string(c.recv.assembled))
 					}
 					r := new(Reader)
 					require.NoError(t, c.Next(t.Context(), r))
 					r.closed.Store(true) // so far Close has come when another call reads
-					c.skipped.Store(r.nth)
+					c.reads.skipped.Store(r.nth)
 					var data string
 					var err error
 					go func() { data, err = next(c) }() // ends with the message
@@ -444,7 +444,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 			}()
 		},
 		"the background reader takes over":   func(_ *testing.T, c *Conn) { go c.readAhead() },
-		"the background reader has no cause": func(_ *testing.T, c *Conn) { c.eof = true; c.readInBackground() },
+		"the background reader has no cause": func(_ *testing.T, c *Conn) { c.recv.eof = true; c.readInBackground() },
 		"another pull has the turn": func(t *testing.T, c *Conn) {
 			go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
 			synctest.Wait()
@@ -464,7 +464,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 				require.NoError(t, c.lockRead(t.Context()))
-				c.received.add(7) // so far a Pull has come
+				c.recv.received.add(7) // so far a Pull has come
 				told := make(chan Flow, 10)
 				for range cap(told) {
 					go func() { // ends with the answer
@@ -480,7 +480,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 					require.EqualValues(t, 7, (<-told).Bytes)
 				}
 				require.Zero(t, time.Since(start))
-				require.Nil(t, c.asking.Load())
+				require.Nil(t, c.reads.asking.Load())
 			})
 		})
 	}
@@ -496,7 +496,7 @@ func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 		<-c.Done()
 	}()
 	neverIdle(t, c)
-	c.asking.Store(new(latch.Latch))
+	c.reads.asking.Store(new(latch.Latch))
 	c.mu.Lock()
 	go c.answerAsked() // it waits for mu, with the gate
 	for c.readGate.Free() {
@@ -507,7 +507,7 @@ func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.parked == inBackground
+		return c.wait.who == inBackground
 	}, 10*time.Second, time.Millisecond)
 }
 
@@ -518,7 +518,7 @@ type late struct {
 }
 
 func (l late) Err() error {
-	if l.c.pulled.Load() != nil {
+	if l.c.reads.final.Load() != nil {
 		return context.Canceled
 	}
 	return nil
@@ -582,7 +582,7 @@ func TestNothingIsHeldAfterTheEndOfWhatCanNeverBePulled(t *testing.T) {
 				synctest.Wait()
 				received, _ := c.Stats()
 				require.Zero(t, received.Held)
-				require.Nil(t, c.in.head, "it holds a chunk")
+				require.Nil(t, c.recv.in.head, "it holds a chunk")
 			})
 		})
 	}
@@ -595,7 +595,7 @@ func TestAWriteThatWasAcceptedIsCountedThoughTheTransportStuckInIt(t *testing.T)
 		go func() { written <- c.Write(ctx, ws.OpBinary, make([]byte, 3*maxPiece), false) }()
 		synctest.Wait()
 		c.mu.Lock()
-		c.stuck(errors.New("it takes nothing"))
+		c.outputFailedLocked(errors.New("it takes nothing"))
 		c.mu.Unlock()
 		cancel()
 		require.NoError(t, <-written)
@@ -645,8 +645,8 @@ func TestAPullThatWaitedThroughTheEndDropsHalfAHeader(t *testing.T) {
 		}()
 		synctest.Wait()
 		c.CloseNow()
-		c.due.Store(false)      // a background reader has come, and has made way for the Pull
-		c.idleArmed.Store(true) // the end has stopped the timer
+		c.background.due.Store(false)  // a background reader has come, and has made way for the Pull
+		c.background.armed.Store(true) // the end has stopped the timer
 		c.unlockRead()
 		require.Error(t, <-pulled)
 		received, _ := c.Stats()
@@ -659,13 +659,13 @@ func TestAMachineThatStoodStillCutsNoConnection(t *testing.T) {
 		go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
 		synctest.Wait()
 		c.mu.Lock()
-		c.poked = true // and it has not yet come back
-		c.pokes++
-		nth := c.pokes
+		c.wait.recalled = true // and it has not yet come back
+		c.wait.recalls++
+		nth := c.wait.recalls
 		c.mu.Unlock()
-		c.notBack(nth, 1) // the look comes before the goroutine does
-		require.False(t, c.done.Closed())
-		c.notBack(nth, 0)
+		c.checkBack(nth, 1) // the look comes before the goroutine does
+		require.False(t, c.end.done.Closed())
+		c.checkBack(nth, 0)
 		<-c.Done()
 	})
 }

@@ -6,17 +6,17 @@ import "context"
 // idle timer is armed, and where a Close is pending the reader goes on at once.
 func (c *Conn) unlockRead() {
 	c.tidy()
-	c.turns++
-	turns := c.turns
+	c.recv.turns++
+	turns := c.recv.turns
 	c.readGate.Unlock()
-	if c.asking.Load() != nil { // as letGo, which is not inlined: each Pull comes here
+	if c.reads.asking.Load() != nil { // as letGo, which is not inlined: each Pull comes here
 		c.answerAsked()
 	}
-	if c.closing.Load() || c.due.Load() {
+	if c.background.closing.Load() || c.background.due.Load() {
 		c.startReader()
-	} else if !c.idleArmed.Load() && c.idleArmed.CompareAndSwap(false, true) {
-		c.idleSeen.Store(turns)
-		t := c.idle.Load()
+	} else if !c.background.armed.Load() && c.background.armed.CompareAndSwap(false, true) {
+		c.background.turns.Store(turns)
+		t := c.background.timer.Load()
 		if t == nil {
 			t = c.newTimer()
 		}
@@ -26,7 +26,7 @@ func (c *Conn) unlockRead() {
 
 // idled is what the timer does.
 func (c *Conn) idled() {
-	if c.idleArmed.Swap(false) { // whoever gives the turn up from here on arms it anew
+	if c.background.armed.Swap(false) { // whoever gives the turn up from here on arms it anew
 		c.unattended()
 	}
 	if c.alive != nil {
@@ -39,14 +39,14 @@ func (c *Conn) unattended() {
 	if !c.readGate.TryLock() {
 		return
 	}
-	if c.turns != c.idleSeen.Load() {
+	if c.recv.turns != c.background.turns.Load() {
 		c.unlockRead()
 		return
 	}
 	if c.alive == nil {
-		c.idle.Store(nil) // the reader may stay for long
+		c.background.timer.Store(nil) // the reader may stay for long
 	}
-	if !c.readInBackground() && c.due.Load() {
+	if !c.readInBackground() && c.background.due.Load() {
 		c.startReader()
 	}
 }
@@ -55,7 +55,7 @@ func (c *Conn) unattended() {
 // gives that up. It is for callers that hold mu, or do not wait: what looks at the input may fail, which takes mu, so
 // wake itself looks at nothing.
 func (c *Conn) wake() {
-	c.due.Store(true)
+	c.background.due.Store(true)
 	if c.readGate.TryLock() {
 		go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
 	}
@@ -64,14 +64,14 @@ func (c *Conn) wake() {
 // startReader reads in the background, unless another goroutine reads already or there is no reason to. mu must not be
 // held.
 func (c *Conn) startReader() {
-	for c.readGate.TryLock() && !c.readInBackground() && c.due.Load() {
+	for c.readGate.TryLock() && !c.readInBackground() && c.background.due.Load() {
 	}
 }
 
 // readInBackground hands the turn to read to a background reader if there is a reason to read, or else gives it up. mu
 // must not be held.
 func (c *Conn) readInBackground() bool {
-	c.due.Store(false)
+	c.background.due.Store(false)
 	if c.mustInflate() || c.wanted() { // to inflate takes time, which is not the caller's
 		go c.readAhead() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
 		return true
@@ -83,7 +83,7 @@ func (c *Conn) readInBackground() bool {
 
 // readAhead is the background reader. It holds readGate, which whoever started it took.
 func (c *Conn) readAhead() {
-	c.due.Store(false)
+	c.background.due.Store(false)
 	for c.wanted() {
 		c.fill(context.Background(), inBackground)
 	}
@@ -93,7 +93,7 @@ func (c *Conn) readAhead() {
 	if full && c.alive != nil {
 		c.watchFull()
 	}
-	if c.due.Load() {
+	if c.background.due.Load() {
 		c.startReader() // wake may have found the gate still held
 	}
 }
@@ -101,7 +101,7 @@ func (c *Conn) readAhead() {
 // letGo gives readGate up, and answers the calls that ask what was received. The caller then looks at due.
 func (c *Conn) letGo() {
 	c.readGate.Unlock()
-	if c.asking.Load() != nil {
+	if c.reads.asking.Load() != nil {
 		c.answerAsked()
 	}
 }
@@ -109,17 +109,17 @@ func (c *Conn) letGo() {
 // wanted reports whether the input should be read although nobody pulls: it is dropped, or there is credit for
 // it. It expects readGate to be held.
 func (c *Conn) wanted() bool {
-	c.drop()
+	c.dropUnwanted()
 	c.account()
-	if c.breached {
+	if c.recv.breached {
 		c.meetBreach() // nobody has pulled for a while, or answers no more
 	}
-	return !c.eof && c.waiting.Load() == 0 && (c.in.sealed || c.dropping.Load() || c.readWindow.Credit() > 0)
+	return !c.recv.eof && c.reads.waiting.Load() == 0 && (c.recv.in.sealed || c.reads.dropping.Load() || c.readWindow.Credit() > 0)
 }
 
 // tidy lets go of what the input needs no more.
 func (c *Conn) tidy() {
-	c.in.trim()
+	c.recv.in.trim()
 	if c.packing.inflates() {
 		c.forgetRead()
 	}

@@ -18,11 +18,11 @@ import (
 // Whoever holds the read gate owns it.
 type inbox struct {
 	head, tail *chunk
-	pulled     int // the pull cursor: an index into head.buf
+	pullAt     int // the pull cursor: an index into head.buf
 	held       int // bytes behind the pull cursor
 
 	at        *chunk // the scan cursor: an index into at.buf
-	scanned   int
+	scanAt    int
 	unscanned int   // bytes behind the scan cursor: less than one header or control frame
 	skip      int64 // payload bytes that the scan cursor has yet to pass; they may not have come
 	state     ws.State
@@ -33,16 +33,16 @@ type inbox struct {
 	spill *[maxControlLen]byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
 	// The message at the pull cursor.
-	op     ws.OpCode // 0 between two messages
-	fin    bool      // the frame at the cursor is the last
-	packed bool      // it is compressed, and there is more to inflate
-	masked bool
-	mask   [4]byte
-	phase  int   // where the mask goes on
-	left   int64 // payload bytes of the frame at the cursor that are not taken
-	text   textCheck
-	bare   int    // bytes behind the pull cursor that are unmasked where they lie
-	target []byte // where a read puts payload straight; nil for none
+	op      ws.OpCode // 0 between two messages
+	fin     bool      // the frame at the cursor is the last
+	packed  bool      // it is compressed, and there is more to inflate
+	masked  bool
+	mask    [4]byte
+	phase   int   // where the mask goes on
+	left    int64 // payload bytes of the frame at the cursor that are not taken
+	text    textCheck
+	decoded int    // bytes behind the pull cursor that are unmasked where they lie
+	target  []byte // where a read puts payload straight; nil for none
 }
 
 // A control is a control frame that the scan cursor has passed. The payload is valid until the next scan.
@@ -52,16 +52,16 @@ type control struct {
 }
 
 // room returns room for at most limit bytes of input. expect says how many are likely.
-func (in *inbox) room(expect, limit int) []byte {
+func (in *inbox) space(expect, limit int) []byte {
 	expect = min(expect, largeChunk)
 	if in.tail != nil && cap(in.tail.buf) < expect {
 		in.trim() // a small chunk makes way for a large one
 	}
-	if in.tail == nil || in.tail.room() < smallChunk/8 {
+	if in.tail == nil || in.tail.free() < smallChunk/8 {
 		c := borrow(expect)
 		if in.tail == nil {
 			in.head, in.at = c, c
-			in.pulled, in.scanned = 0, 0
+			in.pullAt, in.scanAt = 0, 0
 		} else {
 			in.tail.next = c
 		}
@@ -113,12 +113,12 @@ func (in *inbox) scan() (control, error) {
 			in.progress++
 		}
 		if in.unscanned > 0 {
-			in.glide()
+			in.scanPlain()
 		}
 		if in.unscanned == 0 {
 			return control{}, nil
 		}
-		raw := in.peek(in.at, in.scanned, min(in.unscanned, maxHeader))
+		raw := in.peek(in.at, in.scanAt, min(in.unscanned, maxHeader))
 		size := parseHeader(raw, &h)
 		if size == 0 {
 			return control{}, nil
@@ -145,7 +145,7 @@ func (in *inbox) scan() (control, error) {
 		if in.unscanned < whole {
 			return control{}, nil
 		}
-		payload := in.peek(in.at, in.scanned, whole)[size:]
+		payload := in.peek(in.at, in.scanAt, whole)[size:]
 		if h.Masked {
 			ws.Cipher(payload, h.Mask, 0) // where it lies: nobody else reads it
 		}
@@ -205,24 +205,24 @@ func codeFor(rule error) int {
 func (in *inbox) walk(n int) {
 	in.unscanned -= n
 	for n > 0 {
-		if in.scanned == len(in.at.buf) {
-			in.at, in.scanned = in.at.next, 0
+		if in.scanAt == len(in.at.buf) {
+			in.at, in.scanAt = in.at.next, 0
 		}
-		m := min(n, len(in.at.buf)-in.scanned)
-		in.scanned += m
+		m := min(n, len(in.at.buf)-in.scanAt)
+		in.scanAt += m
 		n -= m
 	}
 }
 
 // drop moves the pull cursor over n bytes that the scan cursor has passed, and lets go of the chunks behind it.
-func (in *inbox) drop(n int) {
+func (in *inbox) consume(n int) {
 	in.held -= n
-	for n > 0 && in.pulled+n >= len(in.head.buf) {
-		n -= len(in.head.buf) - in.pulled
-		in.pulled = len(in.head.buf)
+	for n > 0 && in.pullAt+n >= len(in.head.buf) {
+		n -= len(in.head.buf) - in.pullAt
+		in.pullAt = len(in.head.buf)
 		in.shift()
 	}
-	in.pulled += n
+	in.pullAt += n
 }
 
 // shift lets go of the first chunk, which is empty. The last one stays, for trim.
@@ -231,14 +231,14 @@ func (in *inbox) shift() {
 	if c.next == nil {
 		if in.held == 0 {
 			c.buf = c.buf[:0]
-			in.pulled, in.scanned = 0, 0
+			in.pullAt, in.scanAt = 0, 0
 		}
 		return
 	}
 	if in.at == c {
-		in.at, in.scanned = c.next, 0
+		in.at, in.scanAt = c.next, 0
 	}
-	in.head, in.pulled = c.next, 0
+	in.head, in.pullAt = c.next, 0
 	c.release()
 }
 
@@ -256,7 +256,7 @@ func (in *inbox) release() {
 		c.release()
 	}
 	in.tail, in.at = nil, nil
-	in.pulled, in.scanned = 0, 0
+	in.pullAt, in.scanAt = 0, 0
 }
 
 // ready reports whether there is something for the pull cursor to pass.
@@ -270,16 +270,16 @@ func (in *inbox) begin() bool {
 			return false
 		}
 		var h ws.Header
-		size := parseHeader(in.peek(in.head, in.pulled, min(in.held-in.unscanned, maxHeader)), &h)
+		size := parseHeader(in.peek(in.head, in.pullAt, min(in.held-in.unscanned, maxHeader)), &h)
 		if h.OpCode.IsControl() {
-			in.drop(size + int(h.Length))
+			in.consume(size + int(h.Length))
 			continue
 		}
 		if h.OpCode != ws.OpContinuation {
 			in.op, in.text, in.packed = h.OpCode, textCheck{}, h.Rsv != 0
 		}
 		in.fin, in.left, in.masked, in.mask, in.phase = h.Fin, h.Length, h.Masked, h.Mask, 0
-		in.drop(size)
+		in.consume(size)
 	}
 	return true
 }
@@ -287,10 +287,10 @@ func (in *inbox) begin() bool {
 // passControls moves the pull cursor over control frames, which the scan cursor has seen to. Where nothing unread
 // lies in front of them they need not be held: a stream that nobody pulls from can be pinged for ever.
 func (in *inbox) passControls() {
-	for in.left == 0 && in.ready() && in.head.buf[in.pulled]&0x08 != 0 {
+	for in.left == 0 && in.ready() && in.head.buf[in.pullAt]&0x08 != 0 {
 		var h ws.Header
-		size := parseHeader(in.peek(in.head, in.pulled, min(in.held-in.unscanned, maxHeader)), &h)
-		in.drop(size + int(h.Length))
+		size := parseHeader(in.peek(in.head, in.pullAt, min(in.held-in.unscanned, maxHeader)), &h)
+		in.consume(size + int(h.Length))
 	}
 }
 
@@ -306,12 +306,12 @@ func (in *inbox) next() (op ws.OpCode, err error) {
 		return 0, errText // its last fragment was empty: otherwise the last byte has failed it
 	}
 	op = in.op
-	in.leave()
+	in.leaveMessage()
 	return op, nil
 }
 
 // leave leaves the message that has ended, and looks at nothing.
-func (in *inbox) leave() { in.op, in.fin = 0, false }
+func (in *inbox) leaveMessage() { in.op, in.fin = 0, false }
 
 // take appends at most limit bytes of the frame at the pull cursor, as many as are there, unmasked and with text
 // checked.
@@ -320,13 +320,13 @@ func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
 	n := int(min(in.left, int64(min(limit, in.held-in.unscanned))))
 	dst = slices.Grow(dst, int(min(in.left, int64(limit), 4*int64(n)))) // by what has come, not by what was declared
 	for n > 0 {
-		m := min(n, len(in.head.buf)-in.pulled)
-		dst = append(dst, in.head.buf[in.pulled:in.pulled+m]...)
+		m := min(n, len(in.head.buf)-in.pullAt)
+		dst = append(dst, in.head.buf[in.pullAt:in.pullAt+m]...)
 		in.left -= int64(m)
 		n -= m
-		in.drop(m)
+		in.consume(m)
 	}
-	return dst, in.open(dst[from:])
+	return dst, in.decode(dst[from:])
 }
 
 // straight is how much of a frame must be missing for payload to be read straight to where it is wanted. That saves a
@@ -354,11 +354,11 @@ func (in *inbox) land(n int) error {
 	in.left -= int64(n)
 	in.skip -= int64(n)
 	in.progress++
-	return in.open(in.target[:n])
+	return in.decode(in.target[:n])
 }
 
 // open unmasks the next bytes of the frame at the pull cursor, and checks text.
-func (in *inbox) open(got []byte) error {
+func (in *inbox) decode(got []byte) error {
 	if in.masked {
 		ws.Cipher(got, in.mask, in.phase)
 	}
@@ -373,13 +373,13 @@ func (in *inbox) open(got []byte) error {
 func (in *inbox) pass() {
 	n := int(min(in.left, int64(in.held-in.unscanned)))
 	in.left -= int64(n)
-	in.drop(n)
+	in.consume(n)
 }
 
 // clear drops all that the scan cursor has passed. A message that it cuts is dropped to its end.
 func (in *inbox) clear() {
-	in.drop(in.held - in.unscanned)
-	in.op, in.left, in.fin, in.packed, in.bare = 0, 0, false, false, 0
+	in.consume(in.held - in.unscanned)
+	in.op, in.left, in.fin, in.packed, in.decoded = 0, 0, false, false, 0
 }
 
 // seal ends the scanning. What the scan cursor has not passed is out of the pull cursor's reach from then on.

@@ -14,7 +14,7 @@ import (
 func feed(t *testing.T, in *inbox, b []byte, n int) (controls []string) {
 	t.Helper()
 	for len(b) > 0 {
-		m := copy(in.room(smallChunk, n), b)
+		m := copy(in.space(smallChunk, n), b)
 		in.filled(m)
 		b = b[m:]
 		for {
@@ -97,7 +97,7 @@ func TestOnlyWhatCameIsHeld(t *testing.T) {
 func TestNothingBehindASealCanBePulled(t *testing.T) {
 	in := inbox{state: ws.StateClientSide}
 	feed(t, &in, ws.MustCompileFrame(ws.NewTextFrame([]byte("before"))), 100)
-	in.filled(copy(in.room(smallChunk, 100), "\x81\x06behind"))
+	in.filled(copy(in.space(smallChunk, 100), "\x81\x06behind"))
 	in.seal()
 	require.Equal(t, []string{"before"}, drain(t, &in, 100))
 	require.Zero(t, in.held)

@@ -11,16 +11,16 @@ import (
 
 // naked returns what there is of the frame at the pull cursor in the first chunk, unmasked where it lies: what is not
 // used of it is read again. last says that the message ends with it.
-func (in *inbox) naked() (b []byte, last bool) {
+func (in *inbox) decodeInPlace() (b []byte, last bool) {
 	n := int(min(in.left, int64(in.held-in.unscanned)))
 	if n > 0 {
-		n = min(n, len(in.head.buf)-in.pulled)
-		b = in.head.buf[in.pulled : in.pulled+n]
-		if masked := b[in.bare:]; in.masked {
+		n = min(n, len(in.head.buf)-in.pullAt)
+		b = in.head.buf[in.pullAt : in.pullAt+n]
+		if masked := b[in.decoded:]; in.masked {
 			ws.Cipher(masked, in.mask, in.phase)
 			in.phase = (in.phase + len(masked)) % 4
 		}
-		in.bare = n
+		in.decoded = n
 	}
 	return b, in.fin && int64(n) == in.left
 }
@@ -28,14 +28,14 @@ func (in *inbox) naked() (b []byte, last bool) {
 // feed gives inflate what there is of the frame at the pull cursor, and takes what it used. An error ends that.
 func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error)) error {
 	for {
-		src, last := in.naked()
+		src, last := in.decodeInPlace()
 		if len(src) == 0 && !last {
 			return nil
 		}
 		used, err := inflate(src, last)
 		in.left -= int64(used)
-		in.bare -= used
-		in.drop(used)
+		in.decoded -= used
+		in.consume(used)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 // inflate appends what the frame at the pull cursor inflates to, as far as it is there, with text checked. It appends
 // room bytes at most, and returns deflate.ErrRoom if there is more.
 func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
-	in, z, from := &c.in, c.packing, len(dst)
+	in, z, from := &c.recv.in, c.packing, len(dst)
 	if z.inflater == nil {
 		z.inflater = deflate.NewInflater(z.Peer)
 	}
@@ -104,7 +104,7 @@ func (c *Conn) skipPacked() error {
 		z.inflater = deflate.NewInflater(z.Peer)
 	}
 	before := z.passed
-	err := c.in.feed(func(src []byte, last bool) (used int, err error) {
+	err := c.recv.in.feed(func(src []byte, last bool) (used int, err error) {
 		n, used, err := z.inflater.Skip(src, c.allows(z.passed), last)
 		z.passed += n
 		return used, err
@@ -117,13 +117,13 @@ func (c *Conn) skipPacked() error {
 
 // mustInflate reports whether there is something that drop would have to inflate.
 func (c *Conn) mustInflate() bool {
-	nth := c.open.Load()
-	return c.in.packed && nth != 0 && nth == c.skipped.Load() && c.in.ready() && !c.dropping.Load()
+	nth := c.reads.current.Load()
+	return c.recv.in.packed && nth != 0 && nth == c.reads.skipped.Load() && c.recv.in.ready() && !c.reads.dropping.Load()
 }
 
 // forgetRead lets go of what was received, once there is nothing left to inflate.
 func (c *Conn) forgetRead() {
-	if z := c.packing; z.inflates() && (c.dropping.Load() || c.done.Closed() && !c.in.ready() && !c.in.packed) {
+	if z := c.packing; z.inflates() && (c.reads.dropping.Load() || c.end.done.Closed() && !c.recv.in.ready() && !c.recv.in.packed) {
 		z.inflater.Close()
 		z.inflater = nil
 	}

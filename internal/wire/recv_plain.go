@@ -43,11 +43,11 @@ func (in *inbox) side() byte {
 }
 
 // glide moves the scan cursor over the plain frames behind it that lie in its chunk, unless it stands inside a message.
-func (in *inbox) glide() {
+func (in *inbox) scanPlain() {
 	if in.state.Fragmented() {
 		return
 	}
-	b, side := in.at.buf[in.scanned:], in.side()
+	b, side := in.at.buf[in.scanAt:], in.side()
 	rest := len(b)
 	for {
 		header, n := plain(b, side)
@@ -57,7 +57,7 @@ func (in *inbox) glide() {
 		b = b[header+n:]
 	}
 	if n := rest - len(b); n > 0 {
-		in.scanned += n
+		in.scanAt += n
 		in.unscanned -= n
 		in.progress++
 		in.row.n = 0
@@ -67,11 +67,11 @@ func (in *inbox) glide() {
 // whole takes the message that begins at the pull cursor, if its frame is plain and there whole, its payload no longer than
 // limit (0 or less: no bound) and no bad text. It returns the payload in the memory of dst, which grows if it must, and else
 // an op of 0, having taken nothing.
-func (in *inbox) whole(dst []byte, limit int) (ws.OpCode, []byte) {
+func (in *inbox) takePlain(dst []byte, limit int) (ws.OpCode, []byte) {
 	if in.op != 0 || in.head == nil {
 		return 0, dst
 	}
-	b, side := in.head.buf[in.pulled:], in.side()
+	b, side := in.head.buf[in.pullAt:], in.side()
 	header, n := plain(b, side)
 	size := header + n
 	if header == 0 || size > in.held-in.unscanned || limit > 0 && n > limit {
@@ -91,7 +91,7 @@ func (in *inbox) whole(dst []byte, limit int) (ws.OpCode, []byte) {
 		return 0, dst
 	}
 	in.held -= size
-	if in.pulled += size; in.pulled == len(in.head.buf) {
+	if in.pullAt += size; in.pullAt == len(in.head.buf) {
 		in.shift()
 	}
 	return op, got

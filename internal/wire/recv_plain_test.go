@@ -42,7 +42,7 @@ func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
 					for cut := range raw {
 						in := inbox{state: side.state}
 						feed(t, &in, raw[:cut], largeChunk)
-						got, data := in.whole(nil, 0)
+						got, data := in.takePlain(nil, 0)
 						require.Zero(t, got, "of %d bytes that came", cut)
 						require.Empty(t, data)
 						require.Equal(t, cut, in.held)
@@ -50,7 +50,7 @@ func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
 					in := inbox{state: side.state}
 					feed(t, &in, raw, largeChunk)
 					dst := make([]byte, 0, size)
-					got, data := in.whole(dst, size)
+					got, data := in.takePlain(dst, size)
 					require.Equal(t, op, got)
 					require.Equal(t, payload, data)
 					require.Same(t, &dst[:1][0], &data[0], "the memory is the caller's")
@@ -84,7 +84,7 @@ func TestWhatIsNotPlainIsTakenFrameByFrame(t *testing.T) {
 				in := inbox{state: side.state.Set(ws.StateExtended)}
 				feed(t, &in, framed(t, test.frame, side.masked), 1<<20)
 				held := in.held
-				op, data := in.whole(nil, test.limit)
+				op, data := in.takePlain(nil, test.limit)
 				require.Zero(t, op)
 				require.Empty(t, data)
 				require.Equal(t, held, in.held)
@@ -106,8 +106,8 @@ func TestAMessageThatWasBegunIsNoPlainFrame(t *testing.T) {
 		require.True(t, in.begin())
 		_, err := in.take(nil, 5)
 		require.NoError(t, err)
-		require.Equal(t, inner, in.head.buf[in.pulled:], "the cursor is at what looks like a frame")
-		op, _ := in.whole(nil, 0)
+		require.Equal(t, inner, in.head.buf[in.pullAt:], "the cursor is at what looks like a frame")
+		op, _ := in.takePlain(nil, 0)
 		require.Zero(t, op)
 	}
 }
@@ -132,7 +132,7 @@ func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
 			t.Run(side.name+"/"+test.name, func(t *testing.T) {
 				in := inbox{state: side.state}
 				raw := append(bytes.Clone(good), test.raw...)
-				in.filled(copy(in.room(smallChunk, smallChunk), raw))
+				in.filled(copy(in.space(smallChunk, smallChunk), raw))
 				_, err := in.scan()
 				require.ErrorContains(t, err, test.rule)
 				require.Equal(t, len(test.raw), in.unscanned, "the frame before it is good")
@@ -152,7 +152,7 @@ func TestAMessageInsideAnotherIsFoundBehindPlainFrames(t *testing.T) {
 			raw = append(raw, framed(t, f, side.masked)...)
 		}
 		in := inbox{state: side.state}
-		in.filled(copy(in.room(smallChunk, smallChunk), raw))
+		in.filled(copy(in.space(smallChunk, smallChunk), raw))
 		_, err := in.scan()
 		require.ErrorIs(t, err, ws.ErrProtocolContinuationExpected)
 	}
@@ -163,16 +163,16 @@ func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
 		one := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("one")), side.masked)
 		end := framed(t, ws.NewCloseFrame(nil), side.masked)
 		in := inbox{state: side.state}
-		in.filled(copy(in.room(smallChunk, smallChunk), bytes.Join([][]byte{one, end, one}, nil)))
+		in.filled(copy(in.space(smallChunk, smallChunk), bytes.Join([][]byte{one, end, one}, nil)))
 		ctl, err := in.scan()
 		require.NoError(t, err)
 		require.Equal(t, ws.OpClose, ctl.op)
 		in.seal()
-		op, data := in.whole(nil, 0)
+		op, data := in.takePlain(nil, 0)
 		require.Equal(t, ws.OpBinary, op)
 		require.Equal(t, "one", string(data))
 		for range 2 { // at the Close, and behind it
-			op, _ = in.whole(nil, 0)
+			op, _ = in.takePlain(nil, 0)
 			require.Zero(t, op)
 			require.False(t, in.begin())
 		}
@@ -185,7 +185,7 @@ func TestAChunkIsLetGoOfWithItsLastMessage(t *testing.T) {
 	in := inbox{state: ws.StateServerSide}
 	feed(t, &in, append(one, one...), smallChunk)
 	require.NotSame(t, in.head, in.tail)
-	op, _ := in.whole(nil, 0)
+	op, _ := in.takePlain(nil, 0)
 	require.Equal(t, ws.OpBinary, op)
 	require.Same(t, in.head, in.tail)
 }
@@ -195,7 +195,7 @@ func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
 	ping := framed(t, ws.NewPingFrame(nil), true)
 	pings := func(n int) (err error) {
 		for range n {
-			in.filled(copy(in.room(smallChunk, smallChunk), ping))
+			in.filled(copy(in.space(smallChunk, smallChunk), ping))
 			if _, err = in.scan(); err != nil {
 				break
 			}
@@ -205,7 +205,7 @@ func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
 	}
 	require.NoError(t, pings(maxRow))
 	feed(t, &in, framed(t, ws.NewFrame(ws.OpBinary, true, nil), true), smallChunk)
-	op, _ := in.whole(nil, 0)
+	op, _ := in.takePlain(nil, 0)
 	require.Equal(t, ws.OpBinary, op)
 	require.NoError(t, pings(maxRow))
 	require.ErrorIs(t, pings(1), errFlood)
@@ -241,7 +241,7 @@ func TestPlainFramesAmongOthersAreReadInOrder(t *testing.T) {
 			for b := raw; len(b) > 0; b = b[min(n, len(b)):] {
 				feed(t, &in, b[:min(n, len(b))], n)
 				for {
-					op, data := in.whole(nil, 0)
+					op, data := in.takePlain(nil, 0)
 					if op == 0 && in.begin() {
 						var err error
 						rest, err = in.take(rest, 1<<20)

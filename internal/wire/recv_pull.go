@@ -19,13 +19,13 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 		return 0, dst, err
 	}
 	for {
-		if !c.dropping.Load() {
-			if op, dst = c.in.whole(dst, c.maxMessage); op != 0 {
+		if !c.reads.dropping.Load() {
+			if op, dst = c.recv.in.takePlain(dst, c.maxMessage); op != 0 {
 				break
 			}
 		}
-		if dst = c.assemble(dst); c.in.ended() {
-			if op, err = c.in.next(); err == nil {
+		if dst = c.assemble(dst); c.recv.in.ended() {
+			if op, err = c.recv.in.next(); err == nil {
 				break
 			}
 			c.reject(CodeBadData, err)
@@ -36,13 +36,13 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			return 0, dst[:0], err
 		}
 		if !c.skipping() {
-			dst = c.in.grow(dst)
-			c.in.aim(dst[len(dst):cap(dst)])
+			dst = c.recv.in.grow(dst)
+			c.recv.in.aim(dst[len(dst):cap(dst)])
 		}
 		dst = dst[:len(dst)+c.fill(ctx, onCall)]
 		c.noteHeld(len(dst))
 	}
-	c.received.add(int64(len(dst)))
+	c.recv.received.add(int64(len(dst)))
 	c.answerNow()
 	c.unlockRead()
 	return op, dst, nil
@@ -50,38 +50,38 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 
 // keep keeps what a Pull had assembled whose context has ended. After the end it is of no use.
 func (c *Conn) keep(part []byte) {
-	if c.pulled.Load() == nil {
-		c.part = slices.Clone(part)
+	if c.reads.final.Load() == nil {
+		c.recv.assembled = slices.Clone(part)
 		c.account()
 	}
 }
 
 // assemble appends to dst what there is of the message at the pull cursor, behind what an earlier Pull has left of it.
 func (c *Conn) assemble(dst []byte) []byte {
-	for !c.drop() {
-		if len(c.part) > 0 {
-			dst = append(dst, c.part...)
-			c.part = nil
+	for !c.dropUnwanted() {
+		if len(c.recv.assembled) > 0 {
+			dst = append(dst, c.recv.assembled...)
+			c.recv.assembled = nil
 			c.account()
 		}
-		if !c.in.begin() {
+		if !c.recv.in.begin() {
 			return dst
 		}
 		var err error
-		if c.in.packed {
+		if c.recv.in.packed {
 			if dst, err = c.inflate(dst, c.allows(len(dst))); err != nil {
 				c.rejectPacked(err)
 				continue
 			}
-		} else if limit := c.maxMessage; limit > 0 && c.in.left > int64(limit-len(dst)) {
+		} else if limit := c.maxMessage; limit > 0 && c.recv.in.left > int64(limit-len(dst)) {
 			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
-				uint64(len(dst))+uint64(c.in.left), limit))
+				uint64(len(dst))+uint64(c.recv.in.left), limit))
 			continue
-		} else if dst, err = c.in.take(dst, math.MaxInt); err != nil {
+		} else if dst, err = c.recv.in.take(dst, math.MaxInt); err != nil {
 			c.reject(CodeBadData, err)
 			continue
 		}
-		if c.in.ended() || c.in.left > 0 {
+		if c.recv.in.ended() || c.recv.in.left > 0 {
 			return dst
 		}
 	}
@@ -90,21 +90,21 @@ func (c *Conn) assemble(dst []byte) []byte {
 
 // answerNow lets the answer to the message just read leave at once, if it had to be fetched and is the last there is.
 func (c *Conn) answerNow() {
-	if c.fetched && !c.in.ready() {
+	if c.recv.fetched && !c.recv.in.ready() {
 		c.quiet.Store(true)
 	}
-	c.fetched = false
+	c.recv.fetched = false
 }
 
 // drop drops what nobody wants of the input, and reports whether there is nothing left that somebody might.
-func (c *Conn) drop() bool {
-	return (c.dropping.Load() || c.open.Load() != 0) && c.dropUnwanted()
+func (c *Conn) dropUnwanted() bool {
+	return (c.reads.dropping.Load() || c.reads.current.Load() != 0) && c.dropUnwantedNow()
 }
 
-func (c *Conn) dropUnwanted() bool {
-	if c.dropping.Load() {
-		c.in.clear()
-		c.part = nil
+func (c *Conn) dropUnwantedNow() bool {
+	if c.reads.dropping.Load() {
+		c.recv.in.clear()
+		c.recv.assembled = nil
 		c.account()
 		return true
 	}
@@ -117,10 +117,10 @@ func (c *Conn) dropUnwanted() bool {
 
 // reject gives up on a message that may not be delivered, and on all that follow it.
 func (c *Conn) reject(code int, rule error) {
-	c.dropping.Store(true)
+	c.reads.dropping.Store(true)
 	if info, ended := c.fail(code, rule); ended {
 		c.mu.Lock()
-		c.ending().verdict = c.errs.Unclean(info, rule)
+		c.end.note().verdict = c.errs.Unclean(info, rule)
 		c.mu.Unlock()
 	}
 }
@@ -131,7 +131,7 @@ func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
 	if err := c.over(ctx); err != nil {
 		return 0, err
 	}
-	c.in.aim(dst)
+	c.recv.in.aim(dst)
 	return c.fill(ctx, onCall), nil
 }
 
@@ -140,13 +140,13 @@ func (c *Conn) over(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
-	if c.breached {
+	if c.recv.breached {
 		c.meetBreach()
 	}
 	switch {
-	case c.ends.Read.Closed():
+	case c.end.streams.Read.Closed():
 		return c.pullEnd()
-	case c.eof, c.peerDone:
+	case c.recv.eof, c.recv.peerDone:
 		return c.awaitEnd(ctx)
 	}
 	return nil
@@ -156,13 +156,13 @@ func (c *Conn) over(ctx context.Context) error {
 func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.account()
 	c.mu.Lock()
-	c.rest(atEnd)
+	c.restLocked(atEnd)
 	c.mu.Unlock()
 	defer c.unpark(0)
 	select {
-	case <-c.ends.Read.Done():
+	case <-c.end.streams.Read.Done():
 	case <-ctx.Done():
-		if !c.ends.Read.Closed() {
+		if !c.end.streams.Read.Closed() {
 			return context.Cause(ctx)
 		}
 	}
@@ -173,15 +173,15 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 // rest, of which the end is missing, is dropped.
 func (c *Conn) pullEnd() error {
 	end := c.readEnd()
-	c.pulled.Store(&end)
+	c.reads.final.Store(&end)
 	c.mu.Lock()
-	over := c.end.over
+	over := c.end.facts().over
 	c.mu.Unlock()
 	if over {
 		c.noMore()
 	}
-	c.in.clear()
-	c.part = nil
+	c.recv.in.clear()
+	c.recv.assembled = nil
 	c.account()
 	return end
 }
@@ -198,17 +198,17 @@ func (c *Conn) lockRead(ctx context.Context) error {
 }
 
 func (c *Conn) awaitRead(ctx context.Context) error {
-	c.waiting.Add(1)
+	c.reads.waiting.Add(1)
 	c.mu.Lock()
-	if c.parked == inBackground {
-		c.poke()
+	if c.wait.who == inBackground {
+		c.pokeLocked()
 	}
 	c.mu.Unlock()
 	locked := c.readGate.Lock(ctx)
 	if !locked && c.causeOf(ctx) == nil {
 		locked = c.readGate.Lock(context.Background()) // after the end no holder waits for long
 	}
-	c.waiting.Add(-1)
+	c.reads.waiting.Add(-1)
 	if !locked {
 		c.wake() // the background reader has made way for nothing
 		return context.Cause(ctx)
@@ -224,7 +224,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 			return err
 		}
 	}
-	if end := c.pulled.Load(); end != nil {
+	if end := c.reads.final.Load(); end != nil {
 		return *end
 	}
 	if c.busy() {
@@ -244,22 +244,22 @@ func (c *Conn) lockPull(ctx context.Context) error {
 
 // busy reports whether a message is being read, and not dropped.
 func (c *Conn) busy() bool {
-	nth := c.open.Load()
-	return nth != 0 && nth != c.skipped.Load() && !c.dropping.Load()
+	nth := c.reads.current.Load()
+	return nth != 0 && nth != c.reads.skipped.Load() && !c.reads.dropping.Load()
 }
 
 // skipping reports whether nobody wants the rest of the message at the pull cursor.
 func (c *Conn) skipping() bool {
-	nth := c.open.Load()
-	return nth != 0 && nth == c.skipped.Load()
+	nth := c.reads.current.Load()
+	return nth != 0 && nth == c.reads.skipped.Load()
 }
 
 // fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight to where aim has said,
 // of which it returns the length.
-func (c *Conn) fill(ctx context.Context, as parking) (landed int) {
+func (c *Conn) fill(ctx context.Context, as waiter) (landed int) {
 	c.account()
 	if !c.park(ctx, as) {
-		c.in.target = nil
+		c.recv.in.target = nil
 		return 0
 	}
 	var n int
@@ -267,65 +267,65 @@ func (c *Conn) fill(ctx context.Context, as parking) (landed int) {
 	if c.ask != nil {
 		n, err = c.ask.read()
 	} else {
-		n, err = c.nc.Read(c.room())
+		n, err = c.nc.Read(c.borrowBuffer())
 	}
 	poked := c.unpark(n)
-	c.greedy = n == c.asked && c.in.target == nil
+	c.recv.greedy = n == c.recv.asked && c.recv.in.target == nil
 	switch {
-	case n == 0, c.in.sealed:
-	case c.in.target != nil:
-		if err := c.in.land(n); err != nil {
+	case n == 0, c.recv.in.sealed:
+	case c.recv.in.target != nil:
+		if err := c.recv.in.land(n); err != nil {
 			c.reject(CodeBadData, err)
 		} else {
 			landed = n
 		}
 	default:
-		c.in.filled(n)
+		c.recv.in.filled(n)
 		c.scan()
 	}
-	c.fetched = true
-	c.in.target = nil
-	c.unroom()
+	c.recv.fetched = true
+	c.recv.in.target = nil
+	c.returnBuffer()
 	if err != nil && !(poked && isTimeout(err)) {
 		c.noMore()
 		c.account()
-		c.lost(err)
+		c.inputFailed(err)
 	}
 	return landed
 }
 
 // noMore notes that the transport gives no more: half a header will never be whole.
 func (c *Conn) noMore() {
-	c.eof = true
-	c.in.seal()
+	c.recv.eof = true
+	c.recv.in.seal()
 }
 
 // room borrows the memory for a read.
-func (c *Conn) room() (b []byte) {
+func (c *Conn) borrowBuffer() (b []byte) {
 	expect := smallChunk
-	if c.greedy || c.in.skip > smallChunk {
+	if c.recv.greedy || c.recv.in.skip > smallChunk {
 		expect = largeChunk
 	}
 	switch {
-	case c.in.target != nil:
-		b = c.in.target
-	case c.in.sealed:
-		c.scratch = borrow(expect)
-		b = c.scratch.buf[:cap(c.scratch.buf)]
+	case c.recv.in.target != nil:
+		b = c.recv.in.target
+	case c.recv.in.sealed:
+		c.recv.scratch = borrow(expect)
+		b = c.recv.scratch.buf[:cap(c.recv.scratch.buf)]
 	default:
-		b = c.in.room(expect, max(1, c.readWindow.Credit()))
+		b = c.recv.in.space(expect, max(1, c.readWindow.Credit()))
 	}
-	c.asked = len(b)
+	c.recv.asked = len(b)
 	return b
 }
 
 // unroom gives back what is not needed of it.
-func (c *Conn) unroom() {
-	if c.scratch != nil {
-		c.scratch.release()
-		c.scratch = nil
+func (c *Conn) returnBuffer() {
+	if c.recv.scratch != nil {
+		c.recv.scratch.release()
+		c.recv.scratch = nil
 	}
-	c.in.trim()
+	c.recv.in.trim()
 }
 
 func isTimeout(err error) bool {
@@ -336,11 +336,11 @@ func isTimeout(err error) bool {
 // scan looks through what has come for control frames and broken rules.
 func (c *Conn) scan() {
 	defer c.account()
-	defer c.drop()
-	for !c.in.sealed {
-		ctl, err := c.in.scan()
+	defer c.dropUnwanted()
+	for !c.recv.in.sealed {
+		ctl, err := c.recv.in.scan()
 		if err != nil {
-			c.in.seal()
+			c.recv.in.seal()
 			c.noteBreach(err)
 			return
 		}
@@ -354,14 +354,14 @@ func (c *Conn) scan() {
 			c.ponged(ctl.payload)
 			c.tell(ctl)
 		case ws.OpClose:
-			c.in.seal()
+			c.recv.in.seal()
 			info, code, err := parseClose(ctl.payload)
 			if err != nil {
 				c.fail(code, err) // in its place or not, it is the peer's Close
 				return
 			}
-			c.peerDone = true
-			c.peerClosed(info, c.in.state.Fragmented())
+			c.recv.peerDone = true
+			c.peerClosed(info, c.recv.in.state.Fragmented())
 		}
 	}
 }
@@ -370,17 +370,17 @@ func (c *Conn) scan() {
 // breach takes effect in its place, when a pull has come to it; or else as soon as there is cause for the background
 // reader, since then no call reads.
 func (c *Conn) noteBreach(rule error) {
-	c.breached = true
+	c.recv.breached = true
 	c.mu.Lock()
-	c.ending().breach = rule
+	c.end.note().breach = rule
 	c.mu.Unlock()
 }
 
 // meetBreach has the breach take effect.
 func (c *Conn) meetBreach() {
-	c.breached = false
+	c.recv.breached = false
 	c.mu.Lock()
-	rule := c.end.breach
+	rule := c.end.facts().breach
 	c.mu.Unlock()
 	c.fail(codeFor(rule), rule)
 }
@@ -399,31 +399,31 @@ func (c *Conn) tell(ctl control) {
 		return
 	}
 	c.mu.Lock()
-	c.show()
-	c.telling = true
+	c.showLocked()
+	c.wait.hook = true
 	c.mu.Unlock()
 	hook(ctl.payload)
 	c.mu.Lock()
-	c.telling = false
+	c.wait.hook = false
 	c.mu.Unlock()
 }
 
 // account charges the read window with what is held now.
 func (c *Conn) account() {
-	c.in.passControls()
-	held := c.in.held + len(c.part)
-	switch d := held - c.counted; {
+	c.recv.in.passControls()
+	held := c.recv.in.held + len(c.recv.assembled)
+	switch d := held - c.recv.charged; {
 	case d > 0:
 		c.readWindow.Force(d)
 	case d < 0:
 		c.readWindow.Give(-d)
 	}
-	c.counted = held
+	c.recv.charged = held
 }
 
 // noteHeld notes that a Pull holds n bytes of a message beside the window.
 func (c *Conn) noteHeld(n int) {
 	if n > 0 {
-		c.received.most = max(c.received.most, int64(c.in.held+n))
+		c.recv.received.most = max(c.recv.received.most, int64(c.recv.in.held+n))
 	}
 }

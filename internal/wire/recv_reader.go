@@ -30,14 +30,14 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 		return err
 	}
 	defer c.unlockRead()
-	for c.drop() || len(c.part) == 0 && !c.in.begin() {
+	for c.dropUnwanted() || len(c.recv.assembled) == 0 && !c.recv.in.begin() {
 		if _, err := c.more(ctx, nil); err != nil {
 			return err
 		}
 	}
-	c.readers++
-	r.c, r.ctx, r.op, r.nth = c, ctx, c.in.op, c.readers
-	c.open.Store(r.nth)
+	c.recv.readers++
+	r.c, r.ctx, r.op, r.nth = c, ctx, c.recv.in.op, c.recv.readers
+	c.reads.current.Store(r.nth)
 	return nil
 }
 
@@ -58,7 +58,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 		case whole:
 			ends = true
 			r.err = io.EOF
-			c.received.add(r.n)
+			c.recv.received.add(r.n)
 			c.answerNow()
 			return 0, io.EOF
 		case r.closed.Load():
@@ -73,14 +73,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		if err != nil {
-			if c.pulled.Load() == nil {
+			if c.reads.final.Load() == nil {
 				return 0, err // ctx has ended, and the message stays open
 			}
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
 			}
 			r.err = err
-			c.open.CompareAndSwap(r.nth, 0)
+			c.reads.current.CompareAndSwap(r.nth, 0)
 		}
 	}
 	return 0, r.err
@@ -98,39 +98,39 @@ func (r *Reader) leave(ends *bool) {
 // take reads what there is, and reports whether the message has come to its end.
 func (r *Reader) take(p []byte) (n int, whole bool) {
 	c := r.c
-	for !c.drop() && !r.closed.Load() {
-		if len(c.part) > 0 {
-			n := copy(p, c.part)
-			if c.part = c.part[n:]; len(c.part) == 0 {
-				c.part = nil // its memory may be that of a whole message
+	for !c.dropUnwanted() && !r.closed.Load() {
+		if len(c.recv.assembled) > 0 {
+			n := copy(p, c.recv.assembled)
+			if c.recv.assembled = c.recv.assembled[n:]; len(c.recv.assembled) == 0 {
+				c.recv.assembled = nil // its memory may be that of a whole message
 			}
 			return n, false
 		}
-		if !c.in.begin() {
+		if !c.recv.in.begin() {
 			return 0, false
 		}
-		if c.in.ended() {
-			if _, err := c.in.next(); err != nil {
+		if c.recv.in.ended() {
+			if _, err := c.recv.in.next(); err != nil {
 				c.reject(CodeBadData, err)
 				return 0, false
 			}
-			c.open.Store(0)
+			c.reads.current.Store(0)
 			return 0, true
 		}
 		var got []byte
 		var err error
-		if c.in.packed {
+		if c.recv.in.packed {
 			if got, err = c.inflate(p[:0], len(p)); err == deflate.ErrRoom {
 				return len(got), false
 			}
 		} else {
-			got, err = c.in.take(p[:0], len(p))
+			got, err = c.recv.in.take(p[:0], len(p))
 		}
 		if err != nil {
 			c.reject(codeFor(err), err)
 			return 0, false
 		}
-		if len(got) > 0 || c.in.left > 0 {
+		if len(got) > 0 || c.recv.in.left > 0 {
 			return len(got), false
 		}
 	}
@@ -143,13 +143,13 @@ func (r *Reader) Close() error {
 		return nil
 	}
 	c := r.c
-	for nth := c.skipped.Load(); nth < r.nth && !c.skipped.CompareAndSwap(nth, r.nth); nth = c.skipped.Load() {
+	for nth := c.reads.skipped.Load(); nth < r.nth && !c.reads.skipped.CompareAndSwap(nth, r.nth); nth = c.reads.skipped.Load() {
 	}
 	c.mu.Lock()
-	if c.parked == onCall {
-		c.bringBack() // a Read of this message
+	if c.wait.who == onCall {
+		c.bringBackLocked() // a Read of this message
 	} else {
-		c.poke() // the background reader
+		c.pokeLocked() // the background reader
 	}
 	c.mu.Unlock()
 	c.wake() // to skip it
@@ -158,23 +158,23 @@ func (r *Reader) Close() error {
 
 // skip drops what has come of the message that is being read, and reports whether there is more of it to come.
 func (c *Conn) skip() bool {
-	c.part = nil
-	for c.in.begin() {
-		if c.in.ended() {
-			c.in.leave()
-			c.open.Store(0)
+	c.recv.assembled = nil
+	for c.recv.in.begin() {
+		if c.recv.in.ended() {
+			c.recv.in.leaveMessage()
+			c.reads.current.Store(0)
 			if c.packing != nil {
 				c.packing.passed = 0
 			}
 			return false
 		}
-		if !c.in.packed {
-			c.in.pass()
+		if !c.recv.in.packed {
+			c.recv.in.pass()
 		} else if err := c.skipPacked(); err != nil {
 			c.rejectPacked(err)
 			break
 		}
-		if c.in.left > 0 {
+		if c.recv.in.left > 0 {
 			break
 		}
 	}

@@ -7,11 +7,11 @@ import (
 )
 
 // A parking says who waits in the transport's Read.
-type parking uint8
+type waiter uint8
 
 const (
-	nobody parking = iota
-	onCall         // a pull does
+	nobody waiter = iota
+	onCall        // a pull does
 	inBackground
 	atEnd // a pull waits for the end instead, since nothing will come before it, or nobody has started
 )
@@ -38,34 +38,34 @@ func (w *watch) armed() bool { return w.stop != nil && w.done == nil }
 
 // park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
 // it does not wait while somebody wants to pull. It reports false if there is no reason to wait.
-func (c *Conn) park(ctx context.Context, as parking) bool {
+func (c *Conn) park(ctx context.Context, as waiter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.push != nil && !c.sending && c.nextOut() != nil {
-		c.sendNow() // the answers to what was read leave together
-		c.startFlusher()
+	if c.push != nil && !c.send.baton && c.nextOutLocked() != nil {
+		c.sendNowRelocks() // the answers to what was read leave together
+		c.startFlusherLocked()
 	}
 	switch {
-	case c.end.over:
+	case c.end.facts().over:
 		c.noMore()
 		return false
-	case c.nudged:
-		c.nudged = false
+	case c.wait.nudged:
+		c.wait.nudged = false
 		return false
 	case as == inBackground:
-		if c.waiting.Load() > 0 {
+		if c.reads.waiting.Load() > 0 {
 			return false
 		}
-		c.rest(inBackground)
+		c.restLocked(inBackground)
 		return true
-	case c.end.read != nil || c.causeOf(ctx) != nil:
+	case c.end.facts().read != nil || c.causeOf(ctx) != nil:
 		return false
 	}
-	c.rest(onCall)
+	c.restLocked(onCall)
 	done := ctx.Done()
-	if c.watched = done != nil; c.watched && done != c.watch.done {
-		c.watch.off()
-		c.watch.done = done
+	if c.wait.watched = done != nil; c.wait.watched && done != c.wait.watch.done {
+		c.wait.watch.off()
+		c.wait.watch.done = done
 		go c.watchOver(ctx, done) // the watch's: it ends when it is armed
 	}
 	return true
@@ -77,19 +77,19 @@ func (c *Conn) watchOver(ctx context.Context, done <-chan struct{}) {
 	stop := context.AfterFunc(ctx, func() { c.expired(done) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watch.done == done && c.watch.stop == nil {
-		c.watch.stop = stop
+	if c.wait.watch.done == done && c.wait.watch.stop == nil {
+		c.wait.watch.stop = stop
 	} else { // ctx has ended, or another came
 		stop()
 	}
 }
 
 // rest says that the holder of readGate waits from here on, and shows what it has counted. It expects mu to be held.
-func (c *Conn) rest(as parking) {
-	c.parked = as
-	c.show()
+func (c *Conn) restLocked(as waiter) {
+	c.wait.who = as
+	c.showLocked()
 	if c.alive != nil {
-		c.listening()
+		c.listeningLocked()
 	}
 }
 
@@ -97,16 +97,16 @@ func (c *Conn) rest(as parking) {
 func (c *Conn) unpark(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.parked = nobody
+	c.wait.who = nobody
 	if c.alive != nil {
 		c.alive.heardOf(n)
 	}
-	if !c.poked {
+	if !c.wait.recalled {
 		return false
 	}
-	c.poked = false
-	if c.watch.armed() {
-		c.watch.off()
+	c.wait.recalled = false
+	if c.wait.watch.armed() {
+		c.wait.watch.off()
 	}
 	_ = c.nc.SetReadDeadline(time.Time{})
 	return true
@@ -114,13 +114,13 @@ func (c *Conn) unpark(n int) bool {
 
 // poke makes the goroutine that is parked come back, or look around once more before it parks. No context's deadline is
 // ever put on the transport: it could fire before the context's error is set. It expects mu to be held.
-func (c *Conn) poke() {
+func (c *Conn) pokeLocked() {
 	switch {
-	case c.parked == nobody:
-		c.nudged = true
-	case c.parked != atEnd && !c.poked:
-		c.poked = true
-		c.pokes++
+	case c.wait.who == nobody:
+		c.wait.nudged = true
+	case c.wait.who != atEnd && !c.wait.recalled:
+		c.wait.recalled = true
+		c.wait.recalls++
 		_ = c.nc.SetReadDeadline(past)
 	}
 }
@@ -128,13 +128,13 @@ func (c *Conn) poke() {
 // bringBack is poke for a call that has nothing more to wait for: where the goroutine is not back within a second, it cuts
 // the connection. A socket's wait ends with its deadline, but not every transport's does. A tls.Conn that answers the
 // peer's KeyUpdate in its Read waits for its Write, and so for a peer that does not read.
-func (c *Conn) bringBack() {
-	c.poke()
-	if !c.poked || c.ask != nil || c.watch.armed() {
+func (c *Conn) bringBackLocked() {
+	c.pokeLocked()
+	if !c.wait.recalled || c.ask != nil || c.wait.watch.armed() {
 		return
 	}
-	c.watch.off()
-	c.lookBack(c.pokes, backLooks)
+	c.wait.watch.off()
+	c.lookBackLocked(c.wait.recalls, backLooks)
 }
 
 // backLooks is how often in its second a goroutine is looked for that was told to come back. Several
@@ -143,26 +143,26 @@ const backLooks = 4
 
 // lookBack arms the next of so many looks for the goroutine that was told to come back with the nth
 // poke. mu must be held.
-func (c *Conn) lookBack(nth uint32, looks int) {
-	c.watch.stop = time.AfterFunc(time.Second/backLooks, func() { c.notBack(nth, looks-1) }).Stop
+func (c *Conn) lookBackLocked(nth uint32, looks int) {
+	c.wait.watch.stop = time.AfterFunc(time.Second/backLooks, func() { c.checkBack(nth, looks-1) }).Stop
 }
 
-func (c *Conn) notBack(nth uint32, looks int) {
+func (c *Conn) checkBack(nth uint32, looks int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.poked || c.pokes != nth || c.end.over {
+	if !c.wait.recalled || c.wait.recalls != nth || c.end.facts().over {
 		return
 	}
 	if looks > 0 {
-		c.lookBack(nth, looks)
+		c.lookBackLocked(nth, looks)
 		return
 	}
-	e := c.ending()
+	e := c.end.note()
 	e.cut = true
 	if e.lost == nil {
 		e.lost = errNotBack
 	}
-	c.settle()
+	c.settleLocked()
 }
 
 var errNotBack = errors.New("we cut the connection: its transport's Read did not return within a second of the end " +
@@ -174,11 +174,11 @@ var past = time.Unix(1, 0)
 func (c *Conn) expired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watch.done != done {
+	if c.wait.watch.done != done {
 		return
 	}
-	c.watch.off()
-	if c.parked == onCall && c.watched {
-		c.bringBack()
+	c.wait.watch.off()
+	if c.wait.who == onCall && c.wait.watched {
+		c.bringBackLocked()
 	}
 }

@@ -149,7 +149,7 @@ func TestAReadThatComesBackInTimeIsNotCut(t *testing.T) {
 			cancel()
 		}
 		<-time.After(10 * time.Second) // of the bubble: no timer is left
-		require.False(t, c.done.Closed())
+		require.False(t, c.end.done.Closed())
 	})
 }
 
@@ -172,14 +172,14 @@ func TestWhatWaitsForNothingWaitsForNoCallOfTheTransport(t *testing.T) {
 		"a Close": func(c *Conn) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.ending().cut = true
-			c.settle()
+			c.end.note().cut = true
+			c.settleLocked()
 		},
 		"a CloseWrite": func(c *Conn) {
 			c.fail(CodeProtocol, errText)
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.closeLeft()
+			c.closeLeftLocked()
 		},
 	}
 	for state, enter := range states {

@@ -67,7 +67,7 @@ func (c *Conn) press(p *piece, n int) int {
 		p.buf = buffers.Get().(*[]byte)
 	}
 	b := append((*p.buf)[:0], p.rest...)
-	for p.more && (c.framer.limit == 0 || len(b) < c.framer.limit) {
+	for p.more && (c.send.framer.limit == 0 || len(b) < c.send.framer.limit) {
 		part := p.raw[:min(len(p.raw), maxPiece)]
 		p.raw = p.raw[len(part):]
 		flush := deflate.More
@@ -77,7 +77,7 @@ func (c *Conn) press(p *piece, n int) int {
 		b = z.deflater.Deflate(b, part, flush)
 	}
 	*p.buf, p.rest = b, b
-	n = c.framer.size(p)
+	n = c.send.framer.size(p)
 	c.writeWindow.Force(n)
 	return n
 }
@@ -109,7 +109,7 @@ func (c *Conn) remember(p *piece) {
 
 // Encoding returns how a message of n bytes is encoded that is compressed, if at all, for itself.
 func (c *Conn) Encoding(n int, compress bool) Encoding {
-	e := Encoding{MaxFrame: c.framer.limit}
+	e := Encoding{MaxFrame: c.send.framer.limit}
 	if z := c.packing; z != nil && compress && n >= z.Threshold {
 		e.Bits, e.Level = z.Ours.Bits, z.Level
 	}
@@ -135,7 +135,7 @@ func (c *Conn) unlockWrite() {
 
 // forgetSent lets go of what was sent, once nothing follows. Whoever has the turn to write then does so when giving it up.
 func (c *Conn) forgetSent() {
-	if !c.done.Closed() || !c.writeGate.TryLock() {
+	if !c.end.done.Closed() || !c.writeGate.TryLock() {
 		return
 	}
 	if z := c.packing; z.deflates() {

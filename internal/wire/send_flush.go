@@ -28,161 +28,161 @@ var epoch = time.Now()
 // messages of a burst are gathered by a flusher, which is on its way while they come: they are sent
 // when it runs, even if nobody calls again, and many of them share a system call. The fragments of
 // a Writer's message are gathered, too: the last may yet be told that it is the last.
-func (c *Conn) send() {
-	batched := c.out.held() >= batch || c.ponging != nil && c.ponging.room() < cap(c.ponging.buf)/2
-	if c.sending || c.flusher && (c.push == nil || !batched) || c.nextOut() == nil {
+func (c *Conn) sendRelocks() {
+	batched := c.send.out.held() >= batch || c.send.pongs != nil && c.send.pongs.free() < cap(c.send.pongs.buf)/2
+	if c.send.baton || c.send.flusher && (c.push == nil || !batched) || c.nextOutLocked() == nil {
 		return
 	}
-	if c.push != nil && (batched || !c.partial && !c.gathering()) {
-		c.sendNow()
+	if c.push != nil && (batched || !c.send.writerOpen && !c.gatheringLocked()) {
+		c.sendNowRelocks()
 	}
-	c.startFlusher()
+	c.startFlusherLocked()
 }
 
 // gathering reports whether what is written now, with no flusher on its way, is likely to be followed by more.
-func (c *Conn) gathering() bool {
+func (c *Conn) gatheringLocked() bool {
 	if c.quiet.Load() {
 		c.quiet.Store(false)
 		return false
 	}
-	return time.Since(epoch)-c.given < lull
+	return time.Since(epoch)-c.send.given < lull
 }
 
 // sendNow gives the transport what it takes without blocking. It expects mu to be held and nobody to be sending, and
 // lets go of mu meanwhile.
-func (c *Conn) sendNow() {
-	c.sending = true
+func (c *Conn) sendNowRelocks() {
+	c.send.baton = true
 	for range inline {
-		if c.nextOut() == nil {
+		if c.nextOutLocked() == nil {
 			break
 		}
-		if !c.offer(nobody) {
+		if !c.offerRelocks(nobody) {
 			break
 		}
 	}
-	c.sending = false
+	c.send.baton = false
 }
 
 // startFlusher starts the flusher if there is something to send and nobody to do it.
-func (c *Conn) startFlusher() {
-	if !c.sending && !c.flusher && c.nextOut() != nil {
-		c.flusher = true
-		if c.flushF == nil {
-			c.flushF = c.flush
+func (c *Conn) startFlusherLocked() {
+	if !c.send.baton && !c.send.flusher && c.nextOutLocked() != nil {
+		c.send.flusher = true
+		if c.send.flushF == nil {
+			c.send.flushF = c.flush
 		}
-		go c.flushF() // the Conn's own: it ends with the backlog, or with the transport
+		go c.send.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
 
 func (c *Conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.sending && !c.stall.claimed && c.nextOut() != nil {
-		c.sending = true
+	for !c.send.baton && !c.send.stalled().claimed && c.nextOutLocked() != nil {
+		c.send.baton = true
 		if c.ask != nil {
-			c.offer(inBackground)
-		} else if c.push == nil || !c.offer(nobody) && c.nextOut() != nil {
-			c.giveFirst()
+			c.offerRelocks(inBackground)
+		} else if c.push == nil || !c.offerRelocks(nobody) && c.nextOutLocked() != nil {
+			c.giveFirstRelocks()
 		}
-		c.sending = false
+		c.send.baton = false
 	}
-	c.flusher = false
-	c.handOver()
+	c.send.flusher = false
+	c.handOverLocked()
 }
 
 // giveFirst gives the first chunk to a transport that may block.
-func (c *Conn) giveFirst() {
-	buf := c.out.head.buf[c.out.head.sent:]
+func (c *Conn) giveFirstRelocks() {
+	buf := c.send.out.head.buf[c.send.out.head.taken:]
 	if c.alive != nil {
-		c.offered()
+		c.offeredLocked()
 		buf = buf[:min(len(buf), c.alive.step)]
 	}
-	c.blocked = true
-	c.give(c.out.head)
+	c.send.blocked = true
+	c.give(c.send.out.head)
 	n, err := c.nc.Write(buf)
 	c.mu.Lock()
-	c.blocked = false
+	c.send.blocked = false
 	if err == nil && n < len(buf) {
 		err = io.ErrShortWrite
 	}
-	c.took(n, err)
+	c.tookLocked(n, err)
 }
 
 // offer gives a transport that need not block what is in front, as much as a system call takes, and reports whether that has
 // left whole. If who is not nobody it waits until something has left, or it is recalled.
-func (c *Conn) offer(who parking) (whole bool) {
-	first := c.out.head
-	last, size := c.out.vector()
+func (c *Conn) offerRelocks(who waiter) (whole bool) {
+	first := c.send.out.head
+	last, size := c.send.out.vector()
 	if who != nobody {
-		c.stalls().who = who
+		c.ownStallLocked().who = who
 		if c.alive != nil {
-			c.offered()
+			c.offeredLocked()
 		}
 	}
 	c.give(last)
 	n, err := c.push.write(first, last, who != nobody)
 	c.mu.Lock()
 	if who != nobody {
-		err = c.resume(err)
+		err = c.resumedLocked(err)
 	}
-	c.took(n, err)
+	c.tookLocked(n, err)
 	return n == size
 }
 
 // give lets go of mu to give the transport the chunks up to last.
 func (c *Conn) give(last *chunk) {
-	c.out.busy = last
-	c.given = time.Since(epoch)
+	c.send.out.busy = last
+	c.send.given = time.Since(epoch)
 	c.mu.Unlock()
 }
 
 // nextOut returns the chunk that should leave next, nil if there is none.
-func (c *Conn) nextOut() *chunk {
-	if c.end.over || c.end.leaving || c.end.stuck != nil {
+func (c *Conn) nextOutLocked() *chunk {
+	if c.end.facts().over || c.end.facts().leaving || c.end.facts().stuck != nil {
 		return nil
 	}
-	if c.ponging != nil && c.out.pongs == nil && !c.end.sent && c.out.jump(c.ponging) {
-		c.out.pongs, c.ponging = c.ponging, nil
+	if c.send.pongs != nil && c.send.out.pongs == nil && !c.end.facts().closeLeft && c.send.out.jump(c.send.pongs) {
+		c.send.out.pongs, c.send.pongs = c.send.pongs, nil
 	}
-	ps := c.pings
-	if ps != nil && ps.unsent != nil && c.out.ping == nil && !c.end.sent && c.out.jump(ps.unsent) {
-		c.out.ping, ps.unsent = ps.unsent, nil
+	ps := c.send.pings
+	if ps != nil && ps.unsent != nil && c.send.out.ping == nil && !c.end.facts().closeLeft && c.send.out.jump(ps.unsent) {
+		c.send.out.ping, ps.unsent = ps.unsent, nil
 	}
-	return c.out.head
+	return c.send.out.head
 }
 
 // took notes what the transport has taken of what it was given.
-func (c *Conn) took(n int, err error) {
-	c.out.busy = nil
-	if c.end.over {
-		c.out.clear()
+func (c *Conn) tookLocked(n int, err error) {
+	c.send.out.busy = nil
+	if c.end.facts().over {
+		c.send.out.clear()
 		return
 	}
 	paid, closed := 0, false
 	for left := n; left > 0; {
-		first := c.out.head
-		k := min(left, len(first.buf)-first.sent)
-		if first.ping != nil && first.sent+k == len(first.buf) {
-			c.pingLeft(first.ping)
+		first := c.send.out.head
+		k := min(left, len(first.buf)-first.taken)
+		if first.ping != nil && first.taken+k == len(first.buf) {
+			c.pingLeftLocked(first.ping)
 		}
-		p, cl := c.out.took(k)
+		p, cl := c.send.out.took(k)
 		paid, closed, left = paid+p, closed || cl, left-k
 	}
 	if c.alive != nil && n > 0 {
-		c.alive.gave(paid, c.out.head == nil)
+		c.alive.gave(paid, c.send.out.head == nil)
 	}
 	if paid > 0 {
 		c.writeWindow.Give(paid)
 	}
-	c.notify()
+	c.notifyLocked()
 	if closed {
-		c.closeLeft()
+		c.closeLeftLocked()
 	}
 	if err != nil {
-		c.stuck(err)
-	} else if c.end.aborted && !c.end.sent {
-		c.dropUnbegun() // what it was given and has not begun
-		c.queueClose()
+		c.outputFailedLocked(err)
+	} else if c.end.facts().aborted && !c.end.facts().closeLeft {
+		c.dropUnbegunLocked() // what it was given and has not begun
+		c.queueCloseLocked()
 	}
 }
 
@@ -194,17 +194,17 @@ func (c *Conn) pong(payload []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.end.queued:
+	case c.end.facts().closeQueued:
 		return
-	case c.ponging == nil:
-		c.ponging = borrow(smallChunk)
-	case c.ponging.room() < maxControlLen:
-		c.ponging.buf = c.ponging.buf[:0]
-		c.out.withdraw()
+	case c.send.pongs == nil:
+		c.send.pongs = borrow(smallChunk)
+	case c.send.pongs.free() < maxControlLen:
+		c.send.pongs.buf = c.send.pongs.buf[:0]
+		c.send.out.withdraw()
 	}
-	c.framer.addControl(c.ponging, ws.OpPong, payload)
-	if c.out.pongs == nil {
-		c.recall()
+	c.send.framer.addControl(c.send.pongs, ws.OpPong, payload)
+	if c.send.out.pongs == nil {
+		c.recallLocked()
 	}
-	c.send()
+	c.sendRelocks()
 }

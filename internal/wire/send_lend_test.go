@@ -33,7 +33,7 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 				o.took(taken - header)
 			}
 			if behind { // by another, while the transport had it
-				o.put(&f, &piece{op: ws.OpText, rest: []byte("behind"), fin: true})
+				o.encode(&f, &piece{op: ws.OpText, rest: []byte("behind"), fin: true})
 			}
 			o.takeBack()
 			clear(callers) // they are the caller's again
@@ -56,7 +56,7 @@ func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	p := piece{op: ws.OpBinary, rest: make([]byte, lend), fin: true}
 	o.lend(&f, &p)
-	require.Equal(t, 4+lend, o.drop())
+	require.Equal(t, 4+lend, o.dropUnbegun())
 	o.takeBack()
 	require.Nil(t, o.head)
 	require.Zero(t, o.held())

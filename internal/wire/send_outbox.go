@@ -25,11 +25,11 @@ type outbox struct {
 	wide       bool   // chunks fill faster than they leave
 
 	// Bytes that the window has paid for: ever put in, taken by the transport, and dropped.
-	queued, sent, dropped int64
+	queued, taken, dropped int64
 }
 
 // held returns the bytes held that the window has paid for.
-func (o *outbox) held() int { return int(o.queued - o.sent - o.dropped) }
+func (o *outbox) held() int { return int(o.queued - o.taken - o.dropped) }
 
 // A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
 // another, and long frames are put in piece by piece.
@@ -108,19 +108,19 @@ func (f *framer) length(p *piece) int {
 func (p *piece) done() bool { return p.begun && len(p.rest) == 0 && len(p.ready) == 0 && !p.more }
 
 // put encodes the next frame of p, or the next piece of a long one.
-func (o *outbox) put(f *framer, p *piece) {
+func (o *outbox) encode(f *framer, p *piece) {
 	if len(p.ready) > 0 {
 		o.share(p.ready[0])
 		p.ready, p.begun = p.ready[1:], true
 		return
 	}
 	size := f.size(p)
-	c := o.room(size)
+	c := o.chunkFor(size)
 	if p.frame == 0 {
 		if !p.fin {
 			o.last, o.lastAt = c, len(c.buf)
 		}
-		f.open(c, p)
+		f.beginFrame(c, p)
 	}
 	n := min(p.frame, maxPiece)
 	from := len(c.buf)
@@ -140,7 +140,7 @@ func (o *outbox) share(frame []byte) {
 		c.paid = true
 		o.push(c)
 	} else {
-		c := o.room(len(frame))
+		c := o.chunkFor(len(frame))
 		c.buf = append(c.buf, frame...)
 		c.paid = true
 	}
@@ -164,7 +164,7 @@ func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
 	for !p.done() {
 		n := f.length(&p)
 		c := &chunk{buf: make([]byte, 0, maxHeader+n)}
-		f.open(c, &p)
+		f.beginFrame(c, &p)
 		c.buf = append(c.buf, p.rest[:n]...)
 		p.rest, p.frame = p.rest[n:], 0
 		frames = append(frames, c.buf)
@@ -173,7 +173,7 @@ func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
 }
 
 // open encodes the header of the next frame of p.
-func (f *framer) open(c *chunk, p *piece) {
+func (f *framer) beginFrame(c *chunk, p *piece) {
 	p.frame, p.phase = f.length(p), 0
 	h := ws.Header{
 		OpCode: p.op,
@@ -216,9 +216,9 @@ func (f *framer) addControl(c *chunk, op ws.OpCode, payload []byte) {
 
 // room returns the last chunk if size more bytes can go into it, else a new one: small for a lone message, large
 // while the backlog fills chunks.
-func (o *outbox) room(size int) *chunk {
+func (o *outbox) chunkFor(size int) *chunk {
 	c := o.tail
-	full := c != nil && c.room() < size
+	full := c != nil && c.free() < size
 	if c != nil && !full && c.paid && c != o.busy && (c != o.head || !o.begun()) {
 		return c
 	}
@@ -268,13 +268,13 @@ func (o *outbox) given(c *chunk) bool {
 }
 
 // begins reports whether the transport has begun c, which is in the outbox, or is being given it.
-func (o *outbox) begins(c *chunk) bool { return c.sent > 0 || o.given(c) }
+func (o *outbox) begins(c *chunk) bool { return c.taken > 0 || o.given(c) }
 
 // fin makes the last frame put in that ends no message the end of one, where the transport has yet
 // to see its header.
-func (o *outbox) fin() bool {
+func (o *outbox) endLast() bool {
 	c := o.last
-	if c == nil || c.sent > o.lastAt || o.given(c) {
+	if c == nil || c.taken > o.lastAt || o.given(c) {
 		return false
 	}
 	c.buf[o.lastAt] |= finBit
@@ -302,14 +302,14 @@ func (o *outbox) withdraw() {
 	if o.tail == c {
 		o.tail = before
 	}
-	o.let(c)
+	o.letGo(c)
 }
 
 // begun reports whether the transport has begun the first chunk.
-func (o *outbox) begun() bool { return o.head != nil && (o.busy != nil || o.head.sent > 0) }
+func (o *outbox) begun() bool { return o.head != nil && (o.busy != nil || o.head.taken > 0) }
 
 // open reports whether what was put in last ends inside a frame.
-func (o *outbox) open() bool {
+func (o *outbox) insideFrame() bool {
 	if o.tail != nil {
 		return o.tail.mid
 	}
@@ -320,12 +320,12 @@ func (o *outbox) open() bool {
 // has paid for, and whether our Close frame has left.
 func (o *outbox) took(n int) (paid int, closed bool) {
 	c := o.head
-	c.sent += n
+	c.taken += n
 	if c.paid {
 		paid = n
-		o.sent += int64(n)
+		o.taken += int64(n)
 	}
-	if c.sent < len(c.buf) {
+	if c.taken < len(c.buf) {
 		return paid, false
 	}
 	closed, o.mid = c.closes, c.mid
@@ -340,11 +340,11 @@ func (o *outbox) shift() {
 	if o.head == nil {
 		o.tail = nil
 	}
-	o.let(c)
+	o.letGo(c)
 }
 
 // let lets go of c, which is out.
-func (o *outbox) let(c *chunk) {
+func (o *outbox) letGo(c *chunk) {
 	if c.lent {
 		o.lent--
 	}
@@ -368,7 +368,7 @@ const maxVector = 30
 // left.
 func (o *outbox) vector() (last *chunk, size int) {
 	last = o.head
-	size = len(last.buf) - last.sent
+	size = len(last.buf) - last.taken
 	for n := 1; n < maxVector && last.next != nil; n++ {
 		last = last.next
 		size += len(last.buf)
@@ -378,7 +378,7 @@ func (o *outbox) vector() (last *chunk, size int) {
 
 // drop drops all that the transport has not begun, and returns the bytes of it that the window has paid for.
 // A frame that has begun stays, and so do chunks that the transport is being given.
-func (o *outbox) drop() (paid int) {
+func (o *outbox) dropUnbegun() (paid int) {
 	keep, given := (*chunk)(nil), o.busy
 	mid := o.mid || o.begun()
 	for c := o.head; c != nil && (mid || given != nil); c = c.next {
@@ -414,9 +414,9 @@ func (o *outbox) cut(keep *chunk) (paid int) {
 		c := rest
 		rest = c.next
 		if c.paid {
-			paid += len(c.buf) - c.sent
+			paid += len(c.buf) - c.taken
 		}
-		o.let(c)
+		o.letGo(c)
 	}
 	return paid
 }

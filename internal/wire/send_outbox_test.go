@@ -14,7 +14,7 @@ import (
 func leave(o *outbox, n int) []byte {
 	var wire []byte
 	for o.head != nil {
-		b := o.head.buf[o.head.sent:]
+		b := o.head.buf[o.head.taken:]
 		b = b[:min(n, len(b))]
 		wire = append(wire, b...)
 		o.took(len(b))
@@ -63,13 +63,13 @@ func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *te
 				f := newFramer(client, 0)
 				var o outbox
 				if test.front > 0 {
-					o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, test.front), fin: true})
+					o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, test.front), fin: true})
 				}
 				front := 0
 				if o.tail != nil {
 					front = len(o.tail.buf) - test.front // of its header
 				}
-				o.put(&f, &piece{op: ws.OpBinary, rest: []byte("payload")})
+				o.encode(&f, &piece{op: ws.OpBinary, rest: []byte("payload")})
 				var wire []byte
 				if sent := test.sent; sent > 0 {
 					if sent >= test.front {
@@ -82,14 +82,14 @@ func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *te
 				if test.given {
 					o.busy = o.tail
 				}
-				require.Equal(t, test.told, o.fin())
-				require.False(t, o.fin(), "once")
+				require.Equal(t, test.told, o.endLast())
+				require.False(t, o.endLast(), "once")
 				o.busy = nil
 				all := frames(t, append(wire, leave(&o, 3)...))
 				last := all[len(all)-1]
 				require.Equal(t, test.told, last.Header.Fin)
 				require.Equal(t, "payload", string(last.Payload))
-				require.False(t, o.fin(), "it has left")
+				require.False(t, o.endLast(), "it has left")
 			})
 		}
 	}
@@ -116,7 +116,7 @@ func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
 				queued := 0
 				for !p.done() {
 					queued += f.size(&p)
-					o.put(&f, &p)
+					o.encode(&f, &p)
 				}
 				wire := leave(&o, 9999)
 				require.Len(t, wire, queued, "size and put disagree")
@@ -138,7 +138,7 @@ func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
 func TestEachFrameHasAMaskOfItsOwn(t *testing.T) {
 	f, o := newFramer(true, 0), outbox{}
 	for range 100 {
-		o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true})
+		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true})
 	}
 	seen := map[[4]byte]bool{}
 	for r := bytes.NewReader(leave(&o, 1<<20)); r.Len() > 0; {
@@ -154,13 +154,13 @@ func TestEachFrameHasAMaskOfItsOwn(t *testing.T) {
 func TestDropKeepsTheFrameThatHasBegun(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	first := piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
-	o.put(&f, &first)
-	o.put(&f, &first)
-	o.put(&f, &piece{op: ws.OpText, rest: make([]byte, 100), fin: true})
+	o.encode(&f, &first)
+	o.encode(&f, &first)
+	o.encode(&f, &piece{op: ws.OpText, rest: make([]byte, 100), fin: true})
 	wire := append([]byte{}, o.head.buf[:100]...)
 	o.took(100)
 	require.False(t, between(&o))
-	require.Equal(t, 100+2, o.drop())
+	require.Equal(t, 100+2, o.dropUnbegun())
 	wire = append(wire, leave(&o, 1000)...)
 	all := frames(t, wire)
 	require.Len(t, all, 1)
@@ -171,23 +171,23 @@ func TestDropKeepsTheFrameThatHasBegun(t *testing.T) {
 func TestDropTellsWhenAFrameIsLeftOpen(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	p := piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
-	o.put(&f, &p)
-	require.True(t, o.open())
+	o.encode(&f, &p)
+	require.True(t, o.insideFrame())
 	o.took(1)
-	o.drop()
-	require.True(t, o.open(), "the frame that has begun must be finished")
+	o.dropUnbegun()
+	require.True(t, o.insideFrame(), "the frame that has begun must be finished")
 
 	o = outbox{}
 	p = piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
-	o.put(&f, &p)
-	o.drop()
-	require.False(t, o.open(), "nothing of the frame has left")
+	o.encode(&f, &p)
+	o.dropUnbegun()
+	require.False(t, o.insideFrame(), "nothing of the frame has left")
 }
 
 func TestSmallMessagesShareChunks(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	for range 1000 {
-		o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, 62), fin: true})
+		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, 62), fin: true})
 	}
 	chunks := 0
 	for c := o.head; c != nil; c = c.next {
@@ -199,7 +199,7 @@ func TestSmallMessagesShareChunks(t *testing.T) {
 
 func TestWhatTheTransportIsBeingGivenIsLeftAlone(t *testing.T) {
 	f := newFramer(false, 0)
-	put := func(o *outbox, n int) { o.put(&f, &piece{op: ws.OpBinary, rest: make([]byte, n), fin: true}) }
+	put := func(o *outbox, n int) { o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, n), fin: true}) }
 	var o outbox
 	put(&o, maxPiece)
 	put(&o, 100) // in a chunk with room
@@ -207,7 +207,7 @@ func TestWhatTheTransportIsBeingGivenIsLeftAlone(t *testing.T) {
 	put(&o, 200)
 	require.NotSame(t, o.busy, o.tail)
 	require.Equal(t, 100+2, len(o.busy.buf))
-	require.Equal(t, 200+4, o.drop())
+	require.Equal(t, 200+4, o.dropUnbegun())
 	require.Same(t, o.busy, o.tail)
 	put(&o, 300)
 	require.Equal(t, maxPiece+10+100+2+300+4, o.clear())

@@ -95,7 +95,7 @@ func (v *valve) write(first, last *chunk, wait bool) (n int, err error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	for c := first; ; c = c.next {
-		b := c.buf[c.sent:]
+		b := c.buf[c.taken:]
 		b = b[:min(len(b), v.room)]
 		v.wire = append(v.wire, b...)
 		v.room -= len(b)
@@ -144,7 +144,7 @@ func TestWhoWaitsForRoomComesBackAtOnce(t *testing.T) {
 				data := pattern(size, 0)
 				wrote := goWrite(ctx, c, data)
 				v.let(100)
-				require.Equal(t, onCall, c.stall.who)
+				require.Equal(t, onCall, c.send.stalled().who)
 				test.event(c, cancel)
 				synctest.Wait()
 				require.False(t, v.poked[1], "no deadline stands")
@@ -175,10 +175,10 @@ func TestAnAbortAfterAWriteDropsWhatTheFlusherWaitsWith(t *testing.T) {
 		c.Close(CloseInfo{}) // has the rest copied
 		require.NoError(t, <-wrote)
 		synctest.Wait()
-		require.Equal(t, inBackground, c.stall.who)
+		require.Equal(t, inBackground, c.send.stalled().who)
 		c.Abort(CloseInfo{}, errors.New("cause"))
 		synctest.Wait()
-		require.Equal(t, 64<<10+10-100, c.out.held(), "what has begun")
+		require.Equal(t, 64<<10+10-100, c.send.out.held(), "what has begun")
 		got := frames(t, v.let(all))
 		require.Len(t, got, 2)
 		require.Equal(t, ws.OpClose, got[1].Header.OpCode)
@@ -229,7 +229,7 @@ func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
 			<-time.After(3 * time.Second)
 			synctest.Wait()
 			c.mu.Lock()
-			who := c.stall.who
+			who := c.send.stalled().who
 			c.mu.Unlock()
 			require.Equal(t, onCall, who)
 			_, sent := c.Stats()
@@ -252,7 +252,7 @@ func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	v.let(100)
-	require.Equal(t, inBackground, c.stall.who)
+	require.Equal(t, inBackground, c.send.stalled().who)
 	v.onRecall = func() { f(c) }
 	return c, v
 }
@@ -357,7 +357,7 @@ func TestAPeerThatPingsAndTakesNothingIsAStall(t *testing.T) {
 			<-time.After(10 * time.Second)
 		}
 		c.mu.Lock()
-		broken := c.end.broken
+		broken := c.end.facts().broken
 		c.mu.Unlock()
 		require.ErrorContains(t, broken, "WriteStallTimeout")
 		c.CloseNow()

@@ -9,7 +9,7 @@ import (
 
 // A stall is how a goroutine with the baton waits until a transport with a prompt takes more. It is guarded by mu.
 type stall struct {
-	who      parking       // a Write, where its message lies (onCall), or the flusher (inBackground)
+	who      waiter        // a Write, where its message lies (onCall), or the flusher (inBackground)
 	recalled bool          // it has been told to come back
 	claimed  bool          // a Write wants the baton of the flusher
 	handed   chan struct{} // gets a token when it has it
@@ -17,23 +17,29 @@ type stall struct {
 	watched  bool // the context of the Write is that of watch
 }
 
-// noStall is that of a Conn on which nobody has ever waited for room.
 var noStall stall
 
-// stalls returns the Conn's own stall.
-func (c *Conn) stalls() *stall {
-	if c.stall == &noStall {
-		c.stall = &stall{handed: make(chan struct{}, 1)}
+// stalled returns what is known of waits for room, for reading.
+func (s *sending) stalled() *stall {
+	if s.stall == nil {
+		return &noStall
 	}
-	return c.stall
+	return s.stall
+}
+
+func (c *Conn) ownStallLocked() *stall {
+	if c.send.stall == nil {
+		c.send.stall = &stall{handed: make(chan struct{}, 1)}
+	}
+	return c.send.stall
 }
 
 // waits reports whether a Write may wait for room until ctx ends, and watches ctx for it. A nil ctx waits for nothing.
-func (c *Conn) waits(ctx context.Context) bool {
-	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.write != nil || c.end.aborted || c.end.leaving {
+func (c *Conn) watchWriteLocked(ctx context.Context) bool {
+	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.facts().write != nil || c.end.facts().aborted || c.end.facts().leaving {
 		return false
 	}
-	s, done := c.stalls(), ctx.Done()
+	s, done := c.ownStallLocked(), ctx.Done()
 	if s.watched = done != nil; s.watched && done != s.watch.done {
 		s.watch.off()
 		s.watch.done, s.watch.stop = done, context.AfterFunc(ctx, func() { c.stallExpired(done) })
@@ -42,20 +48,20 @@ func (c *Conn) waits(ctx context.Context) bool {
 }
 
 // recall makes who waits for room come back. A write deadline does no harm where there is a prompt, which is never TLS.
-func (c *Conn) recall() {
-	if c.stall.who != nobody && !c.stall.recalled {
-		c.stall.recalled = true
+func (c *Conn) recallLocked() {
+	if c.send.stalled().who != nobody && !c.send.stalled().recalled {
+		c.send.stalled().recalled = true
 		_ = c.nc.SetWriteDeadline(past)
 	}
 }
 
 // resume notes that who waited is back, and returns what err is beside that it was recalled.
-func (c *Conn) resume(err error) error {
-	c.stall.who = nobody
-	if !c.stall.recalled {
+func (c *Conn) resumedLocked(err error) error {
+	c.send.stalled().who = nobody
+	if !c.send.stalled().recalled {
 		return err
 	}
-	c.stall.recalled = false
+	c.send.stalled().recalled = false
 	_ = c.nc.SetWriteDeadline(time.Time{})
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil
@@ -67,38 +73,38 @@ func (c *Conn) resume(err error) error {
 func (c *Conn) stallExpired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stall.who == onCall && c.stall.watched && c.stall.watch.done == done {
-		c.recall()
+	if c.send.stalled().who == onCall && c.send.stalled().watched && c.send.stalled().watch.done == done {
+		c.recallLocked()
 	}
-	if c.stall.watch.done == done {
-		c.stall.watch.off()
+	if c.send.stalled().watch.done == done {
+		c.send.stalled().watch.off()
 	}
 }
 
 // relieves reports whether a Write of p, which is paid for, lends, and has to wait, should take the
 // baton from a flusher that waits for room.
-func (c *Conn) relieves(p *piece) bool {
-	return c.stall.who == inBackground && !c.stall.claimed && p.ctx != nil && c.lends(p) &&
-		!(c.framer.single(p) && c.writeWindow.Credit() >= 0)
+func (c *Conn) relievesLocked(p *piece) bool {
+	return c.send.stalled().who == inBackground && !c.send.stalled().claimed && p.ctx != nil && c.lends(p) &&
+		!(c.send.framer.single(p) && c.writeWindow.Credit() >= 0)
 }
 
 // relieve takes the baton from the flusher if that is of use, and lets go of mu meanwhile. Whoever
 // calls has the turn to write, and has to see to what the flusher has left.
-func (c *Conn) relieve(p *piece) {
-	if !c.relieves(p) {
+func (c *Conn) relieveRelocks(p *piece) {
+	if !c.relievesLocked(p) {
 		return
 	}
-	c.stall.claimed = true
-	c.recall()
+	c.send.stalled().claimed = true
+	c.recallLocked()
 	c.mu.Unlock()
-	<-c.stall.handed
+	<-c.send.stalled().handed
 	c.mu.Lock()
 }
 
 // handOver gives the baton to the Write that has claimed it.
-func (c *Conn) handOver() {
-	if c.stall.claimed {
-		c.stall.claimed = false
-		c.stall.handed <- struct{}{}
+func (c *Conn) handOverLocked() {
+	if c.send.stalled().claimed {
+		c.send.stalled().claimed = false
+		c.send.stalled().handed <- struct{}{}
 	}
 }

@@ -59,12 +59,12 @@ func goWrite(ctx context.Context, c *Conn, data []byte) <-chan error {
 }
 
 // untilStalled waits until who waits for room.
-func untilStalled(t *testing.T, c *Conn, who parking) {
+func untilStalled(t *testing.T, c *Conn, who waiter) {
 	t.Helper()
 	for at := nobody; at != who; runtime.Gosched() {
 		require.NoError(t, t.Context().Err())
 		c.mu.Lock()
-		at = c.stall.who
+		at = c.send.stalled().who
 		c.mu.Unlock()
 	}
 }
@@ -111,7 +111,7 @@ func receive(t *testing.T, c *Conn, far net.Conn) []byte {
 	for sent := false; !sent; runtime.Gosched() {
 		require.NoError(t, t.Context().Err())
 		c.mu.Lock()
-		sent = c.end.sent
+		sent = c.end.facts().closeLeft
 		c.mu.Unlock()
 	}
 	require.NoError(t, c.nc.(*net.TCPConn).CloseWrite())
@@ -129,9 +129,9 @@ func TestALongWriteWaitsForRoomWhereItsMessageLies(t *testing.T) {
 		wrote := goWrite(t.Context(), c, data)
 		untilStalled(t, c, onCall)
 		c.mu.Lock()
-		require.False(t, c.flusher, "it waits itself")
-		require.NotZero(t, c.out.lent)
-		require.True(t, limit == 0 || c.out.lent <= maxLent)
+		require.False(t, c.send.flusher, "it waits itself")
+		require.NotZero(t, c.send.out.lent)
+		require.True(t, limit == 0 || c.send.out.lent <= maxLent)
 		c.mu.Unlock()
 
 		var wire bytes.Buffer
@@ -180,7 +180,7 @@ func TestALongWriteTakesTheBatonFromAFlusherThatWaitsForRoom(t *testing.T) {
 		_, err := c.TryWrite(ws.OpBinary, pattern(4<<10, 1), false)
 		require.NoError(t, err)
 		c.mu.Lock()
-		held := c.out.held()
+		held := c.send.out.held()
 		c.mu.Unlock()
 		if held >= 32<<10 {
 			break
@@ -191,7 +191,7 @@ func TestALongWriteTakesTheBatonFromAFlusherThatWaitsForRoom(t *testing.T) {
 	untilStalled(t, c, onCall)
 	c.pong([]byte("p"))
 	c.mu.Lock()
-	require.False(t, c.flusher)
+	require.False(t, c.send.flusher)
 	c.mu.Unlock()
 
 	all, pongs, _ := messages(t, receive(t, c, far))
@@ -356,7 +356,7 @@ func TestAFINBehindAFullWindowIsNoLoss(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := lostBehind(t, cfg, func(far *net.TCPConn) { _ = far.CloseWrite() })
 			<-time.After(5 * lookAfter)
-			require.False(t, c.done.Closed())
+			require.False(t, c.end.done.Closed())
 			for range 1000 {
 				_, _, err := c.Pull(t.Context(), nil)
 				require.NoError(t, err)

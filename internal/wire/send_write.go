@@ -36,13 +36,13 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 		return c.notWritten(ctx)
 	}
 	defer c.endTurn(p)
-	n := c.framer.size(p)
+	n := c.send.framer.size(p)
 	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, c.press(p, n)) {
 		return c.notWritten(ctx)
 	}
 	c.remember(p)
 	for !p.done() {
-		n := c.framer.size(p)
+		n := c.send.framer.size(p)
 		if c.writeWindow.Take(ctx, n) != nil {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
@@ -59,20 +59,20 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 // message is in the outbox. A Write that has to wait for the baton takes its turn first, so that no
 // later one overtakes it meanwhile.
 func (c *Conn) writeAtOnce(p *piece) bool {
-	if !c.writeGate.Free() || !c.framer.single(p) {
+	if !c.writeGate.Free() || !c.send.framer.single(p) {
 		return false
 	}
-	n := c.framer.size(p)
+	n := c.send.framer.size(p)
 	if !c.writeWindow.TryTake(n) {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.relieves(p) || !c.writeGate.Free() || c.stopped() {
+	if c.relievesLocked(p) || !c.writeGate.Free() || c.stoppedLocked() {
 		c.writeWindow.Give(n)
 		return false
 	}
-	c.put(p)
+	c.putRelocks(p)
 	return true
 }
 
@@ -113,13 +113,13 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 		return false, nil
 	}
 	defer c.endTurn(p)
-	n := c.framer.size(p)
+	n := c.send.framer.size(p)
 	if !c.writeWindow.TryTake(n) || !c.admit(p, c.press(p, n)) {
 		return false, c.writeEnd()
 	}
 	c.remember(p)
 	for !p.done() {
-		n := c.framer.size(p)
+		n := c.send.framer.size(p)
 		c.writeWindow.Force(n)
 		if !c.putNext(p, c.press(p, n)) {
 			return false, c.writeEnd()
@@ -133,13 +133,13 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 func (c *Conn) admit(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.relieve(p)
-	if c.stopped() {
+	c.relieveRelocks(p)
+	if c.stoppedLocked() {
 		c.writeWindow.Give(n)
-		c.startFlusher()
+		c.startFlusherLocked()
 		return false
 	}
-	c.put(p)
+	c.putRelocks(p)
 	return true
 }
 
@@ -148,14 +148,14 @@ func (c *Conn) admit(p *piece, n int) bool {
 func (c *Conn) putNext(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.end; e.over || e.leaving || e.stuck != nil || e.aborted && !c.out.open() {
+	if e := c.end.facts(); e.over || e.leaving || e.stuck != nil || e.aborted && !c.send.out.insideFrame() {
 		c.writeWindow.Give(n)
-		c.writing = false
-		c.notify()
+		c.send.encoding = false
+		c.notifyLocked()
 		c.flushClose()
 		return false
 	}
-	c.put(p)
+	c.putRelocks(p)
 	return true
 }
 
@@ -164,17 +164,17 @@ func (c *Conn) putNext(p *piece, n int) bool {
 func (c *Conn) awaitDrop(ctx context.Context) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.end.aborted && c.out.open() && c.out.head != nil && c.end.stuck == nil && !c.end.over && ctx.Err() == nil {
-		c.awaitMove(ctx)
+	for c.end.facts().aborted && c.send.out.insideFrame() && c.send.out.head != nil && c.end.facts().stuck == nil && !c.end.facts().over && ctx.Err() == nil {
+		c.awaitMoveRelocks(ctx)
 	}
 }
 
 // awaitMove waits until the outbox moves on, or ctx ends. It expects mu to be held, and lets go of it meanwhile.
-func (c *Conn) awaitMove(ctx context.Context) {
-	if c.moved == nil {
-		c.moved = make(chan struct{})
+func (c *Conn) awaitMoveRelocks(ctx context.Context) {
+	if c.send.moved == nil {
+		c.send.moved = make(chan struct{})
 	}
-	moved := c.moved
+	moved := c.send.moved
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	select {
@@ -184,41 +184,41 @@ func (c *Conn) awaitMove(ctx context.Context) {
 }
 
 // put puts the next frame of p into the outbox, or more of them, and has them sent. It expects mu to be held.
-func (c *Conn) put(p *piece) {
-	if c.lends(p) && !c.sending {
-		c.sendLent(p)
+func (c *Conn) putRelocks(p *piece) {
+	if c.lends(p) && !c.send.baton {
+		c.sendLentRelocks(p)
 		return
 	}
-	c.out.put(&c.framer, p)
-	c.encoded(p)
+	c.send.out.encode(&c.send.framer, p)
+	c.encodedLocked(p)
 	c.flushClose()
 }
 
 // encoded notes that a frame of p, or a piece of one, is in the outbox.
-func (c *Conn) encoded(p *piece) {
-	if c.writing = !p.done(); !c.writing {
-		c.writes++
+func (c *Conn) encodedLocked(p *piece) {
+	if c.send.encoding = !p.done(); !c.send.encoding {
+		c.send.writes++
 		if p.fin {
-			c.sent.add(p.length)
+			c.send.total.add(p.length)
 		}
 	}
 }
 
 // stopped reports whether no more messages may be sent. It expects mu to be held.
-func (c *Conn) stopped() bool {
-	return c.end.wanted || c.end.leaving || c.end.stuck != nil || c.end.over
+func (c *Conn) stoppedLocked() bool {
+	return c.end.facts().decided || c.end.facts().leaving || c.end.facts().stuck != nil || c.end.facts().over
 }
 
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
 func (c *Conn) notWritten(ctx context.Context) error {
-	if c.ends.Write.Closed() {
+	if c.end.streams.Write.Closed() {
 		return c.writeEnd()
 	}
 	select {
-	case <-c.ends.Write.Done():
+	case <-c.end.streams.Write.Done():
 	case <-ctx.Done():
-		if !c.ends.Write.Closed() {
+		if !c.end.streams.Write.Closed() {
 			return context.Cause(ctx)
 		}
 	}
@@ -237,7 +237,7 @@ func (c *Conn) acceptedShort(ctx context.Context, p *piece) error {
 	err := c.cutShort(ctx)
 	if err == nil {
 		c.mu.Lock()
-		c.sent.add(p.length)
+		c.send.total.add(p.length)
 		c.mu.Unlock()
 	}
 	return err
@@ -256,7 +256,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 		return c.notWritten(ctx)
 	}
 	c.mu.Lock()
-	stopped := c.stopped()
+	stopped := c.stoppedLocked()
 	c.mu.Unlock()
 	if stopped {
 		return c.notWritten(ctx)
@@ -278,19 +278,19 @@ func (c *Conn) Flush(ctx context.Context) error {
 		return err
 	}
 	c.mu.Lock()
-	open, nth, upTo := c.writing, c.writes, c.out.queued
+	open, nth, upTo := c.send.encoding, c.send.writes, c.send.out.queued
 	for c.causeOf(ctx) == nil {
-		if open && (!c.writing || c.writes != nth) {
-			open, upTo = false, c.out.queued
+		if open && (!c.send.encoding || c.send.writes != nth) {
+			open, upTo = false, c.send.out.queued
 		}
-		if !open && c.out.sent >= upTo {
+		if !open && c.send.out.taken >= upTo {
 			c.mu.Unlock()
 			return nil
 		}
-		if c.end.over || c.end.stuck != nil || c.end.aborted {
+		if c.end.facts().over || c.end.facts().stuck != nil || c.end.facts().aborted {
 			break
 		}
-		c.awaitMove(ctx)
+		c.awaitMoveRelocks(ctx)
 	}
 	c.mu.Unlock()
 	if err := c.causeOf(ctx); err != nil {
@@ -300,10 +300,10 @@ func (c *Conn) Flush(ctx context.Context) error {
 }
 
 // notify wakes those who wait for the outbox to move on. It expects mu to be held.
-func (c *Conn) notify() {
-	if c.moved != nil {
-		close(c.moved)
-		c.moved = nil
+func (c *Conn) notifyLocked() {
+	if c.send.moved != nil {
+		close(c.send.moved)
+		c.send.moved = nil
 	}
 }
 
@@ -325,30 +325,30 @@ func (c *Conn) CloseWrite(ctx context.Context, info CloseInfo, cause error) erro
 		return err
 	}
 	select {
-	case <-c.done.Done():
+	case <-c.end.done.Done():
 	case <-ctx.Done():
-		if !c.done.Closed() {
+		if !c.end.done.Closed() {
 			return context.Cause(ctx)
 		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.end; e.failed && !mine {
+	if e := c.end.facts(); e.failed && !mine {
 		return e.write
 	}
-	return c.lastError()
+	return c.lastErrorLocked()
 }
 
 // closeWrite closes in order, and reports whether that has ended the writable.
 func (c *Conn) closeWrite(info CloseInfo, cause error) (mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.end.write
-	c.endInOrder(cause)
-	if mine = before == nil && c.end.write != nil; mine && cause != c.errs.Closed {
-		c.end.failed = true
+	before := c.end.facts().write
+	c.endInOrderLocked(cause)
+	if mine = before == nil && c.end.facts().write != nil; mine && cause != c.errs.Closed {
+		c.end.facts().failed = true
 	}
-	c.close(info, byProgram)
+	c.closeRelocks(info, byProgram)
 	return mine
 }
 
@@ -357,5 +357,5 @@ func (c *Conn) closeWrite(info CloseInfo, cause error) (mine bool) {
 func (c *Conn) writeDropped() (dropped bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.end.aborted && c.end.broken == nil && !c.end.failed, c.end.write
+	return c.end.facts().aborted && c.end.facts().broken == nil && !c.end.facts().failed, c.end.facts().write
 }

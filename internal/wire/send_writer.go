@@ -33,8 +33,8 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 		return nil, c.notWritten(ctx)
 	}
 	c.mu.Lock()
-	stopped := c.stopped()
-	c.partial = !stopped
+	stopped := c.stoppedLocked()
+	c.send.writerOpen = !stopped
 	c.mu.Unlock()
 	if stopped {
 		c.unlockWrite()
@@ -72,7 +72,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	}
 	for n < len(p) && err == nil {
 		part := p[n:min(len(p), n+w.limit())]
-		if err = w.put(part, n+len(part) == len(p)); err == nil {
+		if err = w.writeFrame(part, n+len(part) == len(p)); err == nil {
 			n += len(part)
 		}
 	}
@@ -109,9 +109,9 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	if w.pack {
 		p.rsv, p.more, p.flush = w.rsv, true, deflate.End
 	}
-	n := w.c.framer.size(&p)
+	n := w.c.send.framer.size(&p)
 	w.c.writeWindow.Force(n)
-	sent := w.send(&p, n)
+	sent := w.encodeAll(&p, n)
 	w.finish()
 	if !sent {
 		return w.c.notWritten(w.ctx)
@@ -124,25 +124,25 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 func (c *Conn) endInPlace(w *Writer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.pack || w.op != ws.OpContinuation || c.stopped() || !c.out.fin() {
+	if w.pack || w.op != ws.OpContinuation || c.stoppedLocked() || !c.send.out.endLast() {
 		return false
 	}
-	c.partial = false
-	c.sent.add(w.n)
-	if c.push != nil && !c.sending && !c.gathering() {
-		c.sendNow()
+	c.send.writerOpen = false
+	c.send.total.add(w.n)
+	if c.push != nil && !c.send.baton && !c.gatheringLocked() {
+		c.sendNowRelocks()
 	}
-	c.startFlusher()
+	c.startFlusherLocked()
 	return true
 }
 
 // send puts all of p, for whose first frame n bytes of credit were taken, into the outbox.
-func (w *Writer) send(p *piece, n int) bool {
+func (w *Writer) encodeAll(p *piece, n int) bool {
 	c := w.c
 	defer p.giveBack()
 	sent := c.admit(p, c.press(p, n))
 	for sent && !p.done() { // compressed, it can be longer than a frame
-		n := c.framer.size(p)
+		n := c.send.framer.size(p)
 		c.writeWindow.Force(n)
 		sent = c.putNext(p, c.press(p, n))
 	}
@@ -177,7 +177,7 @@ func (w *Writer) ended() error {
 func (w *Writer) finish() {
 	w.over = true
 	w.c.mu.Lock()
-	w.c.partial = false
+	w.c.send.writerOpen = false
 	w.c.mu.Unlock()
 	w.c.unlockWrite()
 }
@@ -186,7 +186,7 @@ func (w *Writer) finish() {
 // is less, since it may come out longer, and so that one part can be compressed while another leaves.
 func (w *Writer) limit() int {
 	limit := maxPiece
-	if n := w.c.framer.limit; n > 0 {
+	if n := w.c.send.framer.limit; n > 0 {
 		limit = min(limit, n)
 	}
 	if n := w.c.writeWindow.Size(); n > 0 {
@@ -199,7 +199,7 @@ func (w *Writer) limit() int {
 }
 
 // put sends one frame, not the last; sync says that it ends a Write.
-func (w *Writer) put(part []byte, sync bool) error {
+func (w *Writer) writeFrame(part []byte, sync bool) error {
 	c := w.c
 	p := piece{op: w.op, rest: part}
 	var n int
@@ -211,10 +211,10 @@ func (w *Writer) put(part []byte, sync bool) error {
 		}
 		err = c.writeWindow.Room(w.ctx, len(part)+longer+maxHeader)
 	} else {
-		n = c.framer.size(&p)
+		n = c.send.framer.size(&p)
 		err = c.writeWindow.TakeWithin(w.ctx, n)
 	}
-	if err != nil || !w.send(&p, n) {
+	if err != nil || !w.encodeAll(&p, n) {
 		return c.notWritten(w.ctx)
 	}
 	w.op, w.rsv = ws.OpContinuation, 0

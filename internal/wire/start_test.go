@@ -46,12 +46,12 @@ func TestNothingOfTheConnsOwnRunsBeforeStart(t *testing.T) {
 			IdleTimeout: time.Millisecond, StallTimeout: time.Millisecond,
 		}
 		c := New(near, cfg)
-		require.NotNil(t, c.idle.Load(), "a Write before Start may need it")
+		require.NotNil(t, c.background.timer.Load(), "a Write before Start may need it")
 		<-time.After(time.Hour)
 		require.NoError(t, far.SetReadDeadline(time.Now().Add(time.Second)))
 		_, err := far.Read(make([]byte, 1))
 		require.ErrorContains(t, err, "timeout", "it has sent something")
-		require.False(t, c.done.Closed())
+		require.False(t, c.end.done.Closed())
 		c.Start(nil)
 		_, err = far.Read(make([]byte, 1))
 		require.Error(t, err, "the deadline has passed")

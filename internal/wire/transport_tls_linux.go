@@ -63,7 +63,7 @@ func (s *tlsSocket) write(first, last *chunk, _ bool) (wrote int, err error) {
 		return 0, err
 	}
 	for c := first; ; c = c.next {
-		b := c.buf[c.sent:]
+		b := c.buf[c.taken:]
 		if s.free -= cost(len(b)); s.free < 0 {
 			return wrote, nil
 		}

@@ -59,7 +59,7 @@ func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.
 	require.True(t, ok)
 	require.Greater(t, queued, uint64(200<<10), "it is in our kernel")
 	readAt(t, far, 150<<10, size) // for two seconds, with the ping behind it
-	require.False(t, c.done.Closed())
+	require.False(t, c.end.done.Closed())
 }
 
 func TestWhatThePeersKernelTakesIsProgress(t *testing.T) {
@@ -68,6 +68,6 @@ func TestWhatThePeersKernelTakesIsProgress(t *testing.T) {
 	go func() { writing <- c.Write(t.Context(), 2, make([]byte, 2<<20), false) }()
 	// Our kernel wakes a writer only when a third of what it holds has left.
 	readAt(t, far, 40<<10, 120<<10)
-	require.False(t, c.done.Closed())
+	require.False(t, c.end.done.Closed())
 	require.ErrorContains(t, <-writing, "WriteStallTimeout", "and now it takes nothing")
 }

@@ -50,10 +50,10 @@ func newPrompt(c *Conn) prompt {
 		if s.buf = nil; s.in.err != syscall.EAGAIN {
 			return true
 		}
-		if c.scratch == nil {
-			c.in.trim() // all that unroom would do, with a frame less
+		if c.recv.scratch == nil {
+			c.recv.in.trim() // all that unroom would do, with a frame less
 		} else {
-			c.unroom()
+			c.returnBuffer()
 		}
 		return false
 	}
@@ -64,7 +64,7 @@ func newPrompt(c *Conn) prompt {
 // do with a stack of 2 KiB.
 func (s *socket) read() (int, error) {
 	for s.in.err = syscall.EAGAIN; s.in.err == syscall.EAGAIN; {
-		s.buf = s.c.room()
+		s.buf = s.c.borrowBuffer()
 		if err := s.raw.Read(s.inF); err != nil {
 			s.buf = nil
 			return 0, err
@@ -94,7 +94,7 @@ func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 // try makes the call, and reports whether that was all.
 func (o *outgoing) try(fd uintptr) bool {
 	if o.first == o.last {
-		buf := o.first.buf[o.first.sent:]
+		buf := o.first.buf[o.first.taken:]
 		for o.of(syscall.Write(int(fd), within(buf))) {
 		}
 	} else {
@@ -114,7 +114,7 @@ func (o *outgoing) try(fd uintptr) bool {
 func fault(nc net.Conn) error {
 	var raw syscall.RawConn
 	var err error
-	switch nc := bare(nc).(type) {
+	switch nc := socketOf(nc).(type) {
 	case *net.TCPConn:
 		raw, err = nc.SyscallConn()
 	case *net.UnixConn:
@@ -131,14 +131,14 @@ func fault(nc net.Conn) error {
 			a.err = syscall.Errno(n)
 		}
 	})
-	_, err = a.result(bare(nc), "read")
+	_, err = a.result(socketOf(nc), "read")
 	return err
 }
 
 // most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.
-const most = 1 << 30
+const maxSyscall = 1 << 30
 
-func within(b []byte) []byte { return b[:min(len(b), most)] }
+func within(b []byte) []byte { return b[:min(len(b), maxSyscall)] }
 
 // of notes what a system call has returned, and reports whether it has to be made again.
 func (a *answer) of(n int, err error) (again bool) {

@@ -10,7 +10,7 @@ func writev(fd int, first, last *chunk) (int, error) {
 	var iov [maxVector]syscall.Iovec
 	n := 0
 	for c := first; ; c = c.next {
-		b := c.buf[c.sent:]
+		b := c.buf[c.taken:]
 		iov[n].Base = unsafe.SliceData(b)
 		iov[n].SetLen(len(b))
 		if n++; c == last {

@@ -7,7 +7,7 @@ import "syscall"
 // writev writes the chunks from first to last.
 func writev(fd int, first, last *chunk) (wrote int, err error) {
 	for c := first; ; c = c.next {
-		b := c.buf[c.sent:]
+		b := c.buf[c.taken:]
 		n, err := syscall.Write(fd, within(b))
 		wrote += max(n, 0)
 		switch {
