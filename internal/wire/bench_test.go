@@ -96,7 +96,7 @@ func BenchmarkAnswerWithoutKernel(b *testing.B) {
 	require.NoError(b, err)
 	c := benchConn(b, &endless{data: raw})
 	m := &mirror{c, raw}
-	c.ask, c.push = m, m
+	c.pollable, c.nonblocking = m, m
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var buf []byte

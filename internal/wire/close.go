@@ -121,8 +121,8 @@ func (c *Conn) Discard() {
 	c.reads.dropping.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pokeLocked()
-	c.wake()
+	c.recallReadLocked()
+	c.requestReader()
 }
 
 // close decides to close, unless that was decided before. It expects mu to be held, as all below do that do not
@@ -137,7 +137,7 @@ func (c *Conn) closeRelocks(info CloseInfo, by party) {
 		c.hurryLocked()
 	}
 	c.flushClose()
-	c.wake()
+	c.requestReader()
 }
 
 // hurry starts the time that closing may take, and sees to it that somebody reads meanwhile.
@@ -181,7 +181,7 @@ func (c *Conn) abortLocked() {
 	e.aborted = true
 	c.failing.Store(true)
 	c.dropUnbegunLocked()
-	c.recallLocked()
+	c.recallWriteLocked()
 	c.notifyLocked()
 }
 
@@ -272,7 +272,7 @@ func (c *Conn) outputFailedLocked(err error) {
 	c.failing.Store(true)
 	c.notifyLocked()
 	c.hurryLocked()
-	c.wake()
+	c.requestReader()
 	c.settleLocked()
 }
 
@@ -346,7 +346,7 @@ func (c *Conn) waitForDropLocked() {
 		c.end.facts().timer.Stop()
 	}
 	c.end.facts().timer = time.AfterFunc(time.Second, c.tooLate)
-	c.wake()
+	c.requestReader()
 }
 
 // finish ends all that has not ended.
@@ -368,7 +368,7 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 	}
 	c.notifyLocked()
 	if e.lost == nil {
-		readAway(socketOf(c.nc))
+		drainReceived(socketOf(c.nc))
 	}
 	switch nc := socketOf(c.nc).(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -386,15 +386,15 @@ func (c *Conn) closeOther(nc net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.goneLocked()
-	if c.packing != nil {
-		c.wake() // the last reader has left, and what was received is let go of now
+	if c.compression != nil {
+		c.requestReader() // the last reader has left, and what was received is let go of now
 	}
 }
 
 // gone says that the transport is gone. mu must be held.
 func (c *Conn) goneLocked() {
 	c.end.done.Close(nil)
-	c.forgetSent()
+	c.freeDeflater()
 	c.owner.Ended(c.end.facts().info, c.end.facts().err, c.outcomeLocked())
 }
 
@@ -410,7 +410,7 @@ func (c *Conn) endReadLocked(err error) {
 	if e := c.end.note(); e.read == nil {
 		e.read = err
 		c.end.streams.Read.Close(nil)
-		c.bringBackLocked()
+		c.stopReadWaitLocked()
 	}
 }
 
@@ -419,7 +419,7 @@ func (c *Conn) endWriteLocked(err error) {
 		e.write = err
 		c.end.streams.Write.Close(nil)
 		c.writeWindow.Close(err)
-		c.recallLocked()
+		c.recallWriteLocked()
 	}
 }
 

@@ -13,7 +13,7 @@ func (c *Conn) CloseNow() {
 	c.giveLastRelocks()
 	c.end.note().cut = true
 	c.settleLocked()
-	c.wake() // to drop what is unread
+	c.requestReader() // to drop what is unread
 	c.mu.Unlock()
 	if !c.end.done.Closed() {
 		c.awaitClosed()
@@ -26,7 +26,7 @@ func (c *Conn) awaitClosed() {
 	case <-c.end.done.Done():
 		c.mu.Lock() // under which it is told
 		defer c.mu.Unlock()
-	case <-time.After(moment):
+	case <-time.After(shortAbsence):
 	}
 }
 
@@ -34,11 +34,11 @@ func (c *Conn) awaitClosed() {
 // meanwhile. A goroutine that has the baton is called back first; one inside a write that may block keeps it.
 func (c *Conn) giveLastRelocks() {
 	e := c.end.note()
-	if c.push == nil || e.over {
+	if c.nonblocking == nil || e.over {
 		return
 	}
 	e.leaving = true
-	c.recallLocked()
+	c.recallWriteLocked()
 	for c.send.baton && !c.send.blocked && !e.over {
 		c.awaitMoveRelocks(context.Background())
 	}

@@ -17,7 +17,7 @@ func (c *Conn) outcomeLocked() error {
 		return e.away
 	case e.by == byPeer && e.tornMessage:
 		return c.codedLocked(io.ErrUnexpectedEOF)
-	case isPlain(e.peerClose.Code), e.by == byProgram && e.peerClose.Code == e.ourClose.Code:
+	case meansDone(e.peerClose.Code), e.by == byProgram && e.peerClose.Code == e.ourClose.Code:
 		return io.EOF
 	case e.tornMessage:
 		return c.codedLocked(io.ErrUnexpectedEOF)
@@ -26,7 +26,7 @@ func (c *Conn) outcomeLocked() error {
 }
 
 // isPlain reports whether code says that the peer is done: normal closure, or no code at all.
-func isPlain(code int) bool { return code == CodeNormal || code == CodeNone }
+func meansDone(code int) bool { return code == CodeNormal || code == CodeNone }
 
 // coded returns the error of an end in order whose code is the peer's. It is made once.
 func (c *Conn) codedLocked(cause error) error {
@@ -37,7 +37,7 @@ func (c *Conn) codedLocked(cause error) error {
 }
 
 // closedBy returns the end of the writable that goes with an end of pulls.
-func (c *Conn) closedBy(end error) error {
+func (c *Conn) writableEnd(end error) error {
 	if end == io.EOF {
 		return c.errs.Closed
 	}
@@ -48,7 +48,7 @@ func (c *Conn) closedBy(end error) error {
 func (c *Conn) endStreamsLocked() {
 	end := c.outcomeLocked()
 	c.endReadLocked(end)
-	c.endWriteLocked(c.closedBy(end))
+	c.endWriteLocked(c.writableEnd(end))
 }
 
 // End returns how the connection ended, once Done is closed: nil where pulls end with io.EOF.

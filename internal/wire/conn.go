@@ -71,11 +71,11 @@ type Hooks struct {
 // A Conn is one connection after its handshake. All methods may be called concurrently.
 type Conn struct {
 	nc           net.Conn
-	ask          prompt
-	push         pusher
+	pollable     pollable
+	nonblocking  nonblocking
 	maxMessage   int
 	closeTimeout time.Duration
-	packing      *packing
+	compression  *compression
 	errs         *Errors
 	hooks        *Hooks
 	owner        Owner
@@ -88,7 +88,7 @@ type Conn struct {
 
 	writeGate   gate.Gate
 	writeWindow credit.Window
-	quiet       atomic.Bool
+	answerNow   atomic.Bool
 	failing     atomic.Bool
 
 	mu    sync.Mutex
@@ -115,31 +115,31 @@ type receiver struct {
 }
 
 type reads struct {
-	current  atomic.Uint64
-	skipped  atomic.Uint64
-	final    atomic.Pointer[error]
-	asking   atomic.Pointer[latch.Latch]
-	waiting  atomic.Int32
-	dropping atomic.Bool
+	current    atomic.Uint64
+	skipped    atomic.Uint64
+	final      atomic.Pointer[error]
+	statsAsked atomic.Pointer[latch.Latch]
+	waiting    atomic.Int32
+	dropping   atomic.Bool
 }
 
 type background struct {
-	timer   atomic.Pointer[time.Timer]
-	armed   atomic.Bool
-	turns   atomic.Uint32
-	closing atomic.Bool
-	due     atomic.Bool
+	timer     atomic.Pointer[time.Timer]
+	armed     atomic.Bool
+	turns     atomic.Uint32
+	closing   atomic.Bool
+	requested atomic.Bool
 }
 
 type readWait struct {
-	who      waiter
-	recalled bool
-	watched  bool
-	nudged   bool
-	hook     bool
-	recalls  uint32
-	watch    watch
-	received tally
+	who       waiter
+	recalled  bool
+	watched   bool
+	lookAgain bool
+	inHook    bool
+	recalls   uint32
+	watch     watch
+	received  tally
 }
 
 type sending struct {
@@ -195,15 +195,15 @@ type tally struct {
 }
 
 // A pusher gives a transport what it takes without blocking. One goroutine does so at a time.
-type pusher interface {
+type nonblocking interface {
 	// write writes what the transport takes of the chunks from first to last. If wait is set, which is for a prompt
 	// only, it waits until that is something or the write deadline passes.
 	write(first, last *chunk, wait bool) (n int, err error)
 }
 
 // A prompt is a pusher that can also wait, and can be brought back. One goroutine reads and one writes at a time.
-type prompt interface {
-	pusher
+type pollable interface {
+	nonblocking
 	// read waits until there are bytes, the end, or the read deadline passes, and borrows no memory meanwhile.
 	read() (n int, err error)
 }
@@ -221,7 +221,7 @@ func idleTick() time.Duration {
 // newTimer makes the Conn's timer, at rest: it is stored before it can fire, since what it calls
 // uses it.
 func (c *Conn) newTimer() *time.Timer {
-	t := time.AfterFunc(math.MaxInt64, c.idled)
+	t := time.AfterFunc(math.MaxInt64, c.timerFired)
 	t.Stop()
 	c.background.timer.Store(t)
 	return t
@@ -235,7 +235,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 		nc:           nc,
 		maxMessage:   cfg.MaxMessage,
 		closeTimeout: cfg.CloseTimeout,
-		packing:      newPacking(cfg.Deflate),
+		compression:  newCompression(cfg.Deflate),
 		errs:         cfg.Errors,
 		hooks:        cfg.Hooks,
 		owner:        cfg.Owner,
@@ -246,10 +246,10 @@ func New(nc net.Conn, cfg Config) *Conn {
 	c.readWindow.Init(cfg.ReadWindow, cfg.ReadStall)
 	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
 	c.writeGate.Until(&cfg.Ends.Write)
-	if c.ask = newPrompt(c); c.ask != nil {
-		c.push = c.ask
+	if c.pollable = newPollable(c); c.pollable != nil {
+		c.nonblocking = c.pollable
 	} else {
-		c.push = newPusher(nc)
+		c.nonblocking = newNonblocking(nc)
 	}
 	c.recv.in.state = ws.StateServerSide
 	if cfg.Client {
@@ -260,8 +260,8 @@ func New(nc net.Conn, cfg Config) *Conn {
 	}
 	_ = nc.SetDeadline(time.Time{}) // one that the handshake left would cut a healthy connection
 	c.alive = newKeepalive(nc, &cfg)
-	c.readGate.TryLock() // until Start
-	c.restLocked(atEnd)  // nothing is counted until then, so nobody who asks need wait
+	c.readGate.TryLock()   // until Start
+	c.waitingLocked(atEnd) // nothing is counted until then, so nobody who asks need wait
 	if c.alive != nil {
 		c.newTimer() // a Write may arm it before Start does
 	}
@@ -273,10 +273,10 @@ func New(nc net.Conn, cfg Config) *Conn {
 func (c *Conn) Start(buffered []byte) {
 	for len(buffered) > 0 {
 		n := copy(c.recv.in.space(len(buffered), len(buffered)), buffered)
-		c.recv.in.filled(n)
+		c.recv.in.arrived(n)
 		buffered = buffered[n:]
 	}
-	c.unpark(0)
+	c.endWait(0)
 	c.scan()
 	c.unlockRead()
 }
@@ -313,14 +313,14 @@ func (c *Conn) receivedSoFar() tally {
 		return t
 	}
 	c.mu.Lock()
-	if c.wait.who == nobody && !c.wait.hook {
-		asked := c.reads.asking.Load()
+	if c.wait.who == nobody && !c.wait.inHook {
+		asked := c.reads.statsAsked.Load()
 		if asked == nil {
 			asked = new(latch.Latch)
-			c.reads.asking.Store(asked)
+			c.reads.statsAsked.Store(asked)
 		}
 		c.mu.Unlock()
-		c.answerAsked() // the holder may have given the gate up before it could see that we ask
+		c.answerStats() // the holder may have given the gate up before it could see that we ask
 		<-asked.Done()
 		c.mu.Lock()
 	}
@@ -330,25 +330,25 @@ func (c *Conn) receivedSoFar() tally {
 
 // answerAsked shows what was received to the calls that ask, unless another goroutine has taken the gate: that one will.
 // mu must not be held.
-func (c *Conn) answerAsked() {
+func (c *Conn) answerStats() {
 	if !c.readGate.TryLock() {
 		return
 	}
 	c.account()
 	c.mu.Lock()
-	c.showLocked()
+	c.publishLocked()
 	c.mu.Unlock()
-	c.letGo()
-	if c.background.due.Load() {
-		c.startReader()
+	c.releaseRead()
+	if c.background.requested.Load() {
+		c.startBackground()
 	}
 }
 
 // show shows what was received to all that ask. readGate and mu must be held.
-func (c *Conn) showLocked() {
+func (c *Conn) publishLocked() {
 	c.wait.received = c.recv.received
-	if asked := c.reads.asking.Load(); asked != nil {
-		c.reads.asking.Store(nil)
+	if asked := c.reads.statsAsked.Load(); asked != nil {
+		c.reads.statsAsked.Store(nil)
 		asked.Close(nil)
 	}
 }

@@ -97,13 +97,13 @@ func TestPongsAreWithdrawnUnlessTheTransportHasBegunThem(t *testing.T) {
 			o.pongs.taken = test.sent
 			o.push(o.pongs)
 			for range test.busy {
-				if o.busy == nil {
-					o.busy = o.head
+				if o.givenTo == nil {
+					o.givenTo = o.head
 				} else {
-					o.busy = o.busy.next
+					o.givenTo = o.givenTo.next
 				}
 			}
-			o.withdraw()
+			o.dropPongs()
 			require.Equal(t, test.stay, o.pongs != nil)
 			left := 0
 			for at := o.head; at != nil; at = at.next {

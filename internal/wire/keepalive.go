@@ -22,21 +22,21 @@ type keepalive struct {
 	step                    int           // bytes that a flusher gives at once, so that progress is seen
 
 	// Guarded by the Conn's mu.
-	due      time.Time // when look has to run at the latest; zero: never
-	heard    time.Time // the peer's last byte
-	away     time.Time // when we last stopped listening
-	listens  time.Time // since when we have been listening, but for moments
-	pinged   time.Time // when our last ping had left
-	asked    *ping     // that which has to be answered; nil for none
-	active   time.Time // the last sign of a message, either way
-	progress uint64    // of the inbox when we last began to listen
-	messages int64     // messages received, then
-	unread   bool      // there were bytes that nobody had pulled, then
-	full     time.Time // since when nothing was pulled from a full window; zero: it is not full
-	at       position  // where the input stood then
-	offered  bool      // the transport has not taken all that it was offered
-	moved    time.Time // when it last took something, or was first offered it
-	acked    uint64    // what the peer's kernel had of it at the last look, where ours tells
+	due          time.Time // when look has to run at the latest; zero: never
+	heard        time.Time // the peer's last byte
+	leftAt       time.Time // when we last stopped listening
+	listensSince time.Time // since when we have been listening, but for moments
+	pinged       time.Time // when our last ping had left
+	asked        *ping     // that which has to be answered; nil for none
+	active       time.Time // the last sign of a message, either way
+	progress     uint64    // of the inbox when we last began to listen
+	messages     int64     // messages received, then
+	unread       bool      // there were bytes that nobody had pulled, then
+	full         time.Time // since when nothing was pulled from a full window; zero: it is not full
+	at           position  // where the input stood then
+	offered      bool      // the transport has not taken all that it was offered
+	moved        time.Time // when it last took something, or was first offered it
+	acked        uint64    // what the peer's kernel had of it at the last look, where ours tells
 }
 
 // A position is where the input of a connection stands: it changes with every byte that is read or
@@ -51,7 +51,7 @@ type position struct {
 const smallStep = 4 << 10
 
 // moment is how long a reader may be away from the transport, between two reads, and still count as listening.
-const moment = 10 * idleWait
+const shortAbsence = 10 * idleWait
 
 // newKeepalive returns nil where no option wants one.
 func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
@@ -72,11 +72,11 @@ func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 	if k.patience == 0 {
 		return nil
 	}
-	if _, _, ok := transit(nc); !ok && k.stall > 0 {
+	if _, _, ok := tcpProgress(nc); !ok && k.stall > 0 {
 		k.step = smallStep
 	}
 	now := time.Now()
-	k.heard, k.away, k.listens, k.active = now, now, now, now
+	k.heard, k.leftAt, k.listensSince, k.active = now, now, now, now
 	return k
 }
 
@@ -84,8 +84,8 @@ func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 // below do but look.
 func (c *Conn) listeningLocked() {
 	k, now := c.alive, time.Now()
-	if now.Sub(k.away) > moment {
-		k.listens = now // what came meanwhile has yet to be read
+	if now.Sub(k.leftAt) > shortAbsence {
+		k.listensSince = now // what came meanwhile has yet to be read
 	}
 	if c.recv.in.progress != k.progress || c.recv.received.messages != k.messages {
 		k.progress, k.messages, k.active = c.recv.in.progress, c.recv.received.messages, now
@@ -95,9 +95,9 @@ func (c *Conn) listeningLocked() {
 
 // heardOf notes that it is back, with n bytes.
 func (k *keepalive) heardOf(n int) {
-	k.away = time.Now()
+	k.leftAt = time.Now()
 	if n > 0 {
-		k.heard = k.away
+		k.heard = k.leftAt
 	}
 }
 
@@ -116,13 +116,13 @@ func (k *keepalive) gave(paid int, all bool) {
 func (c *Conn) offeredLocked() {
 	if k := c.alive; k.stall > 0 && !k.offered {
 		k.offered, k.moved = true, time.Now()
-		c.dueByLocked(k.moved.Add(k.stall / looks))
+		c.dueByLocked(k.moved.Add(k.stall / checks))
 	}
 }
 
 // looks is how often a stall is looked at before it has lasted too long: between, the peer's kernel may have taken
 // something of which ours does not tell us by itself.
-const looks = 4
+const checks = 4
 
 // dueBy sees to it that look runs at t at the latest.
 func (c *Conn) dueByLocked(t time.Time) {
@@ -141,7 +141,7 @@ func (c *Conn) armLocked() {
 }
 
 // look sees to all that is due. It runs when the timer fires.
-func (c *Conn) look() {
+func (c *Conn) checkAlive() {
 	at, full := c.heldBack()
 	c.mu.Lock()
 	c.noteFullLocked(at, full)
@@ -167,9 +167,9 @@ func (c *Conn) heldBack() (at position, full bool) {
 	c.account()
 	at = position{c.recv.charged, c.recv.received.messages, c.recv.in.progress}
 	full = c.readWindow.Credit() <= 0 && !c.recv.eof && !c.recv.in.sealed && !c.reads.dropping.Load()
-	c.letGo()
-	if c.background.due.Load() {
-		c.startReader()
+	c.releaseRead()
+	if c.background.requested.Load() {
+		c.startBackground()
 	}
 	return at, full
 }
@@ -205,7 +205,7 @@ func (c *Conn) judgeReaderLocked() (due time.Time, code int, rule error) {
 		return due, 0, nil
 	}
 	if now.Sub(k.full) >= k.patience {
-		if err := fault(c.nc); err != nil {
+		if err := socketError(c.nc); err != nil {
 			return due, CodeAbnormal, err
 		}
 	}
@@ -213,7 +213,7 @@ func (c *Conn) judgeReaderLocked() (due time.Time, code int, rule error) {
 		return due, CodePolicy, fmt.Errorf(
 			"nothing was pulled from a full ReadWindow within our ReadStallTimeout of %v", k.readStall)
 	}
-	due = last(k.full.Add(k.patience), now.Add(k.patience/looks))
+	due = last(k.full.Add(k.patience), now.Add(k.patience/checks))
 	if k.readStall > 0 {
 		due = first(due, k.full.Add(k.readStall))
 	}
@@ -267,11 +267,11 @@ func (c *Conn) judgeAnswerRelocks() (due time.Time, rule error) {
 	}
 	switch {
 	case p == nil:
-		due = last(k.listens, k.pinged, first(k.heard, epoch.Add(c.send.given))).Add(k.ping)
+		due = last(k.listensSince, k.pinged, first(k.heard, epoch.Add(c.send.given))).Add(k.ping)
 	case p.left.IsZero():
 		return due, nil // it waits behind a frame; pingLeft goes on
 	default:
-		due = last(k.listens, p.left).Add(k.pong)
+		due = last(k.listensSince, p.left).Add(k.pong)
 	}
 	switch {
 	case now.Before(due) && p != nil:
@@ -279,7 +279,7 @@ func (c *Conn) judgeAnswerRelocks() (due time.Time, rule error) {
 	case now.Before(due):
 		return due, nil
 	case c.wait.who != onCall && c.wait.who != inBackground:
-		return now.Add(min(k.ping, max(k.pong, idleWait)) / looks), nil
+		return now.Add(min(k.ping, max(k.pong, idleWait)) / checks), nil
 	case p == nil:
 		k.asked = c.newPingLocked()
 		c.sendRelocks()
@@ -296,14 +296,14 @@ func (c *Conn) judgeProgressLocked() (due time.Time, rule error) {
 	if k.stall == 0 || !k.offered {
 		return due, nil // offered goes on
 	}
-	acked, _, ok := transit(c.nc)
+	acked, _, ok := tcpProgress(c.nc)
 	if ok && acked != k.acked {
 		k.acked, k.moved = acked, now
 	}
 	if due = k.moved.Add(k.stall); !now.Before(due) {
 		return due, fmt.Errorf("the peer took nothing of what waits for it within our WriteStallTimeout of %v", k.stall)
 	}
-	return first(due, now.Add(k.stall/looks)), nil
+	return first(due, now.Add(k.stall/checks)), nil
 }
 
 // awaitMessage returns when to look again at a connection on which nothing is said. While something is unread or unsent,

@@ -40,11 +40,11 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	c.mu.Lock()
 	if c.stoppedLocked() {
 		c.mu.Unlock()
-		return 0, c.notWritten(ctx)
+		return 0, c.whyNotWritten(ctx)
 	}
 	p := c.newPingLocked()
 	c.sendRelocks()
-	c.wake() // somebody has to read the answer
+	c.requestReader() // somebody has to read the answer
 	c.mu.Unlock()
 	select {
 	case <-p.back:
@@ -58,7 +58,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	case p.answered:
 		return p.trip, nil
 	case c.end.facts().over:
-		return 0, c.closedBy(c.outcomeLocked())
+		return 0, c.writableEnd(c.outcomeLocked())
 	}
 	return 0, context.Cause(ctx)
 }
@@ -77,7 +77,7 @@ func (c *Conn) newPingLocked() *ping {
 		ps.newest = &ping{nth: ps.last, back: make(chan struct{})}
 		ps.unsent = c.send.framer.control(ws.OpPing, payload[:])
 		ps.unsent.ping = ps.newest
-		c.recallLocked()
+		c.recallWriteLocked()
 	}
 	p := ps.newest
 	if p.waiters++; p.waiters == 1 {
@@ -100,7 +100,7 @@ func (c *Conn) pingLeftLocked(p *ping) {
 		k.pinged = p.left
 		c.dueByLocked(p.left.Add(k.ping))
 		if k.pong > 0 {
-			p.acked, p.front, _ = transit(c.nc) // it may stand behind much in the kernel
+			p.acked, p.front, _ = tcpProgress(c.nc) // it may stand behind much in the kernel
 			c.dueByLocked(p.left.Add(k.pong))
 		}
 	}
@@ -109,8 +109,8 @@ func (c *Conn) pingLeftLocked(p *ping) {
 // behind reports whether p, which is due, still has its time before it: where our kernel tells what the peer's has
 // acknowledged, a ping's time does not run while it stands behind something that moves.
 func (c *Conn) behindLocked(p *ping) bool {
-	acked, _, ok := transit(c.nc)
-	if !ok || acked == p.acked || p.front <= lone {
+	acked, _, ok := tcpProgress(c.nc)
+	if !ok || acked == p.acked || p.front <= aloneInKernel {
 		return false
 	}
 	p.front -= min(p.front, acked-p.acked)
@@ -120,11 +120,11 @@ func (c *Conn) behindLocked(p *ping) bool {
 
 // giving reports whether the transport is being given p.
 func (c *Conn) givingLocked(p *ping) bool {
-	return c.send.out.ping != nil && c.send.out.ping.ping == p && c.send.out.begins(c.send.out.ping)
+	return c.send.out.ping != nil && c.send.out.ping.ping == p && c.send.out.hasBegun(c.send.out.ping)
 }
 
 // lone is how much may stand in our kernel while a ping is as good as alone there: it is gone after a round trip or two.
-const lone = 4 << 10
+const aloneInKernel = 4 << 10
 
 // ponged notes a pong. One that answers nothing is ignored: it was a sign of life, and nothing else.
 func (c *Conn) ponged(payload []byte) {

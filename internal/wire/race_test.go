@@ -114,7 +114,7 @@ func TestACloseReachesAReadThatIsAboutToPark(t *testing.T) {
 		back := make(chan error, 1)
 		go func() {
 			defer c.unlockRead()
-			_, err := c.more(t.Context(), nil)
+			_, err := c.waitForInput(t.Context(), nil)
 			back <- err
 		}()
 		synctest.Wait()
@@ -127,7 +127,7 @@ func TestADiscardThatMeetsAHeldReadGateIsSeenToWhenItIsGivenUp(t *testing.T) {
 	full := append([]byte{0x82, 126, 1, 0}, make([]byte, 256)...)
 	forced(t, full, func(t *testing.T, c *Conn, peer net.Conn) {
 		require.NoError(t, c.lockRead(t.Context()))
-		require.False(t, c.wanted(), "the window is full")
+		require.False(t, c.wantsInput(), "the window is full")
 		c.Discard()
 		c.unlockRead()
 		start := time.Now()
@@ -176,9 +176,9 @@ func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
 	// An int of 32 bits would wrap around in the middle of a frame of 2 GiB.
 	in := inbox{state: ws.StateServerSide}
 	feed(t, &in, ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 100)))), 100)
-	require.True(t, in.begin())
+	require.True(t, in.toPayload())
 	for in.left > 0 {
-		got, err := in.take(nil, 7)
+		got, err := in.takePayload(nil, 7)
 		require.NoError(t, err)
 		require.Equal(t, make([]byte, len(got)), got)
 		require.Less(t, in.phase, 4)
@@ -239,7 +239,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		}
 		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()
-			held := c.wait.who == nobody && !c.wait.hook // then it would ask for ever
+			held := c.wait.who == nobody && !c.wait.inHook // then it would ask for ever
 			c.mu.Unlock()
 			require.False(t, held)
 			told = c.receivedSoFar()
@@ -258,7 +258,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		_, _, err = c.Pull(t.Context(), nil)
 		require.NoError(t, err)
 		require.Equal(t, int64(1), told.messages)
-		require.False(t, c.wait.hook)
+		require.False(t, c.wait.inHook)
 	})
 }
 
@@ -342,11 +342,11 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 		"wake": func(c *Conn) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.wake()
+			c.requestReader()
 		},
 		"Reader.Close":  func(c *Conn) { _ = (&Reader{c: c, nth: c.reads.current.Load()}).Close() },
 		"Stats":         func(c *Conn) { c.Stats() },
-		"the idle tick": func(c *Conn) { c.idled() },
+		"the idle tick": func(c *Conn) { c.timerFired() },
 	}
 	for name, call := range withMu {
 		t.Run(name, func(t *testing.T) {
@@ -434,7 +434,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 		"it waits for the transport": func(t *testing.T, c *Conn) {
 			go func() { // ends with the connection
 				defer c.unlockRead()
-				_, _ = c.more(t.Context(), nil)
+				_, _ = c.waitForInput(t.Context(), nil)
 			}()
 		},
 		"it waits for the end": func(t *testing.T, c *Conn) {
@@ -443,7 +443,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 				_ = c.awaitEnd(t.Context())
 			}()
 		},
-		"the background reader takes over":   func(_ *testing.T, c *Conn) { go c.readAhead() },
+		"the background reader takes over":   func(_ *testing.T, c *Conn) { go c.runBackground() },
 		"the background reader has no cause": func(_ *testing.T, c *Conn) { c.recv.eof = true; c.readInBackground() },
 		"another pull has the turn": func(t *testing.T, c *Conn) {
 			go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
@@ -454,7 +454,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 			told := make(chan struct{})
 			c.hooks = &Hooks{OnPing: func([]byte) { <-told }}
 			go func() { // ends when it is told
-				c.tell(control{op: ws.OpPing})
+				c.callHook(control{op: ws.OpPing})
 				c.unlockRead()
 			}()
 			synctest.Wait()
@@ -480,7 +480,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 					require.EqualValues(t, 7, (<-told).Bytes)
 				}
 				require.Zero(t, time.Since(start))
-				require.Nil(t, c.reads.asking.Load())
+				require.Nil(t, c.reads.statsAsked.Load())
 			})
 		})
 	}
@@ -496,13 +496,13 @@ func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 		<-c.Done()
 	}()
 	neverIdle(t, c)
-	c.reads.asking.Store(new(latch.Latch))
+	c.reads.statsAsked.Store(new(latch.Latch))
 	c.mu.Lock()
-	go c.answerAsked() // it waits for mu, with the gate
+	go c.answerStats() // it waits for mu, with the gate
 	for c.readGate.Free() {
 		runtime.Gosched()
 	}
-	c.wake()
+	c.requestReader()
 	c.mu.Unlock()
 	require.Eventually(t, func() bool {
 		c.mu.Lock()
@@ -645,8 +645,8 @@ func TestAPullThatWaitedThroughTheEndDropsHalfAHeader(t *testing.T) {
 		}()
 		synctest.Wait()
 		c.CloseNow()
-		c.background.due.Store(false)  // a background reader has come, and has made way for the Pull
-		c.background.armed.Store(true) // the end has stopped the timer
+		c.background.requested.Store(false) // a background reader has come, and has made way for the Pull
+		c.background.armed.Store(true)      // the end has stopped the timer
 		c.unlockRead()
 		require.Error(t, <-pulled)
 		received, _ := c.Stats()

@@ -26,23 +26,23 @@ type inbox struct {
 	unscanned int   // bytes behind the scan cursor: less than one header or control frame
 	skip      int64 // payload bytes that the scan cursor has yet to pass; they may not have come
 	state     ws.State
-	sealed    bool   // scanning is over: what comes is dropped
-	row       row    // frames that brought no message further
-	progress  uint64 // grows with every read that brought a message further
+	sealed    bool     // scanning is over: what comes is dropped
+	empties   emptyRun // frames that brought no message further
+	progress  uint64   // grows with every read that brought a message further
 
 	spill *[maxControlLen]byte // a header or control frame that lies in two chunks, made one; nil until there was one
 
 	// The message at the pull cursor.
-	op      ws.OpCode // 0 between two messages
-	fin     bool      // the frame at the cursor is the last
-	packed  bool      // it is compressed, and there is more to inflate
-	masked  bool
-	mask    [4]byte
-	phase   int   // where the mask goes on
-	left    int64 // payload bytes of the frame at the cursor that are not taken
-	text    textCheck
-	decoded int    // bytes behind the pull cursor that are unmasked where they lie
-	target  []byte // where a read puts payload straight; nil for none
+	op         ws.OpCode // 0 between two messages
+	fin        bool      // the frame at the cursor is the last
+	compressed bool      // it is compressed, and there is more to inflate
+	masked     bool
+	mask       [4]byte
+	phase      int   // where the mask goes on
+	left       int64 // payload bytes of the frame at the cursor that are not taken
+	text       textCheck
+	decoded    int    // bytes behind the pull cursor that are unmasked where they lie
+	target     []byte // where a read puts payload straight; nil for none
 }
 
 // A control is a control frame that the scan cursor has passed. The payload is valid until the next scan.
@@ -72,7 +72,7 @@ func (in *inbox) space(expect, limit int) []byte {
 }
 
 // filled says that n bytes have come into the room.
-func (in *inbox) filled(n int) {
+func (in *inbox) arrived(n int) {
 	in.tail.buf = in.tail.buf[:len(in.tail.buf)+n]
 	in.held += n
 	in.unscanned += n
@@ -109,7 +109,7 @@ func (in *inbox) scan() (control, error) {
 		if in.skip > 0 {
 			n := min(in.skip, int64(in.unscanned))
 			in.skip -= n
-			in.walk(int(n))
+			in.scanOver(int(n))
 			in.progress++
 		}
 		if in.unscanned > 0 {
@@ -131,12 +131,12 @@ func (in *inbox) scan() (control, error) {
 			if !h.Fin {
 				in.state = in.state.Set(ws.StateFragmented)
 			}
-			in.walk(size)
+			in.scanOver(size)
 			in.skip = h.Length
 			if h.Fin || h.Length > 0 {
 				in.progress++
-				in.row.n = 0
-			} else if in.row.flooded(1) {
+				in.empties.n = 0
+			} else if in.empties.flooded(1) {
 				return control{}, errFlood
 			}
 			continue
@@ -149,8 +149,8 @@ func (in *inbox) scan() (control, error) {
 		if h.Masked {
 			ws.Cipher(payload, h.Mask, 0) // where it lies: nobody else reads it
 		}
-		in.walk(whole)
-		if in.row.flooded(1) {
+		in.scanOver(whole)
+		if in.empties.flooded(1) {
 			return control{}, errFlood
 		}
 		return control{h.OpCode, payload}, nil
@@ -161,26 +161,26 @@ func (in *inbox) scan() (control, error) {
 // They are let go of without being paid for, so that a connection can be pinged for ever, and cost us the scanning and
 // the answers: 0.1 µs each. All other frames are paid for with credit, and by MaxMessage. Compressed blocks that bring
 // nothing have the same bound: one costs 2 µs, whatever it was paid with.
-const maxRow = 16 << 10
+const maxEmpty = 16 << 10
 
 var (
 	errFlood = fmt.Errorf("received more than %d frames in a row, within a second, that bring nothing: "+
-		"pings, pongs, empty fragments", maxRow)
-	errBlocks = fmt.Errorf("received more than %d compressed blocks in a row, within a second, that bring nothing", maxRow)
+		"pings, pongs, empty fragments", maxEmpty)
+	errBlocks = fmt.Errorf("received more than %d compressed blocks in a row, within a second, that bring nothing", maxEmpty)
 )
 
 // A row counts what brings nothing.
-type row struct {
+type emptyRun struct {
 	n     int32  // since something was brought
 	began uint32 // milliseconds since epoch, when the first came
 }
 
 // flooded counts n more that bring nothing, and reports whether they are too many.
-func (r *row) flooded(n int) bool {
+func (r *emptyRun) flooded(n int) bool {
 	if r.n == 0 {
 		r.began = milliseconds()
 	}
-	if r.n += int32(min(n, maxRow+1)); r.n <= maxRow {
+	if r.n += int32(min(n, maxEmpty+1)); r.n <= maxEmpty {
 		return false
 	}
 	r.n = 0
@@ -202,7 +202,7 @@ func codeFor(rule error) int {
 }
 
 // walk moves the scan cursor over n bytes that are there.
-func (in *inbox) walk(n int) {
+func (in *inbox) scanOver(n int) {
 	in.unscanned -= n
 	for n > 0 {
 		if in.scanAt == len(in.at.buf) {
@@ -220,13 +220,13 @@ func (in *inbox) consume(n int) {
 	for n > 0 && in.pullAt+n >= len(in.head.buf) {
 		n -= len(in.head.buf) - in.pullAt
 		in.pullAt = len(in.head.buf)
-		in.shift()
+		in.dropHead()
 	}
 	in.pullAt += n
 }
 
 // shift lets go of the first chunk, which is empty. The last one stays, for trim.
-func (in *inbox) shift() {
+func (in *inbox) dropHead() {
 	c := in.head
 	if c.next == nil {
 		if in.held == 0 {
@@ -264,7 +264,7 @@ func (in *inbox) ready() bool { return in.held > in.unscanned }
 
 // begin brings the pull cursor to the first unread payload of a message, or to the end of one, and reports
 // whether it is there. The headers under it have been checked by the scan cursor.
-func (in *inbox) begin() bool {
+func (in *inbox) toPayload() bool {
 	for in.left == 0 && !in.fin {
 		if !in.ready() {
 			return false
@@ -276,7 +276,7 @@ func (in *inbox) begin() bool {
 			continue
 		}
 		if h.OpCode != ws.OpContinuation {
-			in.op, in.text, in.packed = h.OpCode, textCheck{}, h.Rsv != 0
+			in.op, in.text, in.compressed = h.OpCode, textCheck{}, h.Rsv != 0
 		}
 		in.fin, in.left, in.masked, in.mask, in.phase = h.Fin, h.Length, h.Masked, h.Mask, 0
 		in.consume(size)
@@ -295,14 +295,14 @@ func (in *inbox) passControls() {
 }
 
 // ended reports whether the pull cursor stands at the end of a message.
-func (in *inbox) ended() bool { return in.op != 0 && in.fin && in.left == 0 && !in.packed }
+func (in *inbox) messageEnded() bool { return in.op != 0 && in.fin && in.left == 0 && !in.compressed }
 
 // torn reports whether the message at the pull cursor is text that has ended inside a character.
-func (in *inbox) torn() bool { return in.op == ws.OpText && in.ended() && !in.text.whole() }
+func (in *inbox) tornText() bool { return in.op == ws.OpText && in.messageEnded() && !in.text.whole() }
 
 // next leaves the message that has ended, and returns its opcode. Text that ends inside a character is an error.
-func (in *inbox) next() (op ws.OpCode, err error) {
-	if in.torn() {
+func (in *inbox) endMessage() (op ws.OpCode, err error) {
+	if in.tornText() {
 		return 0, errText // its last fragment was empty: otherwise the last byte has failed it
 	}
 	op = in.op
@@ -315,7 +315,7 @@ func (in *inbox) leaveMessage() { in.op, in.fin = 0, false }
 
 // take appends at most limit bytes of the frame at the pull cursor, as many as are there, unmasked and with text
 // checked.
-func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
+func (in *inbox) takePayload(dst []byte, limit int) ([]byte, error) {
 	from := len(dst)
 	n := int(min(in.left, int64(min(limit, in.held-in.unscanned))))
 	dst = slices.Grow(dst, int(min(in.left, int64(limit), 4*int64(n)))) // by what has come, not by what was declared
@@ -331,26 +331,26 @@ func (in *inbox) take(dst []byte, limit int) ([]byte, error) {
 
 // straight is how much of a frame must be missing for payload to be read straight to where it is wanted. That saves a
 // copy, and costs the header of the next frame a read of its own.
-const straight = 32 << 10
+const directRead = 32 << 10
 
 // grow makes room in dst for a part of the frame at the pull cursor that may be read straight into it: by what has
 // come, not by what was declared.
-func (in *inbox) grow(dst []byte) []byte {
-	if in.packed || in.left < straight || cap(dst)-len(dst) >= smallChunk {
+func (in *inbox) growFor(dst []byte) []byte {
+	if in.compressed || in.left < directRead || cap(dst)-len(dst) >= smallChunk {
 		return dst
 	}
-	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), straight)))))
+	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), directRead)))))
 }
 
 // aim has the next read put payload straight into dst, if there is a frame that lacks so much, and nothing in front.
 func (in *inbox) aim(dst []byte) {
-	if in.left >= straight && !in.packed && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
+	if in.left >= directRead && !in.compressed && in.held == 0 && len(dst) >= smallChunk && !in.sealed {
 		in.target = dst[:min(int64(len(dst)), in.left)]
 	}
 }
 
 // land says that n bytes have come into the target. Text is checked.
-func (in *inbox) land(n int) error {
+func (in *inbox) landed(n int) error {
 	in.left -= int64(n)
 	in.skip -= int64(n)
 	in.progress++
@@ -363,14 +363,14 @@ func (in *inbox) decode(got []byte) error {
 		ws.Cipher(got, in.mask, in.phase)
 	}
 	in.phase = (in.phase + len(got)) % 4
-	if in.op == ws.OpText && !in.text.push(got) || in.torn() {
+	if in.op == ws.OpText && !in.text.push(got) || in.tornText() {
 		return errText
 	}
 	return nil
 }
 
 // pass drops what there is of the frame at the pull cursor.
-func (in *inbox) pass() {
+func (in *inbox) skipPayload() {
 	n := int(min(in.left, int64(in.held-in.unscanned)))
 	in.left -= int64(n)
 	in.consume(n)
@@ -379,7 +379,7 @@ func (in *inbox) pass() {
 // clear drops all that the scan cursor has passed. A message that it cuts is dropped to its end.
 func (in *inbox) clear() {
 	in.consume(in.held - in.unscanned)
-	in.op, in.left, in.fin, in.packed, in.decoded = 0, 0, false, false, 0
+	in.op, in.left, in.fin, in.compressed, in.decoded = 0, 0, false, false, 0
 }
 
 // seal ends the scanning. What the scan cursor has not passed is out of the pull cursor's reach from then on.

@@ -15,7 +15,7 @@ func feed(t *testing.T, in *inbox, b []byte, n int) (controls []string) {
 	t.Helper()
 	for len(b) > 0 {
 		m := copy(in.space(smallChunk, n), b)
-		in.filled(m)
+		in.arrived(m)
 		b = b[m:]
 		for {
 			c, err := in.scan()
@@ -33,14 +33,14 @@ func feed(t *testing.T, in *inbox, b []byte, n int) (controls []string) {
 func drain(t *testing.T, in *inbox, piece int) (messages []string) {
 	t.Helper()
 	var data []byte
-	for in.begin() {
+	for in.toPayload() {
 		var err error
-		data, err = in.take(data, piece)
+		data, err = in.takePayload(data, piece)
 		require.NoError(t, err)
-		if in.ended() {
+		if in.messageEnded() {
 			messages = append(messages, string(data))
 			data = data[:0]
-			in.next()
+			in.endMessage()
 		} else if in.left > 0 && !in.ready() {
 			break
 		}
@@ -69,7 +69,7 @@ func TestFramesAreReadAlikeHoweverTheyArrive(t *testing.T) {
 			in := inbox{state: ws.StateServerSide}
 			require.Equal(t, []string{"9one", ":", "9" + strings.Repeat("p", 125)}, feed(t, &in, b.Bytes(), n))
 			require.Equal(t, []string{"", "hé" + long, long + long}, drain(t, &in, piece))
-			require.False(t, in.begin())
+			require.False(t, in.toPayload())
 			require.Zero(t, in.held, "pieces of %d", n)
 		}
 	}
@@ -97,7 +97,7 @@ func TestOnlyWhatCameIsHeld(t *testing.T) {
 func TestNothingBehindASealCanBePulled(t *testing.T) {
 	in := inbox{state: ws.StateClientSide}
 	feed(t, &in, ws.MustCompileFrame(ws.NewTextFrame([]byte("before"))), 100)
-	in.filled(copy(in.space(smallChunk, 100), "\x81\x06behind"))
+	in.arrived(copy(in.space(smallChunk, 100), "\x81\x06behind"))
 	in.seal()
 	require.Equal(t, []string{"before"}, drain(t, &in, 100))
 	require.Zero(t, in.held)

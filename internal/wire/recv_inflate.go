@@ -40,7 +40,7 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 			return err
 		}
 		if last {
-			in.packed = false
+			in.compressed = false
 			return nil
 		}
 	}
@@ -49,7 +49,7 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 // inflate appends what the frame at the pull cursor inflates to, as far as it is there, with text checked. It appends
 // room bytes at most, and returns deflate.ErrRoom if there is more.
 func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
-	in, z, from := &c.recv.in, c.packing, len(dst)
+	in, z, from := &c.recv.in, c.compression, len(dst)
 	if z.inflater == nil {
 		z.inflater = deflate.NewInflater(z.Peer)
 	}
@@ -60,7 +60,7 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	if z.barren(len(dst) - from) {
 		err = errBlocks
 	}
-	if in.op == ws.OpText && !in.text.push(dst[from:]) || in.torn() {
+	if in.op == ws.OpText && !in.text.push(dst[from:]) || in.tornText() {
 		err = errText
 	}
 	return dst, err
@@ -69,7 +69,7 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 // barren counts the blocks that have ended since it was called before against the bytes that came of them, and reports
 // whether too many have brought nothing. A byte makes up for two blocks, not for all before it: for its own, and for the
 // empty one behind it with which a sender flushes.
-func (z *packing) barren(bytes int) bool {
+func (z *compression) barren(bytes int) bool {
 	n := z.inflater.Blocks() - 2*bytes
 	if n > 0 {
 		return z.row.flooded(n)
@@ -99,7 +99,7 @@ func (c *Conn) rejectPacked(err error) {
 // skipPacked passes what has come of the frame at the pull cursor. If later messages may refer to it, it has to be
 // inflated, MaxMessage bytes of it at most.
 func (c *Conn) skipPacked() error {
-	z := c.packing
+	z := c.compression
 	if z.inflater == nil {
 		z.inflater = deflate.NewInflater(z.Peer)
 	}
@@ -118,12 +118,12 @@ func (c *Conn) skipPacked() error {
 // mustInflate reports whether there is something that drop would have to inflate.
 func (c *Conn) mustInflate() bool {
 	nth := c.reads.current.Load()
-	return c.recv.in.packed && nth != 0 && nth == c.reads.skipped.Load() && c.recv.in.ready() && !c.reads.dropping.Load()
+	return c.recv.in.compressed && nth != 0 && nth == c.reads.skipped.Load() && c.recv.in.ready() && !c.reads.dropping.Load()
 }
 
 // forgetRead lets go of what was received, once there is nothing left to inflate.
-func (c *Conn) forgetRead() {
-	if z := c.packing; z.inflates() && (c.reads.dropping.Load() || c.end.done.Closed() && !c.recv.in.ready() && !c.recv.in.packed) {
+func (c *Conn) freeInflater() {
+	if z := c.compression; z.inflates() && (c.reads.dropping.Load() || c.end.done.Closed() && !c.recv.in.ready() && !c.recv.in.compressed) {
 		z.inflater.Close()
 		z.inflater = nil
 	}

@@ -16,7 +16,7 @@ const finalText = 1<<7 | byte(ws.OpText)
 
 // plain returns the lengths of header and payload of the plain frame that b begins with, a header of zero if there is none,
 // or not all of it. side is the mask bit of all frames that come.
-func plain(b []byte, side byte) (header, n int) {
+func parsePlain(b []byte, side byte) (header, n int) {
 	if len(b) < 4 || b[0]-finalText > 1 {
 		return 0, 0
 	}
@@ -50,7 +50,7 @@ func (in *inbox) scanPlain() {
 	b, side := in.at.buf[in.scanAt:], in.side()
 	rest := len(b)
 	for {
-		header, n := plain(b, side)
+		header, n := parsePlain(b, side)
 		if header == 0 {
 			break
 		}
@@ -60,7 +60,7 @@ func (in *inbox) scanPlain() {
 		in.scanAt += n
 		in.unscanned -= n
 		in.progress++
-		in.row.n = 0
+		in.empties.n = 0
 	}
 }
 
@@ -72,7 +72,7 @@ func (in *inbox) takePlain(dst []byte, limit int) (ws.OpCode, []byte) {
 		return 0, dst
 	}
 	b, side := in.head.buf[in.pullAt:], in.side()
-	header, n := plain(b, side)
+	header, n := parsePlain(b, side)
 	size := header + n
 	if header == 0 || size > in.held-in.unscanned || limit > 0 && n > limit {
 		return 0, dst
@@ -92,7 +92,7 @@ func (in *inbox) takePlain(dst []byte, limit int) (ws.OpCode, []byte) {
 	}
 	in.held -= size
 	if in.pullAt += size; in.pullAt == len(in.head.buf) {
-		in.shift()
+		in.dropHead()
 	}
 	return op, got
 }

@@ -103,8 +103,8 @@ func TestAMessageThatWasBegunIsNoPlainFrame(t *testing.T) {
 		}
 		in := inbox{state: side.state}
 		feed(t, &in, raw, smallChunk)
-		require.True(t, in.begin())
-		_, err := in.take(nil, 5)
+		require.True(t, in.toPayload())
+		_, err := in.takePayload(nil, 5)
 		require.NoError(t, err)
 		require.Equal(t, inner, in.head.buf[in.pullAt:], "the cursor is at what looks like a frame")
 		op, _ := in.takePlain(nil, 0)
@@ -132,7 +132,7 @@ func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
 			t.Run(side.name+"/"+test.name, func(t *testing.T) {
 				in := inbox{state: side.state}
 				raw := append(bytes.Clone(good), test.raw...)
-				in.filled(copy(in.space(smallChunk, smallChunk), raw))
+				in.arrived(copy(in.space(smallChunk, smallChunk), raw))
 				_, err := in.scan()
 				require.ErrorContains(t, err, test.rule)
 				require.Equal(t, len(test.raw), in.unscanned, "the frame before it is good")
@@ -152,7 +152,7 @@ func TestAMessageInsideAnotherIsFoundBehindPlainFrames(t *testing.T) {
 			raw = append(raw, framed(t, f, side.masked)...)
 		}
 		in := inbox{state: side.state}
-		in.filled(copy(in.space(smallChunk, smallChunk), raw))
+		in.arrived(copy(in.space(smallChunk, smallChunk), raw))
 		_, err := in.scan()
 		require.ErrorIs(t, err, ws.ErrProtocolContinuationExpected)
 	}
@@ -163,7 +163,7 @@ func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
 		one := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("one")), side.masked)
 		end := framed(t, ws.NewCloseFrame(nil), side.masked)
 		in := inbox{state: side.state}
-		in.filled(copy(in.space(smallChunk, smallChunk), bytes.Join([][]byte{one, end, one}, nil)))
+		in.arrived(copy(in.space(smallChunk, smallChunk), bytes.Join([][]byte{one, end, one}, nil)))
 		ctl, err := in.scan()
 		require.NoError(t, err)
 		require.Equal(t, ws.OpClose, ctl.op)
@@ -174,7 +174,7 @@ func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
 		for range 2 { // at the Close, and behind it
 			op, _ = in.takePlain(nil, 0)
 			require.Zero(t, op)
-			require.False(t, in.begin())
+			require.False(t, in.toPayload())
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
 	ping := framed(t, ws.NewPingFrame(nil), true)
 	pings := func(n int) (err error) {
 		for range n {
-			in.filled(copy(in.space(smallChunk, smallChunk), ping))
+			in.arrived(copy(in.space(smallChunk, smallChunk), ping))
 			if _, err = in.scan(); err != nil {
 				break
 			}
@@ -203,11 +203,11 @@ func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
 		}
 		return err
 	}
-	require.NoError(t, pings(maxRow))
+	require.NoError(t, pings(maxEmpty))
 	feed(t, &in, framed(t, ws.NewFrame(ws.OpBinary, true, nil), true), smallChunk)
 	op, _ := in.takePlain(nil, 0)
 	require.Equal(t, ws.OpBinary, op)
-	require.NoError(t, pings(maxRow))
+	require.NoError(t, pings(maxEmpty))
 	require.ErrorIs(t, pings(1), errFlood)
 }
 
@@ -242,18 +242,18 @@ func TestPlainFramesAmongOthersAreReadInOrder(t *testing.T) {
 				feed(t, &in, b[:min(n, len(b))], n)
 				for {
 					op, data := in.takePlain(nil, 0)
-					if op == 0 && in.begin() {
+					if op == 0 && in.toPayload() {
 						var err error
-						rest, err = in.take(rest, 1<<20)
+						rest, err = in.takePayload(rest, 1<<20)
 						require.NoError(t, err)
-						if op = in.op; !in.ended() && in.left > 0 {
+						if op = in.op; !in.messageEnded() && in.left > 0 {
 							break
 						}
-						if !in.ended() {
+						if !in.messageEnded() {
 							continue
 						}
 						data, rest = rest, nil
-						in.next()
+						in.endMessage()
 					}
 					if op == 0 {
 						break

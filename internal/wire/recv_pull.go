@@ -24,32 +24,32 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 				break
 			}
 		}
-		if dst = c.assemble(dst); c.recv.in.ended() {
-			if op, err = c.recv.in.next(); err == nil {
+		if dst = c.assemble(dst); c.recv.in.messageEnded() {
+			if op, err = c.recv.in.endMessage(); err == nil {
 				break
 			}
 			c.reject(CodeBadData, err)
 		}
-		if err = c.over(ctx); err != nil {
-			c.keep(dst)
+		if err = c.inputEnd(ctx); err != nil {
+			c.keepAssembled(dst)
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
-		if !c.skipping() {
-			dst = c.recv.in.grow(dst)
+		if !c.isSkipping() {
+			dst = c.recv.in.growFor(dst)
 			c.recv.in.aim(dst[len(dst):cap(dst)])
 		}
-		dst = dst[:len(dst)+c.fill(ctx, onCall)]
+		dst = dst[:len(dst)+c.readOnce(ctx, onCall)]
 		c.noteHeld(len(dst))
 	}
 	c.recv.received.add(int64(len(dst)))
-	c.answerNow()
+	c.hintAnswer()
 	c.unlockRead()
 	return op, dst, nil
 }
 
 // keep keeps what a Pull had assembled whose context has ended. After the end it is of no use.
-func (c *Conn) keep(part []byte) {
+func (c *Conn) keepAssembled(part []byte) {
 	if c.reads.final.Load() == nil {
 		c.recv.assembled = slices.Clone(part)
 		c.account()
@@ -64,11 +64,11 @@ func (c *Conn) assemble(dst []byte) []byte {
 			c.recv.assembled = nil
 			c.account()
 		}
-		if !c.recv.in.begin() {
+		if !c.recv.in.toPayload() {
 			return dst
 		}
 		var err error
-		if c.recv.in.packed {
+		if c.recv.in.compressed {
 			if dst, err = c.inflate(dst, c.allows(len(dst))); err != nil {
 				c.rejectPacked(err)
 				continue
@@ -77,11 +77,11 @@ func (c *Conn) assemble(dst []byte) []byte {
 			c.reject(CodeTooBig, fmt.Errorf("received a message of %d bytes or more; our MaxMessageSize is %d",
 				uint64(len(dst))+uint64(c.recv.in.left), limit))
 			continue
-		} else if dst, err = c.recv.in.take(dst, math.MaxInt); err != nil {
+		} else if dst, err = c.recv.in.takePayload(dst, math.MaxInt); err != nil {
 			c.reject(CodeBadData, err)
 			continue
 		}
-		if c.recv.in.ended() || c.recv.in.left > 0 {
+		if c.recv.in.messageEnded() || c.recv.in.left > 0 {
 			return dst
 		}
 	}
@@ -89,9 +89,9 @@ func (c *Conn) assemble(dst []byte) []byte {
 }
 
 // answerNow lets the answer to the message just read leave at once, if it had to be fetched and is the last there is.
-func (c *Conn) answerNow() {
+func (c *Conn) hintAnswer() {
 	if c.recv.fetched && !c.recv.in.ready() {
-		c.quiet.Store(true)
+		c.answerNow.Store(true)
 	}
 	c.recv.fetched = false
 }
@@ -108,9 +108,9 @@ func (c *Conn) dropUnwantedNow() bool {
 		c.account()
 		return true
 	}
-	if c.skipping() {
+	if c.isSkipping() {
 		defer c.account()
-		return c.skip()
+		return c.skipMessage()
 	}
 	return false
 }
@@ -127,16 +127,16 @@ func (c *Conn) reject(code int, rule error) {
 
 // more waits until there is more input, and returns an error if there will be none or ctx has ended. Of a long frame it
 // may read payload straight into dst, and says how much.
-func (c *Conn) more(ctx context.Context, dst []byte) (n int, err error) {
-	if err := c.over(ctx); err != nil {
+func (c *Conn) waitForInput(ctx context.Context, dst []byte) (n int, err error) {
+	if err := c.inputEnd(ctx); err != nil {
 		return 0, err
 	}
 	c.recv.in.aim(dst)
-	return c.fill(ctx, onCall), nil
+	return c.readOnce(ctx, onCall), nil
 }
 
 // over returns an error if there will be no more input, or ctx has ended; if not, fill waits for it.
-func (c *Conn) over(ctx context.Context) error {
+func (c *Conn) inputEnd(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
@@ -156,9 +156,9 @@ func (c *Conn) over(ctx context.Context) error {
 func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.account()
 	c.mu.Lock()
-	c.restLocked(atEnd)
+	c.waitingLocked(atEnd)
 	c.mu.Unlock()
-	defer c.unpark(0)
+	defer c.endWait(0)
 	select {
 	case <-c.end.streams.Read.Done():
 	case <-ctx.Done():
@@ -201,7 +201,7 @@ func (c *Conn) awaitRead(ctx context.Context) error {
 	c.reads.waiting.Add(1)
 	c.mu.Lock()
 	if c.wait.who == inBackground {
-		c.pokeLocked()
+		c.recallReadLocked()
 	}
 	c.mu.Unlock()
 	locked := c.readGate.Lock(ctx)
@@ -210,7 +210,7 @@ func (c *Conn) awaitRead(ctx context.Context) error {
 	}
 	c.reads.waiting.Add(-1)
 	if !locked {
-		c.wake() // the background reader has made way for nothing
+		c.requestReader() // the background reader has made way for nothing
 		return context.Cause(ctx)
 	}
 	return nil
@@ -227,7 +227,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 	if end := c.reads.final.Load(); end != nil {
 		return *end
 	}
-	if c.busy() {
+	if c.isReaderOpen() {
 		return c.errs.Busy
 	}
 	if !c.readGate.TryLock() {
@@ -235,7 +235,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.busy() {
+	if c.isReaderOpen() {
 		c.unlockRead()
 		return c.errs.Busy
 	}
@@ -243,44 +243,44 @@ func (c *Conn) lockPull(ctx context.Context) error {
 }
 
 // busy reports whether a message is being read, and not dropped.
-func (c *Conn) busy() bool {
+func (c *Conn) isReaderOpen() bool {
 	nth := c.reads.current.Load()
 	return nth != 0 && nth != c.reads.skipped.Load() && !c.reads.dropping.Load()
 }
 
 // skipping reports whether nobody wants the rest of the message at the pull cursor.
-func (c *Conn) skipping() bool {
+func (c *Conn) isSkipping() bool {
 	nth := c.reads.current.Load()
 	return nth != 0 && nth == c.reads.skipped.Load()
 }
 
 // fill reads once from the transport, until ctx ends at most: into the inbox, or payload straight to where aim has said,
 // of which it returns the length.
-func (c *Conn) fill(ctx context.Context, as waiter) (landed int) {
+func (c *Conn) readOnce(ctx context.Context, as waiter) (landed int) {
 	c.account()
-	if !c.park(ctx, as) {
+	if !c.beginWait(ctx, as) {
 		c.recv.in.target = nil
 		return 0
 	}
 	var n int
 	var err error
-	if c.ask != nil {
-		n, err = c.ask.read()
+	if c.pollable != nil {
+		n, err = c.pollable.read()
 	} else {
 		n, err = c.nc.Read(c.borrowBuffer())
 	}
-	poked := c.unpark(n)
+	poked := c.endWait(n)
 	c.recv.greedy = n == c.recv.asked && c.recv.in.target == nil
 	switch {
 	case n == 0, c.recv.in.sealed:
 	case c.recv.in.target != nil:
-		if err := c.recv.in.land(n); err != nil {
+		if err := c.recv.in.landed(n); err != nil {
 			c.reject(CodeBadData, err)
 		} else {
 			landed = n
 		}
 	default:
-		c.recv.in.filled(n)
+		c.recv.in.arrived(n)
 		c.scan()
 	}
 	c.recv.fetched = true
@@ -349,10 +349,10 @@ func (c *Conn) scan() {
 			return
 		case ws.OpPing:
 			c.pong(ctl.payload)
-			c.tell(ctl)
+			c.callHook(ctl)
 		case ws.OpPong:
 			c.ponged(ctl.payload)
-			c.tell(ctl)
+			c.callHook(ctl)
 		case ws.OpClose:
 			c.recv.in.seal()
 			info, code, err := parseClose(ctl.payload)
@@ -387,7 +387,7 @@ func (c *Conn) meetBreach() {
 
 // tell calls the hook for a ping or a pong, which may ask for what was received while its own goroutine has the turn to
 // read.
-func (c *Conn) tell(ctl control) {
+func (c *Conn) callHook(ctl control) {
 	if c.hooks == nil {
 		return
 	}
@@ -399,12 +399,12 @@ func (c *Conn) tell(ctl control) {
 		return
 	}
 	c.mu.Lock()
-	c.showLocked()
-	c.wait.hook = true
+	c.publishLocked()
+	c.wait.inHook = true
 	c.mu.Unlock()
 	hook(ctl.payload)
 	c.mu.Lock()
-	c.wait.hook = false
+	c.wait.inHook = false
 	c.mu.Unlock()
 }
 

@@ -30,8 +30,8 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 		return err
 	}
 	defer c.unlockRead()
-	for c.dropUnwanted() || len(c.recv.assembled) == 0 && !c.recv.in.begin() {
-		if _, err := c.more(ctx, nil); err != nil {
+	for c.dropUnwanted() || len(c.recv.assembled) == 0 && !c.recv.in.toPayload() {
+		if _, err := c.waitForInput(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -59,7 +59,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			ends = true
 			r.err = io.EOF
 			c.recv.received.add(r.n)
-			c.answerNow()
+			c.hintAnswer()
 			return 0, io.EOF
 		case r.closed.Load():
 			return 0, c.errs.Closed
@@ -67,7 +67,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			r.n += int64(n)
 			return n, nil
 		}
-		n, err := c.more(r.ctx, p)
+		n, err := c.waitForInput(r.ctx, p)
 		if n > 0 && !r.closed.Load() {
 			r.n += int64(n)
 			return n, nil
@@ -106,11 +106,11 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 			}
 			return n, false
 		}
-		if !c.recv.in.begin() {
+		if !c.recv.in.toPayload() {
 			return 0, false
 		}
-		if c.recv.in.ended() {
-			if _, err := c.recv.in.next(); err != nil {
+		if c.recv.in.messageEnded() {
+			if _, err := c.recv.in.endMessage(); err != nil {
 				c.reject(CodeBadData, err)
 				return 0, false
 			}
@@ -119,12 +119,12 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 		}
 		var got []byte
 		var err error
-		if c.recv.in.packed {
+		if c.recv.in.compressed {
 			if got, err = c.inflate(p[:0], len(p)); err == deflate.ErrRoom {
 				return len(got), false
 			}
 		} else {
-			got, err = c.recv.in.take(p[:0], len(p))
+			got, err = c.recv.in.takePayload(p[:0], len(p))
 		}
 		if err != nil {
 			c.reject(codeFor(err), err)
@@ -147,29 +147,29 @@ func (r *Reader) Close() error {
 	}
 	c.mu.Lock()
 	if c.wait.who == onCall {
-		c.bringBackLocked() // a Read of this message
+		c.stopReadWaitLocked() // a Read of this message
 	} else {
-		c.pokeLocked() // the background reader
+		c.recallReadLocked() // the background reader
 	}
 	c.mu.Unlock()
-	c.wake() // to skip it
+	c.requestReader() // to skip it
 	return nil
 }
 
 // skip drops what has come of the message that is being read, and reports whether there is more of it to come.
-func (c *Conn) skip() bool {
+func (c *Conn) skipMessage() bool {
 	c.recv.assembled = nil
-	for c.recv.in.begin() {
-		if c.recv.in.ended() {
+	for c.recv.in.toPayload() {
+		if c.recv.in.messageEnded() {
 			c.recv.in.leaveMessage()
 			c.reads.current.Store(0)
-			if c.packing != nil {
-				c.packing.passed = 0
+			if c.compression != nil {
+				c.compression.passed = 0
 			}
 			return false
 		}
-		if !c.recv.in.packed {
-			c.recv.in.pass()
+		if !c.recv.in.compressed {
+			c.recv.in.skipPayload()
 		} else if err := c.skipPacked(); err != nil {
 			c.rejectPacked(err)
 			break

@@ -38,10 +38,10 @@ func (w *watch) armed() bool { return w.stop != nil && w.done == nil }
 
 // park says that the goroutine is about to wait in the transport's Read, until ctx ends at most; in the background
 // it does not wait while somebody wants to pull. It reports false if there is no reason to wait.
-func (c *Conn) park(ctx context.Context, as waiter) bool {
+func (c *Conn) beginWait(ctx context.Context, as waiter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.push != nil && !c.send.baton && c.nextOutLocked() != nil {
+	if c.nonblocking != nil && !c.send.baton && c.nextOutLocked() != nil {
 		c.sendNowRelocks() // the answers to what was read leave together
 		c.startFlusherLocked()
 	}
@@ -49,32 +49,32 @@ func (c *Conn) park(ctx context.Context, as waiter) bool {
 	case c.end.facts().over:
 		c.noMore()
 		return false
-	case c.wait.nudged:
-		c.wait.nudged = false
+	case c.wait.lookAgain:
+		c.wait.lookAgain = false
 		return false
 	case as == inBackground:
 		if c.reads.waiting.Load() > 0 {
 			return false
 		}
-		c.restLocked(inBackground)
+		c.waitingLocked(inBackground)
 		return true
 	case c.end.facts().read != nil || c.causeOf(ctx) != nil:
 		return false
 	}
-	c.restLocked(onCall)
+	c.waitingLocked(onCall)
 	done := ctx.Done()
 	if c.wait.watched = done != nil; c.wait.watched && done != c.wait.watch.done {
 		c.wait.watch.off()
 		c.wait.watch.done = done
-		go c.watchOver(ctx, done) // the watch's: it ends when it is armed
+		go c.watchContext(ctx, done) // the watch's: it ends when it is armed
 	}
 	return true
 }
 
 // watchOver arms the watch for a context with this Done. It has a goroutine of its own since that takes more stack than
 // all that waits, and the stack of the one that waits would keep twice the size.
-func (c *Conn) watchOver(ctx context.Context, done <-chan struct{}) {
-	stop := context.AfterFunc(ctx, func() { c.expired(done) })
+func (c *Conn) watchContext(ctx context.Context, done <-chan struct{}) {
+	stop := context.AfterFunc(ctx, func() { c.readExpired(done) })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.wait.watch.done == done && c.wait.watch.stop == nil {
@@ -85,16 +85,16 @@ func (c *Conn) watchOver(ctx context.Context, done <-chan struct{}) {
 }
 
 // rest says that the holder of readGate waits from here on, and shows what it has counted. It expects mu to be held.
-func (c *Conn) restLocked(as waiter) {
+func (c *Conn) waitingLocked(as waiter) {
 	c.wait.who = as
-	c.showLocked()
+	c.publishLocked()
 	if c.alive != nil {
 		c.listeningLocked()
 	}
 }
 
 // unpark says that the goroutine is back, with n bytes, and reports whether it was poked.
-func (c *Conn) unpark(n int) bool {
+func (c *Conn) endWait(n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.wait.who = nobody
@@ -114,10 +114,10 @@ func (c *Conn) unpark(n int) bool {
 
 // poke makes the goroutine that is parked come back, or look around once more before it parks. No context's deadline is
 // ever put on the transport: it could fire before the context's error is set. It expects mu to be held.
-func (c *Conn) pokeLocked() {
+func (c *Conn) recallReadLocked() {
 	switch {
 	case c.wait.who == nobody:
-		c.wait.nudged = true
+		c.wait.lookAgain = true
 	case c.wait.who != atEnd && !c.wait.recalled:
 		c.wait.recalled = true
 		c.wait.recalls++
@@ -128,23 +128,23 @@ func (c *Conn) pokeLocked() {
 // bringBack is poke for a call that has nothing more to wait for: where the goroutine is not back within a second, it cuts
 // the connection. A socket's wait ends with its deadline, but not every transport's does. A tls.Conn that answers the
 // peer's KeyUpdate in its Read waits for its Write, and so for a peer that does not read.
-func (c *Conn) bringBackLocked() {
-	c.pokeLocked()
-	if !c.wait.recalled || c.ask != nil || c.wait.watch.armed() {
+func (c *Conn) stopReadWaitLocked() {
+	c.recallReadLocked()
+	if !c.wait.recalled || c.pollable != nil || c.wait.watch.armed() {
 		return
 	}
 	c.wait.watch.off()
-	c.lookBackLocked(c.wait.recalls, backLooks)
+	c.armCheckBackLocked(c.wait.recalls, checksBack)
 }
 
 // backLooks is how often in its second a goroutine is looked for that was told to come back. Several
 // looks, so that a machine that stood still meanwhile cuts no connection when it goes on.
-const backLooks = 4
+const checksBack = 4
 
 // lookBack arms the next of so many looks for the goroutine that was told to come back with the nth
 // poke. mu must be held.
-func (c *Conn) lookBackLocked(nth uint32, looks int) {
-	c.wait.watch.stop = time.AfterFunc(time.Second/backLooks, func() { c.checkBack(nth, looks-1) }).Stop
+func (c *Conn) armCheckBackLocked(nth uint32, looks int) {
+	c.wait.watch.stop = time.AfterFunc(time.Second/checksBack, func() { c.checkBack(nth, looks-1) }).Stop
 }
 
 func (c *Conn) checkBack(nth uint32, looks int) {
@@ -154,7 +154,7 @@ func (c *Conn) checkBack(nth uint32, looks int) {
 		return
 	}
 	if looks > 0 {
-		c.lookBackLocked(nth, looks)
+		c.armCheckBackLocked(nth, looks)
 		return
 	}
 	e := c.end.note()
@@ -171,7 +171,7 @@ var errNotBack = errors.New("we cut the connection: its transport's Read did not
 var past = time.Unix(1, 0)
 
 // expired pokes the pull that is parked for the context with this Done.
-func (c *Conn) expired(done <-chan struct{}) {
+func (c *Conn) readExpired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.wait.watch.done != done {
@@ -179,6 +179,6 @@ func (c *Conn) expired(done <-chan struct{}) {
 	}
 	c.wait.watch.off()
 	if c.wait.who == onCall && c.wait.watched {
-		c.bringBackLocked()
+		c.stopReadWaitLocked()
 	}
 }

@@ -30,10 +30,10 @@ var epoch = time.Now()
 // a Writer's message are gathered, too: the last may yet be told that it is the last.
 func (c *Conn) sendRelocks() {
 	batched := c.send.out.held() >= batch || c.send.pongs != nil && c.send.pongs.free() < cap(c.send.pongs.buf)/2
-	if c.send.baton || c.send.flusher && (c.push == nil || !batched) || c.nextOutLocked() == nil {
+	if c.send.baton || c.send.flusher && (c.nonblocking == nil || !batched) || c.nextOutLocked() == nil {
 		return
 	}
-	if c.push != nil && (batched || !c.send.writerOpen && !c.gatheringLocked()) {
+	if c.nonblocking != nil && (batched || !c.send.writerOpen && !c.gatheringLocked()) {
 		c.sendNowRelocks()
 	}
 	c.startFlusherLocked()
@@ -41,8 +41,8 @@ func (c *Conn) sendRelocks() {
 
 // gathering reports whether what is written now, with no flusher on its way, is likely to be followed by more.
 func (c *Conn) gatheringLocked() bool {
-	if c.quiet.Load() {
-		c.quiet.Store(false)
+	if c.answerNow.Load() {
+		c.answerNow.Store(false)
 		return false
 	}
 	return time.Since(epoch)-c.send.given < lull
@@ -79,15 +79,15 @@ func (c *Conn) flush() {
 	defer c.mu.Unlock()
 	for !c.send.baton && !c.send.stalled().claimed && c.nextOutLocked() != nil {
 		c.send.baton = true
-		if c.ask != nil {
+		if c.pollable != nil {
 			c.offerRelocks(inBackground)
-		} else if c.push == nil || !c.offerRelocks(nobody) && c.nextOutLocked() != nil {
+		} else if c.nonblocking == nil || !c.offerRelocks(nobody) && c.nextOutLocked() != nil {
 			c.giveFirstRelocks()
 		}
 		c.send.baton = false
 	}
 	c.send.flusher = false
-	c.handOverLocked()
+	c.giveBatonLocked()
 }
 
 // giveFirst gives the first chunk to a transport that may block.
@@ -120,7 +120,7 @@ func (c *Conn) offerRelocks(who waiter) (whole bool) {
 		}
 	}
 	c.give(last)
-	n, err := c.push.write(first, last, who != nobody)
+	n, err := c.nonblocking.write(first, last, who != nobody)
 	c.mu.Lock()
 	if who != nobody {
 		err = c.resumedLocked(err)
@@ -131,7 +131,7 @@ func (c *Conn) offerRelocks(who waiter) (whole bool) {
 
 // give lets go of mu to give the transport the chunks up to last.
 func (c *Conn) give(last *chunk) {
-	c.send.out.busy = last
+	c.send.out.givenTo = last
 	c.send.given = time.Since(epoch)
 	c.mu.Unlock()
 }
@@ -141,11 +141,11 @@ func (c *Conn) nextOutLocked() *chunk {
 	if c.end.facts().over || c.end.facts().leaving || c.end.facts().stuck != nil {
 		return nil
 	}
-	if c.send.pongs != nil && c.send.out.pongs == nil && !c.end.facts().closeLeft && c.send.out.jump(c.send.pongs) {
+	if c.send.pongs != nil && c.send.out.pongs == nil && !c.end.facts().closeLeft && c.send.out.insertFirst(c.send.pongs) {
 		c.send.out.pongs, c.send.pongs = c.send.pongs, nil
 	}
 	ps := c.send.pings
-	if ps != nil && ps.unsent != nil && c.send.out.ping == nil && !c.end.facts().closeLeft && c.send.out.jump(ps.unsent) {
+	if ps != nil && ps.unsent != nil && c.send.out.ping == nil && !c.end.facts().closeLeft && c.send.out.insertFirst(ps.unsent) {
 		c.send.out.ping, ps.unsent = ps.unsent, nil
 	}
 	return c.send.out.head
@@ -153,7 +153,7 @@ func (c *Conn) nextOutLocked() *chunk {
 
 // took notes what the transport has taken of what it was given.
 func (c *Conn) tookLocked(n int, err error) {
-	c.send.out.busy = nil
+	c.send.out.givenTo = nil
 	if c.end.facts().over {
 		c.send.out.clear()
 		return
@@ -200,11 +200,11 @@ func (c *Conn) pong(payload []byte) {
 		c.send.pongs = borrow(smallChunk)
 	case c.send.pongs.free() < maxControlLen:
 		c.send.pongs.buf = c.send.pongs.buf[:0]
-		c.send.out.withdraw()
+		c.send.out.dropPongs()
 	}
 	c.send.framer.addControl(c.send.pongs, ws.OpPong, payload)
 	if c.send.out.pongs == nil {
-		c.recallLocked()
+		c.recallWriteLocked()
 	}
 	c.sendRelocks()
 }

@@ -11,7 +11,7 @@ const (
 // lends reports whether the next frame of p can be given to the transport from the caller's memory, by the caller's own
 // goroutine.
 func (c *Conn) lends(p *piece) bool {
-	return c.push != nil && !c.send.framer.client && len(p.ready) == 0 && p.frame == 0 && c.send.framer.length(p) >= lend
+	return c.nonblocking != nil && !c.send.framer.client && len(p.ready) == 0 && p.frameLeft == 0 && c.send.framer.length(p) >= lend
 }
 
 // sendLent sends p, whose next frame lends and is paid for, from where it lies. Where the window is overdrawn it waits
@@ -72,10 +72,10 @@ func (o *outbox) lend(f *framer, p *piece) {
 		o.last, o.lastAt = h, 0
 	}
 	f.beginFrame(h, p)
-	l := share(p.rest[:p.frame])
+	l := share(p.rest[:p.frameLeft])
 	h.paid, h.mid, l.paid, l.lent = true, true, true, true
-	o.queued += int64(len(h.buf) + p.frame)
-	p.rest, p.frame = p.rest[p.frame:], 0
+	o.queued += int64(len(h.buf) + p.frameLeft)
+	p.rest, p.frameLeft = p.rest[p.frameLeft:], 0
 	o.push(h)
 	o.push(l)
 	o.lent++

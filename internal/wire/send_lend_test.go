@@ -70,7 +70,7 @@ func TestNothingGetsIntoALongFrameThatWasTakenBack(t *testing.T) {
 	wire := bytes.Clone(o.head.buf)
 	o.took(len(wire))
 	o.takeBack()
-	require.True(t, o.jump(f.control(ws.OpPong, nil)))
+	require.True(t, o.insertFirst(f.control(ws.OpPong, nil)))
 	got := frames(t, append(wire, leave(&o, 1<<20)...))
 	require.Len(t, got, 2)
 	require.True(t, bytes.Equal(data, got[0].Payload))

@@ -15,7 +15,7 @@ import (
 // pongs and a ping of ours overtake the others.
 type outbox struct {
 	head, tail *chunk
-	busy       *chunk // up to which a goroutine is giving them to the transport; nil for none
+	givenTo    *chunk // up to which a goroutine is giving them to the transport; nil for none
 	pongs      *chunk // the one chunk with pongs; nil for none
 	ping       *chunk // the one chunk with a ping of ours; nil for none
 	last       *chunk // with the last frame that ends no message; nil once it has left
@@ -34,21 +34,21 @@ func (o *outbox) held() int { return int(o.queued - o.taken - o.dropped) }
 // A piece is a part of a message on its way into the outbox: the message's frames are cut from rest, one after
 // another, and long frames are put in piece by piece.
 type piece struct {
-	op     ws.OpCode     // OpContinuation after the first frame
-	rest   []byte        // payload not yet encoded; the caller's, or in buf; never changed
-	ready  [][]byte      // frames that were encoded before, instead of all that; shared, never changed
-	raw    []byte        // what is still to be compressed; of ready frames, what they were compressed from
-	more   bool          // raw has yet to be compressed, to its end
-	flush  deflate.Flush // what follows raw
-	buf    *[]byte       // borrowed for what was compressed; nil for none
-	rsv    byte          // of the first frame
-	begun  bool          // the first header has been encoded
-	fin    bool          // the last frame ends the message
-	length int64         // payload bytes of the message that the last frame ends
-	frame  int           // payload bytes that the open frame still lacks
-	mask   [4]byte
-	phase  int
-	ctx    context.Context // of a Write, which may wait for room where its message lies; else nil
+	op         ws.OpCode     // OpContinuation after the first frame
+	rest       []byte        // payload not yet encoded; the caller's, or in buf; never changed
+	ready      [][]byte      // frames that were encoded before, instead of all that; shared, never changed
+	plain      []byte        // what is still to be compressed; of ready frames, what they were compressed from
+	toCompress bool          // raw has yet to be compressed, to its end
+	flush      deflate.Flush // what follows raw
+	buf        *[]byte       // borrowed for what was compressed; nil for none
+	rsv        byte          // of the first frame
+	begun      bool          // the first header has been encoded
+	fin        bool          // the last frame ends the message
+	length     int64         // payload bytes of the message that the last frame ends
+	frameLeft  int           // payload bytes that the open frame still lacks
+	mask       [4]byte
+	phase      int
+	ctx        context.Context // of a Write, which may wait for room where its message lies; else nil
 }
 
 // A framer cuts messages into frames.
@@ -75,10 +75,10 @@ func (f *framer) size(p *piece) int {
 	if len(p.ready) > 0 {
 		return len(p.ready[0])
 	}
-	if p.frame > 0 {
-		return min(p.frame, maxPiece)
+	if p.frameLeft > 0 {
+		return min(p.frameLeft, maxPiece)
 	}
-	if p.more && (f.limit == 0 || len(p.rest) < f.limit) {
+	if p.toCompress && (f.limit == 0 || len(p.rest) < f.limit) {
 		return 0
 	}
 	n := f.length(p)
@@ -87,7 +87,7 @@ func (f *framer) size(p *piece) int {
 
 // single reports whether one put takes all of p, of which nothing was put yet.
 func (f *framer) single(p *piece) bool {
-	if p.more || p.raw != nil {
+	if p.toCompress || p.plain != nil {
 		return false // the compressor is for who has the turn
 	}
 	if len(p.ready) > 0 {
@@ -105,7 +105,7 @@ func (f *framer) length(p *piece) int {
 }
 
 // done reports whether all frames of p have been put into the outbox.
-func (p *piece) done() bool { return p.begun && len(p.rest) == 0 && len(p.ready) == 0 && !p.more }
+func (p *piece) done() bool { return p.begun && len(p.rest) == 0 && len(p.ready) == 0 && !p.toCompress }
 
 // put encodes the next frame of p, or the next piece of a long one.
 func (o *outbox) encode(f *framer, p *piece) {
@@ -116,20 +116,20 @@ func (o *outbox) encode(f *framer, p *piece) {
 	}
 	size := f.size(p)
 	c := o.chunkFor(size)
-	if p.frame == 0 {
+	if p.frameLeft == 0 {
 		if !p.fin {
 			o.last, o.lastAt = c, len(c.buf)
 		}
 		f.beginFrame(c, p)
 	}
-	n := min(p.frame, maxPiece)
+	n := min(p.frameLeft, maxPiece)
 	from := len(c.buf)
 	c.buf = append(c.buf, p.rest[:n]...)
 	if f.client {
 		ws.Cipher(c.buf[from:], p.mask, p.phase)
 	}
-	p.rest, p.frame, p.phase = p.rest[n:], p.frame-n, p.phase+n
-	c.paid, c.mid = true, p.frame > 0
+	p.rest, p.frameLeft, p.phase = p.rest[n:], p.frameLeft-n, p.phase+n
+	c.paid, c.mid = true, p.frameLeft > 0
 	o.queued += int64(size)
 }
 
@@ -166,7 +166,7 @@ func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
 		c := &chunk{buf: make([]byte, 0, maxHeader+n)}
 		f.beginFrame(c, &p)
 		c.buf = append(c.buf, p.rest[:n]...)
-		p.rest, p.frame = p.rest[n:], 0
+		p.rest, p.frameLeft = p.rest[n:], 0
 		frames = append(frames, c.buf)
 	}
 	return frames
@@ -174,12 +174,12 @@ func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
 
 // open encodes the header of the next frame of p.
 func (f *framer) beginFrame(c *chunk, p *piece) {
-	p.frame, p.phase = f.length(p), 0
+	p.frameLeft, p.phase = f.length(p), 0
 	h := ws.Header{
 		OpCode: p.op,
 		Rsv:    p.rsv,
-		Length: int64(p.frame),
-		Fin:    p.fin && p.frame == len(p.rest) && !p.more,
+		Length: int64(p.frameLeft),
+		Fin:    p.fin && p.frameLeft == len(p.rest) && !p.toCompress,
 		Masked: f.client,
 	}
 	f.encode(c, &h)
@@ -219,7 +219,7 @@ func (f *framer) addControl(c *chunk, op ws.OpCode, payload []byte) {
 func (o *outbox) chunkFor(size int) *chunk {
 	c := o.tail
 	full := c != nil && c.free() < size
-	if c != nil && !full && c.paid && c != o.busy && (c != o.head || !o.begun()) {
+	if c != nil && !full && c.paid && c != o.givenTo && (c != o.head || !o.firstBegun()) {
 		return c
 	}
 	if o.wide = o.wide || full; o.wide {
@@ -242,9 +242,9 @@ func (o *outbox) push(c *chunk) {
 
 // jump puts c in front of all that the transport has not begun, and reports false if that would be inside a frame whose
 // end is still to come.
-func (o *outbox) jump(c *chunk) bool {
+func (o *outbox) insertFirst(c *chunk) bool {
 	at := &o.head
-	for begun := o.begun() || o.mid; begun; {
+	for begun := o.firstBegun() || o.mid; begun; {
 		if *at == nil {
 			return false
 		}
@@ -259,22 +259,22 @@ func (o *outbox) jump(c *chunk) bool {
 }
 
 // given reports whether the transport is being given c, which is in the outbox.
-func (o *outbox) given(c *chunk) bool {
-	given := o.busy != nil
+func (o *outbox) isGiven(c *chunk) bool {
+	given := o.givenTo != nil
 	for at := o.head; at != c; at = at.next {
-		given = given && at != o.busy
+		given = given && at != o.givenTo
 	}
 	return given
 }
 
 // begins reports whether the transport has begun c, which is in the outbox, or is being given it.
-func (o *outbox) begins(c *chunk) bool { return c.taken > 0 || o.given(c) }
+func (o *outbox) hasBegun(c *chunk) bool { return c.taken > 0 || o.isGiven(c) }
 
 // fin makes the last frame put in that ends no message the end of one, where the transport has yet
 // to see its header.
 func (o *outbox) endLast() bool {
 	c := o.last
-	if c == nil || c.taken > o.lastAt || o.given(c) {
+	if c == nil || c.taken > o.lastAt || o.isGiven(c) {
 		return false
 	}
 	c.buf[o.lastAt] |= finBit
@@ -285,9 +285,9 @@ func (o *outbox) endLast() bool {
 const finBit = 0x80 // of a header's first byte
 
 // withdraw drops the pongs if the transport has not begun them.
-func (o *outbox) withdraw() {
+func (o *outbox) dropPongs() {
 	c := o.pongs
-	if c == nil || o.begins(c) {
+	if c == nil || o.hasBegun(c) {
 		return
 	}
 	before := (*chunk)(nil)
@@ -306,7 +306,7 @@ func (o *outbox) withdraw() {
 }
 
 // begun reports whether the transport has begun the first chunk.
-func (o *outbox) begun() bool { return o.head != nil && (o.busy != nil || o.head.taken > 0) }
+func (o *outbox) firstBegun() bool { return o.head != nil && (o.givenTo != nil || o.head.taken > 0) }
 
 // open reports whether what was put in last ends inside a frame.
 func (o *outbox) insideFrame() bool {
@@ -330,11 +330,11 @@ func (o *outbox) took(n int) (paid int, closed bool) {
 	}
 	closed, o.mid = c.closes, c.mid
 	o.wide = o.wide && len(c.buf) > smallChunk
-	o.shift()
+	o.dropHead()
 	return paid, closed
 }
 
-func (o *outbox) shift() {
+func (o *outbox) dropHead() {
 	c := o.head
 	o.head = c.next
 	if o.head == nil {
@@ -379,15 +379,15 @@ func (o *outbox) vector() (last *chunk, size int) {
 // drop drops all that the transport has not begun, and returns the bytes of it that the window has paid for.
 // A frame that has begun stays, and so do chunks that the transport is being given.
 func (o *outbox) dropUnbegun() (paid int) {
-	keep, given := (*chunk)(nil), o.busy
-	mid := o.mid || o.begun()
+	keep, given := (*chunk)(nil), o.givenTo
+	mid := o.mid || o.firstBegun()
 	for c := o.head; c != nil && (mid || given != nil); c = c.next {
 		keep, mid = c, c.mid
 		if c == given {
 			given = nil
 		}
 	}
-	paid = o.cut(keep)
+	paid = o.cutBehind(keep)
 	o.dropped += int64(paid)
 	return paid
 }
@@ -397,13 +397,13 @@ func (o *outbox) dropUnbegun() (paid int) {
 func (o *outbox) clear() (paid int) {
 	paid = o.held()
 	o.dropped += int64(paid)
-	o.cut(o.busy)
+	o.cutBehind(o.givenTo)
 	return paid
 }
 
 // cut lets go of the chunks behind keep, of all if it is nil, and returns the bytes of them that the window has
 // paid for.
-func (o *outbox) cut(keep *chunk) (paid int) {
+func (o *outbox) cutBehind(keep *chunk) (paid int) {
 	var rest *chunk
 	if keep == nil {
 		rest, o.head, o.tail = o.head, nil, nil

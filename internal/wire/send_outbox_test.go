@@ -23,7 +23,7 @@ func leave(o *outbox, n int) []byte {
 }
 
 // between reports whether the transport is between two frames.
-func between(o *outbox) bool { return !o.mid && !o.begun() }
+func between(o *outbox) bool { return !o.mid && !o.firstBegun() }
 
 // frames parses what has left.
 func frames(t *testing.T, wire []byte) (all []ws.Frame) {
@@ -80,11 +80,11 @@ func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *te
 					o.took(sent)
 				}
 				if test.given {
-					o.busy = o.tail
+					o.givenTo = o.tail
 				}
 				require.Equal(t, test.told, o.endLast())
 				require.False(t, o.endLast(), "once")
-				o.busy = nil
+				o.givenTo = nil
 				all := frames(t, append(wire, leave(&o, 3)...))
 				last := all[len(all)-1]
 				require.Equal(t, test.told, last.Header.Fin)
@@ -203,14 +203,14 @@ func TestWhatTheTransportIsBeingGivenIsLeftAlone(t *testing.T) {
 	var o outbox
 	put(&o, maxPiece)
 	put(&o, 100) // in a chunk with room
-	o.busy = o.tail
+	o.givenTo = o.tail
 	put(&o, 200)
-	require.NotSame(t, o.busy, o.tail)
-	require.Equal(t, 100+2, len(o.busy.buf))
+	require.NotSame(t, o.givenTo, o.tail)
+	require.Equal(t, 100+2, len(o.givenTo.buf))
 	require.Equal(t, 200+4, o.dropUnbegun())
-	require.Same(t, o.busy, o.tail)
+	require.Same(t, o.givenTo, o.tail)
 	put(&o, 300)
 	require.Equal(t, maxPiece+10+100+2+300+4, o.clear())
-	require.Same(t, o.busy, o.tail)
+	require.Same(t, o.givenTo, o.tail)
 	require.Zero(t, o.held())
 }

@@ -42,7 +42,7 @@ func valved(t *testing.T, cfg Config) (*Conn, *valve) {
 	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
 	cfg.Owner = testOwner{}
 	c := New(v, cfg)
-	c.ask, c.push = v, v
+	c.pollable, c.nonblocking = v, v
 	c.Start(nil)
 	t.Cleanup(c.CloseNow)
 	return c, v

@@ -36,19 +36,19 @@ func (c *Conn) ownStallLocked() *stall {
 
 // waits reports whether a Write may wait for room until ctx ends, and watches ctx for it. A nil ctx waits for nothing.
 func (c *Conn) watchWriteLocked(ctx context.Context) bool {
-	if c.ask == nil || ctx == nil || ctx.Err() != nil || c.end.facts().write != nil || c.end.facts().aborted || c.end.facts().leaving {
+	if c.pollable == nil || ctx == nil || ctx.Err() != nil || c.end.facts().write != nil || c.end.facts().aborted || c.end.facts().leaving {
 		return false
 	}
 	s, done := c.ownStallLocked(), ctx.Done()
 	if s.watched = done != nil; s.watched && done != s.watch.done {
 		s.watch.off()
-		s.watch.done, s.watch.stop = done, context.AfterFunc(ctx, func() { c.stallExpired(done) })
+		s.watch.done, s.watch.stop = done, context.AfterFunc(ctx, func() { c.writeExpired(done) })
 	}
 	return true
 }
 
 // recall makes who waits for room come back. A write deadline does no harm where there is a prompt, which is never TLS.
-func (c *Conn) recallLocked() {
+func (c *Conn) recallWriteLocked() {
 	if c.send.stalled().who != nobody && !c.send.stalled().recalled {
 		c.send.stalled().recalled = true
 		_ = c.nc.SetWriteDeadline(past)
@@ -70,11 +70,11 @@ func (c *Conn) resumedLocked(err error) error {
 }
 
 // stallExpired recalls the Write whose context has this Done.
-func (c *Conn) stallExpired(done <-chan struct{}) {
+func (c *Conn) writeExpired(done <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.send.stalled().who == onCall && c.send.stalled().watched && c.send.stalled().watch.done == done {
-		c.recallLocked()
+		c.recallWriteLocked()
 	}
 	if c.send.stalled().watch.done == done {
 		c.send.stalled().watch.off()
@@ -83,26 +83,26 @@ func (c *Conn) stallExpired(done <-chan struct{}) {
 
 // relieves reports whether a Write of p, which is paid for, lends, and has to wait, should take the
 // baton from a flusher that waits for room.
-func (c *Conn) relievesLocked(p *piece) bool {
+func (c *Conn) wantsBatonLocked(p *piece) bool {
 	return c.send.stalled().who == inBackground && !c.send.stalled().claimed && p.ctx != nil && c.lends(p) &&
 		!(c.send.framer.single(p) && c.writeWindow.Credit() >= 0)
 }
 
 // relieve takes the baton from the flusher if that is of use, and lets go of mu meanwhile. Whoever
 // calls has the turn to write, and has to see to what the flusher has left.
-func (c *Conn) relieveRelocks(p *piece) {
-	if !c.relievesLocked(p) {
+func (c *Conn) takeBatonRelocks(p *piece) {
+	if !c.wantsBatonLocked(p) {
 		return
 	}
 	c.send.stalled().claimed = true
-	c.recallLocked()
+	c.recallWriteLocked()
 	c.mu.Unlock()
 	<-c.send.stalled().handed
 	c.mu.Lock()
 }
 
 // handOver gives the baton to the Write that has claimed it.
-func (c *Conn) handOverLocked() {
+func (c *Conn) giveBatonLocked() {
 	if c.send.stalled().claimed {
 		c.send.stalled().claimed = false
 		c.send.stalled().handed <- struct{}{}

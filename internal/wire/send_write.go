@@ -14,14 +14,14 @@ import (
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte, compress bool) error {
 	p := piece{op: op, rest: data, fin: true, length: int64(len(data)), ctx: ctx}
 	if compress {
-		c.pack(&p)
+		c.markCompressed(&p)
 	}
 	return c.write(ctx, &p)
 }
 
 // WriteReady is Write of a message that Encode has encoded as Encoding told. The frames are shared.
 func (c *Conn) WriteReady(ctx context.Context, frames [][]byte, data []byte, e Encoding) error {
-	p := c.ready(frames, data, e)
+	p := c.readyPiece(frames, data, e)
 	return c.write(ctx, &p)
 }
 
@@ -29,16 +29,16 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
-	if c.writeAtOnce(p) {
+	if c.writeDirect(p) {
 		return c.fit(ctx)
 	}
 	if !c.writeGate.Lock(ctx) {
-		return c.notWritten(ctx)
+		return c.whyNotWritten(ctx)
 	}
 	defer c.endTurn(p)
 	n := c.send.framer.size(p)
-	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, c.press(p, n)) {
-		return c.notWritten(ctx)
+	if c.writeWindow.Take(ctx, n) != nil || !c.admit(p, c.compressFrame(p, n)) {
+		return c.whyNotWritten(ctx)
 	}
 	c.remember(p)
 	for !p.done() {
@@ -47,7 +47,7 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 			c.awaitDrop(ctx)
 			c.writeWindow.Force(n) // nobody waits any more: the rest goes into memory
 		}
-		if !c.putNext(p, c.press(p, n)) {
+		if !c.putNext(p, c.compressFrame(p, n)) {
 			return c.acceptedShort(ctx, p)
 		}
 	}
@@ -58,7 +58,7 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 // and reports whether it did. It needs no turn itself: mu is not let go of before all of the
 // message is in the outbox. A Write that has to wait for the baton takes its turn first, so that no
 // later one overtakes it meanwhile.
-func (c *Conn) writeAtOnce(p *piece) bool {
+func (c *Conn) writeDirect(p *piece) bool {
 	if !c.writeGate.Free() || !c.send.framer.single(p) {
 		return false
 	}
@@ -68,7 +68,7 @@ func (c *Conn) writeAtOnce(p *piece) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.relievesLocked(p) || !c.writeGate.Free() || c.stoppedLocked() {
+	if c.wantsBatonLocked(p) || !c.writeGate.Free() || c.stoppedLocked() {
 		c.writeWindow.Give(n)
 		return false
 	}
@@ -82,7 +82,7 @@ func (c *Conn) fit(ctx context.Context) error {
 		_ = c.writeWindow.Fit(ctx) // after an end in order, what was admitted is sent all the same
 	}
 	if c.failing.Load() {
-		return c.cutShort(ctx)
+		return c.whyCutShort(ctx)
 	}
 	return nil
 }
@@ -91,19 +91,19 @@ func (c *Conn) fit(ctx context.Context) error {
 func (c *Conn) TryWrite(op ws.OpCode, data []byte, compress bool) (bool, error) {
 	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
 	if compress {
-		c.pack(&p)
+		c.markCompressed(&p)
 	}
 	return c.tryWrite(&p)
 }
 
 // TryWriteReady is TryWrite of a message that Encode has encoded as Encoding told. The frames are shared.
 func (c *Conn) TryWriteReady(frames [][]byte, data []byte, e Encoding) (bool, error) {
-	p := c.ready(frames, data, e)
+	p := c.readyPiece(frames, data, e)
 	return c.tryWrite(&p)
 }
 
 func (c *Conn) tryWrite(p *piece) (bool, error) {
-	if c.writeAtOnce(p) {
+	if c.writeDirect(p) {
 		return true, nil
 	}
 	if err := c.writeEnd(); err != nil {
@@ -114,14 +114,14 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 	}
 	defer c.endTurn(p)
 	n := c.send.framer.size(p)
-	if !c.writeWindow.TryTake(n) || !c.admit(p, c.press(p, n)) {
+	if !c.writeWindow.TryTake(n) || !c.admit(p, c.compressFrame(p, n)) {
 		return false, c.writeEnd()
 	}
 	c.remember(p)
 	for !p.done() {
 		n := c.send.framer.size(p)
 		c.writeWindow.Force(n)
-		if !c.putNext(p, c.press(p, n)) {
+		if !c.putNext(p, c.compressFrame(p, n)) {
 			return false, c.writeEnd()
 		}
 	}
@@ -133,7 +133,7 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 func (c *Conn) admit(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.relieveRelocks(p)
+	c.takeBatonRelocks(p)
 	if c.stoppedLocked() {
 		c.writeWindow.Give(n)
 		c.startFlusherLocked()
@@ -211,7 +211,7 @@ func (c *Conn) stoppedLocked() bool {
 
 // notWritten returns why nothing was written: the writable has ended, or ctx. Where what is going on decides the
 // writable's end, it waits for that.
-func (c *Conn) notWritten(ctx context.Context) error {
+func (c *Conn) whyNotWritten(ctx context.Context) error {
 	if c.end.streams.Write.Closed() {
 		return c.writeEnd()
 	}
@@ -227,14 +227,14 @@ func (c *Conn) notWritten(ctx context.Context) error {
 
 // cutShort returns what ended the writable under a Write that was admitted. The end of ctx makes it a success:
 // the message was accepted, and Closed tells that it was not sent.
-func (c *Conn) cutShort(ctx context.Context) error {
-	_ = c.notWritten(ctx)
+func (c *Conn) whyCutShort(ctx context.Context) error {
+	_ = c.whyNotWritten(ctx)
 	return c.writeEnd() // nil if ctx ended first
 }
 
 // acceptedShort is cutShort for a message of which not all is encoded: where it was accepted, Stats counts it.
 func (c *Conn) acceptedShort(ctx context.Context, p *piece) error {
-	err := c.cutShort(ctx)
+	err := c.whyCutShort(ctx)
 	if err == nil {
 		c.mu.Lock()
 		c.send.total.add(p.length)
@@ -249,17 +249,17 @@ func (c *Conn) Ready(ctx context.Context) error {
 		return err
 	}
 	if !c.writeGate.Lock(ctx) {
-		return c.notWritten(ctx)
+		return c.whyNotWritten(ctx)
 	}
 	defer c.unlockWrite()
 	if c.writeWindow.Ready(ctx) != nil {
-		return c.notWritten(ctx)
+		return c.whyNotWritten(ctx)
 	}
 	c.mu.Lock()
 	stopped := c.stoppedLocked()
 	c.mu.Unlock()
 	if stopped {
-		return c.notWritten(ctx)
+		return c.whyNotWritten(ctx)
 	}
 	return nil
 }
@@ -296,7 +296,7 @@ func (c *Conn) Flush(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
-	return c.notWritten(ctx)
+	return c.whyNotWritten(ctx)
 }
 
 // notify wakes those who wait for the outbox to move on. It expects mu to be held.

@@ -12,16 +12,16 @@ import (
 
 // A Writer writes one message as it is made. It has the turn to write until it is closed.
 type Writer struct {
-	c    *Conn
-	ctx  context.Context // of all Writes: io.Writer has no place for one
-	turn gate.Gate       // its holder owns what follows
-	op   ws.OpCode       // of the next frame
-	rsv  byte            // of the next frame
-	text bool
-	pack bool // the message is compressed
-	utf8 textCheck
-	n    int64 // payload bytes written
-	over bool
+	c          *Conn
+	ctx        context.Context // of all Writes: io.Writer has no place for one
+	turn       gate.Gate       // its holder owns what follows
+	op         ws.OpCode       // of the next frame
+	rsv        byte            // of the next frame
+	text       bool
+	compressed bool // the message is compressed
+	utf8       textCheck
+	n          int64 // payload bytes written
+	over       bool
 }
 
 // NewWriter waits for the turn to write a message.
@@ -30,7 +30,7 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 		return nil, err
 	}
 	if !c.writeGate.Lock(ctx) {
-		return nil, c.notWritten(ctx)
+		return nil, c.whyNotWritten(ctx)
 	}
 	c.mu.Lock()
 	stopped := c.stoppedLocked()
@@ -38,11 +38,11 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 	c.mu.Unlock()
 	if stopped {
 		c.unlockWrite()
-		return nil, c.notWritten(ctx)
+		return nil, c.whyNotWritten(ctx)
 	}
 	w := &Writer{c: c, ctx: ctx, op: op, text: op == ws.OpText}
-	if c.packing != nil {
-		w.pack, w.rsv = true, rsv1
+	if c.compression != nil {
+		w.compressed, w.rsv = true, rsv1
 	}
 	return w, nil
 }
@@ -52,7 +52,7 @@ func (w *Writer) NoCompress() {
 	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
 	defer w.turn.Unlock()
 	if w.op != ws.OpContinuation {
-		w.pack, w.rsv = false, 0
+		w.compressed, w.rsv = false, 0
 	}
 }
 
@@ -106,15 +106,15 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 		return nil
 	}
 	p := piece{op: w.op, fin: true, length: w.n}
-	if w.pack {
-		p.rsv, p.more, p.flush = w.rsv, true, deflate.End
+	if w.compressed {
+		p.rsv, p.toCompress, p.flush = w.rsv, true, deflate.End
 	}
 	n := w.c.send.framer.size(&p)
 	w.c.writeWindow.Force(n)
 	sent := w.encodeAll(&p, n)
 	w.finish()
 	if !sent {
-		return w.c.notWritten(w.ctx)
+		return w.c.whyNotWritten(w.ctx)
 	}
 	return nil
 }
@@ -124,12 +124,12 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 func (c *Conn) endInPlace(w *Writer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w.pack || w.op != ws.OpContinuation || c.stoppedLocked() || !c.send.out.endLast() {
+	if w.compressed || w.op != ws.OpContinuation || c.stoppedLocked() || !c.send.out.endLast() {
 		return false
 	}
 	c.send.writerOpen = false
 	c.send.total.add(w.n)
-	if c.push != nil && !c.send.baton && !c.gatheringLocked() {
+	if c.nonblocking != nil && !c.send.baton && !c.gatheringLocked() {
 		c.sendNowRelocks()
 	}
 	c.startFlusherLocked()
@@ -140,11 +140,11 @@ func (c *Conn) endInPlace(w *Writer) bool {
 func (w *Writer) encodeAll(p *piece, n int) bool {
 	c := w.c
 	defer p.giveBack()
-	sent := c.admit(p, c.press(p, n))
+	sent := c.admit(p, c.compressFrame(p, n))
 	for sent && !p.done() { // compressed, it can be longer than a frame
 		n := c.send.framer.size(p)
 		c.writeWindow.Force(n)
-		sent = c.putNext(p, c.press(p, n))
+		sent = c.putNext(p, c.compressFrame(p, n))
 	}
 	return sent
 }
@@ -157,7 +157,7 @@ func (w *Writer) lock() error {
 		return err
 	}
 	if !w.turn.Lock(w.ctx) {
-		return w.c.notWritten(w.ctx)
+		return w.c.whyNotWritten(w.ctx)
 	}
 	if err := w.ended(); err != nil {
 		w.turn.Unlock()
@@ -192,7 +192,7 @@ func (w *Writer) limit() int {
 	if n := w.c.writeWindow.Size(); n > 0 {
 		limit = min(limit, max(1, n-maxHeader))
 	}
-	if w.pack {
+	if w.compressed {
 		return max(1, min(limit, maxPart)-longer)
 	}
 	return limit
@@ -204,8 +204,8 @@ func (w *Writer) writeFrame(part []byte, sync bool) error {
 	p := piece{op: w.op, rest: part}
 	var n int
 	var err error
-	if w.pack {
-		p = piece{op: w.op, rsv: w.rsv, raw: part, more: true}
+	if w.compressed {
+		p = piece{op: w.op, rsv: w.rsv, plain: part, toCompress: true}
 		if sync {
 			p.flush = deflate.Sync
 		}
@@ -215,7 +215,7 @@ func (w *Writer) writeFrame(part []byte, sync bool) error {
 		err = c.writeWindow.TakeWithin(w.ctx, n)
 	}
 	if err != nil || !w.encodeAll(&p, n) {
-		return c.notWritten(w.ctx)
+		return c.whyNotWritten(w.ctx)
 	}
 	w.op, w.rsv = ws.OpContinuation, 0
 	return nil

@@ -42,7 +42,7 @@ func TestAConnTakesAsMuchOfTheHeapAsTheDocSays(t *testing.T) {
 	engine := onTheHeap(func() any { return new(Conn) })
 	t.Logf("wire.Conn has %d bytes, and takes %d", unsafe.Sizeof(Conn{}), engine)
 	documented(t, "the engine", engine)
-	documented(t, "the socket", onTheHeap(func() any { return newPrompt(c) }))
+	documented(t, "the socket", onTheHeap(func() any { return newPollable(c) }))
 }
 
 // documented holds docs/memory.md to what a part of a connection takes.

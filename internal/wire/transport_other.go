@@ -5,7 +5,7 @@ package wire
 import "net"
 
 // fault returns nil: here no transport tells of an error without a read.
-func fault(net.Conn) error { return nil }
+func socketError(net.Conn) error { return nil }
 
 // newPrompt returns nil: here no transport has a prompt.
-func newPrompt(*Conn) prompt { return nil }
+func newPollable(*Conn) pollable { return nil }

@@ -5,4 +5,4 @@ package wire
 import "net"
 
 // readAway does nothing: a socket of this system cannot be read without waiting.
-func readAway(net.Conn) {}
+func drainReceived(net.Conn) {}

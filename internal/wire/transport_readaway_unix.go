@@ -29,7 +29,7 @@ func rawSocket(nc net.Conn) syscall.RawConn {
 // readAway drops what stands in the receive queue of a socket that is about to be closed, without waiting. A socket that
 // is closed over unread bytes is reset, and the kernel throws away what it had taken to send (RFC 9293, section 3.6.1).
 // The read stands in Control, since a goroutine that waits in RawConn.Read has that call for itself.
-func readAway(nc net.Conn) {
+func drainReceived(nc net.Conn) {
 	raw := rawSocket(nc)
 	if raw == nil {
 		return

@@ -22,7 +22,7 @@ type tlsSocket struct {
 
 // newPusher returns the pusher of nc, nil if it has none: where what may lie unsent in the kernel is limited, a write may
 // block though there is room.
-func newPusher(nc net.Conn) pusher {
+func newNonblocking(nc net.Conn) nonblocking {
 	tc, ok := nc.(*tls.Conn)
 	if !ok {
 		return nil

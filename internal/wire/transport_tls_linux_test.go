@@ -47,7 +47,7 @@ func TestAPushOverTLSNeverBlocksHoweverLittleThePeerTakes(t *testing.T) {
 		for _, size := range []int{1, 500, 1500, 4 << 10, 16 << 10, 50 << 10, largeChunk} {
 			t.Run(fmt.Sprint(limit, " ", size), func(t *testing.T) {
 				near, far := tlsPair(t, limit)
-				p := newPusher(near)
+				p := newNonblocking(near)
 				require.NotNil(t, p)
 				c := &chunk{buf: make([]byte, size)}
 				sent := 0
@@ -75,5 +75,5 @@ func TestTLSIsNotPushedWhereWhatMayLieUnsentIsLimited(t *testing.T) {
 	require.NoError(t, raw.Control(func(fd uintptr) {
 		require.NoError(t, syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, 25, 16<<10))
 	}))
-	require.Nil(t, newPusher(near))
+	require.Nil(t, newNonblocking(near))
 }

@@ -5,4 +5,4 @@ package wire
 import "net"
 
 // newPusher returns nil: here a transport without a prompt may always block.
-func newPusher(net.Conn) pusher { return nil }
+func newNonblocking(net.Conn) nonblocking { return nil }

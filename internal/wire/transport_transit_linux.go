@@ -11,7 +11,7 @@ import (
 
 // transit tells what is on its way to the peer on a TCP connection, under TLS too: how many bytes its kernel has
 // acknowledged since it began, and how many ours still holds.
-func transit(nc net.Conn) (acked, queued uint64, ok bool) {
+func tcpProgress(nc net.Conn) (acked, queued uint64, ok bool) {
 	tc, ok := socketOf(nc).(*net.TCPConn)
 	if !ok {
 		return 0, 0, false

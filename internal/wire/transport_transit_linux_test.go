@@ -55,7 +55,7 @@ func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.
 	c, far := slow(t, Config{PingInterval: 100 * time.Millisecond, PongTimeout: 400 * time.Millisecond})
 	require.NoError(t, c.Write(t.Context(), 2, make([]byte, size), false))
 	require.NoError(t, c.Flush(t.Context()))
-	_, queued, ok := transit(c.nc)
+	_, queued, ok := tcpProgress(c.nc)
 	require.True(t, ok)
 	require.Greater(t, queued, uint64(200<<10), "it is in our kernel")
 	readAt(t, far, 150<<10, size) // for two seconds, with the ping behind it

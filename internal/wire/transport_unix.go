@@ -13,21 +13,21 @@ type socket struct {
 	c   *Conn
 	raw syscall.RawConn
 
-	in  answer
+	in  callResult
 	inF func(fd uintptr) bool // made once: each call would allocate it
 	buf []byte                // which a read is given
 	out *outgoing             // nil until something was written
 }
 
 // An answer is a system call's.
-type answer struct {
+type callResult struct {
 	n   int
 	err syscall.Errno // 0 for none
 }
 
 // An outgoing is what a write is given.
 type outgoing struct {
-	answer
+	callResult
 	first, last *chunk
 	wait        bool
 	f           func(fd uintptr) bool // made once
@@ -35,7 +35,7 @@ type outgoing struct {
 
 // newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
 // counts or limits must not be bypassed.
-func newPrompt(c *Conn) prompt {
+func newPollable(c *Conn) pollable {
 	raw := rawSocket(c.nc)
 	if raw == nil {
 		return nil
@@ -45,7 +45,7 @@ func newPrompt(c *Conn) prompt {
 		if s.buf == nil {
 			return true // after a wait
 		}
-		for s.in.of(syscall.Read(int(fd), within(s.buf))) {
+		for s.in.note(syscall.Read(int(fd), clip(s.buf))) {
 		}
 		if s.buf = nil; s.in.err != syscall.EAGAIN {
 			return true
@@ -95,10 +95,10 @@ func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 func (o *outgoing) try(fd uintptr) bool {
 	if o.first == o.last {
 		buf := o.first.buf[o.first.taken:]
-		for o.of(syscall.Write(int(fd), within(buf))) {
+		for o.note(syscall.Write(int(fd), clip(buf))) {
 		}
 	} else {
-		for o.of(writev(int(fd), o.first, o.last)) {
+		for o.note(writev(int(fd), o.first, o.last)) {
 		}
 	}
 	if o.err != syscall.EAGAIN {
@@ -111,7 +111,7 @@ func (o *outgoing) try(fd uintptr) bool {
 // fault returns the error that the kernel has noted for a socket, under TLS too, as it does for a
 // reset, and for a peer that does not answer TCP's own keepalive; nil if there is none. The kernel
 // forgets it, so the connection is lost then.
-func fault(nc net.Conn) error {
+func socketError(nc net.Conn) error {
 	var raw syscall.RawConn
 	var err error
 	switch nc := socketOf(nc).(type) {
@@ -125,7 +125,7 @@ func fault(nc net.Conn) error {
 	if err != nil {
 		return nil
 	}
-	var a answer
+	var a callResult
 	_ = raw.Control(func(fd uintptr) {
 		if n, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
 			a.err = syscall.Errno(n)
@@ -138,16 +138,16 @@ func fault(nc net.Conn) error {
 // most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.
 const maxSyscall = 1 << 30
 
-func within(b []byte) []byte { return b[:min(len(b), maxSyscall)] }
+func clip(b []byte) []byte { return b[:min(len(b), maxSyscall)] }
 
 // of notes what a system call has returned, and reports whether it has to be made again.
-func (a *answer) of(n int, err error) (again bool) {
+func (a *callResult) note(n int, err error) (again bool) {
 	a.n = max(n, 0)
 	a.err, _ = err.(syscall.Errno) // it is one, or nil
 	return a.err == syscall.EINTR
 }
 
-func (a *answer) result(nc net.Conn, op string) (int, error) {
+func (a *callResult) result(nc net.Conn, op string) (int, error) {
 	if a.err != 0 {
 		return 0, &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: a.err}
 	}

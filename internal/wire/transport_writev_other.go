@@ -8,7 +8,7 @@ import "syscall"
 func writev(fd int, first, last *chunk) (wrote int, err error) {
 	for c := first; ; c = c.next {
 		b := c.buf[c.taken:]
-		n, err := syscall.Write(fd, within(b))
+		n, err := syscall.Write(fd, clip(b))
 		wrote += max(n, 0)
 		switch {
 		case wrote == 0:
