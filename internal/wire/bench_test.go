@@ -75,10 +75,10 @@ type mirror struct {
 	answer []byte
 }
 
-func (m *mirror) read() (int, error) {
-	m.c.borrowBuffer()
-	m.c.returnBuffer()
-	return copy(m.c.borrowBuffer(), m.answer), nil
+func (m *mirror) read([]byte) (int, error) {
+	m.c.recv.borrowBuffer()
+	m.c.recv.returnBuffer()
+	return copy(m.c.recv.borrowBuffer(), m.answer), nil
 }
 
 func (m *mirror) write(first, last *chunk, _ bool) (n int, err error) {

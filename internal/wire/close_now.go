@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// CloseNow cuts the transport and drops what is unread. What was accepted and the transport takes without waiting is given
-// to it first.
+// CloseNow cuts the transport, and drops what is unread. Before that it gives the transport as much
+// of what was accepted as that takes without waiting.
 func (c *Conn) CloseNow() {
 	c.reads.dropping.Store(true)
 	c.mu.Lock()
@@ -20,33 +20,35 @@ func (c *Conn) CloseNow() {
 	}
 }
 
-// awaitGone waits until the transport is closed, and all is told: that takes no time, or else too long.
+// awaitClosed waits until the transport is closed and the owner knows. That takes no time, unless
+// the transport's Close blocks.
 func (c *Conn) awaitClosed() {
 	select {
 	case <-c.end.done.Done():
-		c.mu.Lock() // under which it is told
+		c.mu.Lock() // goneLocked holds it while it tells the owner
 		defer c.mu.Unlock()
 	case <-time.After(shortAbsence):
 	}
 }
 
-// giveLast gives the transport what it takes of the outbox without waiting, where it has a pusher. It lets go of mu
-// meanwhile. A goroutine that has the baton is called back first; one inside a write that may block keeps it.
+// giveLastRelocks gives a nonblocking transport what it takes of the outbox. It first recalls the
+// goroutine that has the baton. One inside a write that may block keeps the baton, and then nothing
+// is given.
 func (c *Conn) giveLastRelocks() {
-	e := c.end.note()
+	e, s := c.end.note(), &c.send
 	if c.nonblocking == nil || e.over {
 		return
 	}
 	e.leaving = true
 	c.recallWriteLocked()
-	for c.send.baton && !c.send.blocked && !e.over {
+	for s.baton && !s.blocked && !e.over {
 		c.awaitMoveRelocks(context.Background())
 	}
-	if c.send.baton {
+	if s.baton {
 		return
 	}
-	c.send.baton = true
-	for c.send.out.head != nil && e.stuck == nil && !e.over && c.offerRelocks(nobody) {
+	s.baton = true
+	for s.out.head != nil && e.stuck == nil && !e.over && c.offerRelocks(nobody) {
 	}
-	c.send.baton = false
+	s.baton = false
 }

@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// endOf returns how the connection has ended for pulls, and what all else follows: io.EOF where the peer said that it was
-// done, or where the program had decided to close and the peer agreed. It is called once the end is decided but for what
-// the transport still takes, and expects mu to be held, as all below do.
+// outcomeLocked returns how the connection has ended for pulls. All other ends follow from it. It
+// returns io.EOF if the peer said that it was done, or if the program had decided to close and the
+// peer agreed. The end must be decided, but for what the transport still takes.
 func (c *Conn) outcomeLocked() error {
 	e := c.end.facts()
 	switch {
@@ -15,28 +15,30 @@ func (c *Conn) outcomeLocked() error {
 		return e.err
 	case e.by == byLibrary:
 		return e.away
-	case e.by == byPeer && e.tornMessage:
+	case e.by == byPeer && e.torn:
 		return c.codedLocked(io.ErrUnexpectedEOF)
 	case meansDone(e.peerClose.Code), e.by == byProgram && e.peerClose.Code == e.ourClose.Code:
 		return io.EOF
-	case e.tornMessage:
+	case e.torn:
 		return c.codedLocked(io.ErrUnexpectedEOF)
 	}
 	return c.codedLocked(nil)
 }
 
-// isPlain reports whether code says that the peer is done: normal closure, or no code at all.
+// meansDone reports whether code says that the peer is done: normal closure, or no code.
 func meansDone(code int) bool { return code == CodeNormal || code == CodeNone }
 
-// coded returns the error of an end in order whose code is the peer's. It is made once.
+// codedLocked returns the error of an end in order with another code of the peer's. It makes it
+// once.
 func (c *Conn) codedLocked(cause error) error {
-	if c.end.facts().codedOnce == nil {
-		c.end.facts().codedOnce = c.errs.Coded(*c.end.facts().peerClose, cause)
+	e := c.end.note()
+	if e.coded == nil {
+		e.coded = c.errs.Coded(*e.peerClose, cause)
 	}
-	return c.end.facts().codedOnce
+	return e.coded
 }
 
-// closedBy returns the end of the writable that goes with an end of pulls.
+// writableEnd returns the end of the writable that goes with an end of pulls.
 func (c *Conn) writableEnd(end error) error {
 	if end == io.EOF {
 		return c.errs.Closed
@@ -44,14 +46,7 @@ func (c *Conn) writableEnd(end error) error {
 	return end
 }
 
-// endStreams ends both streams with the connection, but for what has ended before.
-func (c *Conn) endStreamsLocked() {
-	end := c.outcomeLocked()
-	c.endReadLocked(end)
-	c.endWriteLocked(c.writableEnd(end))
-}
-
-// End returns how the connection ended, once Done is closed: nil where pulls end with io.EOF.
+// End returns how the connection ended: nil if pulls end with io.EOF. Done must be closed.
 func (c *Conn) End() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -65,8 +60,8 @@ func (c *Conn) lastErrorLocked() error {
 	return nil
 }
 
-// causeOf returns the cause of the end of ctx, nil if it has not ended. A context that has ended because this Conn did
-// ends no call on it: the call finds what is left, and the end.
+// causeOf returns the cause of the end of ctx, nil if it has not ended. A context that has ended
+// because this Conn did ends no call: the call finds what is left, and then the end.
 func (c *Conn) causeOf(ctx context.Context) error {
 	if ctx.Err() == nil || c.owner.Owns(ctx) {
 		return nil

@@ -51,7 +51,7 @@ func TestAPeerThatPingsAndReadsNothingMakesNothingGrow(t *testing.T) {
 		const n = 30_000
 		for i := range uint64(n) {
 			binary.BigEndian.PutUint64(payload[:], i)
-			c.pong(payload[:])
+			c.answerPing(payload[:])
 			if i%1000 == 0 {
 				untilStalled(t, c, inBackground) // it was called back, and has seen to the pongs
 				held, now := controls(c)
@@ -132,7 +132,7 @@ func TestAPeerThatAnswersPingsItHasNotSeenMakesNothingGrow(t *testing.T) {
 		var payload [8]byte
 		for nth := next - 2; nth != next+2; nth++ {
 			binary.BigEndian.PutUint64(payload[:], nth)
-			c.ponged(payload[:])
+			c.takePong(payload[:])
 		}
 		held, _ := controls(c)
 		require.LessOrEqual(t, held, 2)
@@ -148,7 +148,7 @@ func TestPongsOfABurstLeaveBeforeTheirReserveIsFullWhereTheTransportTakesThem(t 
 	var payload [8]byte
 	for i := range uint64(n) {
 		binary.BigEndian.PutUint64(payload[:], i)
-		c.pong(payload[:])
+		c.answerPing(payload[:])
 	}
 	c.flush()
 	for i := range uint64(n) {

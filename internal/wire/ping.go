@@ -10,29 +10,39 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// pings are our own. Each carries a number, and a pong with that number answers it and those before it, since a peer may
-// answer only the newest of several (RFC 6455, section 5.5.3).
+// pings are our own. Each carries a number. A pong with that number answers the ping and those
+// before it, since a peer may answer only the newest of several. mu guards them.
+//
+// RFC 6455, section 5.5.3.
 type pings struct {
-	last    uint64  // the newest's number; the first is drawn, so that a pong nobody asked for hits none
+	last    uint64  // the newest's number; the first is random, so that no unasked pong matches
 	newest  *ping   // nil for none
-	unsent  *chunk  // which holds it, outside the write window; nil once that has it
-	awaited []*ping // not answered, and somebody waits
+	unsent  *chunk  // with the newest, until the outbox has it; outside the write window
+	leaving *ping   // the one in the outbox, or the last that was there
+	awaited []*ping // not answered, and a call waits for the answer
 }
 
-// A ping is one of ours. It is guarded by the Conn's mu, but for trip.
+// A ping is one of ours. mu guards it, but for trip.
 type ping struct {
 	nth      uint64
 	waiters  int
 	left     time.Time // when the transport had taken it; zero before
-	front    uint64    // bytes that stood before it in our kernel at the last look; see behind
-	acked    uint64    // bytes that the peer's kernel had, then
+	front    uint64    // bytes that stood before it in our kernel at the last check; see behindLocked
+	acked    uint64    // bytes that the peer's kernel had then
 	answered bool
 	trip     time.Duration // valid when back is closed
 	back     chan struct{} // closed when it is answered
 }
 
-// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken the one until the
-// other was read. Whoever calls while one has not left shares it.
+// enter moves the unsent ping into the outbox, if that is possible now.
+func (ps *pings) enter(out *outbox) {
+	if out.insertFirst(ps.unsent) {
+		out.ping, ps.unsent, ps.leaving = ps.unsent, nil, ps.newest
+	}
+}
+
+// Ping sends a ping and waits for its pong. It returns the time from when the transport had taken
+// the ping until the pong was read. Calls share a ping that has not left.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	if err := c.causeOf(ctx); err != nil {
 		return 0, err
@@ -44,7 +54,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}
 	p := c.newPingLocked()
 	c.sendRelocks()
-	c.requestReader() // somebody has to read the answer
+	c.requestReader() // the answer must be read
 	c.mu.Unlock()
 	select {
 	case <-p.back:
@@ -53,7 +63,7 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forgetPingLocked(p)
+	c.send.pings.forget(p)
 	switch {
 	case p.answered:
 		return p.trip, nil
@@ -63,8 +73,8 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	return 0, context.Cause(ctx)
 }
 
-// newPing makes a ping that somebody waits for, or returns the one that has not left. It expects mu to be held, as all
-// below do.
+// newPingLocked returns a ping for a call that waits for its answer: the one that has not left, or a
+// new one.
 func (c *Conn) newPingLocked() *ping {
 	if c.send.pings == nil {
 		c.send.pings = &pings{last: rand.Uint64()}
@@ -76,7 +86,6 @@ func (c *Conn) newPingLocked() *ping {
 		binary.BigEndian.PutUint64(payload[:], ps.last)
 		ps.newest = &ping{nth: ps.last, back: make(chan struct{})}
 		ps.unsent = c.send.framer.control(ws.OpPing, payload[:])
-		ps.unsent.ping = ps.newest
 		c.recallWriteLocked()
 	}
 	p := ps.newest
@@ -86,28 +95,29 @@ func (c *Conn) newPingLocked() *ping {
 	return p
 }
 
-// leave forgets a ping that nobody waits for any more.
-func (c *Conn) forgetPingLocked(p *ping) {
+// forget notes that a call waits for p no more.
+func (ps *pings) forget(p *ping) {
 	if p.waiters--; p.waiters == 0 {
-		c.send.pings.awaited = slices.DeleteFunc(c.send.pings.awaited, func(q *ping) bool { return q == p })
+		ps.awaited = slices.DeleteFunc(ps.awaited, func(q *ping) bool { return q == p })
 	}
 }
 
-// pingLeft notes that the transport has taken p: its time begins.
-func (c *Conn) pingLeftLocked(p *ping) {
+// pingLeftLocked notes that the transport has taken the ping in the outbox. Its time begins.
+func (c *Conn) pingLeftLocked() {
+	p := c.send.pings.leaving
 	p.left = time.Now()
 	if k := c.alive; k != nil && k.asked == p {
 		k.pinged = p.left
 		c.dueByLocked(p.left.Add(k.ping))
 		if k.pong > 0 {
-			p.acked, p.front, _ = tcpProgress(c.nc) // it may stand behind much in the kernel
+			p.acked, p.front, _ = tcpProgress(c.nc) // much may stand before it in our kernel
 			c.dueByLocked(p.left.Add(k.pong))
 		}
 	}
 }
 
-// behind reports whether p, which is due, still has its time before it: where our kernel tells what the peer's has
-// acknowledged, a ping's time does not run while it stands behind something that moves.
+// behindLocked reports whether p's pong timer must restart, because data queued before p in our
+// kernel is still being acknowledged. It reports false if the kernel does not tell.
 func (c *Conn) behindLocked(p *ping) bool {
 	acked, _, ok := tcpProgress(c.nc)
 	if !ok || acked == p.acked || p.front <= aloneInKernel {
@@ -118,16 +128,14 @@ func (c *Conn) behindLocked(p *ping) bool {
 	return true
 }
 
-// giving reports whether the transport is being given p.
+// givingLocked reports whether the transport is being given p.
 func (c *Conn) givingLocked(p *ping) bool {
-	return c.send.out.ping != nil && c.send.out.ping.ping == p && c.send.out.hasBegun(c.send.out.ping)
+	out := &c.send.out
+	return out.ping != nil && c.send.pings.leaving == p && out.hasBegun(out.ping)
 }
 
-// lone is how much may stand in our kernel while a ping is as good as alone there: it is gone after a round trip or two.
-const aloneInKernel = 4 << 10
-
-// ponged notes a pong. One that answers nothing is ignored: it was a sign of life, and nothing else.
-func (c *Conn) ponged(payload []byte) {
+// takePong notes a pong. One that answers no ping is a sign of life, and nothing else.
+func (c *Conn) takePong(payload []byte) {
 	if len(payload) != 8 {
 		return
 	}
@@ -140,11 +148,11 @@ func (c *Conn) ponged(payload []byte) {
 	}
 	ps.awaited = slices.DeleteFunc(ps.awaited, func(p *ping) bool {
 		if int64(nth-p.nth) < 0 || p.left.IsZero() && !c.givingLocked(p) {
-			return false // the peer can foretell the number of one that it cannot have seen
+			return false // the peer can predict the number of a ping that it cannot have seen
 		}
 		left := p.left
 		if left.IsZero() {
-			left = epoch.Add(c.send.given) // the answer was quicker than whoever sent it
+			left = epoch.Add(c.send.given) // the answer came before the sender could note that it left
 		}
 		p.answered, p.trip = true, now.Sub(left)
 		close(p.back)

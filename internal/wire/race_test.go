@@ -181,7 +181,7 @@ func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
 		got, err := in.takePayload(nil, 7)
 		require.NoError(t, err)
 		require.Equal(t, make([]byte, len(got)), got)
-		require.Less(t, in.phase, 4)
+		require.Less(t, in.mask.phase, uint8(4))
 	}
 }
 
@@ -272,7 +272,7 @@ func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, wrote)
 		for range 3 {
-			c.pong(nil)
+			c.answerPing(nil)
 		}
 		c.mu.Lock()
 		chunks := 0

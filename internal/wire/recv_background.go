@@ -1,41 +1,44 @@
 package wire
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+	"time"
+)
 
-// unlockRead gives up the turn to read. Somebody has to see pings and the peer's Close when nobody pulls, so the
-// idle timer is armed, and where a Close is pending the reader goes on at once.
-func (c *Conn) unlockRead() {
-	c.tidy()
-	c.recv.turns++
-	turns := c.recv.turns
-	c.readGate.Unlock()
-	if c.reads.statsAsked.Load() != nil { // as letGo, which is not inlined: each Pull comes here
-		c.answerStats()
-	}
-	if c.background.closing.Load() || c.background.requested.Load() {
-		c.startBackground()
-	} else if !c.background.armed.Load() && c.background.armed.CompareAndSwap(false, true) {
-		c.background.turns.Store(turns)
-		t := c.background.timer.Load()
-		if t == nil {
-			t = c.newTimer()
-		}
-		t.Reset(idleTick())
-	}
+// A background is what starts the background reader: the goroutine that reads while no call does,
+// as long as there is credit. It sees pings and the peer's Close.
+type background struct {
+	timer     atomic.Pointer[time.Timer] // of the Conn, for the reader and for keepalive; made when it is needed
+	armed     atomic.Bool                // the timer will start the reader
+	turns     atomic.Uint32              // of the receiver, when the timer was armed
+	closing   atomic.Bool                // a Close is under way: releasing readGate starts the reader
+	requested atomic.Bool                // input needs attention; see requestReader
 }
 
-// idled is what the timer does.
+// armIdle arms the timer to start the reader if readGate is not locked for a while. turns is what
+// the caller has counted.
+func (c *Conn) armIdle(turns uint32) {
+	c.background.turns.Store(turns)
+	t := c.background.timer.Load()
+	if t == nil {
+		t = c.newTimer()
+	}
+	t.Reset(idleTick())
+}
+
+// timerFired is the function of the Conn's timer.
 func (c *Conn) timerFired() {
-	if c.background.armed.Swap(false) { // whoever gives the turn up from here on arms it anew
-		c.startIfUnread()
+	if c.background.armed.Swap(false) { // releasing readGate arms it anew from now on
+		c.startIfIdle()
 	}
 	if c.alive != nil {
 		c.checkAlive()
 	}
 }
 
-// unattended starts the reader if nobody has read since the timer was armed.
-func (c *Conn) startIfUnread() {
+// startIfIdle starts the reader if no call has read since the timer was armed.
+func (c *Conn) startIfIdle() {
 	if !c.readGate.TryLock() {
 		return
 	}
@@ -44,83 +47,76 @@ func (c *Conn) startIfUnread() {
 		return
 	}
 	if c.alive == nil {
-		c.background.timer.Store(nil) // the reader may stay for long
+		c.background.timer.Store(nil) // the reader may run for long
 	}
-	if !c.readInBackground() && c.background.requested.Load() {
+	if !c.readInBackground() {
+		c.readIfRequested()
+	}
+}
+
+// requestReader has the input looked after although no call reads: by a new background reader, or
+// by the holder of readGate when it releases that. It only requests that, and looks at no input:
+// its caller may hold mu.
+func (c *Conn) requestReader() {
+	c.background.requested.Store(true)
+	if c.readGate.TryLock() {
+		go c.runBackground() // the Conn's own: it ends with a pull, the credit, or the transport
+	}
+}
+
+// readIfRequested starts the reader if it was requested while the caller held readGate. Each
+// goroutine that releases readGate calls it afterwards. mu must not be held.
+func (c *Conn) readIfRequested() {
+	if c.background.requested.Load() {
 		c.startBackground()
 	}
 }
 
-// wake has the input looked after although no call reads: by a background reader, or by the holder of readGate when it
-// gives that up. It is for callers that hold mu, or do not wait: what looks at the input may fail, which takes mu, so
-// wake itself looks at nothing.
-func (c *Conn) requestReader() {
-	c.background.requested.Store(true)
-	if c.readGate.TryLock() {
-		go c.runBackground() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
-	}
-}
-
-// startReader reads in the background, unless another goroutine reads already or there is no reason to. mu must not be
-// held.
+// startBackground starts the reader, unless another goroutine reads already or there is no reason
+// to. mu must not be held.
 func (c *Conn) startBackground() {
 	for c.readGate.TryLock() && !c.readInBackground() && c.background.requested.Load() {
 	}
 }
 
-// readInBackground hands the turn to read to a background reader if there is a reason to read, or else gives it up. mu
-// must not be held.
+// readInBackground hands readGate to a background reader if there is a reason to read. If not, it
+// releases readGate, and reports false. mu must not be held.
 func (c *Conn) readInBackground() bool {
 	c.background.requested.Store(false)
-	if c.mustInflate() || c.wantsInput() { // to inflate takes time, which is not the caller's
-		go c.runBackground() // the Conn's own: it ends when a pull comes, credit is spent or the transport ends
+	if c.mustInflate() || c.wantsInput() { // inflating takes time, which is not the caller's
+		go c.runBackground() // the Conn's own: it ends with a pull, the credit, or the transport
 		return true
 	}
-	c.tidy()
+	c.freeUnused()
 	c.releaseRead()
 	return false
 }
 
-// readAhead is the background reader. It holds readGate, which whoever started it took.
+// runBackground is the background reader. Its starter has locked readGate.
 func (c *Conn) runBackground() {
 	c.background.requested.Store(false)
 	for c.wantsInput() {
-		c.readOnce(context.Background(), inBackground)
+		c.readOnce(context.Background(), inBackground, nil)
 	}
-	full := c.readWindow.Credit() <= 0
-	c.tidy()
+	full := c.recv.window.Credit() <= 0
+	c.freeUnused()
 	c.releaseRead()
 	if full && c.alive != nil {
 		c.watchFull()
 	}
-	if c.background.requested.Load() {
-		c.startBackground() // wake may have found the gate still held
-	}
+	c.readIfRequested() // requestReader may have found readGate still locked
 }
 
-// letGo gives readGate up, and answers the calls that ask what was received. The caller then looks at due.
-func (c *Conn) releaseRead() {
-	c.readGate.Unlock()
-	if c.reads.statsAsked.Load() != nil {
-		c.answerStats()
-	}
-}
-
-// wanted reports whether the input should be read although nobody pulls: it is dropped, or there is credit for
-// it. It expects readGate to be held.
+// wantsInput reports whether the background reader should read on. It should while the input is
+// dropped, or there is credit for it, and no call waits for readGate.
 func (c *Conn) wantsInput() bool {
 	c.dropUnwanted()
 	c.account()
 	if c.recv.breached {
-		c.meetBreach() // nobody has pulled for a while, or answers no more
+		c.meetBreach() // no call has pulled for a while
 	}
-	return !c.recv.eof && c.reads.waiting.Load() == 0 && (c.recv.in.sealed || c.reads.dropping.Load() || c.readWindow.Credit() > 0)
-}
-
-// tidy lets go of what the input needs no more.
-func (c *Conn) tidy() {
-	c.recv.in.trim()
-	if c.compression.inflates() {
-		c.freeInflater()
+	if c.recv.eof || c.reads.waiting.Load() > 0 {
+		return false
 	}
+	return c.recv.in.sealed || c.reads.dropping.Load() || c.recv.window.Credit() > 0
 }

@@ -41,7 +41,7 @@ func drain(t *testing.T, in *inbox, piece int) (messages []string) {
 			messages = append(messages, string(data))
 			data = data[:0]
 			in.endMessage()
-		} else if in.left > 0 && !in.ready() {
+		} else if in.left > 0 && !in.hasScanned() {
 			break
 		}
 	}

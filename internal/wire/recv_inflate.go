@@ -9,32 +9,49 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// naked returns what there is of the frame at the pull cursor in the first chunk, unmasked where it lies: what is not
-// used of it is read again. last says that the message ends with it.
-func (in *inbox) decodeInPlace() (b []byte, last bool) {
-	n := int(min(in.left, int64(in.held-in.unscanned)))
+// inflating is the half of a compression that the holder of readGate owns.
+type inflating struct {
+	inflater *deflate.Inflater // nil until a message was inflated
+	skipped  int               // bytes that the rest of a skipped message has inflated to
+	empties  emptyRun          // blocks that inflate to nothing
+}
+
+// inflates reports whether a message was inflated.
+func (z *compression) inflates() bool { return z != nil && z.inflater != nil }
+
+// ownInflater returns the inflater, which the first compressed message makes.
+func (z *compression) ownInflater() *deflate.Inflater {
+	if z.inflater == nil {
+		z.inflater = deflate.NewInflater(z.Peer)
+	}
+	return z.inflater
+}
+
+// unmaskInPlace returns what the first chunk holds of the frame at the pull cursor, unmasked where
+// it lies. What the caller does not use is returned again. last reports whether the message ends
+// with it.
+func (in *inbox) unmaskInPlace() (b []byte, last bool) {
+	n := int(min(in.left, int64(in.scanned())))
 	if n > 0 {
 		n = min(n, len(in.head.buf)-in.pullAt)
 		b = in.head.buf[in.pullAt : in.pullAt+n]
-		if masked := b[in.decoded:]; in.masked {
-			ws.Cipher(masked, in.mask, in.phase)
-			in.phase = (in.phase + len(masked)) % 4
-		}
-		in.decoded = n
+		in.mask.apply(b[in.unmasked:])
+		in.unmasked = n
 	}
 	return b, in.fin && int64(n) == in.left
 }
 
-// feed gives inflate what there is of the frame at the pull cursor, and takes what it used. An error ends that.
+// feed gives inflate what has come of the frame at the pull cursor, and consumes what inflate used.
+// An error of inflate ends it.
 func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error)) error {
 	for {
-		src, last := in.decodeInPlace()
+		src, last := in.unmaskInPlace()
 		if len(src) == 0 && !last {
 			return nil
 		}
 		used, err := inflate(src, last)
 		in.left -= int64(used)
-		in.decoded -= used
+		in.unmasked -= used
 		in.consume(used)
 		if err != nil {
 			return err
@@ -46,18 +63,16 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 	}
 }
 
-// inflate appends what the frame at the pull cursor inflates to, as far as it is there, with text checked. It appends
-// room bytes at most, and returns deflate.ErrRoom if there is more.
+// inflate appends what the frame at the pull cursor inflates to, as far as it has come, and checks
+// text. It appends room bytes at most, and returns deflate.ErrRoom if there is more.
 func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	in, z, from := &c.recv.in, c.compression, len(dst)
-	if z.inflater == nil {
-		z.inflater = deflate.NewInflater(z.Peer)
-	}
+	inflater := z.ownInflater()
 	err := in.feed(func(src []byte, last bool) (used int, err error) {
-		dst, used, err = z.inflater.Inflate(dst, src, room-(len(dst)-from), last)
+		dst, used, err = inflater.Inflate(dst, src, room-(len(dst)-from), last)
 		return used, err
 	})
-	if z.barren(len(dst) - from) {
+	if z.floods(len(dst) - from) {
 		err = errBlocks
 	}
 	if in.op == ws.OpText && !in.text.push(dst[from:]) || in.tornText() {
@@ -66,19 +81,19 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	return dst, err
 }
 
-// barren counts the blocks that have ended since it was called before against the bytes that came of them, and reports
-// whether too many have brought nothing. A byte makes up for two blocks, not for all before it: for its own, and for the
-// empty one behind it with which a sender flushes.
-func (z *compression) barren(bytes int) bool {
+// floods counts the blocks that ended since its last call against the bytes that came of them. It
+// reports whether too many have inflated to nothing. A byte makes up for two blocks only: its own,
+// and the empty block behind it with which a sender flushes.
+func (z *compression) floods(bytes int) bool {
 	n := z.inflater.Blocks() - 2*bytes
 	if n > 0 {
-		return z.row.flooded(n)
+		return z.empties.flooded(n)
 	}
-	z.row.n = int32(max(int(z.row.n)+n, 0))
+	z.empties.n = int32(max(int(z.empties.n)+n, 0))
 	return false
 }
 
-// allows is how many bytes a compressed message may still inflate to of which there are n.
+// allows returns how many more bytes a compressed message may inflate to that has n bytes so far.
 func (c *Conn) allows(n int) int {
 	if c.maxMessage <= 0 {
 		return math.MaxInt
@@ -86,44 +101,47 @@ func (c *Conn) allows(n int) int {
 	return c.maxMessage - n
 }
 
-// rejectPacked gives up on a compressed message.
-func (c *Conn) rejectPacked(err error) {
+// rejectCompressed rejects a compressed message.
+func (c *Conn) rejectCompressed(err error) {
 	code := codeFor(err)
 	if err == deflate.ErrRoom {
 		code = CodeTooBig
-		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d", uint64(c.maxMessage)+1, c.maxMessage)
+		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d",
+			uint64(c.maxMessage)+1, c.maxMessage)
 	}
 	c.reject(code, err)
 }
 
-// skipPacked passes what has come of the frame at the pull cursor. If later messages may refer to it, it has to be
-// inflated, MaxMessage bytes of it at most.
-func (c *Conn) skipPacked() error {
+// skipCompressed passes what has come of the frame at the pull cursor. It has to inflate it if
+// later messages may refer to it, MaxMessage bytes of it at most.
+func (c *Conn) skipCompressed() error {
 	z := c.compression
-	if z.inflater == nil {
-		z.inflater = deflate.NewInflater(z.Peer)
-	}
-	before := z.passed
+	inflater, before := z.ownInflater(), z.skipped
 	err := c.recv.in.feed(func(src []byte, last bool) (used int, err error) {
-		n, used, err := z.inflater.Skip(src, c.allows(z.passed), last)
-		z.passed += n
+		n, used, err := inflater.Skip(src, c.allows(z.skipped), last)
+		z.skipped += n
 		return used, err
 	})
-	if z.barren(z.passed - before) {
+	if z.floods(z.skipped - before) {
 		return errBlocks
 	}
 	return err
 }
 
-// mustInflate reports whether there is something that drop would have to inflate.
+// mustInflate reports whether dropUnwanted would have to inflate something.
 func (c *Conn) mustInflate() bool {
-	nth := c.reads.current.Load()
-	return c.recv.in.compressed && nth != 0 && nth == c.reads.skipped.Load() && c.recv.in.ready() && !c.reads.dropping.Load()
+	in := &c.recv.in
+	return in.compressed && c.isSkipping() && in.hasScanned() && !c.reads.dropping.Load()
 }
 
-// forgetRead lets go of what was received, once there is nothing left to inflate.
+// freeInflater frees the inflater once nothing is left to inflate.
 func (c *Conn) freeInflater() {
-	if z := c.compression; z.inflates() && (c.reads.dropping.Load() || c.end.done.Closed() && !c.recv.in.ready() && !c.recv.in.compressed) {
+	in, z := &c.recv.in, c.compression
+	if !z.inflates() {
+		return
+	}
+	ended := c.end.done.Closed() && !in.hasScanned() && !in.compressed
+	if ended || c.reads.dropping.Load() {
 		z.inflater.Close()
 		z.inflater = nil
 	}

@@ -273,7 +273,7 @@ func TestUnmaskIsCipher(t *testing.T) {
 	for n := range 3 * maxControl {
 		src := bytes.Repeat([]byte("abcdefg"), 1+n/7)[:n]
 		got, want := make([]byte, n), bytes.Clone(src)
-		unmask(got, src, mask)
+		unmaskInto(got, src, mask)
 		ws.Cipher(want, mask, 0)
 		require.Equal(t, want, got)
 	}

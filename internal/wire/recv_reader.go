@@ -10,21 +10,21 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A Reader reads one message as it comes. The Conn knows it by its number alone, so that it can live on the stack of
-// whoever reads.
+// A Reader reads one message as it comes. The Conn knows it by its number alone, so that it can be
+// on the stack of its caller.
 type Reader struct {
 	c   *Conn
 	ctx context.Context // of all Reads: io.Reader has no place for one
 	op  ws.OpCode
 	nth uint64 // messages are numbered from 1
-	n   int64  // payload bytes read
-	err error  // ends it; owned, as n, by the holder of the read gate
+	n   int64  // payload bytes read; the holder of readGate owns it
+	err error  // ends the Reader; the holder of readGate owns it
 
-	closed atomic.Bool // nobody wants the rest
+	closed atomic.Bool // the rest is not wanted
 }
 
-// Next waits for the start of the next message and has r read it. Until it has been read to its end or closed, no
-// other message can be pulled.
+// Next waits for the start of the next message, and has r read it. Until r is closed, or has read
+// the message to its end, no other message can be pulled.
 func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	if err := c.lockPull(ctx); err != nil {
 		return err
@@ -41,17 +41,18 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	return nil
 }
 
-// Op is the message's opcode, text or binary.
+// Op returns the message's opcode, text or binary.
 func (r *Reader) Op() ws.OpCode { return r.op }
 
-// Read reads what there is of the message, and waits if there is nothing. The end of the message is io.EOF.
+// Read reads what has come of the message, and waits if nothing has. It returns io.EOF at the end
+// of the message.
 func (r *Reader) Read(p []byte) (int, error) {
 	c := r.c
 	if err := c.lockRead(r.ctx); err != nil {
 		return 0, err
 	}
 	ends := false
-	defer r.leave(&ends)
+	defer r.unlock(&ends)
 	for r.err == nil {
 		n, whole := r.take(p)
 		switch {
@@ -72,45 +73,45 @@ func (r *Reader) Read(p []byte) (int, error) {
 			r.n += int64(n)
 			return n, nil
 		}
+		if err != nil && c.reads.final.Load() == nil {
+			return 0, err // ctx has ended, and the message stays open
+		}
 		if err != nil {
-			if c.reads.final.Load() == nil {
-				return 0, err // ctx has ended, and the message stays open
-			}
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
-			}
-			r.err = err
-			c.reads.current.CompareAndSwap(r.nth, 0)
+			r.cutShort(err)
 		}
 	}
 	return 0, r.err
 }
 
-// leave gives up the turn to read, and then tells who looks on if the message has come to its end.
-func (r *Reader) leave(ends *bool) {
-	c, op, n := r.c, r.op, r.n // r.n is the next holder's then
+// cutShort ends r with the end of pulls, which has come before the end of its message.
+func (r *Reader) cutShort(end error) {
+	if r.err = end; end == io.EOF {
+		r.err = io.ErrUnexpectedEOF // the stream ended in order, this message did not
+	}
+	r.c.reads.current.CompareAndSwap(r.nth, 0)
+}
+
+// unlock releases readGate. If the message has come to its end it then calls the hook for that.
+func (r *Reader) unlock(ends *bool) {
+	c, op, n := r.c, r.op, r.n // the next holder owns r.n
 	c.unlockRead()
 	if *ends && c.hooks != nil && c.hooks.Whole != nil {
 		c.hooks.Whole(op, n)
 	}
 }
 
-// take reads what there is, and reports whether the message has come to its end.
+// take reads what has come, and reports whether the message has come to its end.
 func (r *Reader) take(p []byte) (n int, whole bool) {
-	c := r.c
+	c, in := r.c, &r.c.recv.in
 	for !c.dropUnwanted() && !r.closed.Load() {
-		if len(c.recv.assembled) > 0 {
-			n := copy(p, c.recv.assembled)
-			if c.recv.assembled = c.recv.assembled[n:]; len(c.recv.assembled) == 0 {
-				c.recv.assembled = nil // its memory may be that of a whole message
-			}
+		if n := r.takeAssembled(p); n >= 0 {
 			return n, false
 		}
-		if !c.recv.in.toPayload() {
+		if !in.toPayload() {
 			return 0, false
 		}
-		if c.recv.in.messageEnded() {
-			if _, err := c.recv.in.endMessage(); err != nil {
+		if in.messageEnded() {
+			if _, err := in.endMessage(); err != nil {
 				c.reject(CodeBadData, err)
 				return 0, false
 			}
@@ -119,62 +120,82 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 		}
 		var got []byte
 		var err error
-		if c.recv.in.compressed {
+		if in.compressed {
 			if got, err = c.inflate(p[:0], len(p)); err == deflate.ErrRoom {
 				return len(got), false
 			}
 		} else {
-			got, err = c.recv.in.takePayload(p[:0], len(p))
+			got, err = in.takePayload(p[:0], len(p))
 		}
 		if err != nil {
 			c.reject(codeFor(err), err)
 			return 0, false
 		}
-		if len(got) > 0 || c.recv.in.left > 0 {
+		if len(got) > 0 || in.left > 0 {
 			return len(got), false
 		}
 	}
 	return 0, false
 }
 
-// Close skips what was not read of the message. It never waits: what has not come yet is dropped as it comes.
+// takeAssembled reads from what an earlier Pull has assembled of the message. It returns -1 if
+// there is nothing of that.
+func (r *Reader) takeAssembled(p []byte) (n int) {
+	v := &r.c.recv
+	if len(v.assembled) == 0 {
+		return -1
+	}
+	n = copy(p, v.assembled)
+	if v.assembled = v.assembled[n:]; len(v.assembled) == 0 {
+		v.assembled = nil // its memory may be that of a whole message
+	}
+	return n
+}
+
+// Close skips the rest of the message. It never waits: what has not come yet is dropped as it
+// comes.
 func (r *Reader) Close() error {
 	if r.closed.Swap(true) {
 		return nil
 	}
 	c := r.c
-	for nth := c.reads.skipped.Load(); nth < r.nth && !c.reads.skipped.CompareAndSwap(nth, r.nth); nth = c.reads.skipped.Load() {
+	for nth := c.reads.skipped.Load(); nth < r.nth; nth = c.reads.skipped.Load() {
+		if c.reads.skipped.CompareAndSwap(nth, r.nth) {
+			break
+		}
 	}
 	c.mu.Lock()
 	if c.wait.who == onCall {
-		c.stopReadWaitLocked() // a Read of this message
+		c.stopReadLocked() // a Read of this message
 	} else {
 		c.recallReadLocked() // the background reader
 	}
 	c.mu.Unlock()
-	c.requestReader() // to skip it
+	c.requestReader() // to skip what has come
 	return nil
 }
 
-// skip drops what has come of the message that is being read, and reports whether there is more of it to come.
+// skipMessage drops what has come of the message that is skipped. It reports whether more of it
+// comes.
 func (c *Conn) skipMessage() bool {
+	in := &c.recv.in
 	c.recv.assembled = nil
-	for c.recv.in.toPayload() {
-		if c.recv.in.messageEnded() {
-			c.recv.in.leaveMessage()
+	for in.toPayload() {
+		if in.messageEnded() {
+			in.leaveMessage()
 			c.reads.current.Store(0)
 			if c.compression != nil {
-				c.compression.passed = 0
+				c.compression.skipped = 0
 			}
 			return false
 		}
-		if !c.recv.in.compressed {
-			c.recv.in.skipPayload()
-		} else if err := c.skipPacked(); err != nil {
-			c.rejectPacked(err)
+		if !in.compressed {
+			in.skipPayload()
+		} else if err := c.skipCompressed(); err != nil {
+			c.rejectCompressed(err)
 			break
 		}
-		if c.recv.in.left > 0 {
+		if in.left > 0 {
 			break
 		}
 	}

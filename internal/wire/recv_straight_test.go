@@ -56,7 +56,7 @@ func TestPayloadThatIsReadStraightComesOutAsItWentIn(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, bytes.Equal(want, dst), "%d bytes", len(dst))
 			}
-			require.Zero(t, c.recv.in.skip)
+			require.Zero(t, c.recv.in.toSkip)
 			received, _ := c.Stats()
 			require.Zero(t, received.Held)
 		})

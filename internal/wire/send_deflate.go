@@ -6,20 +6,18 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A Deflate is what was agreed about permessage-deflate, and when we use it.
+// A Deflate is the agreed permessage-deflate (RFC 7692), and when we use it.
 type Deflate struct {
 	Ours, Peer deflate.Sender
 	Level      int // 1 to 9, or deflate.DefaultLevel
-	Threshold  int // payload bytes from which a message is compressed that is written whole
+	Threshold  int // payload bytes from which Write compresses a message
 }
 
-// A packing is the compression of one connection.
+// A compression is that of one connection.
 type compression struct {
 	*Deflate
-	deflater *deflate.Deflater // owned by the holder of writeGate; nil until a message was compressed
-	inflater *deflate.Inflater // owned by the holder of readGate, as the next one; nil until a message was inflated
-	passed   int               // bytes that the rest of a message inflated to that nobody wants
-	row      emptyRun          // blocks that brought nothing
+	deflater *deflate.Deflater // the holder of writeGate owns it; nil until a message was compressed
+	inflating
 }
 
 func newCompression(d *Deflate) *compression {
@@ -32,42 +30,41 @@ func newCompression(d *Deflate) *compression {
 // deflates reports whether a message was compressed.
 func (z *compression) deflates() bool { return z != nil && z.deflater != nil }
 
-// inflates reports whether a message was inflated.
-func (z *compression) inflates() bool { return z != nil && z.inflater != nil }
+// frameBuffers are for compressed payload that is not yet encoded.
+var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-const (
-	maxPart = 32 << 10 // bytes of a Writer's message that are compressed at once
-	longer  = 64       // bytes by which they may come out longer
-)
+// returnBuffer returns what p has borrowed. A buffer of an unusual size is not kept.
+func (p *piece) returnBuffer() {
+	if p.buf != nil && cap(*p.buf) <= maxKeptFrame {
+		frameBuffers.Put(p.buf)
+	}
+	p.buf = nil
+}
 
-// buffers are for what was compressed and is not yet encoded. One that had to hold a frame of an unusual size is not kept.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-const maxKept = 4 * maxPiece
-
-// pack has the message of p compressed, if that was agreed and it is long enough.
+// markCompressed has the message of p compressed, if that was agreed and it is long enough.
 func (c *Conn) markCompressed(p *piece) {
 	if z := c.compression; z != nil && len(p.rest) >= z.Threshold {
-		p.plain, p.rest, p.toCompress, p.flush, p.rsv = p.rest, nil, true, deflate.End, rsv1
+		p.plain, p.rest = p.rest, nil
+		p.toCompress, p.flush, p.rsv = true, deflate.End, rsv1
 	}
 }
 
-// press returns n, which size has told of p; if that was 0 it compresses first, as much as makes a frame, and takes the
-// credit for it. It expects writeGate to be held, credit to have been waited for, and the message to be sent whole from
-// here on: what was compressed is a part of the context for the next. (Where no message follows, that does not matter.)
+// compressFrame returns n, the size of the next step of p. If n is 0, it first compresses enough of
+// p for one frame, and charges the frame to the window. writeGate must be held, and p must then be
+// sent: later messages refer to what was compressed. If no message follows, that does not matter.
 func (c *Conn) compressFrame(p *piece, n int) int {
 	if n > 0 {
 		return n
 	}
-	z := c.compression
+	z, limit := c.compression, c.send.framer.limit
 	if z.deflater == nil {
 		z.deflater = deflate.NewDeflater(z.Level, z.Ours)
 	}
 	if p.buf == nil {
-		p.buf = buffers.Get().(*[]byte)
+		p.buf = frameBuffers.Get().(*[]byte)
 	}
 	b := append((*p.buf)[:0], p.rest...)
-	for p.toCompress && (c.send.framer.limit == 0 || len(b) < c.send.framer.limit) {
+	for p.toCompress && (limit == 0 || len(b) < limit) {
 		part := p.plain[:min(len(p.plain), maxPiece)]
 		p.plain = p.plain[len(part):]
 		flush := deflate.More
@@ -82,15 +79,7 @@ func (c *Conn) compressFrame(p *piece, n int) int {
 	return n
 }
 
-// giveBack gives back what p has borrowed.
-func (p *piece) giveBack() {
-	if p.buf != nil && cap(*p.buf) <= maxKept {
-		buffers.Put(p.buf)
-	}
-	p.buf = nil
-}
-
-// ready returns the piece of a message that was encoded before.
+// readyPiece returns the piece of a message that was encoded before.
 func (c *Conn) readyPiece(frames [][]byte, data []byte, e Encoding) piece {
 	p := piece{ready: frames, fin: true, length: int64(len(data))}
 	if e.Bits > 0 && !c.compression.Ours.NoTakeover {
@@ -99,15 +88,15 @@ func (c *Conn) readyPiece(frames [][]byte, data []byte, e Encoding) piece {
 	return p
 }
 
-// remember makes a message that was compressed elsewhere a part of the context, as it is of the peer's. Where we have
-// none yet we refer to nothing, and need not.
+// remember makes a message that was compressed elsewhere a part of the compressor's context, as it
+// is of the peer's. Without a compressor yet nothing refers to it.
 func (c *Conn) remember(p *piece) {
 	if !p.toCompress && len(p.plain) > 0 && c.compression.deflates() {
 		c.compression.deflater.Remember(p.plain)
 	}
 }
 
-// Encoding returns how a message of n bytes is encoded that is compressed, if at all, for itself.
+// Encoding returns how to Encode a message of n bytes for this Conn.
 func (c *Conn) Encoding(n int, compress bool) Encoding {
 	e := Encoding{MaxFrame: c.send.framer.limit}
 	if z := c.compression; z != nil && compress && n >= z.Threshold {
@@ -119,12 +108,12 @@ func (c *Conn) Encoding(n int, compress bool) Encoding {
 // endTurn ends the turn to write p.
 func (c *Conn) endTurn(p *piece) {
 	if p.buf != nil {
-		p.giveBack()
+		p.returnBuffer()
 	}
 	c.unlockWrite()
 }
 
-// unlockWrite gives up the turn to write.
+// unlockWrite ends the turn to write.
 func (c *Conn) unlockWrite() {
 	deflates := c.compression.deflates()
 	c.writeGate.Unlock()
@@ -133,7 +122,8 @@ func (c *Conn) unlockWrite() {
 	}
 }
 
-// forgetSent lets go of what was sent, once nothing follows. Whoever has the turn to write then does so when giving it up.
+// freeDeflater frees the deflater after the connection ended. If a writer holds writeGate, that
+// frees it when it unlocks.
 func (c *Conn) freeDeflater() {
 	if !c.end.done.Closed() || !c.writeGate.TryLock() {
 		return

@@ -1,46 +1,61 @@
 package wire
 
 import (
+	"context"
 	"io"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
-const (
-	// A batch is worth a system call of its own.
-	batch = 16 << 10
+// sending is what the sending side shares. mu guards it, but for the framer.
+type sending struct {
+	out        outbox
+	framer     framer
+	pongs      *chunk        // pongs behind those in the outbox; nil for none
+	pings      *pings        // our own; nil before the first
+	stall      *stall        // nil until a goroutine has waited for the transport to take more
+	moved      chan struct{} // closed when the outbox moves on; nil while no goroutine waits for that
+	flushF     func()        // the flusher's function; made once, since each start would allocate it
+	given      time.Duration // since epoch, when the transport was last given something
+	total      count         // messages that were accepted
+	writes     int           // Writes that were encoded whole
+	baton      bool          // a goroutine has the baton: it gives the outbox to the transport
+	flusher    bool          // the flusher runs, or is about to
+	blocked    bool          // the flusher is inside a write that may block
+	encoding   bool          // a Write was admitted, and is not encoded whole
+	writerOpen bool          // a Writer's message is open
+}
 
-	// inline is how many chunks a goroutine gives to the transport by itself. What others queue meanwhile is not for it
-	// to send for ever.
-	inline = 4
-
-	// lull is how long nothing must have been given to the transport for a write to be a lone one.
-	lull = 200 * time.Microsecond
-)
-
-// epoch is what times are counted from: that takes a third of the time of a time.Now.
-var epoch = time.Now()
-
-// send sees to it that what is in the outbox leaves. It expects mu to be held, and lets go of it meanwhile.
+// sendRelocks makes sure that the outbox leaves.
 //
-// Where the transport never blocks, a lone message is given to it at once, and so is a batch. The
-// messages of a burst are gathered by a flusher, which is on its way while they come: they are sent
-// when it runs, even if nobody calls again, and many of them share a system call. The fragments of
-// a Writer's message are gathered, too: the last may yet be told that it is the last.
+// A nonblocking transport gets a lone message, or a full batch, immediately. The messages of a burst
+// are gathered: the flusher, which starts with the first, sends them when it runs. So they leave
+// even if no call follows, and many share a system call. Fragments of a Writer's message are
+// gathered, too: the last of them may yet get the FIN bit.
 func (c *Conn) sendRelocks() {
-	batched := c.send.out.held() >= batch || c.send.pongs != nil && c.send.pongs.free() < cap(c.send.pongs.buf)/2
-	if c.send.baton || c.send.flusher && (c.nonblocking == nil || !batched) || c.nextOutLocked() == nil {
+	s := &c.send
+	pongsFull := s.pongs != nil && s.pongs.free() < cap(s.pongs.buf)/2
+	batched := s.out.held() >= batch || pongsFull
+	if s.baton || s.flusher && (c.nonblocking == nil || !batched) || c.nextOutLocked() == nil {
 		return
 	}
-	if c.nonblocking != nil && (batched || !c.send.writerOpen && !c.gatheringLocked()) {
+	if c.nonblocking != nil && (batched || !s.writerOpen && !c.gathersLocked()) {
 		c.sendNowRelocks()
 	}
 	c.startFlusherLocked()
 }
 
-// gathering reports whether what is written now, with no flusher on its way, is likely to be followed by more.
-func (c *Conn) gatheringLocked() bool {
+// sendBeforeWaitRelocks gives a nonblocking transport what is gathered, before its caller waits for
+// input: the answers to all that was read leave together.
+func (c *Conn) sendBeforeWaitRelocks() {
+	if c.nonblocking != nil && !c.send.baton && c.nextOutLocked() != nil {
+		c.sendNowRelocks()
+		c.startFlusherLocked()
+	}
+}
+
+// gathersLocked reports whether more messages are likely to follow the one written now. It uses up
+// the reader's hint that this one is an answer.
+func (c *Conn) gathersLocked() bool {
 	if c.answerNow.Load() {
 		c.answerNow.Store(false)
 		return false
@@ -48,32 +63,29 @@ func (c *Conn) gatheringLocked() bool {
 	return time.Since(epoch)-c.send.given < lull
 }
 
-// sendNow gives the transport what it takes without blocking. It expects mu to be held and nobody to be sending, and
-// lets go of mu meanwhile.
+// sendNowRelocks gives a nonblocking transport what it takes. The baton must be free.
 func (c *Conn) sendNowRelocks() {
 	c.send.baton = true
-	for range inline {
-		if c.nextOutLocked() == nil {
-			break
-		}
-		if !c.offerRelocks(nobody) {
+	for range inlineWrites {
+		if c.nextOutLocked() == nil || !c.offerRelocks(nobody) {
 			break
 		}
 	}
 	c.send.baton = false
 }
 
-// startFlusher starts the flusher if there is something to send and nobody to do it.
+// startFlusherLocked starts the flusher if there is something to send, and no goroutine sends.
 func (c *Conn) startFlusherLocked() {
-	if !c.send.baton && !c.send.flusher && c.nextOutLocked() != nil {
-		c.send.flusher = true
-		if c.send.flushF == nil {
-			c.send.flushF = c.flush
+	if s := &c.send; !s.baton && !s.flusher && c.nextOutLocked() != nil {
+		s.flusher = true
+		if s.flushF == nil {
+			s.flushF = c.flush
 		}
-		go c.send.flushF() // the Conn's own: it ends with the backlog, or with the transport
+		go s.flushF() // the Conn's own: it ends with the backlog, or with the transport
 	}
 }
 
+// flush is the flusher. It sends until the outbox is empty, or a Write claims the baton.
 func (c *Conn) flush() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,15 +102,17 @@ func (c *Conn) flush() {
 	c.giveBatonLocked()
 }
 
-// giveFirst gives the first chunk to a transport that may block.
+// giveFirstRelocks gives the first chunk to a transport that may block.
 func (c *Conn) giveFirstRelocks() {
-	buf := c.send.out.head.buf[c.send.out.head.taken:]
+	first := c.send.out.head
+	buf := first.buf[first.taken:]
 	if c.alive != nil {
 		c.offeredLocked()
 		buf = buf[:min(len(buf), c.alive.step)]
 	}
 	c.send.blocked = true
-	c.give(c.send.out.head)
+	c.givesLocked(first)
+	c.mu.Unlock()
 	n, err := c.nc.Write(buf)
 	c.mu.Lock()
 	c.send.blocked = false
@@ -108,68 +122,71 @@ func (c *Conn) giveFirstRelocks() {
 	c.tookLocked(n, err)
 }
 
-// offer gives a transport that need not block what is in front, as much as a system call takes, and reports whether that has
-// left whole. If who is not nobody it waits until something has left, or it is recalled.
+// offerRelocks gives a nonblocking transport as much of the outbox as one system call takes. It
+// reports whether all of that has left. If who is not nobody, it waits until something has left, or
+// the goroutine is recalled.
 func (c *Conn) offerRelocks(who waiter) (whole bool) {
 	first := c.send.out.head
 	last, size := c.send.out.vector()
 	if who != nobody {
-		c.ownStallLocked().who = who
+		c.send.noteStall().who = who
 		if c.alive != nil {
 			c.offeredLocked()
 		}
 	}
-	c.give(last)
+	c.givesLocked(last)
+	c.mu.Unlock()
 	n, err := c.nonblocking.write(first, last, who != nobody)
 	c.mu.Lock()
 	if who != nobody {
-		err = c.resumedLocked(err)
+		err = c.backLocked(err)
 	}
 	c.tookLocked(n, err)
 	return n == size
 }
 
-// give lets go of mu to give the transport the chunks up to last.
-func (c *Conn) give(last *chunk) {
+// givesLocked notes that the caller, which has the baton, gives the chunks up to last to the
+// transport.
+func (c *Conn) givesLocked(last *chunk) {
 	c.send.out.givenTo = last
 	c.send.given = time.Since(epoch)
-	c.mu.Unlock()
 }
 
-// nextOut returns the chunk that should leave next, nil if there is none.
+// nextOutLocked returns the chunk that leaves next, nil if there is none.
 func (c *Conn) nextOutLocked() *chunk {
-	if c.end.facts().over || c.end.facts().leaving || c.end.facts().stuck != nil {
+	e, out := c.end.facts(), &c.send.out
+	if e.over || e.leaving || e.stuck != nil {
 		return nil
 	}
-	if c.send.pongs != nil && c.send.out.pongs == nil && !c.end.facts().closeLeft && c.send.out.insertFirst(c.send.pongs) {
-		c.send.out.pongs, c.send.pongs = c.send.pongs, nil
+	if pongs := c.send.pongs; pongs != nil && out.pongs == nil && !e.closeLeft && out.insertFirst(pongs) {
+		out.pongs, c.send.pongs = pongs, nil
 	}
-	ps := c.send.pings
-	if ps != nil && ps.unsent != nil && c.send.out.ping == nil && !c.end.facts().closeLeft && c.send.out.insertFirst(ps.unsent) {
-		c.send.out.ping, ps.unsent = ps.unsent, nil
+	if ps := c.send.pings; ps != nil && ps.unsent != nil && out.ping == nil && !e.closeLeft {
+		ps.enter(out)
 	}
-	return c.send.out.head
+	return out.head
 }
 
-// took notes what the transport has taken of what it was given.
+// tookLocked notes that the transport has taken n bytes of what it was given.
 func (c *Conn) tookLocked(n int, err error) {
-	c.send.out.givenTo = nil
+	out := &c.send.out
+	out.givenTo = nil
 	if c.end.facts().over {
-		c.send.out.clear()
+		out.clear()
 		return
 	}
 	paid, closed := 0, false
 	for left := n; left > 0; {
-		first := c.send.out.head
+		first := out.head
 		k := min(left, len(first.buf)-first.taken)
-		if first.ping != nil && first.taken+k == len(first.buf) {
-			c.pingLeftLocked(first.ping)
+		if first == out.ping && first.taken+k == len(first.buf) {
+			c.pingLeftLocked()
 		}
-		p, cl := c.send.out.took(k)
+		p, cl := out.took(k)
 		paid, closed, left = paid+p, closed || cl, left-k
 	}
 	if c.alive != nil && n > 0 {
-		c.alive.gave(paid, c.send.out.head == nil)
+		c.alive.gave(paid, out.head == nil)
 	}
 	if paid > 0 {
 		c.writeWindow.Give(paid)
@@ -180,31 +197,65 @@ func (c *Conn) tookLocked(n int, err error) {
 	}
 	if err != nil {
 		c.outputFailedLocked(err)
-	} else if c.end.facts().aborted && !c.end.facts().closeLeft {
-		c.dropUnbegunLocked() // what it was given and has not begun
+	} else if e := c.end.facts(); e.aborted && !e.closeLeft {
+		c.dropUnbegunLocked() // the transport was given it, and has not begun it
 		c.queueCloseLocked()
 	}
 }
 
-// pong answers a ping. The answers wait in one chunk until those before them have left, so they
-// leave in order. That chunk and the one before it are their reserve, outside the window: where the
-// peer sends pings and reads no pongs until there is no room for one more, the newest replaces all
-// that have not begun to leave (RFC 6455, section 5.5.3). After our Close none is sent.
-func (c *Conn) pong(payload []byte) {
+// notifyLocked wakes the goroutines that wait for the outbox to move on.
+func (c *Conn) notifyLocked() {
+	if c.send.moved != nil {
+		close(c.send.moved)
+		c.send.moved = nil
+	}
+}
+
+// Flush waits until the transport has taken all that was accepted before.
+func (c *Conn) Flush(ctx context.Context) error {
+	if err := c.causeOf(ctx); err != nil {
+		return err
+	}
+	if c.flushed(ctx) {
+		return nil
+	}
+	if err := c.causeOf(ctx); err != nil {
+		return err
+	}
+	return c.whyNotWritten(ctx)
+}
+
+// flushed waits for that, and reports false if ctx ends first, or not all of it will leave.
+func (c *Conn) flushed(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.end.facts().closeQueued:
-		return
-	case c.send.pongs == nil:
-		c.send.pongs = borrow(smallChunk)
-	case c.send.pongs.free() < maxControlLen:
-		c.send.pongs.buf = c.send.pongs.buf[:0]
-		c.send.out.dropPongs()
+	s := &c.send
+	encoding, nth, upTo := s.encoding, s.writes, s.out.queued
+	for c.causeOf(ctx) == nil {
+		if encoding && (!s.encoding || s.writes != nth) {
+			encoding, upTo = false, s.out.queued // the Write that was admitted before is whole
+		}
+		if !encoding && s.out.taken >= upTo {
+			return true
+		}
+		if e := c.end.facts(); e.over || e.stuck != nil || e.aborted {
+			return false
+		}
+		c.awaitMoveRelocks(ctx)
 	}
-	c.send.framer.addControl(c.send.pongs, ws.OpPong, payload)
-	if c.send.out.pongs == nil {
-		c.recallWriteLocked()
+	return false
+}
+
+// awaitMoveRelocks waits until the outbox moves on, or ctx ends.
+func (c *Conn) awaitMoveRelocks(ctx context.Context) {
+	if c.send.moved == nil {
+		c.send.moved = make(chan struct{})
 	}
-	c.sendRelocks()
+	moved := c.send.moved
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	select {
+	case <-moved:
+	case <-ctx.Done():
+	}
 }

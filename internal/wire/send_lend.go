@@ -1,22 +1,16 @@
 package wire
 
-const (
-	// lend is how long a frame's payload must be to be sent from where it lies, which saves a copy.
-	lend = 32 << 10
-
-	// maxLent is how many frames are lent at once: what a system call is given.
-	maxLent = maxVector / 2
-)
-
-// lends reports whether the next frame of p can be given to the transport from the caller's memory, by the caller's own
-// goroutine.
+// lends reports whether the next frame of p can be lent: given to the transport from the caller's
+// memory, by the caller's own goroutine. That saves a copy. A client's frames are masked, and so
+// they are copied.
 func (c *Conn) lends(p *piece) bool {
-	return c.nonblocking != nil && !c.send.framer.client && len(p.ready) == 0 && p.frameLeft == 0 && c.send.framer.length(p) >= lend
+	return c.nonblocking != nil && !c.send.framer.client &&
+		len(p.ready) == 0 && p.frameLeft == 0 && c.send.framer.length(p) >= lendFrom
 }
 
-// sendLent sends p, whose next frame lends and is paid for, from where it lies. Where the window is overdrawn it waits
-// for room itself, rather than for a flusher, and it ends when what is unsent fits: that is copied then, for a flusher.
-// It expects the baton to be free, and lets go of mu while it has it.
+// sendLentRelocks sends p, whose next frame is lent and has credit. While the window is overdrawn it
+// waits until the transport takes more. When the rest fits the window it copies that, for the
+// flusher. The baton must be free.
 func (c *Conn) sendLentRelocks(p *piece) {
 	c.send.baton = true
 	paid := c.send.framer.size(p)
@@ -44,40 +38,44 @@ func (c *Conn) sendLentRelocks(p *piece) {
 	c.startFlusherLocked() // the transport has just taken all that it takes
 }
 
-// lend puts frames of p into the outbox, as many as a system call takes, paid bytes of which are paid for.
+// lendLocked puts as many frames of p into the outbox as one system call takes. paid of their bytes
+// have credit.
 func (c *Conn) lendLocked(p *piece, paid int) {
-	for c.send.out.lent < maxLent && c.goesOnLocked(p) {
-		before := c.send.out.queued
+	out := &c.send.out
+	for out.lent < maxLent && c.goesOnLocked(p) {
+		before := out.queued
 		if c.lends(p) {
-			c.send.out.lend(&c.send.framer, p)
+			out.lend(&c.send.framer, p)
 		} else {
-			c.send.out.encode(&c.send.framer, p) // the end of a message
+			out.encode(&c.send.framer, p) // the end of a message
 		}
 		c.encodedLocked(p)
-		c.writeWindow.Force(int(c.send.out.queued-before) - paid)
+		c.writeWindow.Force(int(out.queued-before) - paid)
 		paid = 0
 	}
 }
 
-// goesOn reports whether there is another frame of p to send, for which nothing has to be compressed first.
+// goesOnLocked reports whether there is another frame of p to send that needs no compression first.
 func (c *Conn) goesOnLocked(p *piece) bool {
-	return !p.done() && c.send.framer.size(p) > 0 && !c.end.facts().aborted && !c.end.facts().leaving && c.end.facts().stuck == nil && !c.end.facts().over
+	e := c.end.facts()
+	return !p.done() && c.send.framer.size(p) > 0 &&
+		!e.aborted && !e.leaving && e.stuck == nil && !e.over
 }
 
-// lend puts the next frame of p into the outbox without copying its payload. Before anybody else can send, what has not
-// left is taken back.
+// lend puts the next frame of p into the outbox without copying its payload. Before another
+// goroutine can send, takeBack copies what has not left.
 func (o *outbox) lend(f *framer, p *piece) {
-	h := borrow(maxHeader)
+	header := borrow(maxHeader)
 	if !p.fin {
-		o.last, o.lastAt = h, 0
+		o.last, o.lastAt = header, 0
 	}
-	f.beginFrame(h, p)
-	l := share(p.rest[:p.frameLeft])
-	h.paid, h.mid, l.paid, l.lent = true, true, true, true
-	o.queued += int64(len(h.buf) + p.frameLeft)
+	f.beginFrame(header, p)
+	payload := share(p.rest[:p.frameLeft])
+	header.paid, header.mid, payload.paid, payload.lent = true, true, true, true
+	o.queued += int64(len(header.buf) + p.frameLeft)
 	p.rest, p.frameLeft = p.rest[p.frameLeft:], 0
-	o.push(h)
-	o.push(l)
+	o.push(header)
+	o.push(payload)
 	o.lent++
 }
 
@@ -91,7 +89,7 @@ func (o *outbox) takeBack() {
 	}
 }
 
-// copied returns chunks of our own with what has not left of l, in its place.
+// copied returns chunks of our own with what has not left of l, in the place of l.
 func (o *outbox) copied(l *chunk) (first *chunk) {
 	at := &first
 	for rest := l.buf[l.taken:]; len(rest) > 0; {

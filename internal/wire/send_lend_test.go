@@ -9,22 +9,22 @@ import (
 )
 
 func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
-	data := make([]byte, lend)
+	data := make([]byte, lendFrom)
 	for i := range data {
 		data[i] = byte(i * 7)
 	}
 	const header = 4
-	for _, taken := range []int{0, 1, header, header + 1, header + lend/2, header + lend - 1, header + lend} {
+	for _, taken := range []int{0, 1, header, header + 1, header + lendFrom/2, header + lendFrom - 1, header + lendFrom} {
 		for _, behind := range []bool{false, true} {
 			f, o := newFramer(false, 0), outbox{}
 			callers := bytes.Clone(data)
 			p := piece{op: ws.OpBinary, rest: callers, fin: true}
 			o.lend(&f, &p)
 			require.True(t, p.done())
-			require.Equal(t, header+lend, o.held())
+			require.Equal(t, header+lendFrom, o.held())
 			last, size := o.vector()
 			require.Same(t, o.tail, last)
-			require.Equal(t, header+lend, size)
+			require.Equal(t, header+lendFrom, size)
 
 			all := append(bytes.Clone(o.head.buf), last.buf...)
 			wire := all[:taken:taken]
@@ -37,7 +37,7 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 			}
 			o.takeBack()
 			clear(callers) // they are the caller's again
-			require.Equal(t, taken == 0 || taken == header+lend, between(&o), "taken %d", taken)
+			require.Equal(t, taken == 0 || taken == header+lendFrom, between(&o), "taken %d", taken)
 
 			wire = append(wire, leave(&o, 10_000)...)
 			got := frames(t, wire)
@@ -54,9 +54,9 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 
 func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
-	p := piece{op: ws.OpBinary, rest: make([]byte, lend), fin: true}
+	p := piece{op: ws.OpBinary, rest: make([]byte, lendFrom), fin: true}
 	o.lend(&f, &p)
-	require.Equal(t, 4+lend, o.dropUnbegun())
+	require.Equal(t, 4+lendFrom, o.dropUnbegun())
 	o.takeBack()
 	require.Nil(t, o.head)
 	require.Zero(t, o.held())

@@ -64,7 +64,7 @@ func (v *valve) set(f func()) {
 	v.moved.Broadcast()
 }
 
-func (v *valve) read() (int, error) {
+func (v *valve) read([]byte) (int, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for !v.closed && !v.poked[0] {
@@ -133,7 +133,7 @@ func TestWhoWaitsForRoomComesBackAtOnce(t *testing.T) {
 	}{
 		"for its context":    {func(_ *Conn, cancel func()) { cancel() }, true, ws.OpContinuation},
 		"for Close":          {func(c *Conn, _ func()) { c.Close(CloseInfo{}) }, true, ws.OpContinuation},
-		"for a pong":         {func(c *Conn, _ func()) { c.pong([]byte("p")) }, false, ws.OpPong},
+		"for a pong":         {func(c *Conn, _ func()) { c.answerPing([]byte("p")) }, false, ws.OpPong},
 		"for a ping of ours": {func(c *Conn, _ func()) { go c.Ping(context.Background()) }, false, ws.OpPing},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -320,7 +320,7 @@ func writeInOrder(t *testing.T, seed uint64) {
 		case 0:
 			v.let(random.IntN(100 << 10))
 		case 1:
-			c.pong([]byte("p"))
+			c.answerPing([]byte("p"))
 		case 2:
 			v.set(func() { v.onRecall = func() { <-time.After(10 * time.Millisecond) } })
 		}
@@ -353,7 +353,7 @@ func TestAPeerThatPingsAndTakesNothingIsAStall(t *testing.T) {
 		wrote := goWrite(t.Context(), c, make([]byte, 3<<20))
 		v.let(100)
 		for range 9 {
-			c.pong(nil) // calls the Write back
+			c.answerPing(nil) // calls the Write back
 			<-time.After(10 * time.Second)
 		}
 		c.mu.Lock()

@@ -189,7 +189,7 @@ func TestALongWriteTakesTheBatonFromAFlusherThatWaitsForRoom(t *testing.T) {
 	untilStalled(t, c, inBackground)
 	wrote := goWrite(t.Context(), c, pattern(1<<20, 2))
 	untilStalled(t, c, onCall)
-	c.pong([]byte("p"))
+	c.answerPing([]byte("p"))
 	c.mu.Lock()
 	require.False(t, c.send.flusher)
 	c.mu.Unlock()
@@ -294,7 +294,7 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 }
 
 func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffered(t *testing.T) {
-	c, _ := socketPair(t, Config{MaxFrame: lend, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond}, 0)
+	c, _ := socketPair(t, Config{MaxFrame: lendFrom, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond}, 0)
 	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
 }
 
@@ -307,7 +307,7 @@ func lostBehind(t *testing.T, cfg Config, gone func(far *net.TCPConn)) *Conn {
 	require.NoError(t, err)
 	for full := false; !full; runtime.Gosched() {
 		require.NoError(t, t.Context().Err())
-		full = c.readWindow.Credit() <= 0
+		full = c.recv.window.Credit() <= 0
 	}
 	gone(far.(*net.TCPConn))
 	return c

@@ -12,13 +12,14 @@ import (
 
 // A Writer writes one message as it is made. It has the turn to write until it is closed.
 type Writer struct {
-	c          *Conn
-	ctx        context.Context // of all Writes: io.Writer has no place for one
-	turn       gate.Gate       // its holder owns what follows
-	op         ws.OpCode       // of the next frame
-	rsv        byte            // of the next frame
+	c    *Conn
+	ctx  context.Context // of all Writes: io.Writer has no place for one
+	turn gate.Gate       // its holder owns what follows
+
+	op         ws.OpCode // of the next frame
+	rsv        byte      // of the next frame
 	text       bool
-	compressed bool // the message is compressed
+	compressed bool
 	utf8       textCheck
 	n          int64 // payload bytes written
 	over       bool
@@ -47,9 +48,9 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 	return w, nil
 }
 
-// NoCompress has a message sent as it is of which nothing was written yet.
+// NoCompress has a message sent as it is, if nothing of it was written yet.
 func (w *Writer) NoCompress() {
-	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
+	w.turn.Lock(context.Background()) // its holder waits until ctx ends at most
 	defer w.turn.Unlock()
 	if w.op != ws.OpContinuation {
 		w.compressed, w.rsv = false, 0
@@ -59,8 +60,8 @@ func (w *Writer) NoCompress() {
 // ErrText is the error of a write that would make a text message that is not UTF-8.
 var ErrText = errors.New("text is not UTF-8")
 
-// Write sends p in frames. It returns when p is encoded, which may have to wait for credit. p may end inside a
-// character.
+// Write sends p in frames. It returns when p is encoded, for which it may wait for credit. p may end
+// inside a character.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	if err := w.lock(); err != nil {
 		return 0, err
@@ -83,12 +84,12 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close ends the message, whether ctx has ended or not: with its last frame where that has not
-// left, else with a frame of a few bytes, which waits for no credit. A message of text that ends
-// inside a character has no end that its receiver could take, so it ends the writable in order,
-// with cut and with info on the wire: the turn is not kept for ever.
+// Close ends the message, whether ctx has ended or not. If its last frame has not left, that becomes
+// the end. If it has, a frame of a few bytes follows, without waiting for credit. Text that ends
+// inside a character has no valid end. Then Close ends the writable in order: with cut, and with
+// info on the wire. So the turn to write is always given back.
 func (w *Writer) Close(info CloseInfo, cut error) error {
-	w.turn.Lock(context.Background()) // who has it waits for no longer than ctx
+	w.turn.Lock(context.Background()) // its holder waits until ctx ends at most
 	defer w.turn.Unlock()
 	if err := w.ended(); err != nil {
 		if !w.over {
@@ -111,7 +112,7 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	}
 	n := w.c.send.framer.size(&p)
 	w.c.writeWindow.Force(n)
-	sent := w.encodeAll(&p, n)
+	sent := w.encode(&p, n)
 	w.finish()
 	if !sent {
 		return w.c.whyNotWritten(w.ctx)
@@ -119,8 +120,10 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	return nil
 }
 
-// endInPlace makes the last frame of w's message its end, and has it sent, unless it may have left.
-// Of one that is compressed the bytes would have to change, too (RFC 7692, section 7.2.1).
+// endInPlace makes the last frame of w's message its end, and has it sent. It reports false if that
+// frame may have left. The end of a compressed message needs other bytes, too.
+//
+// RFC 7692, section 7.2.1.
 func (c *Conn) endInPlace(w *Writer) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,27 +132,22 @@ func (c *Conn) endInPlace(w *Writer) bool {
 	}
 	c.send.writerOpen = false
 	c.send.total.add(w.n)
-	if c.nonblocking != nil && !c.send.baton && !c.gatheringLocked() {
+	if c.nonblocking != nil && !c.send.baton && !c.gathersLocked() {
 		c.sendNowRelocks()
 	}
 	c.startFlusherLocked()
 	return true
 }
 
-// send puts all of p, for whose first frame n bytes of credit were taken, into the outbox.
-func (w *Writer) encodeAll(p *piece, n int) bool {
-	c := w.c
-	defer p.giveBack()
-	sent := c.admit(p, c.compressFrame(p, n))
-	for sent && !p.done() { // compressed, it can be longer than a frame
-		n := c.send.framer.size(p)
-		c.writeWindow.Force(n)
-		sent = c.putNext(p, c.compressFrame(p, n))
-	}
-	return sent
+// encode puts all of p into the outbox, for whose first step n bytes of credit were taken.
+// Compressed, p can be longer than a frame. It never waits.
+func (w *Writer) encode(p *piece, n int) bool {
+	defer p.returnBuffer()
+	_, whole := w.c.encodeAll(p, n)
+	return whole
 }
 
-// Written is how many bytes of payload were written, once the message is closed.
+// Written returns how many bytes of payload were written, once the message is closed.
 func (w *Writer) Written() int64 { return w.n }
 
 func (w *Writer) lock() error {
@@ -166,7 +164,7 @@ func (w *Writer) lock() error {
 	return nil
 }
 
-// ended returns the writable's end, or that the message was closed before.
+// ended returns the writable's end, or the error of a message that is closed already.
 func (w *Writer) ended() error {
 	if err := w.c.writeEnd(); err != nil || !w.over {
 		return err
@@ -174,6 +172,7 @@ func (w *Writer) ended() error {
 	return w.c.errs.Closed
 }
 
+// finish ends the turn to write.
 func (w *Writer) finish() {
 	w.over = true
 	w.c.mu.Lock()
@@ -182,8 +181,9 @@ func (w *Writer) finish() {
 	w.c.unlockWrite()
 }
 
-// limit is the most payload that one frame takes: no more than a piece, and what the window holds. To be compressed it
-// is less, since it may come out longer, and so that one part can be compressed while another leaves.
+// limit returns how many payload bytes one frame takes at most: a piece, and what the window takes.
+// A compressed frame takes fewer: it may come out longer, and one step leaves while the next is
+// compressed.
 func (w *Writer) limit() int {
 	limit := maxPiece
 	if n := w.c.send.framer.limit; n > 0 {
@@ -193,12 +193,12 @@ func (w *Writer) limit() int {
 		limit = min(limit, max(1, n-maxHeader))
 	}
 	if w.compressed {
-		return max(1, min(limit, maxPart)-longer)
+		return max(1, min(limit, maxCompressStep)-compressOverhead)
 	}
 	return limit
 }
 
-// put sends one frame, not the last; sync says that it ends a Write.
+// writeFrame sends one frame, not the last. sync says that a Write ends with it.
 func (w *Writer) writeFrame(part []byte, sync bool) error {
 	c := w.c
 	p := piece{op: w.op, rest: part}
@@ -209,12 +209,12 @@ func (w *Writer) writeFrame(part []byte, sync bool) error {
 		if sync {
 			p.flush = deflate.Sync
 		}
-		err = c.writeWindow.Room(w.ctx, len(part)+longer+maxHeader)
+		err = c.writeWindow.Room(w.ctx, len(part)+compressOverhead+maxHeader)
 	} else {
 		n = c.send.framer.size(&p)
 		err = c.writeWindow.TakeWithin(w.ctx, n)
 	}
-	if err != nil || !w.encodeAll(&p, n) {
+	if err != nil || !w.encode(&p, n) {
 		return c.whyNotWritten(w.ctx)
 	}
 	w.op, w.rsv = ws.OpContinuation, 0

@@ -4,8 +4,11 @@ package wire
 
 import "net"
 
-// fault returns nil: here no transport tells of an error without a read.
+// newPollable returns nil: here no transport is pollable.
+func newPollable(*Conn) pollable { return nil }
+
+// socketError returns nil: here no transport tells of an error without a read.
 func socketError(net.Conn) error { return nil }
 
-// newPrompt returns nil: here no transport has a prompt.
-func newPollable(*Conn) pollable { return nil }
+// drainReceived does nothing: here no socket can be read without waiting.
+func drainReceived(net.Conn) {}

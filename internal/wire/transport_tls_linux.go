@@ -12,16 +12,17 @@ import (
 	"unsafe"
 )
 
-// A tlsSocket is the pusher of TLS over TCP: a write does not block while the kernel has room for the records.
+// A tlsSocket is the nonblocking transport of TLS over TCP. A write does not block while the kernel
+// has room for its records.
 type tlsSocket struct {
 	nc    *tls.Conn
 	raw   syscall.RawConn
-	free  int // bytes, counted as the kernel does
+	free  int // bytes of room, as the kernel counts them
 	freeF func(fd uintptr)
 }
 
-// newPusher returns the pusher of nc, nil if it has none: where what may lie unsent in the kernel is limited, a write may
-// block though there is room.
+// newNonblocking returns nc as a nonblocking transport, nil if it is none. With a limit on unsent
+// bytes in the kernel a write may block although there is room, so such a socket is none.
 func newNonblocking(nc net.Conn) nonblocking {
 	tc, ok := nc.(*tls.Conn)
 	if !ok {
@@ -39,7 +40,7 @@ func newNonblocking(nc net.Conn) nonblocking {
 	_ = raw.Control(func(fd uintptr) {
 		const notSentLowat = 25 // TCP_NOTSENT_LOWAT
 		if n, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat); err == nil && n != 0 {
-			limited = n > 0 // an unsigned number; of 2 GiB and more it is no limit
+			limited = n > 0 // an unsigned number: 2 GiB and more are no limit
 		}
 	})
 	if limited {
@@ -50,14 +51,15 @@ func newNonblocking(nc net.Conn) nonblocking {
 	return s
 }
 
-// limitedByAll reports whether the system limits what may lie unsent in a socket that has no such limit of its own.
+// limitedByAll reports whether the system limits the unsent bytes of sockets without a limit of
+// their own.
 var limitedByAll = sync.OnceValue(func() bool {
 	const none = "4294967295"
 	n, err := os.ReadFile("/proc/sys/net/ipv4/tcp_notsent_lowat")
 	return err == nil && strings.TrimSpace(string(n)) != none
 })
 
-// write writes chunks while there is room for them.
+// write writes chunks while the kernel has room for them.
 func (s *tlsSocket) write(first, last *chunk, _ bool) (wrote int, err error) {
 	if err := s.raw.Control(s.freeF); err != nil {
 		return 0, err
@@ -75,11 +77,12 @@ func (s *tlsSocket) write(first, last *chunk, _ bool) (wrote int, err error) {
 	}
 }
 
-// cost is what the kernel may count n bytes as. They go in records of 1 to 16 KiB, each of which can be a packet of its
-// own, and beside its bytes a packet counts as somewhat more than 1 KiB.
+// cost returns how many bytes of room the kernel may count for n bytes. They leave in records of 1
+// to 16 KiB. Each can be a packet of its own, which counts as somewhat more than 1 KiB beside its
+// bytes.
 func cost(n int) int { return 4<<10 + 2*n }
 
-// look asks the kernel how much room there is.
+// look asks the kernel how much room it has.
 func (s *tlsSocket) look(fd uintptr) {
 	const (
 		memInfo = 55 // SO_MEMINFO; Linux 4.12

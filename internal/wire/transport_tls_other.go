@@ -4,5 +4,5 @@ package wire
 
 import "net"
 
-// newPusher returns nil: here a transport without a prompt may always block.
+// newNonblocking returns nil: here a transport that is not pollable may always block.
 func newNonblocking(net.Conn) nonblocking { return nil }

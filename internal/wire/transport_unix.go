@@ -8,64 +8,79 @@ import (
 	"syscall"
 )
 
-// A socket is the prompt of a TCP or unix connection, whose descriptor does not block.
+// A socket is the pollable transport of a TCP or unix connection. Its descriptor does not block.
 type socket struct {
 	c   *Conn
 	raw syscall.RawConn
 
-	in  callResult
-	inF func(fd uintptr) bool // made once: each call would allocate it
-	buf []byte                // which a read is given
-	out *outgoing             // nil until something was written
+	in   callResult
+	tryF func(fd uintptr) bool // tries a read; made once, since each call would allocate it
+	buf  []byte                // for the read
+	out  *outgoing             // nil until something was written
 }
 
-// An answer is a system call's.
+// A callResult is the result of a system call.
 type callResult struct {
 	n   int
 	err syscall.Errno // 0 for none
 }
 
-// An outgoing is what a write is given.
+// An outgoing is what a write gives to the socket.
 type outgoing struct {
 	callResult
 	first, last *chunk
 	wait        bool
-	f           func(fd uintptr) bool // made once
+	tryF        func(fd uintptr) bool // tries a write; made once
 }
 
-// newPrompt returns the prompt of the transport of c, nil if it has none, by its exact type: a type around a socket that
-// counts or limits must not be bypassed.
+// newPollable returns the transport of c as a pollable, nil if it is none. The exact type decides:
+// a type around a socket that counts or limits must not be bypassed.
 func newPollable(c *Conn) pollable {
 	raw := rawSocket(c.nc)
 	if raw == nil {
 		return nil
 	}
 	s := &socket{c: c, raw: raw}
-	s.inF = func(fd uintptr) bool { // not a method: that would be one more frame on the stack of whoever waits
+	s.tryF = func(fd uintptr) bool { // no method: that would be one more frame on the stack of a waiter
 		if s.buf == nil {
-			return true // after a wait
+			return true // the wait is over
 		}
 		for s.in.note(syscall.Read(int(fd), clip(s.buf))) {
 		}
 		if s.buf = nil; s.in.err != syscall.EAGAIN {
 			return true
 		}
-		if c.recv.scratch == nil {
-			c.recv.in.trim() // all that unroom would do, with a frame less
-		} else {
-			c.returnBuffer()
-		}
+		c.recv.returnBuffer()
 		return false
 	}
 	return s
 }
 
-// read borrows the memory before it goes down into the transport, and comes back for it after a wait: whoever waits shall
-// do with a stack of 2 KiB.
-func (s *socket) read() (int, error) {
+// rawSocket returns the descriptor of a TCP or unix connection, nil if nc is another transport, a
+// type around one included.
+func rawSocket(nc net.Conn) syscall.RawConn {
+	var raw syscall.RawConn
+	var err error
+	switch nc := nc.(type) {
+	case *net.TCPConn:
+		raw, err = nc.SyscallConn()
+	case *net.UnixConn:
+		raw, err = nc.SyscallConn()
+	}
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+// read picks a buffer before each attempt, and returns it while it waits. So an idle reader holds
+// no buffer, and needs a stack of 2 KiB only.
+func (s *socket) read(dst []byte) (int, error) {
 	for s.in.err = syscall.EAGAIN; s.in.err == syscall.EAGAIN; {
-		s.buf = s.c.borrowBuffer()
-		if err := s.raw.Read(s.inF); err != nil {
+		if s.buf = dst; dst == nil {
+			s.buf = s.c.recv.borrowBuffer()
+		}
+		if err := s.raw.Read(s.tryF); err != nil {
 			s.buf = nil
 			return 0, err
 		}
@@ -79,11 +94,11 @@ func (s *socket) read() (int, error) {
 func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 	if s.out == nil {
 		s.out = new(outgoing)
-		s.out.f = s.out.try
+		s.out.tryF = s.out.try
 	}
 	o := s.out
 	o.first, o.last, o.wait = first, last, wait
-	err := s.raw.Write(o.f)
+	err := s.raw.Write(o.tryF)
 	o.first, o.last = nil, nil
 	if err != nil {
 		return 0, err
@@ -91,7 +106,7 @@ func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 	return o.result(s.c.nc, "write")
 }
 
-// try makes the call, and reports whether that was all.
+// try makes the system call. It reports false if the caller must wait and try again.
 func (o *outgoing) try(fd uintptr) bool {
 	if o.first == o.last {
 		buf := o.first.buf[o.first.taken:]
@@ -108,48 +123,70 @@ func (o *outgoing) try(fd uintptr) bool {
 	return !o.wait
 }
 
-// fault returns the error that the kernel has noted for a socket, under TLS too, as it does for a
-// reset, and for a peer that does not answer TCP's own keepalive; nil if there is none. The kernel
-// forgets it, so the connection is lost then.
+// note notes what a system call returned. It reports whether the call must be made again.
+func (r *callResult) note(n int, err error) (again bool) {
+	r.n = max(n, 0)
+	r.err, _ = err.(syscall.Errno) // an Errno, or nil
+	return r.err == syscall.EINTR
+}
+
+func (r *callResult) result(nc net.Conn, op string) (int, error) {
+	if r.err != 0 {
+		return 0, &net.OpError{
+			Op:     op,
+			Net:    nc.LocalAddr().Network(),
+			Source: nc.LocalAddr(),
+			Addr:   nc.RemoteAddr(),
+			Err:    r.err,
+		}
+	}
+	return r.n, nil
+}
+
+// clip returns as much of b as one system call may be given.
+func clip(b []byte) []byte { return b[:min(len(b), maxSyscall)] }
+
+// socketError returns the error that the kernel has noted for a socket, under TLS too; nil if there
+// is none. The kernel notes one for a reset, and for a peer that does not answer TCP's keepalive.
+// It then forgets the error, so the caller must give up the connection.
 func socketError(nc net.Conn) error {
-	var raw syscall.RawConn
-	var err error
-	switch nc := socketOf(nc).(type) {
-	case *net.TCPConn:
-		raw, err = nc.SyscallConn()
-	case *net.UnixConn:
-		raw, err = nc.SyscallConn()
-	default:
+	raw := rawSocket(socketOf(nc))
+	if raw == nil {
 		return nil
 	}
-	if err != nil {
-		return nil
-	}
-	var a callResult
+	var r callResult
 	_ = raw.Control(func(fd uintptr) {
 		if n, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
-			a.err = syscall.Errno(n)
+			r.err = syscall.Errno(n)
 		}
 	})
-	_, err = a.result(socketOf(nc), "read")
+	_, err := r.result(socketOf(nc), "read")
 	return err
 }
 
-// most is how many bytes a system call is given: Darwin and FreeBSD refuse 2 GiB and more.
-const maxSyscall = 1 << 30
-
-func clip(b []byte) []byte { return b[:min(len(b), maxSyscall)] }
-
-// of notes what a system call has returned, and reports whether it has to be made again.
-func (a *callResult) note(n int, err error) (again bool) {
-	a.n = max(n, 0)
-	a.err, _ = err.(syscall.Errno) // it is one, or nil
-	return a.err == syscall.EINTR
-}
-
-func (a *callResult) result(nc net.Conn, op string) (int, error) {
-	if a.err != 0 {
-		return 0, &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: a.err}
+// drainReceived drops what stands in the receive queue of a socket that is about to be closed. It
+// does not wait. A socket that is closed over unread bytes is reset, and its kernel forgets what it
+// had yet to send. The read is made in Control, since a goroutine may wait in RawConn.Read.
+//
+// RFC 9293, section 3.6.1.
+func drainReceived(nc net.Conn) {
+	raw := rawSocket(nc)
+	if raw == nil {
+		return
 	}
-	return a.n, nil
+	c := borrow(largeChunk)
+	defer c.release()
+	buf := c.buf[:cap(c.buf)]
+	_ = raw.Control(func(fd uintptr) {
+		for left := maxDrain; left > 0; {
+			n, err := syscall.Read(int(fd), buf)
+			if err == syscall.EINTR {
+				continue
+			}
+			if n <= 0 {
+				return
+			}
+			left -= n
+		}
+	})
 }

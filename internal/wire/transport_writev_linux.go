@@ -5,7 +5,10 @@ import (
 	"unsafe"
 )
 
-// writev writes the chunks from first to last in one system call.
+// writev writes the chunks from first to last in one system call. They are maxVector at most.
+//
+// A MiB in one call costs half as much again as in two, over loopback with Linux 6.18. maxVector
+// keeps a call below that.
 func writev(fd int, first, last *chunk) (int, error) {
 	var iov [maxVector]syscall.Iovec
 	n := 0
@@ -17,7 +20,8 @@ func writev(fd int, first, last *chunk) (int, error) {
 			break
 		}
 	}
-	wrote, _, errno := syscall.Syscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&iov)), uintptr(n))
+	wrote, _, errno := syscall.Syscall(syscall.SYS_WRITEV,
+		uintptr(fd), uintptr(unsafe.Pointer(&iov)), uintptr(n))
 	if errno != 0 {
 		return 0, errno
 	}

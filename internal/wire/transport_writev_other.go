@@ -4,7 +4,7 @@ package wire
 
 import "syscall"
 
-// writev writes the chunks from first to last.
+// writev writes the chunks from first to last, each in a system call.
 func writev(fd int, first, last *chunk) (wrote int, err error) {
 	for c := first; ; c = c.next {
 		b := c.buf[c.taken:]
@@ -14,7 +14,7 @@ func writev(fd int, first, last *chunk) (wrote int, err error) {
 		case wrote == 0:
 			return 0, err
 		case n < len(b), c == last:
-			return wrote, nil // an error comes again with the next write
+			return wrote, nil // the next write gets the error again
 		}
 	}
 }

@@ -2,11 +2,13 @@ package wire
 
 import "unicode/utf8"
 
-// A textCheck checks text that comes in pieces, and fails with the first byte that cannot belong to UTF-8
-// whatever follows (RFC 6455, section 8.1).
+// A textCheck checks text that comes in pieces. It fails with the first byte that cannot belong to
+// UTF-8, whatever follows.
+//
+// RFC 6455, section 8.1.
 type textCheck struct {
 	tail [utf8.UTFMax]byte // the start of a character that the next piece continues
-	n    uint8             // its length
+	n    uint8             // bytes of tail
 }
 
 // push checks the next piece and reports whether the text can still be UTF-8.

@@ -4,5 +4,5 @@ package wire
 
 import "net"
 
-// transit tells what is on its way to the peer, where the kernel says it.
+// tcpProgress reports false: here the kernel does not tell.
 func tcpProgress(net.Conn) (acked, queued uint64, ok bool) { return 0, 0, false }

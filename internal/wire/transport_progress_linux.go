@@ -9,8 +9,9 @@ import (
 	"unsafe"
 )
 
-// transit tells what is on its way to the peer on a TCP connection, under TLS too: how many bytes its kernel has
-// acknowledged since it began, and how many ours still holds.
+// tcpProgress returns how many bytes the peer's kernel has acknowledged since a TCP connection
+// began, and how many ours still holds. That works under TLS, too. ok is false if the kernel does
+// not tell.
 func tcpProgress(nc net.Conn) (acked, queued uint64, ok bool) {
 	tc, ok := socketOf(nc).(*net.TCPConn)
 	if !ok {
@@ -26,11 +27,13 @@ func tcpProgress(nc net.Conn) (acked, queued uint64, ok bool) {
 		var info [size]byte
 		var n int32
 		length := uint32(size)
-		_, _, no := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
+		_, _, errInfo := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd,
+			syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0)
-		_, _, no2 := syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+		_, _, errQueue := syscall.Syscall(syscall.SYS_IOCTL, fd,
+			syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n)))
 		acked, queued = binary.NativeEndian.Uint64(info[offset:]), uint64(max(n, 0))
-		ok = no == 0 && no2 == 0 && length == size
+		ok = errInfo == 0 && errQueue == 0 && length == size
 	})
 	return acked, queued, ok
 }

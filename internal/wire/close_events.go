@@ -1,0 +1,161 @@
+package wire
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/gobwas/ws"
+)
+
+// Each event of a connection's end notes what it knows, and calls settleLocked, which decides what
+// follows. So the order of events does not matter.
+
+// fail closes because the peer, or a message, broke a rule. If the end was decided before, it
+// reports that, and returns the end.
+//
+// What was accepted is sent before our Close: it answers messages that were good. If it fills the
+// window, all that has not begun to leave is dropped, so that the peer is told soon. Both streams
+// end with the peer's Close, the end of the transport, or CloseTimeout, whichever comes first. The
+// transport is not closed now: the kernel could reset it, and our Close would never arrive.
+func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.end.note()
+	switch {
+	case e.over:
+		return e.info, true
+	case e.closeLeft && e.peerClose != nil:
+		return *e.peerClose, true
+	}
+	if e.broken == nil {
+		e.broken = fmt.Errorf("%w; we closed with %d", rule, code)
+		if c.send.encoding || c.writeWindow.Credit() <= 0 {
+			c.abortLocked()
+		}
+		if !e.closeQueued {
+			e.decided, e.ourClose = true, CloseInfo{Code: code, Reason: rule.Error()}
+		}
+		c.hurryLocked()
+		c.queueCloseLocked()
+		c.sendRelocks()
+	}
+	return info, false
+}
+
+// peerClosed notes the peer's Close. It is answered with the same code, behind all that was
+// accepted. torn says that the Close stands between the frames of a message.
+//
+// RFC 6455, section 5.5.1.
+func (c *Conn) peerClosed(info CloseInfo, torn bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.end.note()
+	e.peerClose, e.torn = &info, torn
+	answer := CloseInfo{Code: info.Code}
+	if answer.Code == CodeNone {
+		answer.Code = 0
+	}
+	if e.by == undecided {
+		e.by = byPeer
+	}
+	c.closeRelocks(answer, byPeer)
+	c.settleLocked()
+}
+
+// queueCloseLocked puts our Close into the outbox, once all that was accepted stands before it.
+func (c *Conn) queueCloseLocked() {
+	e, s := c.end.facts(), &c.send
+	if !e.decided || e.closeQueued || e.over || s.out.insideFrame() || s.encoding && !e.aborted {
+		return
+	}
+	c.end.note().closeQueued = true
+	var body [maxControl]byte
+	f := s.framer.control(ws.OpClose, appendClose(body[:0], e.ourClose))
+	f.closes = true
+	s.out.push(f)
+}
+
+// dropUnbegunLocked drops what the transport has not begun.
+func (c *Conn) dropUnbegunLocked() {
+	out := &c.send.out
+	if paid := out.dropUnbegun(); paid > 0 {
+		c.writeWindow.Give(paid)
+	}
+	c.end.note().closeQueued = out.tail != nil && out.tail.closes
+}
+
+// closeLeftLocked notes that the transport has taken our Close. After a broken rule the peer then
+// sees the end of our output, whatever it writes. The CloseWrite of TLS would write, so it is not
+// called.
+func (c *Conn) closeLeftLocked() {
+	e := c.end.note()
+	e.closeLeft = true
+	_, secured := c.nc.(*tls.Conn)
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok && e.broken != nil && !secured {
+		go func() { _ = h.CloseWrite() }() // the transport's: it ends when that returns
+	}
+	c.settleLocked()
+}
+
+// inputFailed notes that the transport gives no more.
+func (c *Conn) inputFailed(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // io.EOF is the error of an end in order
+	}
+	c.end.note().lost = err
+	c.settleLocked()
+}
+
+// outputFailedLocked notes that the transport takes no more. That is not the end: the peer's Close
+// may still be on its way, and tells more than the error of a write.
+func (c *Conn) outputFailedLocked(err error) {
+	e := c.end.note()
+	if e.over || e.stuck != nil {
+		return
+	}
+	e.unsent, e.stuck = c.owesLocked(), err
+	c.failing.Store(true)
+	c.notifyLocked()
+	c.hurryLocked()
+	c.requestReader()
+	c.settleLocked()
+}
+
+// owesLocked reports whether something that was accepted has not left, and was not dropped on
+// purpose.
+func (c *Conn) owesLocked() bool {
+	return !c.end.facts().aborted && (c.send.out.held() > 0 || c.send.encoding)
+}
+
+// hurryLocked starts the time that closing may take, and makes sure that the input is read
+// meanwhile.
+func (c *Conn) hurryLocked() {
+	c.background.closing.Store(true)
+	if e := c.end.note(); e.timer == nil && c.closeTimeout > 0 {
+		e.timer = time.AfterFunc(c.closeTimeout, c.tooLate)
+	}
+}
+
+// awaitDropLocked gives the server a second to drop the transport.
+//
+// RFC 6455, section 7.1.1.
+func (c *Conn) awaitDropLocked() {
+	e := c.end.note()
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	e.timer = time.AfterFunc(time.Second, c.tooLate)
+	c.requestReader()
+}
+
+// tooLate notes that the time for closing is over.
+func (c *Conn) tooLate() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end.note().late = true
+	c.settleLocked()
+}

@@ -1,0 +1,246 @@
+package wire
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/wsstream/wsstream/internal/latch"
+)
+
+// An ending is how far the end of a Conn has come.
+type ending struct {
+	known   *endState // guarded by mu; nil until there is something to know
+	streams *Ends
+	done    latch.Latch // closed when all has ended
+}
+
+// An endState is what is known of a connection's end. mu guards it.
+type endState struct {
+	read, write error // the final error of each stream; nil until it is decided
+	verdict     error // of pulls, if a message left unread at the end proves invalid; else nil
+
+	by          party     // the party that decided to close first
+	away        error     // the end of both streams if the library decided to close; else nil
+	decided     bool      // we have decided to close, or to answer the peer's Close
+	ourClose    CloseInfo // what our Close carries
+	closeQueued bool      // our Close is in the outbox: nothing follows it
+	closeLeft   bool      // the transport has taken it
+	aborted     bool      // what was accepted is dropped on purpose
+	failed      bool      // the writable was ended in order, with a cause
+
+	peerClose *CloseInfo // the peer's Close; nil until it came
+	torn      bool       // it came between the frames of a message
+	breach    error      // a broken rule, which takes effect once what came before it was pulled
+	broken    error      // the broken rule for which we close
+	lost      error      // the transport's error, of the input
+	stuck     error      // the transport's error, of the output
+	unsent    bool       // messages that were accepted will not be sent
+
+	timer    *time.Timer
+	late     bool // the time for closing is over
+	leaving  bool // CloseNow gives the transport what it takes: nothing more is accepted
+	cut      bool // the connection was cut, by CloseNow for one
+	draining bool // both Close frames have passed: the server has a second to drop the transport
+	over     bool // all has ended
+	info     CloseInfo
+	err      error // of Closed
+	coded    error // what outcomeLocked made of the peer's code; made once, so that all calls get the same
+}
+
+// A party is a side that can decide to close. A later one outweighs an earlier one, until the
+// peer's Close comes: then the decision stands.
+type party uint8
+
+const (
+	undecided party = iota
+	byLibrary       // a shutdown, or a time that is over
+	byProgram       // Close, CloseWrite, Fail, Abort or Cancel
+	byPeer          // its Close came before any decision of ours
+)
+
+// noEnd is the state of all Conns of whose end nothing is known. It is never written to.
+var noEnd endState
+
+// facts returns what is known, for reading.
+func (e *ending) facts() *endState {
+	if e.known == nil {
+		return &noEnd
+	}
+	return e.known
+}
+
+// note returns the Conn's own state, for an event to note what it knows.
+func (e *ending) note() *endState {
+	if e.known == nil {
+		e.known = new(endState)
+	}
+	return e.known
+}
+
+var (
+	noClose = CloseInfo{Code: CodeAbnormal}
+
+	errLate   = errors.New("the peer sent no Close within our CloseTimeout")
+	errCut    = errors.New("we cut the connection")
+	errUnsent = errors.New("messages that were accepted could not be sent")
+)
+
+// settleLocked decides what can be decided. Its caller has noted an event.
+func (c *Conn) settleLocked() {
+	e := c.end.note()
+	switch {
+	case e.over:
+	case e.peerClose != nil && e.closeLeft:
+		c.settleClosedLocked()
+	case e.peerClose != nil && (e.stuck != nil || e.late || e.cut):
+		e.unsent = e.unsent || c.owesLocked()
+		c.finishLocked(*e.peerClose, c.uncleanLocked(*e.peerClose, nil))
+	case e.peerClose != nil:
+		// What was accepted, and our Close, are on their way out.
+	case e.lost != nil && e.broken != nil && !e.closeLeft && e.stuck == nil && !e.late && !e.cut:
+		// Our Close, which tells the peer what was wrong, is on its way out.
+	case e.lost != nil:
+		c.finishLocked(noClose, c.uncleanLocked(noClose, e.lost))
+	case e.late && e.stuck != nil:
+		c.finishLocked(noClose, c.uncleanLocked(noClose, e.stuck))
+	case e.late:
+		c.finishLocked(noClose, c.uncleanLocked(noClose, errLate))
+	case e.cut:
+		c.finishLocked(noClose, c.uncleanLocked(noClose, errCut))
+	}
+}
+
+// settleClosedLocked ends both streams, since both Close frames have passed. A client then waits
+// for the server to drop the transport.
+func (c *Conn) settleClosedLocked() {
+	e := c.end.note()
+	if !e.draining {
+		e.err = c.uncleanLocked(*e.peerClose, nil) // made once: it is the same for all
+	}
+	c.endStreamsLocked()
+	switch {
+	case !c.send.framer.client || e.lost != nil || e.late || e.cut:
+		c.finishLocked(*e.peerClose, e.err)
+	case !e.draining:
+		e.draining = true
+		c.awaitDropLocked()
+	}
+}
+
+// uncleanLocked makes the error of an end that is not clean: for cause, or for a better reason if
+// there is one. It returns nil if there is neither.
+func (c *Conn) uncleanLocked(info CloseInfo, cause error) error {
+	switch e := c.end.facts(); {
+	case e.broken != nil:
+		cause = e.broken
+	case e.unsent && e.stuck != nil && cause == nil:
+		cause = fmt.Errorf("%w: %w", errUnsent, e.stuck)
+	case e.unsent && cause == nil:
+		cause = errUnsent
+	}
+	if cause == nil {
+		return nil
+	}
+	return c.errs.Unclean(info, cause)
+}
+
+// finishLocked ends all that has not ended, and closes the transport.
+func (c *Conn) finishLocked(info CloseInfo, err error) {
+	e := c.end.note()
+	e.over, e.info, e.err = true, info, err
+	c.failing.Store(c.failing.Load() || err != nil)
+	c.endStreamsLocked()
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	if t := c.background.timer.Load(); t != nil {
+		t.Stop()
+	}
+	c.wait.watch.off()
+	c.send.stalled().watch.off()
+	if held := c.send.out.clear(); held > 0 {
+		c.writeWindow.Give(held)
+	}
+	c.notifyLocked()
+	socket := socketOf(c.nc)
+	if e.lost == nil {
+		drainReceived(socket)
+	}
+	switch socket.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		_ = socket.Close()
+		c.goneLocked()
+	default:
+		go c.closeOther(socket) // the transport's: it ends when that returns
+	}
+}
+
+// closeOther closes a transport that may wait when it is closed, even for the peer: a type around a
+// tls.Conn writes. mu is not held meanwhile, since methods that wait for nothing take it.
+func (c *Conn) closeOther(nc net.Conn) {
+	_ = nc.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.goneLocked()
+	if c.compression != nil {
+		c.requestReader() // the last reader has left: the inflater is freed now
+	}
+}
+
+// goneLocked notes that the transport is closed.
+func (c *Conn) goneLocked() {
+	c.end.done.Close(nil)
+	c.freeDeflater()
+	e := c.end.facts()
+	c.owner.Ended(e.info, e.err, c.outcomeLocked())
+}
+
+func (c *Conn) endReadLocked(err error) {
+	if e := c.end.note(); e.read == nil {
+		e.read = err
+		c.end.streams.Read.Close(nil)
+		c.stopReadLocked()
+	}
+}
+
+func (c *Conn) endWriteLocked(err error) {
+	if e := c.end.note(); e.write == nil {
+		e.write = err
+		c.end.streams.Write.Close(nil)
+		c.writeWindow.Close(err)
+		c.recallWriteLocked()
+	}
+}
+
+// endInOrderLocked ends the writable with err, unless a broken rule or a failed transport decides
+// its end.
+func (c *Conn) endInOrderLocked(err error) {
+	if e := c.end.facts(); e.broken == nil && e.stuck == nil {
+		c.endWriteLocked(err)
+	}
+}
+
+// endStreamsLocked ends both streams, unless they have ended before.
+func (c *Conn) endStreamsLocked() {
+	end := c.outcomeLocked()
+	c.endReadLocked(end)
+	c.endWriteLocked(c.writableEnd(end))
+}
+
+// readEnd returns the end of pulls, nil until it is decided.
+func (c *Conn) readEnd() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.end.facts()
+	return cmp.Or(e.verdict, e.read)
+}
+
+// writeEnd returns the end of the writable, nil until it is decided.
+func (c *Conn) writeEnd() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.end.facts().write
+}

@@ -1,0 +1,82 @@
+package wire
+
+import "time"
+
+// All limits of the engine that no option sets, by what they limit.
+
+// Frames (RFC 6455, sections 5.2 and 5.5).
+const (
+	maxHeader        = 14                   // bytes of a frame's header
+	maxControl       = 125                  // payload bytes of a control frame
+	maxReason        = maxControl - 2       // bytes of a Close frame's reason, which follows its code
+	maxControlFrame  = maxControl + 8       // bytes of a control frame with its header and mask
+	maxPiece         = 64 << 10             // payload bytes that are encoded in one step
+	maxCompressStep  = 32 << 10             // bytes of a Writer's message that are compressed in one step
+	compressOverhead = 64                   // bytes by which a compressed step may exceed its plain bytes
+	smallChunk       = 4 << 10              // bytes of a chunk for a lone message
+	largeChunk       = maxPiece + maxHeader // bytes of a chunk for a busy stream: the largest piece, with its header
+)
+
+// Receiving.
+const (
+	// directRead is how many bytes of a frame must be missing for a read straight into the caller's
+	// memory. Such a read saves a copy, and costs the header of the next frame a read of its own.
+	directRead = 32 << 10
+
+	// maxEmpty is how many frames in a row may carry no data within a second: control frames and
+	// empty fragments. They use no credit, so pings alone never fill the window. One costs 0.1 µs of
+	// scanning and answering. All other frames use credit, and count against MaxMessage. Compressed
+	// blocks that inflate to nothing have the same limit: one costs 2 µs, whatever credit it used.
+	maxEmpty = 16 << 10
+
+	// idleWait is the longest time without a pull before the background reader starts. The shortest
+	// is half of it.
+	idleWait = 10 * time.Millisecond
+
+	// maxDrain is how many bytes drainReceived reads: a peer that goes on sending cannot delay a
+	// close for longer.
+	maxDrain = 64 << 20
+)
+
+// Sending.
+const (
+	batch = 16 << 10 // bytes in the outbox that are worth a system call of their own
+
+	// inlineWrites is how many writes a caller makes for the outbox in a row. What other callers
+	// queue meanwhile must not keep it for ever.
+	inlineWrites = 4
+
+	// lull is how long the transport must have been given nothing for a message to count as a lone
+	// one.
+	lull = 200 * time.Microsecond
+
+	lendFrom  = 32 << 10      // payload bytes from which a frame is sent without copying
+	maxVector = 30            // chunks in one system call: 15 frames of 64 KiB, with their headers
+	maxLent   = maxVector / 2 // frames that are lent together: those of one system call
+
+	maxSyscall   = 1 << 30      // bytes in one system call: Darwin and FreeBSD refuse 2 GiB and more
+	maxKeptFrame = 4 * maxPiece // bytes of a buffer for compressed frames that the pool keeps
+)
+
+// Waiting.
+const (
+	// checksBack is how often in a second a recalled goroutine is checked before the connection is
+	// cut. There are several, so that a machine that stood still cuts no connection when it goes on.
+	checksBack = 4
+
+	// shortAbsence is how long a reader may be away from the transport, between two reads, and still
+	// count as listening. CloseNow waits as long for a transport to close.
+	shortAbsence = 10 * idleWait
+
+	// checks is how often a stall is checked before it has lasted too long. The peer's kernel may
+	// have taken bytes of which ours does not tell us.
+	checks = 4
+
+	// stallStep is how many bytes a peer must take within StallTimeout where the kernel does not
+	// tell of fewer.
+	stallStep = 4 << 10
+
+	// aloneInKernel is how many bytes may stand before a ping in our kernel while it counts as
+	// alone there: they leave within a round trip or two.
+	aloneInKernel = 4 << 10
+)

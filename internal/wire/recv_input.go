@@ -1,0 +1,145 @@
+package wire
+
+import "context"
+
+// waitForInput reads once from the transport. It returns an error if no more input comes or ctx has
+// ended. It may read payload of a long frame straight into dst, and returns how many bytes.
+func (c *Conn) waitForInput(ctx context.Context, dst []byte) (landed int, err error) {
+	if err := c.inputEnd(ctx); err != nil {
+		return 0, err
+	}
+	return c.readOnce(ctx, onCall, c.recv.in.directTarget(dst)), nil
+}
+
+// inputEnd returns an error if no more input comes, or ctx has ended. If it returns nil, the caller
+// may read. It waits for the end of the connection if that is all that can follow.
+func (c *Conn) inputEnd(ctx context.Context) error {
+	if err := c.causeOf(ctx); err != nil {
+		return err
+	}
+	if c.recv.breached {
+		c.meetBreach()
+	}
+	switch {
+	case c.end.streams.Read.Closed():
+		return c.pullEnd()
+	case c.recv.eof, c.recv.peerDone:
+		return c.awaitEnd(ctx)
+	}
+	return nil
+}
+
+// awaitEnd waits until the end is decided, since no message comes before it.
+func (c *Conn) awaitEnd(ctx context.Context) error {
+	c.account()
+	c.mu.Lock()
+	c.waitsLocked(atEnd)
+	c.mu.Unlock()
+	defer c.endWait(0)
+	select {
+	case <-c.end.streams.Read.Done():
+	case <-ctx.Done():
+		if !c.end.streams.Read.Closed() {
+			return context.Cause(ctx)
+		}
+	}
+	return c.pullEnd()
+}
+
+// pullEnd returns the final error of all pulls. The end is decided, and all whole messages before
+// it are pulled. It drops what has come of a message that never ends.
+func (c *Conn) pullEnd() error {
+	end := c.readEnd()
+	c.reads.final.Store(&end)
+	c.mu.Lock()
+	over := c.end.facts().over
+	c.mu.Unlock()
+	if over {
+		c.noMoreInput()
+	}
+	c.recv.in.clear()
+	c.recv.assembled = nil
+	c.account()
+	return end
+}
+
+// readOnce reads once from the transport, until ctx ends at most: payload straight into dst, if
+// that is not nil, or else into the inbox. It returns how many bytes are in dst. readGate must be
+// held. The end of the input is noted, and inputEnd returns it.
+func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int) {
+	c.account()
+	if !c.beginWait(ctx, as) {
+		return 0
+	}
+	var n int
+	var err error
+	switch {
+	case c.pollable != nil:
+		n, err = c.pollable.read(dst)
+	case dst != nil:
+		n, err = c.nc.Read(dst)
+	default:
+		n, err = c.nc.Read(c.recv.borrowBuffer())
+	}
+	recalled := c.endWait(n)
+	landed = c.takeInput(n, dst)
+	c.recv.returnBuffer()
+	if err != nil && !(recalled && isTimeout(err)) {
+		c.noMoreInput()
+		c.account()
+		c.inputFailed(err)
+	}
+	return landed
+}
+
+// takeInput notes that a read has brought n bytes, into dst if that is not nil. It returns how many
+// of them are good payload in dst.
+func (c *Conn) takeInput(n int, dst []byte) (landed int) {
+	r := &c.recv
+	r.fetched = true
+	r.greedy = dst == nil && n == r.asked
+	switch {
+	case n == 0, r.in.sealed:
+		return 0
+	case dst == nil:
+		r.in.arrived(n)
+		c.scan()
+		return 0
+	}
+	if err := r.in.landed(dst[:n]); err != nil {
+		c.reject(CodeBadData, err)
+		return 0
+	}
+	return n
+}
+
+// noMoreInput notes that the transport gives no more. Half a header never becomes whole.
+func (c *Conn) noMoreInput() {
+	c.recv.eof = true
+	c.recv.in.seal()
+}
+
+// borrowBuffer borrows the memory for a read.
+func (r *receiver) borrowBuffer() (b []byte) {
+	expect := smallChunk
+	if r.greedy || r.in.toSkip > smallChunk {
+		expect = largeChunk
+	}
+	if r.in.sealed {
+		r.scratch = borrow(expect)
+		b = r.scratch.buf[:cap(r.scratch.buf)]
+	} else {
+		b = r.in.space(expect, max(1, r.window.Credit()))
+	}
+	r.asked = len(b)
+	return b
+}
+
+// returnBuffer returns the memory of a read that nothing is in.
+func (r *receiver) returnBuffer() {
+	if r.scratch != nil {
+		r.scratch.release()
+		r.scratch = nil
+	}
+	r.in.trim()
+}

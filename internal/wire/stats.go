@@ -1,0 +1,98 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/wsstream/wsstream/internal/credit"
+	"github.com/wsstream/wsstream/internal/latch"
+)
+
+// A Flow is what went in one direction.
+type Flow struct {
+	Messages, Bytes int64         // whole messages, and their payload bytes
+	Held, HeldMax   int64         // bytes on the wire that the window charges, now and at most
+	Stalled         time.Duration // how long the window was full
+}
+
+// A count counts whole messages and their payload bytes.
+type count struct{ messages, bytes int64 }
+
+func (n *count) add(bytes int64) {
+	n.messages++
+	n.bytes += bytes
+}
+
+// A tally is the count of what was received.
+type tally struct {
+	count
+	most int64 // the most bytes held, those of a message that a Pull assembles included
+}
+
+// Stats returns what was received and sent so far.
+func (c *Conn) Stats() (received, sent Flow) {
+	r := c.receivedSoFar()
+	c.mu.Lock()
+	s := c.send.total
+	c.mu.Unlock()
+	return r.flow(&c.recv.window), tally{count: s}.flow(&c.writeWindow.Account)
+}
+
+func (t tally) flow(a *credit.Account) Flow {
+	held, most, stalled := a.Usage()
+	return Flow{
+		Messages: t.messages,
+		Bytes:    t.bytes,
+		Held:     held,
+		HeldMax:  max(most, t.most),
+		Stalled:  stalled,
+	}
+}
+
+// receivedSoFar returns the tally of the holder of readGate. A pull spends no locked instruction on
+// being counted. Instead the caller of Stats waits while a pull runs, until that pull waits for the
+// transport, or releases readGate.
+func (c *Conn) receivedSoFar() tally {
+	if c.readGate.TryLock() {
+		c.account()
+		t := c.recv.received
+		c.unlockRead()
+		return t
+	}
+	c.mu.Lock()
+	if c.wait.who == nobody && !c.wait.inHook {
+		asked := c.reads.statsAsked.Load()
+		if asked == nil {
+			asked = new(latch.Latch)
+			c.reads.statsAsked.Store(asked)
+		}
+		c.mu.Unlock()
+		c.answerStats() // the holder may have released readGate before it could see the question
+		<-asked.Done()
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	return c.wait.received
+}
+
+// answerStats publishes what was received to callers of Stats, if no goroutine holds readGate. If
+// one does, it answers when it releases readGate. mu must not be held.
+func (c *Conn) answerStats() {
+	if !c.readGate.TryLock() {
+		return
+	}
+	c.account()
+	c.mu.Lock()
+	c.publishLocked()
+	c.mu.Unlock()
+	c.releaseRead()
+	c.readIfRequested()
+}
+
+// publishLocked publishes what was received to all callers of Stats. readGate must be held, too.
+func (c *Conn) publishLocked() {
+	c.wait.received = c.recv.received
+	if asked := c.reads.statsAsked.Load(); asked != nil {
+		c.reads.statsAsked.Store(nil)
+		asked.Close(nil)
+	}
+}

@@ -1,0 +1,39 @@
+package wire
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+)
+
+// A nonblocking is a transport that can be given bytes without blocking. One goroutine writes at a
+// time.
+type nonblocking interface {
+	// write writes what the transport takes of the chunks from first to last. If wait is set, it
+	// waits until that is something, or the write deadline passes. Only a pollable can wait.
+	write(first, last *chunk, wait bool) (n int, err error)
+}
+
+// A pollable is a nonblocking transport whose readiness a goroutine can wait for. One goroutine
+// reads and one writes at a time.
+type pollable interface {
+	nonblocking
+
+	// read waits for bytes, for the end, or until the read deadline passes. It reads into dst, or
+	// into memory that it borrows only when there are bytes. So an idle reader holds no memory.
+	read(dst []byte) (n int, err error)
+}
+
+// socketOf returns the socket under TLS, and any other transport itself. tls.Conn.Close writes
+// first, and waits for a peer that does not read.
+func socketOf(nc net.Conn) net.Conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return nc
+}
+
+func isTimeout(err error) bool {
+	ne, ok := errors.AsType[net.Error](err)
+	return ok && ne.Timeout()
+}

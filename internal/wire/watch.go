@@ -1,0 +1,81 @@
+package wire
+
+// How a wait in the transport ends. A goroutine that waits in Read or in Write notes it in a wait.
+// Another goroutine recalls it with a deadline in the past, which the first removes when it is
+// back. No deadline of a context is ever set on the transport: it could pass before the context's
+// error is set, and a program may have set none. One context is watched for each direction. The
+// watch stays from one call to the next, since the same context mostly comes again, and comparing
+// costs less than arming.
+
+// A waiter is the kind of call that waits in the transport.
+type waiter uint8
+
+const (
+	nobody       waiter = iota
+	onCall              // a call of the program: a pull, or a Write that lends
+	inBackground        // the background reader, or the flusher
+	atEnd               // a pull that waits for the end, since no more input will come; a Conn before Start
+)
+
+// A wait is the wait of one direction of the transport. mu guards it.
+type wait struct {
+	who      waiter
+	recalled bool // a deadline in the past stands on the transport
+	watched  bool // the context of the call that waits is that of watch
+	watch    watch
+}
+
+// A watch is a context whose end is watched.
+type watch struct {
+	done <-chan struct{} // the context's Done; nil for none
+	stop func() bool     // ends the watch; nil before it is armed
+}
+
+// off ends the watch.
+func (w *watch) off() {
+	if w.stop != nil {
+		w.stop()
+	}
+	if w.stop != nil || w.done != nil {
+		w.stop, w.done = nil, nil
+	}
+}
+
+// watches notes that the call which is about to wait has the context with this Done. It reports
+// whether the caller must arm a watch for it.
+func (w *wait) watches(done <-chan struct{}) (arm bool) {
+	w.watched = done != nil
+	if !w.watched || done == w.watch.done {
+		return false
+	}
+	w.watch.off()
+	w.watch.done = done
+	return true
+}
+
+// expired notes that the context with this Done has ended. It reports whether the call that waits
+// has that context.
+func (w *wait) expired(done <-chan struct{}) bool {
+	if w.watch.done != done {
+		return false
+	}
+	w.watch.off()
+	return w.who == onCall && w.watched
+}
+
+// recall reports whether the caller must set a deadline in the past, to recall a goroutine.
+func (w *wait) recall() bool {
+	if w.who == nobody || w.who == atEnd || w.recalled {
+		return false
+	}
+	w.recalled = true
+	return true
+}
+
+// back notes that the goroutine is back. It reports whether a deadline in the past stands on the
+// transport, which the caller must remove.
+func (w *wait) back() (recalled bool) {
+	recalled = w.recalled
+	w.who, w.recalled = nobody, false
+	return recalled
+}
