@@ -55,6 +55,7 @@ func (c *Conn) receivedSoFar() tally {
 	if c.readGate.TryLock() {
 		c.account()
 		t := c.recv.received
+		c.recv.turns-- // a program that asks often must not keep the background reader from starting
 		c.unlockRead()
 		return t
 	}
