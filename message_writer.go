@@ -2,6 +2,7 @@ package wsstream
 
 import (
 	"errors"
+	"io"
 
 	"github.com/wsstream/wsstream/internal/wire"
 )
@@ -15,10 +16,24 @@ type MessageWriter struct {
 	t Type
 }
 
+var _ io.ReaderFrom = (*MessageWriter)(nil)
+
 // Write sends p in frames as room comes, and returns how much of it was accepted: less than all only with an error.
 // Pieces of text may end inside a character; bytes that cannot be UTF-8 are an error, and nothing of p is sent.
 func (m *MessageWriter) Write(p []byte) (int, error) {
 	n, err := m.w.Write(p)
+	return n, textError(err)
+}
+
+// ReadFrom sends the bytes of r until r ends, in frames, as room comes: io.Copy to a MessageWriter
+// does so. It reads only when WriteWindow has room, and keeps no buffer while it waits. It does not
+// end the message: Close does. Bytes of concurrent Writes may come between two frames.
+//
+// ReadFrom returns how many bytes were sent, and the first error of r or of sending; the end of r
+// is no error. Bytes that r gave together with an error are sent. If sending fails, the bytes of the
+// last Read are lost. The end of the context that NewMessage was given does not end a Read of r.
+func (m *MessageWriter) ReadFrom(r io.Reader) (int64, error) {
+	n, err := m.w.ReadFrom(r)
 	return n, textError(err)
 }
 

@@ -54,6 +54,8 @@ const (
 	maxVector = 30            // chunks in one system call: 15 frames of 64 KiB, with their headers
 	maxLent   = maxVector / 2 // frames that are lent together: those of one system call
 
+	maxEmptyReads = 100 // Reads in a row that may bring ReadFrom no byte, as in bufio
+
 	maxSyscall   = 1 << 30      // bytes in one system call: Darwin and FreeBSD refuse 2 GiB and more
 	maxKeptFrame = 4 * maxPiece // bytes of a buffer for compressed frames that the pool keeps
 )
