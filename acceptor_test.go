@@ -197,6 +197,7 @@ func TestAfterShutdownNewOnesGet503(t *testing.T) {
 			}()
 			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			res := peer.DialHandshake("/")
+			peer.CloseWrite() // or the refusal waits for that
 			wantRefusal(t, res, <-accepted, 503, "the server is shutting down")
 			wantDropped(t, peer)
 		})

@@ -88,6 +88,7 @@ func TestAServerAnswersOffersInOrder(t *testing.T) {
 			}()
 			peer.SendRaw(wstest.UpgradeRequest("/", "Sec-WebSocket-Extensions: "+test.offer))
 			resp := peer.ReadResponse()
+			peer.Close() // or a refusal waits for that
 			err := <-accepted
 			if test.malformed {
 				require.ErrorContains(t, err, "Sec-WebSocket-Extensions is malformed")

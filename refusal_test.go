@@ -277,9 +277,12 @@ func TestMaxHandshakeSizeBoundsTheHeader(t *testing.T) {
 					}
 					accepted <- err
 				}()
-				go func() { _, _ = far.Write(request) }()
+				go func() { // ends with the server's answer
+					_, _ = far.Write(request)
+					_, _ = io.Copy(io.Discard, far)
+					_ = far.Close() // or a refusal waits for that
+				}()
 				err := <-accepted
-				_ = far.Close()
 				if tc.fits {
 					require.NoError(t, err)
 					return
