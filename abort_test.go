@@ -12,7 +12,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestC4_AbortDropsWhatIsQueuedFinishesTheFrameAndCloses(t *testing.T) {
+func TestAbortFinishesTheFrameThatHasBegunAndDropsTheRest(t *testing.T) {
 	inBubble(t, config{WriteWindow: 4000, Limit: 100}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 1000))))
 		synctest.Wait() // it has begun to leave
@@ -35,7 +35,7 @@ func TestC4_AbortDropsWhatIsQueuedFinishesTheFrameAndCloses(t *testing.T) {
 	})
 }
 
-func TestC4_AbortOfAMessageInTheMiddleSendsNoMoreThanTheTransportHasBegun(t *testing.T) {
+func TestAbortOfAPartlySentMessageSendsNoFurtherFrames(t *testing.T) {
 	onEveryPath(t, config{MaxFrameSize: 1000, Limit: 16 << 10, WriteWindow: 64 << 20}, func(t *testing.T, e *end) {
 		const size = 8 << 20
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, size))))
@@ -62,7 +62,7 @@ func TestC4_AbortOfAMessageInTheMiddleSendsNoMoreThanTheTransportHasBegun(t *tes
 	})
 }
 
-func TestC4_AnAbortBehindAStalledPeerIsCutAfterCloseTimeout(t *testing.T) {
+func TestAbortIsCutAfterCloseTimeoutIfThePeerReadsNothing(t *testing.T) {
 	inBubble(t, config{CloseTimeout: 3 * time.Second, Limit: 100}, func(t *testing.T, e *end) {
 		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 1<<20)))
 		synctest.Wait()
@@ -77,7 +77,7 @@ func TestC4_AnAbortBehindAStalledPeerIsCutAfterCloseTimeout(t *testing.T) {
 	})
 }
 
-func TestC4_AbortFailsWritersAndDropsWhatIsQueuedOverTCP(t *testing.T) {
+func TestAbortFailsWaitingWritesOverTCP(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		e := overTCP(t, config{CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
 		var writes []<-chan result
@@ -97,7 +97,7 @@ func TestC4_AbortFailsWritersAndDropsWhatIsQueuedOverTCP(t *testing.T) {
 	}
 }
 
-func TestAbortDropsWhatWasAcceptedAndFailsAWriteThatIsBlocked(t *testing.T) {
+func TestAbortFailsABlockedWriteAndTheNextInLine(t *testing.T) {
 	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 64 << 10}, func(t *testing.T, e *end) {
 		const size = 4 << 20
 		blocked := goWrite(t, e, wsstream.Binary(make([]byte, size)))
@@ -120,7 +120,7 @@ func TestAbortDropsWhatWasAcceptedAndFailsAWriteThatIsBlocked(t *testing.T) {
 	})
 }
 
-func TestAbortDropsWhatWasAcceptedAndThatIsNotUnclean(t *testing.T) {
+func TestAbortIsACleanEnd(t *testing.T) {
 	c := config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 4 << 10}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
@@ -155,7 +155,7 @@ func TestAbortDropsWhatWasAcceptedAndThatIsNotUnclean(t *testing.T) {
 	})
 }
 
-func TestAfterAbortTheRestOfALongFrameIsEncodedOnlyAsItLeaves(t *testing.T) {
+func TestAbortDoesNotEncodeTheRestOfALongFrameEarly(t *testing.T) {
 	const size = 4 << 20
 	inBubble(t, config{MaxFrameSize: -1}, func(t *testing.T, e *end) {
 		write := goWrite(t, e, wsstream.Binary(make([]byte, size)))
@@ -169,7 +169,7 @@ func TestAfterAbortTheRestOfALongFrameIsEncodedOnlyAsItLeaves(t *testing.T) {
 	})
 }
 
-func TestAfterAbortCloseReturnsItsCauseAndDoesNotWaitForTheEnd(t *testing.T) {
+func TestAbortMakesWritableCloseReturnItsCauseImmediately(t *testing.T) {
 	for what, c := range map[string]struct{ cause, want error }{
 		"no cause": {cause: nil, want: wsstream.ErrClosed},
 		"a cause":  {cause: errWhy, want: errWhy},
@@ -186,8 +186,8 @@ func TestAfterAbortCloseReturnsItsCauseAndDoesNotWaitForTheEnd(t *testing.T) {
 	}
 }
 
-// TestFailTakesItsTurnAndDropsNothing is Fail as Close is, with a cause.
-func TestFailTakesItsTurnAndDropsNothing(t *testing.T) {
+// TestFailWaitsItsTurnAndDropsNothing is Fail as Close is, with a cause.
+func TestFailWaitsItsTurnAndDropsNothing(t *testing.T) {
 	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Stall(true)
 		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
@@ -221,7 +221,7 @@ func TestFailTakesItsTurnAndDropsNothing(t *testing.T) {
 	})
 }
 
-func TestAnAbortBehindAFailDropsWhatIsUnsentAndChangesNeitherCodeNorError(t *testing.T) {
+func TestFailFollowedByAbortKeepsFailsCodeAndError(t *testing.T) {
 	inBubble(t, config{MaxFrameSize: 16 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(patient(t), withCode(4002)) })
@@ -245,7 +245,7 @@ func TestAnAbortBehindAFailDropsWhatIsUnsentAndChangesNeitherCodeNorError(t *tes
 	})
 }
 
-func TestAFailBehindAStalledPeerIsCutAfterCloseTimeoutFromItsTurnOn(t *testing.T) {
+func TestFailIsCutAfterCloseTimeoutFromItsTurnOn(t *testing.T) {
 	inBubble(t, config{CloseTimeout: 3 * time.Second, Limit: 100}, func(t *testing.T, e *end) {
 		e.stuff(t, true)
 		start := time.Now()

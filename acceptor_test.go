@@ -51,7 +51,7 @@ func shutdown(ctx context.Context, a *wsstream.Acceptor) <-chan error {
 	return done
 }
 
-func TestAnAcceptorKnowsTheConnectionsThatHaveNotEnded(t *testing.T) {
+func TestAcceptorKnowsItsOpenConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		require.Zero(t, a.Len())
@@ -75,7 +75,7 @@ func TestAnAcceptorKnowsTheConnectionsThatHaveNotEnded(t *testing.T) {
 	})
 }
 
-func TestAnAcceptorForgetsHandshakesThatFail(t *testing.T) {
+func TestAcceptorForgetsFailedHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := wsstream.Acceptor{Options: wsstream.AcceptOptions{HandshakeTimeout: time.Second}}
 		bad := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -100,7 +100,7 @@ func TestAnAcceptorForgetsHandshakesThatFail(t *testing.T) {
 	})
 }
 
-func TestAcceptorsOptionsAreThoseOfTheConnections(t *testing.T) {
+func TestAcceptorAppliesItsOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := wsstream.Acceptor{Options: wsstream.AcceptOptions{WriteWindow: 1234, Subprotocols: []string{"b"}}}
 		sizes := make(chan int, 1)
@@ -120,7 +120,7 @@ func TestAcceptorsOptionsAreThoseOfTheConnections(t *testing.T) {
 	})
 }
 
-func TestShutdownSendsWhatWasAcceptedAnd1001AndWaitsForAll(t *testing.T) {
+func TestShutdownOfAnAcceptorSendsEverythingThen1001AndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		conn, peer := enter(t, &a)
@@ -146,14 +146,14 @@ func TestShutdownSendsWhatWasAcceptedAnd1001AndWaitsForAll(t *testing.T) {
 	})
 }
 
-func TestShutdownOfNoConnectionsIsDoneAtOnce(t *testing.T) {
+func TestShutdownOfNoConnectionsReturnsImmediately(t *testing.T) {
 	var a wsstream.Acceptor
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.NoError(t, a.Shutdown(ctx))
 }
 
-func TestAClientThatDoesNotAnswerHasCloseTimeout(t *testing.T) {
+func TestShutdownCutsAClientThatDoesNotAnswerAfterCloseTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		conn, _ := enter(t, &a)
@@ -165,7 +165,7 @@ func TestAClientThatDoesNotAnswerHasCloseTimeout(t *testing.T) {
 	})
 }
 
-func TestTheEndOfShutdownsContextCutsThoseThatAreLeft(t *testing.T) {
+func TestShutdownCutsTheRestWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		conn, peer := enter(t, &a)
@@ -185,7 +185,7 @@ func TestTheEndOfShutdownsContextCutsThoseThatAreLeft(t *testing.T) {
 	})
 }
 
-func TestAfterShutdownNewOnesGet503(t *testing.T) {
+func TestShutdownRefusesNewClientsWith503(t *testing.T) {
 	t.Run("bare", func(t *testing.T) {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			var a wsstream.Acceptor
@@ -220,7 +220,7 @@ func TestAfterShutdownNewOnesGet503(t *testing.T) {
 	})
 }
 
-func TestAHandshakeThatIsBeingAnsweredGets1001OnceItIsOpen(t *testing.T) {
+func TestShutdownClosesAConnectionWhoseHandshakeIsBeingAnswered(t *testing.T) {
 	for name, answered := range map[string]bool{"in time": true, "too late": false} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -260,7 +260,7 @@ func TestAHandshakeThatIsBeingAnsweredGets1001OnceItIsOpen(t *testing.T) {
 	}
 }
 
-func TestClientsThatComeWhileTheServerGoesAreRefusedOrClosed(t *testing.T) {
+func TestShutdownRefusesOrClosesClientsThatComeMeanwhile(t *testing.T) {
 	var a wsstream.Acceptor
 	var handlers sync.WaitGroup
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -322,7 +322,7 @@ func (l *lateAnswer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAConnectionThatWasCutWhileItWasAnsweredEndsOnce(t *testing.T) {
+func TestAcceptorCountsNoConnectionThatWasCutWhileItWasAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m wsstream.Meter
 		a := wsstream.Acceptor{Options: wsstream.AcceptOptions{IdleTimeout: time.Second, Meter: &m}}
@@ -349,7 +349,7 @@ func TestAConnectionThatWasCutWhileItWasAnsweredEndsOnce(t *testing.T) {
 	})
 }
 
-func TestShutdownWaitsForTheFunctionsOfHandlers(t *testing.T) {
+func TestShutdownWaitsForHandlers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		var cleaned atomic.Bool
@@ -373,7 +373,7 @@ func TestShutdownWaitsForTheFunctionsOfHandlers(t *testing.T) {
 	})
 }
 
-func TestShutdownEndsItsWaitForFunctionsWithItsContext(t *testing.T) {
+func TestShutdownStopsWaitingForHandlersWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		release := make(chan struct{})
@@ -392,7 +392,7 @@ func TestShutdownEndsItsWaitForFunctionsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestAFunctionOfAHandlerMayCallShutdownAndIsNotWaitedFor(t *testing.T) {
+func TestShutdownMayBeCalledByAHandler(t *testing.T) {
 	for _, callers := range []int{1, 3} {
 		t.Run(fmt.Sprint(callers), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -432,7 +432,7 @@ func TestAFunctionOfAHandlerMayCallShutdownAndIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-func TestTheDeadlineOfAShutdownInsideAHandlerStays(t *testing.T) {
+func TestShutdownInsideAHandlerKeepsItsDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		release, shut := make(chan struct{}), make(chan error, 1)
@@ -459,7 +459,7 @@ func TestTheDeadlineOfAShutdownInsideAHandlerStays(t *testing.T) {
 	})
 }
 
-func TestAHandlerThatReturnsAfterTheAcceptorsShutdownMakesItNoEOF(t *testing.T) {
+func TestShutdownEndsAHandlersPullWith1001AndNotEOF(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		end := make(chan error, 1)
@@ -483,7 +483,7 @@ func TestAHandlerThatReturnsAfterTheAcceptorsShutdownMakesItNoEOF(t *testing.T) 
 	})
 }
 
-func TestAShutdownWithTheContextOfAFunctionThatHasReturnedCountsItNoMore(t *testing.T) {
+func TestShutdownWithTheContextOfAReturnedHandler(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		t.Run(fmt.Sprint(slow), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -527,7 +527,7 @@ func (s stuck) Close() error {
 	return s.Conn.Close()
 }
 
-func TestAShutdownIsHeldUpByNoTransport(t *testing.T) {
+func TestShutdownIsNotHeldUpByATransportThatDoesNotClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		near, far := memnet.Pipe(0)

@@ -33,7 +33,7 @@ func TestPullIntoAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestPullAllocatesItsDataAndNothingElse(t *testing.T) {
+func TestPullAllocatesOnlyItsData(t *testing.T) {
 	for _, test := range pulls {
 		t.Run(test.name, func(t *testing.T) {
 			test.count(t, 1, func(ctx context.Context, r *wsstream.Readable) (int, error) {
@@ -44,7 +44,7 @@ func TestPullAllocatesItsDataAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestNextMessageAllocatesNothingForAReaderThatStaysWithItsCaller(t *testing.T) {
+func TestNextMessageAllocatesNothing(t *testing.T) {
 	buf := make([]byte, 2*allocSize)
 	for _, test := range pulls {
 		t.Run(test.name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func mustPull(t *testing.T, ctx context.Context, conn *wsstream.Conn, f pull) {
 	}
 }
 
-func TestAWriteThatNeedNotWaitAllocatesNothing(t *testing.T) {
+func TestWriteAllocatesNothing(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		m    wsstream.Message
@@ -131,7 +131,7 @@ func TestAWriteThatNeedNotWaitAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestATryWriteAllocatesNothing(t *testing.T) {
+func TestTryWriteAllocatesNothing(t *testing.T) {
 	conn, far := rawServer(t)
 	m, buf := wsstream.Binary(make([]byte, allocSize)), make([]byte, frameLen(allocSize))
 	requireAllocs(t, 0, func() {
@@ -142,7 +142,7 @@ func TestATryWriteAllocatesNothing(t *testing.T) {
 	})
 }
 
-func TestAWriteThatWaitsForCreditAllocatesNothing(t *testing.T) {
+func TestWriteThatWaitsForCreditAllocatesNothing(t *testing.T) {
 	conn, far := rawServer(t)
 	ctx := cancellable(t)
 	rawSwallow(t, far)
@@ -174,7 +174,7 @@ func requireAllocs(t *testing.T, want float64, f func()) {
 	}
 }
 
-func TestACompressedMessageAllocatesNothingOnItsWay(t *testing.T) {
+func TestCompressionAllocatesNothing(t *testing.T) {
 	m := wsstream.Text(jsonText(1, 1000))
 	ready := m.Prepare()
 	var got wsstream.Message
@@ -222,7 +222,7 @@ func TestACompressedMessageAllocatesNothingOnItsWay(t *testing.T) {
 	}
 }
 
-func TestAMessageThatIsTracedAndMeteredAllocatesNothing(t *testing.T) {
+func TestTraceAndMeterAllocateNothing(t *testing.T) {
 	var in, out int64
 	o := &wsstream.AcceptOptions{Meter: new(wsstream.Meter), Trace: &wsstream.Trace{
 		MessageIn:  func(_ *wsstream.Conn, _ wsstream.Type, n int64) { in += n },
@@ -246,7 +246,7 @@ func TestAMessageThatIsTracedAndMeteredAllocatesNothing(t *testing.T) {
 }
 
 // That holds for a gigabyte as for what is counted here, since it is counted in the steady state.
-func TestAPipeBetweenConnsAllocatesNothingInTheSteadyState(t *testing.T) {
+func TestPipeBetweenConnsAllocatesNothing(t *testing.T) {
 	for _, size := range []int{64, 64 << 10} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			const warm, counted = 2000, 4000

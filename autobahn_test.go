@@ -106,7 +106,7 @@ func (e *end) answerAll(t *testing.T) {
 	}()
 }
 
-func TestAutobahnsStrictCases(t *testing.T) {
+func TestFrameOrderOfAutobahnsStrictCases(t *testing.T) {
 	for _, c := range autobahn {
 		for chop, send := range chops {
 			talk := func(t *testing.T, e *end) (got []wstest.Frame) {
@@ -213,7 +213,7 @@ var autobahnSizes = []struct{ message, fragment int }{
 
 var autobahnText = sync.OnceValue(func() string { return jsonText(13, 200_000) })
 
-func TestAutobahnsParametersOfCompression(t *testing.T) {
+func TestCompressionParametersOfAutobahn(t *testing.T) {
 	for _, c := range autobahnDeflate {
 		for _, client := range []bool{true, false} {
 			conf := config{Compression: &wsstream.CompressionOptions{}, Extensions: c.offers}

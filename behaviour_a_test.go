@@ -35,7 +35,7 @@ func (d *dialled) dial(_ context.Context, _, addr string) (net.Conn, error) {
 	return nil, errNoRoute
 }
 
-func TestA1_HTTPSchemesStandForWebSocketOnes(t *testing.T) {
+func TestURLWithHTTPSchemeBecomesAWebSocketURL(t *testing.T) {
 	for _, tc := range []struct{ url, want, addr string }{
 		{"ws://example.test/a?b=c", "ws://example.test/a?b=c", "example.test:80"},
 		{"http://example.test/a", "ws://example.test/a", "example.test:80"},
@@ -56,7 +56,7 @@ func TestA1_HTTPSchemesStandForWebSocketOnes(t *testing.T) {
 	}
 }
 
-func TestA1_OtherURLsAreErrorsAndNothingIsDialled(t *testing.T) {
+func TestURLThatIsRefusedDialsNothing(t *testing.T) {
 	for _, tc := range []struct{ url, says string }{
 		{"ftp://example.test/", "scheme"},
 		{"file:///etc/hosts", "scheme"},
@@ -88,7 +88,7 @@ func TestA1_OtherURLsAreErrorsAndNothingIsDialled(t *testing.T) {
 	}
 }
 
-func TestA2_ASubprotocolStandsWholeInAListAndOnce(t *testing.T) {
+func TestSubprotocolIsOneTokenAndAppearsOnce(t *testing.T) {
 	for _, tc := range []struct {
 		protocols []string
 		says      string
@@ -113,7 +113,7 @@ func TestA2_ASubprotocolStandsWholeInAListAndOnce(t *testing.T) {
 	}
 }
 
-func TestA2_EveryTokenCharacterMayStandInASubprotocol(t *testing.T) {
+func TestSubprotocolMayUseEveryTokenCharacter(t *testing.T) {
 	const all = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{all}})
@@ -124,7 +124,7 @@ func TestA2_EveryTokenCharacterMayStandInASubprotocol(t *testing.T) {
 	})
 }
 
-func TestASubprotocolThatIsNoTokenIsOfferedWhereThePeerNeedsIt(t *testing.T) {
+func TestSubprotocolThatIsNoTokenIsOfferedWhereAllowed(t *testing.T) {
 	for _, name := range []string{"ZWS2.0/NULL", "{x}", "https://example.org/v1?a=b;c", "Bearer:a/b+c=="} {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -139,7 +139,7 @@ func TestASubprotocolThatIsNoTokenIsOfferedWhereThePeerNeedsIt(t *testing.T) {
 	}
 }
 
-func TestAServerThatChoosesNoSubprotocolIsTakenWhereItIsOptional(t *testing.T) {
+func TestSubprotocolMayBeMissingInTheAnswerWhereOptional(t *testing.T) {
 	for _, tc := range []struct{ name, answer, want, says string }{
 		{name: "none", answer: "X-Nothing: here"},
 		{name: "one of them", answer: "Sec-WebSocket-Protocol: a", want: "a"},
@@ -162,7 +162,7 @@ func TestAServerThatChoosesNoSubprotocolIsTakenWhereItIsOptional(t *testing.T) {
 	}
 }
 
-func TestA3_SubprotocolsAreOfferedInOrderAndTheServersChoiceMustBeOneOfThem(t *testing.T) {
+func TestSubprotocolOfTheAnswerMustBeOneThatWasOffered(t *testing.T) {
 	for _, tc := range []struct{ name, answer, want string }{
 		{"the first", "Sec-WebSocket-Protocol: b", "b"},
 		{"the last", "Sec-WebSocket-Protocol: c", "c"},
@@ -190,7 +190,7 @@ func TestA3_SubprotocolsAreOfferedInOrderAndTheServersChoiceMustBeOneOfThem(t *t
 	}
 }
 
-func TestA4_AnyStatusBut101FailsAndIsTold(t *testing.T) {
+func TestDialFailsWithStatusHeaderAndBodyOfARefusal(t *testing.T) {
 	long := strings.Repeat("because ", 1000)
 	for _, status := range []int{200, 204, 301, 302, 307, 401, 403, 426, 503} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
@@ -213,7 +213,7 @@ func TestA4_AnyStatusBut101FailsAndIsTold(t *testing.T) {
 	}
 }
 
-func TestA5_AnExtensionThatWasNotOfferedFails(t *testing.T) {
+func TestDialRefusesAnExtensionThatWasNotOffered(t *testing.T) {
 	for _, answer := range []string{
 		"Sec-WebSocket-Extensions: permessage-deflate",
 		"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=15",
@@ -231,7 +231,7 @@ func TestA5_AnExtensionThatWasNotOfferedFails(t *testing.T) {
 	}
 }
 
-func TestA6_AContextThatHadEndedDialsNothing(t *testing.T) {
+func TestDialWithAnEndedContextDialsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errReason)
 	var d dialled
@@ -240,7 +240,7 @@ func TestA6_AContextThatHadEndedDialsNothing(t *testing.T) {
 	require.Zero(t, d.calls.Load())
 }
 
-func TestA6_AContextThatEndsDuringTheHandshakeDropsTheTransport(t *testing.T) {
+func TestDialDropsTheTransportWhenItsContextEnds(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
@@ -257,7 +257,7 @@ func TestA6_AContextThatEndsDuringTheHandshakeDropsTheTransport(t *testing.T) {
 	})
 }
 
-func TestA6_AContextThatEndsDuringNetDialEndsIt(t *testing.T) {
+func TestDialEndsNetDialWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
@@ -272,7 +272,7 @@ func TestA6_AContextThatEndsDuringNetDialEndsIt(t *testing.T) {
 	})
 }
 
-func TestA6_AfterOpeningTheContextDoesNothing(t *testing.T) {
+func TestDialsContextDoesNothingAfterOpening(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
@@ -293,7 +293,7 @@ func TestA6_AfterOpeningTheContextDoesNothing(t *testing.T) {
 	})
 }
 
-func TestA7_FramesInThePacketOfThe101AreNotLost(t *testing.T) {
+func TestDialKeepsFramesThatComeWithThe101(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
@@ -311,7 +311,7 @@ func TestA7_FramesInThePacketOfThe101AreNotLost(t *testing.T) {
 	})
 }
 
-func TestA7_A101AndACloseInOnePacketIsOpenedThenClosed(t *testing.T) {
+func TestDialOpensAndClosesIfACloseComesWithThe101(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
@@ -328,7 +328,7 @@ func TestA7_A101AndACloseInOnePacketIsOpenedThenClosed(t *testing.T) {
 	})
 }
 
-func TestA7_FramesInThePacketOfTheRequestAreNotLost(t *testing.T) {
+func TestAcceptKeepsFramesThatComeWithTheRequest(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		peer.SendRaw(append(wstest.UpgradeRequest("/"), peer.Encode(wstest.Text("early"))...))
@@ -341,7 +341,7 @@ func TestA7_FramesInThePacketOfTheRequestAreNotLost(t *testing.T) {
 	})
 }
 
-func TestA9_UserinfoBecomesBasicCredentials(t *testing.T) {
+func TestURLUserinfoBecomesBasicCredentials(t *testing.T) {
 	for _, tc := range []struct{ url, user, password string }{
 		{"ws://user:pass@example.test/", "user", "pass"},
 		{"ws://user@example.test/", "user", ""},
@@ -369,7 +369,7 @@ func TestA9_UserinfoBecomesBasicCredentials(t *testing.T) {
 	}
 }
 
-func TestA9_TheCallersOwnAuthorizationCounts(t *testing.T) {
+func TestURLUserinfoYieldsToTheCallersAuthorization(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := wsstream.Dial(t.Context(), "ws://user:pass@example.test/", &wsstream.DialOptions{
 			Header:  http.Header{"Authorization": {"Bearer x"}},
@@ -383,7 +383,7 @@ func TestA9_TheCallersOwnAuthorizationCounts(t *testing.T) {
 	})
 }
 
-func TestA9_FieldsOfTheHandshakeAreRefused(t *testing.T) {
+func TestDialRefusesHeaderFieldsOfTheHandshake(t *testing.T) {
 	for _, field := range []string{
 		"Host", "host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer",
 		"Sec-WebSocket-Key", "sec-websocket-version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept",

@@ -164,7 +164,7 @@ func writePieces(ctx context.Context, w *wsstream.Writable, m wsstream.Message, 
 	return mw.Close()
 }
 
-func TestContextsThatEndAtAnyMomentLoseAndDoubleNothingToAScriptedPeer(t *testing.T) {
+func TestCancellationAtAnyMomentLosesNothingToAScriptedPeer(t *testing.T) {
 	c := config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Limit: 300}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Drip(90, time.Millisecond)
@@ -251,7 +251,7 @@ func (e *end) echo(t *testing.T) {
 	require.Equal(t, wstest.Text("and on"), f)
 }
 
-func TestContextsThatEndAtAnyMomentLoseAndDoubleNothingBetweenTwoConns(t *testing.T) {
+func TestCancellationAtAnyMomentLosesNothingBetweenTwoConns(t *testing.T) {
 	for name, o := range map[string]*wsstream.CompressionOptions{
 		"plain":                    nil,
 		"compressed":               packing.Compression,
@@ -306,7 +306,7 @@ func exchange(t *testing.T, a, b *wsstream.Conn, in func(seed uint64) *moments) 
 	require.Equal(t, wsstream.CloseInfo{Code: 1000, Reason: "done"}, info)
 }
 
-func TestANewMessageThatItsContextEndedHasSentNothing(t *testing.T) {
+func TestNewMessageWhoseContextEndedHasSentNothing(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		first, err := e.conn.Writable().NewMessage(t.Context(), wsstream.TypeText)
 		require.NoError(t, err)
@@ -322,7 +322,7 @@ func TestANewMessageThatItsContextEndedHasSentNothing(t *testing.T) {
 	})
 }
 
-func TestAPullThatItsContextEndsInTheMiddleOfAMessageHasConsumedNothing(t *testing.T) {
+func TestPullWhoseContextEndsInAMessageHasConsumedNothing(t *testing.T) {
 	next := map[string]func(ctx context.Context, r *wsstream.Readable) (string, error){
 		"Pull": func(ctx context.Context, r *wsstream.Readable) (string, error) {
 			m, err := r.Pull(ctx)
@@ -365,7 +365,7 @@ func TestAPullThatItsContextEndsInTheMiddleOfAMessageHasConsumedNothing(t *testi
 	}
 }
 
-func TestB0_ACallWhoseContextHadEndedFailsAtOnceAndConsumesOrSendsNothing(t *testing.T) {
+func TestCancellationBeforeACallFailsItAndChangesNothing(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("first"), wstest.Text("second"))
 		require.Equal(t, "first", e.pull(t)) // the second is likely to be there by now
@@ -406,7 +406,7 @@ func TestB0_ACallWhoseContextHadEndedFailsAtOnceAndConsumesOrSendsNothing(t *tes
 	})
 }
 
-func TestB0_AnEndedContextFailsCallsAfterTheEndToo(t *testing.T) {
+func TestCancellationBeforeACallFailsItAfterTheEndToo(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.conn.CloseNow()
 		_, err := e.closed(t)
@@ -421,7 +421,7 @@ func TestB0_AnEndedContextFailsCallsAfterTheEndToo(t *testing.T) {
 	})
 }
 
-func TestTheEndOfACallsContextIsItsCauseAndChangesNothingElse(t *testing.T) {
+func TestCancellationOfACallEndsThatCallOnly(t *testing.T) {
 	calls := map[string]func(context.Context, *end) error{
 		"Pull":  func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
 		"Write": func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
@@ -458,7 +458,7 @@ func TestTheEndOfACallsContextIsItsCauseAndChangesNothingElse(t *testing.T) {
 	}
 }
 
-func TestAPullThatItsContextEndedGivesTheReadingBackToTheBackground(t *testing.T) {
+func TestPullWhoseContextEndedLetsTheBackgroundReaderGoOn(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		for i := range 300 {
 			<-time.After(time.Second) // the input is read in the background

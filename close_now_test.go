@@ -56,7 +56,7 @@ func TestCloseNowEndsEveryCall(t *testing.T) {
 	}
 }
 
-func TestCloseNowBehindBothCloseFramesLeavesTheEndAsItIs(t *testing.T) {
+func TestCloseNowAfterBothCloseFramesKeepsTheEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("unread"), wstest.Close(3001, "bye"))
 		e.wantClose(t, wstest.Close(3001, "")) // a client waits for the server to drop the transport
@@ -85,9 +85,9 @@ func onSockets(t *testing.T, c config, f func(t *testing.T, e *end)) {
 	}
 }
 
-// TestCloseNowGivesTheKernelWhatWasAccepted: a handler that writes, has its Writes return nil, and returns, with a CloseNow
+// TestCloseNowHandsAcceptedDataToTheKernel: a handler that writes, has its Writes return nil, and returns, with a CloseNow
 // in a defer, lost messages for every client.
-func TestCloseNowGivesTheKernelWhatWasAccepted(t *testing.T) {
+func TestCloseNowHandsAcceptedDataToTheKernel(t *testing.T) {
 	for _, n := range []int{1, 10, 1000} {
 		for range 20 {
 			onSockets(t, config{}, func(t *testing.T, e *end) {
@@ -105,9 +105,9 @@ func TestCloseNowGivesTheKernelWhatWasAccepted(t *testing.T) {
 	}
 }
 
-// TestCloseNowResetsNoConnectionOverUnreadInput: a socket that is closed over unread bytes is reset, and the kernel throws
+// TestCloseNowDoesNotResetOverUnreadInput: a socket that is closed over unread bytes is reset, and the kernel throws
 // away what it had taken to send.
-func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
+func TestCloseNowDoesNotResetOverUnreadInput(t *testing.T) {
 	onSockets(t, config{ReadWindow: 256, WriteWindow: -1}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Binary(make([]byte, 32<<10)), wstest.Ping("never read"))
 		until(t, func() bool { return e.conn.Stats().Received.Held >= 256 })
@@ -127,8 +127,8 @@ func TestCloseNowResetsNoConnectionOverUnreadInput(t *testing.T) {
 	})
 }
 
-// TestCloseNowWaitsForNoPeer: a stalled peer and a Write that waits for it hold up no cut.
-func TestCloseNowWaitsForNoPeer(t *testing.T) {
+// TestCloseNowDoesNotWaitForAStalledPeer: a stalled peer and a Write that waits for it hold up no cut.
+func TestCloseNowDoesNotWaitForAStalledPeer(t *testing.T) {
 	onSockets(t, config{Limit: 16 << 10}, func(t *testing.T, e *end) {
 		written := goWrite(t, e, wsstream.Binary(make([]byte, 32<<20)))
 		until(t, func() bool { return e.conn.Stats().Sent.Held > 0 })
@@ -144,7 +144,7 @@ func TestCloseNowWaitsForNoPeer(t *testing.T) {
 	})
 }
 
-func TestACutClosesTheBareSocketUnderTLS(t *testing.T) {
+func TestCloseNowClosesTheSocketUnderTLS(t *testing.T) {
 	certs := httptest.NewTLSServer(nil)
 	certs.Close()
 	synctest.Test(t, func(t *testing.T) {
@@ -184,7 +184,7 @@ func (c *closeCounter) Close() error {
 	return c.Conn.Close()
 }
 
-func TestTheTransportIsClosedOnceItsDeadlinesAreClearedAndWhatWasBufferedIsReadFirst(t *testing.T) {
+func TestTransportIsClosedOnceAndItsDeadlinesAreCleared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		nc := &closeCounter{Conn: near}
@@ -217,7 +217,7 @@ func TestTheTransportIsClosedOnceItsDeadlinesAreClearedAndWhatWasBufferedIsReadF
 	})
 }
 
-func TestAStalledTLSPeerHoldsUpNoCut(t *testing.T) {
+func TestCutDoesNotWaitForAStalledTLSPeer(t *testing.T) {
 	for name, cut := range map[string]func(t *testing.T, conn *wsstream.Conn){
 		"CloseNow": func(_ *testing.T, conn *wsstream.Conn) { conn.CloseNow() },
 		"CloseTimeout": func(t *testing.T, conn *wsstream.Conn) {
@@ -254,7 +254,7 @@ func TestAStalledTLSPeerHoldsUpNoCut(t *testing.T) {
 	}
 }
 
-func TestACutWaitsForNoCloseNotifyOfTLS(t *testing.T) {
+func TestCloseNowDoesNotWaitForTheCloseNotifyOfTLS(t *testing.T) {
 	for role, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(role, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -279,7 +279,7 @@ func TestACutWaitsForNoCloseNotifyOfTLS(t *testing.T) {
 	}
 }
 
-func TestACutBehindThePeersCloseIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
+func TestCloseNowIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
 	inBubble(t, config{Limit: 300}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1000))))
 		e.peer.Send(wstest.Close(3001, ""))
@@ -289,7 +289,7 @@ func TestACutBehindThePeersCloseIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
 	})
 }
 
-func TestCancelAbortAndCloseNowDoNotWaitForThePeer(t *testing.T) {
+func TestCloseNowIsDoneWhenItReturns(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		e.stuff(t, true)
 		start := time.Now()

@@ -359,7 +359,7 @@ func inTurn(t *testing.T, e *end, err error) {
 	}
 }
 
-func TestEveryEndLooksAsTheTableSays(t *testing.T) {
+func TestCloseTable(t *testing.T) {
 	for _, r := range table {
 		cell := func(what string, f func(t *testing.T, e *end)) {
 			r.config.Limit = 64 << 10 // smaller ones make TCP creep

@@ -38,7 +38,7 @@ var unsendable = []wsstream.CloseInfo{
 	{Reason: "\xff"},
 }
 
-func TestACloseThatMayNotBeSentIsAnErrorInEveryStateAndChangesNothing(t *testing.T) {
+func TestCloseRefusesWhatMayNotBeSent(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		refused := func(state string) {
 			for _, info := range unsendable {
@@ -65,7 +65,7 @@ func TestACloseThatMayNotBeSentIsAnErrorInEveryStateAndChangesNothing(t *testing
 	})
 }
 
-func TestCloseSendsWhatItIsGiven(t *testing.T) {
+func TestCloseSendsItsCodeAndReason(t *testing.T) {
 	type sent struct {
 		info  wsstream.CloseInfo
 		frame wstest.Frame
@@ -96,7 +96,7 @@ var decisions = map[string]func(e *end, code int) error{
 	"Abort":  func(e *end, code int) error { return e.conn.Writable().Abort(withCode(code)) },
 }
 
-func TestTheFirstDecisionToCloseCountsAndLaterOnesSucceed(t *testing.T) {
+func TestCloseKeepsTheFirstDecision(t *testing.T) {
 	for first, decide := range decisions {
 		for later, again := range decisions {
 			t.Run(first+" then "+later, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestTheFirstDecisionToCloseCountsAndLaterOnesSucceed(t *testing.T) {
 	}
 }
 
-func TestOfClosesAtOnceOneIsSent(t *testing.T) {
+func TestCloseCalledConcurrentlySendsOneFrame(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		var all []<-chan result
 		for code := 3000; code < 3008; code++ {
@@ -137,8 +137,8 @@ func TestOfClosesAtOnceOneIsSent(t *testing.T) {
 	})
 }
 
-// TestTheCodeOfACloseSaysWhatItsCauseWas is the table of codeFor, through all that sends its code.
-func TestTheCodeOfACloseSaysWhatItsCauseWas(t *testing.T) {
+// TestCloseCodeFollowsFromTheCause is the table of codeFor, through all that sends its code.
+func TestCloseCodeFollowsFromTheCause(t *testing.T) {
 	unclean, torn := lostEnd(t), &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: io.ErrUnexpectedEOF}
 	long := strings.Repeat("x", 122) + "é"
 	reason := func(code int, reason string) error {
@@ -220,7 +220,7 @@ type strange struct{ what []int }
 
 func (strange) Error() string { return "strange" }
 
-func TestCloseEndsWritesAtOnceAndSendsWhatWasAccepted(t *testing.T) {
+func TestCloseEndsWritesAndSendsWhatWasAccepted(t *testing.T) {
 	for what, decide := range map[string]func(e *end, code int) error{"Close": decisions["Close"], "Cancel": decisions["Cancel"]} {
 		t.Run(what, func(t *testing.T) {
 			onEveryPath(t, config{WriteWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
@@ -241,7 +241,7 @@ func TestCloseEndsWritesAtOnceAndSendsWhatWasAccepted(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForAWriteThatWasAdmitted(t *testing.T) {
+func TestCloseWaitsForAnAdmittedWrite(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		const size = 64 << 10
 		written := goWrite(t, e, wsstream.Binary(make([]byte, size)))
@@ -253,7 +253,7 @@ func TestCloseWaitsForAWriteThatWasAdmitted(t *testing.T) {
 	})
 }
 
-func TestNothingIsAcceptedBehindThePeersClose(t *testing.T) {
+func TestWriteIsRefusedBehindThePeersClose(t *testing.T) {
 	inBubble(t, config{Limit: 4 << 10}, func(t *testing.T, e *end) {
 		const size = 16 << 10
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size))))
@@ -276,7 +276,7 @@ func TestNothingIsAcceptedBehindThePeersClose(t *testing.T) {
 	})
 }
 
-func TestShutdownSaysHowItEnded(t *testing.T) {
+func TestShutdownOfAConnReturnsHowItEnded(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		ended := goDo(func() (wsstream.Message, error) {
@@ -311,7 +311,7 @@ func TestShutdownSaysHowItEnded(t *testing.T) {
 	})
 }
 
-func TestC3_CloseSendsWhatWasAcceptedThenACloseWith1000AndWaitsForTheEnd(t *testing.T) {
+func TestWritableCloseSendsEverythingThen1000AndWaitsForTheEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		for range 3 {
 			require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("accepted")))
@@ -331,7 +331,7 @@ func TestC3_CloseSendsWhatWasAcceptedThenACloseWith1000AndWaitsForTheEnd(t *test
 	})
 }
 
-func TestC3_AnUncleanEndIsTheErrorOfClose(t *testing.T) {
+func TestWritableCloseReturnsTheErrorOfAnUncleanEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		closed := make(chan error, 1)
 		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
@@ -345,7 +345,7 @@ func TestC3_AnUncleanEndIsTheErrorOfClose(t *testing.T) {
 	})
 }
 
-func TestC3_CloseTakesItsTurnBehindWritesThatWait(t *testing.T) {
+func TestWritableCloseWaitsItsTurn(t *testing.T) {
 	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Stall(true)
 		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
@@ -366,7 +366,7 @@ func TestC3_CloseTakesItsTurnBehindWritesThatWait(t *testing.T) {
 	})
 }
 
-func TestD1_ClosedReportsThePeersCode(t *testing.T) {
+func TestClosedReportsThePeersCode(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		frame wstest.Frame
@@ -394,8 +394,8 @@ func TestD1_ClosedReportsThePeersCode(t *testing.T) {
 	}
 }
 
-// TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers has each side close first, and both before either has seen the other's.
-func TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers(t *testing.T) {
+// TestCloseFromBothSidesIsClean has each side close first, and both before either has seen the other's.
+func TestCloseFromBothSidesIsClean(t *testing.T) {
 	ours := wsstream.CloseInfo{Code: 3002, Reason: "ours"}
 	clean := func(t *testing.T, e *end) {
 		if e.client {
@@ -440,7 +440,7 @@ func TestD2_BothSidesClosingAtOnceIsCleanAndReportsThePeers(t *testing.T) {
 	})
 }
 
-func TestD3_CloseIsAnsweredWithTheSameCode(t *testing.T) {
+func TestCloseIsAnsweredWithTheSameCode(t *testing.T) {
 	for _, frame := range []wstest.Frame{wstest.Close(1000, "bye"), wstest.Close(1014, ""), wstest.Close(4321, ""), wstest.CloseEmpty()} {
 		t.Run(frame.String(), func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
@@ -451,7 +451,7 @@ func TestD3_CloseIsAnsweredWithTheSameCode(t *testing.T) {
 	}
 }
 
-func TestD4_ACloseThatMayNotStandOnTheWireIsRefusedAndTheEndIsUnclean(t *testing.T) {
+func TestCloseThatBreaksARuleIsRefused(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		body []byte
@@ -483,7 +483,7 @@ func TestD4_ACloseThatMayNotStandOnTheWireIsRefusedAndTheEndIsUnclean(t *testing
 	}
 }
 
-func TestD5_ClosedSettlesAfterBothStreamsAreFinal(t *testing.T) {
+func TestClosedSettlesAfterBothStreams(t *testing.T) {
 	for name, finish := range map[string]func(e *end){
 		"clean":   func(e *end) { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() },
 		"lost":    func(e *end) { e.peer.Close() },
@@ -513,7 +513,7 @@ func TestD5_ClosedSettlesAfterBothStreamsAreFinal(t *testing.T) {
 	}
 }
 
-func TestCallsAfterTheEndReturnTheSameErrorHoweverOften(t *testing.T) {
+func TestCallsAfterTheEndReturnTheSameErrorEachTime(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Close()
 		_, end := e.closed(t)
@@ -526,7 +526,7 @@ func TestCallsAfterTheEndReturnTheSameErrorHoweverOften(t *testing.T) {
 	})
 }
 
-func TestCloseCodeOfAFailureIsThePeersAnswerAnd1006WithoutOne(t *testing.T) {
+func TestCloseCodeOfAFailureIsThePeersAnswerOr1006(t *testing.T) {
 	for name, option := range map[string]config{
 		"PongTimeout":       {PingInterval: time.Second, PongTimeout: time.Second},
 		"WriteStallTimeout": {WriteStallTimeout: time.Second, Limit: 4 << 10, WriteWindow: 4 << 10},
@@ -578,7 +578,7 @@ func TestCloseCodeOfAFailureIsThePeersAnswerAnd1006WithoutOne(t *testing.T) {
 	}
 }
 
-func TestEOFComesWhenOurCloseIsInTheKernel(t *testing.T) {
+func TestEOFComesOnceOurCloseHasLeft(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))
 		_, err := e.conn.Readable().Pull(patient(t))
@@ -605,7 +605,7 @@ func TestEOFComesWhenOurCloseIsInTheKernel(t *testing.T) {
 	})
 }
 
-func TestAfterOurCloseNoPingIsAnsweredAndDataIsStillDelivered(t *testing.T) {
+func TestCloseStopsPongsAndStillDeliversMessages(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
 		e.peer.Want("the Close", wstest.Close(1000, ""))
@@ -624,7 +624,7 @@ func TestAfterOurCloseNoPingIsAnsweredAndDataIsStillDelivered(t *testing.T) {
 	})
 }
 
-func TestNoPingIsAnsweredOnceOurCloseIsQueued(t *testing.T) {
+func TestCloseThatIsQueuedStopsPongs(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
@@ -635,7 +635,7 @@ func TestNoPingIsAnsweredOnceOurCloseIsQueued(t *testing.T) {
 	})
 }
 
-func TestAfterThePeersCloseAllInputIsDropped(t *testing.T) {
+func TestCloseOfThePeerEndsItsInput(t *testing.T) {
 	onEveryPath(t, config{Limit: 64 << 10, WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true) // keeps the connection from ending
 		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""), wstest.Text("beyond"), wstest.Frame{Fin: true, Op: 3})
@@ -648,7 +648,7 @@ func TestAfterThePeersCloseAllInputIsDropped(t *testing.T) {
 	})
 }
 
-func TestB6_MessagesBetweenOurCloseAndThePeersAreDelivered(t *testing.T) {
+func TestPullDeliversMessagesBetweenTheTwoCloseFrames(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
 		e.peer.WantClose("our Close", 1000)
@@ -665,7 +665,7 @@ func TestB6_MessagesBetweenOurCloseAndThePeersAreDelivered(t *testing.T) {
 	})
 }
 
-func TestB7_WhatComesAfterThePeersCloseIsIgnored(t *testing.T) {
+func TestPullIgnoresWhatComesAfterThePeersClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("before"), wstest.Close(1000, ""), wstest.Text("after"), wstest.Ping("after"), wstest.Close(1002, "second"),
 			wstest.Frame{Fin: true, Op: 0xb, Payload: []byte("not a frame")})
@@ -680,7 +680,7 @@ func TestB7_WhatComesAfterThePeersCloseIsIgnored(t *testing.T) {
 	})
 }
 
-func TestErrClosedSaysWhatWasClosedAndIsStreamsToo(t *testing.T) {
+func TestErrClosedIsStreamsErrClosed(t *testing.T) {
 	require.EqualError(t, wsstream.ErrClosed, "wsstream: connection closed")
 	require.ErrorIs(t, wsstream.ErrClosed, stream.ErrClosed)
 	require.ErrorIs(t, stream.ErrClosed, wsstream.ErrClosed)
@@ -690,7 +690,7 @@ func TestErrClosedSaysWhatWasClosedAndIsStreamsToo(t *testing.T) {
 	require.NoError(t, q.Close(t.Context()), "package stream takes it for its own")
 }
 
-func TestCloseCodeIsThatOfTheErrorOrNone(t *testing.T) {
+func TestCloseCode(t *testing.T) {
 	one := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4001}}
 	for _, tc := range []struct {
 		err  error
@@ -711,7 +711,7 @@ func TestCloseCodeIsThatOfTheErrorOrNone(t *testing.T) {
 	}
 }
 
-func TestShutdownWaitsForNoReaderThoughTheReadWindowIsFull(t *testing.T) {
+func TestShutdownOfAConnNeedsNoReader(t *testing.T) {
 	inBubble(t, config{ReadWindow: 256, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
 		start := time.Now()
 		flood := goDo(func() (m wsstream.Message, err error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestCloseTimeoutBoundsEverythingUpToThePeersClose(t *testing.T) {
+func TestCloseTimeoutLimitsEveryWayToClose(t *testing.T) {
 	decisions := map[string]func(e *end){
 		"Close":      func(e *end) { _ = e.conn.Close(wsstream.CloseInfo{Code: 1000}) },
 		"Cancel":     func(e *end) { _ = e.conn.Readable().Cancel(nil) },
@@ -46,7 +46,7 @@ func TestCloseTimeoutBoundsEverythingUpToThePeersClose(t *testing.T) {
 	}
 }
 
-func TestAClientGivesTheServerASecondToDropTheTransport(t *testing.T) {
+func TestCloseTimeOfAClientIsASecondAfterBothCloseFrames(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))
 		_, err := e.conn.Readable().Pull(t.Context())
@@ -85,7 +85,7 @@ func TestAClientGivesTheServerASecondToDropTheTransport(t *testing.T) {
 	})
 }
 
-func TestWritableCloseWaitsForTheEndAndItsContextEndsTheWait(t *testing.T) {
+func TestWritableCloseWaitsForTheEndOrItsContext(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		waiting := goWrite(t, e, wsstream.Text("waits"))
@@ -114,7 +114,7 @@ func TestWritableCloseWaitsForTheEndAndItsContextEndsTheWait(t *testing.T) {
 	})
 }
 
-func TestD3_TheServerDropsTCPFirst(t *testing.T) {
+func TestCloseLetsTheServerDropTheTransportFirst(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))
 		e.peer.WantClose("the answer", 1000)
@@ -133,7 +133,7 @@ func TestD3_TheServerDropsTCPFirst(t *testing.T) {
 	})
 }
 
-func TestD3_AClientWaitsASecondForThatAndTheEndIsClean(t *testing.T) {
+func TestCloseOfAClientThatWaitedASecondIsClean(t *testing.T) {
 	for _, closeTimeout := range []time.Duration{time.Minute, 300 * time.Millisecond} { // it bounds the way to the peer's Close
 		t.Run(closeTimeout.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestD3_AClientWaitsASecondForThatAndTheEndIsClean(t *testing.T) {
 	}
 }
 
-func TestD3_AClientWaitsASecondForThatOverTCP(t *testing.T) {
+func TestCloseOfAClientWaitsASecondOverTCP(t *testing.T) {
 	e := overTCP(t, config{CloseTimeout: time.Minute}, true)
 	start := time.Now()
 	e.peer.Send(wstest.Close(1000, ""))
@@ -163,7 +163,7 @@ func TestD3_AClientWaitsASecondForThatOverTCP(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestCloseTimeoutBoundsTheClosing(t *testing.T) {
+func TestCloseTimeoutDefaultAndNone(t *testing.T) {
 	for name, tc := range map[string]struct{ timeout, want time.Duration }{
 		"default":  {0, 5 * time.Second},
 		"set":      {time.Minute, time.Minute},

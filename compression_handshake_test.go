@@ -34,7 +34,7 @@ func TestCompressionIsOffUnlessBothSidesAskForIt(t *testing.T) {
 	}
 }
 
-func TestAServerAnswersOffersInOrder(t *testing.T) {
+func TestCompressionOffersAreAnsweredInOrder(t *testing.T) {
 	for _, test := range []struct {
 		options   wsstream.CompressionOptions
 		offer     string
@@ -102,7 +102,7 @@ func TestAServerAnswersOffersInOrder(t *testing.T) {
 	}
 }
 
-func TestAClientRefusesAResponseThatItDidNotOffer(t *testing.T) {
+func TestCompressionThatWasNotOfferedFailsTheHandshake(t *testing.T) {
 	for _, test := range []struct {
 		options  wsstream.CompressionOptions
 		offers   string
@@ -158,7 +158,7 @@ func TestAClientRefusesAResponseThatItDidNotOffer(t *testing.T) {
 	}
 }
 
-func TestABadCompressionOptionIsNamed(t *testing.T) {
+func TestCompressionOptionThatIsBadIsNamed(t *testing.T) {
 	for option, o := range map[string]wsstream.CompressionOptions{
 		"Compression.Level is 10":          {Level: 10},
 		"Compression.Level is -1":          {Level: -1},
@@ -179,7 +179,7 @@ func TestABadCompressionOptionIsNamed(t *testing.T) {
 }
 
 // tornado's client passes over the parameters that have no value.
-func TestAClientThatGoesOnReferringToEarlierMessagesIsFailedWith1007(t *testing.T) {
+func TestCompressionWithAForbiddenReferenceFailsWith1007(t *testing.T) {
 	inBubble(t, apart, func(t *testing.T, e *end) {
 		if e.client {
 			return
@@ -196,7 +196,7 @@ func TestAClientThatGoesOnReferringToEarlierMessagesIsFailedWith1007(t *testing.
 }
 
 // The bits in an answer are what the server can take: ours stay as they were offered (RFC 7692, section 7.1.2.2).
-func TestAnAnswerOfMoreWindowBitsThanWereOfferedIsTakenAndOursAreUsed(t *testing.T) {
+func TestCompressionWindowOfTheAnswerMayBeLargerThanOurs(t *testing.T) {
 	for _, bits := range []int{9, 12} {
 		for _, answer := range []string{"13", "15", `"15"`} {
 			t.Run(fmt.Sprintf("%d, %s", bits, answer), func(t *testing.T) {

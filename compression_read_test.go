@@ -20,7 +20,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-func TestRSV1IsForTheFirstFrameOfAMessageIfItWasAgreed(t *testing.T) {
+func TestCompressionBitIsOnlyForTheFirstFrame(t *testing.T) {
 	first := wstest.Frame{Op: wstest.OpText, Rsv: rsv1, Payload: []byte{0}}
 	whole := first
 	whole.Fin = true
@@ -50,7 +50,7 @@ func TestRSV1IsForTheFirstFrameOfAMessageIfItWasAgreed(t *testing.T) {
 	}
 }
 
-func TestACompressedMessageComesInFragmentsWithControlFramesBetween(t *testing.T) {
+func TestCompressedMessageMayComeInFragments(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		p := newPacker(t)
 		for i := range 10 {
@@ -69,7 +69,7 @@ func TestACompressedMessageComesInFragmentsWithControlFramesBetween(t *testing.T
 	})
 }
 
-func TestACompressedMessageMayEndWithAnEmptyFrame(t *testing.T) {
+func TestCompressedMessageMayEndWithAnEmptyFrame(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		f := wstest.Frame{Op: wstest.OpText, Rsv: rsv1, Payload: packed(t, "hello")}
 		ending := []wstest.Frame{f, wstest.Cont(nil, false), wstest.Cont(nil, true)}
@@ -82,7 +82,7 @@ func TestACompressedMessageMayEndWithAnEmptyFrame(t *testing.T) {
 	})
 }
 
-func TestWhatIsUnreadOfACompressedMessageIsPaidForAsItIsOnTheWire(t *testing.T) {
+func TestCompressedMessageUsesCreditAtItsWireSize(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		s := strings.Repeat("0123456789", 100_000)
 		payload := packed(t, s)
@@ -109,7 +109,7 @@ func bomb(t *testing.T, n int) []byte {
 	return bytes.TrimSuffix(bytes.Repeat(b.Bytes(), n), []byte{0, 0, 0xff, 0xff})
 }
 
-func TestABombStopsAtMaxMessageSize(t *testing.T) {
+func TestCompressionBombStopsAtMaxMessageSize(t *testing.T) {
 	small := bomb(t, 1<<10)
 	require.Less(t, len(small), 2<<20)
 	for name, read := range map[string]func(t *testing.T, r *wsstream.Readable) error{
@@ -148,7 +148,7 @@ func TestABombStopsAtMaxMessageSize(t *testing.T) {
 	}
 }
 
-func TestACompressedMessageOfMaxMessageSizeIsPulled(t *testing.T) {
+func TestCompressedMessageOfMaxMessageSizeIsPulled(t *testing.T) {
 	c := packing
 	c.MaxMessageSize = 5000
 	onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -161,7 +161,7 @@ func TestACompressedMessageOfMaxMessageSizeIsPulled(t *testing.T) {
 	})
 }
 
-func TestNextMessageInflatesAsMuchAsIsAskedFor(t *testing.T) {
+func TestNextMessageInflatesOnlyWhatIsRead(t *testing.T) {
 	c := packing
 	c.ReadWindow, c.MaxMessageSize = 512, 100
 	for _, room := range []int{1, 7, 4000, 50_000} {
@@ -190,7 +190,7 @@ func TestNextMessageInflatesAsMuchAsIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestWhatIsSkippedOfACompressedMessageIsKnownToTheNext(t *testing.T) {
+func TestCompressedMessageThatIsSkippedIsKnownToTheNext(t *testing.T) {
 	for name, c := range map[string]config{"takeover": packing, "own contexts": apart} {
 		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -221,7 +221,7 @@ func TestWhatIsSkippedOfACompressedMessageIsKnownToTheNext(t *testing.T) {
 	}
 }
 
-func TestBadCompressedDataFailsTheConnection(t *testing.T) {
+func TestCompressedDataThatIsBadFailsTheConnection(t *testing.T) {
 	for name, test := range map[string]struct {
 		payload []byte
 		says    string
@@ -253,7 +253,7 @@ func TestBadCompressedDataFailsTheConnection(t *testing.T) {
 	}
 }
 
-func TestAPullThatEndsInTheMiddleOfACompressedMessageHasConsumedNothing(t *testing.T) {
+func TestPullWhoseContextEndsInACompressedMessageHasConsumedNothing(t *testing.T) {
 	s := jsonText(1, 20_000)
 	for name, read := range map[string]func(t *testing.T, e *end) string{
 		"Pull": func(t *testing.T, e *end) string { return e.pull(t) },
@@ -288,7 +288,7 @@ func TestAPullThatEndsInTheMiddleOfACompressedMessageHasConsumedNothing(t *testi
 	}
 }
 
-func TestNothingIsInflatedThatNobodyWants(t *testing.T) {
+func TestCompressedMessagesAreNotInflatedAfterDiscardOrCancel(t *testing.T) {
 	for name, stop := range map[string]func(e *end){
 		"Discard": func(e *end) { e.conn.Readable().Discard() },
 		"Cancel":  func(e *end) { _ = e.conn.Readable().Cancel(nil) },
@@ -311,7 +311,7 @@ func TestNothingIsInflatedThatNobodyWants(t *testing.T) {
 	}
 }
 
-func TestALongFrameOfACompressedMessageIsInflatedToo(t *testing.T) {
+func TestCompressedMessageInALongFrame(t *testing.T) {
 	data := noise(1, 300_000)
 	frame := wstest.Frame{Fin: true, Op: wstest.OpBinary, Rsv: rsv1, Payload: packed(t, string(data))}
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
@@ -326,7 +326,7 @@ func TestALongFrameOfACompressedMessageIsInflatedToo(t *testing.T) {
 	})
 }
 
-func TestSkippedMessagesAreBoundedOneByOne(t *testing.T) {
+func TestCompressedMessagesThatAreSkippedAreLimitedOneByOne(t *testing.T) {
 	c := packing
 	c.MaxMessageSize = 5000
 	onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -366,7 +366,7 @@ func asBits(bits string) []byte {
 	return b
 }
 
-func TestCompressedBlocksThatBringNothingAreAFloodAsFramesAre(t *testing.T) {
+func TestCompressedBlocksWithoutDataAreAFlood(t *testing.T) {
 	read := map[string]func(e *end) error{
 		"Pull": func(e *end) error {
 			for {
@@ -431,7 +431,7 @@ func TestCompressedBlocksThatBringNothingAreAFloodAsFramesAre(t *testing.T) {
 	}
 }
 
-func TestCompressedBlocksThatBringNothingPassIfTheyComeSlowlyOrWithBytesBetween(t *testing.T) {
+func TestCompressedBlocksWithoutDataPassIfSlow(t *testing.T) {
 	inBubble(t, packing, func(t *testing.T, e *end) {
 		pull := goPull(t, e)
 		for i := range 3 { // an empty message's blocks, some of them a second later

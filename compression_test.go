@@ -38,7 +38,7 @@ func onEveryTransport(t *testing.T, c config, f func(t *testing.T, client, serve
 	})
 }
 
-func TestCompressedMessagesArriveAsTheyWere(t *testing.T) {
+func TestCompressionRoundTrip(t *testing.T) {
 	for name, o := range map[string]wsstream.CompressionOptions{
 		"defaults":          {},
 		"all, fastest":      {Threshold: -1, Level: 1},
@@ -119,7 +119,7 @@ func readSamples(t *testing.T, r *wsstream.Readable, seed uint64) error {
 	return nil
 }
 
-func TestAMessageIsCompressedFromTheThresholdOnUnlessItSaysNo(t *testing.T) {
+func TestCompressionBeginsAtTheThreshold(t *testing.T) {
 	c := packing
 	c.Compression = &wsstream.CompressionOptions{} // 256
 	onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -149,7 +149,7 @@ func TestAMessageIsCompressedFromTheThresholdOnUnlessItSaysNo(t *testing.T) {
 	})
 }
 
-func TestAnEmptyMessageCanBeCompressed(t *testing.T) {
+func TestCompressionOfAnEmptyMessage(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("")))
 		e.peer.Want("an empty block (RFC 7692, section 7.2.3.6)", wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
@@ -158,7 +158,7 @@ func TestAnEmptyMessageCanBeCompressed(t *testing.T) {
 	})
 }
 
-func TestACompressedMessageIsSentInFullFramesAndOnlyTheFirstSaysSo(t *testing.T) {
+func TestCompressionSendsFullFrames(t *testing.T) {
 	for _, limit := range []int{7, 1000, -1} {
 		c := packing
 		c.MaxFrameSize = limit
@@ -185,7 +185,7 @@ func TestACompressedMessageIsSentInFullFramesAndOnlyTheFirstSaysSo(t *testing.T)
 	}
 }
 
-func TestAPullClearsNoCompress(t *testing.T) {
+func TestPullClearsNoCompress(t *testing.T) {
 	inBubble(t, packing, func(t *testing.T, e *end) {
 		m := wsstream.Message{NoCompress: true}
 		e.peer.Send(wstest.Text("a"))

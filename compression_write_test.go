@@ -12,7 +12,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-func TestWhatAMessageWriterHasWrittenCanBeInflatedAtOnce(t *testing.T) {
+func TestMessageWriterFlushesItsCompressorWithEachWrite(t *testing.T) {
 	c := packing
 	c.WriteWindow = 4096
 	onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -45,7 +45,7 @@ func TestWhatAMessageWriterHasWrittenCanBeInflatedAtOnce(t *testing.T) {
 	})
 }
 
-func TestAMessageWriterCanSayNo(t *testing.T) {
+func TestMessageWriterNoCompress(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		m, err := e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
 		require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestAMessageWriterCanSayNo(t *testing.T) {
 	})
 }
 
-func TestAMessageWriterThatWritesNothingSendsAnEmptyMessage(t *testing.T) {
+func TestMessageWriterCompressesAnEmptyMessage(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		m, err := e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
 		require.NoError(t, err)
@@ -92,7 +92,7 @@ func fill(t *testing.T, e *end) (all []string) {
 	}
 }
 
-func TestWhatWasNotAdmittedIsNoPartOfTheContext(t *testing.T) {
+func TestCompressionContextSkipsWhatWasNotAdmitted(t *testing.T) {
 	c := packing
 	c.WriteWindow, c.Limit = 1000, 500
 	inBubble(t, c, func(t *testing.T, e *end) {
@@ -123,7 +123,7 @@ func TestWhatWasNotAdmittedIsNoPartOfTheContext(t *testing.T) {
 	})
 }
 
-func TestACompressedMessageWhoseContextEndsInTheMiddleIsSentWhole(t *testing.T) {
+func TestWriteOfACompressedMessageWhoseContextEndsIsSentWhole(t *testing.T) {
 	c := packing
 	c.WriteWindow, c.Limit, c.MaxFrameSize = 1000, 500, 700
 	inBubble(t, c, func(t *testing.T, e *end) {
@@ -147,7 +147,7 @@ func TestACompressedMessageWhoseContextEndsInTheMiddleIsSentWhole(t *testing.T) 
 	})
 }
 
-func TestAbortInTheMiddleOfACompressedMessageEndsIt(t *testing.T) {
+func TestAbortInACompressedMessageSendsNoLastFrame(t *testing.T) {
 	c := packing
 	c.WriteWindow, c.Limit, c.MaxFrameSize = 1000, 500, 700
 	for name, write := range map[string]func(ctx context.Context, w *wsstream.Writable, s string) error{
@@ -187,7 +187,7 @@ func TestAbortInTheMiddleOfACompressedMessageEndsIt(t *testing.T) {
 	}
 }
 
-func TestAPongPassesBetweenTheFramesOfACompressedMessage(t *testing.T) {
+func TestPongPassesBetweenTheFramesOfACompressedMessage(t *testing.T) {
 	c := packing
 	c.WriteWindow, c.Limit, c.MaxFrameSize = 1000, 500, 700
 	inBubble(t, c, func(t *testing.T, e *end) {

@@ -19,7 +19,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-func TestTheContextEndsWithACleanCloseAndTellsItsCode(t *testing.T) {
+func TestContextOfAConnEndsWithACleanClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx := e.conn.Context()
 		child, cancel := context.WithCancel(ctx)
@@ -53,7 +53,7 @@ func TestTheContextEndsWithACleanCloseAndTellsItsCode(t *testing.T) {
 	})
 }
 
-func TestTheContextEndsWithTheErrorOfClosed(t *testing.T) {
+func TestContextOfAConnEndsWithTheErrorOfClosed(t *testing.T) {
 	for name, f := range map[string]func(e *end){
 		"CloseNow":      func(e *end) { e.conn.CloseNow() },
 		"a lost peer":   func(e *end) { e.peer.Close() },
@@ -74,7 +74,7 @@ func TestTheContextEndsWithTheErrorOfClosed(t *testing.T) {
 	}
 }
 
-func TestTheContextIsOneAndMayBeAskedForAtAnyTime(t *testing.T) {
+func TestContextOfAConnIsAlwaysTheSame(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx := e.conn.Context()
 		require.Equal(t, ctx, e.conn.Context())
@@ -90,7 +90,7 @@ func TestTheContextIsOneAndMayBeAskedForAtAnyTime(t *testing.T) {
 	})
 }
 
-func TestTheContextEndsWithAHandshakeThatFails(t *testing.T) {
+func TestContextOfAConnEndsWithAFailedHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wait := make(chan struct{})
 		var d dialled
@@ -109,9 +109,9 @@ func TestTheContextEndsWithAHandshakeThatFails(t *testing.T) {
 	})
 }
 
-// TestTheConnsOwnContextEndsNoCallOnIt is law 2: with a context that has ended because the Conn has, every call finds what
+// TestContextOfAConnEndsNoCallOnIt is law 2: with a context that has ended because the Conn has, every call finds what
 // is left, and the end.
-func TestTheConnsOwnContextEndsNoCallOnIt(t *testing.T) {
+func TestContextOfAConnEndsNoCallOnIt(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithTimeout(e.conn.Context(), time.Hour)
 		defer cancel()
@@ -162,8 +162,8 @@ func TestTheConnsOwnContextEndsNoCallOnIt(t *testing.T) {
 	})
 }
 
-// TestCallsThatWaitWithTheConnsOwnContextGetItsEnd is the same for calls that wait when the Conn ends.
-func TestCallsThatWaitWithTheConnsOwnContextGetItsEnd(t *testing.T) {
+// TestContextOfAConnEndsWaitingCallsWithTheConnsEnd is the same for calls that wait when the Conn ends.
+func TestContextOfAConnEndsWaitingCallsWithTheConnsEnd(t *testing.T) {
 	for range 20 { // the end and the context's end are seen in any order
 		onEveryPath(t, config{WriteWindow: 256, Limit: 16 << 10}, func(t *testing.T, e *end) {
 			ctx, w := e.conn.Context(), e.conn.Writable()
@@ -196,7 +196,7 @@ func TestCallsThatWaitWithTheConnsOwnContextGetItsEnd(t *testing.T) {
 	}
 }
 
-func TestAContextThatEndedForAnotherReasonStillEndsCallsAfterTheEnd(t *testing.T) {
+func TestContextThatEndedForAnotherReasonStillEndsCalls(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithCancelCause(e.conn.Context())
 		cancel(errWhy) // before the Conn
@@ -207,9 +207,9 @@ func TestAContextThatEndedForAnotherReasonStillEndsCallsAfterTheEnd(t *testing.T
 	})
 }
 
-// TestAPipelineWithTheConnsOwnContextLosesNothing is law 2 for what reads through package stream: the context of a Handler's
+// TestContextOfAConnLosesNothingInAPipeline is law 2 for what reads through package stream: the context of a Handler's
 // request ends with the connection, while something of its stream is left.
-func TestAPipelineWithTheConnsOwnContextLosesNothing(t *testing.T) {
+func TestContextOfAConnLosesNothingInAPipeline(t *testing.T) {
 	const n = 20
 	data := func(m wsstream.Message) ([]byte, error) { return m.Data, nil }
 	for name, read := range map[string]func(ctx context.Context, conn *wsstream.Conn) (string, error){

@@ -23,7 +23,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestTheClientRefusesWhatIsNoHandshake(t *testing.T) {
+func TestDialRefusesWhatIsNoHandshake(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		start string // in the place of "HTTP/1.1 101"
@@ -68,7 +68,7 @@ func TestTheClientRefusesWhatIsNoHandshake(t *testing.T) {
 	}
 }
 
-func TestWhatMustStandOnceInTheResponseMayNotStandTwice(t *testing.T) {
+func TestDialRefusesRepeatedFields(t *testing.T) {
 	for _, tc := range []struct {
 		name, field string
 		values      [2]string // empty: what the handshake has
@@ -115,7 +115,7 @@ func TestWhatMustStandOnceInTheResponseMayNotStandTwice(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoHTTPFails(t *testing.T) {
+func TestDialFailsIfTheAnswerIsNotHTTP(t *testing.T) {
 	for name, answer := range map[string]string{
 		"garbage":              "\x16\x03\x01\x02 garbage\r\n\r\n",
 		"no status":            "HTTP/1.1\r\n\r\n",
@@ -139,7 +139,7 @@ func TestAnAnswerThatIsNoHTTPFails(t *testing.T) {
 	}
 }
 
-func TestAnAnswerWhoseHeaderNeverEndsFailsAfter64KiB(t *testing.T) {
+func TestDialFailsIfTheHeaderIsOver64KiB(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
@@ -159,7 +159,7 @@ func TestAnAnswerWhoseHeaderNeverEndsFailsAfter64KiB(t *testing.T) {
 	})
 }
 
-func TestAServerThatDoesNotAnswerIsGivenUpAfterHandshakeTimeout(t *testing.T) {
+func TestDialFailsAfterHandshakeTimeout(t *testing.T) {
 	for name, prepare := range map[string]func(peer *wstest.Peer, far *memnet.Conn){
 		"nothing is answered": func(*wstest.Peer, *memnet.Conn) {},
 		"nothing is read":     func(_ *wstest.Peer, far *memnet.Conn) {},
@@ -183,7 +183,7 @@ func TestAServerThatDoesNotAnswerIsGivenUpAfterHandshakeTimeout(t *testing.T) {
 	}
 }
 
-func TestAHandshakeThatIsDoneTooLateFails(t *testing.T) {
+func TestDialFailsIfTheHandshakeIsDoneTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		conn := dialOver(t, lateConn{near}, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second})
@@ -202,7 +202,7 @@ func (c lateConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestARefusalIsToldWhenItsHeaderIsThereWithTheBodyThatCameInAMoment(t *testing.T) {
+func TestDialTellsARefusalWithWhatCameOfItsBody(t *testing.T) {
 	const moment = 100 * time.Millisecond
 	long := strings.Repeat("x", 1<<10)
 	for _, tc := range []struct {
@@ -242,7 +242,7 @@ func TestARefusalIsToldWhenItsHeaderIsThereWithTheBodyThatCameInAMoment(t *testi
 	}
 }
 
-func TestABodyThatComesTooLateDoesNotHideTheRefusal(t *testing.T) {
+func TestDialTellsARefusalWhoseBodyComesTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Second})
@@ -258,7 +258,7 @@ func TestABodyThatComesTooLateDoesNotHideTheRefusal(t *testing.T) {
 }
 
 // Responses of 1xx say nothing of the final one (RFC 9110, section 15.2).
-func TestResponsesOf1xxBeforeThe101ArePassedOver(t *testing.T) {
+func TestDialSkips1xxResponsesBeforeThe101(t *testing.T) {
 	hints := "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nSet-Cookie: hint=1\r\nSec-WebSocket-Accept: x\r\n\r\n"
 	for name, before := range map[string]string{
 		"100":              "HTTP/1.1 100 Continue\r\n\r\n",
@@ -292,7 +292,7 @@ func TestResponsesOf1xxBeforeThe101ArePassedOver(t *testing.T) {
 	}
 }
 
-func TestResponsesOf1xxBeforeARefusalOrWithoutEndAreBounded(t *testing.T) {
+func TestDialLimits1xxResponses(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
@@ -320,14 +320,14 @@ func TestResponsesOf1xxBeforeARefusalOrWithoutEndAreBounded(t *testing.T) {
 	})
 }
 
-func TestANetDialThatFailsIsTheError(t *testing.T) {
+func TestDialReturnsTheErrorOfNetDial(t *testing.T) {
 	var d dialled
 	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial}))
 	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
 	require.ErrorIs(t, err, errNoRoute)
 }
 
-func TestAnAddressThatNobodyListensOnFails(t *testing.T) {
+func TestDialFailsWhereNoServerListens(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
@@ -336,7 +336,7 @@ func TestAnAddressThatNobodyListensOnFails(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
-func TestTheRequestIsWhatTheURLAndTheHeaderSay(t *testing.T) {
+func TestDialSendsWhatTheURLAndTheHeaderSay(t *testing.T) {
 	for _, tc := range []struct{ url, uri, host string }{
 		{"ws://example.test", "/", "example.test"},
 		{"ws://example.test?a=b", "/?a=b", "example.test"},
@@ -363,7 +363,7 @@ func TestTheRequestIsWhatTheURLAndTheHeaderSay(t *testing.T) {
 	}
 }
 
-func TestEveryHandshakeHasANewKey(t *testing.T) {
+func TestDialMakesANewKeyEachTime(t *testing.T) {
 	seen := map[string]bool{}
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		dialOver(t, near, nil)
@@ -406,7 +406,7 @@ func TestDialOverTLS(t *testing.T) {
 	}
 }
 
-func TestACertificateThatNobodyVouchesForFails(t *testing.T) {
+func TestDialRefusesAnUnknownCertificate(t *testing.T) {
 	srv := httptest.NewUnstartedServer(greet)
 	srv.Config.ErrorLog = quiet
 	srv.StartTLS()
@@ -417,7 +417,7 @@ func TestACertificateThatNobodyVouchesForFails(t *testing.T) {
 	require.True(t, ok, "%v", err)
 }
 
-func TestACertificateForAnotherHostFails(t *testing.T) {
+func TestDialRefusesACertificateForAnotherHost(t *testing.T) {
 	srv := httptest.NewUnstartedServer(greet)
 	srv.Config.ErrorLog = quiet
 	srv.StartTLS()

@@ -37,7 +37,7 @@ func thousandRuns(t *testing.T, f func(run int) error) {
 	require.NoError(t, errors.Join(errs...))
 }
 
-func TestReadmesEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
+func TestDocsEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
 	srv := httptest.NewServer(echo)
 	defer srv.Close()
 	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
@@ -63,7 +63,7 @@ func TestReadmesEchoAndShoutLoseNothingIn1000Runs(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func TestAHandlersTenWritesAllArriveIn1000Runs(t *testing.T) {
+func TestDocsHandlerLosesNothingIn1000Runs(t *testing.T) {
 	tenWrites := func(ctx context.Context, conn *wsstream.Conn) error {
 		for i := range 10 {
 			if err := conn.Writable().Write(ctx, wsstream.Text(fmt.Sprint("message ", i))); err != nil {
@@ -119,7 +119,7 @@ func TestAHandlersTenWritesAllArriveIn1000Runs(t *testing.T) {
 	}
 }
 
-func TestTheCodeOnThePagesIsTheCodeThatIsTested(t *testing.T) {
+func TestDocsShowTheCodeThatIsTested(t *testing.T) {
 	var tested []byte
 	for _, name := range []string{"example_test.go", "example_stream_test.go", "example_server_test.go"} {
 		file, err := os.ReadFile(name)

@@ -29,7 +29,7 @@ func large() *wsstream.DialOptions {
 	return &wsstream.DialOptions{Header: http.Header{"X-Large": {strings.Repeat("x", 8<<20)}}}
 }
 
-func TestARefusalOfAServerThatReadsNoMoreIsTold(t *testing.T) {
+func TestDialTellsARefusalOfAServerThatReadsNoMore(t *testing.T) {
 	for name, hangsUp := range map[string]bool{"it stays": false, "it hangs up": true} {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -74,7 +74,7 @@ func serveTCP(t *testing.T, f func(nc net.Conn)) string {
 	return l.Addr().String()
 }
 
-func TestARefusalThatComesEarlyIsNeverLostBehindAWriteError(t *testing.T) {
+func TestDialTellsAnEarlyRefusalInSpiteOfAWriteError(t *testing.T) {
 	refuse := func(nc net.Conn) {
 		_, _ = io.ReadFull(nc, make([]byte, 1))
 		_, _ = io.WriteString(nc, tooLarge)
@@ -108,7 +108,7 @@ func writeSlowly(w io.Writer, s string) {
 	}
 }
 
-func TestARefusalOfAProxyThatComesEarlyIsNeverLost(t *testing.T) {
+func TestDialTellsAnEarlyRefusalOfAProxy(t *testing.T) {
 	addr := serveTCP(t, func(nc net.Conn) {
 		_, _ = io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	})
@@ -119,7 +119,7 @@ func TestARefusalOfAProxyThatComesEarlyIsNeverLost(t *testing.T) {
 }
 
 // In TLS 1.3 a client has done its handshake before the server has seen that there is no certificate.
-func TestTheAlertOfAServerThatWantsACertificateIsNeverLost(t *testing.T) {
+func TestDialTellsTheAlertOfAServerThatWantsACertificate(t *testing.T) {
 	srv := greeter(t, true, greet)
 	config := &tls.Config{RootCAs: rootsOf(srv), ServerName: "example.com"}
 	server := srv.TLS.Clone()
@@ -151,7 +151,7 @@ var errNumb = errors.New("not a byte")
 
 func (numbConn) Write([]byte) (int, error) { return 0, errNumb }
 
-func TestAWriteErrorWithoutAnAnswerIsToldInAMoment(t *testing.T) {
+func TestDialTellsAWriteErrorIfNoAnswerComes(t *testing.T) {
 	for name, o := range map[string]*wsstream.DialOptions{"direct": {}, "through a proxy": through("http://proxy.test")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestAWriteErrorWithoutAnAnswerIsToldInAMoment(t *testing.T) {
 	}
 }
 
-func TestAHandshakeIsNotDoneBeforeItsRequestIsWritten(t *testing.T) {
+func TestDialIsNotDoneBeforeItsRequestIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(1000)
 		conn := dialOver(t, near, &wsstream.DialOptions{Header: http.Header{"Z": {strings.Repeat("x", 5000)}}})
@@ -192,7 +192,7 @@ func TestAHandshakeIsNotDoneBeforeItsRequestIsWritten(t *testing.T) {
 	})
 }
 
-func TestAContextEndsAHandshakeWhoseRequestIsNotWritten(t *testing.T) {
+func TestDialEndsWithItsContextWhileTheRequestIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(10)
 		defer far.Close()

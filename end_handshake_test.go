@@ -83,7 +83,7 @@ var failures = []failure{{
 	check: func(t *testing.T, err error) { require.Equal(t, errWhy, err) },
 }}
 
-func TestAHandshakeThatFailsIsTheErrorOfAllCallsAndBothFutures(t *testing.T) {
+func TestDialFailureIsTheErrorOfEveryCallAndFuture(t *testing.T) {
 	calls := map[string]func(*dialling) error{
 		"Pull":           func(d *dialling) error { _, err := d.conn.Readable().Pull(d.ctx); return err },
 		"Write":          func(d *dialling) error { return d.conn.Writable().Write(d.ctx, wsstream.Text("x")) },

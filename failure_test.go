@@ -22,9 +22,9 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// TestOurCloseReachesAPeerThatIsStillWriting fails 1,000 connections: each peer gets the Close, and the end of the
+// TestFailureReachesAPeerThatIsStillWriting fails 1,000 connections: each peer gets the Close, and the end of the
 // stream behind it, never a reset.
-func TestOurCloseReachesAPeerThatIsStillWriting(t *testing.T) {
+func TestFailureReachesAPeerThatIsStillWriting(t *testing.T) {
 	const each, atOnce = 334, 2
 	big := wstest.Binary(make([]byte, 200))
 	for _, tc := range []struct {
@@ -115,7 +115,7 @@ func failsWhileThePeerWrites(t *testing.T, client bool, code uint16, breaks wste
 	return nil
 }
 
-func TestAClientFindsThePeersCloseAlthoughItsWriteFailed(t *testing.T) {
+func TestFailedWriteOfAClientDoesNotHideThePeersClose(t *testing.T) {
 	for range 50 {
 		e := overTCP(t, config{CloseTimeout: 20 * time.Second}, true)
 		e.peer.Send(wstest.Text("last words"), wstest.Close(1013, "try again later"))
@@ -130,7 +130,7 @@ func TestAClientFindsThePeersCloseAlthoughItsWriteFailed(t *testing.T) {
 	}
 }
 
-func TestAWriteThatFailedLeavesTheEndToThePeersClose(t *testing.T) {
+func TestFailedWriteLeavesTheEndToThePeersClose(t *testing.T) {
 	// The transport takes nothing more while the peer's Close is still on its way.
 	for name, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(name, func(t *testing.T) {
@@ -175,7 +175,7 @@ func (b *brokenConn) Write(p []byte) (int, error) {
 	return 0, errBroken
 }
 
-func TestAFailureOverTLSWaitsForNoCloseNotify(t *testing.T) {
+func TestFailureOverTLSDoesNotWaitForCloseNotify(t *testing.T) {
 	for role, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(role, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -241,7 +241,7 @@ func tcpEnds() (near, far *net.TCPConn, err error) {
 	return near, far, err
 }
 
-func TestB5_AfterAnUncleanEndAllThatCameWholeIsDeliveredAndThenTheSameError(t *testing.T) {
+func TestPullDeliversWholeMessagesBeforeAnUncleanEnd(t *testing.T) {
 	for name, lose := range map[string]func(p *wstest.Peer){
 		"closed": func(p *wstest.Peer) { p.Close() },
 		"cut":    func(p *wstest.Peer) { p.Cut() },
@@ -268,7 +268,7 @@ func TestB5_AfterAnUncleanEndAllThatCameWholeIsDeliveredAndThenTheSameError(t *t
 	}
 }
 
-func TestB5_AReadableThatHadEndedStaysAsItIs(t *testing.T) {
+func TestPullKeepsItsEOFAfterAnUncleanEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Readable().Cancel(nil))
 		e.peer.WantClose("the Close of Cancel", 1005)
@@ -280,7 +280,7 @@ func TestB5_AReadableThatHadEndedStaysAsItIs(t *testing.T) {
 	})
 }
 
-func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUnclean(t *testing.T) {
+func TestCloseIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
 	for name, lost := range map[string]bool{"the transport is lost": true, "CloseTimeout passes": false} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
@@ -296,7 +296,7 @@ func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUnclean(t *testing.T) {
 	}
 }
 
-func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUncleanOverTCP(t *testing.T) {
+func TestCloseIsUncleanIfAcceptedDataIsUnsentOverTCP(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		e := overTCP(t, config{WriteWindow: -1, CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 32<<20))))
@@ -305,7 +305,7 @@ func TestC6_AcceptedDataThatCouldNotBeSentMakesTheCloseUncleanOverTCP(t *testing
 	}
 }
 
-func TestC7_AfterAnUncleanEndEveryWriteFailsAsClosedDoes(t *testing.T) {
+func TestWriteFailsWithTheErrorOfClosedAfterAnUncleanEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Cut()
 		_, end := e.closed(t)
@@ -324,7 +324,7 @@ func TestC7_AfterAnUncleanEndEveryWriteFailsAsClosedDoes(t *testing.T) {
 	})
 }
 
-func TestC7_AWritableThatHadEndedStaysAsItIs(t *testing.T) {
+func TestWriteKeepsTheErrorOfAbortAfterAnUncleanEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Abort(errReason))
 		e.peer.WantClose("Abort's Close", 1011)
@@ -335,7 +335,7 @@ func TestC7_AWritableThatHadEndedStaysAsItIs(t *testing.T) {
 	})
 }
 
-func TestD1_WithoutAPeersCloseTheEndIs1006WhateverWeSent(t *testing.T) {
+func TestClosedIs1006WithoutAPeersClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000, Reason: "ours"}))
 		e.peer.Want("our Close", wstest.Close(1000, "ours"))
@@ -344,7 +344,7 @@ func TestD1_WithoutAPeersCloseTheEndIs1006WhateverWeSent(t *testing.T) {
 	})
 }
 
-func TestASideThatFailsReadsOnSoThatThePeerIsNotReset(t *testing.T) {
+func TestFailureReadsOnSoThatThePeerIsNotReset(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
 		for range 32 { // far more than the transport and the window hold
@@ -358,7 +358,7 @@ func TestASideThatFailsReadsOnSoThatThePeerIsNotReset(t *testing.T) {
 	})
 }
 
-func TestASideThatFailsWaitsNoLongerThanCloseTimeout(t *testing.T) {
+func TestFailureWaitsForThePeerForCloseTimeout(t *testing.T) {
 	inBubble(t, config{CloseTimeout: 7 * time.Second}, func(t *testing.T, e *end) {
 		pull := goPull(t, e)
 		start := time.Now()
@@ -369,7 +369,7 @@ func TestASideThatFailsWaitsNoLongerThanCloseTimeout(t *testing.T) {
 	})
 }
 
-func TestAWriteErrorDoesNotHideThePeersClose(t *testing.T) {
+func TestFailedWriteDoesNotHideWhatCameBefore(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("last"), wstest.Close(3001, "bye"))
 		e.peer.Close() // what we write fails from here on
@@ -386,7 +386,7 @@ func TestAWriteErrorDoesNotHideThePeersClose(t *testing.T) {
 	})
 }
 
-func TestAfterAWriteErrorTheInputTellsTheEndWithinCloseTimeout(t *testing.T) {
+func TestFailedWriteWaitsForThePeersCloseForCloseTimeout(t *testing.T) {
 	inBubble(t, config{CloseTimeout: 7 * time.Second, ReadWindow: 256}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Binary(make([]byte, 200)), wstest.Binary(make([]byte, 200))) // the input's end is not seen
 		<-time.After(time.Second)
@@ -400,7 +400,7 @@ func TestAfterAWriteErrorTheInputTellsTheEndWithinCloseTimeout(t *testing.T) {
 	})
 }
 
-func TestASideThatFailsDropsWhatWasAcceptedSoThatThePeerIsToldSoon(t *testing.T) {
+func TestFailureDropsAcceptedDataToTellThePeerSoon(t *testing.T) {
 	inBubble(t, config{MaxFrameSize: 1 << 10, WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		size, got := e.stuff(t, true), 0
 		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
@@ -419,7 +419,7 @@ func TestASideThatFailsDropsWhatWasAcceptedSoThatThePeerIsToldSoon(t *testing.T)
 	})
 }
 
-func TestAMessageFoundBadBehindTheEndFailsThePullWithThePeersCode(t *testing.T) {
+func TestFailureFoundBehindTheEndKeepsThePeersCode(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("\xff"), wstest.Close(3001, "bye"))
 		e.peer.Want("the answer", wstest.Close(3001, ""))
@@ -437,7 +437,7 @@ func TestAMessageFoundBadBehindTheEndFailsThePullWithThePeersCode(t *testing.T) 
 	})
 }
 
-func TestAPeerThatBreaksARuleAndHalfClosesIsToldWhy(t *testing.T) {
+func TestFailureIsToldToAPeerThatHasHalfClosed(t *testing.T) {
 	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 4000))))
 		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
@@ -449,7 +449,7 @@ func TestAPeerThatBreaksARuleAndHalfClosesIsToldWhy(t *testing.T) {
 	})
 }
 
-func TestALengthBeyondAnInt64IsNamedAsItIs(t *testing.T) {
+func TestFailureNamesALengthBeyondAnInt64(t *testing.T) {
 	onEveryPath(t, config{MaxMessageSize: 1000}, func(t *testing.T, e *end) {
 		pull := goPull(t, e)
 		e.peer.Send(wstest.Text("a").Part())
@@ -460,7 +460,7 @@ func TestALengthBeyondAnInt64IsNamedAsItIs(t *testing.T) {
 	})
 }
 
-func TestAfterTheEndNothingIsHeldToBeSent(t *testing.T) {
+func TestFailureHoldsNothingToBeSent(t *testing.T) {
 	onEveryPath(t, config{WriteWindow: -1, Limit: 16 << 10}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 8<<20))))
 		require.Positive(t, e.conn.Stats().Sent.Held)
@@ -471,7 +471,7 @@ func TestAfterTheEndNothingIsHeldToBeSent(t *testing.T) {
 	})
 }
 
-func TestWhatCameWholeBeforeACutIsDeliveredAndTheEndIsSettledOnce(t *testing.T) {
+func TestPullDeliversWhatCameBeforeARandomCut(t *testing.T) {
 	const n, size = 20, 100
 	for seed := range uint64(200) {
 		synctest.Test(t, func(t *testing.T) {

@@ -51,7 +51,7 @@ func longFrame() []byte {
 // machine under load. Until the handshake is done Dial waits for its request to be taken, for the
 // header of the response, and for a processor. None of these waits for the flood: no time passes
 // here, in whatever pieces the bytes come.
-func TestAFloodBehindThe101TakesTheHandshakeNoTime(t *testing.T) {
+func TestDialIsNotSlowedByAFloodBehindThe101(t *testing.T) {
 	behind := longFrame()
 	for _, chunk := range []int{1, 7, 100, 4095, 4096, 4097, 0} {
 		t.Run(strconv.Itoa(chunk), func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestAFloodBehindThe101TakesTheHandshakeNoTime(t *testing.T) {
 // With busy processors the handshake takes what a bare exchange of as many bytes takes, the control,
 // times the goroutines that have to run one after another. WSSTREAM_STRESS_DIALS says how many Dials
 // of each kind are made.
-func TestAFloodBehindThe101DoesNotHoldUpDial(t *testing.T) {
+func TestDialReturnsDuringAFloodBehindThe101(t *testing.T) {
 	behind := longFrame()
 	for _, procs := range []int{1, 2, 8} {
 		for _, kind := range []string{"memory", "tcp"} {

@@ -28,7 +28,7 @@ func onProcessors(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
-func TestAnAnswerLeavesWhileItsHandlerComputes(t *testing.T) {
+func TestFlusherSendsAnAnswerWhileTheHandlerComputes(t *testing.T) {
 	onProcessors(t, func(t *testing.T) {
 		conn, far := rawServer(t)
 		var answered atomic.Bool
@@ -48,7 +48,7 @@ func TestAnAnswerLeavesWhileItsHandlerComputes(t *testing.T) {
 	})
 }
 
-func TestWhatABurstGatheredLeavesWhileItsWriterComputes(t *testing.T) {
+func TestFlusherSendsABurstWhileItsWriterComputes(t *testing.T) {
 	onProcessors(t, func(t *testing.T) {
 		const n = 50
 		conn, far := rawServer(t)
@@ -115,7 +115,7 @@ func TestFlushWaitsForWhatWasAcceptedBeforeIt(t *testing.T) {
 	})
 }
 
-func TestAFlushWhoseContextEndsWhileItsBytesLeaveGivesTheCause(t *testing.T) {
+func TestFlushWhoseContextEndsReturnsTheCause(t *testing.T) {
 	inBubble(t, config{CloseTimeout: time.Minute, Limit: 1 << 10}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 16<<10))))
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))

@@ -441,7 +441,7 @@ func packAll(t *testing.T, p *packer, frames []wstest.Frame) []wstest.Frame {
 	return frames
 }
 
-func TestEveryRuleHoldsInEveryWayToRead(t *testing.T) {
+func TestFrameRulesForEveryWayToRead(t *testing.T) {
 	for _, way := range readings() {
 		for _, c := range []struct {
 			name string
@@ -522,7 +522,7 @@ func (r rule) holds(t *testing.T, e *end, way reading, packs, bytewise bool) {
 
 // Of the Autobahn suite, the cases of the sections 3, 4 and 5 in which what is wrong comes in one
 // read with what is good. It calls it strict that the good message is answered first.
-func TestWhatIsGoodIsAnsweredThoughABreachComesInTheSameRead(t *testing.T) {
+func TestFrameRulesAnswerGoodMessagesBeforeABreach(t *testing.T) {
 	behindText := func(bad wstest.Frame) []wstest.Frame {
 		return []wstest.Frame{wstest.Text("Hello, world!"), bad, wstest.Ping("")}
 	}
@@ -598,7 +598,7 @@ func (e *end) sendCut(cut string, frames []wstest.Frame) {
 	}
 }
 
-func TestABreachBehindWhatNoCallReadsIsAnsweredAllTheSame(t *testing.T) {
+func TestFrameRulesFailAConnectionThatNoCallReads(t *testing.T) {
 	for name, call := range map[string]func(e *end){
 		"nothing was ever pulled": func(*end) {},
 		"a message is open": func(e *end) {

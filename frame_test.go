@@ -15,7 +15,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
+func TestFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 	frame := func(f wstest.Frame) func(e *end) []byte {
 		return func(e *end) []byte { return e.peer.Encode(f) }
 	}
@@ -69,7 +69,7 @@ func TestAFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 	}
 }
 
-func TestTheLongestOfEachLengthPassesBothWays(t *testing.T) {
+func TestFrameOfEveryLengthPassesBothWays(t *testing.T) {
 	for _, n := range []int{0, 1, 124, 125, 126, 127, 65534, 65535, 65536, 65537} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			onEveryPath(t, config{MaxFrameSize: -1}, func(t *testing.T, e *end) {
@@ -87,7 +87,7 @@ func TestTheLongestOfEachLengthPassesBothWays(t *testing.T) {
 	}
 }
 
-func TestControlFramesOf125BytesPassBetweenFragments(t *testing.T) {
+func TestFrameOfControlMayStandBetweenFragments(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		long := strings.Repeat("p", 125)
 		e.peer.Send(wstest.Text("a").Part(), wstest.Ping(long), wstest.Pong("unasked"), wstest.Cont(nil, false), wstest.Cont([]byte("b"), true))
@@ -119,7 +119,7 @@ var notUTF8 = []struct {
 	{text: "κόσμε\xed\xa0\x80edited", at: 10 + 2}, // Autobahn 6.4
 }
 
-func TestTextFailsWithItsFirstByteThatCannotBeUTF8(t *testing.T) {
+func TestTextFailsWithItsFirstBadByte(t *testing.T) {
 	for _, tc := range notUTF8 {
 		for _, how := range []string{"in one frame", "in frames of one byte"} {
 			t.Run(fmt.Sprintf("%q/%s", tc.text, how), func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestTextFailsWithItsFirstByteThatCannotBeUTF8(t *testing.T) {
 	}
 }
 
-func TestTextThatEndsInsideACharacterFails(t *testing.T) {
+func TestTextFailsIfItEndsInsideACharacter(t *testing.T) {
 	for _, text := range []string{"\xce", "a\xe2\x82", "\xf0\x9f\x98"} {
 		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
@@ -163,7 +163,7 @@ func TestTextThatEndsInsideACharacterFails(t *testing.T) {
 	}
 }
 
-func TestTextMayBeCutInsideACharacterAndBinaryIsNotChecked(t *testing.T) {
+func TestTextMayBeCutInsideACharacter(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		text := "κόσμε€😀\U0010ffff\ud7ff\ue000"
 		e.peer.Send(wstest.Text("").Part())
@@ -176,7 +176,7 @@ func TestTextMayBeCutInsideACharacterAndBinaryIsNotChecked(t *testing.T) {
 	})
 }
 
-func TestTheStreamMayBeCutAtEveryByte(t *testing.T) {
+func TestFrameMayBeCutAtEveryByte(t *testing.T) {
 	inBubble(t, config{ReadWindow: 1 << 20, Limit: 1 << 20}, func(t *testing.T, e *end) {
 		stream, want := e.script()
 		for at := range len(stream) - 65530 {
@@ -200,7 +200,7 @@ func TestTheStreamMayBeCutAtEveryByte(t *testing.T) {
 	})
 }
 
-func TestTheStreamMayComeByteByByte(t *testing.T) {
+func TestFrameMayComeByteByByte(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		stream, want := e.script()
 		go func() {
@@ -219,7 +219,7 @@ func TestTheStreamMayComeByteByByte(t *testing.T) {
 	})
 }
 
-func TestTheTransportMayEndAtEveryByteAndWhatCameWholeIsDelivered(t *testing.T) {
+func TestFrameMayBeTheLastBeforeTheTransportEndsAtAnyByte(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		t.Run(map[bool]string{true: "client", false: "server"}[client], func(t *testing.T) {
 			var cuts int
@@ -247,7 +247,7 @@ func TestTheTransportMayEndAtEveryByteAndWhatCameWholeIsDelivered(t *testing.T) 
 	}
 }
 
-func TestB1_TextFailsAsSoonAsItCannotBeUTF8(t *testing.T) {
+func TestTextFailsBeforeItsMessageEnds(t *testing.T) {
 	for name, frames := range map[string][]wstest.Frame{
 		"in one frame":                   {wstest.Text("a\xff")},
 		"cut at the end":                 {wstest.Text("a\xcf")},

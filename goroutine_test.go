@@ -30,7 +30,7 @@ func own() (stacks []string) {
 	return stacks
 }
 
-func TestConnectionsThatSomebodyPullsFromHaveNoGoroutinesOfTheLibrarys(t *testing.T) {
+func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 	const n = 200
 	ctx, cancel := context.WithCancelCause(t.Context())
 	pulled := make(chan error, n)
@@ -72,7 +72,7 @@ func TestConnectionsThatSomebodyPullsFromHaveNoGoroutinesOfTheLibrarys(t *testin
 	}
 }
 
-func TestAConnThatNobodyPullsFromHasOneReaderAndAStalledOneAFlusher(t *testing.T) {
+func TestGoroutinesAreOneReaderAndOneFlusher(t *testing.T) {
 	e := overTCP(t, config{}, true)
 	e.peer.Send(wstest.Ping("x"))
 	e.peer.Want("somebody reads", wstest.Pong("x"))
@@ -88,7 +88,7 @@ func TestAConnThatNobodyPullsFromHasOneReaderAndAStalledOneAFlusher(t *testing.T
 	require.Contains(t, strings.Join(own(), ""), "flush")
 }
 
-func TestNobodyReadsBehindAFullReadWindow(t *testing.T) {
+func TestGoroutinesAreNoneBehindAFullReadWindow(t *testing.T) {
 	const window = 4 << 10
 	e := overTCP(t, config{ReadWindow: window, Limit: 64 << 10}, false)
 	flooded := flood(e, 100, 10<<10)
@@ -102,7 +102,7 @@ func TestNobodyReadsBehindAFullReadWindow(t *testing.T) {
 	require.NoError(t, <-flooded)
 }
 
-func TestKeepaliveHasNoGoroutineOfItsOwn(t *testing.T) {
+func TestGoroutinesAreNoneForKeepalive(t *testing.T) {
 	const n = 50
 	c := config{
 		PingInterval:      20 * time.Millisecond,

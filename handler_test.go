@@ -31,7 +31,7 @@ func serving(t *testing.T, o *wsstream.AcceptOptions, f function) *wsstream.Conn
 	return conn
 }
 
-func TestAHandlerClosesBehindWhatWasAcceptedWithTheCodeOfItsResult(t *testing.T) {
+func TestHandlerClosesWithTheCodeOfItsResult(t *testing.T) {
 	for name, tc := range map[string]struct {
 		result error
 		code   int
@@ -72,7 +72,7 @@ func TestAHandlerClosesBehindWhatWasAcceptedWithTheCodeOfItsResult(t *testing.T)
 	}
 }
 
-func TestWhatWasDecidedBeforeAHandlerReturnsStands(t *testing.T) {
+func TestHandlerResultDoesNotChangeAnEarlierDecision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := serving(t, nil, func(conn *wsstream.Conn, _ *http.Request) error {
 			require.NoError(t, conn.Close(wsstream.CloseInfo{Code: 4001, Reason: "first"}))
@@ -95,7 +95,7 @@ func TestWhatWasDecidedBeforeAHandlerReturnsStands(t *testing.T) {
 	})
 }
 
-func TestAHandlerThatPanicsOrEndsItsGoroutineClosesWith1011AndGoesOn(t *testing.T) {
+func TestHandlerThatPanicsClosesWith1011(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic":  func() { panic("oops") },
 		"Goexit": runtime.Goexit,
@@ -126,7 +126,7 @@ func TestAHandlerThatPanicsOrEndsItsGoroutineClosesWith1011AndGoesOn(t *testing.
 	}
 }
 
-func TestAMessageThatAHandlerDidNotFinishIsNoSuccess(t *testing.T) {
+func TestHandlerThatLeavesAMessageOpenCloses1011(t *testing.T) {
 	for name, tc := range map[string]struct {
 		result error
 		code   int
@@ -151,7 +151,7 @@ func TestAMessageThatAHandlerDidNotFinishIsNoSuccess(t *testing.T) {
 	}
 }
 
-func TestAHandlerWaitsForTheEndAndNoLongerThanItMay(t *testing.T) {
+func TestHandlerWaitsForTheEndForCloseTimeout(t *testing.T) {
 	for name, tc := range map[string]struct{ closeTimeout, want time.Duration }{
 		"by default":                 {0, wsstream.DefaultCloseTimeout},
 		"with a CloseTimeout":        {7 * time.Second, 7 * time.Second},
@@ -181,7 +181,7 @@ func TestAHandlerWaitsForTheEndAndNoLongerThanItMay(t *testing.T) {
 // A key is one of a request's values.
 type key struct{}
 
-func TestTheContextOfAHandlersRequestHasItsValuesAndEndsWithTheConnection(t *testing.T) {
+func TestHandlerContextHasTheRequestsValuesAndEndsWithTheConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan error, 1)
 		h := wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
@@ -209,7 +209,7 @@ func TestTheContextOfAHandlersRequestHasItsValuesAndEndsWithTheConnection(t *tes
 	})
 }
 
-func TestTheLoggerGetsTheErrorOfAHandler(t *testing.T) {
+func TestHandlerErrorIsLogged(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err   error
 		level string // empty: none
@@ -239,7 +239,7 @@ func TestTheLoggerGetsTheErrorOfAHandler(t *testing.T) {
 	}
 }
 
-func TestBadOptionsAreAPanicOfHandlerAndAnErrorOfCheck(t *testing.T) {
+func TestHandlerPanicsForBadOptions(t *testing.T) {
 	bad := &wsstream.AcceptOptions{ReadWindow: 1}
 	require.ErrorContains(t, bad.Check(), "ReadWindow")
 	require.NoError(t, (*wsstream.AcceptOptions)(nil).Check())
@@ -250,7 +250,7 @@ func TestBadOptionsAreAPanicOfHandlerAndAnErrorOfCheck(t *testing.T) {
 	require.Panics(t, func() { wsstream.Handler(nil, nil) })
 }
 
-func TestAHandlerDoesNotCallItsFunctionForARequestThatIsRefused(t *testing.T) {
+func TestHandlerIsNotCalledForARefusedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var a wsstream.Acceptor
 		h := a.Handler(func(*wsstream.Conn, *http.Request) error { t.Error("called"); return nil })
@@ -263,7 +263,7 @@ func TestAHandlerDoesNotCallItsFunctionForARequestThatIsRefused(t *testing.T) {
 	})
 }
 
-func TestAHandlerThatReturnsANilErrorOfOursClosesAllTheSame(t *testing.T) {
+func TestHandlerThatReturnsATypedNilErrorCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := serving(t, nil, func(*wsstream.Conn, *http.Request) error {
 			var e *wsstream.Error
@@ -275,9 +275,9 @@ func TestAHandlerThatReturnsANilErrorOfOursClosesAllTheSame(t *testing.T) {
 	})
 }
 
-// TestAWriteThatLearnsOfThePeersCloseCutsNoAnswer: a handler that learns of the end from a Write, and has a CloseNow in a
+// TestHandlerThatLearnsOfTheEndByWritingAnswersTheClose: a handler that learns of the end from a Write, and has a CloseNow in a
 // defer, cut its own answer to the peer's Close.
-func TestAWriteThatLearnsOfThePeersCloseCutsNoAnswer(t *testing.T) {
+func TestHandlerThatLearnsOfTheEndByWritingAnswersTheClose(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {
 			returned := make(chan struct{})

@@ -19,7 +19,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestTheContextOfAcceptConnEndsTheWritingOfTheAnswer(t *testing.T) {
+func TestAcceptEndsWithItsContextWhileTheAnswerIsWritten(t *testing.T) {
 	for what, request := range map[string][]byte{
 		"101":       wstest.UpgradeRequest("/"),
 		"a refusal": wstest.UpgradeRequest("/", "Upgrade: tea"),
@@ -47,7 +47,7 @@ func TestTheContextOfAcceptConnEndsTheWritingOfTheAnswer(t *testing.T) {
 	}
 }
 
-func TestAfterOpeningTheContextOfAcceptConnDoesNothing(t *testing.T) {
+func TestAcceptsContextDoesNothingAfterOpening(t *testing.T) {
 	for range 20 {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			ctx, cancel := withCause(t)
@@ -75,7 +75,7 @@ func TestAfterOpeningTheContextOfAcceptConnDoesNothing(t *testing.T) {
 	}
 }
 
-func TestABadURLShowsNoCredentials(t *testing.T) {
+func TestURLErrorShowsNoCredentials(t *testing.T) {
 	for _, bad := range []string{"ws://eve:secret@example.test/#top", "ftp://eve@example.test/", "ws://eve:secret@example.test:65536/"} {
 		t.Run(bad, func(t *testing.T) {
 			conn := wsstream.Dial(t.Context(), bad, nil)
@@ -104,7 +104,7 @@ func (h *callingHandler) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func TestALoggerMayCallTheConn(t *testing.T) {
+func TestLoggerMayCallTheConn(t *testing.T) {
 	for what, c := range map[string]struct {
 		answer func(p *wstest.Peer)
 		want   []string
@@ -129,7 +129,7 @@ func TestALoggerMayCallTheConn(t *testing.T) {
 	}
 }
 
-func TestAHandshakeErrorTellsWhatTheServerAnswered(t *testing.T) {
+func TestHandshakeErrorHasTheServersAnswer(t *testing.T) {
 	const start = "wsstream: handshake: not this way (status "
 	long := strings.Repeat("a", 199) + "äöü"
 	for _, tc := range []struct {
@@ -166,7 +166,7 @@ func TestAHandshakeErrorTellsWhatTheServerAnswered(t *testing.T) {
 	}
 }
 
-func TestDialsErrorHasTheStartOfTheBodyAndTheRedirect(t *testing.T) {
+func TestHandshakeErrorShowsTheBodysStartAndTheRedirect(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)

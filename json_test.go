@@ -21,7 +21,7 @@ type point struct {
 	Y int `json:"y"`
 }
 
-func TestJSONGoesBothWaysOverAConn(t *testing.T) {
+func TestJSONBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := wstest.Pair(t, nil)
 		go func() { // ends with the connection
@@ -49,7 +49,7 @@ func TestJSONIsATextMessage(t *testing.T) {
 	require.Equal(t, wsstream.Text(`{"x":1,"y":2}`), m)
 }
 
-func TestWhatIsNotJSONIsAnErrorOfItsWriteAndNothingIsSent(t *testing.T) {
+func TestJSONThatCannotBeEncodedSendsNothing(t *testing.T) {
 	d := wstest.Pair(t, nil)
 	out := stream.Encode(d.Client.Writable(), wsstream.JSON[float64]())
 	err := out.Write(t.Context(), math.NaN())
@@ -62,7 +62,7 @@ func TestWhatIsNotJSONIsAnErrorOfItsWriteAndNothingIsSent(t *testing.T) {
 	require.Equal(t, "1.5", string(m.Data))
 }
 
-func TestABadMessageIsToldByTypeLengthAndFirstBytes(t *testing.T) {
+func TestJSONErrorNamesTypeLengthAndFirstBytes(t *testing.T) {
 	long := strings.Repeat("1", 1004)
 	for name, tc := range map[string]struct {
 		m    wsstream.Message
@@ -88,7 +88,7 @@ func TestABadMessageIsToldByTypeLengthAndFirstBytes(t *testing.T) {
 	require.Equal(t, "x", wrong.Field)
 }
 
-func TestABadMessageEndsTheStreamAndTheConnection(t *testing.T) {
+func TestJSONErrorEndsTheStreamAndTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := wstest.Pair(t, nil)
 		send(t, d.Server, `{"x":1}`, `x`, `{"x":2}`)
@@ -107,7 +107,7 @@ func TestABadMessageEndsTheStreamAndTheConnection(t *testing.T) {
 	})
 }
 
-func TestBadMessagesAreSkippedAndReportedOnDemand(t *testing.T) {
+func TestJSONErrorsCanBeSkipped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := wstest.Pair(t, nil)
 		send(t, d.Server, `x`, `{"x":1}`, `[]`, `{"x":2}`)

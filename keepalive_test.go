@@ -33,7 +33,7 @@ func (e *end) alive(t *testing.T) {
 	e.peer.Want("the answer", wstest.Text("alive"))
 }
 
-func TestASilentPeerIsPingedAndItsPongsKeepTheConnection(t *testing.T) {
+func TestKeepalivePingsASilentPeer(t *testing.T) {
 	const interval = 50 * time.Millisecond
 	onEveryPath(t, config{PingInterval: interval, PongTimeout: 10 * time.Second}, func(t *testing.T, e *end) {
 		start := time.Now()
@@ -49,7 +49,7 @@ func TestASilentPeerIsPingedAndItsPongsKeepTheConnection(t *testing.T) {
 	})
 }
 
-func TestWithoutPingIntervalNobodyIsPinged(t *testing.T) {
+func TestKeepaliveIsOffByDefault(t *testing.T) {
 	inBubble(t, config{PongTimeout: time.Second}, func(t *testing.T, e *end) {
 		<-time.After(24 * time.Hour)
 		e.peer.WantIdle("no pings unless asked for")
@@ -57,7 +57,7 @@ func TestWithoutPingIntervalNobodyIsPinged(t *testing.T) {
 	})
 }
 
-func TestAPeerIsPingedWhileOneDirectionIsSilent(t *testing.T) {
+func TestKeepalivePingsWhileOneDirectionIsSilent(t *testing.T) {
 	for name, say := range map[string]func(t *testing.T, e *end){
 		"it alone speaks": func(t *testing.T, e *end) { e.peer.Send(wstest.Text("x")); e.pull(t) },
 		"we alone speak": func(t *testing.T, e *end) {
@@ -88,7 +88,7 @@ func TestAPeerIsPingedWhileOneDirectionIsSilent(t *testing.T) {
 	})
 }
 
-func TestAPeerThatStaysSilentIsClosedWith1008AndTheErrorNamesPongTimeout(t *testing.T) {
+func TestPongTimeoutClosesWith1008(t *testing.T) {
 	const interval, timeout = 50 * time.Millisecond, 100 * time.Millisecond
 	onEveryPath(t, config{PingInterval: interval, PongTimeout: timeout}, func(t *testing.T, e *end) {
 		pull := goPull(t, e)
@@ -105,7 +105,7 @@ func TestAPeerThatStaysSilentIsClosedWith1008AndTheErrorNamesPongTimeout(t *test
 	})
 }
 
-func TestADeadPeerHoldsNothingLongerThanPongTimeoutAndCloseTimeout(t *testing.T) {
+func TestPongTimeoutAndCloseTimeoutLimitADeadPeer(t *testing.T) {
 	inBubble(t, config{PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second}, func(t *testing.T, e *end) {
 		start := time.Now()
 		e.net.(*memnet.Conn).Stall(true)
@@ -126,7 +126,7 @@ func (e *end) closed24h(t *testing.T) (wsstream.CloseInfo, error) {
 	return e.closed(t)
 }
 
-func TestPongTimeoutIs20sUnlessToldOtherwise(t *testing.T) {
+func TestPongTimeoutIs20sByDefault(t *testing.T) {
 	inBubble(t, config{PingInterval: time.Minute}, func(t *testing.T, e *end) {
 		e.wantPing(t)
 		pinged := time.Now()
@@ -135,7 +135,7 @@ func TestPongTimeoutIs20sUnlessToldOtherwise(t *testing.T) {
 	})
 }
 
-func TestANegativePongTimeoutPingsAndJudgesNobody(t *testing.T) {
+func TestPongTimeoutOfLessThanZeroIsNone(t *testing.T) {
 	const interval, n = 30 * time.Millisecond, 10
 	onEveryPath(t, config{PingInterval: interval, PongTimeout: -1}, func(t *testing.T, e *end) {
 		start := time.Now()
@@ -151,7 +151,7 @@ func TestANegativePongTimeoutPingsAndJudgesNobody(t *testing.T) {
 	})
 }
 
-func TestAnyByteOfThePeersIsASignOfLife(t *testing.T) {
+func TestPongTimeoutIsPutOffByAnyByte(t *testing.T) {
 	for name, send := range map[string]func(e *end){
 		"a message":       func(e *end) { e.peer.Send(wstest.Text("x")) },
 		"a ping":          func(e *end) { e.peer.Send(wstest.Ping("x")) },
@@ -171,7 +171,7 @@ func TestAnyByteOfThePeersIsASignOfLife(t *testing.T) {
 	}
 }
 
-func TestAReaderWhoIsStalledOnPurposeIsNotCutByHisOwnKeepalive(t *testing.T) {
+func TestKeepaliveDoesNotCutAPausedReader(t *testing.T) {
 	const n = 200
 	stalled := func(t *testing.T, e *end) {
 		flood := make(chan error, 1)
@@ -206,7 +206,7 @@ func TestAReaderWhoIsStalledOnPurposeIsNotCutByHisOwnKeepalive(t *testing.T) {
 	}
 }
 
-func TestAPongIsWaitedForOnlyWhileWeListen(t *testing.T) {
+func TestPongTimeoutRunsOnlyWhileWeRead(t *testing.T) {
 	c := config{ReadWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		e.stuff(t, true)
@@ -243,7 +243,7 @@ func (e *end) wantRest(t *testing.T) {
 	}
 }
 
-func TestALargeMessageOnASlowLineIsNotCutByThePingBehindIt(t *testing.T) {
+func TestPongTimeoutStartsOnceThePingHasLeft(t *testing.T) {
 	c := config{MaxFrameSize: -1, Limit: 1 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		const size = 200 << 10 // several pieces of one frame
@@ -261,7 +261,7 @@ func TestALargeMessageOnASlowLineIsNotCutByThePingBehindIt(t *testing.T) {
 	})
 }
 
-func TestAPingOfOursPassesBetweenTheFramesOfAMessage(t *testing.T) {
+func TestKeepalivePingPassesBetweenTheFramesOfAMessage(t *testing.T) {
 	c := config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
@@ -282,7 +282,7 @@ func TestAPingOfOursPassesBetweenTheFramesOfAMessage(t *testing.T) {
 	})
 }
 
-func TestAPongThatIsLateIsFollowedByAPingInTime(t *testing.T) {
+func TestKeepalivePingsInTimeAfterALatePong(t *testing.T) {
 	inBubble(t, config{PingInterval: 10 * time.Second, PongTimeout: time.Hour}, func(t *testing.T, e *end) {
 		pong := e.wantPing(t)
 		pinged := time.Now()
@@ -293,7 +293,7 @@ func TestAPongThatIsLateIsFollowedByAPingInTime(t *testing.T) {
 	})
 }
 
-func TestOnceACloseIsDecidedCloseTimeoutIsInCharge(t *testing.T) {
+func TestKeepaliveStopsOnceAConnCloses(t *testing.T) {
 	c := config{
 		CloseTimeout: time.Hour, WriteStallTimeout: time.Minute, IdleTimeout: time.Minute,
 		PingInterval: time.Minute, PongTimeout: time.Minute, Limit: 1 << 10,
@@ -311,7 +311,7 @@ func TestOnceACloseIsDecidedCloseTimeoutIsInCharge(t *testing.T) {
 	})
 }
 
-func TestNoPingFollowsOurClose(t *testing.T) {
+func TestKeepaliveSendsNoPingBehindOurClose(t *testing.T) {
 	inBubble(t, config{PingInterval: time.Second, CloseTimeout: time.Hour}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
 		e.peer.Want("our Close", wstest.Close(1000, ""))
@@ -321,7 +321,7 @@ func TestNoPingFollowsOurClose(t *testing.T) {
 	})
 }
 
-func TestIdleTimeoutClosesInOrderWith1001(t *testing.T) {
+func TestIdleTimeoutClosesWith1001(t *testing.T) {
 	const idle = 200 * time.Millisecond
 	onEveryPath(t, config{IdleTimeout: idle}, func(t *testing.T, e *end) {
 		start := time.Now()
@@ -343,7 +343,7 @@ func TestIdleTimeoutClosesInOrderWith1001(t *testing.T) {
 	})
 }
 
-func TestAMessageOrAPartOfOneInEitherDirectionPutsIdleTimeoutOff(t *testing.T) {
+func TestIdleTimeoutIsPutOffByAnyPartOfAMessage(t *testing.T) {
 	for name, say := range map[string]func(t *testing.T, e *end){
 		"received":             func(t *testing.T, e *end) { e.peer.Send(wstest.Text("x")); e.pull(t) },
 		"received and empty":   func(t *testing.T, e *end) { e.peer.Send(wstest.Text("")); e.pull(t) },
@@ -398,7 +398,7 @@ func (e *end) wantIdleEnd(t *testing.T, used time.Time, idle time.Duration) {
 	require.WithinRange(t, time.Now(), used.Add(idle), used.Add(idle+10*time.Millisecond))
 }
 
-func TestPingsAndPongsDoNotPutIdleTimeoutOff(t *testing.T) {
+func TestIdleTimeoutIsNotPutOffByPings(t *testing.T) {
 	inBubble(t, config{IdleTimeout: time.Minute, PingInterval: 7 * time.Second}, func(t *testing.T, e *end) {
 		start := time.Now()
 		for {
@@ -416,7 +416,7 @@ func TestPingsAndPongsDoNotPutIdleTimeoutOff(t *testing.T) {
 	})
 }
 
-func TestAConnectionWithSomethingUnreadOrUnsentIsNotIdle(t *testing.T) {
+func TestIdleTimeoutWaitsForUnreadAndUnsentData(t *testing.T) {
 	for name, hold := range map[string]func(t *testing.T, e *end) (release func()){
 		"unread": func(t *testing.T, e *end) func() {
 			e.peer.Send(wstest.Text("unread"))
@@ -445,7 +445,7 @@ func TestAConnectionWithSomethingUnreadOrUnsentIsNotIdle(t *testing.T) {
 	}
 }
 
-func TestAPeerThatTakesNothingIsCutAndTheErrorNamesWriteStallTimeout(t *testing.T) {
+func TestWriteStallTimeoutCutsAPeerThatTakesNothing(t *testing.T) {
 	const stall = 400 * time.Millisecond
 	onEveryPath(t, config{Limit: 4 << 10, WriteStallTimeout: stall, CloseTimeout: 100 * time.Millisecond}, func(t *testing.T, e *end) {
 		start := time.Now()
@@ -461,7 +461,7 @@ func TestAPeerThatTakesNothingIsCutAndTheErrorNamesWriteStallTimeout(t *testing.
 	})
 }
 
-func TestAStallBeginsWithWhatIsNotTaken(t *testing.T) {
+func TestWriteStallTimeoutStartsWithTheFirstByteNotTaken(t *testing.T) {
 	const limit = 1 << 10
 	inBubble(t, config{Limit: limit, WriteStallTimeout: time.Minute, CloseTimeout: time.Second}, func(t *testing.T, e *end) {
 		header := 4
@@ -479,7 +479,7 @@ func TestAStallBeginsWithWhatIsNotTaken(t *testing.T) {
 	})
 }
 
-func TestAPeerThatComesBackFromAStallIsToldWhy(t *testing.T) {
+func TestWriteStallTimeoutIsToldToAPeerThatComesBack(t *testing.T) {
 	inBubble(t, config{Limit: 4 << 10, MaxFrameSize: 1 << 10, WriteStallTimeout: time.Minute}, func(t *testing.T, e *end) {
 		e.stuff(t, true)
 		<-time.After(time.Minute + time.Second)
@@ -487,7 +487,7 @@ func TestAPeerThatComesBackFromAStallIsToldWhy(t *testing.T) {
 	})
 }
 
-func TestASlowPeerIsNotCutByWriteStallTimeout(t *testing.T) {
+func TestWriteStallTimeoutDoesNotCutASlowPeer(t *testing.T) {
 	inBubble(t, config{Limit: 256, WriteStallTimeout: time.Minute}, func(t *testing.T, e *end) {
 		const size = 1 << 20
 		e.net.(*memnet.Conn).Drip(75, time.Second) // a little more than 4 KiB a minute
@@ -514,7 +514,7 @@ func (e *end) readSlowly(t *testing.T) (size int) {
 	}
 }
 
-func TestWithNothingToSendNobodyStalls(t *testing.T) {
+func TestWriteStallTimeoutNeedsSomethingToSend(t *testing.T) {
 	inBubble(t, config{WriteStallTimeout: time.Second, IdleTimeout: -1}, func(t *testing.T, e *end) {
 		for range 10 {
 			<-time.After(time.Hour)
@@ -523,7 +523,7 @@ func TestWithNothingToSendNobodyStalls(t *testing.T) {
 	})
 }
 
-func TestAReadersStallIsNotAWriters(t *testing.T) {
+func TestWriteStallTimeoutIgnoresAFullReadWindow(t *testing.T) {
 	inBubble(t, config{ReadWindow: 256, Limit: 256, WriteStallTimeout: time.Second}, func(t *testing.T, e *end) {
 		flood := make(chan error, 1)
 		go func() { flood <- e.peer.Write(wstest.Binary(make([]byte, 10_000))) }()
@@ -533,7 +533,7 @@ func TestAReadersStallIsNotAWriters(t *testing.T) {
 	})
 }
 
-func TestWithoutTheOptionsAStallOrSilenceLastsForEver(t *testing.T) {
+func TestKeepaliveTimeoutsAreOffByDefault(t *testing.T) {
 	inBubble(t, config{Limit: 256}, func(t *testing.T, e *end) {
 		write := goDo(func() (wsstream.Message, error) {
 			return wsstream.Message{}, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20)))
@@ -544,7 +544,7 @@ func TestWithoutTheOptionsAStallOrSilenceLastsForEver(t *testing.T) {
 	})
 }
 
-func TestAFullReadWindowFromWhichNothingIsPulledEndsWithReadStallTimeout(t *testing.T) {
+func TestReadStallTimeoutClosesWith1008(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	onEveryPath(t, config{ReadWindow: 1000, ReadStallTimeout: limit, CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, e *end) {
 		start := time.Now()
@@ -559,7 +559,7 @@ func TestAFullReadWindowFromWhichNothingIsPulledEndsWithReadStallTimeout(t *test
 	})
 }
 
-func TestWhatIsPulledPutsReadStallTimeoutOff(t *testing.T) {
+func TestReadStallTimeoutIsPutOffByPulls(t *testing.T) {
 	const n = 50
 	for name, pull := range map[string]func(t *testing.T, e *end){
 		"Pull": func(t *testing.T, e *end) { require.Len(t, e.pull(t), 400) },

@@ -17,7 +17,7 @@ import (
 
 // Of these bytes of the heap net and the runtime hold 770, and the context of each Pull 520. The least stack is 2 KiB; that
 // of a goroutine which called too deep before it waits is 4 KiB or 8.
-func TestAConnectionAtRestHoldsNoMoreThanThis(t *testing.T) {
+func TestMemoryOfAConnAtRest(t *testing.T) {
 	tests := []struct {
 		name string
 		heap int // bytes a connection

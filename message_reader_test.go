@@ -15,7 +15,7 @@ import (
 
 // Who reads next, and what is skipped.
 
-func TestAPullIsBusyAtOnceWhileAReadOfTheMessageWaits(t *testing.T) {
+func TestMessageReaderMakesAPullBusyWhileItsReadWaits(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("ab").Part())
 		r, err := e.conn.Readable().NextMessage(t.Context())
@@ -33,7 +33,7 @@ func TestAPullIsBusyAtOnceWhileAReadOfTheMessageWaits(t *testing.T) {
 	})
 }
 
-func TestOnceTheInputIsDroppedAnOpenMessageReaderIsNotInTheWayOfTheEnd(t *testing.T) {
+func TestMessageReaderDoesNotHoldUpTheEnd(t *testing.T) {
 	for what, c := range map[string]struct {
 		drop func(e *end)
 		err  func(*testing.T, *end, error)
@@ -56,7 +56,7 @@ func TestOnceTheInputIsDroppedAnOpenMessageReaderIsNotInTheWayOfTheEnd(t *testin
 	}
 }
 
-func TestLeavingALoopOverMessagesSkipsTheRestOfTheMessage(t *testing.T) {
+func TestMessagesLoopThatIsLeftSkipsTheRest(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("half").Part())
 		var left *wsstream.MessageReader
@@ -72,7 +72,7 @@ func TestLeavingALoopOverMessagesSkipsTheRestOfTheMessage(t *testing.T) {
 	})
 }
 
-func TestAPullBehindANextMessageIsBusyWhenThatGetsItsMessage(t *testing.T) {
+func TestPullBehindANextMessageIsBusy(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		opened := make(chan *wsstream.MessageReader, 1)
 		go func() {
@@ -96,7 +96,7 @@ func TestAPullBehindANextMessageIsBusyWhenThatGetsItsMessage(t *testing.T) {
 	})
 }
 
-func TestWhileAMessageReaderIsOpenPullsAreBusyAtOnce(t *testing.T) {
+func TestMessageReaderMakesPullsBusy(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("first").Part())
 		r, err := e.conn.Readable().NextMessage(patient(t))
@@ -139,7 +139,7 @@ func wantBusy(t *testing.T, e *end) {
 	require.Equal(t, wsstream.ErrBusy, err)
 }
 
-func TestAMessageReaderClosedHalfWaySkipsWhatHasNotComeYet(t *testing.T) {
+func TestMessageReaderClosedEarlySkipsWhatHasNotCome(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("skipped").Part())
 		r, err := e.conn.Readable().NextMessage(patient(t))
@@ -154,7 +154,7 @@ func TestAMessageReaderClosedHalfWaySkipsWhatHasNotComeYet(t *testing.T) {
 	})
 }
 
-func TestTheRestOfAClosedMessageIsDroppedThoughNobodyPulls(t *testing.T) {
+func TestMessageReaderClosedEarlyIsDrainedWithoutAPull(t *testing.T) {
 	inBubble(t, config{ReadWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
 		sent := flood(e, 1, 100<<10)
 		m, err := e.conn.Readable().NextMessage(t.Context())
@@ -167,7 +167,7 @@ func TestTheRestOfAClosedMessageIsDroppedThoughNobodyPulls(t *testing.T) {
 	})
 }
 
-func TestTheContextOfNextMessageEndsTheReadAndTheMessageStaysOpen(t *testing.T) {
+func TestMessageReaderWhoseContextEndsStaysOpen(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		e.peer.Send(wstest.Text("half").Part())
@@ -189,7 +189,7 @@ func TestTheContextOfNextMessageEndsTheReadAndTheMessageStaysOpen(t *testing.T) 
 	})
 }
 
-func TestAMessageThatTheEndCutsShort(t *testing.T) {
+func TestMessageReaderOfAMessageCutShort(t *testing.T) {
 	ends := []struct {
 		what string
 		end  func(t *testing.T, e *end)

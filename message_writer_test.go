@@ -14,7 +14,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-func TestWhileAMessageWriterIsOpenOtherWritesWaitAndControlFramesPass(t *testing.T) {
+func TestMessageWriterMakesOtherWritesWait(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		w := e.newMessage(t, t.Context())
 		_, err := io.WriteString(w, "one, ")
@@ -40,7 +40,7 @@ func TestWhileAMessageWriterIsOpenOtherWritesWaitAndControlFramesPass(t *testing
 	})
 }
 
-func TestWritableCloseTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
+func TestWritableCloseWaitsForAnOpenMessageWriter(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		w := e.newMessage(t, t.Context())
 		_, err := io.WriteString(w, "half")
@@ -56,7 +56,7 @@ func TestWritableCloseTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
 	})
 }
 
-func TestTheEndOfTheConnectionIsTheErrorOfAnOpenMessageWriter(t *testing.T) {
+func TestMessageWriterFailsWithTheConnection(t *testing.T) {
 	ends := map[string]func(e *end){
 		"CloseNow": func(e *end) { e.conn.CloseNow() },
 		"lost":     func(e *end) { e.peer.Close() },
@@ -79,7 +79,7 @@ func TestTheEndOfTheConnectionIsTheErrorOfAnOpenMessageWriter(t *testing.T) {
 	}
 }
 
-func TestTheContextOfNewMessageEndsTheWriteAndTheMessageStaysOpen(t *testing.T) {
+func TestMessageWriterWhoseContextEndsStaysOpen(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -100,7 +100,7 @@ func TestTheContextOfNewMessageEndsTheWriteAndTheMessageStaysOpen(t *testing.T) 
 	})
 }
 
-func TestCloseAndAbortEndAnOpenMessageWriterWithoutAFIN(t *testing.T) {
+func TestMessageWriterDoesNotFinishAMessageAfterClose(t *testing.T) {
 	ways := []struct {
 		what string
 		end  func(e *end) error
@@ -158,7 +158,7 @@ func (e *end) newMessage(t *testing.T, ctx context.Context) *wsstream.MessageWri
 	return w
 }
 
-func TestReadyTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
+func TestReadyWaitsForAnOpenMessageWriter(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		w := e.newMessage(t, t.Context())
 		ok, err := e.conn.Writable().TryWrite(wsstream.Text("x"))
@@ -175,7 +175,7 @@ func TestReadyTakesItsTurnBehindAnOpenMessageWriter(t *testing.T) {
 	})
 }
 
-func TestAfterAbortEveryCallOfAnOpenMessageWriterReturnsItsCause(t *testing.T) {
+func TestMessageWriterReturnsTheCauseOfAbort(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		w := e.newMessage(t, t.Context())
 		_, err := w.Write([]byte("\xc3")) // half a character
@@ -191,7 +191,7 @@ func TestAfterAbortEveryCallOfAnOpenMessageWriterReturnsItsCause(t *testing.T) {
 	})
 }
 
-func TestATextMessageThatIsClosedInsideACharacterFailsTheWritableAndKeepsNoTurn(t *testing.T) {
+func TestMessageWriterClosedInsideACharacterFailsTheWritable(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("before")))
 		m := e.newMessage(t, t.Context())
@@ -215,7 +215,7 @@ func TestATextMessageThatIsClosedInsideACharacterFailsTheWritableAndKeepsNoTurn(
 	})
 }
 
-func TestTheLastFragmentOfAMessageEndsItWhereItHasNotLeftBefore(t *testing.T) {
+func TestMessageWriterEndsWithItsLastFragment(t *testing.T) {
 	const n = 300
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		wrote := goDo(func() (_ wsstream.Message, err error) {
@@ -250,7 +250,7 @@ func TestTheLastFragmentOfAMessageEndsItWhereItHasNotLeftBefore(t *testing.T) {
 	})
 }
 
-func TestTheCloseOfAMessageWaitsForTheEndNoLongerThanItsContext(t *testing.T) {
+func TestMessageWriterCloseWaitsNoLongerThanItsContext(t *testing.T) {
 	inBubble(t, config{CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 2*time.Second, errWhy)
 		defer cancel()

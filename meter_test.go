@@ -22,7 +22,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestAMeterAddsUpItsConnections(t *testing.T) {
+func TestMeterAddsUpItsConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m wsstream.Meter
 		require.Equal(t, wsstream.Totals{}, m.Totals())
@@ -71,7 +71,7 @@ func TestAMeterAddsUpItsConnections(t *testing.T) {
 	})
 }
 
-func TestAMeterCountsClients(t *testing.T) {
+func TestMeterCountsClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var m wsstream.Meter
 		d := wstest.Pair(t, &wstest.PairOptions{Dial: &wsstream.DialOptions{Meter: &m}})
@@ -80,7 +80,7 @@ func TestAMeterCountsClients(t *testing.T) {
 	})
 }
 
-func TestAMeterKnowsNothingOfHandshakesThatFail(t *testing.T) {
+func TestMeterIgnoresFailedHandshakes(t *testing.T) {
 	near, far := tcpPipe(t, 0)
 	var m wsstream.Meter
 	conn := dialOver(t, near, &wsstream.DialOptions{Meter: &m})
@@ -89,7 +89,7 @@ func TestAMeterKnowsNothingOfHandshakesThatFail(t *testing.T) {
 	require.Equal(t, wsstream.Totals{}, m.Totals())
 }
 
-func TestAMeterCountsWhatIsPulledAfterTheEnd(t *testing.T) {
+func TestMeterCountsWhatIsPulledAfterTheEnd(t *testing.T) {
 	for name, pull := range map[string]func(t *testing.T, e *end){
 		"Pull": func(t *testing.T, e *end) { e.pull(t) },
 		"NextMessage": func(t *testing.T, e *end) {
@@ -123,7 +123,7 @@ func TestAMeterCountsWhatIsPulledAfterTheEnd(t *testing.T) {
 	}
 }
 
-func TestAMeterHoldsNoConnThatHasEnded(t *testing.T) {
+func TestMeterKeepsNoEndedConnAlive(t *testing.T) {
 	var m wsstream.Meter
 	ended := func() weak.Pointer[wsstream.Conn] {
 		near, far := tcpPipe(t, 0)
@@ -144,7 +144,7 @@ func TestAMeterHoldsNoConnThatHasEnded(t *testing.T) {
 	require.EqualValues(t, 1, m.Totals().Clean)
 }
 
-func TestTotalsNeverFall(t *testing.T) {
+func TestMeterTotalsNeverFall(t *testing.T) {
 	var m wsstream.Meter
 	const connections, messages = 30, 20
 	done := make(chan struct{})
@@ -205,7 +205,7 @@ func TestTotalsNeverFall(t *testing.T) {
 	require.EqualValues(t, connections*messages*5, now.Received.Bytes)
 }
 
-func TestAMeterAndALoggerTellOfRefusals(t *testing.T) {
+func TestMeterAndLoggerTellRefusals(t *testing.T) {
 	for _, tc := range []struct {
 		extra  string
 		status int
@@ -253,7 +253,7 @@ func (l *locked) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-func TestAMeterTellsOfEveryAnswerToARequest(t *testing.T) {
+func TestMeterCountsEveryRefusalByStatus(t *testing.T) {
 	var m wsstream.Meter
 	refuse := func(o wsstream.AcceptOptions, raw string) {
 		synctest.Test(t, func(t *testing.T) {
@@ -285,7 +285,7 @@ func TestAMeterTellsOfEveryAnswerToARequest(t *testing.T) {
 	require.Equal(t, map[int]int64{400: 1, 408: 1, 431: 1, 405: 1, 505: 1, 503: 1, 500: 1}, m.Totals().Refused)
 }
 
-func TestAMeterTellsEndsApart(t *testing.T) {
+func TestMeterCountsEndsByCode(t *testing.T) {
 	var m wsstream.Meter
 	ends := map[wsstream.End]int64{}
 	for _, tc := range []struct {

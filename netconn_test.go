@@ -20,7 +20,7 @@ import (
 
 var soon = 50 * time.Millisecond
 
-func TestADeadlineOfANetConnEndsAReadAndTheConnectionGoesOn(t *testing.T) {
+func TestNetConnReadDeadline(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		b := make([]byte, 4)
@@ -50,7 +50,7 @@ func TestADeadlineOfANetConnEndsAReadAndTheConnectionGoesOn(t *testing.T) {
 	})
 }
 
-func TestADeadlineOfANetConnThatIsMovedCountsForTheReadThatWaits(t *testing.T) {
+func TestNetConnDeadlineThatIsMovedAppliesToAWaitingRead(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		start := time.Now()
@@ -71,7 +71,7 @@ func TestADeadlineOfANetConnThatIsMovedCountsForTheReadThatWaits(t *testing.T) {
 	})
 }
 
-func TestAWriteOfANetConnWhoseDeadlinePassesHasSentNothing(t *testing.T) {
+func TestNetConnWriteDeadlineSendsNothing(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256, Limit: 256}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		require.NoError(t, nc.SetWriteDeadline(time.Now().Add(time.Second)))
@@ -95,7 +95,7 @@ func TestAWriteOfANetConnWhoseDeadlinePassesHasSentNothing(t *testing.T) {
 	})
 }
 
-func TestAWriteOfANetConnIsAMessageAndItsReadsAreAStreamOfBytes(t *testing.T) {
+func TestNetConnWritesMessagesAndReadsBytes(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeText)
 		for _, s := range []string{"one", "", "zwölf"} {
@@ -115,7 +115,7 @@ func TestAWriteOfANetConnIsAMessageAndItsReadsAreAStreamOfBytes(t *testing.T) {
 	})
 }
 
-func TestAMessageOfTheOtherTypeEndsANetConnWith1003(t *testing.T) {
+func TestNetConnRefusesTheOtherTypeWith1003(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		e.peer.Send(wstest.Binary([]byte("good")), wstest.Text("bad"), wstest.Binary([]byte("late")))
@@ -129,7 +129,7 @@ func TestAMessageOfTheOtherTypeEndsANetConnWith1003(t *testing.T) {
 	})
 }
 
-func TestMessagesOfANetConnMayBeLargerThanMaxMessageSizeAndAreHeldInTheWindow(t *testing.T) {
+func TestNetConnReadsMessagesLargerThanMaxMessageSize(t *testing.T) {
 	const size = 4 << 20
 	onEveryPath(t, config{ReadWindow: 4096, MaxMessageSize: 1000}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
@@ -141,7 +141,7 @@ func TestMessagesOfANetConnMayBeLargerThanMaxMessageSizeAndAreHeldInTheWindow(t 
 	})
 }
 
-func TestCloseOfANetConnEndsWaitingCallsWithErrClosed(t *testing.T) {
+func TestNetConnCloseEndsWaitingCalls(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		read := goDo(func() (m wsstream.Message, err error) { _, err = nc.Read(make([]byte, 1)); return m, err })
@@ -165,7 +165,7 @@ func TestCloseOfANetConnEndsWaitingCallsWithErrClosed(t *testing.T) {
 	})
 }
 
-func TestCloseTimeoutBoundsTheCloseOfANetConn(t *testing.T) {
+func TestNetConnCloseIsLimitedByCloseTimeout(t *testing.T) {
 	inBubble(t, config{CloseTimeout: 3 * time.Second}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		start := time.Now()
@@ -177,7 +177,7 @@ func TestCloseTimeoutBoundsTheCloseOfANetConn(t *testing.T) {
 	})
 }
 
-func TestANetConnFailsAsItsConnDoes(t *testing.T) {
+func TestNetConnFailsAsItsConn(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
 		e.peer.Send(wstest.Binary([]byte("half")).Part())
@@ -190,7 +190,7 @@ func TestANetConnFailsAsItsConnDoes(t *testing.T) {
 	})
 }
 
-func TestAddressesAreTheTransportsAndBeforeOpeningTheURL(t *testing.T) {
+func TestNetConnAddresses(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		require.Equal(t, "websocket", conn.LocalAddr().Network())
@@ -204,7 +204,7 @@ func TestAddressesAreTheTransportsAndBeforeOpeningTheURL(t *testing.T) {
 	})
 }
 
-func TestANetConnOfNoTypePanics(t *testing.T) {
+func TestNetConnOfNoTypePanics(t *testing.T) {
 	conn := wsstream.Dial(t.Context(), "relative", nil)
 	require.Panics(t, func() { wsstream.NetConn(conn, 0) })
 	nc := wsstream.NetConn(conn, wsstream.TypeText)

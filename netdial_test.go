@@ -66,7 +66,7 @@ func answerDNS(question []byte, addrs []net.IP) ([]byte, error) {
 	return m.Pack()
 }
 
-func TestNetDialsResolverIsAskedAndAllAddressesAreTried(t *testing.T) {
+func TestNetDialResolverTriesAllAddresses(t *testing.T) {
 	srv := httptest.NewServer(greet) // on 127.0.0.1, not on ::1
 	defer srv.Close()
 	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
@@ -85,7 +85,7 @@ func TestNetDialsResolverIsAskedAndAllAddressesAreTried(t *testing.T) {
 	require.Equal(t, "tcp feed.test.:"+port, dialled)
 }
 
-func TestAUnixSocketIsNetDials(t *testing.T) {
+func TestNetDialOfAUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestAUnixSocketIsNetDials(t *testing.T) {
 	require.ErrorIs(t, <-served, http.ErrServerClosed)
 }
 
-func TestTheJarGivesAndTakesCookies(t *testing.T) {
+func TestJarGivesAndTakesCookies(t *testing.T) {
 	set := "Set-Cookie: session=2; Path=/; HttpOnly"
 	for name, answer := range map[string]func(p *wstest.Peer, r *http.Request){
 		"101": func(p *wstest.Peer, r *http.Request) { p.SendRaw(wstest.SwitchingProtocols(r, set)) },
@@ -149,7 +149,7 @@ func TestTheJarGivesAndTakesCookies(t *testing.T) {
 	}
 }
 
-func TestTheJarGivesSecureCookiesUnderWSS(t *testing.T) {
+func TestJarGivesSecureCookiesUnderWSS(t *testing.T) {
 	sent := make(chan string, 1)
 	srv := greeter(t, true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent <- r.Header.Get("Cookie")
@@ -168,7 +168,7 @@ func TestTheJarGivesSecureCookiesUnderWSS(t *testing.T) {
 	require.Equal(t, "safe=1", <-sent)
 }
 
-func TestTheJarNeverSeesAProxysCookies(t *testing.T) {
+func TestJarIgnoresAProxysCookies(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		jar, err := cookiejar.New(nil)
 		require.NoError(t, err)
@@ -185,7 +185,7 @@ func TestTheJarNeverSeesAProxysCookies(t *testing.T) {
 	})
 }
 
-func TestHostIsTheRequestsAndTheURLIsDialled(t *testing.T) {
+func TestHostOptionIsSentAndTheURLIsDialled(t *testing.T) {
 	for _, host := range []string{"front.test", "front.test:8080", "[::1]:80", "192.0.2.1", "FRONT.test"} {
 		t.Run(host, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -208,7 +208,7 @@ func TestHostIsTheRequestsAndTheURLIsDialled(t *testing.T) {
 	}
 }
 
-func TestAHostThatIsNoneIsAPlainErrorAndNothingIsDialled(t *testing.T) {
+func TestHostOptionThatIsBadDialsNothing(t *testing.T) {
 	for _, host := range []string{"a b", "a/b", "a?b", "a#b", "eve@a", "a\r\nX: y", ":80", "http://a", "[::1", "a:b"} {
 		t.Run(host, func(t *testing.T) {
 			var d dialled
@@ -220,7 +220,7 @@ func TestAHostThatIsNoneIsAPlainErrorAndNothingIsDialled(t *testing.T) {
 	}
 }
 
-func TestANetDialThatReturnsNothingIsAnErrorAndNoPanic(t *testing.T) {
+func TestNetDialThatReturnsNothingIsAnError(t *testing.T) {
 	nothing := func(context.Context, string, string) (net.Conn, error) { return nil, nil }
 	for name, o := range map[string]*wsstream.DialOptions{
 		"alone": {NetDial: nothing},

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestClosedSettlesOnceTheMeterHasCounted(t *testing.T) {
+func TestClosedSettlesAfterTheMeterHasCounted(t *testing.T) {
 	var m Meter
 	o, err := common{Meter: &m}.check(true)
 	require.NoError(t, err)

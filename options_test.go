@@ -38,7 +38,7 @@ var badOptions = map[string]wsstream.DialOptions{
 	"Header: the value of X-Del":             {Header: http.Header{"X-Del": {"\x7f"}}},
 }
 
-func TestABadOptionOfDialIsAPlainErrorAndNothingIsDialled(t *testing.T) {
+func TestOptionsThatAreBadFailDial(t *testing.T) {
 	for says, o := range badOptions {
 		t.Run(says, func(t *testing.T) {
 			var d dialled
@@ -69,7 +69,7 @@ func badAccept() map[string]wsstream.AcceptOptions {
 	return all
 }
 
-func TestABadOptionOfAcceptIsAPlainErrorAnswered500(t *testing.T) {
+func TestOptionsThatAreBadAnswer500(t *testing.T) {
 	for says, o := range badAccept() {
 		t.Run(says, func(t *testing.T) {
 			w := httptest.NewRecorder()
@@ -82,7 +82,7 @@ func TestABadOptionOfAcceptIsAPlainErrorAnswered500(t *testing.T) {
 	}
 }
 
-func TestABadOptionOfAcceptConnIsAPlainErrorAndNothingIsRead(t *testing.T) {
+func TestOptionsThatAreBadFailAcceptConn(t *testing.T) {
 	for says, o := range badAccept() {
 		t.Run(says, func(t *testing.T) {
 			near, far := memnet.Pipe(0)
@@ -125,7 +125,7 @@ func TestOptionsAreCopied(t *testing.T) {
 	})
 }
 
-func TestTheTLSConfigIsCopiedWhenDialIsCalled(t *testing.T) {
+func TestOptionsTLSConfigIsCopied(t *testing.T) {
 	srv := httptest.NewTLSServer(greet)
 	defer srv.Close()
 	config := &tls.Config{RootCAs: srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
@@ -145,7 +145,7 @@ func TestTheTLSConfigIsCopiedWhenDialIsCalled(t *testing.T) {
 	require.Empty(t, config.NextProtos)
 }
 
-func TestTheHeaderOfAcceptIsSentWithTheResponse(t *testing.T) {
+func TestAcceptSendsItsHeaderWithTheResponse(t *testing.T) {
 	onEveryService(t, &wsstream.AcceptOptions{Header: http.Header{"Set-Cookie": {"a=b", "c=d"}}}, func(t *testing.T, s service) {
 		res, err := s.ask(t, wstest.UpgradeRequest("/"))
 		require.NoError(t, err)
@@ -180,7 +180,7 @@ func TestHandshakeTimeoutOfDialAndAccept(t *testing.T) {
 	}
 }
 
-func TestANegativeHandshakeTimeoutIsNone(t *testing.T) {
+func TestHandshakeTimeoutOfLessThanZeroIsNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := [2]*memnet.Conn{}
 		d[0], d[1] = memnet.Pipe(0)

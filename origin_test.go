@@ -10,7 +10,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-func TestOriginsLetInTheServersOwnAndThoseThatAPatternMatches(t *testing.T) {
+func TestOriginPatterns(t *testing.T) {
 	for _, tc := range []struct {
 		origin, host string
 		patterns     []string
@@ -106,7 +106,7 @@ func TestOriginsLetInTheServersOwnAndThoseThatAPatternMatches(t *testing.T) {
 	}
 }
 
-func TestARequestWithoutOriginIsLetIn(t *testing.T) {
+func TestOriginMayBeMissing(t *testing.T) {
 	onEveryService(t, nil, func(t *testing.T, s service) {
 		res, err := s.ask(t, wstest.UpgradeRequest("/"))
 		require.NoError(t, err)

@@ -33,7 +33,7 @@ func goPing(ctx context.Context, e *end) <-chan trip {
 	return c
 }
 
-func TestPingReturnsTheRoundTripWhetherSomebodyPullsOrNot(t *testing.T) {
+func TestPingReturnsTheRoundTrip(t *testing.T) {
 	const away = 30 * time.Millisecond
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		for _, pulling := range []bool{false, true, false} {
@@ -61,7 +61,7 @@ func TestPingReturnsTheRoundTripWhetherSomebodyPullsOrNot(t *testing.T) {
 	})
 }
 
-func TestPingDoesNotWaitForTheTimerThatStartsTheReader(t *testing.T) {
+func TestPingDoesNotWaitForTheBackgroundReadersTimer(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		for _, before := range []func(){
 			func() {},                 // it has just opened
@@ -76,7 +76,7 @@ func TestPingDoesNotWaitForTheTimerThatStartsTheReader(t *testing.T) {
 	})
 }
 
-func TestAPingOnAConnectionThatHasJustOpenedIsAnsweredWithin10ms(t *testing.T) {
+func TestPingIsAnsweredWithin10msOfOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pair := wstest.Pair(t, nil)
 		for _, c := range []*wsstream.Conn{pair.Client, pair.Server, pair.Client} {
@@ -87,7 +87,7 @@ func TestAPingOnAConnectionThatHasJustOpenedIsAnsweredWithin10ms(t *testing.T) {
 	})
 }
 
-func TestAfterOurClosePingFailsAtOnce(t *testing.T) {
+func TestPingFailsAfterOurClose(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
 		start := time.Now()
@@ -97,7 +97,7 @@ func TestAfterOurClosePingFailsAtOnce(t *testing.T) {
 	})
 }
 
-func TestManyPingAtOnceAndAllAreAnswered(t *testing.T) {
+func TestPingConcurrently(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		var wg sync.WaitGroup
 		for range 20 {
@@ -127,7 +127,7 @@ func TestManyPingAtOnceAndAllAreAnswered(t *testing.T) {
 	})
 }
 
-func TestAPongAnswersThePingsBeforeItToo(t *testing.T) {
+func TestPongAnswersEarlierPings(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		first := goPing(t.Context(), e)
 		e.wantPing(t)
@@ -141,7 +141,7 @@ func TestAPongAnswersThePingsBeforeItToo(t *testing.T) {
 	})
 }
 
-func TestAPongDoesNotAnswerThePingsBehindIt(t *testing.T) {
+func TestPongDoesNotAnswerLaterPings(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		first := goPing(t.Context(), e)
 		pong1 := e.wantPing(t)
@@ -179,7 +179,7 @@ func TestPingsThatHaveNotLeftAreOne(t *testing.T) {
 	})
 }
 
-func TestPongsThatNobodyAskedForAreIgnored(t *testing.T) {
+func TestPongThatWasNotAskedForIsIgnored(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Pong(""), wstest.Pong("12345678"))
 		ping := goPing(t.Context(), e)
@@ -199,7 +199,7 @@ func TestPongsThatNobodyAskedForAreIgnored(t *testing.T) {
 	})
 }
 
-func TestTheEndOfAPingsContextEndsTheWaitOnly(t *testing.T) {
+func TestPingWhoseContextEndsChangesNothing(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		over, cancelled := withCause(t)
 		cancelled(errWhy)
@@ -219,7 +219,7 @@ func TestTheEndOfAPingsContextEndsTheWaitOnly(t *testing.T) {
 	})
 }
 
-func TestAfterTheEndPingReturnsTheEndsError(t *testing.T) {
+func TestPingReturnsTheErrorOfTheEnd(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ping := goPing(t.Context(), e)
 		e.wantPing(t)
@@ -242,7 +242,7 @@ func TestAfterTheEndPingReturnsTheEndsError(t *testing.T) {
 	})
 }
 
-func TestPingWaitsForTheHandshakeAndFailsWithIt(t *testing.T) {
+func TestPingWaitsForTheHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		conn := dialOver(t, near, nil)
@@ -259,7 +259,7 @@ func TestPingWaitsForTheHandshakeAndFailsWithIt(t *testing.T) {
 	require.Equal(t, err, pinged)
 }
 
-func TestAPongBehindAFullWindowWaitsForAPull(t *testing.T) {
+func TestPongBehindAFullWindowWaitsForAPull(t *testing.T) {
 	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
 		ping := goPing(t.Context(), e)
 		pong := e.wantPing(t)
@@ -271,7 +271,7 @@ func TestAPongBehindAFullWindowWaitsForAPull(t *testing.T) {
 	})
 }
 
-func TestOnPingAndOnPongGetEachPayloadInOrder(t *testing.T) {
+func TestOnPingAndOnPongGetEachPayload(t *testing.T) {
 	var got []string // by one goroutine at a time, and the test waits for them
 	note := func(what string) func([]byte) { return func(p []byte) { got = append(got, what+string(p)) } }
 	long := string(bytes.Repeat([]byte("p"), 125))
@@ -296,7 +296,7 @@ func TestOnPingAndOnPongGetEachPayloadInOrder(t *testing.T) {
 	})
 }
 
-func TestWhatAHookMayCallDoesNotHang(t *testing.T) {
+func TestOnPingMayCallTheConn(t *testing.T) {
 	for name, call := range map[string]func(c *wsstream.Conn){
 		"TryWrite": func(c *wsstream.Conn) { _, _ = c.Writable().TryWrite(wsstream.Text("from the hook")) },
 		"Close":    func(c *wsstream.Conn) { _ = c.Close(wsstream.CloseInfo{Code: 1000}) },
@@ -332,7 +332,7 @@ func TestWhatAHookMayCallDoesNotHang(t *testing.T) {
 
 const maxRow = 16 << 10 // frames in a row, within a second, that bring nothing
 
-func TestAFloodOfFramesThatBringNothingFailsWith1008(t *testing.T) {
+func TestFloodOfEmptyFramesFailsWith1008(t *testing.T) {
 	empty := wstest.Cont(nil, false)
 	for name, tc := range map[string]struct {
 		begin, then []wstest.Frame
@@ -387,7 +387,7 @@ func TestAFloodOfFramesThatBringNothingFailsWith1008(t *testing.T) {
 	}
 }
 
-func TestFramesThatBringNothingPassForEverIfTheyComeSlowlyOrWithMessagesBetween(t *testing.T) {
+func TestFloodOfEmptyFramesPassesIfSlowOrBetweenMessages(t *testing.T) {
 	inBubble(t, config{ReadWindow: 1 << 20}, func(t *testing.T, e *end) {
 		nothing := bytes.Repeat(e.peer.Encode(wstest.Pong("")), maxRow)
 		for range 3 {
@@ -409,7 +409,7 @@ func TestFramesThatBringNothingPassForEverIfTheyComeSlowlyOrWithMessagesBetween(
 }
 
 // Autobahn 2.10 and 2.11.
-func TestTenPingsAreAnsweredByTenPongsInOrderHoweverTheyCome(t *testing.T) {
+func TestPongForEveryPingInOrder(t *testing.T) {
 	var pings, pongs []wstest.Frame
 	for i := range 10 {
 		pings = append(pings, wstest.Ping(fmt.Sprint("payload-", i)))
@@ -438,7 +438,7 @@ func TestTenPingsAreAnsweredByTenPongsInOrderHoweverTheyCome(t *testing.T) {
 	}
 }
 
-func TestPongsOvertakeQueuedFramesAndWhereThePeerReadsNoneTheNewestReplacesAll(t *testing.T) {
+func TestPongOvertakesQueuedFramesAndTheNewestStays(t *testing.T) {
 	const frame = 1 << 10
 	const reserve = 4 << 10 // bytes of pongs that are kept
 	for _, n := range []int{3, 1000} {
@@ -472,7 +472,7 @@ func TestPongsOvertakeQueuedFramesAndWhereThePeerReadsNoneTheNewestReplacesAll(t
 	}
 }
 
-func TestAPongNeverStandsInsideAFrame(t *testing.T) {
+func TestPongNeverStandsInsideAFrame(t *testing.T) {
 	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: -1, Limit: 16 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true) // one frame, which leaves in many pieces
 		e.peer.Send(wstest.Ping("meanwhile"))
@@ -486,7 +486,7 @@ func TestAPongNeverStandsInsideAFrame(t *testing.T) {
 	})
 }
 
-func TestAPongPassesBetweenTheFramesOfAMessageThatIsStalled(t *testing.T) {
+func TestPongPassesBetweenTheFramesOfAStalledMessage(t *testing.T) {
 	const frame = 4 << 10
 	inBubble(t, config{MaxFrameSize: frame, WriteWindow: 2 * frame, Limit: frame}, func(t *testing.T, e *end) {
 		payload := bytes.Repeat([]byte("payload "), 1<<17) // 1 MiB
@@ -512,7 +512,7 @@ func TestAPongPassesBetweenTheFramesOfAMessageThatIsStalled(t *testing.T) {
 	})
 }
 
-func TestAPingBehindUnreadMessagesIsAnsweredWhileThereIsCredit(t *testing.T) {
+func TestPongIsSentBehindUnreadMessagesWhileThereIsCredit(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 4096}, func(t *testing.T, e *end) {
 		for range 7 {
 			e.peer.Send(wstest.Binary(make([]byte, 500)), wstest.Ping("behind it"))
@@ -524,7 +524,7 @@ func TestAPingBehindUnreadMessagesIsAnsweredWhileThereIsCredit(t *testing.T) {
 	})
 }
 
-func TestAPingUsesCreditOnlyBehindUnreadData(t *testing.T) {
+func TestPingUsesCreditOnlyBehindUnreadData(t *testing.T) {
 	inBubble(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
 		size := int64(len(e.peer.Encode(wstest.Ping("ping"))))
 		held := func() int64 {

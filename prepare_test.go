@@ -15,7 +15,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestAPreparedMessageIsSentAsAnyOther(t *testing.T) {
+func TestPreparedMessageIsSentAsAnyOther(t *testing.T) {
 	onEveryPath(t, config{MaxFrameSize: 10_000}, func(t *testing.T, e *end) {
 		for _, text := range []string{"", "hello", strings.Repeat("0123456789", 2500)} {
 			plain, ready := wsstream.Text(text), wsstream.Text(text).Prepare()
@@ -46,7 +46,7 @@ func TestAPreparedMessageIsSentAsAnyOther(t *testing.T) {
 	})
 }
 
-func TestAPreparedMessageThatIsNoTextFailsEachWrite(t *testing.T) {
+func TestPreparedMessageOfBadTextFailsEachWrite(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		bad := wsstream.Message{Type: wsstream.TypeText, Data: []byte("\xff")}
 		want := e.conn.Writable().Write(t.Context(), bad)
@@ -55,7 +55,7 @@ func TestAPreparedMessageThatIsNoTextFailsEachWrite(t *testing.T) {
 	})
 }
 
-func TestAPreparedMessageIsEncodedByEachConnsMaxFrameSize(t *testing.T) {
+func TestPreparedMessageIsCutByEachConnsMaxFrameSize(t *testing.T) {
 	m := wsstream.Binary(make([]byte, 1000)).Prepare() // one for all
 	for limit, first := range map[int]int{400: 400, 700: 700, -1: 1000} {
 		onEveryPath(t, config{MaxFrameSize: limit}, func(t *testing.T, e *end) {
@@ -72,7 +72,7 @@ func TestAPreparedMessageIsEncodedByEachConnsMaxFrameSize(t *testing.T) {
 	}
 }
 
-func TestServersShareTheBytesOfAPreparedMessage(t *testing.T) {
+func TestPreparedMessageIsSharedByServers(t *testing.T) {
 	m, encoded := wsstream.Binary(make([]byte, 1<<20)).Prepare(), false
 	d := wstest.Pair(t, &wstest.PairOptions{Accept: &wsstream.AcceptOptions{WriteWindow: -1}})
 	d.ServerNet.Stall(true) // or the memory of those that send and receive it counts too
@@ -91,9 +91,9 @@ func TestServersShareTheBytesOfAPreparedMessage(t *testing.T) {
 	require.EqualValues(t, 2, d.Server.Stats().Sent.Messages)
 }
 
-// TestAPreparedMessageSendsNoOtherMessagesBytes: a copy of a prepared message that was given other data sent the old
+// TestPreparedMessageThatWasChangedIsSentAsItIs: a copy of a prepared message that was given other data sent the old
 // bytes, and text that was not checked.
-func TestAPreparedMessageSendsNoOtherMessagesBytes(t *testing.T) {
+func TestPreparedMessageThatWasChangedIsSentAsItIs(t *testing.T) {
 	same := []byte("for Alice")
 	m := wsstream.Message{Type: wsstream.TypeText, Data: same}.Prepare()
 	for name, tc := range map[string]struct {
@@ -146,7 +146,7 @@ func TestAPreparedMessageSendsNoOtherMessagesBytes(t *testing.T) {
 	}
 }
 
-func TestABroadcastOfPreparedMessagesEncodesEachOnce(t *testing.T) {
+func TestPreparedMessageIsEncodedOnceForABroadcast(t *testing.T) {
 	const subscribers, size = 8, 1 << 20
 	var conns []*wsstream.Conn
 	for range subscribers + 1 {
@@ -187,7 +187,7 @@ func TestABroadcastOfPreparedMessagesEncodesEachOnce(t *testing.T) {
 	require.Less(t, all, one+subscribers/2*size, "there was a copy for each subscriber")
 }
 
-func TestPullIntoAPreparedMessageForgetsItsEncodings(t *testing.T) {
+func TestPreparedMessageIsForgottenByPullInto(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		m := wsstream.Text("old").Prepare()
 		require.NoError(t, e.conn.Writable().Write(patient(t), m))
@@ -199,7 +199,7 @@ func TestPullIntoAPreparedMessageForgetsItsEncodings(t *testing.T) {
 	})
 }
 
-func TestAPreparedMessageIsCompressedOnceForAllThatAgreedAlike(t *testing.T) {
+func TestPreparedMessageIsCompressedOnce(t *testing.T) {
 	long, other := jsonText(1, 3000), jsonText(2, 3000)
 	ready := wsstream.Text(long).Prepare()
 	first := map[string][]byte{} // payload by window
@@ -269,7 +269,7 @@ func TestAPreparedMessageIsCompressedOnceForAllThatAgreedAlike(t *testing.T) {
 	require.Len(t, first, 4)
 }
 
-func TestAPreparedMessageOfAClientIsCompressedEveryTime(t *testing.T) {
+func TestPreparedMessageOfAClientIsCompressedEachTime(t *testing.T) {
 	ready := wsstream.Text(strings.Repeat("again and ", 100)).Prepare()
 	inBubble(t, packing, func(t *testing.T, e *end) {
 		u := newUnpacker()

@@ -51,7 +51,7 @@ func refusedBy(t *testing.T, conn *wsstream.Conn, proxy string) *wsstream.ProxyE
 	return no
 }
 
-func TestAnHTTPProxyIsAskedWithCONNECT(t *testing.T) {
+func TestProxyIsAskedWithCONNECT(t *testing.T) {
 	for _, tc := range []struct {
 		name, proxy, request string
 	}{
@@ -119,7 +119,7 @@ var proxyAnswers = []struct {
 	{name: "too much", answer: "HTTP/1.1 200 OK\r\nX-More: " + strings.Repeat("x", 70_000), says: "MaxHandshakeSize, 65536 bytes"},
 }
 
-func TestWhatAnHTTPProxyAnswers(t *testing.T) {
+func TestProxyAnswers(t *testing.T) {
 	for _, tc := range proxyAnswers {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -154,7 +154,7 @@ func TestWhatAnHTTPProxyAnswers(t *testing.T) {
 	}
 }
 
-func TestAProxyThatAsksForCredentialsIsTold(t *testing.T) {
+func TestProxyThatWantsCredentials(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, through("http://proxy.test"))
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
@@ -166,7 +166,7 @@ func TestAProxyThatAsksForCredentialsIsTold(t *testing.T) {
 	})
 }
 
-func TestARefusalOfAProxyWhoseBodyNeverComesIsToldInAMoment(t *testing.T) {
+func TestProxyRefusalWithoutItsBodyIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		start := time.Now()
@@ -181,7 +181,7 @@ func TestARefusalOfAProxyWhoseBodyNeverComesIsToldInAMoment(t *testing.T) {
 	})
 }
 
-func TestAProxyThatDoesNotAnswerIsGivenUp(t *testing.T) {
+func TestProxyThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	for _, proxy := range []string{"http://proxy.test", "https://proxy.test", "socks5://proxy.test"} {
 		t.Run(proxy, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -212,7 +212,7 @@ func TestAProxyThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	}
 }
 
-func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
+func TestProxyThatCannotBeReachedIsNamed(t *testing.T) {
 	for _, scheme := range []string{"http", "https", "socks5", "socks5h"} {
 		t.Run(scheme, func(t *testing.T) {
 			var d dialled
@@ -224,7 +224,7 @@ func TestAProxyThatCannotBeReachedIsNamed(t *testing.T) {
 	}
 }
 
-func TestAProxyErrorOfNetDialIsAnothers(t *testing.T) {
+func TestProxyErrorOfNetDialIsReturned(t *testing.T) {
 	other := &wsstream.ProxyError{Proxy: "http://other.test", Err: errNoRoute}
 	o := through("http://proxy.test")
 	o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, other }
@@ -233,7 +233,7 @@ func TestAProxyErrorOfNetDialIsAnothers(t *testing.T) {
 	require.Equal(t, "http://other.test", other.Proxy)
 }
 
-func TestAProxyThatIsNoneIsAnErrorThatNamesTheOption(t *testing.T) {
+func TestProxyOptionThatIsBadIsNamed(t *testing.T) {
 	for proxy, shown := range map[string]string{
 		"ftp://eve:secret@proxy.test": "ftp://proxy.test",
 		"//eve:secret@proxy.test":     "//proxy.test",
@@ -252,7 +252,7 @@ func TestAProxyThatIsNoneIsAnErrorThatNamesTheOption(t *testing.T) {
 	}
 }
 
-func TestTheProxyIsChosenByTheRequest(t *testing.T) {
+func TestProxyIsChosenByTheRequest(t *testing.T) {
 	for address, want := range map[string]string{
 		"ws://eve:secret@example.test/a?b": "http://example.test/a?b",
 		"wss://example.test:8443/a":        "https://example.test:8443/a",
@@ -283,7 +283,7 @@ func TestTheProxyIsChosenByTheRequest(t *testing.T) {
 	}
 }
 
-func TestAnErrorOfTheOptionProxyIsTheErrorAndNothingIsDialled(t *testing.T) {
+func TestProxyOptionsErrorDialsNothing(t *testing.T) {
 	var d dialled
 	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
 		Proxy:   func(*http.Request) (*url.URL, error) { return nil, errReason },

@@ -15,7 +15,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-func TestMessagesGoBothWaysAndTheCloseIsAnswered(t *testing.T) {
+func TestPullAndWriteBothWaysThenClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("hello"), wstest.Ping("p"), wstest.Binary([]byte{1, 2}))
 		require.Equal(t, "hello", e.pull(t))
@@ -41,7 +41,7 @@ func TestMessagesGoBothWaysAndTheCloseIsAnswered(t *testing.T) {
 	})
 }
 
-func TestB1_AChunkIsAWholeMessageAnEmptyOneToo(t *testing.T) {
+func TestPullReturnsWholeMessages(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(
 			wstest.Text("whole"),
@@ -69,7 +69,7 @@ func TestB1_AChunkIsAWholeMessageAnEmptyOneToo(t *testing.T) {
 	})
 }
 
-func TestB4_AllThatCameBeforeTheCloseIsDelivered(t *testing.T) {
+func TestPullDeliversEverythingBeforeTheClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		var frames []wstest.Frame
 		for range 100 {
@@ -93,7 +93,7 @@ func TestB4_AllThatCameBeforeTheCloseIsDelivered(t *testing.T) {
 	})
 }
 
-func TestPullIntoStartsAtTheFrontAndAnErrorLeavesDataEmpty(t *testing.T) {
+func TestPullIntoReusesItsMemoryAndIsEmptyAfterAnError(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		buf := []byte("0123456789")
 		m := wsstream.Message{Data: buf[:5]}
@@ -121,7 +121,7 @@ func TestPullIntoStartsAtTheFrontAndAnErrorLeavesDataEmpty(t *testing.T) {
 	})
 }
 
-func TestPullIntoOfAHandshakeThatFailedLeavesDataEmpty(t *testing.T) {
+func TestPullIntoOfAFailedHandshakeIsEmpty(t *testing.T) {
 	conn := wsstream.Dial(t.Context(), "nowhere", nil)
 	m := wsstream.Binary([]byte("old"))
 	require.Error(t, conn.Readable().PullInto(t.Context(), &m))
@@ -129,7 +129,7 @@ func TestPullIntoOfAHandshakeThatFailedLeavesDataEmpty(t *testing.T) {
 	require.Equal(t, 3, cap(m.Data))
 }
 
-func TestPullsInALoopAfterTheEndDoNotHoldUpTheClosingHandshake(t *testing.T) {
+func TestPullInALoopAfterTheEndDoesNotHoldUpTheClose(t *testing.T) {
 	for role, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(role, func(t *testing.T) {
 			e := overTCP(t, config{CloseTimeout: 20 * time.Second}, client)
@@ -161,7 +161,7 @@ func TestPullsInALoopAfterTheEndDoNotHoldUpTheClosingHandshake(t *testing.T) {
 	}
 }
 
-func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
+func TestDiscardDropsMessagesAnswersPingsAndSeesTheClose(t *testing.T) {
 	for name, before := range map[string]bool{"before opening": true, "after opening": false} {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -197,7 +197,7 @@ func TestDiscardDropsWhatComesAnswersPingsAndSeesTheClose(t *testing.T) {
 	}
 }
 
-func TestB3_CancelEndsTheConnectionAndDropsWhatIsUnread(t *testing.T) {
+func TestCancelClosesAndDropsWhatIsUnread(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
 		cause error
@@ -231,7 +231,7 @@ func TestB3_CancelEndsTheConnectionAndDropsWhatIsUnread(t *testing.T) {
 	}
 }
 
-func TestB3_CancelFinishesPendingPullsWithEOF(t *testing.T) {
+func TestCancelEndsWaitingPullsInsideAMessage(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		pulls := []<-chan result{goPull(t, e), goPull(t, e), goPull(t, e)}
 		e.peer.Send(wstest.Text("half").Part(), wstest.Ping("seen"))
@@ -243,7 +243,7 @@ func TestB3_CancelFinishesPendingPullsWithEOF(t *testing.T) {
 	})
 }
 
-func TestCancelEndsPullsAtOnceAndDiscardsWhatComes(t *testing.T) {
+func TestCancelEndsWaitingPullsAndDropsWhatComes(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 256}, func(t *testing.T, e *end) {
 		first, second := goPull(t, e), goPull(t, e)
 		e.quiet()

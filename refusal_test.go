@@ -92,7 +92,7 @@ func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T
 	})
 }
 
-func TestTheServerRefusesWhatIsNoHandshake(t *testing.T) {
+func TestAcceptRefusesWhatIsNoHandshake(t *testing.T) {
 	const k = "Sec-WebSocket-Key: "
 	for _, tc := range []struct {
 		name   string
@@ -159,7 +159,7 @@ func wantRefusal(t *testing.T, res *http.Response, err error, status int, says s
 	require.ErrorContains(t, err, says)
 }
 
-func TestTheServerAcceptsWhatIsUnusualAndAllowed(t *testing.T) {
+func TestAcceptTakesUnusualRequestsThatAreAllowed(t *testing.T) {
 	for name, extra := range map[string][]string{
 		"as browsers do":            {"Connection: keep-alive, Upgrade", "Origin: http://example.org", "Sec-WebSocket-Extensions: permessage-deflate"},
 		"other cases":               {"connection: UPGRADE", "upgrade: WebSocket"},
@@ -183,7 +183,7 @@ func TestTheServerAcceptsWhatIsUnusualAndAllowed(t *testing.T) {
 	}
 }
 
-func TestTheServerTakesTheFirstSubprotocolOfTheClientsThatItSpeaks(t *testing.T) {
+func TestAcceptTakesTheClientsFirstSubprotocolThatItSpeaks(t *testing.T) {
 	for _, tc := range []struct{ offered, want string }{
 		{"a, b", "a"},
 		{"b, a", "b"},
@@ -202,7 +202,7 @@ func TestTheServerTakesTheFirstSubprotocolOfTheClientsThatItSpeaks(t *testing.T)
 	}
 }
 
-func TestABareConnectionThatSpeaksNoHTTPIsRefused(t *testing.T) {
+func TestAcceptConnRefusesWhatIsNotHTTP(t *testing.T) {
 	for _, tc := range []struct {
 		name, raw string
 		status    int
@@ -233,7 +233,7 @@ func TestABareConnectionThatSpeaksNoHTTPIsRefused(t *testing.T) {
 	}
 }
 
-func TestABareConnectionWhoseHeaderIsOver64KiBIsRefused(t *testing.T) {
+func TestAcceptConnRefusesAHeaderOver64KiB(t *testing.T) {
 	for _, size := range []int{65 << 10, 1 << 20} {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			peer := wstest.NewPeer(t, far, wstest.AsClient)
@@ -255,7 +255,7 @@ func TestABareConnectionWhoseHeaderIsOver64KiBIsRefused(t *testing.T) {
 	}
 }
 
-func TestMaxHandshakeSizeBoundsTheHeader(t *testing.T) {
+func TestMaxHandshakeSizeLimitsTheHeader(t *testing.T) {
 	request := wstest.UpgradeRequest("/", "X-Long: "+strings.Repeat("x", 100_000))
 	for name, tc := range map[string]struct {
 		limit int
@@ -309,7 +309,7 @@ func TestMaxHandshakeSizeBoundsTheHeader(t *testing.T) {
 	}
 }
 
-func TestAClientThatDripsItsRequestGets408AfterHandshakeTimeout(t *testing.T) {
+func TestAcceptConnAnswers408AfterHandshakeTimeout(t *testing.T) {
 	for name, sent := range map[string]string{
 		"a byte a second": string(wstest.UpgradeRequest("/")),
 		"nothing":         "",
@@ -339,7 +339,7 @@ func TestAClientThatDripsItsRequestGets408AfterHandshakeTimeout(t *testing.T) {
 	}
 }
 
-func TestAClientThatDripsItsRequestToNetHTTPIsTheServersToDrop(t *testing.T) {
+func TestAcceptLeavesASlowRequestToNetHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := memnet.Listen()
 		srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -361,7 +361,7 @@ func TestAClientThatDripsItsRequestToNetHTTPIsTheServersToDrop(t *testing.T) {
 	})
 }
 
-func TestWhatTheServerMakesOfSubprotocols(t *testing.T) {
+func TestAcceptReadsOfferedSubprotocols(t *testing.T) {
 	for _, tc := range []struct {
 		lines  string // all that the client sends of the field
 		spoken []string
@@ -411,7 +411,7 @@ func TestWhatTheServerMakesOfSubprotocols(t *testing.T) {
 	}
 }
 
-func TestAClientThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {
+func TestAcceptConnDropsAClientThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		peer := wstest.NewPeer(t, far, wstest.AsClient)
@@ -429,7 +429,7 @@ func TestAClientThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {
 	})
 }
 
-func TestAClientOfAnHTTPServerThatReadsNothingIsDroppedAfterHandshakeTimeout(t *testing.T) {
+func TestAcceptDropsAClientThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accepted := make(chan error, 1)
 		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -467,7 +467,7 @@ func TestAcceptConnEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestHTTP2IsRefusedWithAnErrorThatSaysSo(t *testing.T) {
+func TestAcceptRefusesHTTP2(t *testing.T) {
 	accepted := make(chan error, 1)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := wsstream.Accept(w, r, nil)
@@ -483,7 +483,7 @@ func TestHTTP2IsRefusedWithAnErrorThatSaysSo(t *testing.T) {
 	wantRefusal(t, res, <-accepted, 505, "the request is HTTP/2.0; WebSocket is served over HTTP/1.1 only")
 }
 
-func TestAResponseWriterThatCannotBeHijackedIsAnsweredWith500(t *testing.T) {
+func TestAcceptAnswers500IfItCannotHijack(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for name, value := range map[string]string{
 		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
@@ -501,7 +501,7 @@ type wrapper struct{ http.ResponseWriter }
 
 func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func TestAResponseWriterWithUnwrapIsHijacked(t *testing.T) {
+func TestAcceptHijacksThroughUnwrap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			conn, err := wsstream.Accept(wrapper{wrapper{w}}, r, nil)
@@ -518,7 +518,7 @@ func TestAResponseWriterWithUnwrapIsHijacked(t *testing.T) {
 	})
 }
 
-func TestABareConnectionsHeaderIsReadAsStrictlyAsNetHTTPReadsIt(t *testing.T) {
+func TestAcceptConnReadsTheHeaderAsStrictlyAsNetHTTP(t *testing.T) {
 	for _, tc := range []struct {
 		line string // instead of Host's where it is one
 		says string // to a bare connection; empty where it is a handshake
@@ -601,7 +601,7 @@ func TestABareConnectionsHeaderIsReadAsStrictlyAsNetHTTPReadsIt(t *testing.T) {
 	}
 }
 
-func TestAFoldedLineIsRefusedOnABareConnection(t *testing.T) {
+func TestAcceptConnRefusesAFoldedLine(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		peer := wstest.NewPeer(t, far, wstest.AsClient)
 		accepted := goAccept(t, near, nil)
@@ -625,7 +625,7 @@ func goAccept(t *testing.T, near net.Conn, o *wsstream.AcceptOptions) <-chan err
 	return accepted
 }
 
-func TestABareConnectionsHeaderHas256LinesAtMost(t *testing.T) {
+func TestAcceptConnRefusesMoreThan256Lines(t *testing.T) {
 	const own = 5 // lines of wstest.UpgradeRequest
 	tiny := func(lines int) []byte {
 		raw := bytes.TrimSuffix(wstest.UpgradeRequest("/"), []byte("\r\n"))
@@ -649,7 +649,7 @@ func TestABareConnectionsHeaderHas256LinesAtMost(t *testing.T) {
 	})
 }
 
-func TestAHeaderCostsABareConnectionNoMoreThanItsBytes(t *testing.T) {
+func TestAcceptConnHoldsNoMoreThanTheHeadersBytes(t *testing.T) {
 	const n, slack = 20, 12 << 10 // of a Conn, a Peer and their goroutines
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -709,7 +709,7 @@ func TestAHeaderCostsABareConnectionNoMoreThanItsBytes(t *testing.T) {
 	}
 }
 
-func TestARefusedClientThatIsStillWritingReadsWhy(t *testing.T) {
+func TestRefusalReachesAClientThatIsStillWriting(t *testing.T) {
 	more := strings.Repeat("x", 1<<20) // more than the buffers take
 	for name, tc := range map[string]struct {
 		request string
@@ -736,7 +736,7 @@ func TestARefusedClientThatIsStillWritingReadsWhy(t *testing.T) {
 	}
 }
 
-func TestARefusalWaitsASecondForTheClientToCloseAndNoLonger(t *testing.T) {
+func TestRefusalWaitsASecondForTheClientToClose(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		accepted := goAccept(t, near, &wsstream.AcceptOptions{HandshakeTimeout: -1})
 		peer := wstest.NewPeer(t, far, wstest.AsClient)
@@ -751,7 +751,7 @@ func TestARefusalWaitsASecondForTheClientToCloseAndNoLonger(t *testing.T) {
 	})
 }
 
-func TestARefusalThatWaitsForTheClientToCloseEndsWithTheContext(t *testing.T) {
+func TestRefusalStopsWaitingWhenTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		ctx, cancel := withCause(t)
@@ -772,7 +772,7 @@ func TestARefusalThatWaitsForTheClientToCloseEndsWithTheContext(t *testing.T) {
 	})
 }
 
-func TestAClientThatSaysNothingAndGoesIsAnsweredNothing(t *testing.T) {
+func TestAcceptConnAnswersNothingToAClientThatSaidNothing(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		var m wsstream.Meter
 		require.NoError(t, far.Close())
@@ -785,7 +785,7 @@ func TestAClientThatSaysNothingAndGoesIsAnsweredNothing(t *testing.T) {
 	})
 }
 
-func TestWhatMiddlewareSetIsSentWithThe101(t *testing.T) {
+func TestAcceptSendsWhatMiddlewareHasSet(t *testing.T) {
 	h := http.Header{
 		"Set-Cookie":                  {"session=1", "theme=dark"},
 		"Access-Control-Allow-Origin": {"https://app.test"},
@@ -850,7 +850,7 @@ func (w assertingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return nil, nil, errors.New("not this one")
 }
 
-func TestAWrapperThatHidesTheHijackerIsNamed(t *testing.T) {
+func TestAcceptNamesAWrapperThatHidesTheHijacker(t *testing.T) {
 	for name, tc := range map[string]struct {
 		wrap func(w http.ResponseWriter) http.ResponseWriter
 		says string
@@ -877,7 +877,7 @@ func TestAWrapperThatHidesTheHijackerIsNamed(t *testing.T) {
 	}
 }
 
-func TestATimeoutHandlersWriterIsNamed(t *testing.T) {
+func TestAcceptNamesTheWriterOfATimeoutHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accepted := make(chan error, 1)
 		srv := wstest.NewServer(t, http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -892,7 +892,7 @@ func TestATimeoutHandlersWriterIsNamed(t *testing.T) {
 	})
 }
 
-func TestAResponsesHeaderHas256LinesAtMost(t *testing.T) {
+func TestDialRefusesMoreThan256Lines(t *testing.T) {
 	for lines, fits := range map[int]bool{256: true, 400: false, 10_000: false} {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: -1})

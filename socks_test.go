@@ -30,7 +30,7 @@ func dialThrough(t *testing.T, nc net.Conn, proxy, url string) *wsstream.Conn {
 	return conn
 }
 
-func TestASOCKSProxyIsAskedForTheNameAndTakesTheCredentials(t *testing.T) {
+func TestSOCKSProxyIsAskedForTheName(t *testing.T) {
 	for _, tc := range []struct {
 		name, proxy, url string
 		script           []string // what it is sent, what it answers, and so on
@@ -77,7 +77,7 @@ func TestASOCKSProxyIsAskedForTheNameAndTakesTheCredentials(t *testing.T) {
 	}
 }
 
-func TestWhatASOCKSProxyAnswers(t *testing.T) {
+func TestSOCKSProxyAnswers(t *testing.T) {
 	greeting, credentials := "\x05\x02\x00\x02", "\x01\x03eve\x06secret"
 	for _, tc := range []struct {
 		says   string
@@ -120,7 +120,7 @@ func TestWhatASOCKSProxyAnswers(t *testing.T) {
 	}
 }
 
-func TestANameThatSOCKSHasNoRoomForIsAnError(t *testing.T) {
+func TestSOCKSProxyHasNoRoomForALongName(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialThrough(t, near, "socks5://proxy.test", "ws://"+strings.Repeat("a.", 130)+"test")
 		wantBytes(t, far, "\x05\x01\x00")

@@ -19,7 +19,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestStatsCountWholeMessagesAndTheirPayloadEachWay(t *testing.T) {
+func TestStatsCountWholeMessages(t *testing.T) {
 	onEveryPath(t, config{MaxFrameSize: 100}, func(t *testing.T, e *end) {
 		ctx, r, w := patient(t), e.conn.Readable(), e.conn.Writable()
 		require.Equal(t, wsstream.Flow{}, e.received())
@@ -75,7 +75,7 @@ func counts(f wsstream.Flow) wsstream.Flow {
 	return wsstream.Flow{Messages: f.Messages, Bytes: f.Bytes}
 }
 
-func TestStatsTellForHowLongThereWasNoCreditEachWay(t *testing.T) {
+func TestStatsTellHowLongThereWasNoCredit(t *testing.T) {
 	inBubble(t, config{ReadWindow: 1000, WriteWindow: 1000, Limit: 100}, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Stall(true)
 		written := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
@@ -108,7 +108,7 @@ func TestStatsTellForHowLongThereWasNoCreditEachWay(t *testing.T) {
 	})
 }
 
-func TestEveryWayToWriteIsStalledForAsLongAsItsPeerTakesNothing(t *testing.T) {
+func TestStatsTellStallsOfEveryWayToWrite(t *testing.T) {
 	const size = 5000
 	data := make([]byte, size)
 	rand.NewChaCha8([32]byte{}).Read(data) // it does not compress
@@ -192,7 +192,7 @@ func TestEveryWayToWriteIsStalledForAsLongAsItsPeerTakesNothing(t *testing.T) {
 	}
 }
 
-func TestHeldMaxCountsWhatAPullHoldsToAssembleAMessage(t *testing.T) {
+func TestStatsHeldMaxCountsAnAssembledMessage(t *testing.T) {
 	const window, size = 1 << 10, 100 << 10
 	onEveryPath(t, config{ReadWindow: window}, func(t *testing.T, e *end) {
 		flooded := flood(e, 1, size)
@@ -204,7 +204,7 @@ func TestHeldMaxCountsWhatAPullHoldsToAssembleAMessage(t *testing.T) {
 	})
 }
 
-func TestStatsAreZeroBeforeOpeningAndStayAfterTheEnd(t *testing.T) {
+func TestStatsBeforeOpeningAndAfterTheEnd(t *testing.T) {
 	near, far := tcpPipe(t, 0)
 	conn := dialOver(t, near, nil)
 	require.Equal(t, wsstream.Stats{}, conn.Stats())
@@ -233,7 +233,7 @@ func TestStatsDoNotKeepTheBackgroundReaderFromStarting(t *testing.T) {
 	})
 }
 
-func TestStatsDoNotStarveThePullThatTheyAskAbout(t *testing.T) {
+func TestStatsDoNotStarveAPull(t *testing.T) {
 	for _, procs := range []int{1, 2, 8} {
 		for _, busy := range []int{0, 2} {
 			for _, discards := range []bool{false, true} {

@@ -64,7 +64,7 @@ func relayOf(t *testing.T, near, far *wstest.PairOptions) *relayed {
 	return r
 }
 
-func TestJoinIsARelayInOneLine(t *testing.T) {
+func TestRelayWithJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t, nil)
 		for i := range 100 {
@@ -81,7 +81,7 @@ func TestJoinIsARelayInOneLine(t *testing.T) {
 	})
 }
 
-func TestARelayEndsWithEitherSide(t *testing.T) {
+func TestRelayEndsWithEitherSide(t *testing.T) {
 	leave := map[string]func(t *testing.T, c *wsstream.Conn){
 		"closes": func(t *testing.T, c *wsstream.Conn) {
 			require.NoError(t, c.Close(wsstream.CloseInfo{Code: 1000}))
@@ -180,11 +180,11 @@ func halfAMessage(ctx context.Context, c *wsstream.Conn) error {
 	return c.Close(wsstream.CloseInfo{Code: 1000})
 }
 
-// TestARelayPassesEachEndOnAndLosesNothing has each end, from each side, with windows of the
+// TestRelayPassesEveryEndOnAndLosesNothing has each end, from each side, with windows of the
 // relay's and of the others' that are small or large, with a side that stays and is so slow that it
 // takes longer than CloseTimeout for what the other has left. Before the end both say what they
 // have.
-func TestARelayPassesEachEndOnAndLosesNothing(t *testing.T) {
+func TestRelayPassesEveryEndOnAndLosesNothing(t *testing.T) {
 	for name, end := range leavings {
 		for _, window := range []struct{ relay, others int }{{256, 256}, {64 << 20, 64 << 20}, {64 << 20, 256}, {256, 64 << 20}} {
 			for _, side := range []string{"client", "server"} {
@@ -211,7 +211,7 @@ func accepting(o wsstream.DialOptions) *wsstream.AcceptOptions {
 	return &wsstream.AcceptOptions{ReadWindow: o.ReadWindow, WriteWindow: o.WriteWindow}
 }
 
-func TestARelayOverTCPPassesEndsOnAndLosesNothing(t *testing.T) {
+func TestRelayOverTCPPassesEndsOnAndLosesNothing(t *testing.T) {
 	for _, name := range []string{"1000", "1001", "4002, the longest reason", "a failure with a code"} {
 		for _, window := range []int{256, 64 << 20} {
 			for _, flip := range []bool{false, true} {
@@ -308,7 +308,7 @@ func hears(t *testing.T, c *wsstream.Conn, n int, pause time.Duration) int {
 	return n
 }
 
-func TestARelayThatIsCutOnOneSideFailsOnTheOther(t *testing.T) {
+func TestRelayThatIsCutOnOneSideFailsOnTheOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t, nil)
 		r.client.CloseNow()
@@ -322,7 +322,7 @@ func TestARelayThatIsCutOnOneSideFailsOnTheOther(t *testing.T) {
 	})
 }
 
-func TestARelaysContextEndsBothSidesWithItsCode(t *testing.T) {
+func TestRelayClosesBothSidesWithTheCodeOfItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t, nil)
 		cause := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001, Reason: "restart"}}
@@ -336,7 +336,7 @@ func TestARelaysContextEndsBothSidesWithItsCode(t *testing.T) {
 	})
 }
 
-func TestARelayHoldsItsWindowsAndOneMessageWhateverTheServerDoes(t *testing.T) {
+func TestRelayHoldsItsWindowsAndOneMessage(t *testing.T) {
 	const window, size = 4096, 1000
 	synctest.Test(t, func(t *testing.T) {
 		r := relay(t, &wstest.PairOptions{
@@ -370,7 +370,7 @@ func TestARelayHoldsItsWindowsAndOneMessageWhateverTheServerDoes(t *testing.T) {
 	})
 }
 
-func TestAPipeFromOneConnToAnother(t *testing.T) {
+func TestPipeFromOneConnToAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pair(t, nil), wstest.Pair(t, nil)
 		send(t, a.Client, "short", strings.Repeat("long", 10_000), "", "end")
@@ -388,7 +388,7 @@ func TestAPipeFromOneConnToAnother(t *testing.T) {
 	})
 }
 
-func TestAPipeNoticesThatItsDestinationIsLostWhileTheSourceIsSilent(t *testing.T) {
+func TestPipeNoticesALostDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pair(t, nil), wstest.Pair(t, nil)
 		piped := make(chan error, 1)

@@ -111,7 +111,7 @@ func recorded(t *testing.T, c config, f func(t *testing.T, e *end, r *record)) {
 	})
 }
 
-func TestATraceTellsOfAllThatHappens(t *testing.T) {
+func TestTraceTellsEverything(t *testing.T) {
 	recorded(t, config{MaxFrameSize: 100}, func(t *testing.T, e *end, r *record) {
 		ctx := patient(t)
 		require.NoError(t, <-r.shaken)
@@ -187,7 +187,7 @@ func TestATraceTellsOfAllThatHappens(t *testing.T) {
 	})
 }
 
-func TestATraceTellsHowAnUncleanEndCame(t *testing.T) {
+func TestTraceTellsAnUncleanEnd(t *testing.T) {
 	recorded(t, config{}, func(t *testing.T, e *end, r *record) {
 		e.peer.Close()
 		_, err := e.closed(t)
@@ -215,7 +215,7 @@ type failedShake struct {
 	err    error
 }
 
-func TestATraceTellsOfHandshakesThatFail(t *testing.T) {
+func TestTraceTellsFailedHandshakes(t *testing.T) {
 	t.Run("Dial", func(t *testing.T) {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			trace, failed := untilItFails()
@@ -253,7 +253,7 @@ func TestATraceTellsOfHandshakesThatFail(t *testing.T) {
 	})
 }
 
-func TestABadOptionStartsNoHandshake(t *testing.T) {
+func TestTraceTellsNoHandshakeForBadOptions(t *testing.T) {
 	trace := &wsstream.Trace{Handshake: func(bool) func(*wsstream.Conn, wsstream.Opened, error) {
 		t.Error("a handshake has started")
 		return nil
@@ -268,7 +268,7 @@ func TestABadOptionStartsNoHandshake(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestATraceOfNoHooksIsNone(t *testing.T) {
+func TestTraceMayHaveNoHooks(t *testing.T) {
 	trace := &wsstream.Trace{Handshake: func(bool) func(*wsstream.Conn, wsstream.Opened, error) { return nil }}
 	for _, trace := range []*wsstream.Trace{trace, {}} {
 		onEveryPath(t, config{Trace: trace, ReadWindow: 256, WriteWindow: 256}, func(t *testing.T, e *end) {
@@ -283,7 +283,7 @@ func TestATraceOfNoHooksIsNone(t *testing.T) {
 	}
 }
 
-func TestATraceTellsOfStallsEachWay(t *testing.T) {
+func TestTraceTellsStalls(t *testing.T) {
 	recorded(t, config{ReadWindow: 1000, WriteWindow: 1000, Limit: 100}, func(t *testing.T, e *end, r *record) {
 		if !e.mem {
 			return // in memory it is known when a transport is full
@@ -321,7 +321,7 @@ func TestATraceTellsOfStallsEachWay(t *testing.T) {
 	})
 }
 
-func TestAStallEndsWithTheConnection(t *testing.T) {
+func TestTraceEndsStallsWithTheConnection(t *testing.T) {
 	recorded(t, config{ReadWindow: 256, WriteWindow: 256, Limit: 100}, func(t *testing.T, e *end, r *record) {
 		if !e.mem {
 			return
@@ -345,7 +345,7 @@ func TestAStallEndsWithTheConnection(t *testing.T) {
 	})
 }
 
-func TestHooksMayCallTheConn(t *testing.T) {
+func TestTraceHooksMayCallTheConn(t *testing.T) {
 	meter := new(wsstream.Meter)
 	for name, call := range map[string]func(c *wsstream.Conn){
 		"Stats":    func(c *wsstream.Conn) { c.Stats() },
@@ -396,7 +396,7 @@ func TestHooksMayCallTheConn(t *testing.T) {
 	}
 }
 
-func TestAStallsHooksMayAskWhoseItIs(t *testing.T) {
+func TestTraceStallHooksMayReadAddresses(t *testing.T) {
 	var told sync.Map
 	who := func(c *wsstream.Conn, d wsstream.Direction) {
 		told.Store(fmt.Sprint(d, c.URL() != "", c.LocalAddr() != nil, c.RemoteAddr() != nil), nil)
@@ -422,6 +422,6 @@ func TestAStallsHooksMayAskWhoseItIs(t *testing.T) {
 	})
 }
 
-func TestADirectionSaysItsName(t *testing.T) {
+func TestDirectionString(t *testing.T) {
 	require.Equal(t, "inbound outbound Direction(0)", fmt.Sprint(wsstream.Inbound, " ", wsstream.Outbound, " ", wsstream.Direction(0)))
 }

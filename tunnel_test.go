@@ -98,7 +98,7 @@ func rootsOf(servers ...*httptest.Server) *x509.CertPool {
 	return roots
 }
 
-func TestDialThroughHTTPAndHTTPSProxies(t *testing.T) {
+func TestDialThroughProxies(t *testing.T) {
 	for _, proxyScheme := range []string{"http", "https"} {
 		for _, scheme := range []string{"ws", "wss"} {
 			t.Run(scheme+" through "+proxyScheme, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestDialThroughHTTPAndHTTPSProxies(t *testing.T) {
 	}
 }
 
-func TestACertificateOfAProxyThatNobodyVouchesForFails(t *testing.T) {
+func TestProxyWithAnUnknownCertificateFails(t *testing.T) {
 	srv := greeter(t, false, greet)
 	p := newTunneller(t, true, srv.Listener.Addr().String())
 	no := refusedBy(t, wsstream.Dial(t.Context(), srv.URL, through(p.URL)), p.URL)
@@ -156,7 +156,7 @@ func (c *deafConn) Close() error {
 	return c.Conn.Close()
 }
 
-func TestCloseNowUnderTheTLSOfAProxyDoesNotWaitForIt(t *testing.T) {
+func TestCloseNowDoesNotWaitForTheTLSOfAProxy(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
 			srv := greeter(t, scheme == "wss", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -189,7 +189,7 @@ func TestCloseNowUnderTheTLSOfAProxyDoesNotWaitForIt(t *testing.T) {
 // proxyOfTheEnvironment is set in a process that dials as its environment says.
 const proxyOfTheEnvironment = "WSSTREAM_TEST_DIAL"
 
-func TestTheProxyOfTheEnvironmentIsTakenUnlessNetDialIsSet(t *testing.T) {
+func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
 	if address := os.Getenv(proxyOfTheEnvironment); address != "" {
 		o := &wsstream.DialOptions{}
 		if os.Getenv("WSSTREAM_TEST_NETDIAL") != "" {
@@ -236,7 +236,7 @@ func TestTheProxyOfTheEnvironmentIsTakenUnlessNetDialIsSet(t *testing.T) {
 	}
 }
 
-func TestTLSSessionsAreResumedAcrossDials(t *testing.T) {
+func TestDialResumesTLSSessions(t *testing.T) {
 	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
 		t.Run(name, func(t *testing.T) {
 			resumed := make(chan bool, 2)
@@ -257,7 +257,7 @@ func TestTLSSessionsAreResumedAcrossDials(t *testing.T) {
 	}
 }
 
-func TestALPNOffersHTTP1AndWhatTheCallerNamesButNeverHTTP2(t *testing.T) {
+func TestDialNegotiatesHTTP1ByALPN(t *testing.T) {
 	for _, tc := range []struct{ protos, want []string }{
 		{nil, []string{"http/1.1"}},
 		{[]string{"h2"}, []string{"http/1.1"}},

@@ -112,7 +112,7 @@ var withSecrets = []string{
 	"ws://USER:SECRET@a\u2e2eb\u0338/#",
 }
 
-func TestNothingThatStandsBeforeAnAtSignInABadURLIsShown(t *testing.T) {
+func TestURLErrorShowsNothingBeforeAnAtSign(t *testing.T) {
 	for _, bad := range withSecrets {
 		t.Run(bad, func(t *testing.T) {
 			var d dialled
@@ -128,7 +128,7 @@ func TestNothingThatStandsBeforeAnAtSignInABadURLIsShown(t *testing.T) {
 	}
 }
 
-func TestABadURLWithoutAnAtSignIsShownWhole(t *testing.T) {
+func TestURLErrorShowsAURLWithoutAnAtSign(t *testing.T) {
 	for bad, says := range map[string]string{
 		"ws://host.test:80x/":  `wsstream: bad URL "ws://host.test:80x/": invalid port ":80x" after host`,
 		"ws://host.test/%zz":   `wsstream: bad URL "ws://host.test/%zz": invalid URL escape "%zz"`,
@@ -142,7 +142,7 @@ func TestABadURLWithoutAnAtSignIsShownWhole(t *testing.T) {
 	}
 }
 
-func TestAnAtSignBehindTheHostIsAPartOfTheAddress(t *testing.T) {
+func TestURLMayHaveAnAtSignBehindTheHost(t *testing.T) {
 	var d dialled
 	conn := wsstream.Dial(t.Context(), "ws://user:SECRET@host.test:8080/@vite/client?to=a@b", &wsstream.DialOptions{NetDial: d.dial})
 	require.ErrorIs(t, notOpened(t, conn), errNoRoute)
@@ -150,7 +150,7 @@ func TestAnAtSignBehindTheHostIsAPartOfTheAddress(t *testing.T) {
 	require.Equal(t, "ws://host.test:8080/@vite/client?to=a@b", conn.URL())
 }
 
-func TestNothingThatStandsBeforeAnAtSignInTheURLOfAProxyIsShown(t *testing.T) {
+func TestURLErrorOfAProxyShowsNothingBeforeAnAtSign(t *testing.T) {
 	proxies := map[string]*url.URL{
 		"in the host":        {Scheme: "http", Host: "user:SECRET@host.test:3128"},
 		"in the port":        {Scheme: "http", Host: "host.test:SECRET@3128"},
@@ -186,7 +186,7 @@ func TestNothingThatStandsBeforeAnAtSignInTheURLOfAProxyIsShown(t *testing.T) {
 	}
 }
 
-func TestTheProxyErrorOfAURLWithoutASchemeHasNoCredentials(t *testing.T) {
+func TestProxyErrorOfAURLWithoutASchemeShowsNoCredentials(t *testing.T) {
 	for proxy, shown := range map[string]string{
 		"user:SECRET@proxy.test:3128": "proxy.test:3128",
 		"user:SECRET@proxy.test":      "proxy.test",
@@ -197,7 +197,7 @@ func TestTheProxyErrorOfAURLWithoutASchemeHasNoCredentials(t *testing.T) {
 	}
 }
 
-func TestNothingThatStandsBeforeAnAtSignInAnErrorOfTheOptionProxyIsShown(t *testing.T) {
+func TestProxyOptionsErrorShowsNothingBeforeAnAtSign(t *testing.T) {
 	type odd struct{ error }
 	var failures []error
 	for _, s := range withSecrets {
@@ -239,7 +239,7 @@ func TestNothingThatStandsBeforeAnAtSignInAnErrorOfTheOptionProxyIsShown(t *test
 	}
 }
 
-func TestAnErrorOfTheOptionProxyIsFoundByItsType(t *testing.T) {
+func TestProxyOptionsErrorIsFoundByItsType(t *testing.T) {
 	inner := &url.Error{Op: "parse", URL: "http://user:SECRET@host.test/%zz", Err: url.EscapeError("%zz")}
 	failure := fmt.Errorf("%w: %w", inner, &fs.PathError{Op: "open", Path: "proxies", Err: fs.ErrPermission})
 	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
@@ -259,7 +259,7 @@ func TestAnErrorOfTheOptionProxyIsFoundByItsType(t *testing.T) {
 	require.Nil(t, timeout)
 }
 
-func TestAPasswordInAProxyOfTheEnvironmentIsNotShown(t *testing.T) {
+func TestProxyOfTheEnvironmentShowsNoPassword(t *testing.T) {
 	for _, proxy := range withSecrets {
 		t.Run(proxy, func(t *testing.T) {
 			var d dialled
@@ -277,7 +277,7 @@ func TestAPasswordInAProxyOfTheEnvironmentIsNotShown(t *testing.T) {
 	}
 }
 
-func TestNamesOutsideASCIIAreALabelsEverywhere(t *testing.T) {
+func TestURLNameOutsideASCIIBecomesAnALabel(t *testing.T) {
 	for _, tc := range []struct{ url, host, shown string }{
 		{"ws://bücher.example/", "xn--bcher-kva.example", "ws://xn--bcher-kva.example/"},
 		{"ws://BÜCHER.Example/", "xn--bcher-kva.example", "ws://xn--bcher-kva.example/"},
@@ -306,7 +306,7 @@ func TestNamesOutsideASCIIAreALabelsEverywhere(t *testing.T) {
 	}
 }
 
-func TestANameThatNoDNSNameStandsForIsAnErrorAndNothingIsDialled(t *testing.T) {
+func TestURLNameThatIsBadDialsNothing(t *testing.T) {
 	for _, host := range []string{"a\u2100b.example", "ab\u00a0c\u00fc", "xn--\u00fc", "\u200d\u00fc", "\u00ad", "ü＠x", "ü：80", "ü／x", "ü＃", "ü\u202e"} {
 		t.Run(host, func(t *testing.T) {
 			var d dialled
@@ -334,7 +334,7 @@ func refusedByAny(t *testing.T, conn *wsstream.Conn) *wsstream.ProxyError {
 	return no
 }
 
-func TestTheOptionHostAndTheJarHaveALabelsToo(t *testing.T) {
+func TestHostOptionAndJarUseALabels(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		jar, err := cookiejar.New(nil)
 		require.NoError(t, err)
@@ -367,7 +367,7 @@ func nameServer(t *testing.T, name string) (*tls.Config, *x509.CertPool, <-chan 
 	}, roots, asked
 }
 
-func TestSNIAndTheCertificateAreOfTheALabel(t *testing.T) {
+func TestDialUsesTheALabelForTLS(t *testing.T) {
 	server, roots, asked := nameServer(t, "xn--bcher-kva.example")
 	addr := serveTCP(t, func(nc net.Conn) {
 		if conn, err := wsstream.AcceptConn(t.Context(), tls.Server(nc, server), nil); err == nil {
@@ -386,7 +386,7 @@ func TestSNIAndTheCertificateAreOfTheALabel(t *testing.T) {
 	require.Equal(t, "xn--bcher-kva.example", <-asked)
 }
 
-func TestAProxyIsAskedForTheALabelAndHasOneItself(t *testing.T) {
+func TestProxyIsAskedForTheALabel(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		o := through("http://prøxy.test")
 		var addr string
@@ -406,7 +406,7 @@ func TestAProxyIsAskedForTheALabelAndHasOneItself(t *testing.T) {
 }
 
 // By the URL Standard's special-query percent-encode set.
-func TestAQueryIsEscapedAsBrowsersDo(t *testing.T) {
+func TestURLQueryIsEscapedAsBrowsersDo(t *testing.T) {
 	for query, want := range map[string]string{
 		"q=a b":                 "q=a%20b",
 		"q=é":                   "q=%C3%A9",

@@ -49,7 +49,7 @@ func callsCounted(t *testing.T, c config, f func(t *testing.T, e *end, calls *at
 	}
 }
 
-func TestAFloodStallsAtTheReadWindowCostsNoCPUAndPullingStartsItAgain(t *testing.T) {
+func TestReadWindowStopsAFloodAndPullStartsItAgain(t *testing.T) {
 	const window, size, n = 8 << 10, 1000, 100
 	callsCounted(t, config{ReadWindow: window, Limit: 4 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
 		flooded := flood(e, n, size)
@@ -76,7 +76,7 @@ func TestAFloodStallsAtTheReadWindowCostsNoCPUAndPullingStartsItAgain(t *testing
 	})
 }
 
-func TestAPeerThatReadsNothingStopsWritersAndReadyWakesExactlyWhenCreditIsBack(t *testing.T) {
+func TestWriteWindowStopsWritersAndReadyWakesThem(t *testing.T) {
 	const window, size = 4 << 10, 500
 	callsCounted(t, config{WriteWindow: window, Limit: 1 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
 		w, accepted := e.conn.Writable(), 0
@@ -130,7 +130,7 @@ func huge() int64 {
 	return 1 << 30
 }
 
-func TestNextMessageHoldsTheReadWindowAndNoMoreWhateverTheLength(t *testing.T) {
+func TestReadWindowLimitsNextMessage(t *testing.T) {
 	const window = 32 << 10
 	inBubble(t, config{ReadWindow: window}, func(t *testing.T, e *end) {
 		sent := make(chan error, 1)
@@ -153,7 +153,7 @@ func TestNextMessageHoldsTheReadWindowAndNoMoreWhateverTheLength(t *testing.T) {
 	})
 }
 
-func TestAMillionEmptyFramesCostTheirBytesOfCreditAndNoObjects(t *testing.T) {
+func TestReadWindowOfAMillionEmptyFrames(t *testing.T) {
 	n := 1_000_000
 	if raceEnabled {
 		n /= 10 // under the detector each pull takes microseconds
@@ -181,7 +181,7 @@ func TestAMillionEmptyFramesCostTheirBytesOfCreditAndNoObjects(t *testing.T) {
 	})
 }
 
-func TestMessagesLargerThanTheWindowPassBothWays(t *testing.T) {
+func TestWindowSmallerThanAMessageIsEnough(t *testing.T) {
 	const window, frame, size = 1 << 10, 500, 100 << 10
 	onEveryPath(t, config{ReadWindow: window, WriteWindow: window, MaxFrameSize: frame}, func(t *testing.T, e *end) {
 		large := bytes.Repeat([]byte("0123456789"), size/10)
@@ -198,7 +198,7 @@ func TestMessagesLargerThanTheWindowPassBothWays(t *testing.T) {
 	})
 }
 
-func TestNewMessageHoldsOneWindow(t *testing.T) {
+func TestWriteWindowLimitsNewMessage(t *testing.T) {
 	const window, size = 1 << 10, 50 << 10
 	inBubble(t, config{WriteWindow: window, Limit: 512}, func(t *testing.T, e *end) {
 		large := bytes.Repeat([]byte("0123456789"), size/10)
@@ -220,7 +220,7 @@ func TestNewMessageHoldsOneWindow(t *testing.T) {
 	})
 }
 
-func TestANegativeWindowHasNoBound(t *testing.T) {
+func TestWindowOfLessThanZeroHasNoLimit(t *testing.T) {
 	inBubble(t, config{ReadWindow: -1, WriteWindow: -1, Limit: 1 << 10}, func(t *testing.T, e *end) {
 		const n, size = 30, 64 << 10
 		require.Equal(t, math.MaxInt, e.conn.Writable().DesiredSize())
@@ -239,7 +239,7 @@ func TestANegativeWindowHasNoBound(t *testing.T) {
 	})
 }
 
-func TestMaxMessageSizeBoundsWhatAPullAssemblesAndItsErrorNamesSideSizeAndOption(t *testing.T) {
+func TestMaxMessageSizeLimitsPullAndItsErrorNamesIt(t *testing.T) {
 	const says = "received a message of 101 bytes or more; our MaxMessageSize is 100"
 	fits := wstest.Binary(make([]byte, 100))
 	for name, large := range map[string][]wstest.Frame{
@@ -269,7 +269,7 @@ func TestMaxMessageSizeBoundsWhatAPullAssemblesAndItsErrorNamesSideSizeAndOption
 	}
 }
 
-func TestADeclaredLengthCostsNothing(t *testing.T) {
+func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		length int64
@@ -307,7 +307,7 @@ func TestADeclaredLengthCostsNothing(t *testing.T) {
 }
 
 // The rule of docs/windows.md. The transport holds what comes in the first 10 ms, while nobody reads yet.
-func TestAReaderMayPauseForAsLongAsItsWindowHoldsWhatComes(t *testing.T) {
+func TestReadWindowCoversAPause(t *testing.T) {
 	const messages, size = 1000, 1000 // a message a millisecond: 1 MB/s
 	const pause = 50 * time.Millisecond
 	for name, c := range map[string]struct {
@@ -349,7 +349,7 @@ func TestAReaderMayPauseForAsLongAsItsWindowHoldsWhatComes(t *testing.T) {
 	}
 }
 
-func TestA8_BeyondItsCreditNothingIsConsumedInMemory(t *testing.T) {
+func TestReadWindowIsNotExceededByTheHandshakesBuffer(t *testing.T) {
 	const window, readBuffer = 512, 4 << 10 // the buffer is the handshake's
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(1 << 20)
@@ -369,7 +369,7 @@ func TestA8_BeyondItsCreditNothingIsConsumedInMemory(t *testing.T) {
 	})
 }
 
-func TestB2_APeerThatSends16MiBToAReaderWhoWaits2sNotices(t *testing.T) {
+func TestReadWindowStopsAPeerThatSends16MiBFor2s(t *testing.T) {
 	inBubble(t, config{MaxMessageSize: -1}, func(t *testing.T, e *end) {
 		start := time.Now()
 		sent := make(chan error, 1)
@@ -394,7 +394,7 @@ func TestB2_APeerThatSends16MiBToAReaderWhoWaits2sNotices(t *testing.T) {
 	})
 }
 
-func TestB2_APeerThatSends16MiBToAReaderWhoDoesNotPullNoticesOverTCP(t *testing.T) {
+func TestReadWindowStopsAPeerOverTCP(t *testing.T) {
 	for _, tc := range []struct {
 		client bool
 		window int // 0: the default
@@ -423,7 +423,7 @@ func TestB2_APeerThatSends16MiBToAReaderWhoDoesNotPullNoticesOverTCP(t *testing.
 	}
 }
 
-func TestTheSmallestWindowsAreEnough(t *testing.T) {
+func TestWindowsOfTheSmallestSizeAreEnough(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 256, WriteWindow: 256}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Binary(make([]byte, 10_000)))
 		require.Len(t, e.pull(t), 10_000)
@@ -432,7 +432,7 @@ func TestTheSmallestWindowsAreEnough(t *testing.T) {
 	})
 }
 
-func TestReadWindowBoundsWhatIsHeldAndANegativeOneDoesNot(t *testing.T) {
+func TestReadWindowLimitsWhatIsHeld(t *testing.T) {
 	for name, tc := range map[string]struct{ window, most int }{
 		"default":  {0, 64 << 10},
 		"set":      {1000, 1000},
@@ -450,7 +450,7 @@ func TestReadWindowBoundsWhatIsHeldAndANegativeOneDoesNot(t *testing.T) {
 	}
 }
 
-func TestMaxMessageSizeBoundsWhatAPullAssembles(t *testing.T) {
+func TestMaxMessageSizeDefaultAndSet(t *testing.T) {
 	for name, tc := range map[string]struct{ limit, fits int }{
 		"default": {0, 1 << 20},
 		"set":     {1000, 1000},
@@ -472,14 +472,14 @@ func TestMaxMessageSizeBoundsWhatAPullAssembles(t *testing.T) {
 	}
 }
 
-func TestANegativeMaxMessageSizeIsNone(t *testing.T) {
+func TestMaxMessageSizeOfLessThanZeroIsNone(t *testing.T) {
 	onEveryPath(t, config{MaxMessageSize: -1}, func(t *testing.T, e *end) {
 		go func() { _ = e.peer.Write(wstest.Binary(make([]byte, 3<<20))) }()
 		require.Len(t, e.pull(t), 3<<20)
 	})
 }
 
-func TestWithNobodyPullingTheReaderRunsAfterCloseWhileCreditLasts(t *testing.T) {
+func TestReadWindowIsReadAfterCloseThoughNoCallPulls(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 1 << 10, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Binary(make([]byte, 512)))
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
@@ -493,7 +493,7 @@ func TestWithNobodyPullingTheReaderRunsAfterCloseWhileCreditLasts(t *testing.T) 
 	})
 }
 
-func TestThePeersCloseBehindAFullWindowIsNotSeen(t *testing.T) {
+func TestReadWindowThatIsFullHidesThePeersClose(t *testing.T) {
 	flood := func(e *end) {
 		for range 4 {
 			e.peer.Send(wstest.Binary(make([]byte, 512)))

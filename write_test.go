@@ -21,7 +21,7 @@ import (
 
 // The writable, line by line.
 
-func TestC1_AWriteOf8MiBToAPeerThatDoesNotReadFor2sTakes2s(t *testing.T) {
+func TestWriteOf8MiBTakesAsLongAsThePeerPauses(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		start := time.Now()
 		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 8<<20)))
@@ -35,7 +35,7 @@ func TestC1_AWriteOf8MiBToAPeerThatDoesNotReadFor2sTakes2s(t *testing.T) {
 	})
 }
 
-func TestC1_AWriteOf8MiBToAPeerThatDoesNotReadWaitsOverTCP(t *testing.T) {
+func TestWriteOf8MiBWaitsOverTCP(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		e := overTCP(t, config{Limit: 64 << 10}, client)
 		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 8<<20)))
@@ -49,7 +49,7 @@ func TestC1_AWriteOf8MiBToAPeerThatDoesNotReadWaitsOverTCP(t *testing.T) {
 	}
 }
 
-func TestC1_AWriteIsDoneWhenWhatIsUnsentFitsTheWindow(t *testing.T) {
+func TestWriteReturnsOnceTheRestFitsTheWindow(t *testing.T) {
 	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Stall(true)
 		first := goWrite(t, e, wsstream.Binary(make([]byte, 900)))
@@ -69,7 +69,7 @@ func TestC1_AWriteIsDoneWhenWhatIsUnsentFitsTheWindow(t *testing.T) {
 	})
 }
 
-func TestC2_TheBytesAreTheCallersAgainWhenWriteReturnsAndAreNeverChanged(t *testing.T) {
+func TestWriteLeavesTheCallersBytesAlone(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		buf := make([]byte, 3000)
 		for i := range byte(20) {
@@ -90,7 +90,7 @@ func TestC2_TheBytesAreTheCallersAgainWhenWriteReturnsAndAreNeverChanged(t *test
 	})
 }
 
-func TestC2_AWriteCutShortByItsContextHasCopiedTheRest(t *testing.T) {
+func TestWriteWhoseContextEndsHasCopiedTheRest(t *testing.T) {
 	inBubble(t, config{WriteWindow: 1000, MaxFrameSize: 500}, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Stall(true)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -107,7 +107,7 @@ func TestC2_AWriteCutShortByItsContextHasCopiedTheRest(t *testing.T) {
 	})
 }
 
-func TestC5_AfterARemoteCleanCloseEveryWriteFailsAlike(t *testing.T) {
+func TestWriteFailsAlikeAfterThePeersClose(t *testing.T) {
 	for name, sent := range map[string]wstest.Frame{
 		"1000":    wstest.Close(1000, ""),
 		"no code": wstest.CloseEmpty(),
@@ -151,7 +151,7 @@ func everyWriteFailsAlike(t *testing.T, e *end, sent wstest.Frame) {
 	require.Equal(t, result, e.conn.Shutdown(patient(t), wsstream.CloseInfo{}))
 }
 
-func TestTextThatIsNotUTF8IsAnErrorOfTheCallAndNothingIsSent(t *testing.T) {
+func TestWriteRefusesTextThatIsNotUTF8(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		w := e.conn.Writable()
 		require.ErrorContains(t, w.Write(t.Context(), wsstream.Text("\xff")), "UTF-8")
@@ -175,7 +175,7 @@ func TestTextThatIsNotUTF8IsAnErrorOfTheCallAndNothingIsSent(t *testing.T) {
 	})
 }
 
-func TestDesiredSizeIsTheWindowBeforeOpeningAndZeroAfterTheEnd(t *testing.T) {
+func TestDesiredSizeBeforeOpeningAndAfterTheEnd(t *testing.T) {
 	for window, want := range map[int]int{0: wsstream.DefaultWriteWindow, 300: 300, -1: math.MaxInt} {
 		f := failure{opts: wsstream.DialOptions{WriteWindow: window}, fail: func(*dialling) {}}
 		whileDialling(t, f, func(d *dialling) {
@@ -196,7 +196,7 @@ func TestDesiredSizeIsTheWindowBeforeOpeningAndZeroAfterTheEnd(t *testing.T) {
 	}
 }
 
-func TestWhatWasAcceptedBeforeACleanCloseArrives(t *testing.T) {
+func TestWriteBeforeACleanCloseArrives(t *testing.T) {
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
@@ -246,7 +246,7 @@ func TestWhatWasAcceptedBeforeACleanCloseArrives(t *testing.T) {
 	}
 }
 
-func TestTheBytesOfALongWriteAreTheCallersAgainWhenItReturns(t *testing.T) {
+func TestWriteReturnsALongMessagesBytesToTheCaller(t *testing.T) {
 	const n, size = 50, 150_000 // in frames that are sent from where they lie, where nothing stands in front
 	conn, far := rawServer(t)
 	read := make(chan error, 1)
@@ -283,7 +283,7 @@ func TestTheBytesOfALongWriteAreTheCallersAgainWhenItReturns(t *testing.T) {
 	require.NoError(t, <-read)
 }
 
-func TestAWriteWaitsForAPeerThatReadsNothingAndGoesOnWhenItReads(t *testing.T) {
+func TestWriteWaitsForAPeerThatReadsNothing(t *testing.T) {
 	inBubble(t, config{WriteWindow: 1 << 10, Limit: 1 << 10}, func(t *testing.T, e *end) {
 		large := wsstream.Binary(bytes.Repeat([]byte("x"), 8<<10))
 		writing := goWrite(t, e, large)
