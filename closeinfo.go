@@ -11,18 +11,19 @@ import (
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
-// A CloseInfo is how a connection is closed: the code and the reason of a Close frame.
+// A CloseInfo is the code and the reason of a Close frame.
 //
-// A Close frame that we send may carry any code that may stand on the wire: 1000 to 1003, 1007 to 1014, and 3000
-// to 4999. (A browser lets scripts send only 1000 and 3000 to 4999.) Code 0 sends no code, unless there is a
-// reason: that sends 1000. The reason is UTF-8 of at most 123 bytes.
+// A Close frame that we send may have these codes: 1000 to 1003, 1007 to 1014, and 3000 to 4999. (A
+// browser lets scripts send only 1000 and 3000 to 4999.) Code 0 sends no code, or 1000 if there is
+// a reason. The reason is UTF-8 of at most 123 bytes.
 //
-// A CloseInfo that Closed reports holds the peer's code, or one of two that are never on the wire: 1005 for a
-// Close frame without a code, 1006 where no Close frame came.
+// Closed reports the peer's code, or one of two that are never on the wire: 1005 for a Close frame
+// without a code, and 1006 if no Close frame came.
+//
 // RFC 6455, sections 5.5.1 and 7.4.
 type CloseInfo struct {
-	Code   int
-	Reason string
+	Code   int    // 0 or 1005: none
+	Reason string // UTF-8; empty: none
 }
 
 // String returns the code, its name where it has one, and the reason.
@@ -39,35 +40,44 @@ func (i CloseInfo) String() string {
 
 var codeNames = map[int]string{
 	1000: "normal closure", 1001: "going away", 1002: "protocol error", 1003: "unsupported data",
-	1005: "no code", 1006: "no Close frame", 1007: "invalid data", 1008: "policy violation", 1009: "message too big",
-	1010: "extension missing", 1011: "internal error", 1012: "service restart", 1013: "try again later",
-	1014: "bad gateway", 1015: "TLS handshake failed",
+	1005: "no code", 1006: "no Close frame", 1007: "invalid data", 1008: "policy violation",
+	1009: "message too big", 1010: "extension missing", 1011: "internal error",
+	1012: "service restart", 1013: "try again later", 1014: "bad gateway",
+	1015: "TLS handshake failed",
 }
 
-// maxReason is the most bytes that a reason has room for beside the code (RFC 6455, section 5.5).
+// maxReason is how many bytes a reason may have, beside the code.
+//
+// RFC 6455, section 5.5.
 const maxReason = 123
 
-// check returns what goes on the wire for i, or why i may not stand there.
+// check returns the code and the reason that i has on the wire, or an error if they must not be
+// sent.
 func (i CloseInfo) check() (wire.CloseInfo, error) {
 	switch {
 	case i.Code == 0 && i.Reason != "":
 		i.Code = 1000
 	case i.Code != 0 && !wire.Sendable(i.Code):
-		return wire.CloseInfo{}, fmt.Errorf("wsstream: close code %d may not be sent: use 1000 to 1003, 1007 to 1014 or 3000 to 4999", i.Code)
+		return wire.CloseInfo{}, fmt.Errorf("wsstream: close code %d may not be sent: "+
+			"use 1000 to 1003, 1007 to 1014 or 3000 to 4999", i.Code)
 	}
 	switch {
 	case len(i.Reason) > maxReason:
-		return wire.CloseInfo{}, fmt.Errorf("wsstream: close reason has %d bytes, more than the %d that fit a Close frame", len(i.Reason), maxReason)
+		return wire.CloseInfo{}, fmt.Errorf("wsstream: close reason has %d bytes, "+
+			"more than the %d that fit a Close frame", len(i.Reason), maxReason)
 	case !utf8.ValidString(i.Reason):
 		return wire.CloseInfo{}, errors.New("wsstream: close reason is not UTF-8")
 	}
 	return wire.CloseInfo(i), nil
 }
 
-// CloseCode returns the code of the *Error in err, and -1 if there is none: for nil, and for io.EOF and ErrClosed, which
-// tell that the peer said it was done. The code may be 1006, for an end without a Close frame. So after a loop of Pulls,
-// CloseCode(err) == 1001 is a page that was left, or a server that stops. It does not say whether all came, as err == nil
-// does: a Close with 1000 in the middle of a message is an error too.
+// CloseCode returns the code of the *Error in err. If there is none, it returns -1. That is so for
+// nil, and for io.EOF and ErrClosed, which say that the peer was done. The code is 1006 for an end
+// without a Close frame. So after a loop of Pulls, CloseCode(err) == 1001 means that the user left
+// the page, or that the server stops.
+//
+// CloseCode does not say whether all messages came; err == nil does. A Close with 1000 in the
+// middle of a message is an error, too.
 func CloseCode(err error) int {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -75,7 +85,8 @@ func CloseCode(err error) int {
 	return -1
 }
 
-// codeFor returns what to close with because of cause; well is for a cause that is no failure.
+// codeFor returns the code and the reason to close with because of cause. well is for a cause that
+// is no failure.
 func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	e, coded := errors.AsType[*Error](cause)
 	coded = coded && e != nil
@@ -96,7 +107,8 @@ func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	return wire.CloseInfo{Code: wire.CodeInternal}
 }
 
-// sendable returns a reason that may be sent, empty for one that is not UTF-8. The engine cuts one that is too long.
+// sendable returns a reason that may be sent. It is empty for one that is not UTF-8. The engine
+// cuts one that is too long.
 func sendable(reason string) string {
 	if !utf8.ValidString(reason) {
 		return ""

@@ -11,32 +11,32 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Conn is a WebSocket connection: two streams with flow control, and two futures. All methods may be called at
-// once from any number of goroutines, in every state.
+// A Conn is a WebSocket connection: two streams with flow control, and two futures. All methods may
+// be called concurrently, in every state.
 //
-// A Conn whose end came holds nothing but the messages that were not pulled. CloseNow, deferred, sees to the end
-// of every Conn, whatever happened.
+// After its end a Conn keeps only the messages that were not pulled. A deferred CloseNow ends every
+// Conn, whatever happened.
 type Conn struct {
 	url      string
-	seen     *observer // nil if nobody looks on
+	seen     *observer // nil: no Logger, Trace or Meter
 	readable Readable
 	writable Writable
 
 	ends     wire.Ends // of the streams
 	window   int       // the write window, for DesiredSize before opening
 	acceptor *Acceptor // that accepted it; nil: none
-	client   bool      // whether we dialled
+	client   bool      // Dial made it
 
 	discard bool                      // Discard was called before opening; guarded by mu
 	engine  atomic.Pointer[wire.Conn] // nil until the handshake is done; stored under mu
 
-	mu      sync.Mutex
-	abandon context.CancelFunc // ends the handshake; nil for nothing to end; guarded by mu, as the next ones
-	agreed  agreement          // valid once there is an engine
-	end     *outcome           // nil until all has ended; without an engine the handshake has failed
-	opened  *promise[Opened]   // nil until somebody asks for it, as the next ones
-	closed  *promise[CloseInfo]
-	ending  *ending // what Context returned
+	mu      sync.Mutex          // guards all below
+	abandon context.CancelFunc  // ends the handshake; nil: there is none to end
+	agreed  agreement           // valid once there is an engine
+	end     *outcome            // nil until all has ended; without an engine: of the handshake
+	opened  *promise[Opened]    // nil until Opened is called
+	closed  *promise[CloseInfo] // nil until Closed is called
+	ending  *ending             // nil until Context is called
 }
 
 func newConn(url string, o *options) *Conn {
@@ -49,16 +49,17 @@ func newConn(url string, o *options) *Conn {
 	return c
 }
 
-// URL returns the address of the connection, its scheme ws or wss, without credentials. One that Dial
-// could not use is as it was given, without what stands before its last @.
+// URL returns the address of the connection, with the scheme ws or wss and without credentials. A
+// URL that Dial could not use is returned as it was given, without the part before its last @.
 func (c *Conn) URL() string { return c.url }
 
-// LocalAddr is the transport's address at this end. Before the handshake is done, and where the transport has none,
-// it is the URL, as an address of the network "websocket".
+// LocalAddr returns the transport's address at this end. Before the handshake is done, and where
+// the transport has no address, it returns the URL, as an address of the network "websocket".
 func (c *Conn) LocalAddr() net.Addr { return c.addr(net.Conn.LocalAddr) }
 
-// RemoteAddr is the transport's address at the peer's end, which may be a proxy's. Before the handshake is done, and
-// where the transport has none, it is the URL, as an address of the network "websocket".
+// RemoteAddr returns the transport's address at the peer's end, which may be a proxy's. Before the
+// handshake is done, and where the transport has no address, it returns the URL, as an address of
+// the network "websocket".
 func (c *Conn) RemoteAddr() net.Addr { return c.addr(net.Conn.RemoteAddr) }
 
 func (c *Conn) addr(of func(net.Conn) net.Addr) net.Addr {
@@ -75,8 +76,9 @@ type urlAddr string
 func (urlAddr) Network() string  { return "websocket" }
 func (a urlAddr) String() string { return string(a) }
 
-// Opened settles when the handshake is done: with a *HandshakeError if it failed, the cause of Dial's context if
-// that ended first, a plain error if the URL or the options were bad. A Conn of Accept or AcceptConn is open already.
+// Opened settles when the handshake is done. Its error is a *HandshakeError if the handshake
+// failed, the cause of Dial's context if that ended first, and a plain error if the URL or an
+// option was bad. For a Conn of Accept or AcceptConn it is settled already.
 func (c *Conn) Opened() *stream.Future[Opened] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,13 +94,14 @@ func (c *Conn) Opened() *stream.Future[Opened] {
 	return c.opened.future
 }
 
-// Closed settles when all has ended: the transport is gone, and the ends of both streams are decided. After a
-// clean close it holds the peer's code and reason; an unclean end is an *Error, and a handshake that failed is
-// the error of Opened. The table of ends in the package documentation says which.
+// Closed settles when all has ended: the transport is closed, and the ends of both streams are
+// decided. After a clean close it has the peer's code and reason. The error of an unclean end is an
+// *Error. The error of a failed handshake is that of Opened. The table of ends in the package
+// documentation lists all cases.
 //
-// With nobody pulling, a lost peer is noticed as long as there is read credit. Behind a full window
-// it is noticed by the next Pull, by a write's error, by CloseTimeout, by ReadStallTimeout, or
-// where another option of the keepalive is set and the kernel tells of an error.
+// While no call pulls, a lost peer is noticed as long as there is read credit. Behind a full window
+// the next Pull notices it, or the error of a write, CloseTimeout, ReadStallTimeout, or another
+// option of the keepalive where the kernel tells of an error.
 func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -111,28 +114,33 @@ func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	return c.closed.future
 }
 
-// Readable is the stream of the peer's messages. It is there before the handshake is done, and waits for it.
+// Readable returns the stream of the peer's messages. It exists before the handshake is done: its
+// calls wait for the handshake.
 func (c *Conn) Readable() *Readable { return &c.readable }
 
-// Writable is the stream of messages to the peer. It is there before the handshake is done, and waits for it.
+// Writable returns the stream of messages to the peer. It exists before the handshake is done: its
+// calls wait for the handshake.
 func (c *Conn) Writable() *Writable { return &c.writable }
 
-// Duplex returns both streams, for what takes them together.
+// Duplex returns both streams, for functions that take them together.
 func (c *Conn) Duplex() stream.Duplex[Message, Message] {
 	return stream.Duplex[Message, Message]{Readable: &c.readable, Writable: &c.writable}
 }
 
-// Close starts the closing handshake and does not wait: Writes fail with ErrClosed from here on, those still
-// waiting too; what was accepted is sent, then a Close frame with info; messages that come before the peer's
-// Close can be pulled, and then io.EOF where the peer's Close carries 1000, no code or the code of info, else an
-// *Error with the peer's. CloseTimeout bounds all that.
+// Close starts the closing handshake and does not wait for it. Writes fail with ErrClosed from now
+// on, also those that wait. What was accepted is sent, then a Close frame with info. Messages that
+// come before the peer's Close can still be pulled. The end is io.EOF if the peer's Close has 1000,
+// no code or the code of info. Otherwise it is an *Error with the peer's code. CloseTimeout limits
+// all that.
 //
-// When nobody pulls, the input is read as long as there is read credit, so a peer's Close behind a full window of
-// unread messages is not seen, and the end is 1006 after CloseTimeout: Shutdown, Cancel and CloseNow do not wait
-// for a reader.
+// While no call pulls, the input is read only as far as there is read credit. So the peer's Close
+// is not seen behind a full window of unread messages, and the end is 1006 after CloseTimeout.
+// Shutdown, Cancel and CloseNow need no reader.
 //
-// A code or reason that may not be sent is an error of the call, and leaves the connection as it was. Otherwise
-// Close returns nil, in every state, and the first decision to close counts. During the handshake it abandons it.
+// If info has a code or a reason that must not be sent, Close returns an error and leaves the
+// connection as it was. Otherwise it returns nil, in every state. The first decision to close
+// counts. During the handshake Close abandons it.
+//
 // RFC 6455, section 7.1.2.
 func (c *Conn) Close(info CloseInfo) error {
 	out, err := info.check()
@@ -145,9 +153,10 @@ func (c *Conn) Close(info CloseInfo) error {
 	return nil
 }
 
-// Shutdown closes as Close does, discards what still comes, and waits for the end. It returns nil where a Pull would
-// give io.EOF, else the error that a Pull would give: of an unclean end, or with a code of the peer's that is not ours.
-// If ctx ends first it cuts the connection and returns context.Cause(ctx).
+// Shutdown closes as Close does, discards the input that still comes, and waits for the end. It
+// returns nil if a Pull would return io.EOF, and otherwise the error of that Pull: of an unclean
+// end, or with a code of the peer's that is not ours. If ctx ends first, Shutdown cuts the
+// connection and returns context.Cause(ctx).
 func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	if err := c.Close(info); err != nil {
 		return err
@@ -156,7 +165,7 @@ func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 		w.Discard()
 	}
 	closed := c.Closed()
-	_, _ = closed.Wait(ctx) // whose error may be that of ctx; the end is asked for below
+	_, _ = closed.Wait(ctx) // its error may be that of ctx: the end is looked up below
 	if _, err, settled := closed.Peek(); settled {
 		if w := c.engine.Load(); w != nil {
 			return w.End()
@@ -167,25 +176,30 @@ func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	return context.Cause(ctx)
 }
 
-// CloseNow cuts the connection: no Close frame is sent unless one stands behind what was accepted, unread messages are
-// dropped, and all that has not ended ends with an *Error of code 1006. It does not wait for the peer. On TCP and unix
-// sockets, and on TLS over TCP on Linux, what was accepted and the kernel takes without waiting is given to it first.
-// A peer that goes on sending can still make its kernel throw that away: Shutdown is for those. After the end CloseNow
-// only drops what is unread.
+// CloseNow cuts the connection and does not wait for the peer. Unread messages are dropped. All
+// that has not ended ends with an *Error of code 1006. No Close frame is sent, unless one is
+// already queued behind what was accepted. After the end CloseNow only drops unread messages.
+//
+// On TCP and unix sockets, and on TLS over TCP on Linux, the kernel first gets as much of the
+// accepted output as it takes without waiting. If the peer goes on sending, its kernel may still
+// drop that output. Shutdown avoids this.
 func (c *Conn) CloseNow() {
 	if w := c.orAbandon(errHandshakeClosed); w != nil {
 		w.CloseNow()
 	}
 }
 
-// Ping sends a ping and waits for its pong, and returns the time from when the transport had taken
-// the one until the other was read: the round trip. Nobody has to pull meanwhile, but the pong is
-// read as all else is: while ReadWindow is full and nobody pulls, it waits. Calls that come before
-// a ping has left share it. The pong is read immediately; a peer that is a Conn, and from which no
-// goroutine has pulled yet or for long, may take 10 ms to read the ping.
+// Ping sends a ping and waits for its pong. It returns the round trip: the time from when the
+// transport had taken the ping until the pong was read. Calls that come before a ping has left
+// share it.
 //
-// The end of ctx ends the wait, with its cause, and nothing else. After the end it returns what a Pull gives, ErrClosed
-// where that is io.EOF. Before opening it waits for the handshake.
+// No call has to pull meanwhile. But the pong waits behind other input: while ReadWindow is full
+// and no call pulls, it is not read. If the peer is a Conn from which no goroutine has pulled
+// lately, it may take 10 ms to read the ping.
+//
+// If ctx ends, Ping returns its cause, and nothing else changes. After the end it returns the error
+// of a Pull, and ErrClosed where that is io.EOF. Before opening it waits for the handshake.
+//
 // RFC 6455, section 5.5.2.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	w, err := c.wait(ctx)

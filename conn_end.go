@@ -8,9 +8,9 @@ import (
 
 // An outcome is how a connection has ended.
 type outcome struct {
-	info CloseInfo // of Closed, as the next one
-	err  error
-	end  error // what pulls end with: io.EOF, or an error
+	info CloseInfo // of Closed
+	err  error     // of Closed
+	end  error     // of pulls: io.EOF, or an error
 }
 
 // cause returns the end as the cause of a context.
@@ -21,20 +21,21 @@ func (o *outcome) cause() error {
 	return o.end
 }
 
-// An owner is the Conn as its engine knows it.
+// An owner is the Conn as its engine sees it.
 type owner Conn
 
-// Ended notes the end. The engine is locked. Where there is an observer, a goroutine tells it, for that one call: its
-// hooks may be slow, and may call the Conn.
+// Ended notes the end. The engine is locked. If there is an observer, a goroutine of its own tells
+// it: hooks may be slow, and may call the Conn.
 func (o *owner) Ended(info wire.CloseInfo, err, end error) {
 	c, out := (*Conn)(o), &outcome{CloseInfo(info), err, end}
 	if c.seen != nil {
-		go c.seen.end(c, out) // the observer's: it ends when all that look on have been told
+		go c.seen.end(c, out) // ends when the Logger, the Trace and the Meter have been told
 		return
 	}
 	c.close(out)
 }
 
+// close settles Closed.
 func (c *Conn) close(end *outcome) {
 	c.mu.Lock()
 	c.end = end
@@ -43,7 +44,8 @@ func (c *Conn) close(end *outcome) {
 	c.gone(end)
 }
 
-// gone does what is to be done once Closed is settled. The engine's lock may be held.
+// gone ends the context of the Conn, and takes it out of its Acceptor. It is called once Closed is
+// settled. The engine's lock may be held.
 func (c *Conn) gone(end *outcome) {
 	c.mu.Lock()
 	ending := c.ending

@@ -8,7 +8,7 @@ import (
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
-// wait returns the engine, once the handshake is done.
+// wait waits for the handshake and returns the engine.
 func (c *Conn) wait(ctx context.Context) (*wire.Conn, error) {
 	if w := c.engine.Load(); w != nil {
 		return w, nil
@@ -19,7 +19,8 @@ func (c *Conn) wait(ctx context.Context) (*wire.Conn, error) {
 	return c.engine.Load(), nil
 }
 
-// orAbandon returns the engine if the handshake is done, and else abandons the handshake for cause.
+// orAbandon returns the engine if the handshake is done. Otherwise it abandons the handshake
+// because of cause.
 func (c *Conn) orAbandon(cause error) *wire.Conn {
 	if w := c.engine.Load(); w != nil {
 		return w
@@ -27,16 +28,18 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 	return c.fail(&Error{CloseInfo: CloseInfo{Code: wire.CodeAbnormal}, Err: cause})
 }
 
-// fail ends a connection whose handshake is not done with err; if it is done, it returns the engine.
+// fail ends a connection with err if its handshake is not done. Otherwise it returns the engine.
 func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
 		c.gone(&outcome{err: err, end: err})
-		c.seen.debug(c, "handshake failed", slog.Any("error", err)) // without mu: the handler may call the Conn
+		// mu is not held: the Logger may call the Conn.
+		c.seen.debug(c, "handshake failed", slog.Any("error", err))
 	}
 	return w
 }
 
+// tryFail is fail, but tells no Logger. It reports whether the connection has now ended with err.
 func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,7 +57,7 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	return nil, true
 }
 
-// failure returns what the handshake has failed with, nil if it has not.
+// failure returns the error of the handshake, or nil if it has not failed.
 func (c *Conn) failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -64,7 +67,8 @@ func (c *Conn) failure() error {
 	return nil
 }
 
-// abandonBy says what ends the handshake, and reports false if it was abandoned before.
+// abandonBy sets the function that ends the handshake. It reports false if the handshake was
+// abandoned before.
 func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,11 +76,12 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 	return c.end == nil
 }
 
-// open starts the engine on a transport whose handshake is done, and reports false if that was abandoned.
+// open starts the engine on a transport whose handshake is done. It reports false if the handshake
+// was abandoned.
 func (c *Conn) open(t handshake.Transport, o *options) bool {
 	agreed := newAgreement(t.Agreed)
 	c.mu.Lock()
-	if c.end != nil { // nobody would end an engine: its timer would
+	if c.end != nil { // no call would end an engine, and its timer would keep it alive
 		c.mu.Unlock()
 		return false
 	}

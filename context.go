@@ -12,15 +12,17 @@ type ending struct {
 	end context.CancelCauseFunc
 }
 
-// Context returns a context that ends when Closed settles, for what is done on behalf of the connection and is of no use
-// after it. Its cause is the end as a Pull gives it: an *Error, or, where that is io.EOF, an *Error with the peer's code
-// and reason whose Err is ErrClosed; CloseCode finds the code of both. It is the same at each call, carries no values
-// of the program's, and costs no goroutine.
+// Context returns a context that ends when Closed settles. It is for work that is of no use after
+// the end of the connection. Each call returns the same context. It carries no values of the
+// program's, and needs no goroutine.
 //
-// Calls on the Conn itself, its streams and its NetConn may be made with it, and with contexts made from it: where such
-// a context has ended because the Conn has, a Pull still returns the messages that are left and then the end, and all
-// other calls return the end. stream.Pipe, Join and All go on with it too until the stream has ended. Only the Wait of
-// a future returns the cause instead.
+// Its cause is the end as a Pull returns it, an *Error. Where a Pull returns io.EOF, it is an
+// *Error with the peer's code and reason whose Err is ErrClosed. CloseCode finds the code of both.
+//
+// Calls on the Conn itself, its streams and its NetConn may be made with it, and with contexts made
+// from it. If such a context has ended because the Conn has, a Pull still returns the messages that
+// are left and then the end. All other calls return the end. stream.Pipe, Join and All, too,
+// continue with it until the stream has ended. Only the Wait of a future returns the cause.
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,28 +8,31 @@ import (
 )
 
 var (
-	// ErrClosed is what a Write fails with once the connection was closed in order, by either side. To errors.Is it
-	// is stream.ErrClosed, and that is it.
+	// ErrClosed is the error of a Write after the connection was closed in order, by either side.
+	// For errors.Is it equals stream.ErrClosed.
 	ErrClosed = closed.New("wsstream: connection closed")
 
-	// ErrBusy is what Pull, PullInto and NextMessage return, at once, while a MessageReader is open.
+	// ErrBusy is the error of Pull, PullInto and NextMessage while a MessageReader is open. They
+	// return it immediately.
 	ErrBusy = errors.New("wsstream: a MessageReader is open: read it to its end or close it first")
 
 	errHandshakeClosed = errors.New("closed during the handshake")
 )
 
-// An Error is the end of a connection of which the peer did not say that it was done: its code and reason where a
-// Close frame came, else 1006, and why. Err names the broken rule or the transport's error. It wraps
-// io.ErrUnexpectedEOF where the end came in the middle of a message.
+// An Error is the end of a connection whose peer did not say that it was done. It has the peer's
+// code and reason if a Close frame came, and 1006 otherwise. Err says why: which rule was broken,
+// or the error of the transport. An Error wraps io.ErrUnexpectedEOF if the end came in the middle
+// of a message.
 //
-// CloseCode finds the code of an Error inside another error. Given to Abort, Cancel or Fail, or returned by the
-// function of a Handler, an Error says what the Close frame carries.
+// CloseCode finds the code of an Error inside another error. An Error may be given to Abort, Cancel
+// or Fail, or returned by the function of a Handler: it then says what the Close frame has.
+//
 // RFC 6455, sections 7.1.5 and 7.4.1.
 type Error struct {
-	CloseInfo
-	Err error // nil where the code says it all
+	CloseInfo       // the peer's code and reason
+	Err       error // nil where the code says it all
 
-	unclean bool // Closed failed with it: the closing handshake was not completed in order
+	unclean bool // it is the error of Closed: the closing handshake was not completed in order
 }
 
 // Error says how the connection ended, and why.
@@ -40,7 +43,7 @@ func (e *Error) Error() string {
 	return "wsstream: closed with " + e.String() + ": " + e.Err.Error()
 }
 
-// Unwrap returns Err; nil for a nil *Error, which a program may have returned by mistake.
+// Unwrap returns Err. It returns nil for a nil *Error, which a program may return by mistake.
 func (e *Error) Unwrap() error {
 	if e == nil {
 		return nil
@@ -48,7 +51,7 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
-// engineErrors are what the engine fails with.
+// engineErrors are the errors of the engine.
 var engineErrors = wire.Errors{Closed: ErrClosed, Busy: ErrBusy, Unclean: unclean, Coded: coded}
 
 func unclean(info wire.CloseInfo, err error) error {

@@ -11,28 +11,31 @@ import (
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
-// Handler returns an http.Handler that accepts a connection with o for each request, has serve use it, and closes it
-// when serve returns. A request that Accept refuses is answered, and serve is not called. Handler panics if o is bad:
-// see AcceptOptions.Check.
+// Handler returns an http.Handler. For each request it accepts a connection with o, calls serve,
+// and closes the connection when serve returns. A request that Accept refuses is answered, and
+// serve is not called. Handler panics if o is bad: see [AcceptOptions.Check].
 //
-// serve runs on the request's goroutine. r is the request, but its context ends with the connection alone, not with a
-// timeout of a middleware; it has the values of the request's. Calls on conn with it find what is left and the end, as
-// with Conn.Context; what cleans up behind the end takes context.WithoutCancel(r.Context()). Some routers use a request's values again once serve has returned (chi does): what goes on behind
-// it must not look into r.
+// serve runs on the request's goroutine. r is the request, with a context that ends only with the
+// connection, and not with a middleware's timeout. That context has the values of the request's
+// context. Calls on conn with it return what is left and then the end, as with [Conn.Context]. For
+// cleaning up after the end, take context.WithoutCancel(r.Context()). Some routers, chi among them,
+// reuse the values of a request once serve has returned. So a goroutine that runs longer must not
+// use r.
 //
-// When serve returns, the connection is closed behind what was accepted, and what still comes is discarded. The first
-// that fits says with which code:
+// When serve returns, the connection is closed behind the output that was accepted. Input that
+// still comes is discarded. The first of these rules that applies gives the code:
 //
-//   - the connection has ended, or a close was decided, by either side: that stands;
-//   - serve panicked or ended its goroutine: 1011;
-//   - serve returned nil while a MessageWriter was open: 1011;
-//   - the error of serve, as Writable.Abort tells; 1000 for nil, io.EOF and ErrClosed.
+//   - if the connection has ended, or either side has decided to close it, that decision stands;
+//   - if serve panicked or ended its goroutine: 1011;
+//   - if serve returned nil while a MessageWriter was open: 1011;
+//   - else the code for the error of serve, as for [Writable.Abort]; 1000 for nil, io.EOF and
+//     ErrClosed.
 //
-// The handler waits for the end, for CloseTimeout at the most. Where there is no CloseTimeout it cuts the connection
-// after 5 s. Then a panic goes on.
+// The handler then waits for the end, at most for CloseTimeout. If CloseTimeout is negative, it
+// cuts the connection after 5 seconds. After that a panic of serve continues.
 //
-// Logger gets the error of serve with the URL: at error level, or at debug level if it holds an *Error, ErrClosed,
-// io.EOF or context.Canceled, as the ends of connections do.
+// Logger gets the error of serve with the URL. The level is error. It is debug if the error wraps
+// an *Error, ErrClosed, io.EOF or context.Canceled, which are ends of connections.
 func Handler(serve func(conn *Conn, r *http.Request) error, o *AcceptOptions) http.Handler {
 	var own AcceptOptions
 	if o != nil {
@@ -41,7 +44,8 @@ func Handler(serve func(conn *Conn, r *http.Request) error, o *AcceptOptions) ht
 	return newHandler(serve, &own, nil)
 }
 
-// Check returns the error that Accept, AcceptConn and Handler find in o: it names the option. Nil options are good.
+// Check returns the error that Accept, AcceptConn and Handler find in o. It names the option. Nil
+// options are good.
 func (o *AcceptOptions) Check() error {
 	_, err := o.responder(nil)
 	return err
@@ -53,7 +57,9 @@ type handler struct {
 	acceptor *Acceptor // nil: none
 }
 
-func newHandler(serve func(*Conn, *http.Request) error, o *AcceptOptions, a *Acceptor) http.Handler {
+func newHandler(
+	serve func(*Conn, *http.Request) error, o *AcceptOptions, a *Acceptor,
+) http.Handler {
 	if serve == nil {
 		panic("wsstream: Handler of a nil function")
 	}
@@ -66,8 +72,8 @@ func newHandler(serve func(*Conn, *http.Request) error, o *AcceptOptions, a *Acc
 // A visit is one call of a handler's function.
 type visit struct {
 	acceptor *Acceptor // that counts it; nil: none
-	over     bool      // the function has returned; guarded by the Acceptor's mu, as the next one
-	leaving  int       // calls of the Acceptor's Shutdown with the context of the request
+	over     bool      // the function has returned; guarded by the Acceptor's mu
+	leaving  int       // its calls of Shutdown that have not returned; guarded by the Acceptor's mu
 }
 
 // visitKey is the key of the visit in a request's context.
@@ -100,7 +106,8 @@ type requestContext struct {
 	request         context.Context
 }
 
-// Value returns a value of the request. The connection's context has only what package context keeps there.
+// Value returns a value of the request. The connection's context has only the values that package
+// context itself needs.
 func (c requestContext) Value(key any) any {
 	if v := c.Context.Value(key); v != nil {
 		return v
@@ -108,7 +115,7 @@ func (c requestContext) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// lastWait is how long a Handler waits for an end that no CloseTimeout bounds.
+// lastWait is how long a Handler waits for an end that no CloseTimeout limits.
 const lastWait = 5 * time.Second
 
 // dismiss closes a connection whose handler has returned, and waits for the end.
@@ -117,7 +124,7 @@ func (c *Conn) dismiss(info, unfinished wire.CloseInfo, closeTimeout time.Durati
 	w.Finish(info, unfinished)
 	w.Discard()
 	late := lastWait
-	if closeTimeout >= 0 { // the engine ends it then; a transport that does not let itself be closed is not waited for
+	if closeTimeout >= 0 { // the engine ends it before, unless the transport's Close blocks
 		late = orDefault(closeTimeout, DefaultCloseTimeout) + time.Second
 	}
 	select {
@@ -127,16 +134,22 @@ func (c *Conn) dismiss(info, unfinished wire.CloseInfo, closeTimeout time.Durati
 	}
 }
 
-// returned tells the Logger of the error that a handler's function has returned.
+// returned tells the Logger the error of a handler's function.
 func (s *observer) returned(c *Conn, err error) {
 	if s == nil || s.log == nil || err == nil {
 		return
 	}
 	level := slog.LevelError
-	_, ended := errors.AsType[*Error](err)
-	if ended || errors.Is(err, ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
+	if isEnd(err) {
 		level = slog.LevelDebug
 	}
 	s.log.LogAttrs(context.Background(), level, "wsstream: the handler returned an error",
 		slog.Any("error", err), slog.String("url", c.url))
+}
+
+// isEnd reports whether a handler's function returns err because the connection has ended.
+func isEnd(err error) bool {
+	_, ended := errors.AsType[*Error](err)
+	return ended || errors.Is(err, ErrClosed) || errors.Is(err, io.EOF) ||
+		errors.Is(err, context.Canceled)
 }

@@ -10,18 +10,19 @@ import (
 	"github.com/wsstream/wsstream/internal/handshake"
 )
 
-// A HandshakeError is a handshake that failed. Of Dial's it tells what a browser hides: the response, where one
-// came. Of Accept's it tells what the client was answered with.
+// A HandshakeError is a handshake that failed. From Dial it has the server's response, if one came,
+// which a browser hides. From Accept it has the response that the client got.
+//
 // RFC 6455, sections 4.1 and 4.2.2.
 type HandshakeError struct {
 	Status int         // of the HTTP response; 0 if there was none
 	Header http.Header // of the HTTP response; nil if there was none
-	Body   []byte      // at most the first 1 KiB of the response's body: of what came within 100 ms
+	Body   []byte      // of the response; at most 1 KiB that came within 100 ms
 	Err    error       // what was wrong
 }
 
-// Error says what was wrong, and of the response, if there was one, the status, where a redirect leads to, and the start of
-// a body that is text.
+// Error says what was wrong. If there was a response, it adds the status, the address that a
+// redirect leads to, and the start of a body that is text.
 func (e *HandshakeError) Error() string {
 	s := "wsstream: handshake: " + e.Err.Error()
 	if e.Status == 0 {
@@ -41,29 +42,31 @@ func (e *HandshakeError) Error() string {
 // Unwrap returns Err.
 func (e *HandshakeError) Unwrap() error { return e.Err }
 
-// A ProxyError is a proxy that let no handshake through: it could not be reached, it refused, or it does not speak what
-// its URL says. Dial puts it into a *HandshakeError, whose Status is the server's own and therefore 0.
+// A ProxyError is a proxy that let no handshake through. It could not be reached, it refused, or it
+// does not speak the protocol of its URL. It is the Err of Dial's *HandshakeError, whose Status is
+// 0 then: the Status of a HandshakeError is the server's.
 type ProxyError struct {
-	Proxy  string      // its URL, without anything that stands before an @
+	Proxy  string      // its URL, without the part before an @
 	Status int         // of its HTTP response; 0 if there was none, as from a SOCKS proxy
 	Header http.Header // of its HTTP response; nil if there was none
-	Body   []byte      // at most the first 1 KiB of the response's body: what came within 100 ms
+	Body   []byte      // of its HTTP response; at most 1 KiB that came within 100 ms
 	Err    error       // what was wrong
 }
 
-// Error names the proxy, and says what was wrong, and the status of its response if there was one.
+// Error names the proxy and says what was wrong. If there was a response, it adds the status.
 func (e *ProxyError) Error() string {
 	if e.Status == 0 {
 		return fmt.Sprintf("proxy %s: %v", e.Proxy, e.Err)
 	}
-	return fmt.Sprintf("proxy %s: %v (status %d %s)", e.Proxy, e.Err, e.Status, http.StatusText(e.Status))
+	text := http.StatusText(e.Status)
+	return fmt.Sprintf("proxy %s: %v (status %d %s)", e.Proxy, e.Err, e.Status, text)
 }
 
 // Unwrap returns Err.
 func (e *ProxyError) Unwrap() error { return e.Err }
 
-// handshakeError returns an error of package handshake as an error of the API. The cause of a context
-// stays as it is.
+// handshakeError returns an error of package handshake as an error of the API. The cause of a
+// context stays as it is.
 func handshakeError(err error) error {
 	f, ok := err.(*handshake.Failure)
 	if !ok {
@@ -79,10 +82,11 @@ func handshakeError(err error) error {
 // maxShown is how many bytes of a body an error shows.
 const maxShown = 200
 
-// textStart returns the start of a body on one line, or nothing if it is not text.
+// textStart returns the start of a body on one line. It is empty if the body is not text.
 func textStart(contentType string, body []byte) string {
 	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
-	if kind != "" && !strings.HasPrefix(kind, "text/") && !strings.HasSuffix(strings.TrimSpace(kind), "json") {
+	isText := strings.HasPrefix(kind, "text/") || strings.HasSuffix(strings.TrimSpace(kind), "json")
+	if kind != "" && !isText {
 		return ""
 	}
 	whole := strings.Join(strings.Fields(string(body)), " ")

@@ -2,29 +2,30 @@ package wsstream
 
 import "time"
 
-// Stats are a connection's figures so far.
+// Stats are the figures of a connection so far.
 type Stats struct {
-	Received Flow
-	Sent     Flow
+	Received Flow // from the peer
+	Sent     Flow // to the peer
 }
 
-// A Flow is what went one way.
+// A Flow has the figures of one direction.
 type Flow struct {
 	Messages int64 // whole messages: delivered to the caller, or accepted from it
 	Bytes    int64 // their payload
 
-	// Held are the bytes held now: wire bytes that nobody has pulled, or that the transport has not taken. HeldMax
-	// is the most that ever were, with what a Pull held to assemble a message.
+	// Held counts the bytes that are buffered now: on the wire, and not pulled or not taken by the
+	// transport. HeldMax is the maximum so far. It includes the bytes that a Pull buffered to
+	// assemble a message.
 	Held, HeldMax int64
 
-	// Stalled is how long there was no credit, or less than a call waited for: the consumer was
-	// slower, or the peer.
+	// Stalled is the time without credit, or with less than a call waited for. The slower side was
+	// the consumer of Received, or the peer for Sent.
 	Stalled time.Duration
 }
 
-// Stats returns the connection's figures so far; before opening they are zero, and after the end they stay. It waits
-// for no peer and no caller: only for a Pull that runs, until that returns or waits itself. It does not read both ways at
-// one moment.
+// Stats returns the figures of the connection so far. Before opening they are zero, and after the
+// end they stay. Stats waits for no peer. It waits for a Pull that runs, until that Pull returns or
+// waits itself. The two directions are not read at the same moment.
 func (c *Conn) Stats() Stats {
 	w := c.engine.Load()
 	if w == nil {
