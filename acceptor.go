@@ -17,45 +17,47 @@ import (
 
 var errShutdown = errors.New("the server is shutting down")
 
-// An Acceptor accepts connections and knows those that have not ended, so that a server can close them in order:
-// http.Server.Shutdown forgets connections that were taken over. The zero value is ready to use. All methods may be
-// called at once from any number of goroutines; an Acceptor is not copied.
+// An Acceptor accepts connections and knows those that have not ended, so that a server can close
+// them in order. (http.Server.Shutdown forgets connections that were hijacked.) The zero value is
+// ready to use. All methods may be called concurrently. An Acceptor must not be copied.
 type Acceptor struct {
-	// Options are those of each connection. They are not changed once there is one.
+	// Options are those of each connection. They must not be changed once there is one.
 	Options AcceptOptions
 
-	mu      sync.Mutex
-	conns   map[*Conn]struct{} // those whose end has not come; guarded by mu, as is all below
+	mu      sync.Mutex         // guards all below
+	conns   map[*Conn]struct{} // those that have not ended
 	shut    bool
 	serving int           // functions of Handlers that have not returned
 	leaving int           // those of them that are inside Shutdown
-	changed chan struct{} // closed when one of these falls; nil while no Shutdown waits for that
+	changed chan struct{} // closed when a number falls; nil while no Shutdown waits
 }
 
-// Accept does what the function Accept does, with the Acceptor's Options. After Shutdown the client gets 503.
+// Accept is the function [Accept] with the Acceptor's Options. After Shutdown the client gets 503.
 func (a *Acceptor) Accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 	return accept(w, r, &a.Options, a)
 }
 
-// AcceptConn does what the function AcceptConn does, with the Acceptor's Options. After Shutdown the client gets 503.
+// AcceptConn is the function [AcceptConn] with the Acceptor's Options. After Shutdown the client
+// gets 503.
 func (a *Acceptor) AcceptConn(ctx context.Context, nc net.Conn) (*Conn, error) {
 	return acceptConn(ctx, nc, &a.Options, a)
 }
 
-// Handler does what the function Handler does, with the Acceptor's Options. Shutdown waits for serve to return.
+// Handler is the function [Handler] with the Acceptor's Options. Shutdown waits for serve to
+// return.
 func (a *Acceptor) Handler(serve func(conn *Conn, r *http.Request) error) http.Handler {
 	return newHandler(serve, &a.Options, a)
 }
 
-// Len returns how many connections there are, as All yields them.
+// Len returns the number of connections that All yields.
 func (a *Acceptor) Len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.conns)
 }
 
-// All yields the connections that there are when the loop begins, in no order: from when they are answered with 101
-// until Closed settles. The loop may call anything.
+// All yields the connections that exist when the loop begins, in no order. A connection exists from
+// when it is answered with 101 until Closed settles. The loop may call anything.
 func (a *Acceptor) All() iter.Seq[*Conn] {
 	return func(yield func(*Conn) bool) {
 		a.mu.Lock()
@@ -69,16 +71,22 @@ func (a *Acceptor) All() iter.Seq[*Conn] {
 	}
 }
 
-// Shutdown closes all connections with 1001, as Conn.Close does, and waits until all have ended, well or not, and then
-// until the functions of the Acceptor's Handlers have returned; new connections get 503 from here on. What was accepted
-// is sent, and what clients send before their Close can be pulled; the time for that is CloseTimeout's. Pulls and Writes
-// end with an *Error of code 1001 that says that the server is shutting down. If ctx ends first, Shutdown cuts the
-// connections that are left, and returns context.Cause(ctx) without waiting for the functions: call it again for that.
+// Shutdown closes all connections with 1001, as Conn.Close does. It waits until all have ended,
+// cleanly or not, and then until the functions of the Acceptor's Handlers have returned. New
+// connections get 503 from now on. What was accepted is sent. What clients send before their Close
+// can be pulled. CloseTimeout limits the time for that. Pulls and Writes end with an *Error of code
+// 1001, which says that the server is shutting down.
 //
-// Handlers that call Accept are not waited for, only their connections, and listeners are not closed: that is for
-// http.Server.Shutdown, which in turn neither closes nor waits for what has become a WebSocket. To say more than 1001,
-// send it to All before. Shutdown may be called again, and from a Handler's function with the context of its request:
-// then it does not wait for that function, and its wait goes on when the function's own connection has ended.
+// If ctx ends first, Shutdown cuts the connections that are left. It returns context.Cause(ctx) and
+// does not wait for the functions: call it again for that.
+//
+// Shutdown waits only for the connections of handlers that call Accept, and not for the handlers.
+// It closes no listener: http.Server.Shutdown does. That in turn neither closes nor waits for a
+// connection that has become a WebSocket. To tell clients more than 1001, send it to All before.
+//
+// Shutdown may be called again. It may also be called from a Handler's function with the context of
+// its request. Then it does not wait for that function, and its wait continues when the function's
+// own connection has ended.
 func (a *Acceptor) Shutdown(ctx context.Context) error {
 	ctx, done := lasting.For(ctx)
 	defer done()
@@ -90,9 +98,10 @@ func (a *Acceptor) Shutdown(ctx context.Context) error {
 	}
 	a.refuse(v)
 	for c := range a.All() {
-		goAway(c) // one that is not open yet is seen to by opened
+		goAway(c) // opened does this for a connection that is not open yet
 	}
-	if a.await(ctx, func() bool { return len(a.conns) == 0 }) && a.await(ctx, func() bool { return a.idle(v) }) {
+	noConns := func() bool { return len(a.conns) == 0 }
+	if a.await(ctx, noConns) && a.await(ctx, func() bool { return a.idleLocked(v) }) {
 		return nil
 	}
 	for c := range a.All() {
@@ -100,20 +109,21 @@ func (a *Acceptor) Shutdown(ctx context.Context) error {
 	}
 	cut, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer stop()
-	a.await(cut, func() bool { return len(a.conns) == 0 }) // a cut waits for no peer, but a transport may hold it up
+	a.await(cut, noConns) // a cut waits for no peer, but the transport's Close may block
 	return context.Cause(ctx)
 }
 
-// idle reports whether no function of a Handler is waited for: of those inside Shutdown one waits for no other. It
-// expects mu to be held.
-func (a *Acceptor) idle(v *visit) bool {
+// idleLocked reports whether Shutdown need not wait for any function of a Handler. v is the visit
+// that calls Shutdown, or nil. Functions that are inside Shutdown do not wait for each other.
+func (a *Acceptor) idleLocked(v *visit) bool {
 	if v != nil {
 		return a.serving == a.leaving
 	}
 	return a.serving == 0
 }
 
-// await waits until done, which is called with mu held, and reports false if ctx ends before.
+// await waits until done returns true, and reports false if ctx ends first. mu is held while done
+// is called.
 func (a *Acceptor) await(ctx context.Context, done func() bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -135,8 +145,8 @@ func (a *Acceptor) await(ctx context.Context, done func() bool) bool {
 	return true
 }
 
-// fell wakes those that wait. It expects mu to be held.
-func (a *Acceptor) fell() {
+// wakeLocked wakes the calls of await.
+func (a *Acceptor) wakeLocked() {
 	if a.changed != nil {
 		close(a.changed)
 		a.changed = nil
@@ -150,7 +160,7 @@ func (a *Acceptor) begin() {
 	a.serving++
 }
 
-// end says that the function has returned.
+// end notes that the function of v has returned.
 func (a *Acceptor) end(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -158,10 +168,10 @@ func (a *Acceptor) end(v *visit) {
 	if v.over = true; v.leaving > 0 {
 		a.leaving--
 	}
-	a.fell()
+	a.wakeLocked()
 }
 
-// stay says that a visit has left Shutdown.
+// stay notes that v has left Shutdown.
 func (a *Acceptor) stay(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -170,14 +180,16 @@ func (a *Acceptor) stay(v *visit) {
 	}
 }
 
-// goAway closes a connection because the server stops (RFC 6455, section 7.4.1).
+// goAway closes a connection because the server stops.
+//
+// RFC 6455, section 7.4.1.
 func goAway(c *Conn) {
 	if w := c.engine.Load(); w != nil {
 		w.GoAway(wire.CloseInfo{Code: wire.CodeGoingAway, Reason: errShutdown.Error()}, errShutdown)
 	}
 }
 
-// refuse lets no connection in from here on, and notes that a visit, if there is one, is inside Shutdown.
+// refuse admits no connection from now on. It notes that v is inside Shutdown, if it is not nil.
 func (a *Acceptor) refuse(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -187,11 +199,11 @@ func (a *Acceptor) refuse(v *visit) {
 	}
 	if v.leaving++; v.leaving == 1 && !v.over {
 		a.leaving++
-		a.fell()
+		a.wakeLocked()
 	}
 }
 
-// take lets in a connection that is about to be answered, unless the Acceptor was shut.
+// take admits a connection that is about to be answered. It reports false after Shutdown.
 func (a *Acceptor) take(c *Conn) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -206,7 +218,7 @@ func (a *Acceptor) take(c *Conn) bool {
 	return true
 }
 
-// opened looks after a connection that came in before the Acceptor was shut, and opened after it.
+// opened closes a connection that was admitted before Shutdown and opened after it.
 func (a *Acceptor) opened(c *Conn) {
 	a.mu.Lock()
 	shut := a.shut
@@ -216,10 +228,10 @@ func (a *Acceptor) opened(c *Conn) {
 	}
 }
 
-// leave lets a connection go whose end has come. Locks of the connection may be held.
+// leave removes a connection that has ended. Locks of the connection may be held.
 func (a *Acceptor) leave(c *Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.conns, c)
-	a.fell()
+	a.wakeLocked()
 }

@@ -10,16 +10,18 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Type says what a message's payload is.
+// A Type is the type of a message.
 type Type uint8
 
-// The types of messages (RFC 6455, section 5.6).
+// The types of messages.
+//
+// RFC 6455, section 5.6.
 const (
-	TypeText   Type = 1 // UTF-8
-	TypeBinary Type = 2 // any bytes
+	TypeText   Type = 1 // its Data is UTF-8
+	TypeBinary Type = 2 // its Data is any bytes
 )
 
-// String returns the type's name.
+// String returns the name of the type.
 func (t Type) String() string {
 	switch t {
 	case TypeText:
@@ -30,24 +32,26 @@ func (t Type) String() string {
 	return fmt.Sprintf("Type(%d)", uint8(t))
 }
 
-// A Message is one WebSocket message. One without data is a message too.
+// A Message is one WebSocket message. Its Data may be empty.
 //
-// Data from Pull and All is the caller's to keep. Data given to Write is the caller's again when Write returns.
+// The caller of Pull and All owns the Data and may keep it. The caller of Write owns the Data again
+// when Write returns.
 type Message struct {
-	Type Type
-	Data []byte
+	Type Type   // TypeText or TypeBinary
+	Data []byte // the payload
 
-	// NoCompress sends the message as it is where Compression would compress it: for what is compressed already, as
-	// pictures are, and for secrets. It goes with the message through pipes and transforms; a Pull clears it.
+	// NoCompress sends the message uncompressed where Compression would compress it. Set it on
+	// images, and on messages that mix secrets with attacker-controlled text. Pipes and transforms
+	// keep it. A Pull clears it.
 	NoCompress bool
 
-	ready *prepared // by Prepare; nil for most
+	ready *prepared // of Prepare; nil: none
 }
 
-// Text returns a text message of s.
+// Text returns a text message with a copy of s.
 func Text(s string) Message { return Message{Type: TypeText, Data: []byte(s)} }
 
-// Binary returns a binary message of b, which it does not copy.
+// Binary returns a binary message with b, which it does not copy.
 func Binary(b []byte) Message { return Message{Type: TypeBinary, Data: b} }
 
 var errNotUTF8 = errors.New("wsstream: text message is not UTF-8: nothing was sent")
@@ -72,11 +76,14 @@ func (m Message) check() error {
 	return nil
 }
 
-func (t Type) op() ws.OpCode { return ws.OpCode(t) } // RFC 6455, section 5.2 numbers them alike
+// op returns the opcode of the type, which has the same number.
+//
+// RFC 6455, section 5.2.
+func (t Type) op() ws.OpCode { return ws.OpCode(t) }
 
-// Bytes is a strategy that holds n bytes of messages' Data, for a stream.Queue of them, a Tee or a Broadcast. A message
-// without Data counts as one byte, so that a stream of them is bounded too. What was prepared counts as any other,
-// though those who share it share its memory.
+// Bytes is the strategy of a stream.Queue of messages, a Tee or a Broadcast that buffers n bytes of
+// Data. A message without Data counts as one byte, so a stream of such messages is limited, too. A
+// prepared message counts as any other, though its receivers share its memory.
 func Bytes(n int) stream.Strategy[Message] {
 	return stream.Size(n, func(m Message) int { return max(len(m.Data), 1) })
 }

@@ -8,15 +8,16 @@ import (
 	"sync"
 )
 
-// A Meter adds up the figures of all connections whose options name it: those of a process, of a server, or of one kind
-// of client, as you like. The zero Meter is ready to use; it must not be copied after that. All methods may be called
-// at once.
+// A Meter adds up the figures of all connections whose options name it: for example those of a
+// process, of a server, or of one kind of client. The zero Meter is ready to use. It must not be
+// copied after first use. All methods may be called concurrently.
 //
-// It counts nothing by itself: it knows the connections that are open, and asks them when it is asked. So messages share
-// no counter, and opening and ending a connection take a lock for 0.2 µs together. A connection costs 65 bytes more.
+// A Meter counts nothing itself. It knows the open connections, and asks them when it is asked. So
+// messages share no counter. Opening and ending a connection lock the Meter for 0.2 µs together. A
+// connection costs 65 bytes more.
 type Meter struct {
-	mu     sync.Mutex         // nothing else is called or locked while it is held
-	open   map[*Conn]struct{} // guarded by mu, as is all below
+	mu     sync.Mutex // guards all below; nothing is called or locked while it is held
+	open   map[*Conn]struct{}
 	clean  int64
 	ended  int64
 	totals [2]Flow // of those that have ended: received and sent
@@ -25,28 +26,35 @@ type Meter struct {
 	refusal map[int]int64 // of handshakes, by status; nil until there is one
 }
 
-// Totals are the figures of a Meter's connections so far. But for Open and Held they never fall.
+// Totals are the figures of a Meter's connections so far. Only Open and Held can fall.
 type Totals struct {
 	Opened  int64 // connections that have opened
 	Open    int64 // those of them that are open now: Closed has not settled
-	Clean   int64 // those that have ended well: Closed has settled without an error
-	Unclean int64 // those that have not
+	Clean   int64 // those that have ended cleanly: Closed has settled without an error
+	Unclean int64 // those that have ended otherwise
 
-	Ends    map[End]int64 // those that have ended, by how; nil before the first
-	Refused map[int]int64 // handshakes that Accept or AcceptConn has refused, by the response's status; nil before the first
+	// Ends counts the connections that have ended, by how they ended. It is nil before the first.
+	Ends map[End]int64
 
-	// The sums over all connections; Held is that of those that are open, and HeldMax what the one held that held most.
-	Received Flow
-	Sent     Flow
+	// Refused counts the handshakes that Accept or AcceptConn has refused, by the status of the
+	// response. It is nil before the first.
+	Refused map[int]int64
+
+	// Received and Sent are the sums over all connections. Held is the sum over those that are
+	// open. HeldMax is the maximum of one connection.
+	Received, Sent Flow
 }
 
-// An End is a way in which connections end, as a Meter tells them apart.
+// An End is one of the ways that a connection can end, as a Meter distinguishes them.
 type End struct {
-	Code  string // "1000" to "1014", "3xxx" or "4xxx": the peer's, "1005" if its Close had none, "1006" without a Close
-	Clean bool   // Closed has settled without an error
+	// Code is the peer's close code: "1000" to "1014", "3xxx" or "4xxx". It is "1005" if the peer's
+	// Close frame had none, and "1006" if no Close frame came.
+	Code string
+
+	Clean bool // Closed has settled without an error
 }
 
-// asEnd returns what Closed settles with as an End.
+// asEnd returns the result of Closed as an End.
 func asEnd(info CloseInfo, err error) End {
 	if e, ok := errors.AsType[*Error](err); ok {
 		info = e.CloseInfo
@@ -61,21 +69,22 @@ func asEnd(info CloseInfo, err error) End {
 	return End{Code: code, Clean: err == nil}
 }
 
-// Totals returns the figures of all connections so far. It asks each that is open, one after the other, as Conn.Stats
-// does: half a microsecond each, so milliseconds where there are 10,000. Connections open and end meanwhile: one that
-// opens after Totals was called may be counted without its figures, which the next call has.
+// Totals returns the figures of all connections so far. It asks each open connection, one after the
+// other, as Conn.Stats does. That takes half a microsecond each, so milliseconds for 10,000.
+// Connections open and end meanwhile. A connection that opens after the call may be counted without
+// its figures: the next call has them.
 func (m *Meter) Totals() Totals {
 	conns := m.opens()
 	now := make([]Stats, len(conns))
 	for i, c := range conns {
-		now[i] = c.Stats() // which may wait for a Pull that runs, and so without the lock
+		now[i] = c.Stats() // without mu: it may wait for a Pull that runs
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var received, sent Flow
 	for i, c := range conns {
 		if c.seen.taken.Load() != nil { // it has ended meanwhile
-			m.take(c, now[i])
+			m.takeLocked(c, now[i])
 		} else {
 			received.add(now[i].Received)
 			sent.add(now[i].Sent)
@@ -111,7 +120,8 @@ func (f *Flow) add(g Flow) {
 	f.Stalled += g.Stalled
 }
 
-// since returns what has been added to before, with nothing held. Where f is older it is nothing.
+// since returns what f has more than before, with nothing held. Where f is older, it has nothing
+// more.
 func (f Flow) since(before Flow) Flow {
 	f.Messages = max(f.Messages-before.Messages, 0)
 	f.Bytes = max(f.Bytes-before.Bytes, 0)
@@ -120,7 +130,7 @@ func (f Flow) since(before Flow) Flow {
 	return f
 }
 
-// opened is called before anything can end c. Its lock may be held.
+// opened is called before c can end. The lock of c may be held.
 func (m *Meter) opened(c *Conn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,10 +140,11 @@ func (m *Meter) opened(c *Conn) {
 	m.open[c] = struct{}{}
 }
 
-// closed takes c's figures over. From then on it is c that tells of what still changes: messages that came before the
-// end can be pulled after it, and the Meter does not hold what they are held in.
+// closed removes c and adds its totals. Messages pulled from c later are reported through moved, so
+// the Meter need not keep c and its unread messages alive.
 func (m *Meter) closed(c *Conn, e End) {
-	c.seen.taken.Store(new(Stats)) // before it is asked: a message counted later sees it, and tells
+	// Before c is asked: moved takes the messages that are counted from now on.
+	c.seen.taken.Store(new(Stats))
 	now := c.Stats()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,7 +157,7 @@ func (m *Meter) closed(c *Conn, e End) {
 		m.ends = map[End]int64{}
 	}
 	m.ends[e]++
-	m.take(c, now)
+	m.takeLocked(c, now)
 }
 
 // refused counts a handshake that was answered with status.
@@ -162,17 +173,17 @@ func (m *Meter) refused(status int) {
 // moved is called when a message was counted on a connection that may have ended.
 func (m *Meter) moved(c *Conn) {
 	if c.seen.taken.Load() == nil {
-		return // it is asked while it is open
+		return // while it is open, Totals asks it
 	}
 	now := c.Stats()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.take(c, now)
+	m.takeLocked(c, now)
 }
 
-// take adds what is new in the figures of a connection that ends. They may be older than those taken before. m.mu must be
-// held.
-func (m *Meter) take(c *Conn, now Stats) {
+// takeLocked adds the new part of the figures of a connection that has ended. The figures may be
+// older than those of the last call.
+func (m *Meter) takeLocked(c *Conn, now Stats) {
 	taken := c.seen.taken.Load()
 	received, sent := now.Received.since(taken.Received), now.Sent.since(taken.Sent)
 	m.totals[0].add(received)

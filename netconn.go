@@ -12,31 +12,37 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// ErrMessageType is what a NetConn's Read fails with when the peer has sent a message of the other type.
+// ErrMessageType is the error of a NetConn's Read when the peer has sent a message of the other
+// type.
 var ErrMessageType = errors.New("wsstream: message of the wrong type on a NetConn")
 
-// NetConn returns conn as a net.Conn, a stream of bytes, for what knows nothing of messages. It takes conn over: who
-// pulls from it beside the NetConn takes bytes out of the stream. conn may be connecting; calls wait for its handshake.
-// t is TypeText or TypeBinary, or NetConn panics; most want TypeBinary.
+// NetConn returns conn as a net.Conn, a stream of bytes, for code that only takes a net.Conn. Do
+// not pull from conn directly any more: that takes bytes out of the stream. conn may be connecting:
+// calls wait for its handshake. t is TypeText or TypeBinary, or NetConn panics. Most programs need
+// TypeBinary.
 //
-// Each Write sends one message of type t. It returns when what is unsent fits WriteWindow, as Writable.Write does. On a
-// NetConn of text each Write is UTF-8 by itself: one that ends inside a character is an error, and nothing is sent.
+// Each Write sends one message of type t. It returns when the unsent output fits WriteWindow, as
+// Writable.Write does. On a NetConn of text, each Write must be UTF-8 by itself. A Write that ends
+// inside a character is an error, and nothing is sent.
 //
-// Read does not show where messages begin and end, and passes over empty ones. A message is read as it comes, whatever
-// its length: ReadWindow bounds what is held of it, and MaxMessageSize has no say. At the end it gives what
-// NextMessage does: io.EOF where the peer said that it was done, else an *Error; in the middle of a message the error is
-// io.ErrUnexpectedEOF or wraps it, or is that of an unclean end. A message of the other type closes the connection with
-// 1003, and Reads fail with an error that is ErrMessageType from then on.
+// Read hides where messages begin and end, and skips empty ones. A message is read as it comes and
+// may have any length: ReadWindow limits how much of it is buffered, and MaxMessageSize does not
+// apply. At the end Read returns the error of NextMessage: io.EOF if the peer said that it was
+// done, and otherwise an *Error. If the end comes in the middle of a message, the error is or wraps
+// io.ErrUnexpectedEOF, or is the *Error of an unclean end. A message of the other type closes the
+// connection with 1003. From then on Reads fail with an error that wraps ErrMessageType.
 //
-// A deadline that passes ends waiting calls, and those made until it is moved, with os.ErrDeadlineExceeded, and the
-// connection goes on: a Read has consumed nothing, a Write has sent nothing. A Write that was admitted before its
-// deadline passed is sent whole and succeeds.
+// When a deadline passes, waiting calls end with os.ErrDeadlineExceeded, and so do new ones until
+// the deadline is moved. The connection continues: such a Read has consumed nothing, and such a
+// Write has sent nothing. A Write that was admitted before its deadline is sent whole and succeeds.
 //
-// Close closes with 1000: waiting calls and later ones fail with net.ErrClosed, what was accepted is sent, what still
-// comes is dropped. It waits for the end, within CloseTimeout, and returns its error: nil says that the peer has
-// answered. There is no way to close one half only: WebSocket has none.
+// Close closes with 1000. Waiting calls and later ones fail with net.ErrClosed. What was accepted
+// is sent, and input that still comes is dropped. Close waits for the end, within CloseTimeout, and
+// returns its error. Nil says that the peer has answered. One half cannot be closed alone:
+// WebSocket has no such close.
 //
-// All methods may be called at once; Reads are served in the order they came, as Writes are.
+// All methods may be called concurrently. Reads are served in the order they came, and so are
+// Writes.
 func NetConn(conn *Conn, t Type) net.Conn {
 	if err := t.check(); err != nil {
 		panic(err)
@@ -50,6 +56,8 @@ func NetConn(conn *Conn, t Type) net.Conn {
 	}
 }
 
+// A netConn is a Conn as a net.Conn. It stands on NextMessage and Write, and buffers nothing
+// itself.
 type netConn struct {
 	conn            *Conn
 	typ             Type
@@ -57,11 +65,13 @@ type netConn struct {
 	closed          atomic.Bool
 
 	reading *gate.Gate
-	call    callContext    // of the Read under way; owned by the holder of reading, as the next two
+	// The goroutine that holds reading owns these.
+	call    callContext    // of the Read under way
 	message *MessageReader // nil between messages
 	failed  error          // a message of the other type came
 }
 
+// Read reads from the messages, one after the other.
 func (n *netConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -88,7 +98,7 @@ func (n *netConn) Read(p []byte) (int, error) {
 	}
 }
 
-// next waits for a message to read, unless there is one already.
+// next waits for a message, unless one is being read.
 func (n *netConn) next() error {
 	if n.message != nil || n.failed != nil {
 		return n.failed
@@ -102,21 +112,24 @@ func (n *netConn) next() error {
 		return nil
 	}
 	n.failed = fmt.Errorf("%w: it is %v, not %v", ErrMessageType, m.Type(), n.typ)
+	reason := "only " + n.typ.String() + " messages are read here"
 	_ = n.conn.readable.Cancel(&Error{ // returns nil
-		CloseInfo: CloseInfo{Code: 1003, Reason: "only " + n.typ.String() + " messages are read here"},
+		CloseInfo: CloseInfo{Code: 1003, Reason: reason},
 		Err:       n.failed,
 	})
 	return n.failed
 }
 
+// Write sends p as one message.
 func (n *netConn) Write(p []byte) (int, error) {
-	if err := n.conn.writable.Write(n.writeBy.current(), Message{Type: n.typ, Data: p}); err != nil {
+	m := Message{Type: n.typ, Data: p}
+	if err := n.conn.writable.Write(n.writeBy.current(), m); err != nil {
 		return 0, n.orClosed(err)
 	}
 	return len(p), nil
 }
 
-// orClosed returns what a call fails with: after Close it is net.ErrClosed, whatever err says.
+// orClosed returns the error of a call. After Close it is net.ErrClosed, whatever err is.
 func (n *netConn) orClosed(err error) error {
 	if n.closed.Load() {
 		return net.ErrClosed
@@ -124,12 +137,13 @@ func (n *netConn) orClosed(err error) error {
 	return err
 }
 
+// Close closes with 1000 and waits for the end.
 func (n *netConn) Close() error {
 	n.closed.Store(true)
 	_ = n.conn.readable.Cancel(&Error{CloseInfo: CloseInfo{Code: 1000}}) // returns nil
 	n.readBy.set(time.Time{})
 	n.writeBy.set(time.Time{})
-	_, err := n.conn.Closed().Wait(context.Background()) // CloseTimeout bounds it
+	_, err := n.conn.Closed().Wait(context.Background()) // within CloseTimeout
 	return err
 }
 

@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// An alarm is a net.Conn's deadline as contexts: each ends with os.ErrDeadlineExceeded when the deadline passes, and a
-// deadline that is set after that begins another. Who waits when the deadline is moved waits for the moved one.
+// An alarm is a net.Conn's deadline as contexts. Each context ends with os.ErrDeadlineExceeded when
+// the deadline passes. A deadline that is set after that begins a new context. Moving a deadline
+// also applies to calls that already wait.
 type alarm struct {
 	mu    sync.Mutex
 	term  *term       // guarded by mu
-	timer *time.Timer // ends term; nil without a deadline to come; guarded by mu
+	timer *time.Timer // ends term; nil: no deadline is to come; guarded by mu
 }
 
 // A term is the context until a deadline passes.
@@ -35,7 +36,7 @@ func (a *alarm) current() *term {
 	return a.term
 }
 
-// set moves the deadline to t; the zero time is none.
+// set moves the deadline to t. The zero time is no deadline.
 func (a *alarm) set(t time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -57,8 +58,9 @@ func (a *alarm) set(t time.Time) {
 	}
 }
 
-// A callContext is the context of something that several calls do, one after another: that of the call under way.
-// The reader of a message has one context for all its Reads, and each Read has a deadline of its own.
+// A callContext is the context of work that several calls do, one after another: the context of the
+// call under way. The reader of a message has one context for all its Reads, and each Read has a
+// deadline of its own.
 type callContext struct{ call atomic.Pointer[term] }
 
 func (c *callContext) Deadline() (time.Time, bool) { return c.call.Load().Deadline() }

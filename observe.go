@@ -12,12 +12,16 @@ import (
 	"github.com/wsstream/wsstream/internal/wire"
 )
 
-// An observer is all who look on at a Conn. Nil, which most Conns have, is nobody.
+// An observer is the Logger, the Trace and the Meter of a Conn. It is nil if there are none, as for
+// most Conns.
 type observer struct {
 	log   *slog.Logger
 	trace *Trace
 	meter *Meter
-	taken atomic.Pointer[Stats] // what the meter knows of a Conn that has ended; the Stats are guarded by its mu
+
+	// What the meter has counted of a Conn that has ended; nil before. The meter's mu guards the
+	// Stats.
+	taken atomic.Pointer[Stats]
 }
 
 func (o *options) observer() *observer {
@@ -27,14 +31,14 @@ func (o *options) observer() *observer {
 	return &observer{log: o.Logger, trace: o.Trace, meter: o.Meter}
 }
 
-// starts says that the handshake starts.
+// starts tells the Trace that the handshake starts.
 func (o *options) starts(client bool) {
 	if o.Trace != nil && o.Trace.Handshake != nil {
 		o.shook = o.Trace.Handshake(client)
 	}
 }
 
-// shaken says that the handshake is done.
+// shaken tells the Trace that the handshake is done.
 func (o *options) shaken(c *Conn, err error) {
 	if o.shook == nil {
 		return
@@ -46,7 +50,8 @@ func (o *options) shaken(c *Conn, err error) {
 	o.shook(c, opened, err)
 }
 
-// failed says that the handshake with a client, at an address that may be nil, is done without a Conn, if err is not nil.
+// failed tells that the handshake with a client is done without a Conn, if err is not nil. remote
+// is the address of the client, or nil.
 func (s *responder) failed(err error, remote any) {
 	if err == nil {
 		return
@@ -59,8 +64,9 @@ func (s *responder) failed(err error, remote any) {
 		}
 	}
 	if s.Logger != nil {
-		s.Logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, slog.Int("status", status),
-			slog.Any("error", err), slog.String("url", s.url), slog.String("remote", fmt.Sprint(remote)))
+		s.Logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what,
+			slog.Int("status", status), slog.Any("error", err),
+			slog.String("url", s.url), slog.String("remote", fmt.Sprint(remote)))
 	}
 	s.shaken(nil, err)
 }
@@ -89,8 +95,8 @@ func (s *observer) messageOut(c *Conn, t Type, bytes int64) {
 	}
 }
 
-// hooks returns what the engine calls when control frames come, and when a message was read to its end as a stream; nil if
-// nobody looks on.
+// hooks returns the engine's hooks: for control frames, and for a message that was read to its end
+// as a stream. It returns nil if there are none.
 func (c *Conn) hooks(o *options) *wire.Hooks {
 	if c.seen == nil && o.OnPing == nil && o.OnPong == nil {
 		return nil
@@ -102,14 +108,16 @@ func (c *Conn) hooks(o *options) *wire.Hooks {
 	return h
 }
 
-// end tells how c has ended: first the meter, so that whoever waits for Closed sees it counted.
+// end tells how c has ended. The meter comes first: once Closed has settled, the meter has counted
+// the end.
 func (s *observer) end(c *Conn, end *outcome) {
 	info, err := end.info, end.err
 	if s.meter != nil {
 		s.meter.closed(c, asEnd(info, err))
 	}
 	c.close(end)
-	s.debug(c, "closed", slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
+	s.debug(c, "closed",
+		slog.Int("code", info.Code), slog.String("reason", info.Reason), slog.Any("error", err))
 	if s.trace != nil && s.trace.Closed != nil {
 		s.trace.Closed(c, info, err)
 	}
@@ -117,6 +125,7 @@ func (s *observer) end(c *Conn, end *outcome) {
 
 func (s *observer) debug(c *Conn, what string, attrs ...slog.Attr) {
 	if s != nil && s.log != nil {
-		s.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, append(attrs, slog.String("url", c.url))...)
+		attrs = append(attrs, slog.String("url", c.url))
+		s.log.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what, attrs...)
 	}
 }

@@ -8,19 +8,25 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// An Opened is what the handshake agreed on.
+// An Opened is the result of a handshake.
 type Opened struct {
 	Readable *Readable // the connection's, as from Conn.Readable
 	Writable *Writable // the connection's, as from Conn.Writable
 
-	Protocol   string // the subprotocol, empty for none
-	Extensions string // the extensions in use as the Sec-WebSocket-Extensions header writes them, empty for none
+	Protocol string // the subprotocol; empty: none
 
-	// Header is the peer's header of the handshake: the response's on Dial's side, the request's on Accept's.
+	// Extensions are the extensions in use, as the header field Sec-WebSocket-Extensions writes
+	// them.
+	// If empty, none.
+	Extensions string
+
+	// Header is the header of the peer's handshake: of the response for Dial, of the request for
+	// Accept and AcceptConn.
 	Header http.Header
 }
 
-// A promise is a Future and what settles it. It is made for the first who asks for it: for most connections nobody does.
+// A promise is a Future and the function that settles it. It is made when the Future is first asked
+// for: most connections never need one.
 type promise[T any] struct {
 	future *stream.Future[T]
 	settle func(T, error) bool
@@ -31,17 +37,17 @@ func newPromise[T any]() *promise[T] {
 	return &promise[T]{f, settle}
 }
 
-// settled settles the promise, if there is one.
+// settled settles the promise, if it was made.
 func (p *promise[T]) settled(v T, err error) {
 	if p != nil {
 		p.settle(v, err)
 	}
 }
 
-// An agreement is what the handshake agreed on, at rest.
+// An agreement is the result of a handshake, in little memory.
 type agreement struct {
 	protocol   string // empty: none
-	extensions string // as Sec-WebSocket-Extensions has them; empty: none
+	extensions string // as Sec-WebSocket-Extensions writes them; empty: none
 	header     flatHeader
 }
 
@@ -59,8 +65,9 @@ func (a *agreement) opened(c *Conn) Opened {
 	}
 }
 
-// A flatHeader is an http.Header in one string, which takes a fifth of the memory: for each field its name, how many values
-// it has, and those; a string is preceded by its length, and all numbers are as binary.AppendUvarint writes them.
+// A flatHeader is an http.Header in one string, which takes a fifth of the memory. Each field has
+// its name, the number of its values, and the values. The length of a string precedes it. All
+// numbers are as binary.AppendUvarint writes them.
 type flatHeader string
 
 func flatten(h http.Header) flatHeader {

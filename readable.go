@@ -8,27 +8,34 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Readable is the stream of messages that come from the peer. The socket is read only for what ReadWindow
-// allows, so that a slow reader slows the peer down and never fills memory. It is a stream.Readable[Message].
+// A Readable is the stream of messages from the peer. The socket is read only as far as ReadWindow
+// allows, so a slow reader slows the peer down and never fills the memory. It is a
+// stream.Readable[Message].
 //
-// All methods may be called at once; pulls are served in the order they came, each with a message of its own.
-// Whoever pulls reads, on its own goroutine. When nobody pulls, what there is credit for is read in the background,
-// so that pings are answered and the peer's Close is seen; behind a full window both wait for the next pull.
+// All methods may be called concurrently. Pulls are served in the order they came, each with a
+// message of its own. A call that pulls reads on its own goroutine. While no call pulls, a
+// background goroutine reads as far as there is credit, so pings are answered and the peer's Close
+// is seen. Behind a full window both wait for the next pull.
 //
-// A call whose context ends returns context.Cause(ctx) and has consumed nothing: the connection is as it was.
+// A call whose context ends returns context.Cause(ctx). It has consumed nothing, and leaves the
+// connection as it was.
 type Readable struct{ c *Conn }
 
 var _ interface {
 	stream.Readable[Message]
 	stream.PullerInto[Message]
-	Done() <-chan struct{} // which stream.Pipe looks for
+	Done() <-chan struct{} // for stream.Pipe
 } = (*Readable)(nil)
 
-// Pull waits for the next message, at most MaxMessageSize bytes; a larger one fails the connection with 1009.
-// Its Data is the caller's to keep. All messages that came whole before the connection's end are delivered first.
-// Then io.EOF, bare, says that the peer was done: it closed with 1000 or without a code, or agreed to our Close. Every
-// other end is an *Error: the peer's code and reason, or 1006. So a stream that was cut short never looks whole. While
-// a MessageReader is open Pull returns ErrBusy. It allocates the Data, and nothing else.
+// Pull waits for the next message, of at most MaxMessageSize bytes. A larger one fails the
+// connection with 1009. The caller owns the Data. Pull allocates the Data and nothing else. While a
+// MessageReader is open, Pull returns ErrBusy.
+//
+// All messages that came whole before the connection's end are delivered first. Then io.EOF, bare,
+// says that the peer was done: it closed with 1000 or without a code, or agreed to our Close. Every
+// other end is an *Error with the peer's code and reason, or 1006. So a stream that was cut short
+// never looks complete.
+//
 // Streams Standard, 4.4.3.
 func (r *Readable) Pull(ctx context.Context) (Message, error) {
 	var m Message
@@ -36,9 +43,10 @@ func (r *Readable) Pull(ctx context.Context) (Message, error) {
 	return m, err
 }
 
-// PullInto is Pull into a message of the caller's: the payload is appended to m.Data[:0], which grows as append
-// grows it. After an error Data is empty, its capacity is kept, and the bytes behind it are undefined. Two calls at
-// once need two messages.
+// PullInto is Pull into a message of the caller's. The payload is appended to m.Data[:0], which
+// grows as append grows it. After an error Data is empty and keeps its capacity. The bytes in that
+// capacity are undefined. Concurrent calls need a message each.
+//
 // Streams Standard, 4.5.3.
 func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 	w, err := r.c.wait(ctx)
@@ -54,20 +62,26 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 	return err
 }
 
-// All ranges over the messages as Pull returns them. An error is yielded once, last; io.EOF ends the loop and yields
-// nothing. Leaving the loop leaves the stream as it is, to be pulled on; in JavaScript it would cancel.
+// All ranges over the messages as Pull returns them. An error is yielded once, last. io.EOF ends
+// the loop and yields nothing. Leaving the loop leaves the stream as it is: later calls pull the
+// next messages. (In JavaScript it would cancel the stream.)
 //
-// Take both values: a loop over the message alone compiles, and its last turn is an empty Message where the end is an
-// error.
+// Take both values: a loop over the message alone compiles, and at an end that is an error its last
+// turn has an empty Message.
+//
 // Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
 	return stream.All(ctx, r)
 }
 
-// NextMessage waits for the start of the next message and returns it as a stream, of whatever length: what is held
-// of it is bounded by ReadWindow alone. ctx governs the reader's Reads too; when it ends they fail and the message
-// stays open. Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy. At the end it
-// returns what Pull does. It allocates the reader alone, and not even that where the reader stays with its caller.
+// NextMessage waits for the start of the next message and returns it as a stream. The message may
+// have any length: ReadWindow limits how much of it is buffered. ctx governs the reader's Reads,
+// too. When it ends they fail, and the message stays open.
+//
+// Until the reader has been read to io.EOF or closed, Pull and NextMessage return ErrBusy. At the
+// end NextMessage returns the error of Pull. It allocates only the reader, and not even that if the
+// reader stays with its caller.
+//
 // RFC 6455, section 5.4.
 func (r *Readable) NextMessage(ctx context.Context) (*MessageReader, error) {
 	m := new(MessageReader)
@@ -77,7 +91,8 @@ func (r *Readable) NextMessage(ctx context.Context) (*MessageReader, error) {
 	return m, nil
 }
 
-// next is NextMessage without the allocation, which the compiler leaves out where it can see the reader's whole life.
+// next is NextMessage without the allocation. The compiler omits that where the reader stays with
+// its caller.
 func (r *Readable) next(ctx context.Context, m *MessageReader) error {
 	w, err := r.c.wait(ctx)
 	if err != nil {
@@ -86,9 +101,9 @@ func (r *Readable) next(ctx context.Context, m *MessageReader) error {
 	return w.Next(ctx, &m.r)
 }
 
-// Messages ranges over the messages as NextMessage returns them, and skips what the loop's body has not read;
-// leaving the loop skips the rest of the message. An error is yielded once, last, with a nil reader: take both values.
-// io.EOF ends the loop and yields nothing.
+// Messages ranges over the messages as NextMessage returns them. The part of a message that the
+// loop's body has not read is skipped, also when the loop is left. An error is yielded once, last,
+// with a nil reader: take both values. io.EOF ends the loop and yields nothing.
 func (r *Readable) Messages(ctx context.Context) iter.Seq2[*MessageReader, error] {
 	return func(yield func(*MessageReader, error) bool) {
 		for {
@@ -108,8 +123,8 @@ func (r *Readable) Messages(ctx context.Context) iter.Seq2[*MessageReader, error
 	}
 }
 
-// Discard says that nobody will pull: what is unread is dropped, and so is all that comes, for handlers that only
-// write and want pings answered and the peer's Close seen. A Pull waits for the end and returns it.
+// Discard drops the unread messages and all that come later. It is for handlers that only write:
+// pings are answered and the peer's Close is seen. A Pull waits for the end and returns it.
 func (r *Readable) Discard() {
 	r.c.mu.Lock()
 	r.c.discard = true
@@ -120,10 +135,14 @@ func (r *Readable) Discard() {
 	}
 }
 
-// Cancel says that no messages are wanted: unread ones are dropped, and later ones as they come; pulls return io.EOF
-// immediately, those that wait too. The connection closes after what was accepted is sent. A nil cause, io.EOF and
-// ErrClosed close without a code; every other closes with the code that Writable.Abort tells. Cancel never waits for
-// the peer, may be called again, and returns nil. During the handshake it abandons it.
+// Cancel says that no messages are wanted. Unread messages are dropped, and later ones when they
+// come. Pulls return io.EOF immediately, also those that wait. The connection closes behind the
+// output that was accepted. A nil cause, io.EOF and ErrClosed close without a code. Every other
+// cause closes with the code that [Writable.Abort] lists.
+//
+// Cancel never waits for the peer, may be called again, and returns nil. During the handshake it
+// abandons the handshake.
+//
 // Streams Standard, 4.2.4.
 func (r *Readable) Cancel(cause error) error {
 	if w := r.c.orAbandon(orHandshakeClosed(cause)); w != nil {
@@ -132,5 +151,6 @@ func (r *Readable) Cancel(cause error) error {
 	return nil
 }
 
-// Done is closed when the end of the Readable is decided. Messages that came before it may still be pulled.
+// Done is closed when the end of the Readable is decided. Messages that came before it can still be
+// pulled.
 func (r *Readable) Done() <-chan struct{} { return r.c.ends.Read.Done() }

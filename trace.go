@@ -5,49 +5,58 @@ import (
 	"time"
 )
 
-// A Trace is a set of hooks that are called as things happen on a connection, in the manner of net/http/httptrace.
-// Any of them may be nil. One Trace may serve any number of connections, at once: its hooks are told whose event it
-// is, and its fields must not be changed once it is in use. For figures to be read now and then, a [Meter] costs less.
+// A Trace is a set of hooks that are called as things happen on a connection, in the manner of
+// net/http/httptrace. Any of them may be nil. One Trace may serve any number of connections
+// concurrently: each hook gets the Conn. The fields must not be changed while it is in use. For
+// figures that are read now and then, a [Meter] costs less.
 //
-// Hooks run on the goroutine on which the thing happens, which waits for them: they must not wait. What a hook may call
-// it says: no lock of the Conn is held, unless it says otherwise.
+// Hooks run synchronously and must not block. No Conn lock is held while a hook runs, except for
+// StallBegan and StallEnded. Each hook's comment lists the methods that it may call.
 type Trace struct {
-	// Handshake is called when an opening handshake starts, in Dial, Accept or AcceptConn; client tells whether it is
-	// Dial's. Bad URLs and options start none. The function that it returns, which may be nil, is called once, when
-	// that handshake is done: with err nil and what Opened has settled with (what waited for Dial's goes on meanwhile),
-	// on the goroutine of Accept, AcceptConn or Dial's handshake; or with an empty Opened and the error of Opened. c is
-	// nil where Accept or AcceptConn failed: there is no Conn then. Both may call any method that does not wait.
+	// Handshake is called when an opening handshake starts, in Dial, Accept or AcceptConn. client
+	// says that it is Dial's. A bad URL or option starts none. Handshake and done may call any
+	// method that does not block.
+	//
+	// The done that it returns may be nil. It is called once, when that handshake is done. If it
+	// succeeded, err is nil and o is the value of Opened. done then runs on the goroutine of
+	// Accept, AcceptConn or Dial's handshake; calls that waited for Dial's handshake go on
+	// meanwhile. If it failed, o is empty and err is the error of Opened. If Accept or AcceptConn
+	// failed, c is nil: there is no Conn then.
 	Handshake func(client bool) (done func(c *Conn, o Opened, err error))
 
-	// MessageIn is called when a message was received whole, with its type and the bytes of its payload: before Pull,
-	// PullInto or All return it, or before a MessageReader's Read returns io.EOF. So it is called for those messages
-	// that Stats counts. It runs on the caller's goroutine, may call any method, and must not pull from within.
+	// MessageIn is called when a message was received whole, with its type and the bytes of its
+	// payload. That is before Pull, PullInto or All return it, or before a MessageReader's Read
+	// returns io.EOF. So it is called for the messages that Stats counts. It runs on the goroutine
+	// of that call. It may call any method, but must not pull.
 	MessageIn func(c *Conn, t Type, bytes int64)
 
-	// MessageOut is called when a message was accepted: before Write returns nil, TryWrite true or a MessageWriter's
-	// Close nil. It runs on the caller's goroutine, and may call any method that does not wait, but write nothing.
+	// MessageOut is called when a message was accepted: before Write returns nil, TryWrite true or
+	// a MessageWriter's Close nil. It runs on the goroutine of that call. It may call any method
+	// that does not block, but must not write.
 	MessageOut func(c *Conn, t Type, bytes int64)
 
-	// StallBegan is called when the credit of a direction is spent, and StallEnded, with how long that took, when there
-	// is some again: they take turns, first the one, then the other. Inbound that says that nobody pulls as fast as the
-	// peer sends, outbound that the transport takes less than is written. A stall that has begun ends with the
-	// connection, or, inbound, when what was left unread is pulled or dropped. A full window is all it takes, so a fast
-	// writer stalls thousands of times a second; each for microseconds.
+	// StallBegan is called when the credit of a direction is spent. StallEnded is called when there
+	// is credit again, with the time since then. The two alternate. Inbound, a stall says that the
+	// program pulls more slowly than the peer sends. Outbound, it says that the transport takes
+	// less than is written. A stall ends at the latest with the connection, or, inbound, when the
+	// unread input is pulled or dropped. It needs only a full window, so a fast writer stalls
+	// thousands of times a second, each time for microseconds.
 	//
-	// They run on whichever goroutine took or gave the credit, yours or the Conn's own, and so that their order is
-	// that of the events the Conn is locked: of its methods they may call URL, LocalAddr and RemoteAddr, no others, and
-	// none of its Meter.
+	// They run on the goroutine that took or gave the credit, the program's or the Conn's own. The
+	// Conn is locked, so that their order is that of the events. They may call URL, LocalAddr and
+	// RemoteAddr of the Conn, and no other method of it. They must not call the Conn's Meter.
 	StallBegan func(c *Conn, d Direction)
 	StallEnded func(c *Conn, d Direction, took time.Duration)
 
-	// Closed is called once for each Conn that had opened, with what Closed has settled with. It runs on a goroutine of
-	// its own, at any time after that, and may call all and wait. Messages that came before the end may be pulled, and
-	// so be MessageIn, later. A Conn that the program forgets without having ended it may be collected as garbage is: its
-	// transport is closed then, and Closed is not called.
+	// Closed is called once for each Conn that had opened, with the result of Closed. It runs on a
+	// goroutine of its own, at any time after that. It may call any method, and may block. Messages
+	// that came before the end may be pulled later, and then MessageIn is called later. The garbage
+	// collector may collect a Conn that the program forgets without ending it. Its transport is
+	// closed then, and Closed is not called.
 	Closed func(c *Conn, info CloseInfo, err error)
 }
 
-// A Direction is one of the two ways that messages go.
+// A Direction is one of the two directions of messages.
 type Direction uint8
 
 // The directions, as seen from the Conn.
@@ -56,7 +65,7 @@ const (
 	Outbound Direction = 2 // from the Writable to the peer
 )
 
-// String returns the direction's name.
+// String returns the name of the direction.
 func (d Direction) String() string {
 	switch d {
 	case Inbound:
@@ -67,7 +76,8 @@ func (d Direction) String() string {
 	return fmt.Sprintf("Direction(%d)", uint8(d))
 }
 
-// stalls returns what the engine calls when the credit of d is spent, or is back; nil if nobody wants to know.
+// stalls returns the function that the engine calls when the credit of d is spent or is back. It
+// returns nil if there are no hooks.
 func (t *Trace) stalls(c *Conn, d Direction) func(spent bool, took time.Duration) {
 	if t == nil || t.StallBegan == nil && t.StallEnded == nil {
 		return nil

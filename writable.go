@@ -9,34 +9,41 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A Writable is the stream of messages to the peer. What is unsent is bounded by WriteWindow and one message, so
-// that a slow peer slows the writer down. It is a stream.Writable[Message].
+// A Writable is the stream of messages to the peer. WriteWindow and one message limit the output
+// that is unsent, so a slow peer slows the writer down. It is a stream.Writable[Message].
 //
-// All methods may be called at once; Writes are served in the order they came, and each message is sent whole.
+// All methods may be called concurrently. Writes are served in the order they came, and each
+// message is sent whole.
 //
-// A Write that its context ended has sent nothing, and the connection is as it was.
+// A Write that returns because its context has ended has sent nothing, and leaves the connection as
+// it was.
 type Writable struct{ c *Conn }
 
 var _ interface {
 	stream.Writable[Message]
 	stream.Borrower
 	Fail(ctx context.Context, cause error) error
-	Done() <-chan struct{} // which stream.Pipe looks for, as for the next two
+	Done() <-chan struct{} // for stream.Pipe, with the next two
 	Ready(ctx context.Context) error
 	TryWrite(m Message) (bool, error)
 } = (*Writable)(nil)
 
-// Write waits its turn until there is credit, and is admitted; it returns when what is unsent fits the window
-// again. A small message costs a copy and returns at once; a large one is sent in frames of MaxFrameSize as room
-// comes. m.Data is never changed, and is the caller's again when Write returns. Nil does not say that the peer has
-// the message, nor that the kernel has: see Flush.
+// Write waits its turn, then for credit. From then on the message is admitted. Write returns when
+// the unsent output fits the window again. A small message costs a copy, and Write returns
+// immediately. A large message is sent in frames of MaxFrameSize as room comes. While it need not
+// wait, Write allocates nothing.
 //
-// If ctx ends before the message is admitted, Write returns context.Cause(ctx) and nothing was sent. If it ends
-// later, the rest is copied into memory, and Write has succeeded.
+// m.Data is never changed. The caller owns it again when Write returns. Nil does not say that the
+// peer has the message, or that the kernel has: see Flush. Text that is not UTF-8 is an error of
+// the call.
 //
-// After the end Write fails with ErrClosed where a Pull gives io.EOF, with the cause of Abort or Fail, or with the
-// *Error that a Pull gives; the table of ends in the package documentation says which. Text that is not UTF-8 is an error of the call. Write allocates nothing while
-// it need not wait.
+// If ctx ends before the message is admitted, Write returns context.Cause(ctx), and nothing was
+// sent. If it ends later, the rest is copied into memory, and Write succeeds.
+//
+// After the end Write fails. The error is ErrClosed where a Pull returns io.EOF, the cause of Abort
+// or Fail, or the *Error that a Pull returns. The table of ends in the package documentation lists
+// the cases.
+//
 // Streams Standard, 5.3.3.
 func (w *Writable) Write(ctx context.Context, m Message) error {
 	if err := m.check(); err != nil {
@@ -53,8 +60,9 @@ func (w *Writable) Write(ctx context.Context, m Message) error {
 	return err
 }
 
-// TryWrite writes m if that needs no waiting: it reports false while credit is spent, a Write waits its turn or the
-// handshake is not done, and fails as Write does after the end. It never overtakes a Write, and copies m.Data.
+// TryWrite writes m if it need not wait. It reports false while there is no credit, while a Write
+// waits its turn, and before the handshake is done. After the end it fails as Write does. It never
+// overtakes a Write, and it copies m.Data.
 func (w *Writable) TryWrite(m Message) (bool, error) {
 	if err := m.check(); err != nil {
 		return false, err
@@ -70,7 +78,7 @@ func (w *Writable) TryWrite(m Message) (bool, error) {
 	return ok, err
 }
 
-// send writes m through e, by the encoding that it remembers where there is one that fits.
+// send writes m through e. If m remembers an encoding that fits, send uses it.
 func (w *Writable) send(ctx context.Context, e *wire.Conn, m Message) error {
 	if p := m.prepared(); p != nil && !w.c.client {
 		as := e.Encoding(len(m.Data), !m.NoCompress)
@@ -88,9 +96,10 @@ func (w *Writable) trySend(e *wire.Conn, m Message) (bool, error) {
 	return e.TryWrite(m.Type.op(), m.Data, !m.NoCompress)
 }
 
-// Ready waits until DesiredSize is above zero, or the Writable has ended, whose error it then returns. Several
-// callers may wait, and each must reckon with another taking the credit: loop over TryWrite and Ready. The end of ctx
-// ends only the wait.
+// Ready waits until DesiredSize is above zero. If the Writable has ended, it returns the error of
+// the end. Several callers may wait, and another may take the credit first: loop over TryWrite and
+// Ready. When ctx ends, only the wait ends.
+//
 // Streams Standard, 5.3.3.
 func (w *Writable) Ready(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
@@ -100,8 +109,10 @@ func (w *Writable) Ready(ctx context.Context) error {
 	return e.Ready(ctx)
 }
 
-// DesiredSize is the credit: what may be written until Write waits, in bytes on the wire. It is negative when the
-// window is overdrawn, the whole window before opening, 0 after the end, and math.MaxInt if there is no bound.
+// DesiredSize returns the credit: how many bytes on the wire can be written until Write waits. It
+// is negative when the window is overdrawn. Before opening it is the whole window, after the end 0,
+// and without a limit math.MaxInt.
+//
 // Streams Standard, 5.3.3.
 func (w *Writable) DesiredSize() int {
 	e := w.c.engine.Load()
@@ -117,9 +128,10 @@ func (w *Writable) DesiredSize() int {
 	return e.Credit()
 }
 
-// Flush waits until the kernel has taken all that was accepted before. What was accepted behind that may share its system
-// calls, and is then waited for too. The end of ctx ends only the wait. Flush returns nil after the end too, if all that
-// was accepted before it has left, else the error of the Writable's end.
+// Flush waits until the kernel has taken all that was accepted before. Messages that are accepted
+// later may share its system calls. Flush then waits for them, too. When ctx ends, only the wait
+// ends. After the end Flush returns nil if all that was accepted before it has left, and otherwise
+// the error of the Writable's end.
 func (w *Writable) Flush(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
@@ -128,10 +140,13 @@ func (w *Writable) Flush(ctx context.Context) error {
 	return e.Flush(ctx)
 }
 
-// NewMessage waits its turn to write a message as it is made, of whatever length: what is held of it is bounded by
-// WriteWindow alone. Other Writes wait until the writer is closed. ctx governs the writer's Writes too; when it ends
-// they fail and the message stays open. It must be closed, or no other Write gets its turn. After the end NewMessage
-// fails as Write does.
+// NewMessage waits its turn to write a message piece by piece. The message may have any length:
+// WriteWindow limits how much of it is buffered. Other Writes wait until the writer is closed. So
+// close it, or no other Write gets its turn.
+//
+// ctx governs the writer's Writes, too. When it ends they fail, and the message stays open. After
+// the end NewMessage fails as Write does.
+//
 // RFC 6455, section 5.4.
 func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, error) {
 	if err := t.check(); err != nil {
@@ -148,9 +163,12 @@ func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, erro
 	return &MessageWriter{m, w.c, t}, nil
 }
 
-// Close takes its turn behind the Writes that wait and an open MessageWriter, sends what was accepted and a Close frame
-// with 1000, and waits for the end. It returns nil where a Pull gives io.EOF then, else what the Pull gives; after an
-// Abort or a Fail, their cause. The end of ctx ends the wait: for the turn, and then nothing was closed, or for the end.
+// Close takes its turn behind the Writes that wait and an open MessageWriter. It sends what was
+// accepted and a Close frame with 1000, and waits for the end. It returns nil if a Pull then
+// returns io.EOF, and otherwise the error of that Pull. After an Abort or a Fail it returns their
+// cause. If ctx ends while Close waits for its turn, nothing was closed. If it ends later, only the
+// wait ends.
+//
 // Streams Standard, 5.2.4.
 func (w *Writable) Close(ctx context.Context) error {
 	e, err := w.c.wait(ctx)
@@ -160,10 +178,13 @@ func (w *Writable) Close(ctx context.Context) error {
 	return e.CloseWrite(ctx, wire.CloseInfo{Code: wire.CodeNormal}, ErrClosed)
 }
 
-// Fail is Close because of a failure, behind what was accepted: Writes behind it fail with cause, and the Close frame
-// carries the code that Abort tells of; 1000 for a nil cause, io.EOF and ErrClosed. CloseTimeout runs from its turn on. It
-// returns nil where a Pull gives io.EOF then, else what the Pull gives; a later Close or Fail returns cause. An Abort
-// while it waits drops what is unsent, and changes nothing else.
+// Fail closes as Close does, but because of a failure. Writes behind it fail with cause. The Close
+// frame has the code that Abort lists, and 1000 for a nil cause, io.EOF and ErrClosed. CloseTimeout
+// starts when Fail has its turn.
+//
+// It returns nil if a Pull then returns io.EOF, and otherwise the error of that Pull. A later Close
+// or Fail returns cause. An Abort while Fail waits drops the unsent output, and changes nothing
+// else.
 func (w *Writable) Fail(ctx context.Context, cause error) error {
 	e, err := w.c.wait(ctx)
 	if err != nil {
@@ -173,9 +194,10 @@ func (w *Writable) Fail(ctx context.Context, cause error) error {
 	return e.CloseWrite(ctx, info, cmp.Or(cause, ErrClosed))
 }
 
-// Abort drops what was accepted and has not begun to leave, and fails pending and later Writes with cause, ErrClosed
-// if it is nil. What was dropped does not make the end unclean. Abort never waits for the peer, may be called again,
-// and returns nil. During the handshake it abandons it. The Close frame tells the peer:
+// Abort drops the output that was accepted and has not begun to leave. Pending and later Writes
+// fail with cause, or with ErrClosed if it is nil. Dropped output does not make the end unclean.
+// Abort never waits for the peer, may be called again, and returns nil. During the handshake it
+// abandons the handshake. The Close frame tells the peer:
 //
 //	cause                                                 code
 //	nil, io.EOF, ErrClosed, an *Error of 1005             none; 1000 from Fail and a Handler
@@ -185,7 +207,9 @@ func (w *Writable) Fail(ctx context.Context, cause error) error {
 //	context.Canceled                                      1001
 //	any other                                             1011
 //
-// A reason that is too long is cut, and one that is not UTF-8 is left out. The text of other errors is not sent.
+// A reason that is too long is cut, and one that is not UTF-8 is left out. The text of other errors
+// is not sent.
+//
 // Streams Standard, 5.2.4.
 func (w *Writable) Abort(cause error) error {
 	if e := w.c.orAbandon(orHandshakeClosed(cause)); e != nil {
@@ -194,8 +218,9 @@ func (w *Writable) Abort(cause error) error {
 	return nil
 }
 
-// Borrows reports that a message's Data is the caller's again when Write returns. So a stream.Pipe from one Conn to
-// another pulls into the same memory all the time, and allocates nothing for a message.
+// Borrows reports that the caller owns a message's Data again when Write returns. So a stream.Pipe
+// from one Conn to another pulls into the same memory all the time, and allocates nothing for a
+// message.
 func (w *Writable) Borrows() bool { return true }
 
 // Done is closed when the end of the Writable is decided.
