@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/gobwas/ws"
 )
 
 // Each event of a connection's end notes what it knows, and calls settleLocked, which decides what
@@ -64,28 +62,6 @@ func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 	c.settleLocked()
 }
 
-// queueCloseLocked puts our Close into the outbox, once all that was accepted stands before it.
-func (c *Conn) queueCloseLocked() {
-	e, s := c.end.facts(), &c.send
-	if !e.decided || e.closeQueued || e.over || s.out.insideFrame() || s.encoding && !e.aborted {
-		return
-	}
-	c.end.note().closeQueued = true
-	var body [maxControl]byte
-	f := s.framer.control(ws.OpClose, appendClose(body[:0], e.ourClose))
-	f.closes = true
-	s.out.push(f)
-}
-
-// dropUnbegunLocked drops what the transport has not begun.
-func (c *Conn) dropUnbegunLocked() {
-	out := &c.send.out
-	if paid := out.dropUnbegun(); paid > 0 {
-		c.writeWindow.Give(paid)
-	}
-	c.end.note().closeQueued = out.tail != nil && out.tail.closes
-}
-
 // closeLeftLocked notes that the transport has taken our Close. After a broken rule the peer then
 // sees the end of our output, whatever it writes. The CloseWrite of TLS would write, so it is not
 // called.
@@ -123,12 +99,6 @@ func (c *Conn) outputFailedLocked(err error) {
 	c.hurryLocked()
 	c.requestReader()
 	c.settleLocked()
-}
-
-// owesLocked reports whether something that was accepted has not left, and was not dropped on
-// purpose.
-func (c *Conn) owesLocked() bool {
-	return !c.end.facts().aborted && (c.send.out.held() > 0 || c.send.encoding)
 }
 
 // hurryLocked starts the time that closing may take, and makes sure that the input is read

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"io"
 )
 
@@ -58,13 +57,4 @@ func (c *Conn) lastErrorLocked() error {
 		return end
 	}
 	return nil
-}
-
-// causeOf returns the cause of the end of ctx, nil if it has not ended. A context that has ended
-// because this Conn did ends no call: the call finds what is left, and then the end.
-func (c *Conn) causeOf(ctx context.Context) error {
-	if ctx.Err() == nil || c.owner.Owns(ctx) {
-		return nil
-	}
-	return context.Cause(ctx)
 }

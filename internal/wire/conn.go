@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -85,15 +84,6 @@ func New(nc net.Conn, cfg Config) *Conn {
 		c.newTimer() // a Write may arm it before Start does
 	}
 	return c
-}
-
-// newTimer makes the Conn's timer, which does not run yet. It is stored before it can fire, since
-// timerFired uses it.
-func (c *Conn) newTimer() *time.Timer {
-	t := time.AfterFunc(math.MaxInt64, c.timerFired)
-	t.Stop()
-	c.background.timer.Store(t)
-	return t
 }
 
 // Start begins to read: first the bytes that came behind the handshake, then from the transport. It

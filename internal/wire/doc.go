@@ -1,44 +1,82 @@
-// Package wire is the engine of a connection: frames on a net.Conn, credit both ways, and the closing handshake. It is
-// inline when quiet and batched when busy: no goroutine stands in the way of a lone message, and the messages of a burst
-// share their system calls.
+// Package wire is the engine of a connection: frames on a net.Conn, credit in both directions, and
+// the closing handshake. A lone message passes through no other goroutine. The messages of a burst
+// share system calls.
 //
-// Reading. Input is held as it came, in pooled chunks (inbox.go). Its scan cursor walks over headers as soon as they are
-// whole: it checks them, answers pings and sees the peer's Close; its pull cursor follows with Pull and Read (read.go,
-// reader.go) and takes, unmasks and checks the payload. Whoever holds the read gate owns all that and reads from the
-// transport on its own goroutine. Only when nobody has pulled for a little while does a background reader take the
-// gate, as long as there is credit (background.go). A goroutine that waits in the transport's Read is brought back with
-// a poke, a read deadline in the past that it takes away itself (park.go): no context's deadline ever stands on the
-// transport, and no context ends it. On TCP and unix sockets who waits has borrowed no memory (socket_unix.go).
+// # Files
 //
-// Writing. A Write takes credit and is encoded into the outbox, one of several frames frame by frame and holding the
-// write gate (write.go, outbox.go). There is one path from there (send.go), and one goroutine on it at a time, the one
-// with the baton. Frames leave whole, a pong overtakes what the transport has not begun, and nothing else does.
+// Files sort by way. recv_* is a message's way in, send_* its way out, and close_* the end.
+// transport_* is what the engine asks of a socket. limits.go has all limits that no option sets.
 //
-// A transport that need not block has a pusher: TCP and unix sockets, and TLS over TCP where the kernel tells how much room
-// there is (tls_linux.go). What a message costs its writer, beside the one copy that encodes it (and masks it, for a client):
+// The three ways know each other through a few calls:
 //
-//	shape                                        with a pusher                   without (memory, wrappers)
-//	the answer to the last message there is,     one write, by the writer,       the start of the flusher,
-//	  or the first message for 200 µs              which never blocks              which writes
-//	one of a burst                               the start of the flusher for    the same
-//	                                               the first, none for the rest
-//	one that fills 16 KiB of what a burst        one write for all of them,      none
-//	  has gathered                                 if nobody has the baton
-//	a frame of 16 KiB and more                   one write                       none, while the flusher is behind
-//	what the kernel does not take                the flusher waits for it        the flusher waits for it
+//	recv → send    answerPing, takePong, sendBeforeWaitRelocks
+//	recv → close   fail, peerClosed, inputFailed
+//	send → close   closeLeftLocked, outputFailedLocked
+//	close → recv   requestReader, recallReadLocked, stopReadLocked
+//	close → send   queueCloseLocked, dropUnbegunLocked, sendRelocks, recallWriteLocked
 //
-// A server's frames with 32 KiB and more of payload are not even copied: they are sent from where they lie, 15 of
-// them with one system call (lend.go). Where the kernel does not take them and they overdraw the window, their Write waits
-// for room itself, with nothing copied and nothing handed over; from a flusher that waits already it takes the baton
-// (stall.go). It returns when what is unsent fits the window, and copies that. It is brought back from its wait as a pull
-// is, by a write deadline in the past, for the end of its context, for a close, and for a pong.
+// keepalive.go and ping.go look at both directions.
 //
-// The flusher is on its way from the first message of a burst, so what is gathered leaves by itself when the writer goes
-// away to do something slow; a Pull that is about to wait sends it before that. It ends with the backlog.
+// # Locks
 //
-// What a message costs its reader: a read for as many as came together, up to 64 KiB and the credit there is, a copy into
-// the caller's memory, and the two locked instructions of the read gate. The header of a plain frame is not even parsed
-// (plain.go). Of a frame that lacks 32 KiB and more the payload is read straight into the caller's memory.
+// Conn says which lock guards what. A method of Conn whose name ends in Locked is called with mu
+// locked. One whose name ends in Relocks is called so, too: it unlocks mu meanwhile, and returns
+// with mu locked. No other method unlocks what its caller has locked. Types without a lock in sight,
+// as inbox and outbox, belong to the owner that their comment names.
 //
-// Ending. Each event notes what it knows in one struct, and one function decides what follows from it (end.go).
+// # Receiving
+//
+// Input is held as it came, in pooled chunks. The scan cursor passes each header as soon as it is
+// whole: it checks it, answers pings, and sees the peer's Close. The pull cursor follows with Pull
+// and Read. It takes, unmasks and checks the payload. The header of a plain frame is not parsed. If
+// a frame lacks 32 KiB or more, its payload is read straight into the caller's memory.
+//
+// The holder of readGate owns all that. It reads from the transport on its own goroutine. If no call
+// pulls for a while, the background reader takes readGate, as long as there is credit.
+//
+// # Sending
+//
+// A Write takes credit, and is encoded into the outbox. A message of several frames is encoded one
+// frame at a time while its Write holds writeGate. From the outbox one goroutine at a time sends:
+// the one with the baton. Frames leave whole. Only pongs and our ping overtake them.
+//
+// What a message costs its writer, beside the copy that encodes it (and masks it, for a client):
+//
+//	the message                                a nonblocking transport       another transport
+//	a reply when no more input is buffered,    one write, by the writer,     the start of the flusher,
+//	  or the first write after 200 µs silence    which never blocks            which writes
+//	one of a burst                             the start of the flusher for  the same
+//	                                             the first, none for others
+//	one that fills 16 KiB of what is gathered  one write for all of them,    none
+//	                                             if the baton is free
+//	a frame of 16 KiB and more                 one write                     none, while the
+//	                                                                           flusher is busy
+//	bytes that the kernel does not take        the flusher waits             the flusher waits
+//
+// Nonblocking transports are TCP and unix sockets, and TLS over TCP if the kernel tells how much room
+// it has. A server's frames of 32 KiB and more are lent, 15 of them with one system call. While they
+// overdraw the window, their Write waits for socket space itself, without copying. If the flusher is
+// already waiting, the Write takes over from it.
+//
+// The flusher starts with the first message of a burst, so what is gathered leaves although no call
+// follows. A Pull that is about to wait sends it before that.
+//
+// # Ending
+//
+// Each event notes what it knows in one struct, and settleLocked decides what follows.
+//
+// # Glossary
+//
+//	baton        the right to give the outbox to the transport: one goroutine has it
+//	breach       a rule that the peer broke
+//	chunk        a piece of wire bytes, borrowed from a pool
+//	credit       how many more bytes a window allows
+//	flusher      the goroutine that sends the backlog, and ends with it
+//	gate         a lock whose wait a context can end
+//	lend         to give a transport the caller's memory instead of a copy of it
+//	piece        a message, or a part of one, on its way into the outbox
+//	plain frame  a whole message, neither compressed nor long
+//	recall       to end a wait in the transport, with a deadline in the past
+//	transport    the net.Conn below
+//	window       the limit on what is held for one direction, in bytes on the wire
 package wire

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"math"
 	"sync/atomic"
 	"time"
 )
@@ -119,4 +120,13 @@ func (c *Conn) wantsInput() bool {
 		return false
 	}
 	return c.recv.in.sealed || c.reads.dropping.Load() || c.recv.window.Credit() > 0
+}
+
+// newTimer makes the Conn's timer, which does not run yet. It is stored before it can fire, since
+// timerFired uses it.
+func (c *Conn) newTimer() *time.Timer {
+	t := time.AfterFunc(math.MaxInt64, c.timerFired)
+	t.Stop()
+	c.background.timer.Store(t)
+	return t
 }

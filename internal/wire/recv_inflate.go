@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/gobwas/ws"
@@ -99,17 +98,6 @@ func (c *Conn) allows(n int) int {
 		return math.MaxInt
 	}
 	return c.maxMessage - n
-}
-
-// rejectCompressed rejects a compressed message.
-func (c *Conn) rejectCompressed(err error) {
-	code := codeFor(err)
-	if err == deflate.ErrRoom {
-		code = CodeTooBig
-		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d",
-			uint64(c.maxMessage)+1, c.maxMessage)
-	}
-	c.reject(code, err)
 }
 
 // skipCompressed passes what has come of the frame at the pull cursor. It has to inflate it if

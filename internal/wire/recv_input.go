@@ -113,33 +113,11 @@ func (c *Conn) takeInput(n int, dst []byte) (landed int) {
 	return n
 }
 
-// noMoreInput notes that the transport gives no more. Half a header never becomes whole.
-func (c *Conn) noMoreInput() {
-	c.recv.eof = true
-	c.recv.in.seal()
-}
-
-// borrowBuffer borrows the memory for a read.
-func (r *receiver) borrowBuffer() (b []byte) {
-	expect := smallChunk
-	if r.greedy || r.in.toSkip > smallChunk {
-		expect = largeChunk
+// hintAnswer tells the next Write to send immediately, if the message just read needed a read and
+// nothing else has come: that Write is probably its answer.
+func (c *Conn) hintAnswer() {
+	if c.recv.fetched && !c.recv.in.hasScanned() {
+		c.answerNow.Store(true)
 	}
-	if r.in.sealed {
-		r.scratch = borrow(expect)
-		b = r.scratch.buf[:cap(r.scratch.buf)]
-	} else {
-		b = r.in.space(expect, max(1, r.window.Credit()))
-	}
-	r.asked = len(b)
-	return b
-}
-
-// returnBuffer returns the memory of a read that nothing is in.
-func (r *receiver) returnBuffer() {
-	if r.scratch != nil {
-		r.scratch.release()
-		r.scratch = nil
-	}
-	r.in.trim()
+	c.recv.fetched = false
 }

@@ -175,33 +175,6 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// skipMessage drops what has come of the message that is skipped. It reports whether more of it
-// comes.
-func (c *Conn) skipMessage() bool {
-	in := &c.recv.in
-	c.recv.assembled = nil
-	for in.toPayload() {
-		if in.messageEnded() {
-			in.leaveMessage()
-			c.reads.current.Store(0)
-			if c.compression != nil {
-				c.compression.skipped = 0
-			}
-			return false
-		}
-		if !in.compressed {
-			in.skipPayload()
-		} else if err := c.skipCompressed(); err != nil {
-			c.rejectCompressed(err)
-			break
-		}
-		if in.left > 0 {
-			break
-		}
-	}
-	return true
-}
-
 // WriteTo writes the rest of the message to w as it comes.
 func (r *Reader) WriteTo(w io.Writer) (n int64, err error) {
 	c := borrow(largeChunk)

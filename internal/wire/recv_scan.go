@@ -1,11 +1,7 @@
 package wire
 
 import (
-	"errors"
-
 	"github.com/gobwas/ws"
-
-	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // A control is a control frame that the scan cursor has passed. The payload is valid until the next
@@ -147,18 +143,6 @@ func (c *Conn) meetBreach() {
 	rule := c.end.facts().breach
 	c.mu.Unlock()
 	c.fail(codeFor(rule), rule)
-}
-
-// codeFor returns the close code for a broken rule.
-func codeFor(rule error) int {
-	switch {
-	case errors.Is(rule, errFlood), errors.Is(rule, errBlocks):
-		return CodePolicy
-	case errors.Is(rule, errText), errors.Is(rule, deflate.ErrCorrupt),
-		errors.Is(rule, deflate.ErrTruncated):
-		return CodeBadData
-	}
-	return CodeProtocol
 }
 
 // callHook calls the hook for a ping or a pong. The hook may call Stats, although its own goroutine

@@ -13,29 +13,31 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// What is published after something that may already run is started? Looked at, in all modules of
-// the repository:
+// What is published after something is started that may already run? All places in all modules:
 //
-//	wire.New              started its timer, then stored it: the timer's function found none. It starts nothing now.
-//	wire.unlockRead       the same, where the timer had been let go of: newTimer stores it at rest, then it is set.
-//	wire.hurry,           time.AfterFunc under mu, which tooLate takes before it looks.
-//	  waitForDrop
-//	wire.watchOver        stores stop under mu, unless the watch was replaced or has fired, which it then undoes.
-//	wire.waits            context.AfterFunc under mu, which stallExpired takes.
-//	wire.startFlusher,    go, with all that the goroutine uses stored under the lock or the gate that it then has.
-//	  readInBackground
-//	Conn.open             the engine is stored before it is started; what New calls back for needs Start.
-//	Conn.ended, Dial,     go: all that the goroutine uses is stored before.
+//	wire.New            starts nothing.
+//	wire.armIdle        newTimer stores the timer before it is armed.
+//	wire.hurryLocked,   time.AfterFunc under mu, which tooLate takes before it reads.
+//	  awaitDropLocked
+//	wire.watchRead      stores stop under mu. If the watch was replaced or has fired, it stops it.
+//	wire.watchWriteLocked, checkBackLocked
+//	                    AfterFunc under mu, which the function takes.
+//	wire.startFlusherLocked, requestReader, readInBackground
+//	                    go: all that the goroutine uses is stored before, under the lock or the gate.
+//	wire.closeLeftLocked, finishLocked
+//	                    go: they use the transport alone.
+//	Conn.open           the engine is stored before it is started. What New calls back needs Start.
+//	Conn.ended, Dial,   go: all that the goroutine uses is stored before.
 //	  AcceptConn
-//	Dial, AcceptConn      context.AfterFunc that only sets a deadline on a net.Conn that it was given.
-//	Acceptor.take         the Conn is in the set and knows its Acceptor before it is answered, under one lock.
-//	alarm.set             time.AfterFunc under mu; what it calls is bound before.
-//	stream                interrupter.begin: context.AfterFunc under mu, which ctxEnded takes. publisher, merge,
-//	                      parallel, tee, pipe: what the goroutines use is stored before they are started.
-//	memnet                flow.arm, deadline.set: time.AfterFunc under the pair's lock, which what it calls takes.
-//	wstest.NewServer      go: the handler is stored before.
-//	otelws, promws        register callbacks that use what was made before.
-//	examples              context.AfterFunc and go of functions whose variables are set before.
+//	Dial, AcceptConn    context.AfterFunc only sets a deadline on a net.Conn that it was given.
+//	Acceptor.take       the Conn is in the set, and knows its Acceptor, before it is answered.
+//	alarm.set           time.AfterFunc under mu. What it calls is bound before.
+//	stream              interrupter.begin: context.AfterFunc under mu, which ctxEnded takes.
+//	                    publisher, merge, parallel, tee, pipe: the goroutines use what is stored before.
+//	memnet              flow.arm, deadline.set: time.AfterFunc under the lock that its function takes.
+//	wstest.NewServer    go: the handler is stored before.
+//	otelws, promws      register callbacks that use what was made before.
+//	examples            context.AfterFunc and go of functions whose variables are set before.
 
 func TestNothingOfTheConnsOwnRunsBeforeStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,20 +14,6 @@ type Flow struct {
 	Stalled         time.Duration // how long the window was full
 }
 
-// A count counts whole messages and their payload bytes.
-type count struct{ messages, bytes int64 }
-
-func (n *count) add(bytes int64) {
-	n.messages++
-	n.bytes += bytes
-}
-
-// A tally is the count of what was received.
-type tally struct {
-	count
-	most int64 // the most bytes held, those of a message that a Pull assembles included
-}
-
 // Stats returns what was received and sent so far.
 func (c *Conn) Stats() (received, sent Flow) {
 	r := c.receivedSoFar()
@@ -73,27 +59,4 @@ func (c *Conn) receivedSoFar() tally {
 	}
 	defer c.mu.Unlock()
 	return c.wait.received
-}
-
-// answerStats publishes what was received to callers of Stats, if no goroutine holds readGate. If
-// one does, it answers when it releases readGate. mu must not be held.
-func (c *Conn) answerStats() {
-	if !c.readGate.TryLock() {
-		return
-	}
-	c.account()
-	c.mu.Lock()
-	c.publishLocked()
-	c.mu.Unlock()
-	c.releaseRead()
-	c.readIfRequested()
-}
-
-// publishLocked publishes what was received to all callers of Stats. readGate must be held, too.
-func (c *Conn) publishLocked() {
-	c.wait.received = c.recv.received
-	if asked := c.reads.statsAsked.Load(); asked != nil {
-		c.reads.statsAsked.Store(nil)
-		asked.Close(nil)
-	}
 }

@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"sync/atomic"
+
+	"github.com/wsstream/wsstream/internal/credit"
+	"github.com/wsstream/wsstream/internal/latch"
+)
+
+// A receiver is what the holder of readGate owns: the input, and what is known of it.
+type receiver struct {
+	in        inbox
+	assembled []byte         // of a message that a Pull has begun, whose context then ended
+	window    credit.Account // the read window; other goroutines may read it
+	charged   int            // bytes that window is charged with
+	asked     int            // bytes that the last read had room for
+	scratch   *chunk         // the memory of a read whose bytes are dropped; else nil
+	received  tally
+	readers   uint64 // how many messages were read by a Reader
+	turns     uint32 // how often readGate was released after a call
+	peerDone  bool   // the peer has sent its Close: no message follows
+	eof       bool   // the transport gives no more
+	breached  bool   // the peer broke a rule, which has yet to take effect
+	greedy    bool   // the last read filled its buffer
+	fetched   bool   // the transport was read since the last message
+}
+
+// reads is what all reading calls share.
+type reads struct {
+	current    atomic.Uint64               // number of the Reader whose message is at the pull cursor; 0 for none
+	skipped    atomic.Uint64               // number of the last Reader whose message need not be read further
+	final      atomic.Pointer[error]       // the end of all pulls; set once no unread message remains
+	statsAsked atomic.Pointer[latch.Latch] // closed when the holder has published its tally; nil while no call asks
+	waiting    atomic.Int32                // goroutines that wait for readGate
+	dropping   atomic.Bool                 // all input is dropped as it comes
+}
+
+// account charges the read window with what is held now.
+func (c *Conn) account() {
+	r := &c.recv
+	r.in.passControls()
+	held := r.in.held + len(r.assembled)
+	switch d := held - r.charged; {
+	case d > 0:
+		r.window.Force(d)
+	case d < 0:
+		r.window.Give(-d)
+	}
+	r.charged = held
+}
+
+// borrowBuffer borrows the memory for a read.
+func (r *receiver) borrowBuffer() (b []byte) {
+	expect := smallChunk
+	if r.greedy || r.in.toSkip > smallChunk {
+		expect = largeChunk
+	}
+	if r.in.sealed {
+		r.scratch = borrow(expect)
+		b = r.scratch.buf[:cap(r.scratch.buf)]
+	} else {
+		b = r.in.space(expect, max(1, r.window.Credit()))
+	}
+	r.asked = len(b)
+	return b
+}
+
+// returnBuffer returns the memory of a read that nothing is in.
+func (r *receiver) returnBuffer() {
+	if r.scratch != nil {
+		r.scratch.release()
+		r.scratch = nil
+	}
+	r.in.trim()
+}
+
+// noMoreInput notes that the transport gives no more. Half a header never becomes whole.
+func (c *Conn) noMoreInput() {
+	c.recv.eof = true
+	c.recv.in.seal()
+}
+
+// noteHeld notes that a Pull holds n bytes of a message beside the window.
+func (c *Conn) noteHeld(n int) {
+	if n > 0 {
+		c.recv.received.most = max(c.recv.received.most, int64(c.recv.in.held+n))
+	}
+}
+
+// isSkipping reports whether the rest of the message at the pull cursor is to be skipped.
+func (c *Conn) isSkipping() bool {
+	nth := c.reads.current.Load()
+	return nth != 0 && nth == c.reads.skipped.Load()
+}
+
+// isReaderOpen reports whether a Reader reads a message that is not dropped.
+func (c *Conn) isReaderOpen() bool {
+	nth := c.reads.current.Load()
+	return nth != 0 && nth != c.reads.skipped.Load() && !c.reads.dropping.Load()
+}
