@@ -23,7 +23,8 @@ type end struct {
 	write func([]byte) error
 }
 
-// A compressor is a library that compresses all it sends. The dialler's connections count what they read.
+// A compressor is a library that compresses all it sends. The dialler's connections count what they
+// read.
 type compressor struct {
 	name   string
 	accept func(w http.ResponseWriter, r *http.Request) (end, error)
@@ -162,8 +163,8 @@ func texts(size int) [][]byte {
 	return all
 }
 
-// BenchmarkDeflate sends messages of JSON text to an echo and reads them back, as fast as they go. ratio is payload over
-// bytes on the wire, headers included.
+// BenchmarkDeflate sends messages of JSON text to an echo and reads them back, as fast as they go.
+// ratio is payload over bytes on the wire, headers included.
 func BenchmarkDeflate(b *testing.B) {
 	apart := &wsstream.CompressionOptions{NoContextTakeover: true, PeerNoContextTakeover: true}
 	for _, size := range []int{1 << 10, 16 << 10} {

@@ -1,4 +1,5 @@
-// Command bench measures wsstream against other WebSocket libraries for Go. Its README says how to run and read it.
+// Command bench measures wsstream against other WebSocket libraries for Go. Its README says how to
+// run and read it.
 package main
 
 import (

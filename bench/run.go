@@ -91,8 +91,8 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 	return err
 }
 
-// finish compares a file's results with the goals, and writes what is left to write. The figures of a smoke test say
-// nothing about goals.
+// finish compares a file's results with the goals, and writes what is left to write. The figures of
+// a smoke test say nothing about goals.
 func (s *settings) finish(file report.File, style report.Style, stdout io.Writer) error {
 	file.Goals = nil
 	if !s.options.Quick {
@@ -110,7 +110,8 @@ func (s *settings) finish(file report.File, style report.Style, stdout io.Writer
 	return errors.Join(errs...)
 }
 
-// turns runs a scenario's entries in turns, A B C A B C …, so that what else the machine does befalls all alike.
+// turns runs a scenario's entries in turns, A B C A B C …, so that what else the machine does
+// befalls all alike.
 func (s *settings) turns(sc scenario.Scenario, stderr io.Writer) (r report.Result, failed int) {
 	r = report.Result{Scenario: sc.Name, Metrics: sc.Metrics}
 	for _, e := range sc.Entries {

@@ -27,8 +27,8 @@ func numbered(i int) wsstream.Message {
 	return wsstream.Binary(b)
 }
 
-// flood writes numbered messages until there was no credit for a lull, and returns how many. What is held stays within
-// the window and one message.
+// flood writes numbered messages until there was no credit for a lull, and returns how many. What
+// is held stays within the window and one message.
 func flood(t *testing.T, conn *wsstream.Conn) (n int) {
 	t.Helper()
 	for n*piece < most {

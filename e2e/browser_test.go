@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A browser is one process of Chromium, which the first test that wants it starts, and all share: each has a tab.
+// A browser is one process of Chromium, which the first test that wants it starts, and all share:
+// each has a tab.
 type browser struct {
 	once sync.Once
 	cmd  *exec.Cmd
@@ -101,7 +102,8 @@ func (p *tab) visit(t *testing.T, page string) {
 	require.NoError(t, chromedp.Do(p.patient(t), chromedp.Navigate(page)))
 }
 
-// run runs the body of an async function in the page, and waits for it. What the body wants to keep it puts into self.
+// run runs the body of an async function in the page, and waits for it. What the body wants to keep
+// it puts into self.
 func (p *tab) run(t *testing.T, body string) {
 	t.Helper()
 	eval[chromedp.Void](t, p, body)

@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// asks is what servers can ask for of permessage-deflate, and what that becomes with a client that offers
-// client_max_window_bits and no more, as browsers and Node do.
+// asks is what servers can ask for of permessage-deflate, and what that becomes with a client that
+// offers client_max_window_bits and no more, as browsers and Node do.
 var asks = []struct {
 	name    string
 	o       wsstream.CompressionOptions
@@ -32,8 +32,8 @@ var asks = []struct {
 
 const row = `{"name":"水 😀","value":12345},`
 
-// compressible returns text that deflate shortens, in which later messages repeat earlier ones, between messages that it
-// does not shorten.
+// compressible returns text that deflate shortens, in which later messages repeat earlier ones,
+// between messages that it does not shorten.
 func compressible() (all []wsstream.Message) {
 	for _, m := range samples() {
 		if len(m.Data) <= 65_536 { // twice the largest window
@@ -105,8 +105,8 @@ func TestANodeServerAgreesOnCompressionAndBothWaysAreIntact(t *testing.T) {
 	require.NoError(t, conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1000}))
 }
 
-// What is compressed takes the room that it has on the wire: a megabyte fits the window, and the peer's Close is seen
-// behind it though nobody has pulled.
+// What is compressed takes the room that it has on the wire: a megabyte fits the window, and the
+// peer's Close is seen behind it though nobody has pulled.
 func TestWhatChromiumAndNodeCompressIsHeldAsItCame(t *testing.T) {
 	s := serve(t, &wsstream.AcceptOptions{Compression: &wsstream.CompressionOptions{}, MaxMessageSize: 2 << 20})
 	for name, send := range map[string]func(t *testing.T, program string){

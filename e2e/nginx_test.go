@@ -45,8 +45,8 @@ func with(t *testing.T, config, s, line string) string {
 	return at.ReplaceAllLiteralString(config, line)
 }
 
-// proxied starts nginx with config in front of the site, and returns the site as it is seen through nginx. The end of
-// the test stops it.
+// proxied starts nginx with config in front of the site, and returns the site as it is seen through
+// nginx. The end of the test stops it.
 func proxied(t *testing.T, s *site, config string) *site {
 	t.Helper()
 	const backend = "http://127.0.0.1:8080"

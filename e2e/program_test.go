@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// nodeJS stands in front of each Node program, behind page.js: say gives a value to the test, heard waits for the test's go.
+// nodeJS stands in front of each Node program, behind page.js: say gives a value to the test, heard
+// waits for the test's go.
 const nodeJS = `
 	const { WebSocket, WebSocketServer } = require('ws');
 	const undici = require('undici');
@@ -35,7 +36,8 @@ type program struct {
 	in  io.Writer
 }
 
-// node runs the body of an async function in Node until the end of the test, which kills it, or until it throws.
+// node runs the body of an async function in Node until the end of the test, which kills it, or
+// until it throws.
 func node(t *testing.T, body string) *program {
 	t.Helper()
 	cmd := exec.CommandContext(patient(t), found(t, "node"), "-e", "(async () => {"+pageJS+nodeJS+"{"+body+"\n}})()")

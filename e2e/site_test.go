@@ -115,8 +115,8 @@ func noteOf(m wsstream.Message) note {
 	return note{m.Type == wsstream.TypeText, len(m.Data), hex.EncodeToString(sum[:])}
 }
 
-// An ended is how a connection ended for a browser or for Node: the values of WebSocketStream's closed, or of the event
-// of WebSocket's onclose.
+// An ended is how a connection ended for a browser or for Node: the values of WebSocketStream's
+// closed, or of the event of WebSocket's onclose.
 type ended struct {
 	Code   int    `json:"code"`
 	Reason string `json:"reason"`

@@ -3,8 +3,8 @@
 //	var meter wsstream.Meter // in the Meter of AcceptOptions
 //	registration, err := otelws.Register(&meter, nil)
 //
-// The instruments are named as the semantic conventions name their like; network.io.direction is "receive" for what came
-// from the peers and "transmit" for what went to them:
+// The instruments are named as the semantic conventions name their like; network.io.direction is
+// "receive" for what came from the peers and "transmit" for what went to them:
 //
 //	wsstream.connection.count     up-down counter  {connection}  that are open
 //	wsstream.connection.opened    counter          {connection}  that have opened
@@ -15,11 +15,12 @@
 //	wsstream.buffer.usage         up-down counter  By            held now: not pulled, or not taken by the transport, by direction
 //	wsstream.stall.time           counter          s             without credit, all connections together, by direction
 //
-// The code of a close is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had none, and 1006 if no Close came.
-// Counters by code and status begin with the first that they count; only clean ends with 1000 and unclean ones with 1006 are
-// always there.
+// The code of a close is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had
+// none, and 1006 if no Close came. Counters by code and status begin with the first that they
+// count; only clean ends with 1000 and unclean ones with 1006 are always there.
 //
-// They are observed: they cost a message nothing, and the connections are asked when a reader collects.
+// They are observed: they cost a message nothing, and the connections are asked when a reader
+// collects.
 package otelws
 
 import (
@@ -36,8 +37,9 @@ import (
 // Name is the name of the instrumentation scope.
 const Name = "github.com/wsstream/wsstream/otelws"
 
-// Register has the figures of m observed through p, otel.GetMeterProvider() if it is nil, with attrs on each of them: they
-// tell one Meter from another. The Registration's Unregister ends that. An error is the provider's.
+// Register has the figures of m observed through p, otel.GetMeterProvider() if it is nil, with
+// attrs on each of them: they tell one Meter from another. The Registration's Unregister ends that.
+// An error is the provider's.
 func Register(m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyValue) (metric.Registration, error) {
 	if p == nil {
 		p = otel.GetMeterProvider()

@@ -3,7 +3,8 @@
 //	var meter wsstream.Meter // in the Meter of AcceptOptions
 //	prometheus.MustRegister(promws.NewCollector(&meter))
 //
-// The metrics are, with direction "in" for what came from the peers and "out" for what went to them:
+// The metrics are, with direction "in" for what came from the peers and "out" for what went to
+// them:
 //
 //	wsstream_connections                             gauge    that are open
 //	wsstream_connections_opened_total                counter  that have opened
@@ -15,11 +16,12 @@
 //	wsstream_connection_held_bytes_max{direction}    gauge    the most that one connection ever held
 //	wsstream_stalled_seconds_total{direction}        counter  without credit, all connections together
 //
-// The code is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had none, and 1006 if no Close came. Counters
-// by code and status begin with the first that they count; only {clean,1000} and {unclean,1006} are always there.
+// The code is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had none, and 1006
+// if no Close came. Counters by code and status begin with the first that they count; only
+// {clean,1000} and {unclean,1006} are always there.
 //
-// They cost a message nothing: the connections are asked when Prometheus asks. One Meter a kind of connection, each with a
-// label of its own, tells them apart: see the example.
+// They cost a message nothing: the connections are asked when Prometheus asks. One Meter a kind of
+// connection, each with a label of its own, tells them apart: see the example.
 package promws
 
 import (
@@ -51,8 +53,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("wsstream_"+name, help, labels, nil)
 }
 
-// NewCollector returns a collector of m's figures. It may be used from any number of goroutines at once, and keeps
-// nothing but m. Labels of your own come from prometheus.WrapRegistererWith.
+// NewCollector returns a collector of m's figures. It may be used from any number of goroutines at
+// once, and keeps nothing but m. Labels of your own come from prometheus.WrapRegistererWith.
 func NewCollector(m *wsstream.Meter) prometheus.Collector { return collector{m} }
 
 type collector struct{ meter *wsstream.Meter }

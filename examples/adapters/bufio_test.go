@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// A protocol of lines, with a buffer on each side: a Flush is a message, however many lines it holds.
+// A protocol of lines, with a buffer on each side: a Flush is a message, however many lines it
+// holds.
 func Example_bufio() {
 	nc, stop := dial(func(nc net.Conn) {
 		defer nc.Close()

@@ -12,7 +12,8 @@ type reading struct {
 	Values []float64
 }
 
-// A stream of Go values: gob describes a type once, and then sends values only, so it needs one stream and not messages.
+// A stream of Go values: gob describes a type once, and then sends values only, so it needs one
+// stream and not messages.
 func Example_gob() {
 	nc, stop := dial(func(nc net.Conn) {
 		defer nc.Close()

@@ -20,7 +20,8 @@ func (arith) Divide(o Operands, quotient *int) error {
 	return nil
 }
 
-// Many calls at once over one connection: both rpc.Client and rpc.Server write from several goroutines.
+// Many calls at once over one connection: both rpc.Client and rpc.Server write from several
+// goroutines.
 func Example_rpc() {
 	srv := rpc.NewServer()
 	if err := srv.RegisterName("Arith", arith{}); err != nil {

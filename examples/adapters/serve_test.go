@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// dial starts an HTTP server whose clients handle gets as net.Conns, and connects to it. stop closes both ends and waits
-// until handle has returned.
+// dial starts an HTTP server whose clients handle gets as net.Conns, and connects to it. stop
+// closes both ends and waits until handle has returned.
 func dial(handle func(net.Conn)) (nc net.Conn, stop func()) {
 	var handlers sync.WaitGroup
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

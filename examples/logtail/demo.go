@@ -22,8 +22,8 @@ import (
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
-// cast are the viewers of the demonstration. The archive has to have every line, and so may hold back all others; the
-// wall reads as fast as it can; the rest read a tenth of what is written.
+// cast are the viewers of the demonstration. The archive has to have every line, and so may hold
+// back all others; the wall reads as fast as it can; the rest read a tenth of what is written.
 func cast(lines rate.Limit) []viewer {
 	return []viewer{
 		{"archive", "block", lines / 2},
@@ -43,7 +43,8 @@ type row struct {
 	end      wsstream.CloseInfo
 }
 
-// demonstrate concurrently writes a log, serves it and views it, and reports. Until then stderr tells how it comes along.
+// demonstrate concurrently writes a log, serves it and views it, and reports. Until then stderr
+// tells how it comes along.
 func demonstrate(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	dir, err := os.MkdirTemp("", "logtail")
 	if err != nil {
@@ -138,7 +139,8 @@ func report(w io.Writer, rows []row) error {
 	return console.Table(w, table...)
 }
 
-// check holds that all that was published was received or counted as dropped, but for who was disconnected.
+// check holds that all that was published was received or counted as dropped, but for who was
+// disconnected.
 func check(rows []row, published int64) error {
 	for _, r := range rows {
 		if r.policy != "disconnect" && r.received+r.dropped != published {
@@ -155,7 +157,8 @@ func createAndOpen(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// writeLog writes a log at a speed for some time, and rotates it half-way. It counts the lines as it writes them.
+// writeLog writes a log at a speed for some time, and rotates it half-way. It counts the lines as
+// it writes them.
 func writeLog(ctx context.Context, path string, speed rate.Limit, length time.Duration, lines *atomic.Int64) error {
 	half := func() error {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)

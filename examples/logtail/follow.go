@@ -17,11 +17,12 @@ const (
 	chunk = 32 << 10
 )
 
-// follow returns the bytes of f, which was opened at path, and what is added to it, as tail -F does: when path names
-// another file it goes on with that from its beginning, and when the file has become shorter it starts anew. A line
-// that a file ends in the middle of is ended. It closes f.
+// follow returns the bytes of f, which was opened at path, and what is added to it, as tail -F
+// does: when path names another file it goes on with that from its beginning, and when the file has
+// become shorter it starts anew. A line that a file ends in the middle of is ended. It closes f.
 //
-// When last is closed the stream ends with the end of the file; a nil last makes it endless. It holds three chunks at most. Cancel it, or pull it to its end.
+// When last is closed the stream ends with the end of the file; a nil last makes it endless. It
+// holds three chunks at most. Cancel it, or pull it to its end.
 func follow(f *os.File, path string, last <-chan struct{}) stream.Readable[[]byte] {
 	t := &tail{f: f, path: path, last: last}
 	return stream.Stage(stream.From(path), stream.Bytes[[]byte](chunk), t.run)
@@ -82,7 +83,8 @@ func (t *tail) copyTo(ctx context.Context, dst stream.Writable[[]byte]) error {
 	}
 }
 
-// turn looks at what has become of the file, and reports whether there is another beginning to read from.
+// turn looks at what has become of the file, and reports whether there is another beginning to read
+// from.
 func (t *tail) turn(ctx context.Context, dst stream.Writable[[]byte]) (bool, error) {
 	info, err := t.f.Stat()
 	if err != nil {

@@ -1,12 +1,14 @@
-// Logtail follows a log file as tail -F does, parses and filters its lines, and sends them to viewers over WebSockets.
-// Each viewer says what is to become of lines that come faster than it reads:
+// Logtail follows a log file as tail -F does, parses and filters its lines, and sends them to
+// viewers over WebSockets. Each viewer says what is to become of lines that come faster than it
+// reads:
 //
 //	file → lines → entries → filter → broadcast ┬ subscription, by its policy → WebSocket → viewer
 //	                                            ├ …
 //
-// Without arguments it demonstrates the policies: it writes a log, rotates it half-way, serves it on loopback to
-// viewers of different speed, and prints what became of them. It holds that each line was either received or counted
-// as dropped; exit status 1 says that one was not, and so do all other failures.
+// Without arguments it demonstrates the policies: it writes a log, rotates it half-way, serves it
+// on loopback to viewers of different speed, and prints what became of them. It holds that each
+// line was either received or counted as dropped; exit status 1 says that one was not, and so do
+// all other failures.
 //
 //	go run ./examples/logtail                                                # the demonstration
 //	go run ./examples/logtail -in /var/log/syslog -listen 127.0.0.1:8080     # serve a file, and in another shell

@@ -38,7 +38,8 @@ var modes = []struct {
 	{"a viewer (-dial)", []string{"dial", "policy", "speed", "name"}},
 }
 
-// parseOptions parses the command line. Asked for help it prints that to out and returns flag.ErrHelp.
+// parseOptions parses the command line. Asked for help it prints that to out and returns
+// flag.ErrHelp.
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("logtail", flag.ContinueOnError)

@@ -30,7 +30,8 @@ var policies = []struct {
 	{"disconnect", by(stream.Disconnect())},
 }
 
-// errSlow is what a viewer is closed with that asked for disconnect. An *wsstream.Error gives the Close frame its code.
+// errSlow is what a viewer is closed with that asked for disconnect. An *wsstream.Error gives the
+// Close frame its code.
 var errSlow = &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 4008, Reason: "too slow"}}
 
 func subscriberOf(policy string) (subscriber, error) {

@@ -17,8 +17,9 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// What may lie between the file and a viewer is kept small, so that a viewer who is slow is known to be: the lines that
-// its subscription holds, the windows, and the kernel's buffers, which would swallow megabytes.
+// What may lie between the file and a viewer is kept small, so that a viewer who is slow is known
+// to be: the lines that its subscription holds, the windows, and the kernel's buffers, which would
+// swallow megabytes.
 const (
 	held   = 256 // lines
 	window = 4 << 10
@@ -69,7 +70,8 @@ func listen(ctx context.Context, address string, tell func(visit)) (*server, err
 	return s, nil
 }
 
-// broadcast gives all that src has to the viewers, and returns how many items that were. It ends with src.
+// broadcast gives all that src has to the viewers, and returns how many items that were. It ends
+// with src.
 func (s *server) broadcast(ctx context.Context, src stream.Readable[item]) (n int64, err error) {
 	defer src.Cancel(nil) //nolint:errcheck // it holds a file, which was only read
 	err = stream.Pipe(ctx, s.room.Publisher(), src, &stream.PipeOptions{Progress: s.published.Store})
@@ -80,8 +82,8 @@ func (s *server) broadcast(ctx context.Context, src stream.Readable[item]) (n in
 	return s.published.Load(), s.room.Close(ctx)
 }
 
-// close takes no more viewers and waits until those who are there have left: the end of the log sends them away, or
-// that of the server's context.
+// close takes no more viewers and waits until those who are there have left: the end of the log
+// sends them away, or that of the server's context.
 func (s *server) close() {
 	_ = s.srv.Close() // the port is all that it holds
 	s.serve.Wait()
@@ -114,7 +116,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.viewers.Done()
-	// The slowest viewer takes some time for what was accepted before the end: a generous CloseTimeout.
+	// The slowest viewer takes some time for what was accepted before the end: a generous
+	// CloseTimeout.
 	conn, err := wsstream.Accept(w, r, &wsstream.AcceptOptions{WriteWindow: window, CloseTimeout: time.Minute})
 	if err != nil { // and Accept has answered
 		return
@@ -201,7 +204,8 @@ func serve(parent context.Context, o options, stderr io.Writer) error {
 	return err
 }
 
-// goingAway returns a context that ends with parent, by a cause that closes the viewers' connections with 1001.
+// goingAway returns a context that ends with parent, by a cause that closes the viewers'
+// connections with 1001.
 func goingAway(parent context.Context) (ctx context.Context, cancel func()) {
 	ctx, end := context.WithCancelCause(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {

@@ -22,8 +22,8 @@ type viewer struct {
 	speed  rate.Limit // in lines a second
 }
 
-// watch shows all entries that come from the server at base, until it closes the connection, and returns how many
-// those were, and how it closed. Any other end is an error.
+// watch shows all entries that come from the server at base, until it closes the connection, and
+// returns how many those were, and how it closed. Any other end is an error.
 func (v viewer) watch(ctx context.Context, base string, show func(entry) error) (received int64, end wsstream.CloseInfo, err error) {
 	u, err := url.Parse(base)
 	if err != nil {
@@ -63,7 +63,8 @@ func leave(ctx context.Context, conn *wsstream.Conn) {
 	_ = conn.Shutdown(moment, wsstream.CloseInfo{Code: 1001}) // CloseNow sees to the rest
 }
 
-// refusal makes the server's own words of the error, if it is that the server refused us and said why.
+// refusal makes the server's own words of the error, if it is that the server refused us and said
+// why.
 func refusal(err error) error {
 	if h, ok := errors.AsType[*wsstream.HandshakeError](err); ok && len(h.Body) > 0 {
 		return fmt.Errorf("refused with status %d: %.200s", h.Status, h.Body)

@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// beFar makes as many connections as each line of stdin says, on addr or to whom it prints its own, and says so when
-// each has done its part. It ends with stdin.
+// beFar makes as many connections as each line of stdin says, on addr or to whom it prints its own,
+// and says so when each has done its part. It ends with stdin.
 func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.Writer) error {
 	connect := func() (*wsstream.Conn, error) {
 		o := &wsstream.DialOptions{TLSConfig: &tls.Config{InsecureSkipVerify: true}, NetDial: dialSmall}

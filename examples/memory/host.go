@@ -88,8 +88,8 @@ func (h *host) open(ctx context.Context, far *farEnd, addr string, n int) error 
 	return err
 }
 
-// hold brings a connection into the row's state and tells. It returns then, or when the connection ends where it is to
-// wait.
+// hold brings a connection into the row's state and tells. It returns then, or when the connection
+// ends where it is to wait.
 func (h *host) hold(ctx context.Context, open func() (*wsstream.Conn, error)) {
 	c, err := open()
 	for range h.busy {
@@ -121,7 +121,8 @@ func echo(ctx context.Context, c *wsstream.Conn) error {
 	return c.Writable().Write(ctx, m)
 }
 
-// stall waits until a window of c is full and stays so. What it writes goes on filling the kernel for a while.
+// stall waits until a window of c is full and stays so. What it writes goes on filling the kernel
+// for a while.
 func (h *host) stall(c *wsstream.Conn) error {
 	for full := 0; full < 5; full++ {
 		<-time.After(10 * time.Millisecond)

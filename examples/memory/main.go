@@ -1,12 +1,13 @@
-// Memory measures what a connection costs: how much a process grows, a connection, when many are open that are idle, have
-// been busy, or are stalled. The numbers of docs/memory.md come from it.
+// Memory measures what a connection costs: how much a process grows, a connection, when many are
+// open that are idle, have been busy, or are stalled. The numbers of docs/memory.md come from it.
 //
 //	go run ./examples/memory            # 2,000 connections each
 //	go run ./examples/memory -n 8000    # more: both ends need a file descriptor each
 //
-// Each row is measured in a process of its own, whose connections' far ends live in another, over loopback. Two numbers
-// are given: the resident set's growth, and that of the heap and the stacks that the Go runtime has in use. Garbage is
-// collected first, and what is free given back to the system. It needs Linux.
+// Each row is measured in a process of its own, whose connections' far ends live in another, over
+// loopback. Two numbers are given: the resident set's growth, and that of the heap and the stacks
+// that the Go runtime has in use. Garbage is collected first, and what is free given back to the
+// system. It needs Linux.
 package main
 
 import (
@@ -40,7 +41,8 @@ func main() {
 	}
 }
 
-// run is the program in its three parts: it starts itself again for each row, and that once more for the far ends.
+// run is the program in its three parts: it starts itself again for each row, and that once more
+// for the far ends.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
 	f := flag.NewFlagSet("memory", flag.ContinueOnError)
 	f.SetOutput(io.Discard) // an error is one line, and main prints it

@@ -11,7 +11,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The program calls itself for each row, and for the far ends: here it is the test's own binary that it calls.
+// The program calls itself for each row, and for the far ends: here it is the test's own binary
+// that it calls.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && (os.Args[1] == "-row" || os.Args[1] == "-far") {
 		main()

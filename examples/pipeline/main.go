@@ -1,10 +1,10 @@
-// Pipeline moves a real source through a WebSocket to a consumer that is slower than the source, and shows that
-// neither end ever holds more than its window, however much there is to move:
+// Pipeline moves a real source through a WebSocket to a consumer that is slower than the source,
+// and shows that neither end ever holds more than its window, however much there is to move:
 //
 //	source → sha256 → WebSocket over TCP → sha256 → slow consumer
 //
-// At the end each side knows what the other counted and hashed. A difference is exit status 1, and so is all else
-// that keeps the whole source from arriving.
+// At the end each side knows what the other counted and hashed. A difference is exit status 1, and
+// so is all else that keeps the whole source from arriving.
 //
 //	go run ./examples/pipeline                                    # the Go installation's src directory, as a tar stream
 //	go run ./examples/pipeline -in movie.mkv -rate 50MB/s         # a file
@@ -33,8 +33,8 @@ func main() {
 	os.Exit(status)
 }
 
-// run is the program, its surroundings given. It returns the exit status: 0 says that all of the source has
-// arrived, and that both sides know.
+// run is the program, its surroundings given. It returns the exit status: 0 says that all of the
+// source has arrived, and that both sides know.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {

@@ -59,7 +59,8 @@ func (p *program) succeeds(t *testing.T) (stdout string) {
 	return p.stdout.String()
 }
 
-// fails waits for the program's end, and holds that it is one clear line, status 1 and no claim of success.
+// fails waits for the program's end, and holds that it is one clear line, status 1 and no claim of
+// success.
 func (p *program) fails(t *testing.T, why string) {
 	t.Helper()
 	require.Equal(t, 1, <-p.status)

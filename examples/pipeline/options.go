@@ -23,7 +23,8 @@ type options struct {
 	dial   string     // URL; empty to listen only; both empty: both ends in this process
 }
 
-// parseOptions parses the command line. Asked for help it prints that to out and returns flag.ErrHelp.
+// parseOptions parses the command line. Asked for help it prints that to out and returns
+// flag.ErrHelp.
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("pipeline", flag.ContinueOnError)

@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
-// A meter shows how a transfer comes along. It looks at the connections' figures from time to time; the transfer
-// does not know of it.
+// A meter shows how a transfer comes along. It looks at the connections' figures from time to time;
+// the transfer does not know of it.
 type meter struct {
 	size int64 // about how many bytes there will be, 0 if nobody knows
 
@@ -38,8 +38,8 @@ func (m *meter) watch(name string, flow func() wsstream.Flow) {
 	m.ends = append(m.ends, end{name, flow})
 }
 
-// state returns how many bytes have come to where the meter sees them last, how fast they come, and what each end
-// holds: nothing, as long as there is no end.
+// state returns how many bytes have come to where the meter sees them last, how fast they come, and
+// what each end holds: nothing, as long as there is no end.
 func (m *meter) state() console.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -9,11 +9,11 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// receive takes what a sender sends, through the transform and on to a slow consumer, until the sender says what it
-// has sent. It answers with what has come, and returns both.
+// receive takes what a sender sends, through the transform and on to a slow consumer, until the
+// sender says what it has sent. It answers with what has come, and returns both.
 //
-// The next message is pulled when the consumer is done with the last: nothing else keeps the sender from being
-// faster than the consumer. Each message is pulled into the memory of the one before.
+// The next message is pulled when the consumer is done with the last: nothing else keeps the sender
+// from being faster than the consumer. Each message is pulled into the memory of the one before.
 func receive(ctx context.Context, conn *wsstream.Conn, limit rate.Limit) (sent, received total, err error) {
 	sum, slow := newTally(), newConsumer(limit)
 	var m wsstream.Message
@@ -41,7 +41,8 @@ func receive(ctx context.Context, conn *wsstream.Conn, limit rate.Limit) (sent, 
 	return sent, received, hungUp(ctx, conn, "sender", conn.Writable().Write(ctx, m))
 }
 
-// A consumer takes bytes at a rate of its own: it stands for a disk, a database or somebody else's service.
+// A consumer takes bytes at a rate of its own: it stands for a disk, a database or somebody else's
+// service.
 type consumer struct{ limiter *rate.Limiter }
 
 func newConsumer(limit rate.Limit) consumer {

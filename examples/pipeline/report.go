@@ -11,8 +11,8 @@ import (
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
-// report prints what was sent and received, and the most that each end held. Of a side in another process it knows
-// what that said it has counted, and no more.
+// report prints what was sent and received, and the most that each end held. Of a side in another
+// process it knows what that said it has counted, and no more.
 func report(w io.Writer, outcomes []outcome, window int) error {
 	flows := map[string]wsstream.Flow{}
 	for _, o := range outcomes {

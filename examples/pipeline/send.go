@@ -13,10 +13,12 @@ import (
 // chunk is how many bytes of the source make a message, at most.
 const chunk = 32 << 10
 
-// send sends all of src through conn, then what was sent, and returns that and what the receiver says that it got.
+// send sends all of src through conn, then what was sent, and returns that and what the receiver
+// says that it got.
 //
-// A Write waits while the window is full: that is all there is to flow control. The receiver is listened to at the
-// same time, so that one who hangs up ends the sending even while the source has nothing to give.
+// A Write waits while the window is full: that is all there is to flow control. The receiver is
+// listened to at the same time, so that one who hangs up ends the sending even while the source has
+// nothing to give.
 func send(ctx context.Context, conn *wsstream.Conn, src *source) (sent, received total, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {

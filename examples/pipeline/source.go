@@ -20,8 +20,8 @@ type source struct {
 	copyTo func(ctx context.Context, w io.Writer) error // ends early when w fails, or with ctx if it has to wait
 }
 
-// openSource opens what path names: a file, a directory (as a tar stream), - for standard input, or, if it is empty,
-// the Go installation's src directory.
+// openSource opens what path names: a file, a directory (as a tar stream), - for standard input,
+// or, if it is empty, the Go installation's src directory.
 func openSource(ctx context.Context, path string, stdin io.Reader) (*source, error) {
 	switch path {
 	case "-":
@@ -58,8 +58,8 @@ func goSource(ctx context.Context) (string, error) {
 	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
 }
 
-// errChanged is the error of a file that is not what it was when its copying began: what was sent of it is no
-// file that ever was.
+// errChanged is the error of a file that is not what it was when its copying began: what was sent
+// of it is no file that ever was.
 var errChanged = errors.New("changed while it was read")
 
 func fileSource(f *os.File) (*source, error) {
@@ -83,8 +83,8 @@ func streamSource(r io.Reader) *source {
 		defer pr.Close() //nolint:errcheck // it returns nil
 		stop := context.AfterFunc(ctx, func() { _ = pw.CloseWithError(context.Cause(ctx)) })
 		defer stop()
-		// The copy ends with r, or with the first piece that it gets after the return: nothing wakes a Read of a
-		// terminal, so nobody waits for it.
+		// The copy ends with r, or with the first piece that it gets after the return: nothing wakes a
+		// Read of a terminal, so nobody waits for it.
 		go func() {
 			_, err := io.Copy(pw, r)
 			_ = pw.CloseWithError(err)
@@ -106,8 +106,8 @@ func unchanged(f fs.File, info fs.FileInfo) error {
 	return nil
 }
 
-// dirSource is a directory as a tar stream. It is walked once for its size, so that what can't be listed is known
-// before anything is sent.
+// dirSource is a directory as a tar stream. It is walked once for its size, so that what can't be
+// listed is known before anything is sent.
 func dirSource(name string, dir fs.FS) (*source, error) {
 	size, err := tarSize(dir)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// A total is what one side has seen of the source. As a text message it follows the source's bytes, and answers
-// them.
+// A total is what one side has seen of the source. As a text message it follows the source's bytes,
+// and answers them.
 type total struct {
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`

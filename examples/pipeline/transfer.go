@@ -25,7 +25,8 @@ type outcome struct {
 // errDiffer is the error of a transfer that came to its end and did not arrive as it was sent.
 var errDiffer = errors.New("what was received is not what was sent")
 
-// transfer runs the two sides, or the one that o asks for, and reports on stdout what they agree on.
+// transfer runs the two sides, or the one that o asks for, and reports on stdout what they agree
+// on.
 func transfer(ctx context.Context, o options, stdin io.Reader, stdout, stderr io.Writer) error {
 	var sides []side
 	var m meter
@@ -129,7 +130,8 @@ type peerError struct {
 func (e *peerError) Error() string { return "the " + e.peer + " hung up: " + e.err.Error() }
 func (e *peerError) Unwrap() error { return e.err }
 
-// hungUp makes a peerError of an error that says that the connection has ended, and returns any other as it is.
+// hungUp makes a peerError of an error that says that the connection has ended, and returns any
+// other as it is.
 func hungUp(ctx context.Context, conn *wsstream.Conn, peer string, err error) error {
 	if _, lost := errors.AsType[*wsstream.Error](err); lost {
 		return &peerError{peer, err}
@@ -144,12 +146,14 @@ func hungUp(ctx context.Context, conn *wsstream.Conn, peer string, err error) er
 	return err
 }
 
-// finish closes the connection after a transfer that ended with err, and returns err or what went wrong in closing.
+// finish closes the connection after a transfer that ended with err, and returns err or what went
+// wrong in closing.
 func finish(ctx context.Context, conn *wsstream.Conn, peer string, err error) error {
 	if err == nil {
 		return hungUp(ctx, conn, peer, conn.Shutdown(ctx, wsstream.CloseInfo{Code: 1000}))
 	}
-	// What is unsent is of no use now. The peer gets a moment to learn that we gave up; then CloseNow cuts.
+	// What is unsent is of no use now. The peer gets a moment to learn that we gave up; then CloseNow
+	// cuts.
 	_ = conn.Writable().Abort(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1011, Reason: "gave up before the end"}})
 	conn.Readable().Discard()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

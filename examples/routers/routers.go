@@ -1,6 +1,6 @@
-// Package routers serves one WebSocket handler through net/http, chi, echo and gin, each with the middleware that people put in
-// front: logging, recovery, request ids. All of these wrap the http.ResponseWriter and let it be hijacked, which is all that
-// a wsstream.Handler asks of them.
+// Package routers serves one WebSocket handler through net/http, chi, echo and gin, each with the
+// middleware that people put in front: logging, recovery, request ids. All of these wrap the
+// http.ResponseWriter and let it be hijacked, which is all that a wsstream.Handler asks of them.
 package routers
 
 import (
@@ -17,7 +17,8 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// Echo returns a handler that sends back what it gets, with the request's path value "room" in front.
+// Echo returns a handler that sends back what it gets, with the request's path value "room" in
+// front.
 func Echo(acceptor *wsstream.Acceptor) http.Handler {
 	return acceptor.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 		room := r.PathValue("room")
@@ -33,9 +34,10 @@ func Echo(acceptor *wsstream.Acceptor) http.Handler {
 	})
 }
 
-// Chi serves the handler with go-chi/chi, which sets the path values of net/http. It uses what it keeps in a request's
-// context again when the handler has returned: a goroutine that goes on behind it must not ask chi.URLParam. Its
-// middleware.Timeout ends the request's context, but not that which a Handler gives to its function.
+// Chi serves the handler with go-chi/chi, which sets the path values of net/http. It uses what it
+// keeps in a request's context again when the handler has returned: a goroutine that goes on behind
+// it must not ask chi.URLParam. Its middleware.Timeout ends the request's context, but not that
+// which a Handler gives to its function.
 func Chi(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	r := chi.NewRouter()
 	r.Use(chimiddleware.RequestID, chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{
@@ -89,8 +91,8 @@ func Plain(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	})
 }
 
-// A statusWriter remembers the status. http.ResponseController, and therefore the handler, finds the server's own
-// ResponseWriter by Unwrap; without it a handshake is answered with 500.
+// A statusWriter remembers the status. http.ResponseController, and therefore the handler, finds
+// the server's own ResponseWriter by Unwrap; without it a handshake is answered with 500.
 type statusWriter struct {
 	http.ResponseWriter
 	status int

@@ -1,11 +1,11 @@
-// Rows moves a table of any length through a pipeline and a WebSocket to a consumer that is slower, in memory that does
-// not depend on the table's length:
+// Rows moves a table of any length through a pipeline and a WebSocket to a consumer that is slower,
+// in memory that does not depend on the table's length:
 //
 //	rows → batches → transformed in parallel, in order → JSON → WebSocket over TCP → JSON → slow consumer
 //
-// The table is made up as it is sent, a million rows of it, or read from a file: CSV with a header, or JSON lines. At
-// the end the rows that arrived are held to be those that were sent, in order. A difference is exit status 1, and so is
-// all else that keeps the whole table from arriving.
+// The table is made up as it is sent, a million rows of it, or read from a file: CSV with a header,
+// or JSON lines. At the end the rows that arrived are held to be those that were sent, in order. A
+// difference is exit status 1, and so is all else that keeps the whole table from arriving.
 //
 //	go run ./examples/rows                               # a million rows, at 100,000 a second
 //	go run ./examples/rows -n 100000 -rate max           # fewer, as fast as it goes
@@ -32,7 +32,8 @@ func main() {
 	os.Exit(status)
 }
 
-// run is the program, its surroundings given. It returns the exit status: 0 says that all rows have arrived, in order.
+// run is the program, its surroundings given. It returns the exit status: 0 says that all rows have
+// arrived, in order.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {

@@ -84,7 +84,8 @@ func (m *meter) report(w io.Writer, workers int) error {
 	if err := console.Table(w, table...); err != nil {
 		return err
 	}
-	// One batch is filled, a batch is in the hands of each worker, and one in those of the Pipe and of the consumer.
+	// One batch is filled, a batch is in the hands of each worker, and one in those of the Pipe and of
+	// the consumer.
 	marks := uint64((workers+3)*batchMark + 2*window)
 	n := m.received.n.Load()
 	_, err := fmt.Fprintf(w, "%s rows in %v: %s\nmarks %s, peak of the heap %s\n", humanize.Comma(n),

@@ -20,7 +20,8 @@ type options struct {
 	workers int        // that transform at once
 }
 
-// parseOptions parses the command line. Asked for help it prints that to out and returns flag.ErrHelp.
+// parseOptions parses the command line. Asked for help it prints that to out and returns
+// flag.ErrHelp.
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("rows", flag.ContinueOnError)

@@ -87,8 +87,8 @@ func madeUp(n int) iter.Seq[raw] {
 	}
 }
 
-// openCSV reads the header of a CSV table, without the byte order mark that spreadsheets put before it. The rest is read
-// as it is pulled.
+// openCSV reads the header of a CSV table, without the byte order mark that spreadsheets put before
+// it. The rest is read as it is pulled.
 func openCSV(f *os.File) (table, error) {
 	b := bufio.NewReader(f)
 	if mark, _ := b.Peek(3); string(mark) == "\ufeff" {

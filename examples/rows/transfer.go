@@ -67,7 +67,8 @@ func transfer(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// send is the sender's pipeline. Every stage is pulled by the next, and the last waits for the window.
+// send is the sender's pipeline. Every stage is pulled by the next, and the last waits for the
+// window.
 func send(ctx context.Context, dst stream.Writable[wsstream.Message], t table, workers int, sum *tally) error {
 	batches := stream.Batch(t.rows, stream.Size(batchMark, raw.size), 0)
 	transformed := stream.Parallel(batches, workers, transform(t.columns))
@@ -76,7 +77,8 @@ func send(ctx context.Context, dst stream.Writable[wsstream.Message], t table, w
 	return stream.Pipe(ctx, stream.Encode(dst, rows), summed, nil)
 }
 
-// receive is the receiver's pipeline, with a consumer who takes rows at a rate of its own: it stands for a database.
+// receive is the receiver's pipeline, with a consumer who takes rows at a rate of its own: it
+// stands for a database.
 func receive(ctx context.Context, src stream.Readable[wsstream.Message], limit rate.Limit, sum *tally) error {
 	consumer := rate.NewLimiter(limit, max(1, int(min(limit, 1e9)/20)))
 	for batch, err := range stream.All(ctx, stream.Decode(src, rows)) {

@@ -18,8 +18,9 @@ type row struct {
 // rows are sent a batch in a message.
 var rows = wsstream.JSON[[]row]()
 
-// transform returns the function that makes rows of raw ones: a CSV record becomes an object with a member for each
-// column, its numbers and truth values no longer strings; a line of JSON is checked, and has to be an object.
+// transform returns the function that makes rows of raw ones: a CSV record becomes an object with a
+// member for each column, its numbers and truth values no longer strings; a line of JSON is
+// checked, and has to be an object.
 func transform(columns []string) func(context.Context, []raw) ([]row, error) {
 	names := make([][]byte, len(columns))
 	for i, c := range columns {

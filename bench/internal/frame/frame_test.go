@@ -44,7 +44,8 @@ func TestARepeatedFrameFillsTheBlock(t *testing.T) {
 	require.Equal(t, 1, copies)
 }
 
-// conversation is frames of all lengths, some in fragments with a control frame between them, and a Close last.
+// conversation is frames of all lengths, some in fragments with a control frame between them, and a
+// Close last.
 func conversation(client bool) (wire []byte, messages int) {
 	write := func(f ws.Frame) {
 		if client {

@@ -2,9 +2,11 @@ package frame
 
 import "encoding/binary"
 
-// A Walker walks over frames as they come in blocks cut anywhere. The zero value stands before the first frame.
+// A Walker walks over frames as they come in blocks cut anywhere. The zero value stands before the
+// first frame.
 type Walker struct {
-	// Start, if it is set, is called for each frame of data with what of its payload is in the block at hand.
+	// Start, if it is set, is called for each frame of data with what of its payload is in the block
+	// at hand.
 	Start func(payload []byte)
 
 	// Closed is set by a Close frame.
@@ -46,8 +48,8 @@ func (w *Walker) Walk(p []byte) (messages int) {
 	}
 }
 
-// header takes the next frame's header from the start of p, behind what is kept of it, and returns how many bytes of
-// p it took. If p ends before it does, header keeps them all and returns -1.
+// header takes the next frame's header from the start of p, behind what is kept of it, and returns
+// how many bytes of p it took. If p ends before it does, header keeps them all and returns -1.
 func (w *Walker) header(p []byte) int {
 	h := p
 	if w.have > 0 || len(p) < len(w.head) {

@@ -9,8 +9,8 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Coder is github.com/coder/websocket. It reads through Reader into one buffer; Read would allocate. Its limit of
-// 32 KiB a message is lifted.
+// Coder is github.com/coder/websocket. It reads through Reader into one buffer; Read would
+// allocate. Its limit of 32 KiB a message is lifted.
 var Coder = Library{
 	Name: "coder",
 	Serve: func(l net.Listener, h Handler) error {

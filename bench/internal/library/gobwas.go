@@ -12,8 +12,9 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// Gobwas is github.com/gobwas/ws with wsutil's Reader and Writer, as in its README; they make fewer system calls than
-// wsutil's ReadClientData and WriteServerMessage. With net/http it reads through the buffer that the upgrade gives back.
+// Gobwas is github.com/gobwas/ws with wsutil's Reader and Writer, as in its README; they make fewer
+// system calls than wsutil's ReadClientData and WriteServerMessage. With net/http it reads through
+// the buffer that the upgrade gives back.
 var Gobwas = Library{
 	Name: "gobwas",
 	Serve: func(l net.Listener, h Handler) error {

@@ -8,7 +8,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Gorilla is github.com/gorilla/websocket. It reads through NextReader into one buffer; ReadMessage would allocate.
+// Gorilla is github.com/gorilla/websocket. It reads through NextReader into one buffer; ReadMessage
+// would allocate.
 var Gorilla = Library{
 	Name: "gorilla",
 	Serve: func(l net.Listener, h Handler) error {

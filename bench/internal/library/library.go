@@ -1,5 +1,5 @@
-// Package library holds the libraries that are measured, one adaptor file each: the calls that the library's own
-// documentation tells its users to write, with its default options, no more.
+// Package library holds the libraries that are measured, one adaptor file each: the calls that the
+// library's own documentation tells its users to write, with its default options, no more.
 package library
 
 import "net"
@@ -8,14 +8,15 @@ import "net"
 type Library struct {
 	Name string
 
-	// Serve accepts connections from l, through net/http or what the library has in its place, until the process ends.
+	// Serve accepts connections from l, through net/http or what the library has in its place, until
+	// the process ends.
 	Serve func(l net.Listener, h Handler) error
 
 	// ServeBare does the same without net/http. Nil: the library has no such thing.
 	ServeBare func(l net.Listener, h Handler) error
 
-	// ServeTLS is Serve behind TLS, for a library that has its own, with a certificate and its key in PEM. Nil: Serve
-	// takes a listener of crypto/tls.
+	// ServeTLS is Serve behind TLS, for a library that has its own, with a certificate and its key in
+	// PEM. Nil: Serve takes a listener of crypto/tls.
 	ServeTLS func(l net.Listener, cert, key []byte, h Handler) error
 
 	// Dial connects to the server at addr, and leaves the connection to h.
@@ -28,13 +29,14 @@ type Library struct {
 	Relays []Relay
 }
 
-// A Handler is what a program does with its connections. Its functions may be called at once for different ones.
+// A Handler is what a program does with its connections. Its functions may be called at once for
+// different ones.
 type Handler struct {
 	// Open is called for each connection, and may not block.
 	Open func(c Conn)
 
-	// Message is called for each message of a connection, in order; data is the library's again when it returns. Nil:
-	// nobody reads.
+	// Message is called for each message of a connection, in order; data is the library's again when
+	// it returns. Nil: nobody reads.
 	Message func(c Conn, data []byte)
 }
 
@@ -47,8 +49,9 @@ type Conn interface {
 	Close()
 }
 
-// A Flooder is a Conn that can send the same message again and again faster than by Write: raw, which is not a
-// library but their limit. Sent is called with the number of messages after each write; false ends it.
+// A Flooder is a Conn that can send the same message again and again faster than by Write: raw,
+// which is not a library but their limit. Sent is called with the number of messages after each
+// write; false ends it.
 type Flooder interface {
 	Flood(data []byte, sent func(n int64) bool)
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/lesismal/nbio/nbhttp/websocket"
 )
 
-// nbioQueue is how much a connection's queue may hold, in bytes, before nbio cuts the connection: as in its README.
-// Without it there is no bound.
+// nbioQueue is how much a connection's queue may hold, in bytes, before nbio cuts the connection:
+// as in its README. Without it there is no bound.
 const nbioQueue = 6 << 20
 
-// Nbio is github.com/lesismal/nbio, with its own HTTP engine, as its examples have it: epoll, a pool of goroutines
-// that call the handlers, writes that never block.
+// Nbio is github.com/lesismal/nbio, with its own HTTP engine, as its examples have it: epoll, a
+// pool of goroutines that call the handlers, writes that never block.
 var Nbio = Library{
 	Name: "nbio",
 	Serve: func(l net.Listener, h Handler) error {

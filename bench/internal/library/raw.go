@@ -8,8 +8,8 @@ import (
 
 const rawBlock = 64 << 10 // bytes in one write or read
 
-// Raw is no library but the limit: the same bytes by plain writes and reads of TCP, in blocks as large as there is
-// something to send, without a look at what they hold beyond the frames' headers.
+// Raw is no library but the limit: the same bytes by plain writes and reads of TCP, in blocks as
+// large as there is something to send, without a look at what they hold beyond the frames' headers.
 var Raw = Library{
 	Name: "raw",
 	Serve: func(l net.Listener, h Handler) error {
@@ -77,7 +77,8 @@ type rawConn struct {
 	size   int    // bytes
 }
 
-// of returns a frame for data; one of the same length has the same bytes on the wire but for the payload.
+// of returns a frame for data; one of the same length has the same bytes on the wire but for the
+// payload.
 func (c *rawConn) of(data []byte) []byte {
 	if c.frame == nil || c.size != len(data) {
 		c.frame, c.size = frame.New(frame.Binary, data, c.client), len(data)

@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// queueLength is how many messages a queue for one connection holds: that of gorilla's chat example.
+// queueLength is how many messages a queue for one connection holds: that of gorilla's chat
+// example.
 const queueLength = 256
 
 // anyRooms are the two ways to write a room on a library whose writes block.
@@ -46,8 +47,9 @@ func (r *loopRoom) Publish(data []byte) {
 
 func (r *loopRoom) Dropped() int64 { return 0 }
 
-// A queueRoom has a channel and a goroutine that writes for each connection. What does not fit a channel is dropped.
-// (The hubs of gorilla's and coder's examples cut such a connection; dropping is kinder to what they show here.)
+// A queueRoom has a channel and a goroutine that writes for each connection. What does not fit a
+// channel is dropped. (The hubs of gorilla's and coder's examples cut such a connection; dropping
+// is kinder to what they show here.)
 type queueRoom struct {
 	mu      sync.Mutex
 	queues  []chan []byte // guarded by mu

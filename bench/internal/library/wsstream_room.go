@@ -9,8 +9,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A broadcastRoom is a stream.Broadcast with a pipe to each connection, and as many messages in front of each as the
-// others' queues hold. Who is slow loses the oldest messages.
+// A broadcastRoom is a stream.Broadcast with a pipe to each connection, and as many messages in
+// front of each as the others' queues hold. Who is slow loses the oldest messages.
 type broadcastRoom struct {
 	b *stream.Broadcast[wsstream.Message]
 }

@@ -13,8 +13,9 @@ import (
 const (
 	block      = 128 << 10 // bytes in one write or read
 	perAddress = 4000      // connections from one address: the ports of a pair of addresses are few
-	// segment is the largest of a connection with small buffers, in bytes, as on a network. Loopback's are 64 KiB: as
-	// large as the buffers, so that TCP would wait for seconds before it tells of room in them.
+	// segment is the largest of a connection with small buffers, in bytes, as on a network. Loopback's
+	// are 64 KiB: as large as the buffers, so that TCP would wait for seconds before it tells of room
+	// in them.
 	segment = 1460
 
 	atOnce            = 16 // handshakes
@@ -53,13 +54,15 @@ func (o Order) dial(i int) (*conn, error) {
 
 // prepare sets what a socket of the peer's has to have.
 func (o Order) prepare(fd int) error {
-	// A port is chosen when it is connected, so that those which linger after other runs can be used again.
+	// A port is chosen when it is connected, so that those which linger after other runs can be used
+	// again.
 	err := syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1)
 	if err != nil || o.Buffer == 0 {
 		return err
 	}
-	// The window is what is bounded, and there is more memory than that: the kernel counts what a packet costs it, drops
-	// packets for which it lacks memory though they are in the window, and sends them again seconds later.
+	// The window is what is bounded, and there is more memory than that: the kernel counts what a
+	// packet costs it, drops packets for which it lacks memory though they are in the window, and
+	// sends them again seconds later.
 	return errors.Join(
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),

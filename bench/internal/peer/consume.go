@@ -30,7 +30,8 @@ type consumer struct {
 	received, first, last int64 // guarded by consumers.mu
 }
 
-// consume receives on connection number i: the last ones do not read at all, those before them slowly.
+// consume receives on connection number i: the last ones do not read at all, those before them
+// slowly.
 func (p *Peer) consume(i int, c *conn) error {
 	switch fast := p.order.Conns - p.order.Slow - p.order.Stopped; {
 	case i < fast:

@@ -18,7 +18,8 @@ func (l *latencies) add(d time.Duration) {
 	l.mu.Unlock()
 }
 
-// take returns the median and the 99th percentile, in microseconds, and forgets the times. Of none, both are 0.
+// take returns the median and the 99th percentile, in microseconds, and forgets the times. Of none,
+// both are 0.
 func (l *latencies) take() (p50, p99 float64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

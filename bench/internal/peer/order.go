@@ -1,6 +1,7 @@
-// Package peer is the neutral other end of every measurement: raw frames on TCP connections, from a process of its
-// own. It sends frames that were made before, in large blocks, and walks over the headers of what comes in large
-// buffers, so that it is never what limits; that `raw` is faster than every library shows it.
+// Package peer is the neutral other end of every measurement: raw frames on TCP connections, from a
+// process of its own. It sends frames that were made before, in large blocks, and walks over the
+// headers of what comes in large buffers, so that it is never what limits; that `raw` is faster
+// than every library shows it.
 package peer
 
 import "time"
@@ -34,7 +35,8 @@ type Order struct {
 
 	Slow, Stopped int // of Consume: how many of Conns read at SlowRate, and not at all
 
-	// Buffer is the size of the sockets' TCP windows, in bytes, where less than the kernel's choice is wanted.
+	// Buffer is the size of the sockets' TCP windows, in bytes, where less than the kernel's choice is
+	// wanted.
 	Buffer int
 }
 
@@ -46,7 +48,8 @@ type State struct {
 	// Of the answers since the last State, in microseconds from the message to its answer.
 	P50, P99 float64
 
-	// Of the fast consumers: what they received, and how many messages did not come though later ones did.
+	// Of the fast consumers: what they received, and how many messages did not come though later ones
+	// did.
 	Fast, FastLost int64
 
 	// Recovered is how long after Resume a message came that was fresh; 0: none yet.

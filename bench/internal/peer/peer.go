@@ -23,8 +23,8 @@ type Peer struct {
 	conns []*conn // guarded by mu
 }
 
-// Start starts an order. If the peer is to serve, it returns the address at which it does; else it returns when all
-// connections are made.
+// Start starts an order. If the peer is to serve, it returns the address at which it does; else it
+// returns when all connections are made.
 func Start(o Order) (p *Peer, addr string, err error) {
 	p = &Peer{order: o}
 	switch o.Shape {

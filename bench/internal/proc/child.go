@@ -1,6 +1,6 @@
-// Package proc runs the processes of a measurement: each library in one of its own, and the peer in another. Parent
-// and child talk in lines of JSON, over the child's standard input and a pipe; a child ends when its input does, so
-// none outlives its parent.
+// Package proc runs the processes of a measurement: each library in one of its own, and the peer in
+// another. Parent and child talk in lines of JSON, over the child's standard input and a pipe; a
+// child ends when its input does, so none outlives its parent.
 package proc
 
 import (
@@ -105,7 +105,8 @@ func (c *Child) Call(method string, args, result any) error {
 	}
 }
 
-// Close ends the child and waits until it has. It is an error if the child had to be killed, or had failed.
+// Close ends the child and waits until it has. It is an error if the child had to be killed, or had
+// failed.
 func (c *Child) Close() error {
 	_ = c.in.Close()
 	kill := time.AfterFunc(endTimeout, func() { _ = c.cmd.Process.Kill() })
@@ -115,7 +116,8 @@ func (c *Child) Close() error {
 	return c.cmd.Wait()
 }
 
-// Serve is the child's side: do is called for each of the parent's calls, one at a time, until the input ends.
+// Serve is the child's side: do is called for each of the parent's calls, one at a time, until the
+// input ends.
 func Serve(do func(method string, args json.RawMessage) (any, error)) error {
 	out := os.NewFile(3, "answers")
 	in := json.NewDecoder(bufio.NewReader(os.Stdin))

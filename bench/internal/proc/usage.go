@@ -25,8 +25,9 @@ type Usage struct {
 // Now is the time on the machine's clock.
 func Now() time.Duration { return time.Duration(time.Now().UnixNano()) }
 
-// Measure returns the usage of this process. With memory it asks the Go runtime too, which stops the process for a
-// moment; with settle it collects garbage before and gives what is free back to the system.
+// Measure returns the usage of this process. With memory it asks the Go runtime too, which stops
+// the process for a moment; with settle it collects garbage before and gives what is free back to
+// the system.
 func Measure(memory, settle bool) (u Usage, err error) {
 	if settle {
 		for range 4 { // pools let go with the second collection, and each one halves the stacks that are too large
@@ -64,7 +65,8 @@ func RSS() (int64, error) {
 	return pages * int64(os.Getpagesize()), err
 }
 
-// RaiseFileLimit raises the number of open files of this process, and of those it starts, as far as the system lets it.
+// RaiseFileLimit raises the number of open files of this process, and of those it starts, as far as
+// the system lets it.
 func RaiseFileLimit() error {
 	var l syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {

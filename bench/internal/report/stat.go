@@ -23,7 +23,8 @@ func Of(values []float64) Stat {
 	return s
 }
 
-// Ratio is how many times as good a is as b: above 1 it is better, whether more is or less. If both are 0 it is 1.
+// Ratio is how many times as good a is as b: above 1 it is better, whether more is or less. If both
+// are 0 it is 1.
 func Ratio(a, b float64, lower bool) float64 {
 	if lower {
 		a, b = b, a

@@ -23,9 +23,9 @@ func (s Style) bold(text string) string {
 	return "**" + text + "**"
 }
 
-// Table returns a result as a table of Markdown: of each metric the median, of the first its spread too, and how many
-// times as good it is as the best peer's and as raw's. Where a peer beats wsstream, its median is bold. A column that
-// is empty is left out.
+// Table returns a result as a table of Markdown: of each metric the median, of the first its spread
+// too, and how many times as good it is as the best peer's and as raw's. Where a peer beats
+// wsstream, its median is bold. A column that is empty is left out.
 func Table(r Result, s Style) string {
 	rows := [][]string{{"library"}}
 	for i, m := range r.Metrics {
@@ -55,7 +55,8 @@ func Table(r Result, s Style) string {
 	return table
 }
 
-// fit leaves out as many columns as it takes for rows to fit the window, from the last; the first two and notes stay.
+// fit leaves out as many columns as it takes for rows to fit the window, from the last; the first
+// two and notes stay.
 func (s Style) fit(rows [][]string) (fitting [][]string, left []string) {
 	for s.Columns > 0 && utf8.RuneCountInString(line(rows[0], widths(rows), "-")) > s.Columns {
 		last := len(rows[0]) - 1
@@ -153,7 +154,8 @@ func width(text string) int {
 	return n
 }
 
-// Number writes three digits of v, and a k or an M behind it where it is large. What is no number is a dash.
+// Number writes three digits of v, and a k or an M behind it where it is large. What is no number
+// is a dash.
 func Number(v float64) string {
 	switch a := math.Abs(v); {
 	case math.IsNaN(v) || math.IsInf(v, 0):

@@ -35,7 +35,8 @@ func calls() []Scenario {
 	}
 }
 
-// calls is the flow with each of library.WsstreamCalls, as far as there are names for what they do in it.
+// calls is the flow with each of library.WsstreamCalls, as far as there are names for what they do
+// in it.
 func (f flow) calls(name string, names ...string) Scenario {
 	sc := Scenario{Name: name, Metrics: []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}}
 	for i, call := range names {

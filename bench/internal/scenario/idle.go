@@ -8,7 +8,8 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/work"
 )
 
-// HeapAndStacks is the memory that the Go runtime has in use a connection, the most of them being open.
+// HeapAndStacks is the memory that the Go runtime has in use a connection, the most of them being
+// open.
 const HeapAndStacks = "heap and stacks"
 
 // Idle is the name of the scenario of connections that do nothing.
@@ -70,7 +71,8 @@ func idleScenario(name string, job work.Job, scale []int) Scenario {
 	return sc
 }
 
-// hold opens more and more connections. Garbage is collected before each measurement, and what is free is given back.
+// hold opens more and more connections. Garbage is collected before each measurement, and what is
+// free is given back.
 func hold(job work.Job, scale []int, o Options) (Run, error) {
 	s, err := open(job, peer.Order{Shape: peer.Idle, TLS: job.TLS}, false)
 	if err != nil {

@@ -32,7 +32,8 @@ var (
 // Consumers is how many there are.
 func Consumers(o Options) int { return pick(o, 100, 10) }
 
-// RoomName is the name of the scenario of a server that sends to all consumers, of whom some are slow or stopped.
+// RoomName is the name of the scenario of a server that sends to all consumers, of whom some are
+// slow or stopped.
 func RoomName(o Options, held int, how string) string {
 	if held == 0 {
 		return fmt.Sprintf("one to %d, all fast", Consumers(o))
@@ -94,8 +95,9 @@ func ways(run func(lib, way string, o Options) (Run, error)) []Entry {
 	return entries
 }
 
-// room lets the server send, and measures for so many times a run, when those who are held up have been so for a
-// while. Who catches up for a moment gets more than is due; that is no merit, and does not count.
+// room lets the server send, and measures for so many times a run, when those who are held up have
+// been so for a while. Who catches up for a moment gets more than is due; that is no merit, and
+// does not count.
 func room(job work.Job, order peer.Order, long int, o Options) (Run, error) {
 	s, err := open(job, order, false)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package scenario holds what is measured: each scenario with the libraries that take part, and how one run of one of
-// them goes. A run has processes of its own, so that none finds what another left behind.
+// Package scenario holds what is measured: each scenario with the libraries that take part, and how
+// one run of one of them goes. A run has processes of its own, so that none finds what another left
+// behind.
 package scenario
 
 import (

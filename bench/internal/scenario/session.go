@@ -84,9 +84,10 @@ func (s *session) sample(want work.Want) (sample work.Sample, err error) {
 	return sample, err
 }
 
-// measure lets the run warm up, and returns what was before and after the time, in which count things were done. If it
-// was none, on a machine that is busy with something else, the time is as long as it takes. A run that was stopped at
-// the limit before it had warmed up is measured from its start.
+// measure lets the run warm up, and returns what was before and after the time, in which count
+// things were done. If it was none, on a machine that is busy with something else, the time is as
+// long as it takes. A run that was stopped at the limit before it had warmed up is measured from
+// its start.
 func (s *session) measure(o Options, count func(from, to moment) int64) (from, to moment, note string, err error) {
 	want := work.Want{Memory: true}
 	cold, err := s.now(want)

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// StallName is the name of the scenario of connections whose peers do not read, with a writer on each.
+	// StallName is the name of the scenario of connections whose peers do not read, with a writer on
+	// each.
 	StallName = "stalled, a writer on each connection"
 
 	// EmptyProcess is the name of the process that does nothing, in the same scenario.
@@ -82,7 +83,8 @@ func empty(o Options) (Run, error) {
 	return Run{Values: values}, err
 }
 
-// quiet returns what a process uses in which nothing should happen. Its background work is given time to end before.
+// quiet returns what a process uses in which nothing should happen. Its background work is given
+// time to end before.
 func quiet(c *proc.Child, o Options) (map[string]float64, error) {
 	pause(pick(o, 3*time.Second, 200*time.Millisecond))
 	var from, to work.Sample
@@ -96,8 +98,8 @@ func quiet(c *proc.Child, o Options) (map[string]float64, error) {
 	return map[string]float64{StallCPU: 100 * (to.CPU - from.CPU).Seconds() / (to.At - from.At).Seconds()}, nil
 }
 
-// stalled waits until nothing has been sent for a while. A library that never waits is stopped at the limit, which is
-// the note.
+// stalled waits until nothing has been sent for a while. A library that never waits is stopped at
+// the limit, which is the note.
 func (s *session) stalled() (note string, err error) {
 	last, since := int64(-1), time.Now()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); pause(poll) {

@@ -115,7 +115,8 @@ func (f flow) run(job work.Job, client bool, o Options) (Run, error) {
 	return r, err
 }
 
-// received counts the messages that were received between two moments: by the library, by the peer, or by both.
+// received counts the messages that were received between two moments: by the library, by the peer,
+// or by both.
 func received(shape string) func(from, to moment) int64 {
 	return func(from, to moment) int64 {
 		library, peer := to.library.In-from.library.In, to.peer.In-from.peer.In

@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// certificate makes a certificate for this process, and its key, in PEM. The peer does not check it.
+// certificate makes a certificate for this process, and its key, in PEM. The peer does not check
+// it.
 func certificate() (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package work is what the process of a library does: one job, with one library, for as long as the process lives.
+// Package work is what the process of a library does: one job, with one library, for as long as the
+// process lives.
 package work
 
 import (
@@ -34,7 +35,8 @@ type Job struct {
 	Rate  int    // of a Room, in messages a second
 	Limit int64  // stop sending when the process has grown by so many bytes; 0: none
 
-	// Buffer is the size of the sockets' send buffers, in bytes, where less than the kernel's choice is wanted.
+	// Buffer is the size of the sockets' send buffers, in bytes, where less than the kernel's choice
+	// is wanted.
 	Buffer int
 }
 

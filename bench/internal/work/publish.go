@@ -7,12 +7,13 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/proc"
 )
 
-// Stamp is what a message to many starts with: its number, and when it was due, in nanoseconds on the machine's
-// clock; two little-endian integers.
+// Stamp is what a message to many starts with: its number, and when it was due, in nanoseconds on
+// the machine's clock; two little-endian integers.
 const Stamp = 16
 
-// Go starts the publishing of a room's messages at the job's rate, in a goroutine that ends with Stop. Who is held up
-// sends what he owes as fast as he can afterwards, as a program does whose source waits for it.
+// Go starts the publishing of a room's messages at the job's rate, in a goroutine that ends with
+// Stop. Who is held up sends what he owes as fast as he can afterwards, as a program does whose
+// source waits for it.
 func (w *Worker) Go() {
 	go func() {
 		start := proc.Now()

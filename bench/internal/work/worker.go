@@ -129,7 +129,8 @@ func (w *Worker) watch(limit int64) {
 // Stop ends the sending.
 func (w *Worker) Stop() { w.stopped.Store(true) }
 
-// Calm ends what the harness itself does in the process. It is for the measuring of a process that does nothing.
+// Calm ends what the harness itself does in the process. It is for the measuring of a process that
+// does nothing.
 func (w *Worker) Calm() { close(w.calm) }
 
 // State returns how far the job is.

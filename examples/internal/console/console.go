@@ -1,4 +1,5 @@
-// Package console is what the example programs show while they run: on a terminal, in a pipe and in a file.
+// Package console is what the example programs show while they run: on a terminal, in a pipe and in
+// a file.
 package console
 
 import (
@@ -20,9 +21,10 @@ type State struct {
 	Text        []string // what else is shown, in the order of its worth; nothing is shown without it
 }
 
-// Progress shows on w what look returns, until stop is called. On a terminal it is a bar that is drawn again ten times
-// a second, and that leaves out the last texts if the window is too narrow for them. Elsewhere it is a line as often
-// as every says. Progress calls look on a goroutine of its own, and stop returns after the last call.
+// Progress shows on w what look returns, until stop is called. On a terminal it is a bar that is
+// drawn again ten times a second, and that leaves out the last texts if the window is too narrow
+// for them. Elsewhere it is a line as often as every says. Progress calls look on a goroutine of
+// its own, and stop returns after the last call.
 func Progress(w io.Writer, every time.Duration, look func() State) (stop func()) {
 	show := line(w)
 	if f, ok := terminal(w); ok {
@@ -49,7 +51,8 @@ func Progress(w io.Writer, every time.Duration, look func() State) (stop func())
 	}
 }
 
-// Fail prints the program's error on one line of w. On a terminal that line replaces the ^C of an interrupt.
+// Fail prints the program's error on one line of w. On a terminal that line replaces the ^C of an
+// interrupt.
 func Fail(w io.Writer, program string, err error) {
 	text := program + ": " + strings.Join(strings.Fields(err.Error()), " ")
 	if _, ok := terminal(w); ok {
@@ -74,8 +77,9 @@ func line(w io.Writer) (show func(s State, last bool)) {
 
 const (
 	barWidth = 10
-	// around is what stands on the line beside the texts: the percentage, the bar and its ends, spaces, and
-	// the ^C that an interrupt adds. A line that an interrupt breaks could not be drawn again.
+	// around is what stands on the line beside the texts: the percentage, the bar and its ends,
+	// spaces, and the ^C that an interrupt adds. A line that an interrupt breaks could not be drawn
+	// again.
 	around = len("100% ||   ") + barWidth + len(" ^C")
 )
 
@@ -157,7 +161,8 @@ func Table(w io.Writer, rows ...[]string) error {
 	return t.Flush()
 }
 
-// Sums prints the hashes of what was sent and received: one if they are the same. A hash has no room in a table.
+// Sums prints the hashes of what was sent and received: one if they are the same. A hash has no
+// room in a table.
 func Sums(w io.Writer, sent, received string) error {
 	if sent == received {
 		_, err := fmt.Fprintln(w, "sha256", sent)

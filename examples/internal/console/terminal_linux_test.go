@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// aTerminal returns the two ends of a terminal: what a program writes to, and what a user sees and types.
+// aTerminal returns the two ends of a terminal: what a program writes to, and what a user sees and
+// types.
 func aTerminal(t *testing.T, columns uint16) (tty, user *os.File) {
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(t, err)
