@@ -28,7 +28,7 @@ type end struct {
 type compressor struct {
 	name   string
 	accept func(w http.ResponseWriter, r *http.Request) (end, error)
-	dial   func(url string, nd func(ctx context.Context, network, addr string) (net.Conn, error)) (end, error)
+	dial   func(url string, nd netDial) (end, error)
 }
 
 func ours(name string, o *wsstream.CompressionOptions) compressor {
@@ -40,7 +40,8 @@ func ours(name string, o *wsstream.CompressionOptions) compressor {
 				return m.Data, err
 			},
 			func(p []byte) error {
-				return conn.Writable().Write(context.Background(), wsstream.Message{Type: wsstream.TypeText, Data: p})
+				return conn.Writable().Write(context.Background(),
+					wsstream.Message{Type: wsstream.TypeText, Data: p})
 			},
 		}
 	}
@@ -54,7 +55,8 @@ func ours(name string, o *wsstream.CompressionOptions) compressor {
 			return side(conn), nil
 		},
 		func(url string, nd func(context.Context, string, string) (net.Conn, error)) (end, error) {
-			conn := wsstream.Dial(context.Background(), url, &wsstream.DialOptions{Compression: o, NetDial: nd})
+			conn := wsstream.Dial(context.Background(), url,
+				&wsstream.DialOptions{Compression: o, NetDial: nd})
 			_, err := conn.Opened().Wait(context.Background())
 			return side(conn), err
 		},
@@ -82,7 +84,8 @@ func coder(name string, mode coderws.CompressionMode) compressor {
 		},
 		func(url string, nd func(context.Context, string, string) (net.Conn, error)) (end, error) {
 			client := &http.Client{Transport: &http.Transport{DialContext: nd}}
-			c, _, err := coderws.Dial(context.Background(), url, &coderws.DialOptions{CompressionMode: mode, HTTPClient: client})
+			c, _, err := coderws.Dial(context.Background(), url,
+				&coderws.DialOptions{CompressionMode: mode, HTTPClient: client})
 			if err != nil {
 				return end{}, err
 			}
@@ -133,8 +136,11 @@ func (c counting) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// A netDial is the option of that name.
+type netDial = func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // dialUntil dials, and counts what is read where n is not nil; the end of the benchmark cuts.
-func dialUntil(b *testing.B, n *atomic.Int64) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func dialUntil(b *testing.B, n *atomic.Int64) netDial {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		nc, err := new(net.Dialer).DialContext(ctx, network, addr)
 		if err != nil {

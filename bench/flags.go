@@ -32,11 +32,14 @@ func parse(args []string, stdout io.Writer) (*settings, error) {
 	f.SetOutput(io.Discard) // an error is one line, and run prints it
 	f.IntVar(&s.runs, "runs", 5, "how many `times` each scenario runs with each library, in turns")
 	f.DurationVar(&s.options.Time, "time", time.Second, "how `long` one run is measured")
-	f.BoolVar(&s.options.Quick, "quick", false, "the smallest scale, one short run each, unless -runs and -time say otherwise")
+	f.BoolVar(&s.options.Quick, "quick", false,
+		"the smallest scale, one short run each, unless -runs and -time say otherwise")
 	only := f.String("only", "", "the scenarios whose names match this `regexp`")
-	libs := f.String("libs", "", "the libraries of this `list` with commas: "+strings.Join(scenario.Libraries(), ","))
+	libs := f.String("libs", "",
+		"the libraries of this `list` with commas: "+strings.Join(scenario.Libraries(), ","))
 	f.StringVar(&s.json, "json", "", "the `file` for all figures")
-	f.StringVar(&s.from, "from", "", "show again what an earlier call has written to this `file` with -json")
+	f.StringVar(&s.from, "from", "",
+		"show again what an earlier call has written to this `file` with -json")
 	f.StringVar(&s.charts, "charts", "", "the `directory` for charts, in SVG")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -57,7 +60,8 @@ func parse(args []string, stdout io.Writer) (*settings, error) {
 	switch {
 	case f.NArg() > 0:
 		return nil, fmt.Errorf("it takes no arguments, only flags: %q", f.Args())
-	case given["from"] && (given["runs"] || given["time"] || given["only"] || given["libs"] || given["quick"]):
+	case given["from"] &&
+		(given["runs"] || given["time"] || given["only"] || given["libs"] || given["quick"]):
 		return nil, errors.New("-from shows what was measured before: it goes with -json and -charts alone")
 	case s.runs < 1:
 		return nil, fmt.Errorf("-runs is %d, and must be at least 1", s.runs)
@@ -72,7 +76,8 @@ func parse(args []string, stdout io.Writer) (*settings, error) {
 		s.selection.Libraries = strings.Split(*libs, ",")
 		for _, l := range s.selection.Libraries {
 			if !slices.Contains(scenario.Libraries(), l) {
-				return nil, fmt.Errorf("-libs: no library %q, only %s", l, strings.Join(scenario.Libraries(), ", "))
+				return nil, fmt.Errorf("-libs: no library %q, only %s", l,
+					strings.Join(scenario.Libraries(), ", "))
 			}
 		}
 	}

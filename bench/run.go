@@ -60,7 +60,8 @@ func (s *settings) report(stdout, stderr io.Writer) error {
 func (s *settings) measure(stdout, stderr io.Writer) error {
 	scenarios := scenario.Select(s.options, s.selection)
 	if len(scenarios) == 0 {
-		return fmt.Errorf("-only: no scenario matches %q, of those that the libraries take part in", s.selection.Only)
+		return fmt.Errorf("-only: no scenario matches %q, of those that the libraries take part in",
+			s.selection.Only)
 	}
 	machine := report.Here() // before a file of ours changes the tree
 	if s.json != "" {        // before an hour is spent
@@ -136,7 +137,7 @@ func (s *settings) turns(sc scenario.Scenario, stderr io.Writer) (r report.Resul
 	return r, failed
 }
 
-// say writes. Nobody can be told that the output is gone.
+// say writes. It ignores errors, because there is no other output to report them to.
 func say(w io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(w, format, args...) }
 
 // styleOf returns the style of what w shows.

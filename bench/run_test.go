@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 func TestEveryLibraryIsMeasured(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "results.json")
 	var out bytes.Buffer
-	args := []string{"-quick", "-time", "10ms", "-only", "^(ping-pong, |client, sink|.* calls, reading)", "-json", file}
+	args := []string{"-quick", "-time", "10ms", "-only",
+		"^(ping-pong, |client, sink|.* calls, reading)", "-json", file}
 	require.Equal(t, 0, run(args, &out, io.Discard), out.String())
 	results, err := report.Read(file)
 	require.NoError(t, err)
@@ -64,7 +65,8 @@ func TestAChildEndsWithItsInput(t *testing.T) {
 
 func TestLibrariesAndScenariosCanBeChosen(t *testing.T) {
 	var out bytes.Buffer
-	require.Equal(t, 0, run([]string{"-quick", "-time", "5ms", "-only", "^sink", "-libs", "gws,raw"}, &out, io.Discard))
+	require.Equal(t, 0, run([]string{"-quick", "-time", "5ms", "-only", "^sink", "-libs", "gws,raw"},
+		&out, io.Discard))
 	require.Contains(t, out.String(), "| gws ")
 	require.Contains(t, out.String(), "| raw ")
 	require.NotContains(t, out.String(), "| gorilla ")
@@ -104,11 +106,13 @@ func TestWrongArgumentsAreOneClearLine(t *testing.T) {
 		{"-only nothing-of-this-name", `no scenario matches "nothing-of-this-name"`},
 		{"-libs gorilla,nobody", `no library "nobody"`},
 		{"-json no/such/directory/file", "no such file or directory"},
-		{"-libs gws -only calls", `no scenario matches "calls", of those that the libraries take part in`},
+		{"-libs gws -only calls",
+			`no scenario matches "calls", of those that the libraries take part in`},
 		{"-from no/such/file", "-from shows what was measured before"},
 	} {
 		var out, errs bytes.Buffer
-		args := append(strings.Fields("-quick -only ^sink -libs raw"), strings.Fields(c.args)...) // if it measures, then little
+		// if it measures, then little
+		args := append(strings.Fields("-quick -only ^sink -libs raw"), strings.Fields(c.args)...)
 		require.Equal(t, 1, run(args, &out, &errs), c.args)
 		require.Equal(t, 1, strings.Count(errs.String(), "\n"), "%s: %s", c.args, errs.String())
 		require.Contains(t, errs.String(), c.says)
@@ -119,7 +123,8 @@ func TestWrongArgumentsAreOneClearLine(t *testing.T) {
 func TestWrongFlagsAreExitCodeTwo(t *testing.T) {
 	var out, errs bytes.Buffer
 	require.Equal(t, 2, run([]string{"-fast"}, &out, &errs))
-	require.Equal(t, "bench: flag provided but not defined: -fast; -h shows all flags\n", errs.String())
+	require.Equal(t, "bench: flag provided but not defined: -fast; -h shows all flags\n",
+		errs.String())
 	errs.Reset()
 	require.Equal(t, 2, run([]string{"-time", "5"}, &out, &errs))
 	require.Equal(t, 1, strings.Count(errs.String(), "\n"), errs.String())

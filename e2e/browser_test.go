@@ -42,7 +42,7 @@ func (b *browser) start(path string) {
 	ctx, quit := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path),
 		chromedp.Headless,
-		chromedp.NoSandbox, // it runs as root here, and visits nobody but us
+		chromedp.NoSandbox, // it may run as root, and visits only our pages
 		chromedp.DisableGPU,
 		chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true),
@@ -112,7 +112,8 @@ func (p *tab) run(t *testing.T, body string) {
 // eval is run for a body that returns something.
 func eval[T any](t *testing.T, p *tab, body string) T {
 	t.Helper()
-	v, err := chromedp.Run(p.patient(t), chromedp.Evaluate[T]("(async () => {"+body+"\n})()", chromedp.EvalAwaitPromise))
+	v, err := chromedp.Run(p.patient(t),
+		chromedp.Evaluate[T]("(async () => {"+body+"\n})()", chromedp.EvalAwaitPromise))
 	require.NoError(t, err)
 	return v
 }

@@ -17,8 +17,9 @@ import (
 
 // closers is how a page closes, and learns of the end, in its two ways.
 var closers = map[string]struct{ open, end string }{
-	"WebSocketStream": {`self.ws = new WebSocketStream(url); await ws.opened;`, `return await end(ws.closed)`},
-	"WebSocket":       {`self.ws = classic(url); await ws.opened;`, `return await ws.end`},
+	"WebSocketStream": {`self.ws = new WebSocketStream(url); await ws.opened;`,
+		`return await end(ws.closed)`},
+	"WebSocket": {`self.ws = classic(url); await ws.opened;`, `return await ws.end`},
 }
 
 func TestAPagesCloseIsOurEndAndItsAnswerIsThePagesEnd(t *testing.T) {
@@ -28,10 +29,14 @@ func TestAPagesCloseIsOurEndAndItsAnswerIsThePagesEnd(t *testing.T) {
 		want            wsstream.CloseInfo
 	}{
 		{`{ closeCode: 1000 }`, `1000`, wsstream.CloseInfo{Code: 1000}},
-		{`{ closeCode: 1000, reason: 'done' }`, `1000, 'done'`, wsstream.CloseInfo{Code: 1000, Reason: "done"}},
-		{`{ closeCode: 3000, reason: '水 😀' }`, `3000, '水 😀'`, wsstream.CloseInfo{Code: 3000, Reason: "水 😀"}},
-		{`{ closeCode: 4999, reason: '` + long + `' }`, `4999, '` + long + `'`, wsstream.CloseInfo{Code: 4999, Reason: long}},
-		{`{ reason: 'only a reason' }`, `1000, 'only a reason'`, wsstream.CloseInfo{Code: 1000, Reason: "only a reason"}},
+		{`{ closeCode: 1000, reason: 'done' }`, `1000, 'done'`,
+			wsstream.CloseInfo{Code: 1000, Reason: "done"}},
+		{`{ closeCode: 3000, reason: '水 😀' }`, `3000, '水 😀'`,
+			wsstream.CloseInfo{Code: 3000, Reason: "水 😀"}},
+		{`{ closeCode: 4999, reason: '` + long + `' }`, `4999, '` + long + `'`,
+			wsstream.CloseInfo{Code: 4999, Reason: long}},
+		{`{ reason: 'only a reason' }`, `1000, 'only a reason'`,
+			wsstream.CloseInfo{Code: 1000, Reason: "only a reason"}},
 		{``, ``, wsstream.CloseInfo{Code: 1005}},
 	} {
 		for name, arg := range map[string]string{"WebSocketStream": c.stream, "WebSocket": c.classic} {
@@ -55,13 +60,16 @@ func TestAPagesCloseIsOurEndAndItsAnswerIsThePagesEnd(t *testing.T) {
 func TestOurCloseIsThePagesEndAndItsAnswerIsOurs(t *testing.T) {
 	for _, c := range []struct{ send, want wsstream.CloseInfo }{
 		{wsstream.CloseInfo{Code: 1000}, wsstream.CloseInfo{Code: 1000}},
-		{wsstream.CloseInfo{Code: 1001, Reason: "the server stops"}, wsstream.CloseInfo{Code: 1001, Reason: "the server stops"}},
+		{wsstream.CloseInfo{Code: 1001, Reason: "the server stops"},
+			wsstream.CloseInfo{Code: 1001, Reason: "the server stops"}},
 		{wsstream.CloseInfo{Code: 1011}, wsstream.CloseInfo{Code: 1011}},
-		{wsstream.CloseInfo{Code: 1012, Reason: "again"}, wsstream.CloseInfo{Code: 1012, Reason: "again"}},
+		{wsstream.CloseInfo{Code: 1012, Reason: "again"},
+			wsstream.CloseInfo{Code: 1012, Reason: "again"}},
 		{wsstream.CloseInfo{Code: 1014}, wsstream.CloseInfo{Code: 1014}},
 		{wsstream.CloseInfo{Code: 3000, Reason: "水 😀"}, wsstream.CloseInfo{Code: 3000, Reason: "水 😀"}},
 		{wsstream.CloseInfo{Code: 4999}, wsstream.CloseInfo{Code: 4999}},
-		{wsstream.CloseInfo{Reason: "only a reason"}, wsstream.CloseInfo{Code: 1000, Reason: "only a reason"}},
+		{wsstream.CloseInfo{Reason: "only a reason"},
+			wsstream.CloseInfo{Code: 1000, Reason: "only a reason"}},
 		{wsstream.CloseInfo{}, wsstream.CloseInfo{Code: 1005}},
 	} {
 		for name, client := range closers {
@@ -71,7 +79,8 @@ func TestOurCloseIsThePagesEndAndItsAnswerIsOurs(t *testing.T) {
 				p.run(t, client.open)
 				conn := s.accepted(t)
 				require.NoError(t, conn.Shutdown(patient(t), c.send))
-				require.Equal(t, ended{Code: c.want.Code, Reason: c.want.Reason, Clean: true}, eval[ended](t, p, client.end))
+				require.Equal(t, ended{Code: c.want.Code, Reason: c.want.Reason, Clean: true},
+					eval[ended](t, p, client.end))
 				info, err := conn.Closed().Wait(patient(t))
 				require.NoError(t, err)
 				require.Equal(t, c.want.Code, info.Code, "Chromium answers with the same code")
@@ -120,7 +129,8 @@ func TestAPageThatLeavesIsSeen(t *testing.T) {
 			"it goes to another page": func(t *testing.T, s *site, p *tab) { p.visit(t, s.page()) },
 			"its tab is closed":       func(_ *testing.T, _ *site, p *tab) { p.close() },
 			"its process crashes": func(_ *testing.T, _ *site, p *tab) {
-				go chromedp.Call(p.ctx, page.Crash, cdp.Empty{}) // nobody is left to answer: it ends with the tab
+				// the page cannot answer: the call ends with the tab
+				go chromedp.Call(p.ctx, page.Crash, cdp.Empty{})
 			},
 		} {
 			t.Run(name+"/"+how, func(t *testing.T) {

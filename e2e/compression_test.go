@@ -20,7 +20,8 @@ var asks = []struct {
 	o       wsstream.CompressionOptions
 	becomes string
 }{
-	{"with context takeover", wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 15}, "permessage-deflate"},
+	{"with context takeover", wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 15},
+		"permessage-deflate"},
 	{"small windows", wsstream.CompressionOptions{}, "permessage-deflate; client_max_window_bits=12"},
 	{"without context takeover", wsstream.CompressionOptions{
 		WindowBits:            15,
@@ -106,11 +107,14 @@ func TestANodeServerAgreesOnCompressionAndBothWaysAreIntact(t *testing.T) {
 }
 
 // What is compressed takes the room that it has on the wire: a megabyte fits the window, and the
-// peer's Close is seen behind it though nobody has pulled.
+// peer's Close is seen behind it without a Pull.
 func TestWhatChromiumAndNodeCompressIsHeldAsItCame(t *testing.T) {
-	s := serve(t, &wsstream.AcceptOptions{Compression: &wsstream.CompressionOptions{}, MaxMessageSize: 2 << 20})
+	s := serve(t, &wsstream.AcceptOptions{Compression: &wsstream.CompressionOptions{},
+		MaxMessageSize: 2 << 20})
 	for name, send := range map[string]func(t *testing.T, program string){
-		"a page": func(t *testing.T, program string) { open(t, s.page()).run(t, "self.ws = classic(url);"+program) },
+		"a page": func(t *testing.T, program string) {
+			open(t, s.page()).run(t, "self.ws = classic(url);"+program)
+		},
 		"ws": func(t *testing.T, program string) {
 			node(t, "const ws = classic('"+s.ws()+"', [], WebSocket);"+program)
 		},

@@ -25,11 +25,14 @@ func TestEachWayAPagesStreamsEndIsOurTablesRowOfThePeersClose(t *testing.T) {
 	}{
 		{`reader.cancel()`, wsstream.CloseInfo{Code: 1005}},
 		{`reader.cancel('enough')`, wsstream.CloseInfo{Code: 1005}},
-		{`reader.cancel(new WebSocketError('', { closeCode: 4001, reason: 'enough' }))`, wsstream.CloseInfo{Code: 4001, Reason: "enough"}},
+		{`reader.cancel(new WebSocketError('', { closeCode: 4001, reason: 'enough' }))`,
+			wsstream.CloseInfo{Code: 4001, Reason: "enough"}},
 		{`writer.close()`, wsstream.CloseInfo{Code: 1005}},
 		{`writer.abort()`, wsstream.CloseInfo{Code: 1005}},
-		{`writer.abort(new WebSocketError('', { closeCode: 4002, reason: 'gone wrong' }))`, wsstream.CloseInfo{Code: 4002, Reason: "gone wrong"}},
-		{`writer.abort(new WebSocketError('', { reason: 'only a reason' }))`, wsstream.CloseInfo{Code: 1000, Reason: "only a reason"}},
+		{`writer.abort(new WebSocketError('', { closeCode: 4002, reason: 'gone wrong' }))`,
+			wsstream.CloseInfo{Code: 4002, Reason: "gone wrong"}},
+		{`writer.abort(new WebSocketError('', { reason: 'only a reason' }))`,
+			wsstream.CloseInfo{Code: 1000, Reason: "only a reason"}},
 	} {
 		t.Run(c.how, func(t *testing.T) {
 			s := serve(t, nil)
@@ -56,12 +59,24 @@ func TestEachWayOurStreamsEndIsThePagesEnd(t *testing.T) {
 		do   func(t *testing.T, conn *wsstream.Conn) error
 		want wsstream.CloseInfo
 	}{
-		{"Writable.Close", func(t *testing.T, c *wsstream.Conn) error { return c.Writable().Close(patient(t)) }, wsstream.CloseInfo{Code: 1000}},
-		{"Writable.Fail", func(t *testing.T, c *wsstream.Conn) error { return c.Writable().Fail(patient(t), because) }, because.CloseInfo},
-		{"Writable.Abort", func(_ *testing.T, c *wsstream.Conn) error { return c.Writable().Abort(errors.New("x")) }, wsstream.CloseInfo{Code: 1011}},
-		{"Writable.Abort(*Error)", func(_ *testing.T, c *wsstream.Conn) error { return c.Writable().Abort(because) }, because.CloseInfo},
-		{"Readable.Cancel", func(_ *testing.T, c *wsstream.Conn) error { return c.Readable().Cancel(nil) }, wsstream.CloseInfo{Code: 1005}},
-		{"Readable.Cancel(*Error)", func(_ *testing.T, c *wsstream.Conn) error { return c.Readable().Cancel(because) }, because.CloseInfo},
+		{"Writable.Close", func(t *testing.T, c *wsstream.Conn) error {
+			return c.Writable().Close(patient(t))
+		}, wsstream.CloseInfo{Code: 1000}},
+		{"Writable.Fail", func(t *testing.T, c *wsstream.Conn) error {
+			return c.Writable().Fail(patient(t), because)
+		}, because.CloseInfo},
+		{"Writable.Abort", func(_ *testing.T, c *wsstream.Conn) error {
+			return c.Writable().Abort(errors.New("x"))
+		}, wsstream.CloseInfo{Code: 1011}},
+		{"Writable.Abort(*Error)", func(_ *testing.T, c *wsstream.Conn) error {
+			return c.Writable().Abort(because)
+		}, because.CloseInfo},
+		{"Readable.Cancel", func(_ *testing.T, c *wsstream.Conn) error {
+			return c.Readable().Cancel(nil)
+		}, wsstream.CloseInfo{Code: 1005}},
+		{"Readable.Cancel(*Error)", func(_ *testing.T, c *wsstream.Conn) error {
+			return c.Readable().Cancel(because)
+		}, because.CloseInfo},
 	} {
 		t.Run(c.how, func(t *testing.T) {
 			s := serve(t, nil)
@@ -106,8 +121,10 @@ func TestOurCloseReachesAPageThatDoesNotReadOnceItReads(t *testing.T) {
 	conn := s.accepted(t)
 	n := flood(t, conn)
 	require.NoError(t, conn.Close(wsstream.CloseInfo{Code: 4000, Reason: "last"}))
-	require.Equal(t, n, eval[int](t, p, `for (let n = 0; ; n++) if ((await reader.read()).done) return n`))
-	require.Equal(t, ended{Code: 4000, Reason: "last", Clean: true}, eval[ended](t, p, `return await end(wss.closed)`))
+	require.Equal(t, n, eval[int](t, p,
+		`for (let n = 0; ; n++) if ((await reader.read()).done) return n`))
+	require.Equal(t, ended{Code: 4000, Reason: "last", Clean: true},
+		eval[ended](t, p, `return await end(wss.closed)`))
 	_, err := conn.Closed().Wait(patient(t))
 	require.NoError(t, err)
 }

@@ -48,8 +48,10 @@ func TestOpenedSaysTheSameToThePageAndToUs(t *testing.T) {
 func TestAPageThatSpeaksNoneOfOurSubprotocolsDoesNotOpen(t *testing.T) {
 	s := serve(t, &wsstream.AcceptOptions{Subprotocols: []string{"v1"}})
 	p := open(t, s.page())
-	require.Equal(t, "WebSocketError", eval[ended](t, p, `return await end(new WebSocketStream(url, { protocols: ['v9'] }).opened)`).Error)
-	_, err := s.accepted(t).Closed().Wait(patient(t)) // 101 without a subprotocol, which Chromium does not take
+	require.Equal(t, "WebSocketError", eval[ended](t, p,
+		`return await end(new WebSocketStream(url, { protocols: ['v9'] }).opened)`).Error)
+	// 101 without a subprotocol, which Chromium does not take
+	_, err := s.accepted(t).Closed().Wait(patient(t))
 	require.Equal(t, 1006, wsstream.CloseCode(err))
 }
 

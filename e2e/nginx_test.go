@@ -139,7 +139,8 @@ func TestThroughNginxAsDocumentedAPageOfTheSiteIsOfItsOrigin(t *testing.T) {
 	require.Equal(t, s.ws(), conn.URL(), "the Host is the client's")
 	require.Equal(t, "hello", string(pull(t, conn).Data))
 	require.NoError(t, conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1001, Reason: "bye"}))
-	require.Equal(t, ended{Code: 1001, Reason: "bye", Clean: true}, eval[ended](t, p, `return await end(wss.closed)`))
+	require.Equal(t, ended{Code: 1001, Reason: "bye", Clean: true},
+		eval[ended](t, p, `return await end(wss.closed)`))
 }
 
 func TestThroughNginxAsDocumentedAQuietStreamLivesPastATimeoutThatWouldCutIt(t *testing.T) {
@@ -162,7 +163,8 @@ func TestThroughNginxAsDocumentedAQuietStreamLivesPastATimeoutThatWouldCutIt(t *
 	short := proxied(t, s, with(t, documented(t), "proxy_read_timeout", "proxy_read_timeout 1s;"))
 	conn = dial(t, short, nil)
 	peer = s.accepted(t)
-	require.Equal(t, 1006, wsstream.CloseCode(quiet(conn)), "what the page says of a timeout that is too short")
+	require.Equal(t, 1006, wsstream.CloseCode(quiet(conn)),
+		"what the page says of a timeout that is too short")
 	_, err := peer.Closed().Wait(patient(t))
 	require.Equal(t, 1006, wsstream.CloseCode(err))
 }
@@ -181,7 +183,8 @@ func TestThroughNginxAsDocumentedASlowReaderStopsTheWriter(t *testing.T) {
 }
 
 func TestHostWithNginxsPortIsTheSameHost(t *testing.T) {
-	s := proxied(t, serve(t, nil), with(t, documented(t), "$http_host", "proxy_set_header Host $host:$server_port;"))
+	s := proxied(t, serve(t, nil),
+		with(t, documented(t), "$http_host", "proxy_set_header Host $host:$server_port;"))
 	_, err := dial(t, s, fromItsPage(s)).Opened().Wait(patient(t))
 	require.NoError(t, err)
 	s.accepted(t)
@@ -197,10 +200,14 @@ func TestNginxWithoutOneOfTheDocumentedLinesShowsTheDocumentedSymptom(t *testing
 		says    string
 		symptom string // as the page has it
 	}{
-		{"Upgrade $http_upgrade", http.StatusUpgradeRequired, `Upgrade is "", not websocket`, "status 426, `Upgrade is \"\", not websocket`"},
-		{"Connection $connection_upgrade", http.StatusUpgradeRequired, `Connection is "close", not Upgrade`, "`Connection is \"close\", not Upgrade`"},
-		{"proxy_http_version", http.StatusHTTPVersionNotSupported, "WebSocket is served over HTTP/1.1 only", "status 505, `WebSocket is served over HTTP/1.1 only`"},
-		{"Host $http_host", http.StatusForbidden, "is not the host", "status 403, `the origin … is not the host …`"},
+		{"Upgrade $http_upgrade", http.StatusUpgradeRequired, `Upgrade is "", not websocket`,
+			"status 426, `Upgrade is \"\", not websocket`"},
+		{"Connection $connection_upgrade", http.StatusUpgradeRequired,
+			`Connection is "close", not Upgrade`, "`Connection is \"close\", not Upgrade`"},
+		{"proxy_http_version", http.StatusHTTPVersionNotSupported,
+			"WebSocket is served over HTTP/1.1 only", "status 505, `WebSocket is served over HTTP/1.1 only`"},
+		{"Host $http_host", http.StatusForbidden, "is not the host",
+			"status 403, `the origin … is not the host …`"},
 	} {
 		t.Run(c.without, func(t *testing.T) {
 			require.Contains(t, string(page), c.symptom)

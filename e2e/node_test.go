@@ -45,7 +45,8 @@ func TestNodesClientsGetBackWhatTheySent(t *testing.T) {
 				ws.close(4000, 'enough');
 				say(await ws.end);`)
 			conn := s.accepted(t)
-			require.Equal(t, 4000, wsstream.CloseCode(stream.Pipe(patient(t), conn.Writable(), conn.Readable(), nil)))
+			require.Equal(t, 4000,
+				wsstream.CloseCode(stream.Pipe(patient(t), conn.Writable(), conn.Readable(), nil)))
 			require.Equal(t, "echo", said[string](t, p))
 			notes := said[struct{ Sent, Got []note }](t, p)
 			require.Len(t, notes.Sent, 2*len(sizes))
@@ -65,7 +66,8 @@ func TestNodesClientsSeeOurCloseAndAnswerIt(t *testing.T) {
 		for _, c := range []struct{ send, want wsstream.CloseInfo }{
 			{wsstream.CloseInfo{Code: 1000, Reason: "done"}, wsstream.CloseInfo{Code: 1000, Reason: "done"}},
 			{wsstream.CloseInfo{Code: 1001}, wsstream.CloseInfo{Code: 1001}},
-			{wsstream.CloseInfo{Code: 1013, Reason: "later"}, wsstream.CloseInfo{Code: 1013, Reason: "later"}},
+			{wsstream.CloseInfo{Code: 1013, Reason: "later"},
+				wsstream.CloseInfo{Code: 1013, Reason: "later"}},
 			{wsstream.CloseInfo{Code: 4999, Reason: "水 😀"}, wsstream.CloseInfo{Code: 4999, Reason: "水 😀"}},
 			{wsstream.CloseInfo{}, wsstream.CloseInfo{Code: 1005}},
 		} {
@@ -74,7 +76,8 @@ func TestNodesClientsSeeOurCloseAndAnswerIt(t *testing.T) {
 				p := node(t, client+`say(await open('`+s.ws()+`').end);`)
 				conn := s.accepted(t)
 				require.NoError(t, conn.Shutdown(patient(t), c.send))
-				require.Equal(t, ended{Code: c.want.Code, Reason: c.want.Reason, Clean: true}, said[ended](t, p))
+				require.Equal(t, ended{Code: c.want.Code, Reason: c.want.Reason, Clean: true},
+					said[ended](t, p))
 				info, err := conn.Closed().Wait(patient(t))
 				require.NoError(t, err)
 				require.Equal(t, c.want.Code, info.Code)
@@ -107,7 +110,7 @@ func TestNodesFragmentsAreOneMessageAndPingsBetweenThemAreAnswered(t *testing.T)
 		ws.ping();
 		say(String((await once(ws, 'pong'))[0]));
 		ws.terminate();`)
-	conn := s.accepted(t) // nobody pulls, and pings are answered
+	conn := s.accepted(t) // no Pull, and pings are answered
 	require.Equal(t, "between", said[string](t, p))
 	require.Empty(t, said[string](t, p))
 	require.Equal(t, wsstream.Text("one, 水, three"), pull(t, conn))

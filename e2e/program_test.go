@@ -40,7 +40,8 @@ type program struct {
 // until it throws.
 func node(t *testing.T, body string) *program {
 	t.Helper()
-	cmd := exec.CommandContext(patient(t), found(t, "node"), "-e", "(async () => {"+pageJS+nodeJS+"{"+body+"\n}})()")
+	cmd := exec.CommandContext(patient(t), found(t, "node"), "-e",
+		"(async () => {"+pageJS+nodeJS+"{"+body+"\n}})()")
 	own(cmd)
 	cmd.Cancel = func() error { kill(cmd); return nil }
 	cmd.Dir = "node"

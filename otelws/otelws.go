@@ -3,24 +3,28 @@
 //	var meter wsstream.Meter // in the Meter of AcceptOptions
 //	registration, err := otelws.Register(&meter, nil)
 //
-// The instruments are named as the semantic conventions name their like; network.io.direction is
-// "receive" for what came from the peers and "transmit" for what went to them:
+// The names follow the semantic conventions. The attribute network.io.direction is "receive" for
+// data from the peers and "transmit" for data to them. An up-down counter is marked with ±:
 //
-//	wsstream.connection.count     up-down counter  {connection}  that are open
-//	wsstream.connection.opened    counter          {connection}  that have opened
-//	wsstream.connection.closed    counter          {connection}  that have ended, by wsstream.close.clean and wsstream.close.code
-//	wsstream.handshake.refused    counter          {handshake}   that the server refused, by http.response.status_code
-//	wsstream.messages             counter          {message}     whole messages, pulled or accepted, by direction
-//	wsstream.io                   counter          By            their payload, by direction
-//	wsstream.buffer.usage         up-down counter  By            held now: not pulled, or not taken by the transport, by direction
-//	wsstream.stall.time           counter          s             without credit, all connections together, by direction
+//	wsstream.connection.count ±  {connection}  open connections
+//	wsstream.connection.opened   {connection}  connections that opened
+//	wsstream.connection.closed   {connection}  connections that ended, by wsstream.close.clean
+//	                                           and wsstream.close.code
+//	wsstream.handshake.refused   {handshake}   handshakes that the server refused, by
+//	                                           http.response.status_code
+//	wsstream.messages            {message}     whole messages, pulled or accepted, by direction
+//	wsstream.io                  By            their payload, by direction
+//	wsstream.buffer.usage ±      By            buffered now: not pulled, or not taken by the
+//	                                           transport, by direction
+//	wsstream.stall.time          s             time without credit, the sum of all connections,
+//	                                           by direction
 //
-// The code of a close is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had
-// none, and 1006 if no Close came. Counters by code and status begin with the first that they
-// count; only clean ends with 1000 and unclean ones with 1006 are always there.
+// A close code is "1000" to "1014", "3xxx" or "4xxx". It is the peer's code, 1005 if its Close had
+// none, and 1006 if no Close came. A counter by code or status exists from its first event on. Only
+// clean ends with 1000 and unclean ends with 1006 always exist.
 //
-// They are observed: they cost a message nothing, and the connections are asked when a reader
-// collects.
+// The instruments are observed: a message costs nothing, and a collecting reader asks the
+// connections.
 package otelws
 
 import (
@@ -40,7 +44,9 @@ const Name = "github.com/wsstream/wsstream/otelws"
 // Register has the figures of m observed through p, otel.GetMeterProvider() if it is nil, with
 // attrs on each of them: they tell one Meter from another. The Registration's Unregister ends that.
 // An error is the provider's.
-func Register(m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyValue) (metric.Registration, error) {
+func Register(
+	m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyValue,
+) (metric.Registration, error) {
 	if p == nil {
 		p = otel.GetMeterProvider()
 	}
@@ -53,7 +59,9 @@ func Register(m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyV
 		return metric.WithAttributeSet(attribute.NewSet(append(own.ToSlice(), a...)...))
 	}
 	none := metric.WithAttributeSet(own)
-	received, sent := with(attribute.String("network.io.direction", "receive")), with(attribute.String("network.io.direction", "transmit"))
+	const direction = "network.io.direction"
+	received := with(attribute.String(direction, "receive"))
+	sent := with(attribute.String(direction, "transmit"))
 	return i.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		t := m.Totals()
 		o.ObserveInt64(i.open, t.Open, none)
@@ -61,7 +69,8 @@ func Register(m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyV
 		ends := map[wsstream.End]int64{{Code: "1000", Clean: true}: 0, {Code: "1006"}: 0}
 		maps.Copy(ends, t.Ends)
 		for e, n := range ends {
-			o.ObserveInt64(i.closed, n, with(attribute.Bool("wsstream.close.clean", e.Clean), attribute.String("wsstream.close.code", e.Code)))
+			o.ObserveInt64(i.closed, n, with(attribute.Bool("wsstream.close.clean", e.Clean),
+				attribute.String("wsstream.close.code", e.Code)))
 		}
 		for status, n := range t.Refused {
 			o.ObserveInt64(i.refused, n, with(attribute.Int("http.response.status_code", status)))
@@ -84,13 +93,19 @@ type instruments struct {
 
 func newInstruments(m metric.Meter) *instruments {
 	i := &instruments{meter: m}
-	i.open = i.upDown("wsstream.connection.count", "{connection}", "WebSocket connections that are open.")
-	i.opened = i.counter("wsstream.connection.opened", "{connection}", "WebSocket connections that have opened.")
-	i.closed = i.counter("wsstream.connection.closed", "{connection}", "WebSocket connections that have ended, with a closing handshake or otherwise.")
-	i.refused = i.counter("wsstream.handshake.refused", "{handshake}", "WebSocket handshakes that the server refused.")
-	i.messages = i.counter("wsstream.messages", "{message}", "Whole messages, pulled or accepted to be sent.")
+	i.open = i.upDown("wsstream.connection.count", "{connection}",
+		"WebSocket connections that are open.")
+	i.opened = i.counter("wsstream.connection.opened", "{connection}",
+		"WebSocket connections that have opened.")
+	i.closed = i.counter("wsstream.connection.closed", "{connection}",
+		"WebSocket connections that have ended, with a closing handshake or otherwise.")
+	i.refused = i.counter("wsstream.handshake.refused", "{handshake}",
+		"WebSocket handshakes that the server refused.")
+	i.messages = i.counter("wsstream.messages", "{message}",
+		"Whole messages, pulled or accepted to be sent.")
 	i.io = i.counter("wsstream.io", "By", "Payload of whole messages.")
-	i.held = i.upDown("wsstream.buffer.usage", "By", "Bytes held by open connections: not pulled, or not taken by the transport.")
+	i.held = i.upDown("wsstream.buffer.usage", "By",
+		"Bytes held by open connections: not pulled, or not taken by the transport.")
 	stalled, err := m.Float64ObservableCounter("wsstream.stall.time", metric.WithUnit("s"),
 		metric.WithDescription("Time without credit, the sum of all connections: the consumer or the peer was slower."))
 	i.stalled = stalled
@@ -105,7 +120,8 @@ func (i *instruments) counter(name, unit, what string) metric.Int64ObservableCou
 }
 
 func (i *instruments) upDown(name, unit, what string) metric.Int64ObservableUpDownCounter {
-	c, err := i.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(what))
+	c, err := i.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit),
+		metric.WithDescription(what))
 	i.failed(err)
 	return c
 }

@@ -52,7 +52,8 @@ func collect(t *testing.T, reader sdk.Reader) (lines []string) {
 
 func line(m metricdata.Metrics, monotonic bool, set attribute.Set, value any) string {
 	kind := map[bool]string{true: "counter", false: "up-down"}[monotonic]
-	return fmt.Sprintf("%s %s %s [%s] %v", m.Name, kind, m.Unit, set.Encoded(attribute.DefaultEncoder()), value)
+	return fmt.Sprintf("%s %s %s [%s] %v", m.Name, kind, m.Unit,
+		set.Encoded(attribute.DefaultEncoder()), value)
 }
 
 func TestOpenTelemetryReadsTheFiguresOfTheMeter(t *testing.T) {
@@ -67,10 +68,13 @@ func TestOpenTelemetryReadsTheFiguresOfTheMeter(t *testing.T) {
 		require.NoError(t, b.Server.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000}))
 		c.Server.CloseNow()
 		require.NoError(t, d.Client.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4002}))
-		_, err = wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), o.Accept)
+		_, err = wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil),
+			o.Accept)
 		require.Error(t, err)
-		<-time.After(time.Second)                                                                      // nobody pulls, so the input is read in the background
-		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 248)))) // 256 with its header
+		// no Pull, so the input is read in the background
+		<-time.After(time.Second)
+		// 256 with its header
+		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 248))))
 		synctest.Wait()
 		<-time.After(90 * time.Second)
 
@@ -134,15 +138,21 @@ func (m *fullMeter) made() error {
 	return nil
 }
 
-func (m *fullMeter) Int64ObservableCounter(string, ...metric.Int64ObservableCounterOption) (metric.Int64ObservableCounter, error) {
+func (m *fullMeter) Int64ObservableCounter(
+	string, ...metric.Int64ObservableCounterOption,
+) (metric.Int64ObservableCounter, error) {
 	return noop.Int64ObservableCounter{}, m.made()
 }
 
-func (m *fullMeter) Int64ObservableUpDownCounter(string, ...metric.Int64ObservableUpDownCounterOption) (metric.Int64ObservableUpDownCounter, error) {
+func (m *fullMeter) Int64ObservableUpDownCounter(
+	string, ...metric.Int64ObservableUpDownCounterOption,
+) (metric.Int64ObservableUpDownCounter, error) {
 	return noop.Int64ObservableUpDownCounter{}, m.made()
 }
 
-func (m *fullMeter) Float64ObservableCounter(string, ...metric.Float64ObservableCounterOption) (metric.Float64ObservableCounter, error) {
+func (m *fullMeter) Float64ObservableCounter(
+	string, ...metric.Float64ObservableCounterOption,
+) (metric.Float64ObservableCounter, error) {
 	return noop.Float64ObservableCounter{}, m.made()
 }
 

@@ -3,25 +3,27 @@
 //	var meter wsstream.Meter // in the Meter of AcceptOptions
 //	prometheus.MustRegister(promws.NewCollector(&meter))
 //
-// The metrics are, with direction "in" for what came from the peers and "out" for what went to
-// them:
+// These are the metrics. direction is "in" for data from the peers and "out" for data to them. A
+// gauge is marked with ±:
 //
-//	wsstream_connections                             gauge    that are open
-//	wsstream_connections_opened_total                counter  that have opened
-//	wsstream_connections_closed_total{end,code}      counter  that have ended, "clean" or "unclean", by close code
-//	wsstream_handshakes_refused_total{status}        counter  handshakes that the server refused, by HTTP status
-//	wsstream_messages_total{direction}               counter  whole messages, pulled or accepted
-//	wsstream_message_bytes_total{direction}          counter  their payload
-//	wsstream_held_bytes{direction}                   gauge    held now: not pulled, or not taken by the transport
-//	wsstream_connection_held_bytes_max{direction}    gauge    the most that one connection ever held
-//	wsstream_stalled_seconds_total{direction}        counter  without credit, all connections together
+//	wsstream_connections ±                          open connections
+//	wsstream_connections_opened_total               connections that opened
+//	wsstream_connections_closed_total{end,code}     connections that ended, "clean" or "unclean"
+//	wsstream_handshakes_refused_total{status}       handshakes that the server refused
+//	wsstream_messages_total{direction}              whole messages, pulled or accepted
+//	wsstream_message_bytes_total{direction}         their payload
+//	wsstream_held_bytes{direction} ±                buffered now: not pulled, or not taken by
+//	                                                the transport
+//	wsstream_connection_held_bytes_max{direction} ± the most that one connection buffered
+//	wsstream_stalled_seconds_total{direction}       time without credit, the sum of all
+//	                                                connections
 //
-// The code is "1000" to "1014", "3xxx" or "4xxx": the peer's, 1005 if its Close had none, and 1006
-// if no Close came. Counters by code and status begin with the first that they count; only
-// {clean,1000} and {unclean,1006} are always there.
+// A close code is "1000" to "1014", "3xxx" or "4xxx". It is the peer's code, 1005 if its Close had
+// none, and 1006 if no Close came. A counter by code or status exists from its first event on. Only
+// {clean,1000} and {unclean,1006} always exist.
 //
-// They cost a message nothing: the connections are asked when Prometheus asks. One Meter a kind of
-// connection, each with a label of its own, tells them apart: see the example.
+// A message costs nothing: the connections are asked when Prometheus asks. To tell kinds of
+// connections apart give each kind a Meter and a label, as in the example.
 package promws
 
 import (
@@ -36,15 +38,21 @@ import (
 var (
 	open   = desc("connections", "WebSocket connections that are open.")
 	opened = desc("connections_opened_total", "WebSocket connections that have opened.")
-	closed = desc("connections_closed_total", "WebSocket connections that have ended, with a closing handshake (clean) or otherwise (unclean), by close code.", "end", "code")
+	closed = desc("connections_closed_total",
+		"WebSocket connections that have ended, with a closing handshake (clean) or otherwise (unclean), by close code.", "end", "code")
 
-	refused = desc("handshakes_refused_total", "WebSocket handshakes that the server refused, by HTTP status.", "status")
+	refused = desc("handshakes_refused_total",
+		"WebSocket handshakes that the server refused, by HTTP status.", "status")
 
-	messages = desc("messages_total", "Whole messages, pulled (in) or accepted to be sent (out).", "direction")
-	bytes    = desc("message_bytes_total", "Payload of whole messages.", "direction")
-	held     = desc("held_bytes", "Bytes held by open connections: not pulled (in), or not taken by the transport (out).", "direction")
-	most     = desc("connection_held_bytes_max", "The most bytes that one connection ever held.", "direction")
-	stalled  = desc("stalled_seconds_total", "Time without credit, the sum of all connections: the consumer (in) or the peer (out) was slower.", "direction")
+	messages = desc("messages_total", "Whole messages, pulled (in) or accepted to be sent (out).",
+		"direction")
+	bytes = desc("message_bytes_total", "Payload of whole messages.", "direction")
+	held  = desc("held_bytes",
+		"Bytes held by open connections: not pulled (in), or not taken by the transport (out).", "direction")
+	most = desc("connection_held_bytes_max", "The most bytes that one connection ever held.",
+		"direction")
+	stalled = desc("stalled_seconds_total",
+		"Time without credit, the sum of all connections: the consumer (in) or the peer (out) was slower.", "direction")
 
 	all = []*prometheus.Desc{open, opened, closed, refused, messages, bytes, held, most, stalled}
 )

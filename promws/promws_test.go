@@ -32,10 +32,13 @@ func TestPrometheusReadsTheFiguresOfTheMeter(t *testing.T) {
 		require.NoError(t, b.Server.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000}))
 		c.Server.CloseNow()
 		require.NoError(t, d.Client.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4002}))
-		_, err = wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), o.Accept)
+		_, err = wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil),
+			o.Accept)
 		require.Error(t, err)
-		<-time.After(time.Second)                                                                      // nobody pulls, so the input is read in the background
-		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 248)))) // 256 with its header
+		// no Pull, so the input is read in the background
+		<-time.After(time.Second)
+		// 256 with its header
+		require.NoError(t, a.Client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 248))))
 		synctest.Wait()
 		<-time.After(90 * time.Second)
 

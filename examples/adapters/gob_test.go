@@ -18,7 +18,11 @@ func Example_gob() {
 	nc, stop := dial(func(nc net.Conn) {
 		defer nc.Close()
 		enc := gob.NewEncoder(nc)
-		for _, r := range []reading{{"roof", []float64{1.5, 2}}, {"cellar", nil}, {"yard", []float64{-3}}} {
+		for _, r := range []reading{
+			{"roof", []float64{1.5, 2}},
+			{"cellar", nil},
+			{"yard", []float64{-3}},
+		} {
 			if err := enc.Encode(r); err != nil {
 				return
 			}

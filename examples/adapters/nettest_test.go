@@ -58,9 +58,10 @@ func overHTTP(t *testing.T, start func(*httptest.Server)) {
 	})
 }
 
-// ends returns both as net.Conns. stop closes both at once, since each waits for the other.
+// ends returns both as net.Conns. stop closes both concurrently, because each waits for the other.
 func ends(client, server *wsstream.Conn) (c1, c2 net.Conn, stop func()) {
-	c1, c2 = wsstream.NetConn(server, wsstream.TypeBinary), wsstream.NetConn(client, wsstream.TypeBinary)
+	c1 = wsstream.NetConn(server, wsstream.TypeBinary)
+	c2 = wsstream.NetConn(client, wsstream.TypeBinary)
 	return c1, c2, func() {
 		var both sync.WaitGroup
 		both.Go(func() { _ = c1.Close() })

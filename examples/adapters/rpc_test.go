@@ -20,7 +20,7 @@ func (arith) Divide(o Operands, quotient *int) error {
 	return nil
 }
 
-// Many calls at once over one connection: both rpc.Client and rpc.Server write from several
+// Many concurrent calls over one connection: both rpc.Client and rpc.Server write from several
 // goroutines.
 func Example_rpc() {
 	srv := rpc.NewServer()
@@ -28,7 +28,8 @@ func Example_rpc() {
 		fmt.Println(err)
 		return
 	}
-	nc, stop := dial(func(nc net.Conn) { srv.ServeConn(nc) }) // ServeConn closes nc when the client has hung up
+	// ServeConn closes nc when the client has hung up
+	nc, stop := dial(func(nc net.Conn) { srv.ServeConn(nc) })
 	defer stop()
 
 	client := rpc.NewClient(nc)

@@ -21,12 +21,14 @@ func Example_ssh() {
 		fmt.Println(err)
 		return
 	}
-	config := &ssh.ServerConfig{PasswordCallback: func(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
-		if c.User() != "ada" || string(password) != "lovelace" {
-			return nil, fmt.Errorf("no such user: %s", c.User())
-		}
-		return nil, nil
-	}}
+	config := &ssh.ServerConfig{
+		PasswordCallback: func(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+			if c.User() != "ada" || string(password) != "lovelace" {
+				return nil, fmt.Errorf("no such user: %s", c.User())
+			}
+			return nil, nil
+		},
+	}
 	config.AddHostKey(host)
 	nc, stop := dial(func(nc net.Conn) { shell(nc, config) })
 	defer stop()
@@ -68,7 +70,8 @@ func shell(nc net.Conn, config *ssh.ServerConfig) {
 	go ssh.DiscardRequests(requests) // the connection's own: it ends with it
 	for c := range channels {
 		if c.ChannelType() != "session" {
-			_ = c.Reject(ssh.UnknownChannelType, "sessions only") // fails if the client has gone, and then channels ends
+			// fails if the client has gone, and then channels ends
+			_ = c.Reject(ssh.UnknownChannelType, "sessions only")
 			continue
 		}
 		channel, requests, err := c.Accept()

@@ -104,7 +104,8 @@ func demonstrate(ctx context.Context, o options, stdout, stderr io.Writer) error
 		return err
 	})
 	lines := int64(float64(o.rate) * o.length.Seconds())
-	_, _ = fmt.Fprintf(stderr, "writing a log of %s lines in %v, for %d viewers\n", humanize.Comma(lines), o.length, len(viewers))
+	_, _ = fmt.Fprintf(stderr, "writing a log of %s lines in %v, for %d viewers\n",
+		humanize.Comma(lines), o.length, len(viewers))
 	stop := console.Progress(stderr, time.Second, func() console.State {
 		n := written.Load()
 		return console.State{Done: n, Total: lines, Text: []string{
@@ -121,7 +122,8 @@ func demonstrate(ctx context.Context, o options, stdout, stderr io.Writer) error
 	for i := range rows {
 		rows[i].dropped = dropped[rows[i].name]
 	}
-	_, err = fmt.Fprintf(stdout, "%s lines written in %v, %s of them published in %v\n\n", humanize.Comma(written.Load()), o.length,
+	_, err = fmt.Fprintf(stdout, "%s lines written in %v, %s of them published in %v\n\n",
+		humanize.Comma(written.Load()), o.length,
 		humanize.Comma(published), took.Round(100*time.Millisecond))
 	return errors.Join(err, report(stdout, rows), check(rows, published))
 }
@@ -134,17 +136,19 @@ func report(w io.Writer, rows []row) error {
 			speed = humanize.Ftoa(float64(r.speed)) + "/s"
 		}
 		end := strings.TrimSpace(fmt.Sprint(r.end.Code, " ", r.end.Reason))
-		table = append(table, []string{r.name, r.policy, speed, humanize.Comma(r.received), humanize.Comma(r.dropped), end})
+		table = append(table,
+			[]string{r.name, r.policy, speed, humanize.Comma(r.received), humanize.Comma(r.dropped), end})
 	}
 	return console.Table(w, table...)
 }
 
-// check holds that all that was published was received or counted as dropped, but for who was
-// disconnected.
+// check checks that each viewer received each published line or counted it as dropped. A viewer
+// that was disconnected is an exception.
 func check(rows []row, published int64) error {
 	for _, r := range rows {
 		if r.policy != "disconnect" && r.received+r.dropped != published {
-			return fmt.Errorf("of %d lines %s has received %d, and %d were dropped", published, r.name, r.received, r.dropped)
+			return fmt.Errorf("of %d lines %s has received %d, and %d were dropped", published, r.name,
+				r.received, r.dropped)
 		}
 	}
 	return nil
@@ -159,7 +163,9 @@ func createAndOpen(path string) (*os.File, error) {
 
 // writeLog writes a log at a speed for some time, and rotates it half-way. It counts the lines as
 // it writes them.
-func writeLog(ctx context.Context, path string, speed rate.Limit, length time.Duration, lines *atomic.Int64) error {
+func writeLog(
+	ctx context.Context, path string, speed rate.Limit, length time.Duration, lines *atomic.Int64,
+) error {
 	half := func() error {
 		f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 		if err != nil {
@@ -177,9 +183,12 @@ func writeLog(ctx context.Context, path string, speed rate.Limit, length time.Du
 }
 
 // writeLines writes lines at an even speed.
-func writeLines(ctx context.Context, w io.Writer, speed rate.Limit, length time.Duration, lines *atomic.Int64) error {
+func writeLines(
+	ctx context.Context, w io.Writer, speed rate.Limit, length time.Duration, lines *atomic.Int64,
+) error {
 	services := []string{"web", "database", "mail", "search"}
-	levels := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn, slog.LevelInfo, slog.LevelError}
+	levels := []slog.Level{slog.LevelInfo, slog.LevelDebug, slog.LevelWarn, slog.LevelInfo,
+		slog.LevelError}
 	out := &firstError{w: w}
 	log := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -189,7 +198,8 @@ func writeLines(ctx context.Context, w io.Writer, speed rate.Limit, length time.
 		took := min(time.Since(begin), length)
 		for due := int64(float64(speed) * took.Seconds()); n < due && ctx.Err() == nil; n++ {
 			// Lines as long as real ones: what the kernel holds is then not too many of them.
-			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered; trace %0200x", n, n*n), slog.String("service", services[n%4]))
+			log.LogAttrs(ctx, levels[n%5], fmt.Sprintf("request %d was answered; trace %0200x", n, n*n),
+				slog.String("service", services[n%4]))
 			lines.Add(1)
 		}
 		if took == length || out.err != nil {

@@ -37,12 +37,15 @@ type tail struct {
 	buf  [chunk]byte
 }
 
-func (t *tail) run(ctx context.Context, _ stream.Readable[string], dst stream.Writable[[]byte]) error {
+func (t *tail) run(
+	ctx context.Context, _ stream.Readable[string], dst stream.Writable[[]byte],
+) error {
 	defer func() { _ = t.f.Close() }() // nothing was written
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for {
-		ending := isClosed(t.last) // asked before the copying, so that all that was written till then is copied
+		// asked before the copying, so that all that was written till then is copied
+		ending := isClosed(t.last)
 		if err := t.copyTo(ctx, dst); err != nil {
 			return err
 		}

@@ -139,13 +139,16 @@ func TestAFileThatCannotBeReadIsAnError(t *testing.T) {
 
 func TestLinesAreParsed(t *testing.T) {
 	for in, want := range map[string]entry{
-		`{"level":"WARN","service":"db","msg":"slow","took":3}`: {Level: slog.LevelWarn, Service: "db", Msg: "slow"},
-		`{"level":"error","msg":"gone"}`:                        {Level: slog.LevelError, Msg: "gone"},
-		`{"level":"WARN"}`:                                      {Level: slog.LevelWarn, Msg: `{"level":"WARN"}`},
-		`{"level":7,"msg":"?"}`:                                 {Msg: `{"level":7,"msg":"?"}`},
-		`{broken`:                                               {Msg: `{broken`},
-		`12:00 ERROR disk full`:                                 {Level: slog.LevelError, Msg: `12:00 ERROR disk full`},
-		`DEBUG x`:                                               {Level: slog.LevelDebug, Msg: `DEBUG x`},
+		`{"level":"WARN","service":"db","msg":"slow","took":3}`: {Level: slog.LevelWarn, Service: "db",
+			Msg: "slow"},
+		`{"level":"error","msg":"gone"}`: {Level: slog.LevelError, Msg: "gone"},
+		`{"level":"WARN"}`: {Level: slog.LevelWarn,
+			Msg: `{"level":"WARN"}`},
+		`{"level":7,"msg":"?"}`: {Msg: `{"level":7,"msg":"?"}`},
+		`{broken`:               {Msg: `{broken`},
+		`12:00 ERROR disk full`: {Level: slog.LevelError,
+			Msg: `12:00 ERROR disk full`},
+		`DEBUG x`: {Level: slog.LevelDebug, Msg: `DEBUG x`},
 	} {
 		got, err := parse(in)
 		require.NoError(t, err, in)

@@ -11,7 +11,7 @@
 // all other failures.
 //
 //	go run ./examples/logtail                                                # the demonstration
-//	go run ./examples/logtail -in /var/log/syslog -listen 127.0.0.1:8080     # serve a file, and in another shell
+//	go run ./examples/logtail -in /var/log/syslog -listen 127.0.0.1:8080     # serve; in another one
 //	go run ./examples/logtail -dial ws://127.0.0.1:8080 -policy drop-oldest  # view it
 package main
 
@@ -29,7 +29,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)

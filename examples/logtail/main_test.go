@@ -34,7 +34,8 @@ type program struct {
 func start(t *testing.T, args ...string) *program {
 	stdout, stdoutW := io.Pipe()
 	stderr, stderrW := io.Pipe()
-	p := &program{stdout: bufio.NewScanner(stdout), stderr: bufio.NewScanner(stderr), status: make(chan int, 1)}
+	p := &program{stdout: bufio.NewScanner(stdout), stderr: bufio.NewScanner(stderr),
+		status: make(chan int, 1)}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	p.interrupt = cancel
 	var wg sync.WaitGroup
@@ -94,9 +95,11 @@ func TestTheDemonstrationAccountsForEveryLine(t *testing.T) {
 func TestTheDemonstrationTellsHowItComesAlong(t *testing.T) {
 	demo := start(t, "-for", "1h", "-rate", "1000")
 	require.Equal(t, "writing a log of 3,600,000 lines in 1h0m0s, for 6 viewers", line(t, demo.stderr))
-	require.Regexp(t, `^  0 %, [0-9,]+ written, [0-9,]+ published$`, line(t, demo.stderr), "long before its end")
+	require.Regexp(t, `^  0 %, [0-9,]+ written, [0-9,]+ published$`, line(t, demo.stderr),
+		"long before its end")
 	demo.interrupt(errors.New("seen enough"))
-	for demo.stderr.Scan() && !strings.HasPrefix(demo.stderr.Text(), "logtail: ") { // and what it says meanwhile
+	// and what it says meanwhile
+	for demo.stderr.Scan() && !strings.HasPrefix(demo.stderr.Text(), "logtail: ") {
 	}
 	require.Equal(t, "logtail: seen enough", demo.stderr.Text())
 	require.Equal(t, 1, <-demo.status)
@@ -118,12 +121,14 @@ func TestAFileIsServedAndViewed(t *testing.T) {
 	viewer.interrupt(errors.New("seen enough"))
 	require.Equal(t, "logtail: seen enough", line(t, viewer.stderr))
 	require.Equal(t, 1, <-viewer.status)
-	require.Equal(t, `"me" has left, 0 lines dropped: 1001 (going away)`, line(t, server.stderr), "it has closed in order")
+	require.Equal(t, `"me" has left, 0 lines dropped: 1001 (going away)`, line(t, server.stderr),
+		"it has closed in order")
 
 	viewer = start(t, "-dial", url)
 	require.Equal(t, `"viewer" has come, by the policy block`, line(t, server.stderr))
 	server.interrupt(errors.New("restart"))
-	require.Equal(t, `the server has closed with 1001 (going away) "the server stops"`, line(t, viewer.stderr))
+	require.Equal(t, `the server has closed with 1001 (going away) "the server stops"`,
+		line(t, viewer.stderr))
 	require.Zero(t, <-viewer.status)
 	require.Contains(t, line(t, server.stderr), `"viewer" has left, 0 lines dropped: `)
 	require.Equal(t, "logtail: restart", line(t, server.stderr))
@@ -131,7 +136,8 @@ func TestAFileIsServedAndViewed(t *testing.T) {
 }
 
 func TestAllOfAFileIsServedOnDemand(t *testing.T) {
-	o, err := parseOptions([]string{"-in", aLog(t, "before\n"), "-listen", "127.0.0.1:0", "-all"}, io.Discard)
+	o, err := parseOptions([]string{"-in", aLog(t, "before\n"), "-listen", "127.0.0.1:0", "-all"},
+		io.Discard)
 	require.NoError(t, err)
 	for all, want := range map[bool]string{true: "before\n", false: ""} {
 		o.all = all
@@ -191,7 +197,8 @@ func TestAnUnknownPolicyIsRefusedBeforeTheHandshake(t *testing.T) {
 	require.NoError(t, err)
 	defer s.close()
 	_, _, err = viewer{policy: "hurry"}.watch(t.Context(), s.url, nil)
-	require.EqualError(t, err, `refused with status 400: no policy "hurry": want block, drop-newest, drop-oldest, latest or disconnect`+"\n")
+	require.EqualError(t, err,
+		`refused with status 400: no policy "hurry": want block, drop-newest, drop-oldest, latest or disconnect`+"\n")
 }
 
 func TestBadInputIsOneClearLine(t *testing.T) {
@@ -206,26 +213,32 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		args []string
 		why  string
 	}{
-		"no such file":          {[]string{"-in", log + "x", "-listen", "127.0.0.1:0"}, "app.logx: no such file"},
-		"directory":             {[]string{"-in", t.TempDir(), "-listen", "127.0.0.1:0"}, "is not a file that can be followed"},
-		"file without address":  {[]string{"-in", log}, "-in and -listen go together"},
-		"address without file":  {[]string{"-listen", "127.0.0.1:0"}, "-in and -listen go together"},
-		"empty file":            {[]string{"-in", ""}, "-in is empty"},
-		"address that is taken": {[]string{"-in", log, "-listen", taken.Addr().String()}, "address already in use"},
-		"server and viewer":     {[]string{"-dial", "ws://127.0.0.1:1", "-in", log}, "-in is not for a viewer"},
-		"policy for a server":   {[]string{"-in", log, "-listen", "127.0.0.1:0", "-policy", "latest"}, "-policy is not for a server"},
-		"time without a unit":   {[]string{"-for", "5"}, `bad -for "5": want a duration such as 3s`},
-		"speed for neither":     {[]string{"-speed", "3"}, "-speed is not for the demonstration: it belongs to a viewer (-dial)"},
-		"unknown policy":        {[]string{"-dial", "ws://127.0.0.1:1", "-policy", "hurry"}, `no policy "hurry": want block, `},
-		"unknown level":         {[]string{"-level", "loud"}, `bad -level "loud"`},
-		"speed of zero":         {[]string{"-dial", "ws://127.0.0.1:1", "-speed", "0"}, `bad -speed "0"`},
-		"speed that is none":    {[]string{"-dial", "ws://127.0.0.1:1", "-speed", "NaN"}, `bad -speed "NaN"`},
-		"endless rate":          {[]string{"-rate", "max"}, `bad -rate "max"`},
-		"no time":               {[]string{"-for", "0s"}, `bad -for "0s": want a duration such as 3s`},
-		"unknown flag":          {[]string{"-fast"}, "-fast"},
-		"argument":              {[]string{log}, "name the file with -in"},
-		"URL that is none":      {[]string{"-dial", "127.0.0.1"}, "bad -dial: want a URL such as ws://127.0.0.1:8080"},
-		"URL of a web server":   {[]string{"-dial", web.URL}, "refused with status 404: 404 page not found"},
+		"no such file": {[]string{"-in", log + "x", "-listen", "127.0.0.1:0"},
+			"app.logx: no such file"},
+		"directory": {[]string{"-in", t.TempDir(), "-listen", "127.0.0.1:0"},
+			"is not a file that can be followed"},
+		"file without address": {[]string{"-in", log}, "-in and -listen go together"},
+		"address without file": {[]string{"-listen", "127.0.0.1:0"}, "-in and -listen go together"},
+		"empty file":           {[]string{"-in", ""}, "-in is empty"},
+		"address that is taken": {[]string{"-in", log, "-listen", taken.Addr().String()},
+			"address already in use"},
+		"server and viewer": {[]string{"-dial", "ws://127.0.0.1:1", "-in", log}, "-in is not for a viewer"},
+		"policy for a server": {[]string{"-in", log, "-listen", "127.0.0.1:0", "-policy", "latest"},
+			"-policy is not for a server"},
+		"time without a unit": {[]string{"-for", "5"}, `bad -for "5": want a duration such as 3s`},
+		"speed for neither": {[]string{"-speed", "3"},
+			"-speed is not for the demonstration: it belongs to a viewer (-dial)"},
+		"unknown policy":     {[]string{"-dial", "ws://127.0.0.1:1", "-policy", "hurry"}, `no policy "hurry": want block, `},
+		"unknown level":      {[]string{"-level", "loud"}, `bad -level "loud"`},
+		"speed of zero":      {[]string{"-dial", "ws://127.0.0.1:1", "-speed", "0"}, `bad -speed "0"`},
+		"speed that is none": {[]string{"-dial", "ws://127.0.0.1:1", "-speed", "NaN"}, `bad -speed "NaN"`},
+		"endless rate":       {[]string{"-rate", "max"}, `bad -rate "max"`},
+		"no time":            {[]string{"-for", "0s"}, `bad -for "0s": want a duration such as 3s`},
+		"unknown flag":       {[]string{"-fast"}, "-fast"},
+		"argument":           {[]string{log}, "name the file with -in"},
+		"URL that is none":   {[]string{"-dial", "127.0.0.1"}, "bad -dial: want a URL such as ws://127.0.0.1:8080"},
+		"URL of a web server": {[]string{"-dial", web.URL},
+			"refused with status 404: 404 page not found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr bytes.Buffer

@@ -18,7 +18,7 @@ import (
 type options struct {
 	in     string // path of the file to serve; empty: none
 	listen string // address to serve it on
-	all    bool   // from the file's beginning, once somebody is there to see it
+	all    bool   // from the file's beginning, once a viewer has connected
 	level  slog.Level
 
 	dial   string // URL of the server to view; empty: none
@@ -44,12 +44,15 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("logtail", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // an error is one line, and run prints it
-	fs.StringVar(&o.in, "in", "", "serve this `file`, which is followed as tail -F does, and needs -listen")
+	fs.StringVar(&o.in, "in", "",
+		"serve this `file`, which is followed as tail -F does, and needs -listen")
 	fs.StringVar(&o.listen, "listen", "", "the `address` to serve it on")
-	fs.BoolVar(&o.all, "all", false, "start with what is in the file already, once the first viewer has come")
+	fs.BoolVar(&o.all, "all", false,
+		"start with what is in the file already, once the first viewer has come")
 	level := fs.String("level", "info", "the lowest `level` to send: debug, info, warn or error")
 	fs.StringVar(&o.dial, "dial", "", "view the log of the server at this `URL`")
-	fs.StringVar(&o.viewer.policy, "policy", "block", "the `policy` for lines that come too fast for the viewer: "+policyNames())
+	fs.StringVar(&o.viewer.policy, "policy", "block",
+		"the `policy` for lines that come too fast for the viewer: "+policyNames())
 	speed := fs.String("speed", "max", "how fast the viewer reads: `lines` a second, or max")
 	fs.StringVar(&o.viewer.name, "name", "viewer", "the `name` by which the server calls the viewer")
 	lines := fs.String("rate", "2000", "how fast the demonstration's log grows: `lines` a second")

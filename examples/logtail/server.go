@@ -17,7 +17,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// What may lie between the file and a viewer is kept small, so that a viewer who is slow is known
+// What may lie between the file and a viewer is kept small, so that a slow viewer is known
 // to be: the lines that its subscription holds, the windows, and the kernel's buffers, which would
 // swallow megabytes.
 const (
@@ -26,11 +26,11 @@ const (
 	kernel = 16 << 10
 )
 
-// A server broadcasts the log to all who connect.
+// A server broadcasts the log to all viewers.
 type server struct {
 	url  string
 	room *stream.Broadcast[item]
-	tell func(visit) // of who comes and who has left; may be called concurrently
+	tell func(visit) // of viewers that come and leave; may be called concurrently
 
 	published atomic.Int64 // items that were given to the viewers
 
@@ -65,7 +65,8 @@ func listen(ctx context.Context, address string, tell func(visit)) (*server, err
 	}
 	s.srv.Handler = s
 	s.srv.ReadHeaderTimeout = 10 * time.Second
-	s.srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)      // who fails to connect is told so, and nobody else
+	// only the client itself learns why it could not connect
+	s.srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	s.serve.Go(func() { _ = s.srv.Serve(smallBuffersListener{l}) }) // ends with close
 	return s, nil
 }
@@ -82,7 +83,7 @@ func (s *server) broadcast(ctx context.Context, src stream.Readable[item]) (n in
 	return s.published.Load(), s.room.Close(ctx)
 }
 
-// close takes no more viewers and waits until those who are there have left: the end of the log
+// close takes no more viewers and waits until the others have left: the end of the log
 // sends them away, or that of the server's context.
 func (s *server) close() {
 	_ = s.srv.Close() // the port is all that it holds
@@ -105,7 +106,8 @@ func (s *server) enter() bool {
 
 // ServeHTTP is one viewer's visit.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := visit{name: cmp.Or(r.URL.Query().Get("name"), r.RemoteAddr), policy: cmp.Or(r.URL.Query().Get("policy"), "block")}
+	v := visit{name: cmp.Or(r.URL.Query().Get("name"), r.RemoteAddr),
+		policy: cmp.Or(r.URL.Query().Get("policy"), "block")}
 	subscribe, err := subscriberOf(v.policy)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -118,7 +120,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.viewers.Done()
 	// The slowest viewer takes some time for what was accepted before the end: a generous
 	// CloseTimeout.
-	conn, err := wsstream.Accept(w, r, &wsstream.AcceptOptions{WriteWindow: window, CloseTimeout: time.Minute})
+	conn, err := wsstream.Accept(w, r,
+		&wsstream.AcceptOptions{WriteWindow: window, CloseTimeout: time.Minute})
 	if err != nil { // and Accept has answered
 		return
 	}
@@ -190,7 +193,7 @@ func serve(parent context.Context, o options, stderr io.Writer) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(stderr, "serving %s on %s\n", o.in, s.url)
-	if o.all { // or nobody would see what is in the file already
+	if o.all { // or no viewer would see the lines that are in the file already
 		select {
 		case <-arrived:
 		case <-ctx.Done():
@@ -209,7 +212,8 @@ func serve(parent context.Context, o options, stderr io.Writer) error {
 func goingAway(parent context.Context) (ctx context.Context, cancel func()) {
 	ctx, end := context.WithCancelCause(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() {
-		end(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001, Reason: "the server stops"}, Err: context.Cause(parent)})
+		end(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001, Reason: "the server stops"},
+			Err: context.Cause(parent)})
 	})
 	return ctx, func() {
 		stop()

@@ -15,7 +15,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// A viewer is one who looks at the log.
+// A viewer is a client that shows the log.
 type viewer struct {
 	name   string
 	policy string
@@ -24,17 +24,21 @@ type viewer struct {
 
 // watch shows all entries that come from the server at base, until it closes the connection, and
 // returns how many those were, and how it closed. Any other end is an error.
-func (v viewer) watch(ctx context.Context, base string, show func(entry) error) (received int64, end wsstream.CloseInfo, err error) {
+func (v viewer) watch(
+	ctx context.Context, base string, show func(entry) error,
+) (received int64, end wsstream.CloseInfo, err error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return 0, end, err
 	}
 	u.RawQuery = url.Values{"name": {v.name}, "policy": {v.policy}}.Encode()
-	conn := wsstream.Dial(ctx, u.String(), &wsstream.DialOptions{ReadWindow: window, NetDial: dialSmall})
+	conn := wsstream.Dial(ctx, u.String(),
+		&wsstream.DialOptions{ReadWindow: window, NetDial: dialSmall})
 	defer conn.CloseNow()
 	in := stream.Decode(conn.Readable(), entries)
 	if v.speed != rate.Inf {
-		in = stream.Throttle(in, rate.NewLimiter(v.speed, max(1, int(v.speed/20)))) // it catches up if it overslept
+		// it catches up if it overslept
+		in = stream.Throttle(in, rate.NewLimiter(v.speed, max(1, int(v.speed/20))))
 	}
 	for e, err := range stream.All(ctx, in) {
 		if err == nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// beFar makes as many connections as each line of stdin says, on addr or to whom it prints its own,
-// and says so when each has done its part. It ends with stdin.
+// beFar makes as many connections as each line of stdin says. It connects to addr, or listens and
+// prints its own address. It reports when each connection has done its part. It ends with stdin.
 func beFar(ctx context.Context, r row, addr string, stdin io.Reader, stdout io.Writer) error {
 	connect := func() (*wsstream.Conn, error) {
 		o := &wsstream.DialOptions{TLSConfig: &tls.Config{InsecureSkipVerify: true}, NetDial: dialSmall}
@@ -72,7 +72,8 @@ func (r row) play(ctx context.Context, c *wsstream.Conn) error {
 		}
 	}
 	if r.in {
-		return c.Writable().Write(ctx, wsstream.Binary(make([]byte, 128<<10))) // the kernels hold what the window does not
+		// the kernels hold what the window does not
+		return c.Writable().Write(ctx, wsstream.Binary(make([]byte, 128<<10)))
 	}
 	return nil
 }

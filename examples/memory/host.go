@@ -17,10 +17,10 @@ type host struct {
 	settled chan error // gets a value for each connection that is in the row's state
 
 	mu    sync.Mutex
-	conns []*wsstream.Conn // guarded by mu: what nobody knows and nobody waits for is garbage
+	conns []*wsstream.Conn // guarded by mu: a Conn without a reference is garbage
 }
 
-// listen waits for the far ends, unless it is them who listen.
+// listen waits for the far ends, unless the far ends listen.
 func (h *host) listen(ctx context.Context) (addr string, err error) {
 	if h.client {
 		return "", nil
@@ -58,7 +58,8 @@ func (h *host) serve(ctx context.Context, l net.Listener) error {
 				return err
 			}
 		}
-		go h.hold(ctx, func() (*wsstream.Conn, error) { return wsstream.AcceptConn(ctx, nc, nil) }) // ends when it is in its state, or with it
+		// ends when it is in its state, or with it
+		go h.hold(ctx, func() (*wsstream.Conn, error) { return wsstream.AcceptConn(ctx, nc, nil) })
 	}
 }
 
@@ -73,7 +74,8 @@ func (h *host) open(ctx context.Context, far *farEnd, addr string, n int) error 
 			if _, err := c.Opened().Wait(ctx); err != nil {
 				return err
 			}
-			go h.hold(ctx, func() (*wsstream.Conn, error) { return c, nil }) // ends when it is in its state, or with it
+			// ends when it is in its state, or with it
+			go h.hold(ctx, func() (*wsstream.Conn, error) { return c, nil })
 		}
 		select {
 		case err := <-h.settled:

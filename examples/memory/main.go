@@ -48,8 +48,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	f.SetOutput(io.Discard) // an error is one line, and main prints it
 	many := f.String("n", "2000", "how `many` connections are measured in each row")
 	only := f.String("only", "", "measure the rows whose name contains this `text`")
-	row := f.String("row", "", "measure the row of this `name` in this process (the program calls itself so)")
-	far := f.String("far", "", "be the far end of the row of this `name` (the program calls itself so)")
+	row := f.String("row", "",
+		"measure the row of this `name` in this process (the program calls itself so)")
+	far := f.String("far", "",
+		"be the far end of the row of this `name` (the program calls itself so)")
 	addr := f.String("addr", "", "the `address` that the far end connects to")
 	if err := f.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -86,7 +88,9 @@ const line = "%-54s %12s %11s\n"
 
 // measureAll has each row whose name contains only measured by a process of its own.
 func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error {
-	names := slices.DeleteFunc(slices.Clone(order), func(name string) bool { return !strings.Contains(name, only) })
+	names := slices.DeleteFunc(slices.Clone(order), func(name string) bool {
+		return !strings.Contains(name, only)
+	})
 	if len(names) == 0 {
 		return fmt.Errorf("bad -only %q: want part of a row's name: %s", only, strings.Join(order, "; "))
 	}
@@ -101,7 +105,8 @@ func measureAll(ctx context.Context, only string, n int, stdout io.Writer) error
 		case ctx.Err() != nil: // which killed it
 			return context.Cause(ctx)
 		case err != nil:
-			return fmt.Errorf("%s: %s", name, cmp.Or(strings.TrimPrefix(says.String(), "memory: "), err.Error()))
+			return fmt.Errorf("%s: %s", name,
+				cmp.Or(strings.TrimPrefix(says.String(), "memory: "), err.Error()))
 		}
 	}
 	return nil
@@ -137,7 +142,8 @@ func startFar(ctx context.Context, name, addr string) (*farEnd, error) {
 	go func() { // ends with the process
 		defer close(f.ended)
 		err := cmp.Or(cmd.Wait(), io.ErrUnexpectedEOF)
-		f.err = fmt.Errorf("the far end has ended: %w: %s", err, strings.TrimPrefix(says.String(), "memory: "))
+		f.err = fmt.Errorf("the far end has ended: %w: %s", err,
+			strings.TrimPrefix(says.String(), "memory: "))
 	}()
 	return f, nil
 }

@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 func TestEachRowIsMeasured(t *testing.T) {
 	require.Len(t, rows, len(order), "two rows of one name")
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), []string{"-n", "3", "-only", "Dial, no Pull"}, strings.NewReader(""), &out))
+	require.NoError(t, run(t.Context(), []string{"-n", "3", "-only", "Dial, no Pull"},
+		strings.NewReader(""), &out))
 	require.Regexp(t, `(?m)^Dial, no Pull +-?\d+\.\d +-?\d+\.\d$`, out.String())
 }
 
@@ -60,7 +61,8 @@ func TestAFarEndThatHasEndedIsAnErrorThatSaysWhy(t *testing.T) {
 	_, err = far.stdin.Write([]byte("many\n"))
 	require.NoError(t, err)
 	h := host{row: row{client: false}, settled: make(chan error)}
-	require.ErrorContains(t, h.open(t.Context(), far, "", 1), `the far end has ended: exit status 1: strconv.Atoi: parsing "many"`)
+	require.ErrorContains(t, h.open(t.Context(), far, "", 1),
+		`the far end has ended: exit status 1: strconv.Atoi: parsing "many"`)
 	far.stop()
 }
 
@@ -77,5 +79,6 @@ func TestAnInterruptIsTheErrorAndNotTheEndOfAProcess(t *testing.T) {
 
 func TestARowThatFailsIsAnError(t *testing.T) {
 	var out strings.Builder
-	require.Error(t, beFar(t.Context(), row{}, "127.0.0.1:1", strings.NewReader("1\n"), &out), "nobody listens")
+	require.Error(t, beFar(t.Context(), row{}, "127.0.0.1:1", strings.NewReader("1\n"), &out),
+		"nobody listens")
 }

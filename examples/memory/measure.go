@@ -32,7 +32,8 @@ func measure(ctx context.Context, r row, n int, name string, stdout io.Writer) e
 			return err
 		}
 	}
-	if err := h.open(ctx, far, addr, 1); err != nil { // what the first one costs is not the others' cost
+	// what the first one costs is not the others' cost
+	if err := h.open(ctx, far, addr, 1); err != nil {
 		return err
 	}
 	before, err := sample()
@@ -49,7 +50,8 @@ func measure(ctx context.Context, r row, n int, name string, stdout io.Writer) e
 	each := func(from, to int64) string {
 		return fmt.Sprintf("%.1f", float64(to-from)/(1<<10)/float64(n))
 	}
-	_, _ = fmt.Fprintf(stdout, line, name, each(before.resident, after.resident), each(before.inUse, after.inUse))
+	_, _ = fmt.Fprintf(stdout, line, name, each(before.resident, after.resident),
+		each(before.inUse, after.inUse))
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// selfSigned returns the configuration of a server with a certificate that nobody has to trust.
+// selfSigned returns the configuration of a server with a certificate that no client verifies.
 func selfSigned() (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -21,5 +21,6 @@ func selfSigned() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert}, PrivateKey: key}}}, nil
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{cert},
+		PrivateKey: key}}}, nil
 }

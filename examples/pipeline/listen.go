@@ -36,8 +36,9 @@ func listen(o options) (*listener, error) {
 	}
 	l.srv.Handler = l
 	l.srv.ReadHeaderTimeout = 10 * time.Second
-	l.srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // who fails to connect is told so, and nobody else
-	l.serve.Go(func() { _ = l.srv.Serve(nl) })                 // ends with close
+	// only the client itself learns why it could not connect
+	l.srv.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	l.serve.Go(func() { _ = l.srv.Serve(nl) }) // ends with close
 	return l, nil
 }
 
@@ -64,7 +65,7 @@ func (l *listener) accept(ctx context.Context) (*wsstream.Conn, error) {
 	}
 }
 
-// close ends the server, and the connection if nobody has taken it.
+// close ends the server, and a connection that was not taken.
 func (l *listener) close() {
 	_ = l.srv.Close() // the port is all that it holds
 	l.serve.Wait()

@@ -6,10 +6,10 @@
 // At the end each side knows what the other counted and hashed. A difference is exit status 1, and
 // so is all else that keeps the whole source from arriving.
 //
-//	go run ./examples/pipeline                                    # the Go installation's src directory, as a tar stream
+//	go run ./examples/pipeline                                    # the Go installation's sources
 //	go run ./examples/pipeline -in movie.mkv -rate 50MB/s         # a file
 //	tar c . | go run ./examples/pipeline -in -                    # standard input
-//	go run ./examples/pipeline -listen 127.0.0.1:8080 -rate 5MB/s # the receiver alone, and in another shell
+//	go run ./examples/pipeline -listen 127.0.0.1:8080 -rate 5MB/s # the receiver; in another shell
 //	go run ./examples/pipeline -dial ws://127.0.0.1:8080          # the sender alone
 package main
 
@@ -27,7 +27,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
 	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)

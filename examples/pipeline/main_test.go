@@ -209,7 +209,8 @@ func TestTwoProcessesAgree(t *testing.T) {
 	receiver := start(t, nil, "-listen", listenHere, "-rate", "max")
 	url := receiver.listening(t)
 
-	resp, err := http.Get("http" + strings.TrimPrefix(url, "ws")) // one who is no sender is refused, and changes nothing
+	// a client that is no sender is refused, and changes nothing
+	resp, err := http.Get("http" + strings.TrimPrefix(url, "ws"))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	require.GreaterOrEqual(t, resp.StatusCode, 400)
@@ -473,7 +474,8 @@ func TestADifferenceIsNoSuccess(t *testing.T) {
 		conn := wsstream.Dial(t.Context(), p.listening(t), nil)
 		defer conn.CloseNow()
 		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 9))))
-		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Text(`{"bytes":10,"sha256":"`+hashOf(nil)+`"}`)))
+		require.NoError(t, conn.Writable().Write(t.Context(),
+			wsstream.Text(`{"bytes":10,"sha256":"`+hashOf(nil)+`"}`)))
 		_, err := conn.Readable().Pull(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000}))
@@ -485,7 +487,8 @@ func TestADifferenceIsNoSuccess(t *testing.T) {
 func differs(t *testing.T, p *program, sent, received int) {
 	t.Helper()
 	require.Equal(t, 1, <-p.status)
-	require.Equal(t, []string{"pipeline: what was received is not what was sent\n"}, p.stderr.complaints())
+	require.Equal(t, []string{"pipeline: what was received is not what was sent\n"},
+		p.stderr.complaints())
 	require.Regexp(t, fmt.Sprintf(`(?m)^bytes +%d +%d$`, sent, received), p.stdout.String())
 }
 

@@ -16,7 +16,8 @@ import (
 
 // options are what the command line says.
 type options struct {
-	in     string     // path of the source, "-" for standard input, empty for the Go installation's src
+	// path of the source, "-" for standard input, empty for the Go installation's src
+	in     string
 	rate   rate.Limit // of the consumer, in bytes a second
 	window int        // bytes that each end may hold unsent or unread
 	listen string     // address; empty to dial only
@@ -29,14 +30,19 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("pipeline", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // an error is one line, and run prints it
-	fs.StringVar(&o.in, "in", "", "`path` of the source: a file, a directory (sent as a tar stream), or - for standard input (default the Go installation's src)")
-	limit := fs.String("rate", "16MB/s", "how fast the consumer is: a `speed` such as 20MB/s or 512KiB/s, or max")
-	window := fs.String("window", humanize.IBytes(wsstream.DefaultReadWindow), "how many `bytes` each end may hold unsent or unread")
-	fs.StringVar(&o.listen, "listen", "", "be the receiver alone: wait on this `address` for one sender")
+	fs.StringVar(&o.in, "in", "",
+		"`path` of the source: a file, a directory (sent as a tar stream), or - for standard input (default the Go installation's src)")
+	limit := fs.String("rate", "16MB/s",
+		"how fast the consumer is: a `speed` such as 20MB/s or 512KiB/s, or max")
+	window := fs.String("window", humanize.IBytes(wsstream.DefaultReadWindow),
+		"how many `bytes` each end may hold unsent or unread")
+	fs.StringVar(&o.listen, "listen", "",
+		"be the receiver alone: wait on this `address` for one sender")
 	fs.StringVar(&o.dial, "dial", "", "be the sender alone: send to the receiver at this `URL`")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			_, _ = fmt.Fprintln(out, "Usage: pipeline [-in path] [-rate speed] [-window bytes] [-listen address | -dial URL]")
+			_, _ = fmt.Fprintln(out,
+				"Usage: pipeline [-in path] [-rate speed] [-window bytes] [-listen address | -dial URL]")
 			fs.SetOutput(out)
 			fs.PrintDefaults()
 		}

@@ -16,7 +16,7 @@ import (
 // A meter shows how a transfer comes along. It looks at the connections' figures from time to time;
 // the transfer does not know of it.
 type meter struct {
-	size int64 // about how many bytes there will be, 0 if nobody knows
+	size int64 // about how many bytes there will be, 0 if unknown
 
 	mu    sync.Mutex
 	ends  []end     // guarded by mu, as is begin

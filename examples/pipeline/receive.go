@@ -14,7 +14,9 @@ import (
 //
 // The next message is pulled when the consumer is done with the last: nothing else keeps the sender
 // from being faster than the consumer. Each message is pulled into the memory of the one before.
-func receive(ctx context.Context, conn *wsstream.Conn, limit rate.Limit) (sent, received total, err error) {
+func receive(
+	ctx context.Context, conn *wsstream.Conn, limit rate.Limit,
+) (sent, received total, err error) {
 	sum, slow := newTally(), newConsumer(limit)
 	var m wsstream.Message
 	for {
@@ -41,7 +43,7 @@ func receive(ctx context.Context, conn *wsstream.Conn, limit rate.Limit) (sent, 
 	return sent, received, hungUp(ctx, conn, "sender", conn.Writable().Write(ctx, m))
 }
 
-// A consumer takes bytes at a rate of its own: it stands for a disk, a database or somebody else's
+// A consumer takes bytes at a rate of its own: it stands for a disk, a database or another
 // service.
 type consumer struct{ limiter *rate.Limiter }
 

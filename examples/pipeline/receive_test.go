@@ -57,6 +57,7 @@ func TestTheConsumersWaitEndsWithItsContext(t *testing.T) {
 
 		soon, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
-		require.Error(t, newConsumer(1).consume(soon, make([]byte, 2*chunk)), "there is no need to wait for a deadline")
+		require.Error(t, newConsumer(1).consume(soon, make([]byte, 2*chunk)),
+			"there is no need to wait for a deadline")
 	})
 }

@@ -19,7 +19,8 @@ func report(w io.Writer, outcomes []outcome, window int) error {
 		flows[o.own] = o.flow
 	}
 	sent, received := outcomes[0].sent, outcomes[len(outcomes)-1].received
-	table := [][]string{{""}, {"bytes"}, {"held at most"}, {"window"}, {"waited"}} // 40 columns for a gigabyte
+	// 40 columns for a gigabyte
+	table := [][]string{{""}, {"bytes"}, {"held at most"}, {"window"}, {"waited"}}
 	for _, side := range []struct {
 		name string
 		total
@@ -38,7 +39,8 @@ func report(w io.Writer, outcomes []outcome, window int) error {
 		return err
 	}
 	took := outcomes[0].took
-	_, err := fmt.Fprintf(w, "%s in %v: %s\n", humanize.Bytes(uint64(received.Bytes)), took.Round(time.Millisecond), speed(received.Bytes, took))
+	_, err := fmt.Fprintf(w, "%s in %v: %s\n", humanize.Bytes(uint64(received.Bytes)),
+		took.Round(time.Millisecond), speed(received.Bytes, took))
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,9 @@ import (
 
 // A source is a stream of bytes that can be copied once.
 type source struct {
-	size   int64                                        // about how much it is, 0 if nobody knows
-	copyTo func(ctx context.Context, w io.Writer) error // ends early when w fails, or with ctx if it has to wait
+	size int64 // about how much it is, 0 if unknown
+	// ends early when w fails, or with ctx if it has to wait
+	copyTo func(ctx context.Context, w io.Writer) error
 }
 
 // openSource opens what path names: a file, a directory (as a tar stream), - for standard input,
@@ -84,7 +85,7 @@ func streamSource(r io.Reader) *source {
 		stop := context.AfterFunc(ctx, func() { _ = pw.CloseWithError(context.Cause(ctx)) })
 		defer stop()
 		// The copy ends with r, or with the first piece that it gets after the return: nothing wakes a
-		// Read of a terminal, so nobody waits for it.
+		// Read of a terminal, so the program does not wait for it.
 		go func() {
 			_, err := io.Copy(pw, r)
 			_ = pw.CloseWithError(err)

@@ -29,7 +29,8 @@ func TestADirectoryIsATarStreamOfAllThatIsInIt(t *testing.T) {
 	long := strings.Repeat("a-long-name-", 15)
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub", "empty"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "sub", "file"), []byte("content"), 0o640))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, long), bytes.Repeat([]byte("x"), 100_000), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, long), bytes.Repeat([]byte("x"), 100_000),
+		0o600))
 	require.NoError(t, os.Symlink("sub/file", filepath.Join(dir, "link")))
 
 	src, err := openSource(t.Context(), dir, nil)
@@ -133,7 +134,8 @@ func TestAFileThatCannotBeReadEndsTheTransfer(t *testing.T) {
 	src, err := dirSource("dir", closedTo{fstest.MapFS{"file": {Data: []byte("content")}}, "file"})
 	require.NoError(t, err)
 	_, err = runBoth(t, src)
-	require.EqualError(t, err, "dir: open file: permission denied", "and not that the peer hung up, which is true too")
+	require.EqualError(t, err, "dir: open file: permission denied",
+		"and not that the peer hung up, which is true too")
 }
 
 func TestAFileThatShrinksEndsTheTransfer(t *testing.T) {

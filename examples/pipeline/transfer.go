@@ -36,7 +36,9 @@ func transfer(ctx context.Context, o options, stdin io.Reader, stdout, stderr io
 			return err
 		}
 		m.size = src.size
-		sides = append(sides, func(ctx context.Context) (outcome, error) { return sendTo(ctx, o, src, &m) })
+		sides = append(sides, func(ctx context.Context) (outcome, error) {
+			return sendTo(ctx, o, src, &m)
+		})
 	}
 	if o.dial == "" {
 		l, err := listen(o)
@@ -48,7 +50,9 @@ func transfer(ctx context.Context, o options, stdin io.Reader, stdout, stderr io
 			_, _ = fmt.Fprintln(stderr, "listening on", l.url)
 		}
 		o.dial = l.url
-		sides = append(sides, func(ctx context.Context) (outcome, error) { return receiveFrom(ctx, l, o, &m) })
+		sides = append(sides, func(ctx context.Context) (outcome, error) {
+			return receiveFrom(ctx, l, o, &m)
+		})
 	}
 	stop := m.start(stderr)
 	outcomes, err := runAll(ctx, sides)
@@ -84,7 +88,8 @@ func runAll(ctx context.Context, sides []side) ([]outcome, error) {
 	return outcomes, blame(errs)
 }
 
-// blame picks the error that explains the others: who saw the peer leave knows less than who left.
+// blame picks the error that explains the others: the side that left knows more than the side that
+// saw it leave.
 func blame(errs []error) (left error) {
 	for _, err := range errs {
 		if _, ok := errors.AsType[*peerError](err); err != nil && !ok {
@@ -136,7 +141,8 @@ func hungUp(ctx context.Context, conn *wsstream.Conn, peer string, err error) er
 	if _, lost := errors.AsType[*wsstream.Error](err); lost {
 		return &peerError{peer, err}
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, wsstream.ErrClosed) { // the peer has closed in order, but too early
+	// the peer has closed in order, but too early
+	if errors.Is(err, io.EOF) || errors.Is(err, wsstream.ErrClosed) {
 		info, err := conn.Closed().Wait(ctx)
 		if err != nil {
 			return &peerError{peer, err}
@@ -154,7 +160,8 @@ func finish(ctx context.Context, conn *wsstream.Conn, peer string, err error) er
 	}
 	// What is unsent is of no use now. The peer gets a moment to learn that we gave up; then CloseNow
 	// cuts.
-	_ = conn.Writable().Abort(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1011, Reason: "gave up before the end"}})
+	_ = conn.Writable().Abort(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1011,
+		Reason: "gave up before the end"}})
 	conn.Readable().Discard()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

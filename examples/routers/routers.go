@@ -26,7 +26,8 @@ func Echo(acceptor *wsstream.Acceptor) http.Handler {
 			if err != nil {
 				return err
 			}
-			if err := conn.Writable().Write(r.Context(), wsstream.Text(room+": "+string(msg.Data))); err != nil {
+			if err := conn.Writable().Write(r.Context(),
+				wsstream.Text(room+": "+string(msg.Data))); err != nil {
 				return err
 			}
 		}
@@ -36,13 +37,14 @@ func Echo(acceptor *wsstream.Acceptor) http.Handler {
 
 // Chi serves the handler with go-chi/chi, which sets the path values of net/http. It uses what it
 // keeps in a request's context again when the handler has returned: a goroutine that goes on behind
-// it must not ask chi.URLParam. Its middleware.Timeout ends the request's context, but not that
-// which a Handler gives to its function.
+// it must not ask chi.URLParam. Its middleware.Timeout ends the request's context, but not the
+// context that a Handler gives to its function.
 func Chi(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	r := chi.NewRouter()
 	r.Use(chimiddleware.RequestID, chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{
 		Logger: slog.NewLogLogger(log.Handler(), slog.LevelInfo), NoColor: true,
-	}), chimiddleware.Recoverer, chimiddleware.Compress(5), chimiddleware.Timeout(100*time.Millisecond))
+	}), chimiddleware.Recoverer, chimiddleware.Compress(5))
+	r.Use(chimiddleware.Timeout(100 * time.Millisecond))
 	r.Get("/rooms/{room}", Echo(acceptor).ServeHTTP)
 	return r
 }
@@ -50,7 +52,8 @@ func Chi(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 // LabstackEcho serves the handler with labstack/echo.
 func LabstackEcho(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	e := echo.New()
-	e.Use(echomiddleware.RequestID(), echomiddleware.Recover(), echomiddleware.GzipWithConfig(echomiddleware.DefaultGzipConfig),
+	e.Use(echomiddleware.RequestID(), echomiddleware.Recover(),
+		echomiddleware.GzipWithConfig(echomiddleware.DefaultGzipConfig),
 		echomiddleware.RequestLoggerWithConfig(echomiddleware.RequestLoggerConfig{
 			LogStatus: true,
 			LogValuesFunc: func(c echo.Context, v echomiddleware.RequestLoggerValues) error {
@@ -71,7 +74,8 @@ func LabstackEcho(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 func Gin(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
-	g.Use(gin.LoggerWithWriter(slog.NewLogLogger(log.Handler(), slog.LevelInfo).Writer()), gin.Recovery())
+	g.Use(gin.LoggerWithWriter(slog.NewLogLogger(log.Handler(), slog.LevelInfo).Writer()),
+		gin.Recovery())
 	rooms := Echo(acceptor)
 	g.GET("/rooms/:room", func(c *gin.Context) {
 		c.Request.SetPathValue("room", c.Param("room"))

@@ -46,7 +46,11 @@ func (b *book) String() string {
 }
 
 // serve serves a router over TCP, and returns what the server complained about when it has stopped.
-func serve(t *testing.T, router func(*wsstream.Acceptor, *slog.Logger) http.Handler, acceptor *wsstream.Acceptor) (url string, stop func() string) {
+func serve(
+	t *testing.T,
+	router func(*wsstream.Acceptor, *slog.Logger) http.Handler,
+	acceptor *wsstream.Acceptor,
+) (url string, stop func() string) {
 	var complaints, requests book
 	srv := httptest.NewUnstartedServer(router(acceptor, slog.New(slog.NewTextHandler(&requests, nil))))
 	srv.Config.ErrorLog = log.New(&complaints, "", 0)

@@ -1,7 +1,7 @@
 // Rows moves a table of any length through a pipeline and a WebSocket to a consumer that is slower,
 // in memory that does not depend on the table's length:
 //
-//	rows → batches → transformed in parallel, in order → JSON → WebSocket over TCP → JSON → slow consumer
+//	rows → batches → transformed in parallel, in order → JSON → WebSocket → JSON → slow consumer
 //
 // The table is made up as it is sent, a million rows of it, or read from a file: CSV with a header,
 // or JSON lines. At the end the rows that arrived are held to be those that were sent, in order. A
@@ -26,7 +26,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program at once
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
 	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)

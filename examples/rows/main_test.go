@@ -50,7 +50,8 @@ func TestAllRowsArriveInOrder(t *testing.T) {
 		"CSV, header alone": {[]string{"-in", aTable(t, "t.csv", "a,b\n")}, "0"},
 		"JSON lines":        {[]string{"-in", aTable(t, "t.jsonl", "{ \"a\" : \"<b>\" }\n\n{}")}, "2"},
 		"no JSON lines":     {[]string{"-in", aTable(t, "t.jsonl", "")}, "0"},
-		"a long row":        {[]string{"-in", aTable(t, "t.csv", "a\n"+strings.Repeat("<", 1<<20)+"\n")}, "1"},
+		"a long row": {[]string{"-in", aTable(t, "t.csv", "a\n"+strings.Repeat("<", 1<<20)+"\n")},
+			"1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := succeeds(t, append(tc.args, "-rate", "max")...)
@@ -83,27 +84,38 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		args []string
 		why  string
 	}{
-		"no such file":          {[]string{"-in", filepath.Join(t.TempDir(), "no.csv")}, "no.csv: no such file"},
-		"neither CSV nor JSON":  {[]string{"-in", aTable(t, "t.xls", "")}, "want a .csv or a .jsonl file"},
-		"directory":             {[]string{"-in", filepath.Dir(aTable(t, "t.csv", ""))}, "want a .csv"},
-		"CSV without a header":  {[]string{"-in", aTable(t, "t.csv", "")}, "t.csv: no header"},
-		"CSV with a short row":  {[]string{"-in", aTable(t, "t.csv", "a,b\n1,2\n3\n")}, "record on line 3: wrong number of fields"},
-		"CSV with a bad quote":  {[]string{"-in", aTable(t, "t.csv", "a,b\n1,\"2\n")}, "parse error on line 2"},
-		"a line that is broken": {[]string{"-in", aTable(t, "t.jsonl", "{}\n{\"a\":\n")}, "row 2 is not a JSON object: unexpected end"},
+		"no such file": {[]string{"-in", filepath.Join(t.TempDir(), "no.csv")},
+			"no.csv: no such file"},
+		"neither CSV nor JSON": {[]string{"-in", aTable(t, "t.xls", "")},
+			"want a .csv or a .jsonl file"},
+		"directory":            {[]string{"-in", filepath.Dir(aTable(t, "t.csv", ""))}, "want a .csv"},
+		"CSV without a header": {[]string{"-in", aTable(t, "t.csv", "")}, "t.csv: no header"},
+		"CSV with a short row": {[]string{"-in", aTable(t, "t.csv", "a,b\n1,2\n3\n")},
+			"record on line 3: wrong number of fields"},
+		"CSV with a bad quote": {[]string{"-in", aTable(t, "t.csv", "a,b\n1,\"2\n")},
+			"parse error on line 2"},
+		"a line that is broken": {[]string{"-in", aTable(t, "t.jsonl", "{}\n{\"a\":\n")},
+			"row 2 is not a JSON object: unexpected end"},
 		"a line of another sort": {
-			[]string{"-in", aTable(t, "t.jsonl", "[1]\n")}, "row 1 is not a JSON object: json: cannot unmarshal array",
+			[]string{"-in", aTable(t, "t.jsonl",
+				"[1]\n")}, "row 1 is not a JSON object: json: cannot unmarshal array",
 		},
-		"a line that is no UTF-8":  {[]string{"-in", aTable(t, "t.jsonl", "{\"a\":\"\xff\"}\n")}, "not UTF-8"},
-		"a line that is too long":  {[]string{"-in", aTable(t, "t.jsonl", strings.Repeat(" ", 2<<20))}, "line of more than 1048576 bytes"},
-		"no rate":                  {[]string{"-rate", "0"}, `bad -rate "0": want rows a second`},
-		"rate that is no number":   {[]string{"-rate", "fast"}, `bad -rate "fast"`},
-		"fewer than no rows":       {[]string{"-n", "-1"}, `bad -n "-1": want a number of rows`},
-		"rows that are no number":  {[]string{"-n", "1e6"}, `bad -n "1e6": want a number of rows such as 50000`},
-		"nobody to do the work":    {[]string{"-workers", "0"}, `bad -workers "0": want a number, 1 at least`},
-		"a table and made-up rows": {[]string{"-in", "t.csv", "-n", "3"}, "-n is for rows that are made up"},
-		"empty path":               {[]string{"-in", ""}, "-in is empty"},
-		"argument":                 {[]string{"t.csv"}, "name the table with -in"},
-		"unknown flag":             {[]string{"-fast"}, "-fast"},
+		"a line that is no UTF-8": {[]string{"-in", aTable(t, "t.jsonl", "{\"a\":\"\xff\"}\n")},
+			"not UTF-8"},
+		"a line that is too long": {[]string{"-in", aTable(t, "t.jsonl", strings.Repeat(" ", 2<<20))},
+			"line of more than 1048576 bytes"},
+		"no rate":                {[]string{"-rate", "0"}, `bad -rate "0": want rows a second`},
+		"rate that is no number": {[]string{"-rate", "fast"}, `bad -rate "fast"`},
+		"fewer than no rows":     {[]string{"-n", "-1"}, `bad -n "-1": want a number of rows`},
+		"rows that are no number": {[]string{"-n", "1e6"},
+			`bad -n "1e6": want a number of rows such as 50000`},
+		"nobody to do the work": {[]string{"-workers", "0"},
+			`bad -workers "0": want a number, 1 at least`},
+		"a table and made-up rows": {[]string{"-in", "t.csv", "-n", "3"},
+			"-n is for rows that are made up"},
+		"empty path":   {[]string{"-in", ""}, "-in is empty"},
+		"argument":     {[]string{"t.csv"}, "name the table with -in"},
+		"unknown flag": {[]string{"-fast"}, "-fast"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
@@ -123,7 +135,8 @@ func TestAnInterruptEndsTheTransfer(t *testing.T) {
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	var out bytes.Buffer
 	errs := &onFirst{f: func() { interrupt(errors.New("interrupt signal received")) }}
-	require.Equal(t, 1, run(ctx, []string{"-rate", "1000"}, &out, errs), "interrupted when progress is shown")
+	require.Equal(t, 1, run(ctx, []string{"-rate", "1000"}, &out, errs),
+		"interrupted when progress is shown")
 	require.Contains(t, errs.String(), "\nrows: interrupt signal received\n")
 	require.Empty(t, out.String())
 }
@@ -185,7 +198,8 @@ func TestAByteOrderMarkIsNoPartOfTheFirstColumn(t *testing.T) {
 func TestRowsOutOfOrderAreAnError(t *testing.T) {
 	sum := newTally()
 	require.NoError(t, sum.add([]row{{Number: 1}, {Number: 2}}))
-	require.EqualError(t, sum.add([]row{{Number: 4}}), "rows are out of order: row 4 came where 3 was due")
+	require.EqualError(t, sum.add([]row{{Number: 4}}),
+		"rows are out of order: row 4 came where 3 was due")
 }
 
 func TestTheSumTellsRowsApart(t *testing.T) {
@@ -211,7 +225,8 @@ func TestASenderWhoseReceiverLeavesFails(t *testing.T) {
 	require.NoError(t, err)
 	defer tab.rows.Cancel(nil)
 	sent := make(chan error, 1)
-	go func() { sent <- send(t.Context(), client.Writable(), tab, 2, newTally()) }() // ends with the connection
+	// ends with the connection
+	go func() { sent <- send(t.Context(), client.Writable(), tab, 2, newTally()) }()
 	_, err = server.Readable().Pull(t.Context())
 	require.NoError(t, err)
 	server.CloseNow()

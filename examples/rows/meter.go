@@ -17,7 +17,7 @@ import (
 type meter struct {
 	sent, received   *tally
 	sender, receiver *wsstream.Conn
-	total            int64 // how many rows there will be; 0 if nobody knows
+	total            int64 // how many rows there will be; 0 if unknown
 
 	begin time.Time
 	took  time.Duration // set by the meter's goroutine, as is peak
@@ -77,7 +77,8 @@ func (m *meter) report(w io.Writer, workers int) error {
 		flow wsstream.Flow
 	}{{"sent", m.sent, m.sender.Stats().Sent}, {"received", m.received, m.receiver.Stats().Received}} {
 		table[0] = append(table[0], side.name)
-		for i, n := range []int64{side.n.Load(), side.flow.Messages, side.flow.Bytes, side.flow.HeldMax, window} {
+		for i, n := range []int64{side.n.Load(), side.flow.Messages, side.flow.Bytes, side.flow.HeldMax,
+			window} {
 			table[i+1] = append(table[i+1], humanize.Comma(n))
 		}
 	}

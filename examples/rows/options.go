@@ -17,7 +17,7 @@ type options struct {
 	in      string     // path of the table; empty: rows that are made up
 	n       int        // how many of those
 	rate    rate.Limit // of the consumer, in rows a second
-	workers int        // that transform at once
+	workers int        // that transform concurrently
 }
 
 // parseOptions parses the command line. Asked for help it prints that to out and returns
@@ -26,10 +26,12 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("rows", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // an error is one line, and run prints it
-	fs.StringVar(&o.in, "in", "", "the table, a `file`: .csv with a header, or .jsonl (default rows that are made up)")
+	fs.StringVar(&o.in, "in", "",
+		"the table, a `file`: .csv with a header, or .jsonl (default rows that are made up)")
 	many := fs.String("n", "1000000", "how `many` rows to make up")
 	limit := fs.String("rate", "100000", "how fast the consumer is: `rows` a second, or max")
-	workers := fs.String("workers", strconv.Itoa(runtime.GOMAXPROCS(0)), "how `many` batches are transformed concurrently")
+	workers := fs.String("workers", strconv.Itoa(runtime.GOMAXPROCS(0)),
+		"how `many` batches are transformed concurrently")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			_, _ = fmt.Fprintln(out, "Usage: rows [-in file | -n many] [-rate rows] [-workers many]")

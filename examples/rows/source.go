@@ -36,7 +36,7 @@ func (r raw) size() int {
 type table struct {
 	rows    stream.Readable[raw]
 	columns []string // of a CSV table
-	total   int64    // how many rows there will be; 0 if nobody knows
+	total   int64    // how many rows there will be; 0 if unknown
 }
 
 // openTable opens the file at path by its name's end; without a path it makes up a table of n rows.

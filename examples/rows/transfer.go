@@ -42,7 +42,8 @@ func transfer(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer closeAll()
-	m := &meter{sent: newTally(), received: newTally(), sender: client, receiver: server, total: t.total}
+	m := &meter{sent: newTally(), received: newTally(), sender: client, receiver: server,
+		total: t.total}
 	stop := m.start(stderr)
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return send(gctx, client.Writable(), t, o.workers, m.sent) })
@@ -69,7 +70,9 @@ func transfer(ctx context.Context, o options, stdout, stderr io.Writer) error {
 
 // send is the sender's pipeline. Every stage is pulled by the next, and the last waits for the
 // window.
-func send(ctx context.Context, dst stream.Writable[wsstream.Message], t table, workers int, sum *tally) error {
+func send(
+	ctx context.Context, dst stream.Writable[wsstream.Message], t table, workers int, sum *tally,
+) error {
 	batches := stream.Batch(t.rows, stream.Size(batchMark, raw.size), 0)
 	transformed := stream.Parallel(batches, workers, transform(t.columns))
 	defer transformed.Cancel(nil) //nolint:errcheck // the goroutines end, whatever happened
@@ -77,9 +80,11 @@ func send(ctx context.Context, dst stream.Writable[wsstream.Message], t table, w
 	return stream.Pipe(ctx, stream.Encode(dst, rows), summed, nil)
 }
 
-// receive is the receiver's pipeline, with a consumer who takes rows at a rate of its own: it
+// receive is the receiver's pipeline, with a consumer that takes rows at a rate of its own: it
 // stands for a database.
-func receive(ctx context.Context, src stream.Readable[wsstream.Message], limit rate.Limit, sum *tally) error {
+func receive(
+	ctx context.Context, src stream.Readable[wsstream.Message], limit rate.Limit, sum *tally,
+) error {
 	consumer := rate.NewLimiter(limit, max(1, int(min(limit, 1e9)/20)))
 	for batch, err := range stream.All(ctx, stream.Decode(src, rows)) {
 		if err == nil {
@@ -108,14 +113,15 @@ func connect(ctx context.Context) (client, server *wsstream.Conn, closeAll func(
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, 0),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			conn, err := wsstream.Accept(w, r, &wsstream.AcceptOptions{ReadWindow: window, MaxMessageSize: maxMessage})
+			conn, err := wsstream.Accept(w, r,
+				&wsstream.AcceptOptions{ReadWindow: window, MaxMessageSize: maxMessage})
 			if err != nil {
 				return
 			}
 			select {
 			case accepted <- conn: // a Conn outlives its handler
 			default:
-				conn.CloseNow() // another has come, who has no business here
+				conn.CloseNow() // a second client has no business here
 			}
 		}),
 	}

@@ -66,7 +66,8 @@ func value(s string) []byte {
 	if s == "true" || s == "false" {
 		return []byte(s)
 	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil && json.Valid([]byte(s)) { // which knows no 007, 1_0 or NaN
+	// which knows no 007, 1_0 or NaN
+	if _, err := strconv.ParseFloat(s, 64); err == nil && json.Valid([]byte(s)) {
 		return []byte(s)
 	}
 	return quoted(s)

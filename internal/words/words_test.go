@@ -23,8 +23,7 @@ var done = []string{
 	"CONTRIBUTING.md",
 	"README.md",
 	"SECURITY.md",
-	"bench/README.md",
-	"bench/internal/chart",
+	"bench",
 	"docs/examples.md",
 	"docs/features.md",
 	"docs/javascript.md",
@@ -35,8 +34,11 @@ var done = []string{
 	"docs/peers.md",
 	"docs/proxies.md",
 	"docs/windows.md",
-	"e2e/README.md",
+	"e2e",
+	"examples",
 	"internal/words",
+	"otelws",
+	"promws",
 }
 
 const (

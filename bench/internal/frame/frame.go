@@ -1,5 +1,5 @@
-// Package frame is the framing of the neutral peer, in as few lines as do: precomputed frames to
-// send, and a walk over what comes that looks at headers only. It is nobody's library, so that no
+// Package frame is the framing of the neutral peer, as short as possible: precomputed frames to
+// send, and a walk over input that looks at headers only. It belongs to no library, so that no
 // library is measured against itself.
 package frame
 

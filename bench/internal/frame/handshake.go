@@ -44,7 +44,8 @@ func Accept(nc net.Conn) (rest []byte, err error) {
 	for line := range strings.SplitSeq(head, "\r\n") {
 		name, value, _ := strings.Cut(line, ":")
 		if strings.EqualFold(name, "Sec-WebSocket-Key") {
-			if _, err := nc.Write([]byte(response + accept(strings.TrimSpace(value)) + "\r\n\r\n")); err != nil {
+			answer := response + accept(strings.TrimSpace(value)) + "\r\n\r\n"
+			if _, err := nc.Write([]byte(answer)); err != nil {
 				return nil, err
 			}
 			return rest, nc.SetDeadline(time.Time{})

@@ -36,7 +36,7 @@ var Coder = Library{
 	Relays: anyRelays,
 }
 
-// A coderConn gives each call the same context, which somebody could end: as programs have it.
+// A coderConn gives each call the same context, which could be cancelled, as in real programs.
 type coderConn struct {
 	c      *websocket.Conn
 	ctx    context.Context
@@ -67,7 +67,9 @@ func openCoder(wc *websocket.Conn, h Handler) (run func()) {
 	}
 }
 
-func (c *coderConn) Write(data []byte) error { return c.c.Write(c.ctx, websocket.MessageBinary, data) }
+func (c *coderConn) Write(data []byte) error {
+	return c.c.Write(c.ctx, websocket.MessageBinary, data)
+}
 
 func (c *coderConn) Close() {
 	_ = c.c.CloseNow()

@@ -60,6 +60,8 @@ func openGorilla(wc *websocket.Conn, h Handler) (run func()) {
 	}
 }
 
-func (c gorillaConn) Write(data []byte) error { return c.c.WriteMessage(websocket.BinaryMessage, data) }
+func (c gorillaConn) Write(data []byte) error {
+	return c.c.WriteMessage(websocket.BinaryMessage, data)
+}
 
 func (c gorillaConn) Close() { _ = c.c.Close() }

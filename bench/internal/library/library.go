@@ -29,14 +29,14 @@ type Library struct {
 	Relays []Relay
 }
 
-// A Handler is what a program does with its connections. Its functions may be called at once for
-// different ones.
+// A Handler is what a program does with its connections. Its functions may be called concurrently
+// for different ones.
 type Handler struct {
 	// Open is called for each connection, and may not block.
 	Open func(c Conn)
 
 	// Message is called for each message of a connection, in order; data is the library's again when
-	// it returns. Nil: nobody reads.
+	// it returns. Nil: there is no reader.
 	Message func(c Conn, data []byte)
 }
 
@@ -56,7 +56,7 @@ type Flooder interface {
 	Flood(data []byte, sent func(n int64) bool)
 }
 
-// A Room sends to all who joined. One goroutine publishes.
+// A Room sends to all connections that joined. One goroutine publishes.
 type Room interface {
 	Join(c Conn)
 	Publish(data []byte) // which belongs to the room from then on
@@ -81,7 +81,7 @@ type Relay struct {
 	// Message passes on one message of src, in src's Handler.Message.
 	Message func(dst Conn, data []byte)
 
-	// Pipe passes on all that comes from src, which nobody else reads, until either ends.
+	// Pipe passes on all messages of src until either ends. It is the only reader of src.
 	Pipe func(dst, src Conn)
 }
 

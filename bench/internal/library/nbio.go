@@ -44,7 +44,8 @@ var Nbio = Library{
 	Rooms: []Way{
 		anyRooms[0],
 		{Name: "MaxWriteBufferSize", New: anyRooms[0].New, Serve: func(l net.Listener, h Handler) error {
-			return serveNbio(nbhttp.Config{Addrs: []string{l.Addr().String()}, MaxWriteBufferSize: nbioQueue}, l, h)
+			return serveNbio(nbhttp.Config{Addrs: []string{l.Addr().String()},
+				MaxWriteBufferSize: nbioQueue}, l, h)
 		}},
 	},
 	Relays: anyRelays[:1],
@@ -79,6 +80,8 @@ func nbioUpgrader(h Handler) *websocket.Upgrader {
 
 type nbioConn struct{ c *websocket.Conn }
 
-func (c nbioConn) Write(data []byte) error { return c.c.WriteMessage(websocket.BinaryMessage, data) }
+func (c nbioConn) Write(data []byte) error {
+	return c.c.WriteMessage(websocket.BinaryMessage, data)
+}
 
 func (c nbioConn) Close() { _ = c.c.Close() }

@@ -58,7 +58,7 @@ type queueRoom struct {
 
 func (r *queueRoom) Join(c Conn) {
 	q := make(chan []byte, queueLength)
-	go func() { // ends with the process: nobody leaves
+	go func() { // ends with the process: no connection leaves
 		for data := range q {
 			_ = c.Write(data)
 		}

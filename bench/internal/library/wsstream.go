@@ -14,16 +14,18 @@ var Wsstream = wsstreamLibrary("wsstream", wsstreamCalls{read: pullInto})
 // WsstreamCalls are the same with other calls: what each costs against the one that Wsstream uses.
 var WsstreamCalls = []Library{
 	wsstreamLibrary("PullInto, Write", wsstreamCalls{read: pullInto}),
-	wsstreamLibrary("PullInto, Write, context.Background", wsstreamCalls{read: pullInto, background: true}),
+	wsstreamLibrary("PullInto, Write, context.Background",
+		wsstreamCalls{read: pullInto, background: true}),
 	wsstreamLibrary("Pull, TryWrite", wsstreamCalls{read: pull, try: true}),
 	wsstreamLibrary("NextMessage", wsstreamCalls{read: nextMessage}),
 }
 
 // wsstreamCalls are the calls that a program makes.
 type wsstreamCalls struct {
-	read       func(c *wsstreamConn, h Handler)
-	try        bool // write with TryWrite
-	background bool // with context.Background; else each connection's calls have a context that somebody could end
+	read func(c *wsstreamConn, h Handler)
+	try  bool // write with TryWrite
+	// with context.Background; else each connection's calls have a context that could be cancelled
+	background bool
 }
 
 // wsstreamLibrary returns the library as a program uses it that makes these calls.
@@ -76,7 +78,8 @@ func wsstreamLibrary(name string, calls wsstreamCalls) Library {
 			}
 			return nil
 		},
-		Rooms:  []Way{{Name: "Broadcast, DropOldest", New: newBroadcast}, {Name: "TryWrite in a loop", New: newTryRoom}},
+		Rooms: []Way{{Name: "Broadcast, DropOldest", New: newBroadcast},
+			{Name: "TryWrite in a loop", New: newTryRoom}},
 		Relays: []Relay{{Name: "stream.Pipe", Pipe: pipe}},
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // A broadcastRoom is a stream.Broadcast with a pipe to each connection, and as many messages in
-// front of each as the others' queues hold. Who is slow loses the oldest messages.
+// front of each as the others' queues hold. A slow connection loses the oldest messages.
 type broadcastRoom struct {
 	b *stream.Broadcast[wsstream.Message]
 }
@@ -31,7 +31,7 @@ func (r broadcastRoom) Publish(data []byte) {
 
 func (r broadcastRoom) Dropped() int64 { return r.b.Dropped() }
 
-// A tryRoom writes to each connection that has room. Who is slow loses the newest messages.
+// A tryRoom writes to each connection that has room. A slow connection loses the newest messages.
 type tryRoom struct {
 	mu      sync.Mutex
 	conns   []*wsstreamConn // guarded by mu

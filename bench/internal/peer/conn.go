@@ -33,7 +33,8 @@ type conn struct {
 
 // dial makes connection number i.
 func (o Order) dial(i int) (*conn, error) {
-	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(firstAddress+i/perAddress%100))}}
+	from := net.IPv4(127, 0, 0, byte(firstAddress+i/perAddress%100))
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
 	d.Control = func(_, _ string, c syscall.RawConn) (err error) {
 		return errors.Join(c.Control(func(fd uintptr) { err = o.prepare(int(fd)) }), err)
 	}

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	sip   = 16 << 10              // what a slow consumer reads at once, in bytes
+	sip   = 16 << 10              // what a slow consumer reads in one call, in bytes
 	fresh = 50 * time.Millisecond // the age of a message that was not held up
 )
 
 // consumers are the fast ones of an order.
 type consumers struct {
-	paused atomic.Pointer[chan struct{}] // closed to go on; nil: nobody is told to pause
+	paused atomic.Pointer[chan struct{}] // closed to go on; nil: the consumers do not pause
 
 	mu        sync.Mutex
 	all       []*consumer   // guarded by mu

@@ -31,7 +31,8 @@ func TestPercentilesAreExact(t *testing.T) {
 
 func TestAConsumerCountsWhatDidNotCome(t *testing.T) {
 	var s consumers
-	s.all = []*consumer{{received: 3, first: 0, last: 2}, {received: 3, first: 5, last: 9}, {first: -1, last: -1}}
+	s.all = []*consumer{{received: 3, first: 0, last: 2}, {received: 3, first: 5, last: 9},
+		{first: -1, last: -1}}
 	var state State
 	s.state(&state)
 	require.EqualValues(t, 6, state.Fast)

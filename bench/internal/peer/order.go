@@ -11,12 +11,13 @@ const (
 	PingPong = "pingpong" // InFlight messages that are answered each, again and again
 	Swallow  = "swallow"  // receive as fast as it comes
 	Flood    = "flood"    // send as fast as it goes
-	Both     = "both"     // flood and swallow at once
+	Both     = "both"     // flood and swallow concurrently
 	Little   = "little"   // a message on each connection at a pace, which is answered
-	Churn    = "churn"    // open a connection and close it with a closing handshake, again and again, InFlight at once
-	Idle     = "idle"     // connect, and neither send nor read
-	Consume  = "consume"  // receive stamped messages: fast, slowly, or not at all
-	Feed     = "feed"     // the first connection receives slowly, the second floods
+	// open a connection and close it with a closing handshake, again and again, InFlight of them
+	Churn   = "churn"
+	Idle    = "idle"    // connect, and neither send nor read
+	Consume = "consume" // receive stamped messages: fast, slowly, or not at all
+	Feed    = "feed"    // the first connection receives slowly, the second floods
 )
 
 // SlowRate is how much a slow consumer reads, in bytes a second.

@@ -30,7 +30,8 @@ func Now() time.Duration { return time.Duration(time.Now().UnixNano()) }
 // the system.
 func Measure(memory, settle bool) (u Usage, err error) {
 	if settle {
-		for range 4 { // pools let go with the second collection, and each one halves the stacks that are too large
+		// pools let go with the second collection, and each one halves the stacks that are too large
+		for range 4 {
 			debug.FreeOSMemory()
 		}
 	}

@@ -56,7 +56,8 @@ func (b *board) cost() {
 		{"TryWrite", writing, 0},
 	} {
 		v := c.in.way(c.call, scenario.Allocations)
-		b.add(c.in.Scenario, fmt.Sprintf("%s: %s allocations a message", c.call, trim(c.most)), v, "", v <= c.most+noise)
+		b.add(c.in.Scenario, fmt.Sprintf("%s: %s allocations a message", c.call, trim(c.most)), v, "",
+			v <= c.most+noise)
 	}
 	b.context(reading, "PullInto")
 	b.context(writing, "Write")
@@ -72,7 +73,8 @@ func (b *board) cost() {
 			}
 			b.most(r.Scenario, metric+", each", r.ours(metric), most, " KiB")
 			if reading { // without, a peer has no goroutine
-				b.least(r, metric, true, "the best peer with a goroutine each", r.without("nbio").best(metric, true), 1)
+				b.least(r, metric, true, "the best peer with a goroutine each",
+					r.without("nbio").best(metric, true), 1)
 			}
 		}
 	}
@@ -81,7 +83,8 @@ func (b *board) cost() {
 // context asks what a context that can end costs a call.
 func (b *board) context(r Result, call string) {
 	b.most(r.Scenario, call+" with a context that can end, of its time with context.Background",
-		r.way(call, scenario.Nanoseconds)/r.way(call+scenario.InBackground, scenario.Nanoseconds), 1.05, "×")
+		r.way(call, scenario.Nanoseconds)/
+			r.way(call+scenario.InBackground, scenario.Nanoseconds), 1.05, "×")
 }
 
 // slow is what was asked of slow consumers.
@@ -90,9 +93,12 @@ func (b *board) slow() {
 	none := b.result(scenario.RoomName(b.options, 0, ""))
 	some := b.result(scenario.RoomName(b.options, shares[len(shares)-1], scenario.Stopped))
 	kept := some.ours(scenario.FastRate) / none.ours(scenario.FastRate)
-	b.add(some.Scenario, "the fast keep ≥ 0.95× of what they get when none is", kept, "×", kept >= 0.95)
-	windows := float64(scenario.Consumers(b.options)*2*wsstream.DefaultWriteWindow) / (1 << 20) // the Conn's, and the subscription's
-	b.most(some.Scenario, "growth, the sum of the windows", some.ours(scenario.Growth), windows, " MiB")
+	b.add(some.Scenario, "the fast keep ≥ 0.95× of what they get when none is", kept, "×",
+		kept >= 0.95)
+	// the Conn's, and the subscription's
+	windows := float64(scenario.Consumers(b.options)*2*wsstream.DefaultWriteWindow) / (1 << 20)
+	b.most(some.Scenario, "growth, the sum of the windows", some.ours(scenario.Growth), windows,
+		" MiB")
 
 	r := b.result(scenario.StallName)
 	noise := math.NaN()
@@ -106,7 +112,8 @@ func (b *board) slow() {
 		ours = noise // it was not measured beside anything
 	}
 	const clock = 0.01 // percent: what the samples themselves take
-	b.add(r.Scenario, "CPU: not above that of an empty process, "+Number(noise)+" %", ours, " %", ours <= noise+clock)
+	b.add(r.Scenario, "CPU: not above that of an empty process, "+Number(noise)+" %", ours, " %",
+		ours <= noise+clock)
 }
 
 // without leaves a library out.

@@ -64,7 +64,8 @@ func (b *board) add(name, asked string, value float64, unit string, met bool) {
 // least asks that wsstream is so many times as good as other in a metric.
 func (b *board) least(r Result, metric string, lower bool, than string, other, least float64) {
 	ratio := Ratio(r.ours(metric), other, lower)
-	b.add(r.Scenario, fmt.Sprintf("%s: ≥ %s× %s", metric, trim(least), than), ratio, "×", ratio >= least)
+	b.add(r.Scenario, fmt.Sprintf("%s: ≥ %s× %s", metric, trim(least), than), ratio, "×",
+		ratio >= least)
 }
 
 // most asks that wsstream's value is at most so much.

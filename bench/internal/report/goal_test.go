@@ -25,10 +25,14 @@ func TestGoalsFollowFromWhatWasMeasured(t *testing.T) {
 	libs := func(ours float64) map[string][]float64 {
 		return map[string][]float64{"wsstream": {ours}, "gorilla": {1}, "coder": {2}, "gws": {3}}
 	}
-	median, best := "messages a second: ≥ 20× the median peer", "messages a second: ≥ 10× the best peer"
-	require.Equal(t, map[string]string{median: "met", best: "met"}, verdicts(source, result(source, rate, libs(40))))
-	require.Equal(t, map[string]string{median: "missed", best: "met"}, verdicts(source, result(source, rate, libs(39))))
-	require.Equal(t, map[string]string{median: "missed", best: "missed"}, verdicts(source, result(source, rate, libs(29))))
+	median := "messages a second: ≥ 20× the median peer"
+	best := "messages a second: ≥ 10× the best peer"
+	require.Equal(t, map[string]string{median: "met", best: "met"},
+		verdicts(source, result(source, rate, libs(40))))
+	require.Equal(t, map[string]string{median: "missed", best: "met"},
+		verdicts(source, result(source, rate, libs(39))))
+	require.Equal(t, map[string]string{median: "missed", best: "missed"},
+		verdicts(source, result(source, rate, libs(29))))
 	require.Equal(t, map[string]string{median: "not measured", best: "not measured"}, verdicts(source))
 }
 
@@ -36,8 +40,10 @@ func TestAGoalOfALimitIsMetAtTheLimit(t *testing.T) {
 	idle := scenario.Idle(true, false)
 	metric := scenario.Metric{Name: scenario.IdleAt(8000), Lower: true}
 	asked := "8000 connections, each: ≤ 5 KiB"
-	require.Equal(t, "met", verdicts(idle, result(idle, metric, map[string][]float64{"wsstream": {5}}))[asked])
-	require.Equal(t, "missed", verdicts(idle, result(idle, metric, map[string][]float64{"wsstream": {5.1}}))[asked])
+	require.Equal(t, "met",
+		verdicts(idle, result(idle, metric, map[string][]float64{"wsstream": {5}}))[asked])
+	require.Equal(t, "missed",
+		verdicts(idle, result(idle, metric, map[string][]float64{"wsstream": {5.1}}))[asked])
 }
 
 func TestTheFastAreComparedWithAllFast(t *testing.T) {
@@ -46,8 +52,10 @@ func TestTheFastAreComparedWithAllFast(t *testing.T) {
 	none, some := scenario.RoomName(o, 0, ""), scenario.RoomName(o, 50, scenario.Stopped)
 	asked := "the fast keep ≥ 0.95× of what they get when none is"
 	all := result(none, rate, map[string][]float64{"wsstream": {500}})
-	require.Equal(t, "met", verdicts(some, all, result(some, rate, map[string][]float64{"wsstream": {475}}))[asked])
-	require.Equal(t, "missed", verdicts(some, all, result(some, rate, map[string][]float64{"wsstream": {474}}))[asked])
+	require.Equal(t, "met",
+		verdicts(some, all, result(some, rate, map[string][]float64{"wsstream": {475}}))[asked])
+	require.Equal(t, "missed",
+		verdicts(some, all, result(some, rate, map[string][]float64{"wsstream": {474}}))[asked])
 }
 
 func TestAStallMayCostWhatAnEmptyProcessCosts(t *testing.T) {
@@ -58,8 +66,10 @@ func TestAStallMayCostWhatAnEmptyProcessCosts(t *testing.T) {
 		return v
 	}
 	empty := []float64{0.02, 0.05}
-	require.Equal(t, "met", verdict(map[string][]float64{"wsstream": {0.05}, scenario.EmptyProcess: empty}))
-	require.Equal(t, "missed", verdict(map[string][]float64{"wsstream": {0.1}, scenario.EmptyProcess: empty}))
+	require.Equal(t, "met",
+		verdict(map[string][]float64{"wsstream": {0.05}, scenario.EmptyProcess: empty}))
+	require.Equal(t, "missed",
+		verdict(map[string][]float64{"wsstream": {0.1}, scenario.EmptyProcess: empty}))
 	require.Equal(t, "not measured", verdict(map[string][]float64{"wsstream": {0.05}}))
 }
 

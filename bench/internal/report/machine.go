@@ -76,7 +76,8 @@ func commit() string {
 		return ""
 	}
 	hash := strings.TrimSpace(string(out))
-	if changed, err := exec.Command("git", "status", "--porcelain").Output(); err != nil || len(changed) > 0 {
+	if changed, err := exec.Command("git", "status", "--porcelain").Output(); err != nil ||
+		len(changed) > 0 {
 		hash += "+"
 	}
 	return hash
@@ -112,6 +113,7 @@ func (f File) Write(name string) error {
 
 // String is the machine in a line.
 func (m Machine) String() string {
-	return fmt.Sprintf("%s · %d × %s, GOMAXPROCS %d · %s %s · %s · commit %s · %d runs of %g s", m.Date.Format(time.DateOnly),
+	return fmt.Sprintf("%s · %d × %s, GOMAXPROCS %d · %s %s · %s · commit %s · %d runs of %g s",
+		m.Date.Format(time.DateOnly),
 		m.Cores, m.CPU, m.MaxProcs, m.OS, m.Kernel, m.Go, m.Commit, m.Runs, m.RunSeconds)
 }

@@ -49,7 +49,8 @@ func (l Line) Note() string {
 }
 
 func (l Line) isPeer() bool {
-	return l.Library != scenario.Ours && l.Library != scenario.Raw && l.Library != scenario.EmptyProcess
+	return l.Library != scenario.Ours && l.Library != scenario.Raw &&
+		l.Library != scenario.EmptyProcess
 }
 
 // ours is the median of wsstream's first line: of several ways, the one its users write first.

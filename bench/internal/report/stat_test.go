@@ -11,7 +11,8 @@ func TestTheMedianIsTheMiddleAndTheSpreadTheEnds(t *testing.T) {
 	values := []float64{5, 1, 3}
 	require.Equal(t, Stat{Median: 3, Min: 1, Max: 5}, Of(values))
 	require.Equal(t, []float64{5, 1, 3}, values, "they are left as they were")
-	require.Equal(t, Stat{Median: 2.5, Min: 1, Max: 9}, Of([]float64{9, 1, 2, 3}), "between the two in the middle")
+	require.Equal(t, Stat{Median: 2.5, Min: 1, Max: 9}, Of([]float64{9, 1, 2, 3}),
+		"between the two in the middle")
 	require.Equal(t, Stat{Median: 7, Min: 7, Max: 7}, Of([]float64{7}))
 	require.True(t, math.IsNaN(Of(nil).Median))
 }

@@ -149,7 +149,8 @@ func line(row []string, widths []int, pad string) string {
 func width(text string) int {
 	n := utf8.RuneCountInString(text)
 	if strings.Contains(text, "\x1b") {
-		n -= utf8.RuneCountInString(Style{Terminal: true}.bold("")) - utf8.RuneCountInString(Style{}.bold(""))
+		bold, plain := Style{Terminal: true}.bold(""), Style{}.bold("")
+		n -= utf8.RuneCountInString(bold) - utf8.RuneCountInString(plain)
 	}
 	return n
 }

@@ -71,7 +71,8 @@ func unpad(s string) string {
 func TestWhatIsNeitherGoodNorBadIsNeverBold(t *testing.T) {
 	values := map[string][]float64{"wsstream": {1}, "gws": {2}}
 	require.Contains(t, table(result("race", speed, values)), "**2.00**")
-	require.NotContains(t, table(result("race", scenario.Metric{Name: "speed", Plain: true}, values)), "**")
+	require.NotContains(t, table(result("race", scenario.Metric{Name: "speed", Plain: true}, values)),
+		"**")
 }
 
 func TestALineThatFailedSaysSo(t *testing.T) {
@@ -97,13 +98,15 @@ func TestATableFitsItsWindow(t *testing.T) {
 		text := Table(r, Style{Columns: columns})
 		require.Contains(t, text, "| speed ")
 		require.Contains(t, text, "failed: lost its way", "notes stay")
-		short, left, cut := strings.Cut(text, "left out, for a wider window: a long name of another metric, µs")
+		short, left, cut := strings.Cut(text,
+			"left out, for a wider window: a long name of another metric, µs")
 		if !cut {
 			require.Equal(t, whole, text)
 		}
 		for l := range strings.Lines(short) {
 			least := 60 // of the first two columns and the note
-			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSpace(l)), max(columns, least), "%s", left)
+			require.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSpace(l)), max(columns, least), "%s",
+				left)
 		}
 	}
 }

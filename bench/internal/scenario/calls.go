@@ -38,10 +38,13 @@ func calls() []Scenario {
 // calls is the flow with each of library.WsstreamCalls, as far as there are names for what they do
 // in it.
 func (f flow) calls(name string, names ...string) Scenario {
-	sc := Scenario{Name: name, Metrics: []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}}
+	sc := Scenario{Name: name,
+		Metrics: []Metric{{Name: Nanoseconds, Lower: true}, {Name: Allocations, Lower: true}}}
 	for i, call := range names {
 		job := work.Job{Library: library.WsstreamCalls[i].Name, Shape: f.job, Size: 64, Limit: limit}
-		sc.Entries = append(sc.Entries, Entry{Ours, call, func(o Options) (Run, error) { return f.run(job, false, o) }})
+		sc.Entries = append(sc.Entries, Entry{Ours, call, func(o Options) (Run, error) {
+			return f.run(job, false, o)
+		}})
 	}
 	return sc
 }

@@ -17,7 +17,7 @@ func Idle(bare, reading bool) string {
 	if reading {
 		return "idle, " + server(bare) + ", a read waiting on each"
 	}
-	return "idle, " + server(bare) + ", nobody reading"
+	return "idle, " + server(bare) + ", no reader"
 }
 
 // IdleAt is the metric of the growth of the process, a connection, when n are open.
@@ -52,7 +52,8 @@ func behindTLS(o Options) []Scenario {
 			Name:    Sized("TLS, "+Source, size),
 			Metrics: rateMetrics,
 			Entries: each(func(lib string, o Options) (Run, error) {
-				return source.run(work.Job{Library: lib, Shape: work.Source, Size: size, TLS: true, Limit: limit}, false, o)
+				return source.run(work.Job{Library: lib, Shape: work.Source, Size: size, TLS: true,
+					Limit: limit}, false, o)
 			}),
 		},
 	}
@@ -61,7 +62,8 @@ func behindTLS(o Options) []Scenario {
 func idleScenario(name string, job work.Job, scale []int) Scenario {
 	sc := Scenario{Name: name}
 	for i := range scale {
-		sc.Metrics = append(sc.Metrics, Metric{Name: IdleAt(scale[len(scale)-1-i]), Unit: "KiB", Lower: true})
+		sc.Metrics = append(sc.Metrics,
+			Metric{Name: IdleAt(scale[len(scale)-1-i]), Unit: "KiB", Lower: true})
 	}
 	sc.Metrics = append(sc.Metrics, Metric{Name: HeapAndStacks, Unit: "KiB", Lower: true})
 	sc.Entries = servers(job.Bare, func(lib string, o Options) (Run, error) {
@@ -80,7 +82,8 @@ func hold(job work.Job, scale []int, o Options) (Run, error) {
 	}
 	defer s.close()
 	want := work.Want{Memory: true, Settle: true}
-	if err := s.peer.Call(peer.MethodConnect, 1, nil); err != nil { // what the first one costs is not the others' cost
+	// what the first one costs is not the others' cost
+	if err := s.peer.Call(peer.MethodConnect, 1, nil); err != nil {
 		return Run{}, err
 	}
 	settle := pick(o, time.Second, 50*time.Millisecond)

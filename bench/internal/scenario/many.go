@@ -63,7 +63,8 @@ func servers(bare bool, run func(lib string, o Options) (Run, error)) []Entry {
 }
 
 func little(job work.Job, n int, o Options) (Run, error) {
-	s, err := open(job, peer.Order{Shape: peer.Little, Conns: n, Size: job.Size, Every: 100 * time.Millisecond}, false)
+	s, err := open(job, peer.Order{Shape: peer.Little, Conns: n, Size: job.Size,
+		Every: 100 * time.Millisecond}, false)
 	if err != nil {
 		return Run{}, err
 	}

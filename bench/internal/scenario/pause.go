@@ -14,15 +14,17 @@ const (
 // pauses is a consumer that stops and comes back.
 func pauses() []Scenario {
 	return []Scenario{{
-		Name:    "a consumer that stops for a while and comes back",
-		Metrics: []Metric{{Name: untilFresh, Unit: "ms", Lower: true}, {Name: lost, Unit: "messages", Lower: true}, growth, cut},
+		Name: "a consumer that stops for a while and comes back",
+		Metrics: []Metric{{Name: untilFresh, Unit: "ms", Lower: true},
+			{Name: lost, Unit: "messages", Lower: true}, growth, cut},
 		Entries: ways(comeBack),
 		MaxRuns: 3,
 	}}
 }
 
 func comeBack(lib, way string, o Options) (Run, error) {
-	s, err := open(roomJob(lib, way), peer.Order{Shape: peer.Consume, Conns: 1, Buffer: roomBuffer}, false)
+	s, err := open(roomJob(lib, way), peer.Order{Shape: peer.Consume, Conns: 1, Buffer: roomBuffer},
+		false)
 	if err != nil {
 		return Run{}, err
 	}
@@ -50,7 +52,8 @@ func comeBack(lib, way string, o Options) (Run, error) {
 		return Run{}, err
 	}
 	var state peer.Sample
-	for end := time.Now().Add(patience); state.Recovered == 0 && state.Cut == 0 && time.Now().Before(end); {
+	for end := time.Now().Add(patience); state.Recovered == 0 && state.Cut == 0 &&
+		time.Now().Before(end); {
 		pause(poll)
 		if err := s.peer.Call(peer.MethodSample, nil, &state); err != nil {
 			return Run{}, err

@@ -18,15 +18,19 @@ func relays() []Scenario {
 			continue
 		}
 		for _, w := range l.Relays {
-			job := work.Job{Library: l.Name, Shape: work.Relay, Way: w.Name, Limit: limit, Buffer: roomBuffer}
-			sc.Entries = append(sc.Entries, Entry{l.Name, w.Name, func(o Options) (Run, error) { return relay(job, o) }})
+			job := work.Job{Library: l.Name, Shape: work.Relay, Way: w.Name, Limit: limit,
+				Buffer: roomBuffer}
+			sc.Entries = append(sc.Entries, Entry{l.Name, w.Name, func(o Options) (Run, error) {
+				return relay(job, o)
+			}})
 		}
 	}
 	return []Scenario{sc}
 }
 
 func relay(job work.Job, o Options) (Run, error) {
-	s, err := open(job, peer.Order{Shape: peer.Feed, Size: roomSize, Buffer: roomBuffer, Conns: 0}, false)
+	s, err := open(job, peer.Order{Shape: peer.Feed, Size: roomSize, Buffer: roomBuffer, Conns: 0},
+		false)
 	if err != nil {
 		return Run{}, err
 	}
@@ -59,8 +63,9 @@ func relay(job work.Job, o Options) (Run, error) {
 		Memory: m.points,
 		Note:   m.note,
 		Values: map[string]float64{
-			Growth:    m.most(),
-			delivered: float64(to.peer.In-from.peer.In) * roomSize / 1000 / (to.peer.At - from.peer.At).Seconds(),
+			Growth: m.most(),
+			delivered: float64(to.peer.In-from.peer.In) * roomSize / 1000 /
+				(to.peer.At - from.peer.At).Seconds(),
 		},
 	}, nil
 }

@@ -12,9 +12,10 @@ import (
 
 // What one server sends to many: twice as much as a slow consumer reads.
 const (
-	roomSize   = 4 << 10  // bytes a message
-	roomRate   = 500      // messages a second to each
-	roomBuffer = 64 << 10 // bytes of the sockets' buffers: with the kernel's megabytes a stall would take long to be felt
+	roomSize = 4 << 10 // bytes a message
+	roomRate = 500     // messages a second to each
+	// bytes of the sockets' buffers: with the kernel's megabytes a stall would take long to be felt
+	roomBuffer = 64 << 10
 
 	FastRate = "a fast one, messages a second"
 	FastLost = "lost by the fast"
@@ -32,7 +33,7 @@ var (
 // Consumers is how many there are.
 func Consumers(o Options) int { return pick(o, 100, 10) }
 
-// RoomName is the name of the scenario of a server that sends to all consumers, of whom some are
+// RoomName is the name of the scenario of a server that sends to all consumers. Some of them are
 // slow or stopped.
 func RoomName(o Options, held int, how string) string {
 	if held == 0 {
@@ -70,7 +71,9 @@ func rooms(o Options) []Scenario {
 			scenarios = append(scenarios, Scenario{
 				Name:    RoomName(o, held, how),
 				Metrics: []Metric{{Name: FastRate}, growth, lostByFast, {Name: Dropped, Plain: true}, cut},
-				Entries: ways(func(lib, way string, o Options) (Run, error) { return room(roomJob(lib, way), order, long, o) }),
+				Entries: ways(func(lib, way string, o Options) (Run, error) {
+					return room(roomJob(lib, way), order, long, o)
+				}),
 			})
 		}
 	}
@@ -78,7 +81,8 @@ func rooms(o Options) []Scenario {
 }
 
 func roomJob(lib, way string) work.Job {
-	return work.Job{Library: lib, Shape: work.Room, Way: way, Size: roomSize, Rate: roomRate, Limit: limit, Buffer: roomBuffer}
+	return work.Job{Library: lib, Shape: work.Room, Way: way, Size: roomSize, Rate: roomRate,
+		Limit: limit, Buffer: roomBuffer}
 }
 
 // ways are the entries of all libraries in each of their ways to send to many.
@@ -89,15 +93,17 @@ func ways(run func(lib, way string, o Options) (Run, error)) []Entry {
 			continue // it has no way of its own
 		}
 		for _, w := range l.Rooms {
-			entries = append(entries, Entry{l.Name, w.Name, func(o Options) (Run, error) { return run(l.Name, w.Name, o) }})
+			entries = append(entries, Entry{l.Name, w.Name, func(o Options) (Run, error) {
+				return run(l.Name, w.Name, o)
+			}})
 		}
 	}
 	return entries
 }
 
-// room lets the server send, and measures for so many times a run, when those who are held up have
-// been so for a while. Who catches up for a moment gets more than is due; that is no merit, and
-// does not count.
+// room lets the server send, and measures for so many times a run, when the slow ones have been
+// slow for a while. A consumer that catches up for a moment gets more than is due. That is no
+// merit, and does not count.
 func room(job work.Job, order peer.Order, long int, o Options) (Run, error) {
 	s, err := open(job, order, false)
 	if err != nil {
@@ -133,12 +139,14 @@ func room(job work.Job, order peer.Order, long int, o Options) (Run, error) {
 		Memory: m.points,
 		Note:   m.note,
 		Values: map[string]float64{
-			FastRate: min(roomRate, float64(to.peer.Fast-from.peer.Fast)/fast/(to.peer.At-from.peer.At).Seconds()),
+			FastRate: min(roomRate,
+				float64(to.peer.Fast-from.peer.Fast)/fast/(to.peer.At-from.peer.At).Seconds()),
 			FastLost: float64(to.peer.FastLost),
 			Dropped:  float64(to.library.Dropped),
 			Growth:   m.most(),
 			Cut:      float64(to.peer.Cut),
-			CPU:      micros(to.library.CPU-from.library.CPU) / max(1, float64(to.library.Out-from.library.Out)),
+			CPU: micros(to.library.CPU-from.library.CPU) / max(1,
+				float64(to.library.Out-from.library.Out)),
 		},
 	}, nil
 }

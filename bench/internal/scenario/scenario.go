@@ -90,7 +90,9 @@ func Select(o Options, s Selection) []Scenario {
 			continue
 		}
 		if s.Libraries != nil {
-			sc.Entries = slices.DeleteFunc(sc.Entries, func(e Entry) bool { return !slices.Contains(s.Libraries, e.Library) })
+			sc.Entries = slices.DeleteFunc(sc.Entries, func(e Entry) bool {
+				return !slices.Contains(s.Libraries, e.Library)
+			})
 		}
 		if len(sc.Entries) > 0 {
 			selected = append(selected, sc)
@@ -110,14 +112,17 @@ func Libraries() []string {
 
 // all are the scenarios at a scale, in the order in which they run.
 func all(o Options) []Scenario {
-	return slices.Concat(throughput(o), asClient(o), many(o), idle(o), behindTLS(o), calls(), rooms(o), relays(), pauses(), stalls())
+	return slices.Concat(throughput(o), asClient(o), many(o), idle(o), behindTLS(o), calls(), rooms(o),
+		relays(), pauses(), stalls())
 }
 
 // each makes an entry for each library.
 func each(run func(name string, o Options) (Run, error)) []Entry {
 	var entries []Entry
 	for _, l := range library.All {
-		entries = append(entries, Entry{Library: l.Name, run: func(o Options) (Run, error) { return run(l.Name, o) }})
+		entries = append(entries, Entry{Library: l.Name, run: func(o Options) (Run, error) {
+			return run(l.Name, o)
+		}})
 	}
 	return entries
 }

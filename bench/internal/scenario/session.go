@@ -17,7 +17,8 @@ const (
 )
 
 const (
-	limit    = 1 << 30               // bytes that a library's process may grow by before its run is stopped
+	// bytes that a library's process may grow by before its run is stopped
+	limit    = 1 << 30
 	poll     = 25 * time.Millisecond // how often a run that could be stopped is looked at
 	patience = 20 * time.Second      // with a run in which nothing happens
 )
@@ -88,7 +89,9 @@ func (s *session) sample(want work.Want) (sample work.Sample, err error) {
 // things were done. If it was none, on a machine that is busy with something else, the time is as
 // long as it takes. A run that was stopped at the limit before it had warmed up is measured from
 // its start.
-func (s *session) measure(o Options, count func(from, to moment) int64) (from, to moment, note string, err error) {
+func (s *session) measure(
+	o Options, count func(from, to moment) int64,
+) (from, to moment, note string, err error) {
 	want := work.Want{Memory: true}
 	cold, err := s.now(want)
 	if err != nil {

@@ -26,11 +26,13 @@ const (
 
 func stalls() []Scenario {
 	entries := each(func(lib string, o Options) (Run, error) {
-		return stall(work.Job{Library: lib, Shape: work.Source, Size: 1 << 10, Limit: limit, Buffer: stallBuffer}, o)
+		return stall(work.Job{Library: lib, Shape: work.Source, Size: 1 << 10, Limit: limit,
+			Buffer: stallBuffer}, o)
 	})
 	return []Scenario{{
-		Name:    StallName,
-		Metrics: []Metric{{Name: StallCPU, Unit: "%", Lower: true}, {Name: held, Unit: "KiB", Lower: true}},
+		Name: StallName,
+		Metrics: []Metric{{Name: StallCPU, Unit: "%", Lower: true},
+			{Name: held, Unit: "KiB", Lower: true}},
 		Entries: append(entries, Entry{Library: EmptyProcess, run: empty}),
 		MaxRuns: 3,
 	}}
@@ -95,7 +97,8 @@ func quiet(c *proc.Child, o Options) (map[string]float64, error) {
 	if err := c.Call(work.MethodSample, work.Want{}, &to); err != nil {
 		return nil, err
 	}
-	return map[string]float64{StallCPU: 100 * (to.CPU - from.CPU).Seconds() / (to.At - from.At).Seconds()}, nil
+	share := (to.CPU - from.CPU).Seconds() / (to.At - from.At).Seconds()
+	return map[string]float64{StallCPU: 100 * share}, nil
 }
 
 // stalled waits until nothing has been sent for a while. A library that never waits is stopped at
@@ -115,5 +118,5 @@ func (s *session) stalled() (note string, err error) {
 			return "", nil
 		}
 	}
-	return "", fmt.Errorf("it still sends after 30 s, with nobody reading")
+	return "", fmt.Errorf("it still sends after 30 s, with no reader")
 }

@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/wsstream/wsstream/bench/internal/peer"
 	"github.com/wsstream/wsstream/bench/internal/work"
@@ -149,8 +150,11 @@ func rate(shape string, from, to moment) (Run, error) {
 		"the peer's CPU, µs":    micros(to.peer.CPU-from.peer.CPU) / n,
 		allocations:             float64(to.library.Mallocs-from.library.Mallocs) / n,
 		"growth, MiB":           mibs(to.library.RSS - from.library.RSS),
-		"the library's CPU, %":  100 * (to.library.CPU - from.library.CPU).Seconds() / (to.library.At - from.library.At).Seconds(),
-		"the peer's share, %":   100 * (to.peer.CPU - from.peer.CPU).Seconds() / (to.peer.At - from.peer.At).Seconds(),
+		"the library's CPU, %":  percent(to.library.CPU-from.library.CPU, to.library.At-from.library.At),
+		"the peer's share, %":   percent(to.peer.CPU-from.peer.CPU, to.peer.At-from.peer.At),
 		"nanoseconds a message": float64(to.peer.At-from.peer.At) / n,
 	}}, nil
 }
+
+// percent is how much of a time was used.
+func percent(used, of time.Duration) float64 { return 100 * used.Seconds() / of.Seconds() }

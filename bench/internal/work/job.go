@@ -14,8 +14,8 @@ const (
 	Echo   = "echo"   // answer each message with the same
 	Source = "source" // send as fast as it goes, on each connection
 	Sink   = "sink"   // receive as fast as it comes
-	Both   = "both"   // source and sink at once
-	Hold   = "hold"   // keep the connections, with nobody reading
+	Both   = "both"   // source and sink concurrently
+	Hold   = "hold"   // keep the connections, without a reader
 	Wait   = "wait"   // keep the connections, with a read waiting on each
 	Room   = "room"   // send to all connections at a pace, once told to go
 	Relay  = "relay"  // pass on what comes on the second connection to the first

@@ -12,8 +12,8 @@ import (
 const Stamp = 16
 
 // Go starts the publishing of a room's messages at the job's rate, in a goroutine that ends with
-// Stop. Who is held up sends what he owes as fast as he can afterwards, as a program does whose
-// source waits for it.
+// Stop. A publisher that was blocked sends the overdue messages as fast as it can afterwards, as a
+// program does whose source waits for it.
 func (w *Worker) Go() {
 	go func() {
 		start := proc.Now()

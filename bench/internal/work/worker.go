@@ -33,7 +33,8 @@ type Worker struct {
 
 // Start starts a job, and returns the address at which it serves, if it does.
 func Start(j Job) (w *Worker, addr string, err error) {
-	w = &Worker{job: j, payload: bytes.Repeat([]byte("wsstream"), j.Size/8+1)[:j.Size], calm: make(chan struct{})}
+	w = &Worker{job: j, payload: bytes.Repeat([]byte("wsstream"), j.Size/8+1)[:j.Size],
+		calm: make(chan struct{})}
 	if w.lib, err = j.library(); err != nil {
 		return nil, "", err
 	}
@@ -100,14 +101,18 @@ func (w *Worker) server() (func(l net.Listener, h library.Handler) error, error)
 		return nil, err
 	}
 	if w.lib.ServeTLS != nil {
-		return func(l net.Listener, h library.Handler) error { return w.lib.ServeTLS(l, cert, key, h) }, nil
+		return func(l net.Listener, h library.Handler) error {
+			return w.lib.ServeTLS(l, cert, key, h)
+		}, nil
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, err
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{pair}}
-	return func(l net.Listener, h library.Handler) error { return serve(tls.NewListener(l, config), h) }, nil
+	return func(l net.Listener, h library.Handler) error {
+		return serve(tls.NewListener(l, config), h)
+	}, nil
 }
 
 // watch stops the sending when the process has grown beyond the limit.
@@ -135,7 +140,8 @@ func (w *Worker) Calm() { close(w.calm) }
 
 // State returns how far the job is.
 func (w *Worker) State() State {
-	s := State{In: w.in.Load(), Out: w.out.Load(), Conns: w.conns.Load(), Stopped: w.grown.Load(), Wrong: w.wrong.Load()}
+	s := State{In: w.in.Load(), Out: w.out.Load(), Conns: w.conns.Load(), Stopped: w.grown.Load(),
+		Wrong: w.wrong.Load()}
 	if w.room != nil {
 		s.Dropped = w.room.Dropped()
 	}

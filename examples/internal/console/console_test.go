@@ -15,12 +15,14 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func state(done int64) State {
-	return State{Done: done, Total: 100, Text: []string{"first", strings.Repeat("second", 5), strings.Repeat("third", 10)}}
+	return State{Done: done, Total: 100,
+		Text: []string{"first", strings.Repeat("second", 5), strings.Repeat("third", 10)}}
 }
 
 func TestABarIsNeverWiderThanItsWindow(t *testing.T) {
 	for width := 20; width <= 140; width++ {
-		for name, total := range map[string]int64{"total known": 100, "total unknown": 0, "total wrong": 3} {
+		for name, total := range map[string]int64{"total known": 100, "total unknown": 0,
+			"total wrong": 3} {
 			t.Run(fmt.Sprint(width, " columns, ", name), func(t *testing.T) {
 				var out strings.Builder
 				show := bar(&out, func() int { return width })

@@ -25,7 +25,8 @@ func aTerminal(t *testing.T, columns uint16) (tty, user *os.File) {
 	tty, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tty.Close() })
-	require.NoError(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
+	require.NoError(t, unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ,
+		&unix.Winsize{Row: 24, Col: columns}))
 	return tty, user
 }
 
