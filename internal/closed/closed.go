@@ -1,11 +1,11 @@
-// Package closed is the error of a stream that was closed in order, which two packages name and
-// which is one to errors.Is.
+// Package closed is the error of a stream that was closed in order. The root and package stream
+// both export one, and errors.Is takes the two for the same.
 package closed
 
-// An Error is an ErrClosed. To errors.Is, each is every other.
+// An Error is an ErrClosed. For errors.Is, all Errors are the same.
 type Error struct{ text string }
 
-// New returns an Error whose text is given.
+// New returns an Error with this text.
 func New(text string) error { return &Error{text} }
 
 // Error returns the text.

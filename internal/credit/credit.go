@@ -1,4 +1,4 @@
-// Package credit is a window of credit: what may be held for a stream, in bytes.
+// Package credit is a window of credit: how many bytes may be buffered for a stream.
 package credit
 
 import (
@@ -10,53 +10,54 @@ import (
 	"time"
 )
 
-// An Account counts the bytes held for a stream against its size. Credit is what is left of it, and is negative while the
-// account is overdrawn. Taking and giving are an atomic operation each. All methods may be called at once, after Init.
+// An Account counts the bytes that are buffered for a stream against its size. The credit is the
+// rest of the size. It is negative while the account is overdrawn. Taking and giving are an atomic
+// operation each. All methods may be called concurrently, after Init.
 type Account struct {
-	size int64 // immutable
-	held atomic.Int64
-	most atomic.Int64 // the largest held
+	size int64        // constant after Init
+	held atomic.Int64 // bytes that are buffered
+	most atomic.Int64 // the maximum of held
 
-	watch func(spent bool, took time.Duration) // immutable after Watch
+	watch func(spent bool, took time.Duration) // constant after Init
 
-	mu      sync.Mutex
-	spent   time.Duration // since epoch, when credit ran out; 0 while there is enough; guarded by mu
-	stalled time.Duration // guarded by mu, as the next one
+	mu      sync.Mutex    // guards all below
+	spent   time.Duration // since epoch, when credit ran out; 0 while there is enough
+	stalled time.Duration // without enough credit, up to spent
 	short   bool          // a taker waits for more credit than there is
 }
 
 var epoch = time.Now()
 
-// A Window is an Account for whose credit can be waited: a taker waits until there is some, and may then take more than
-// that, so that a chunk larger than the window passes too.
+// A Window is an Account whose credit callers can wait for. A taker waits until there is some
+// credit, and may then take more. So a chunk that is larger than the window passes, too.
 //
-// Those who wait are served in the order they came. While nobody does, taking and giving are an atomic operation
-// each. All methods may be called at once, after Init.
+// Callers that wait are served in the order they came. While none waits, taking and giving are an
+// atomic operation each. All methods may be called concurrently, after Init.
 type Window struct {
 	Account
-	slow  atomic.Bool // somebody waits, or the window has ended; stored under mu
-	queue *queue      // nil until slow was true for the first time; guarded by mu
+	slow  atomic.Bool // a taker waits, or the window has ended; stored under mu
+	queue *queue      // nil until slow is true for the first time; guarded by mu
 }
 
-// A queue is who waits for a window, and what they wait for no longer.
+// A queue has the takers that wait for a window.
 type queue struct {
 	waiters []*waiter // first come first
-	spare   *waiter   // one whose wait is over, to be used again
-	err     error     // ends the window
+	spare   *waiter   // its wait is over; to be used again
+	err     error     // has ended the window; nil: none
 }
 
-// A waiter waits until credit is at least need, then takes n.
+// A waiter waits until the credit is at least need, then takes n.
 type waiter struct {
 	need, n int64
 	err     error         // valid once the wait is over
 	over    chan struct{} // gets a token when the wait is over
 }
 
-// Init sets the size, in bytes; one of zero or less has no bound.
+// Init sets the size, in bytes. If size is zero or negative, there is no limit.
 //
-// Watch, nil for none, is called when credit runs out, or is less than a taker waits for, and when
-// there is enough again after it took so long; one call at a time, first the one, then the other.
-// The account is locked then: watch calls none of its methods.
+// watch, if it is not nil, is called when the credit runs out, or is less than a taker waits for.
+// It is called again when there is enough, with the time since then. The two calls alternate. The
+// account is locked then: watch must call none of its methods.
 func (a *Account) Init(size int, watch func(spent bool, took time.Duration)) {
 	a.size, a.watch = int64(size), watch
 	if size <= 0 {
@@ -64,18 +65,21 @@ func (a *Account) Init(size int, watch func(spent bool, took time.Duration)) {
 	}
 }
 
-// Take waits its turn until there is any credit, and takes n bytes of it, more than there is if it must.
-// If ctx ends first it takes nothing and returns context.Cause(ctx); if the window ends, its error.
+// Take waits its turn until there is any credit, and takes n bytes, even if that overdraws the
+// window. If ctx ends first, it takes nothing and returns context.Cause(ctx). If the window ends,
+// it returns its error.
 func (w *Window) Take(ctx context.Context, n int) error { return w.wait(ctx, 1, int64(n)) }
 
-// TakeWithin waits its turn until n bytes fit, and takes them; it never overdraws unless n is larger than the
-// window, which waits until nothing is held.
+// TakeWithin waits its turn until n bytes fit, and takes them. It overdraws the window only if n is
+// larger than the window. Then it waits until the window is empty.
 func (w *Window) TakeWithin(ctx context.Context, n int) error {
 	return w.wait(ctx, min(int64(n), w.size), int64(n))
 }
 
 // Room waits its turn until n bytes fit, as TakeWithin does, and takes none.
-func (w *Window) Room(ctx context.Context, n int) error { return w.wait(ctx, min(int64(n), w.size), 0) }
+func (w *Window) Room(ctx context.Context, n int) error {
+	return w.wait(ctx, min(int64(n), w.size), 0)
+}
 
 // Ready waits its turn until there is any credit, and takes none.
 func (w *Window) Ready(ctx context.Context) error { return w.wait(ctx, 1, 0) }
@@ -83,22 +87,23 @@ func (w *Window) Ready(ctx context.Context) error { return w.wait(ctx, 1, 0) }
 // Fit waits its turn until the window is not overdrawn, and takes nothing.
 func (w *Window) Fit(ctx context.Context) error { return w.wait(ctx, 0, 0) }
 
-// TryTake takes n bytes if there is any credit and nobody waits for it.
+// TryTake takes n bytes if there is any credit and no taker waits. It reports whether it has taken
+// them.
 func (w *Window) TryTake(n int) bool { return w.tryTake(1, int64(n)) }
 
-// Force takes n bytes at once, whatever credit there is.
+// Force takes n bytes immediately, whatever the credit is.
 func (a *Account) Force(n int) { a.took(a.held.Add(int64(n)), int64(n)) }
 
 // Give gives n bytes back.
 func (a *Account) Give(n int) {
 	if a.crosses(a.gave(n), int64(n)) {
 		a.mu.Lock()
-		a.clock()
+		a.clockLocked()
 		a.mu.Unlock()
 	}
 }
 
-// gave notes that n bytes were given back, and returns what is held.
+// gave counts n bytes that were given back, and returns how many are buffered.
 func (a *Account) gave(n int) (held int64) {
 	held = a.held.Add(-int64(n))
 	if held < 0 {
@@ -107,22 +112,24 @@ func (a *Account) gave(n int) (held int64) {
 	return held
 }
 
-// Give gives n bytes back and lets those go who waited for them.
+// Give gives n bytes back, and lets the takers pass that waited for them.
 func (w *Window) Give(n int) {
 	held := w.gave(n)
-	// Whoever queues up sets slow and then looks at held, so that one of the two sees the other.
+	// A taker that queues up sets slow and then reads held. So either it sees the bytes, or we see
+	// slow.
 	if w.slow.Load() || w.crosses(held, int64(n)) {
 		w.mu.Lock()
-		w.grant()
+		w.grantLocked()
 		w.mu.Unlock()
 	}
 }
 
-// Close ends the window with err: all who wait, and all who come, get it. The first error stays.
+// Close ends the window with err. All takers that wait get err, and all that come later. The first
+// error stays.
 func (w *Window) Close(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	q := w.queued()
+	q := w.queuedLocked()
 	if q.err != nil {
 		return
 	}
@@ -133,18 +140,18 @@ func (w *Window) Close(err error) {
 	}
 	q.waiters = nil
 	w.short = false
-	w.clock()
+	w.clockLocked()
 }
 
-// queued returns the queue. It expects mu to be held.
-func (w *Window) queued() *queue {
+// queuedLocked returns the queue.
+func (w *Window) queuedLocked() *queue {
 	if w.queue == nil {
 		w.queue = new(queue)
 	}
 	return w.queue
 }
 
-// Size is the size in bytes; 0 if there is no bound.
+// Size returns the size in bytes, or 0 if there is no limit.
 func (a *Account) Size() int {
 	if a.size == math.MaxInt64 {
 		return 0
@@ -152,11 +159,11 @@ func (a *Account) Size() int {
 	return int(a.size)
 }
 
-// Credit is the size less what is held.
+// Credit returns the size less the bytes that are buffered.
 func (a *Account) Credit() int { return int(min(a.credit(), math.MaxInt)) }
 
-// Usage tells the bytes held now, the most that ever were, and how long there was no credit, or not
-// enough.
+// Usage returns how many bytes are buffered now, the maximum so far, and the time without enough
+// credit.
 func (a *Account) Usage() (held, most int64, stalled time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -183,12 +190,12 @@ func (w *Window) wait(ctx context.Context, need, n int64) error {
 		if w.leave(x) {
 			return context.Cause(ctx)
 		}
-		<-x.over // granted in the meantime: what was taken is taken
+		<-x.over // granted in the meantime: the bytes are taken
 	}
 	return w.reuse(x)
 }
 
-// tryTake takes n bytes if credit is at least need and nobody waits.
+// tryTake takes n bytes if the credit is at least need and no taker waits.
 func (w *Window) tryTake(need, n int64) bool {
 	for !w.slow.Load() {
 		held := w.held.Load()
@@ -206,23 +213,23 @@ func (w *Window) tryTake(need, n int64) bool {
 	return false
 }
 
-// took notes that n bytes were taken, and that held is the sum.
+// took counts n bytes that were taken. held is the new sum.
 func (a *Account) took(held, n int64) {
 	for most := a.most.Load(); held > most && !a.most.CompareAndSwap(most, held); {
 		most = a.most.Load()
 	}
 	if a.crosses(held-n, n) {
 		a.mu.Lock()
-		a.clock()
+		a.clockLocked()
 		a.mu.Unlock()
 	}
 }
 
-// crosses reports whether n bytes on top of held make the difference between some credit and none.
+// crosses reports whether n more bytes than held use up the last credit.
 func (a *Account) crosses(held, n int64) bool { return held < a.size && a.size <= held+n }
 
-// clock starts or stops the time without enough credit. It expects mu to be held.
-func (a *Account) clock() {
+// clockLocked starts or stops the time without enough credit.
+func (a *Account) clockLocked() {
 	switch spent := a.short || a.credit() <= 0; {
 	case spent && a.spent == 0:
 		a.spent = time.Since(epoch)
@@ -243,7 +250,7 @@ func (a *Account) clock() {
 func (w *Window) enqueue(need, n int64) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	q := w.queued()
+	q := w.queuedLocked()
 	x := q.spare
 	if q.spare = nil; x == nil {
 		x = &waiter{over: make(chan struct{}, 1)}
@@ -255,7 +262,7 @@ func (w *Window) enqueue(need, n int64) *waiter {
 	}
 	w.slow.Store(true)
 	q.waiters = append(q.waiters, x)
-	w.grant() // something may have been given back before slow was set
+	w.grantLocked() // credit may have come before slow was set
 	return x
 }
 
@@ -269,11 +276,11 @@ func (w *Window) leave(x *waiter) bool {
 		return false
 	}
 	q.waiters = slices.Delete(q.waiters, i, i+1)
-	w.grant() // those behind it may have waited for it alone
+	w.grantLocked() // the next one may have waited only for x
 	return true
 }
 
-// reuse returns how the wait of x ended, and keeps x for the next.
+// reuse returns the result of the wait of x, and keeps x for the next wait.
 func (w *Window) reuse(x *waiter) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -281,19 +288,18 @@ func (w *Window) reuse(x *waiter) error {
 	return x.err
 }
 
-// grant serves waiters from the first on while credit suffices, and sees to the clock. It expects
-// mu to be held.
-func (w *Window) grant() {
+// grantLocked serves waiters from the first on while the credit suffices. It keeps the clock right.
+func (w *Window) grantLocked() {
 	q := w.queue
 	if q == nil {
-		w.clock()
+		w.clockLocked()
 		return
 	}
 	for len(q.waiters) > 0 && w.credit() >= q.waiters[0].need {
 		x := q.waiters[0]
 		q.waiters = slices.Delete(q.waiters, 0, 1)
 		w.short = false
-		w.clock() // before it takes the rest
+		w.clockLocked() // before it takes the rest
 		if x.n > 0 {
 			w.held.Add(x.n)
 			w.most.Store(max(w.most.Load(), w.held.Load()))
@@ -301,7 +307,7 @@ func (w *Window) grant() {
 		x.end(nil)
 	}
 	w.short = len(q.waiters) > 0
-	w.clock()
+	w.clockLocked()
 	if q.err == nil {
 		w.slow.Store(len(q.waiters) > 0)
 	}

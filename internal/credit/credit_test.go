@@ -286,7 +286,7 @@ func TestAGrantThatMeetsTheEndOfItsContextIsTaken(t *testing.T) {
 		w.mu.Lock() // the waiter has been woken by its context, and cannot leave the queue yet
 		cancel()
 		w.held.Store(0)
-		w.grant()
+		w.grantLocked()
 		w.mu.Unlock()
 		c.returns(t, nil)
 		require.EqualValues(t, 4, held(w))

@@ -1,5 +1,5 @@
-// Package lasting is about contexts that end with their owner, a connection, and calls that have to outlive that end: what
-// is left of the connection's stream must still pass.
+// Package lasting is about contexts that end with their owner, a connection. Some calls must
+// outlive that end: the messages that are left in the connection's stream must still pass.
 package lasting
 
 import (
@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An Owner is what a context ends with.
+// An Owner is a connection whose end ends a context.
 type Owner interface {
 	// Owns reports whether ctx, which has ended, did so because the Owner has ended.
 	Owns(ctx context.Context) bool
@@ -15,12 +15,13 @@ type Owner interface {
 
 type key struct{}
 
-// With returns ctx as one that ends with o.
+// With returns ctx as a context that ends with o.
 func With(ctx context.Context, o Owner) context.Context { return context.WithValue(ctx, key{}, o) }
 
-// For returns a context for a call that is made with ctx: ctx itself, or, where ctx or what it was made from ends with
-// an Owner, a context that ends when ctx does so for another reason, and at its deadline. The caller calls stop when
-// the call is over.
+// For returns a context for a call that is made with ctx. That is ctx itself, unless ctx, or a
+// context that it was made from, ends with an Owner. Then it is a context that the end of the Owner
+// does not end. It ends when ctx ends for another reason, and at the deadline of ctx. The caller
+// calls stop when the call is over.
 func For(ctx context.Context) (call context.Context, stop func()) {
 	o, ok := ctx.Value(key{}).(Owner)
 	if !ok {
@@ -28,7 +29,7 @@ func For(ctx context.Context) (call context.Context, stop func()) {
 	}
 	call, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	done := make(chan struct{})
-	unwatch := context.AfterFunc(ctx, func() { // the call's: it ends with stop, or at the deadline
+	unwatch := context.AfterFunc(ctx, func() { // ends with stop, or at the deadline
 		if !o.Owns(ctx) {
 			cancel(context.Cause(ctx))
 			return
@@ -46,7 +47,7 @@ func For(ctx context.Context) (call context.Context, stop func()) {
 		}
 	})
 	if ctx.Err() != nil && !o.Owns(ctx) {
-		cancel(context.Cause(ctx)) // now, not when AfterFunc comes to it
+		cancel(context.Cause(ctx)) // now, not when AfterFunc has started its goroutine
 	}
 	return call, func() {
 		unwatch()

@@ -1,4 +1,4 @@
-// Package latch is an event that happens once, and costs a channel only where somebody waits for it.
+// Package latch is an event that happens once. It needs a channel only if a goroutine waits for it.
 package latch
 
 import (
@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// A Latch is closed once, for good. The zero Latch is open. All methods may be called at once.
+// A Latch is closed once, for good. The zero Latch is open. All methods may be called concurrently.
 type Latch struct {
 	closed atomic.Bool
 	mu     sync.Mutex
-	done   chan struct{} // made by the first who waits; guarded by mu
+	done   chan struct{} // nil until Done is called; guarded by mu
 }
 
-// Close closes the latch and reports true if it was open. Then, and before anybody sees it closed, it calls first, which
-// may be nil.
+// Close closes the latch and reports true if it was open. Before any call sees it closed, Close
+// calls first, which may be nil.
 func (l *Latch) Close(first func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
