@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/stream"
 )
 
@@ -214,7 +215,7 @@ func TestCompressionAllocatesNothing(t *testing.T) {
 			},
 		} {
 			t.Run(name+"/"+way, func(t *testing.T) {
-				near, far := tcpPipe(t, 0)
+				near, far := pipes.TCP(t, 0)
 				client, server := conns(t, c, near, far)
 				requireAllocs(t, 0, func() { require.NoError(t, pass(t, client, server)) })
 			})

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
@@ -275,12 +276,12 @@ func exchangeEverywhere(t *testing.T, c config) {
 		})
 	})
 	t.Run("tcp", func(t *testing.T) {
-		near, far := tcpPipe(t, kernel)
+		near, far := pipes.TCP(t, kernel)
 		client, server := conns(t, c, near, far)
 		exchange(t, client, server, func(seed uint64) *moments { return fromAside(t, seed) })
 	})
 	t.Run("tls", func(t *testing.T) {
-		near, far := tlsPipe(t, kernel)
+		near, far := pipes.TLS(t, kernel)
 		client, server := conns(t, c, near, far)
 		exchange(t, client, server, func(seed uint64) *moments { return fromAside(t, seed) })
 	})

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
@@ -74,9 +75,9 @@ func TestCloseNowAfterBothCloseFramesKeepsTheEnd(t *testing.T) {
 // onSockets runs f with a server's Conn on each transport that takes without waiting, and with the peer's end of it.
 func onSockets(t *testing.T, c config, f func(t *testing.T, e *end)) {
 	for name, pipe := range map[string]func(t *testing.T, limit int) (near, far net.Conn){
-		"tcp":  func(t *testing.T, limit int) (near, far net.Conn) { return tcpPipe(t, limit) },
-		"unix": func(t *testing.T, _ int) (near, far net.Conn) { return unixPipe(t) },
-		"tls":  tlsPipe,
+		"tcp":  func(t *testing.T, limit int) (near, far net.Conn) { return pipes.TCP(t, limit) },
+		"unix": func(t *testing.T, _ int) (near, far net.Conn) { return pipes.Unix(t) },
+		"tls":  func(t *testing.T, limit int) (near, far net.Conn) { return pipes.TLS(t, limit) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			near, far := pipe(t, c.Limit)
@@ -227,7 +228,7 @@ func TestCutDoesNotWaitForAStalledTLSPeer(t *testing.T) {
 	} {
 		for role, client := range map[string]bool{"client": true, "server": false} {
 			t.Run(name+"/"+role, func(t *testing.T) {
-				near, far := tlsPipe(t, 4<<10)
+				near, far := pipes.TLS(t, 4<<10)
 				if !client {
 					near, far = far, near
 				}
@@ -259,7 +260,7 @@ func TestCloseNowDoesNotWaitForTheCloseNotifyOfTLS(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, b := memnet.Pipe(0)
-				near, far := tlsOver(t, a, b)
+				near, far := pipes.OverTLS(t, a, b)
 				under := a
 				if !client {
 					near, far, under = far, near, b

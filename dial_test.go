@@ -1,17 +1,18 @@
 package wsstream_test
 
 import (
+	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
-	"net/url"
+	"os"
+	"runtime"
+	"strconv"
 	"strings"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,322 +20,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-func TestDialRefusesWhatIsNoHandshake(t *testing.T) {
-	for _, tc := range []struct {
-		name  string
-		start string // in the place of "HTTP/1.1 101"
-		extra string // as wstest.SwitchingProtocols takes it
-		says  string
-	}{
-		{name: "HTTP/1.0", start: "HTTP/1.0 101", says: "HTTP/1.0"},
-		{name: "no Upgrade", extra: "Upgrade:", says: "Upgrade"},
-		{name: "another Upgrade", extra: "Upgrade: h2c", says: "h2c"},
-		{name: "another Upgrade beside ours", extra: "Upgrade: h2c, websocket", says: "h2c, websocket"},
-		{name: "ours with a version", extra: "Upgrade: websocket/13", says: "websocket/13"},
-		{name: "a letter that folds to one of ours", extra: "Upgrade: webſocket", says: "Upgrade"},
-		{name: "another that does", extra: "Upgrade: websocKet", says: "Upgrade"},
-		{name: "no Connection", extra: "Connection:", says: "Connection"},
-		{name: "another Connection", extra: "Connection: keep-alive", says: "keep-alive"},
-		{name: "no Accept", extra: "Sec-WebSocket-Accept:", says: "Sec-WebSocket-Accept"},
-		{name: "another Accept", extra: "Sec-WebSocket-Accept: " + wstest.AcceptKey("x"), says: "Sec-WebSocket-Accept"},
-		{name: "an extension", extra: "Sec-WebSocket-Extensions: permessage-deflate", says: "extension"},
-		{name: "a subprotocol", extra: "Sec-WebSocket-Protocol: chat", says: "none was offered"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				conn := dialOver(t, near, nil)
-				peer := wstest.NewPeer(t, far, wstest.AsServer)
-				extra := []string{tc.extra}
-				if tc.extra == "" {
-					extra = nil
-				}
-				answer := string(wstest.SwitchingProtocols(peer.ReadRequest(), extra...))
-				if tc.start != "" {
-					answer = strings.Replace(answer, "HTTP/1.1 101", tc.start, 1)
-				}
-				peer.SendRaw([]byte(answer))
-				err := notOpened(t, conn)
-				require.ErrorContains(t, err, tc.says)
-				var failed *wsstream.HandshakeError
-				require.ErrorAs(t, err, &failed)
-				require.Equal(t, 101, failed.Status)
-				wantDropped(t, peer)
-			})
-		})
-	}
-}
-
-func TestDialRefusesRepeatedFields(t *testing.T) {
-	for _, tc := range []struct {
-		name, field string
-		values      [2]string // empty: what the handshake has
-		opens       bool
-	}{
-		{name: "Upgrade", field: "Upgrade", values: [2]string{"websocket", "websocket"}},
-		{name: "Upgrade, and another", field: "Upgrade", values: [2]string{"websocket", "h2c"}},
-		{name: "Upgrade, and an empty one", field: "Upgrade", values: [2]string{"websocket", " "}},
-		{name: "Sec-WebSocket-Accept", field: "Sec-WebSocket-Accept"},
-		{name: "Sec-WebSocket-Accept, and another", field: "Sec-WebSocket-Accept", values: [2]string{"", "x"}},
-		{name: "Sec-WebSocket-Protocol", field: "Sec-WebSocket-Protocol", values: [2]string{"a", "a"}},
-		{name: "Sec-WebSocket-Extensions", field: "Sec-WebSocket-Extensions", values: [2]string{"permessage-deflate", "permessage-deflate"}},
-		{name: "Sec-WebSocket-Extensions, and an empty one", field: "Sec-WebSocket-Extensions", values: [2]string{"permessage-deflate", " "}},
-		{name: "Connection is a list", field: "Connection", values: [2]string{"keep-alive", "Upgrade, x"}, opens: true},
-		{name: "Sec-WebSocket-Version is a server's word", field: "Sec-WebSocket-Version", values: [2]string{"13", "8"}, opens: true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				conn := dialOver(t, near, &wsstream.DialOptions{
-					Subprotocols:        []string{"a"},
-					SubprotocolOptional: true,
-					Compression:         &wsstream.CompressionOptions{},
-				})
-				peer := wstest.NewPeer(t, far, wstest.AsServer)
-				req := peer.ReadRequest()
-				var lines []string
-				for _, v := range tc.values {
-					if v == "" {
-						v = wstest.AcceptKey(req.Header.Get("Sec-WebSocket-Key"))
-					}
-					lines = append(lines, tc.field+": "+v)
-				}
-				peer.SendRaw(wstest.SwitchingProtocols(req, lines...))
-				if tc.opens {
-					_, err := conn.Opened().Wait(patient(t))
-					require.NoError(t, err)
-					return
-				}
-				var failed *wsstream.HandshakeError
-				require.ErrorAs(t, notOpened(t, conn), &failed)
-				require.Equal(t, 101, failed.Status)
-			})
-		})
-	}
-}
-
-func TestDialFailsIfTheAnswerIsNotHTTP(t *testing.T) {
-	for name, answer := range map[string]string{
-		"garbage":              "\x16\x03\x01\x02 garbage\r\n\r\n",
-		"no status":            "HTTP/1.1\r\n\r\n",
-		"a header cut short":   "HTTP/1.1 101 Switching Protocols\r\nUpgrade: webs",
-		"a field that is none": "HTTP/1.1 101 Switching Protocols\r\nUpgrade websocket\r\n\r\n",
-		"nothing":              "",
-	} {
-		t.Run(name, func(t *testing.T) {
-			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				conn := dialOver(t, near, nil)
-				peer := wstest.NewPeer(t, far, wstest.AsServer)
-				peer.ReadRequest()
-				peer.SendRaw([]byte(answer))
-				peer.Close() // hangs up
-				var failed *wsstream.HandshakeError
-				require.ErrorAs(t, notOpened(t, conn), &failed)
-				require.Zero(t, failed.Status)
-				require.Nil(t, failed.Header)
-			})
-		})
-	}
-}
-
-func TestDialFailsIfTheHeaderIsOver64KiB(t *testing.T) {
-	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, wstest.AsServer)
-		peer.ReadRequest()
-		flooded := make(chan error, 1)
-		go func() {
-			_, err := io.WriteString(far, "HTTP/1.1 101 Switching Protocols\r\n")
-			for err == nil {
-				_, err = io.WriteString(far, "X-More: and more and more and more and more\r\n")
-			}
-			flooded <- err
-		}()
-		err := notOpened(t, conn)
-		require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-		require.ErrorContains(t, err, "MaxHandshakeSize, 65536 bytes")
-		require.Error(t, <-flooded)
-	})
-}
-
-func TestDialFailsAfterHandshakeTimeout(t *testing.T) {
-	for name, prepare := range map[string]func(peer *wstest.Peer, far *memnet.Conn){
-		"nothing is answered": func(*wstest.Peer, *memnet.Conn) {},
-		"nothing is read":     func(_ *wstest.Peer, far *memnet.Conn) {},
-		"the answer is dripped": func(peer *wstest.Peer, far *memnet.Conn) {
-			far.Drip(1, time.Second)
-			peer.SendRaw([]byte("HTTP/1.1 101 Switching Protocols\r\n"))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				near, far := memnet.Pipe(map[bool]int{true: 10}[name == "nothing is read"])
-				prepare(wstest.NewPeer(t, far, wstest.AsServer), far)
-				start := time.Now()
-				err := notOpened(t, dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second}))
-				require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-				require.ErrorContains(t, err, "HandshakeTimeout")
-				require.Equal(t, 3*time.Second, time.Since(start))
-				require.True(t, near.Closed())
-			})
-		})
-	}
-}
-
-func TestDialFailsIfTheHandshakeIsDoneTooLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := memnet.Pipe(0)
-		conn := dialOver(t, lateConn{near}, &wsstream.DialOptions{HandshakeTimeout: 3 * time.Second})
-		wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
-		require.ErrorContains(t, notOpened(t, conn), "HandshakeTimeout")
-		require.True(t, near.Closed())
-	})
-}
-
-// A lateConn gives what it has read when nobody expects it any more.
-type lateConn struct{ *memnet.Conn }
-
-func (c lateConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	<-time.After(4 * time.Second)
-	return n, err
-}
-
-func TestDialTellsARefusalWithWhatCameOfItsBody(t *testing.T) {
-	const moment = 100 * time.Millisecond
-	long := strings.Repeat("x", 1<<10)
-	for _, tc := range []struct {
-		name, answer, body string
-		took               time.Duration
-		hangsUp            bool
-	}{
-		{name: "no length, and the connection stays open", answer: "X-Why: so\r\n\r\nlog in", body: "log in", took: moment},
-		{name: "no length, and nothing comes", answer: "\r\n", took: moment},
-		{name: "no length, and the server hangs up", answer: "\r\nlog in", body: "log in", hangsUp: true},
-		{name: "less than its length", answer: "Content-Length: 100\r\n\r\nlog in", body: "log in", took: moment},
-		{name: "a chunk that never ends", answer: "Transfer-Encoding: chunked\r\n\r\n6\r\nlog in\r\n", body: "log in", took: moment},
-		{name: "chunks that end", answer: "Transfer-Encoding: chunked\r\n\r\n6\r\nlog in\r\n0\r\n\r\n", body: "log in"},
-		{name: "all of it", answer: "Content-Length: 6\r\n\r\nlog in", body: "log in"},
-		{name: "no body", answer: "Content-Length: 0\r\n\r\n"},
-		{name: "what fits, and more", answer: "\r\n" + long + "more", body: long},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				near, far := memnet.Pipe(0)
-				conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Hour})
-				peer := wstest.NewPeer(t, far, wstest.AsServer)
-				peer.ReadRequest()
-				start := time.Now()
-				peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\n" + tc.answer))
-				if tc.hangsUp {
-					peer.Close()
-				}
-				var failed *wsstream.HandshakeError
-				require.ErrorAs(t, notOpened(t, conn), &failed)
-				require.Equal(t, 401, failed.Status)
-				require.Equal(t, tc.body, string(failed.Body))
-				require.Equal(t, tc.took, time.Since(start))
-				require.True(t, near.Closed())
-			})
-		})
-	}
-}
-
-func TestDialTellsARefusalWhoseBodyComesTooLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := memnet.Pipe(0)
-		conn := dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: time.Second})
-		peer := wstest.NewPeer(t, far, wstest.AsServer)
-		peer.ReadRequest()
-		<-time.After(time.Second - time.Millisecond)
-		peer.SendRaw([]byte("HTTP/1.1 401 Unauthorized\r\n\r\nlog in"))
-		var failed *wsstream.HandshakeError
-		require.ErrorAs(t, notOpened(t, conn), &failed)
-		require.Equal(t, 401, failed.Status)
-		require.Equal(t, "log in", string(failed.Body))
-	})
-}
-
-// Responses of 1xx say nothing of the final one (RFC 9110, section 15.2).
-func TestDialSkips1xxResponsesBeforeThe101(t *testing.T) {
-	hints := "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nSet-Cookie: hint=1\r\nSec-WebSocket-Accept: x\r\n\r\n"
-	for name, before := range map[string]string{
-		"100":              "HTTP/1.1 100 Continue\r\n\r\n",
-		"102":              "HTTP/1.1 102 Processing\r\n\r\n",
-		"103":              hints,
-		"several":          "HTTP/1.1 100 Continue\r\n\r\n" + hints + hints,
-		"one that is new":  "HTTP/1.1 199 New\r\n\r\n",
-		"one of HTTP/1.0":  "HTTP/1.0 100 Continue\r\n\r\n",
-		"one with a field": "HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\n", // a 1xx has no body
-	} {
-		t.Run(name, func(t *testing.T) {
-			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				jar, err := cookiejar.New(nil)
-				require.NoError(t, err)
-				conn := dialOver(t, near, &wsstream.DialOptions{Jar: jar})
-				peer := wstest.NewPeer(t, far, wstest.AsServer)
-				req := peer.ReadRequest()
-				peer.SendRaw(append([]byte(before), wstest.SwitchingProtocols(req, "Set-Cookie: final=1")...))
-				peer.Send(wstest.Text("hello"))
-				m, err := conn.Readable().Pull(patient(t))
-				require.NoError(t, err)
-				require.Equal(t, "hello", string(m.Data))
-				opened, err := conn.Opened().Wait(patient(t))
-				require.NoError(t, err)
-				require.NotContains(t, opened.Header, "Link")
-				cookies := jar.Cookies(&url.URL{Scheme: "http", Host: "example.test"})
-				require.Len(t, cookies, 1)
-				require.Equal(t, "final", cookies[0].Name)
-			})
-		})
-	}
-}
-
-func TestDialLimits1xxResponses(t *testing.T) {
-	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		conn := dialOver(t, near, nil)
-		peer := wstest.NewPeer(t, far, wstest.AsServer)
-		peer.ReadRequest()
-		peer.SendRaw([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
-		var failed *wsstream.HandshakeError
-		require.ErrorAs(t, notOpened(t, conn), &failed)
-		require.Equal(t, 403, failed.Status)
-		require.Equal(t, "no", string(failed.Body))
-	})
-	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: 1000})
-		peer := wstest.NewPeer(t, far, wstest.AsServer)
-		peer.ReadRequest()
-		flooded := make(chan error, 1)
-		go func() {
-			var err error
-			for err == nil {
-				_, err = io.WriteString(far, "HTTP/1.1 100 Continue\r\n\r\n")
-			}
-			flooded <- err
-		}()
-		require.ErrorContains(t, notOpened(t, conn), "MaxHandshakeSize, 1000 bytes")
-		require.Error(t, <-flooded)
-	})
-}
-
-func TestDialReturnsTheErrorOfNetDial(t *testing.T) {
-	var d dialled
-	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial}))
-	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-	require.ErrorIs(t, err, errNoRoute)
-}
-
-func TestDialFailsWhereNoServerListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	err = notOpened(t, wsstream.Dial(t.Context(), "ws://"+l.Addr().String(), nil))
-	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-}
 
 func TestDialSendsWhatTheURLAndTheHeaderSay(t *testing.T) {
 	for _, tc := range []struct{ url, uri, host string }{
@@ -373,61 +62,529 @@ func TestDialMakesANewKeyEachTime(t *testing.T) {
 	})
 }
 
-// greet says hello and closes.
-var greet = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	_ = conn.Writable().Write(r.Context(), wsstream.Text("hello from "+conn.URL()))
-	_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 1000})
-})
+func TestDialWithAnEndedContextDialsNothing(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errReason)
+	var d dialled
+	conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial})
+	require.Equal(t, errReason, notOpened(t, conn))
+	require.Zero(t, d.calls.Load())
+}
 
-func TestDialOverTLS(t *testing.T) {
-	for name, h2 := range map[string]bool{"HTTP/1.1": false, "a server that speaks HTTP/2 too": true} {
-		t.Run(name, func(t *testing.T) {
-			srv := httptest.NewUnstartedServer(greet)
-			srv.EnableHTTP2 = h2
-			srv.StartTLS()
-			defer srv.Close()
-			roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-			conn := wsstream.Dial(t.Context(), srv.URL+"/x", &wsstream.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}})
-			defer conn.CloseNow()
-			url := strings.Replace(srv.URL, "https", "wss", 1) + "/x"
-			require.Equal(t, url, conn.URL())
+func TestDialDropsTheTransportWhenItsContextEnds(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
+			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		})
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
+		peer.ReadRequest()
+		pulled := goDo(func() (wsstream.Message, error) { return conn.Readable().Pull(patient(t)) })
+		cancel(errReason)
+		require.Equal(t, errReason, notOpened(t, conn))
+		require.Equal(t, errReason, (<-pulled).err)
+		require.Equal(t, errReason, conn.Writable().Write(t.Context(), wsstream.Text("x")))
+		peer.WantEOF("the transport is dropped")
+	})
+}
+
+func TestDialEndsNetDialWhenItsContextEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
+			NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+		})
+		synctest.Wait()
+		cancel(errReason)
+		require.Equal(t, errReason, notOpened(t, conn))
+	})
+}
+
+func TestDialsContextDoesNothingAfterOpening(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
+			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		})
+		defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
+		peer.ServeHandshake()
+		_, err := conn.Opened().Wait(patient(t))
+		require.NoError(t, err)
+		cancel()
+		peer.Send(wstest.Text("still here"))
+		m, err := conn.Readable().Pull(patient(t))
+		require.NoError(t, err)
+		require.Equal(t, "still here", string(m.Data))
+		require.NoError(t, conn.Writable().Write(patient(t), wsstream.Text("so am I")))
+		peer.Want("it is sent", wstest.Text("so am I"))
+	})
+}
+
+func TestDialKeepsFramesThatComeWithThe101(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
+		packet := wstest.SwitchingProtocols(peer.ReadRequest())
+		for _, f := range []wstest.Frame{wstest.Text("one"), wstest.Ping("p"), wstest.Text("t").Part(), wstest.Cont([]byte("wo"), true)} {
+			packet = append(packet, peer.Encode(f)...)
+		}
+		peer.SendRaw(packet)
+		for _, want := range []string{"one", "two"} {
 			m, err := conn.Readable().Pull(patient(t))
 			require.NoError(t, err)
-			require.Equal(t, "hello from "+url, string(m.Data))
-			info, err := conn.Closed().Wait(patient(t))
-			require.NoError(t, err)
-			require.Equal(t, 1000, info.Code)
+			require.Equal(t, want, string(m.Data))
+		}
+		peer.Want("the ping is answered", wstest.Pong("p"))
+	})
+}
+
+func TestDialOpensAndClosesIfACloseComesWithThe101(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, nil)
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
+		peer.SendRaw(append(wstest.SwitchingProtocols(peer.ReadRequest()), peer.Encode(wstest.Close(1001, "busy"))...))
+		_, err := conn.Opened().Wait(patient(t))
+		require.NoError(t, err)
+		peer.WantClose("the Close is answered", 1001)
+		peer.Close()
+		info, err := conn.Closed().Wait(patient(t))
+		require.NoError(t, err)
+		require.Equal(t, wsstream.CloseInfo{Code: 1001, Reason: "busy"}, info)
+		_, err = conn.Readable().Pull(t.Context())
+		told(1001, "busy")(t, nil, err)
+	})
+}
+
+func TestDialRefusesHeaderFieldsOfTheHandshake(t *testing.T) {
+	for _, field := range []string{
+		"Host", "host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer",
+		"Sec-WebSocket-Key", "sec-websocket-version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept",
+	} {
+		t.Run(field, func(t *testing.T) {
+			var d dialled
+			h := http.Header{field: {"x"}}
+			err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{Header: h, NetDial: d.dial}))
+			require.ErrorContains(t, err, "Header: the field")
+			require.Zero(t, d.calls.Load())
 		})
 	}
 }
 
-func TestDialRefusesAnUnknownCertificate(t *testing.T) {
-	srv := httptest.NewUnstartedServer(greet)
-	srv.Config.ErrorLog = quiet
-	srv.StartTLS()
-	defer srv.Close()
-	err := notOpened(t, wsstream.Dial(t.Context(), srv.URL, nil))
-	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	require.True(t, ok, "%v", err)
+func TestDialIsNotDoneBeforeItsRequestIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(1000)
+		conn := dialOver(t, near, &wsstream.DialOptions{Header: http.Header{"Z": {strings.Repeat("x", 5000)}}})
+		br := bufio.NewReaderSize(far, 16)
+		var key string
+		for key == "" {
+			line, err := br.ReadString('\n')
+			require.NoError(t, err)
+			if name, value, _ := strings.Cut(line, ": "); strings.EqualFold(name, "Sec-WebSocket-Key") {
+				key = strings.TrimSpace(value)
+			}
+		}
+		req := &http.Request{Header: http.Header{"Sec-Websocket-Key": {key}}}
+		_, err := far.Write(wstest.SwitchingProtocols(req))
+		require.NoError(t, err)
+		synctest.Wait()
+		_, _, settled := conn.Opened().Peek()
+		require.False(t, settled)
+		_, err = io.ReadFull(br, make([]byte, 5000))
+		require.NoError(t, err)
+		_, err = conn.Opened().Wait(patient(t))
+		require.NoError(t, err)
+	})
 }
 
-func TestDialRefusesACertificateForAnotherHost(t *testing.T) {
-	srv := httptest.NewUnstartedServer(greet)
-	srv.Config.ErrorLog = quiet
-	srv.StartTLS()
-	defer srv.Close()
-	roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-	err := notOpened(t, wsstream.Dial(t.Context(), "wss://elsewhere.test/", &wsstream.DialOptions{
-		TLSConfig: &tls.Config{RootCAs: roots},
-		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
-		},
-	}))
-	require.ErrorContains(t, err, "elsewhere.test")
+func TestDialEndsWithItsContextWhileTheRequestIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(10)
+		defer far.Close()
+		ctx, cancel := withCause(t)
+		conn := wsstream.Dial(ctx, "ws://example.test/", &wsstream.DialOptions{
+			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		})
+		synctest.Wait()
+		cancel(errReason)
+		require.Equal(t, errReason, notOpened(t, conn))
+		synctest.Wait()
+		require.True(t, near.Closed())
+	})
+}
+
+// floodDials is how many Dials of each kind are made into a flood.
+func floodDials() int {
+	if n, err := strconv.Atoi(os.Getenv("WSSTREAM_STRESS_DIALS")); err == nil {
+		return n
+	}
+	return 1
+}
+
+// busy keeps n goroutines computing until the test ends.
+func busy(t *testing.T, n int) {
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			for x := uint64(1); !stop.Load(); x = x*6364136223846793005 + 1 {
+				_ = x
+			}
+		})
+	}
+	t.Cleanup(func() { stop.Store(true); wg.Wait() })
+}
+
+// longFrame is the header of a frame of 16 MiB, and its payload.
+func longFrame() []byte {
+	return append([]byte{0x82, 0x7f, 0, 0, 0, 0, 1, 0, 0, 0}, make([]byte, 16<<20)...)
+}
+
+// A Dial whose peer sends 16 MiB right behind the 101 ran into HandshakeTimeout now and then, on a
+// machine under load. Until the handshake is done Dial waits for its request to be taken, for the
+// header of the response, and for a processor. None of these waits for the flood: no time passes
+// here, in whatever pieces the bytes come.
+func TestDialIsNotSlowedByAFloodBehindThe101(t *testing.T) {
+	behind := longFrame()
+	for _, chunk := range []int{1, 7, 100, 4095, 4096, 4097, 0} {
+		t.Run(strconv.Itoa(chunk), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				near.Chunk(chunk)
+				conn := dialOver(t, near, nil)
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
+				start := time.Now()
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					_, _ = far.Write(append(wstest.SwitchingProtocols(peer.ReadRequest()), behind...))
+				}()
+				_, err := conn.Opened().Wait(t.Context())
+				require.NoError(t, err)
+				require.Zero(t, time.Since(start))
+				conn.CloseNow()
+				<-sent
+			})
+		})
+	}
+}
+
+// With busy processors the handshake takes what a bare exchange of as many bytes takes, the control,
+// times the goroutines that have to run one after another. WSSTREAM_STRESS_DIALS says how many Dials
+// of each kind are made.
+func TestDialReturnsDuringAFloodBehindThe101(t *testing.T) {
+	behind := longFrame()
+	for _, procs := range []int{1, 2, 8} {
+		for _, kind := range []string{"memory", "tcp"} {
+			t.Run(strconv.Itoa(procs)+" processors, "+kind, func(t *testing.T) {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+				busy(t, 2*procs)
+				pipe := func() (near, far net.Conn) {
+					if kind == "tcp" {
+						return pipes.TCP(t, 0)
+					}
+					return memnet.Pipe(0)
+				}
+				var slowest, control time.Duration
+				for range floodDials() {
+					near, far := pipe()
+					slowest = max(slowest, dialIntoFlood(t, near, far, behind))
+					near, far = pipe()
+					control = max(control, exchangeBeforeFlood(t, near, far, behind))
+				}
+				t.Logf("the slowest handshake took %v, the slowest control %v", slowest, control)
+			})
+		}
+	}
+}
+
+// exchangeBeforeFlood exchanges as many bytes as a handshake, without wsstream.
+func exchangeBeforeFlood(t *testing.T, near, far net.Conn, behind []byte) time.Duration {
+	start := time.Now()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = io.ReadFull(far, make([]byte, 200))
+		_, _ = far.Write(append(make([]byte, 200), behind...))
+	}()
+	opened := make(chan error, 1)
+	go func() {
+		_, err := near.Write(make([]byte, 200))
+		if err == nil {
+			_, err = io.ReadFull(near, make([]byte, 200))
+		}
+		opened <- err
+	}()
+	require.NoError(t, <-opened)
+	took := time.Since(start)
+	near.Close()
+	<-sent
+	far.Close()
+	return took
+}
+
+// dialIntoFlood makes a Dial whose peer floods it, and returns how long the handshake took. One that
+// takes long is shown with what all goroutines do.
+func dialIntoFlood(t *testing.T, near, far net.Conn, behind []byte) time.Duration {
+	peer := wstest.NewPeer(t, far, wstest.AsServer)
+	late := time.AfterFunc(wsstream.DefaultHandshakeTimeout/2, func() {
+		stacks := make([]byte, 1<<20)
+		t.Logf("a handshake takes long:\n%s", stacks[:runtime.Stack(stacks, true)])
+	})
+	start := time.Now()
+	conn := wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
+		NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+	})
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = far.Write(append(wstest.SwitchingProtocols(peer.ReadRequest()), behind...))
+	}()
+	_, err := conn.Opened().Wait(t.Context())
+	took := time.Since(start)
+	late.Stop()
+	require.NoError(t, err)
+	r, err := conn.Readable().NextMessage(t.Context())
+	require.NoError(t, err)
+	_, err = io.ReadFull(r, make([]byte, 256<<10)) // more than was read ahead
+	require.NoError(t, err)
+	conn.CloseNow()
+	<-conn.Closed().Done()
+	<-sent
+	far.Close()
+	return took
+}
+
+// A failure is one event of the table on a connection whose handshake is not done.
+type failure struct {
+	event string
+	url   string // empty: a good one
+	opts  wsstream.DialOptions
+	fail  func(d *dialling)
+	check func(t *testing.T, err error) // what all calls and both futures give
+}
+
+var failures = []failure{{
+	event: "the handshake fails",
+	fail: func(d *dialling) {
+		d.peer.SendRaw([]byte("HTTP/1.1 403 Forbidden\r\nX-Why: you\r\nContent-Length: 5\r\n\r\nnever"))
+	},
+	check: func(t *testing.T, err error) {
+		require.IsType(t, &wsstream.HandshakeError{}, err)
+		he := err.(*wsstream.HandshakeError)
+		require.Equal(t, http.StatusForbidden, he.Status)
+		require.Equal(t, "you", he.Header.Get("X-Why"))
+		require.Equal(t, "never", string(he.Body))
+	},
+}, {
+	event: "the server drops the transport",
+	fail:  func(d *dialling) { d.peer.Close() },
+	check: func(t *testing.T, err error) { require.IsType(t, &wsstream.HandshakeError{}, err) },
+}, {
+	event: "the URL is bad",
+	url:   "ws://example.test/#",
+	check: plain("URL"),
+}, {
+	event: "an option is bad",
+	opts:  wsstream.DialOptions{WriteWindow: 1},
+	check: plain("WriteWindow"),
+}, {
+	event: "Close",
+	fail: func(d *dialling) {
+		require.Error(d.t, d.conn.Close(wsstream.CloseInfo{Code: 999}))
+		_, err, settled := d.conn.Opened().Peek()
+		require.False(d.t, settled, "a Close that fails changes nothing, yet Opened has settled: %v", err)
+		require.NoError(d.t, d.conn.Close(wsstream.CloseInfo{Code: 1000, Reason: "first"}))
+		require.NoError(d.t, d.conn.Close(wsstream.CloseInfo{Code: 3000}))
+	},
+	check: abandoned,
+}, {
+	event: "CloseNow",
+	fail:  func(d *dialling) { d.conn.CloseNow() },
+	check: abandoned,
+}, {
+	event: "Shutdown",
+	fail:  func(d *dialling) { abandoned(d.t, d.conn.Shutdown(patient(d.t), wsstream.CloseInfo{})) },
+	check: abandoned,
+}, {
+	event: "Readable.Cancel",
+	fail:  func(d *dialling) { require.NoError(d.t, d.conn.Readable().Cancel(nil)) },
+	check: abandoned,
+}, {
+	event: "Writable.Abort",
+	fail:  func(d *dialling) { require.NoError(d.t, d.conn.Writable().Abort(errWhy)) },
+	check: func(t *testing.T, err error) {
+		abandoned(t, err)
+		require.ErrorIs(t, err, errWhy)
+	},
+}, {
+	event: "the end of Dial's context",
+	fail:  func(d *dialling) { d.cancel(errWhy) },
+	check: func(t *testing.T, err error) { require.Equal(t, errWhy, err) },
+}}
+
+func TestDialFailureIsTheErrorOfEveryCallAndFuture(t *testing.T) {
+	calls := map[string]func(*dialling) error{
+		"Pull":           func(d *dialling) error { _, err := d.conn.Readable().Pull(d.ctx); return err },
+		"Write":          func(d *dialling) error { return d.conn.Writable().Write(d.ctx, wsstream.Text("x")) },
+		"Closed":         func(d *dialling) error { _, err := d.conn.Closed().Wait(d.ctx); return err },
+		"Opened":         func(d *dialling) error { _, err := d.conn.Opened().Wait(d.ctx); return err },
+		"NextMessage":    func(d *dialling) error { _, err := d.conn.Readable().NextMessage(d.ctx); return err },
+		"NewMessage":     func(d *dialling) error { _, err := d.conn.Writable().NewMessage(d.ctx, wsstream.TypeText); return err },
+		"Ready":          func(d *dialling) error { return d.conn.Writable().Ready(d.ctx) },
+		"Flush":          func(d *dialling) error { return d.conn.Writable().Flush(d.ctx) },
+		"Writable.Close": func(d *dialling) error { return d.conn.Writable().Close(d.ctx) },
+	}
+	for _, f := range failures {
+		for what, call := range calls {
+			t.Run(f.event+"/"+what, func(t *testing.T) {
+				whileDialling(t, f, func(d *dialling) {
+					before := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(d) })
+					d.quiet()
+					if f.fail != nil {
+						f.fail(d)
+					}
+					err := (<-before).err
+					f.check(t, err)
+					require.Equal(t, err, call(d))
+					require.Zero(t, d.conn.Writable().DesiredSize())
+					<-d.conn.Readable().Done()
+					<-d.conn.Writable().Done()
+				})
+			})
+		}
+	}
+}
+
+// plain wants an error of no type of ours, that says name.
+func plain(name string) func(t *testing.T, err error) {
+	return func(t *testing.T, err error) {
+		require.ErrorContains(t, err, name)
+		_, ok := errors.AsType[*wsstream.HandshakeError](err)
+		require.False(t, ok)
+		_, ok = errors.AsType[*wsstream.Error](err)
+		require.False(t, ok)
+	}
+}
+
+func abandoned(t *testing.T, err error) {
+	require.IsType(t, &wsstream.Error{}, err)
+	require.Equal(t, 1006, err.(*wsstream.Error).Code)
+}
+
+// A dialling is a Conn whose handshake waits for the peer's answer.
+type dialling struct {
+	t      *testing.T
+	ctx    context.Context // of calls
+	conn   *wsstream.Conn
+	peer   *wstest.Peer
+	cancel context.CancelCauseFunc // of Dial's context
+	mem    bool
+}
+
+func (d *dialling) quiet() { (&end{mem: d.mem}).quiet() }
+
+// whileDialling runs f while a handshake waits, in memory under synctest and over TCP.
+func whileDialling(t *testing.T, f failure, test func(*dialling)) {
+	dial := func(t *testing.T, near, far net.Conn) *dialling {
+		t.Cleanup(func() { near.Close() })
+		d := &dialling{t: t, ctx: patient(t), peer: wstest.NewPeer(t, far, wstest.AsServer)}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		d.cancel = cancel
+		bad := f.fail == nil
+		f.opts.NetDial = func(context.Context, string, string) (net.Conn, error) {
+			if bad {
+				t.Error("something was dialled")
+			}
+			return near, nil
+		}
+		if f.url == "" {
+			f.url = "ws://example.test/"
+		}
+		d.conn = wsstream.Dial(ctx, f.url, &f.opts)
+		if !bad {
+			d.peer.ReadRequest()
+		}
+		return d
+	}
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			near, far := memnet.Pipe(0)
+			d := dial(t, near, far)
+			d.mem = true
+			test(d)
+			synctest.Wait()
+			require.Equal(t, f.fail != nil, near.Closed(), "the transport of a handshake that failed is closed")
+		})
+	})
+	t.Run("tcp", func(t *testing.T) {
+		near, far := pipes.TCP(t, 0)
+		test(dial(t, near, far))
+	})
+}
+
+// A dialled NetDial counts its calls and connects to nobody.
+type dialled struct {
+	calls atomic.Int32
+	addr  string // of the last call; it is read after the handshake has failed
+}
+
+func (d *dialled) dial(_ context.Context, _, addr string) (net.Conn, error) {
+	d.calls.Add(1)
+	d.addr = addr
+	return nil, errNoRoute
+}
+
+func TestSubprotocolIsOneTokenAndAppearsOnce(t *testing.T) {
+	for _, tc := range []struct {
+		protocols []string
+		says      string
+	}{
+		{[]string{""}, "token"},
+		{[]string{"a b"}, "token"},
+		{[]string{"a,b"}, "token"},
+		{[]string{`"x"`}, "token"},
+		{[]string{"é"}, "token"},
+		{[]string{"a\x7f"}, "token"},
+		{[]string{"a\r\nX: y"}, "token"},
+		{[]string{"a", "b", "a"}, "twice"},
+		{[]string{"chat", "Chat"}, "twice"},
+	} {
+		t.Run(strings.Join(tc.protocols, " "), func(t *testing.T) {
+			var d dialled
+			err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{Subprotocols: tc.protocols, NetDial: d.dial}))
+			require.ErrorContains(t, err, "Subprotocols")
+			require.ErrorContains(t, err, tc.says)
+			require.Zero(t, d.calls.Load())
+		})
+	}
+}
+
+func TestSubprotocolMayUseEveryTokenCharacter(t *testing.T) {
+	const all = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{all}})
+		wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Sec-WebSocket-Protocol: " + all)
+		opened, err := conn.Opened().Wait(patient(t))
+		require.NoError(t, err)
+		require.Equal(t, all, opened.Protocol)
+	})
+}
+
+func TestSubprotocolThatIsNoTokenIsOfferedWhereAllowed(t *testing.T) {
+	for _, name := range []string{"ZWS2.0/NULL", "{x}", "https://example.org/v1?a=b;c", "Bearer:a/b+c=="} {
+		t.Run(name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{name, "ZWS2.0"}})
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Sec-WebSocket-Protocol: " + name)
+				require.Equal(t, []string{name + ", ZWS2.0"}, req.Header.Values("Sec-WebSocket-Protocol"))
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, name, opened.Protocol)
+			})
+		})
+	}
 }

@@ -8,10 +8,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
 )
 
 var echo = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
@@ -160,4 +165,285 @@ func ExampleConn_Ping() {
 	trip, err := conn.Ping(ctx)
 	fmt.Println(trip > 0, err)
 	// Output: true <nil>
+}
+
+func goAway(ctx context.Context, acceptor *wsstream.Acceptor, srv *http.Server) error {
+	err := acceptor.Shutdown(ctx) // waits for the connections and for its Handlers' functions
+	return errors.Join(err, srv.Shutdown(ctx))
+}
+
+// A server that stops in order: clients get 1001 and time to finish, then the rest of the HTTP server goes.
+func ExampleAcceptor() {
+	var acceptor wsstream.Acceptor
+	srv := httptest.NewServer(acceptor.Handler(func(conn *wsstream.Conn, r *http.Request) error {
+		_, err := conn.Readable().Pull(r.Context()) // a client has nothing to say here
+		fmt.Println("cleaned up:", err)
+		return err
+	}))
+	defer srv.Close()
+
+	ctx := context.Background()
+	conn := wsstream.Dial(ctx, srv.URL, nil)
+	defer conn.CloseNow()
+	if _, err := conn.Opened().Wait(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // in a program, when a signal has come
+	defer cancel()
+	if err := goAway(ctx, &acceptor, srv.Config); err != nil {
+		fmt.Println("some were cut:", err)
+	}
+	info, err := conn.Closed().Wait(ctx)
+	fmt.Println(info, err)
+	// Output:
+	// cleaned up: wsstream: closed with 1001 (going away): the server is shutting down
+	// 1001 (going away) "the server is shutting down" <nil>
+}
+
+// payload is what upload keeps of a message.
+func payload(m wsstream.Message) ([]byte, error) { return m.Data, nil }
+
+func upload(dir string) func(*wsstream.Conn, *http.Request) error {
+	return func(conn *wsstream.Conn, r *http.Request) error {
+		f, err := os.CreateTemp(dir, "part-*")
+		if err != nil {
+			return err // closes with 1011
+		}
+		defer os.Remove(f.Name()) // unless it has been renamed
+		chunks := stream.Map(conn.Readable(), payload)
+		if err := stream.Pipe(r.Context(), stream.ToWriter(f), chunks, nil); err != nil {
+			return err // a page that was left in the middle, for one: CloseCode(err) is 1001
+		}
+		return os.Rename(f.Name(), filepath.Join(dir, "upload"))
+	}
+}
+
+// A file is put in its place only when the client has said that it was done.
+func ExampleHandler_upload() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	ctx := context.Background()
+	for _, info := range []wsstream.CloseInfo{{Code: 1001}, {Code: 1000}} {
+		var acceptor wsstream.Acceptor
+		srv := httptest.NewServer(acceptor.Handler(upload(dir)))
+		conn := wsstream.Dial(ctx, srv.URL, nil)
+		if err := conn.Writable().Write(ctx, wsstream.Text("all of a file")); err != nil {
+			fmt.Println(err)
+		}
+		if err := conn.Shutdown(ctx, info); err != nil {
+			fmt.Println(err)
+		}
+		_ = acceptor.Shutdown(ctx) // the function has returned
+		srv.Close()
+		got, err := os.ReadFile(filepath.Join(dir, "upload"))
+		fmt.Printf("after %d: %q, %t\n", info.Code, got, err == nil)
+	}
+	// Output:
+	// after 1001: "", false
+	// after 1000: "all of a file", true
+}
+
+// A server without net/http: whatever listens, TLS and unix sockets too.
+func ExampleAcceptConn() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var acceptor wsstream.Acceptor
+	var handlers sync.WaitGroup
+	handlers.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			handlers.Go(func() { // since a client may take HandshakeTimeout for its request
+				ctx := context.Background()
+				conn, err := acceptor.AcceptConn(ctx, nc)
+				if err != nil {
+					return // nc is closed, and a client that can be answered was
+				}
+				defer conn.CloseNow()
+				for msg, err := range conn.Readable().All(ctx) {
+					if err != nil || conn.Writable().Write(ctx, msg) != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+
+	ctx := context.Background()
+	if err := shout(ctx, "ws://"+l.Addr().String(), "one", "two"); err != nil {
+		fmt.Println(err)
+	}
+	_ = l.Close()
+	_ = acceptor.Shutdown(ctx)
+	handlers.Wait()
+	// Output:
+	// one
+	// two
+}
+
+// How many connections there may be is the program's to say: who does not get one of the places gets 503.
+func ExampleAccept_maxConns() {
+	places := make(chan struct{}, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+		default:
+			w.Header().Set("Retry-After", "10")
+			http.Error(w, "all places are taken", http.StatusServiceUnavailable)
+			return
+		}
+		echo.ServeHTTP(w, r) // which returns when the connection has ended
+	}))
+	defer srv.Close()
+
+	ctx := context.Background()
+	first := wsstream.Dial(ctx, srv.URL, nil)
+	defer first.CloseNow()
+	_, err := first.Opened().Wait(ctx)
+	fmt.Println(err)
+	_, err = wsstream.Dial(ctx, srv.URL, nil).Opened().Wait(ctx)
+	if refused, ok := errors.AsType[*wsstream.HandshakeError](err); ok {
+		fmt.Printf("%d, %s s: %s", refused.Status, refused.Header.Get("Retry-After"), refused.Body)
+	}
+	// Output:
+	// <nil>
+	// 503, 10 s: all places are taken
+}
+
+// A server behind a unix socket: NetDial says where it is, and the URL what is asked of it.
+func ExampleDial_unixSocket() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "socket")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	srv := httptest.NewUnstartedServer(greet)
+	_ = srv.Listener.Close()
+	srv.Listener = l
+	srv.Start()
+	defer srv.Close()
+
+	ctx := context.Background()
+	conn := wsstream.Dial(ctx, "ws://localhost/feed", &wsstream.DialOptions{
+		NetDial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	})
+	defer conn.CloseNow()
+	msg, err := conn.Readable().Pull(ctx)
+	fmt.Printf("%s %v", msg.Data, err)
+	// Output: hello from ws://localhost/feed <nil>
+}
+
+// A resolver of one's own is a net.Dialer's, and so are its other wishes. It tries all addresses of a name.
+func ExampleDial_resolver() {
+	d := &net.Dialer{
+		Resolver: &net.Resolver{
+			PreferGo: true,
+			Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, "192.0.2.53:53")
+			},
+		},
+		FallbackDelay: 100 * time.Millisecond, // before IPv4 is tried beside IPv6
+		KeepAlive:     time.Minute,
+	}
+	conn := wsstream.Dial(context.Background(), "wss://feed.example.org/", &wsstream.DialOptions{NetDial: d.DialContext})
+	defer conn.CloseNow()
+}
+
+// A proxy of one's own choice, in the place of those of the environment.
+func ExampleDial_proxy() {
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Proxy-Authenticate", "Basic")
+		http.Error(w, "who are you?", http.StatusProxyAuthRequired)
+	}))
+	defer proxy.Close()
+
+	ctx := context.Background()
+	conn := wsstream.Dial(ctx, "wss://example.org/", &wsstream.DialOptions{
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			if r.URL.Hostname() == "localhost" {
+				return nil, nil // none
+			}
+			return url.Parse(proxy.URL) // "http://user:password@host:port", https, socks5
+		},
+	})
+	_, err := conn.Opened().Wait(ctx)
+	if refused, ok := errors.AsType[*wsstream.ProxyError](err); ok {
+		fmt.Printf("%v: %d, %s", refused.Err, refused.Status, refused.Body)
+	}
+	// Output: it asks for credentials, and the URL that the option Proxy gives has none: 407, who are you?
+}
+
+// dialOn follows redirects.
+func dialOn(ctx context.Context, address string, o *wsstream.DialOptions) (*wsstream.Conn, error) {
+	for range 5 {
+		conn := wsstream.Dial(ctx, address, o)
+		_, err := conn.Opened().Wait(ctx)
+		refused, ok := errors.AsType[*wsstream.HandshakeError](err)
+		if !ok || refused.Status/100 != 3 || refused.Header.Get("Location") == "" {
+			return conn, err
+		}
+		from, _ := url.Parse(address) // Dial has parsed it
+		to, err := from.Parse(refused.Header.Get("Location"))
+		if err != nil {
+			return nil, err
+		}
+		plain := func(u *url.URL) bool { return u.Scheme == "ws" || u.Scheme == "http" }
+		if to.Hostname() != from.Hostname() || plain(to) && !plain(from) {
+			return nil, fmt.Errorf("a redirect to %s: %w", to.Redacted(), refused)
+		}
+		to.User = from.User
+		address = to.String()
+	}
+	return nil, errors.New("more than 5 redirects")
+}
+
+// Dial follows no redirect: the error says where it leads to, and the program decides.
+func ExampleHandshakeError() {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/old":
+			http.Redirect(w, r, "/feed", http.StatusMovedPermanently)
+		case "/elsewhere":
+			w.Header().Set("Location", "https://example.org/feed")
+			w.WriteHeader(http.StatusFound)
+		default:
+			greet(w, r)
+		}
+	}))
+	defer srv.Close()
+
+	ctx := context.Background()
+	conn, err := dialOn(ctx, srv.URL+"/old", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer conn.CloseNow()
+	fmt.Println(strings.TrimPrefix(conn.URL(), "ws"+strings.TrimPrefix(srv.URL, "http")))
+	_, err = dialOn(ctx, srv.URL+"/elsewhere", nil)
+	fmt.Println(err)
+	// Output:
+	// /feed
+	// a redirect to https://example.org/feed: wsstream: handshake: the server did not switch to WebSocket (status 302 Found, which leads to "https://example.org/feed")
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
@@ -134,7 +135,7 @@ func TestFailedWriteLeavesTheEndToThePeersClose(t *testing.T) {
 	// The transport takes nothing more while the peer's Close is still on its way.
 	for name, client := range map[string]bool{"client": true, "server": false} {
 		t.Run(name, func(t *testing.T) {
-			near, far := tcpPipe(t, 0)
+			near, far := pipes.TCP(t, 0)
 			nc := &brokenConn{Conn: near, failed: make(chan struct{}, 1)}
 			e := open(t, config{}, client, nc, far)
 			nc.now.Store(true)
@@ -184,10 +185,10 @@ func TestFailureOverTLSDoesNotWaitForCloseNotify(t *testing.T) {
 				var near, far net.Conn
 				if under.left.Store(1 << 40); client {
 					under.Conn = a
-					near, far = tlsOver(t, under, b)
+					near, far = pipes.OverTLS(t, under, b)
 				} else {
 					under.Conn = b
-					far, near = tlsOver(t, a, under)
+					far, near = pipes.OverTLS(t, a, under)
 				}
 				conn, peer, err := quickly(t, config{CloseTimeout: time.Second}, client, near, far)
 				require.NoError(t, err)
@@ -226,7 +227,7 @@ func (f *fullConn) Close() error {
 	return f.Conn.Close()
 }
 
-// tcpEnds is tcpPipe for any goroutine.
+// tcpEnds is pipes.TCP for any goroutine.
 func tcpEnds() (near, far *net.TCPConn, err error) {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
@@ -81,7 +82,7 @@ func TestMeterCountsClients(t *testing.T) {
 }
 
 func TestMeterIgnoresFailedHandshakes(t *testing.T) {
-	near, far := tcpPipe(t, 0)
+	near, far := pipes.TCP(t, 0)
 	var m wsstream.Meter
 	conn := dialOver(t, near, &wsstream.DialOptions{Meter: &m})
 	far.Close()
@@ -126,7 +127,7 @@ func TestMeterCountsWhatIsPulledAfterTheEnd(t *testing.T) {
 func TestMeterKeepsNoEndedConnAlive(t *testing.T) {
 	var m wsstream.Meter
 	ended := func() weak.Pointer[wsstream.Conn] {
-		near, far := tcpPipe(t, 0)
+		near, far := pipes.TCP(t, 0)
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", config{Meter: &m}.dial(near))
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ServeHandshake()

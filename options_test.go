@@ -3,13 +3,10 @@ package wsstream_test
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -143,56 +140,4 @@ func TestOptionsTLSConfigIsCopied(t *testing.T) {
 	_, err := conn.Opened().Wait(patient(t))
 	require.NoError(t, err)
 	require.Empty(t, config.NextProtos)
-}
-
-func TestAcceptSendsItsHeaderWithTheResponse(t *testing.T) {
-	onEveryService(t, &wsstream.AcceptOptions{Header: http.Header{"Set-Cookie": {"a=b", "c=d"}}}, func(t *testing.T, s service) {
-		res, err := s.ask(t, wstest.UpgradeRequest("/"))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a=b", "c=d"}, res.Header.Values("Set-Cookie"))
-	})
-}
-
-func TestHandshakeTimeoutOfDialAndAccept(t *testing.T) {
-	for name, tc := range map[string]struct{ timeout, want time.Duration }{
-		"default": {0, 10 * time.Second},
-		"set":     {20 * time.Second, 20 * time.Second}, // less than patient's
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				near, far := memnet.Pipe(0)
-				defer far.Close()
-				start := time.Now()
-				notOpened(t, dialOver(t, near, &wsstream.DialOptions{HandshakeTimeout: tc.timeout}))
-				require.Equal(t, tc.want, time.Since(start))
-
-				near, far = memnet.Pipe(0)
-				go func() {
-					_, _ = io.Copy(io.Discard, far)
-					_ = far.Close() // or the refusal waits a second for that
-				}()
-				start = time.Now()
-				_, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{HandshakeTimeout: tc.timeout})
-				require.Error(t, err)
-				require.Equal(t, tc.want, time.Since(start))
-			})
-		})
-	}
-}
-
-func TestHandshakeTimeoutOfLessThanZeroIsNone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := [2]*memnet.Conn{}
-		d[0], d[1] = memnet.Pipe(0)
-		d[0].Drip(1, time.Minute)
-		d[1].Drip(1, time.Minute)
-		start := time.Now()
-		client := dialOver(t, d[0], &wsstream.DialOptions{HandshakeTimeout: -1})
-		server, err := wsstream.AcceptConn(t.Context(), d[1], &wsstream.AcceptOptions{HandshakeTimeout: -1})
-		require.NoError(t, err)
-		defer func() { server.CloseNow(); <-server.Closed().Done() }()
-		_, err = client.Opened().Wait(t.Context())
-		require.NoError(t, err)
-		require.Greater(t, time.Since(start), time.Hour)
-	})
 }

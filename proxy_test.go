@@ -2,12 +2,19 @@ package wsstream_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -292,4 +299,321 @@ func TestProxyOptionsErrorDialsNothing(t *testing.T) {
 	require.ErrorIs(t, err, errReason)
 	require.ErrorContains(t, err, "wsstream: handshake: the option Proxy: ")
 	require.Zero(t, d.calls.Load())
+}
+
+// socksName asks for example.test:80 by its name (RFC 1928, section 4).
+const (
+	socksName = "\x05\x01\x00\x03\x0cexample.test\x00\x50"
+	socksDone = "\x05\x00\x00\x01\x7f\x00\x00\x01\x30\x39"
+)
+
+// dialThrough starts a handshake with url on nc, through a proxy.
+func dialThrough(t *testing.T, nc net.Conn, proxy, url string) *wsstream.Conn {
+	o := through(proxy)
+	o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nc, nil }
+	conn := wsstream.Dial(t.Context(), url, o)
+	t.Cleanup(func() {
+		conn.CloseNow()
+		<-conn.Closed().Done()
+	})
+	return conn
+}
+
+func TestSOCKSProxyIsAskedForTheName(t *testing.T) {
+	for _, tc := range []struct {
+		name, proxy, url string
+		script           []string // what it is sent, what it answers, and so on
+	}{
+		{"a name", "socks5://proxy.test", "ws://example.test", []string{"\x05\x01\x00", "\x05\x00", socksName, socksDone}},
+		{"a name, by socks5h", "socks5h://proxy.test:9050", "ws://example.test", []string{"\x05\x01\x00", "\x05\x00", socksName, socksDone}},
+		{
+			"IPv4", "socks5://proxy.test", "ws://192.0.2.1:8080",
+			[]string{"\x05\x01\x00", "\x05\x00", "\x05\x01\x00\x01\xc0\x00\x02\x01\x1f\x90", socksDone},
+		},
+		{
+			"IPv6", "socks5://proxy.test", "ws://[2001:db8::1]",
+			[]string{"\x05\x01\x00", "\x05\x00", "\x05\x01\x00\x04\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x00\x50", socksDone},
+		},
+		{
+			"credentials", "socks5://eve:secret@proxy.test", "ws://example.test",
+			[]string{"\x05\x02\x00\x02", "\x05\x02", "\x01\x03eve\x06secret", "\x01\x00", socksName, socksDone},
+		},
+		{
+			"credentials that nobody asks for", "socks5://eve:secret@proxy.test", "ws://example.test",
+			[]string{"\x05\x02\x00\x02", "\x05\x00", socksName, socksDone},
+		},
+		{
+			"an answer with a name", "socks5://proxy.test", "ws://example.test",
+			[]string{"\x05\x01\x00", "\x05\x00", socksName, "\x05\x00\x00\x03\x04exit\x30\x39"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialThrough(t, near, tc.proxy, tc.url)
+				for i := 0; i < len(tc.script); i += 2 {
+					wantBytes(t, far, tc.script[i])
+					_, err := far.Write([]byte(tc.script[i+1]))
+					require.NoError(t, err)
+				}
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
+				peer.ServeHandshake()
+				peer.Send(wstest.Text("hello"))
+				m, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, "hello", string(m.Data))
+			})
+		})
+	}
+}
+
+func TestSOCKSProxyAnswers(t *testing.T) {
+	greeting, credentials := "\x05\x02\x00\x02", "\x01\x03eve\x06secret"
+	for _, tc := range []struct {
+		says   string
+		script []string // as above; the last answer is the bad one, and then it hangs up
+	}{
+		{"no acceptable authentication methods", []string{greeting, "\x05\xff"}},
+		{"unsupported authentication method", []string{greeting, "\x05\x07"}},
+		{"unexpected protocol version 4", []string{greeting, "\x04\x00"}},
+		{"unexpected protocol version 72", []string{greeting, "HTTP/1.1 400 Bad Request\r\n\r\n"}},
+		{"EOF", []string{greeting, ""}},
+		{"EOF", []string{greeting, "\x05"}},
+		{"username/password authentication failed", []string{greeting, "\x05\x02", credentials, "\x01\x01"}},
+		{"invalid username/password version", []string{greeting, "\x05\x02", credentials, "\x05\x00"}},
+		{"general SOCKS server failure", []string{greeting, "\x05\x00", socksName, "\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00"}},
+		{"connection not allowed by ruleset", []string{greeting, "\x05\x00", socksName, "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"}},
+		{"network unreachable", []string{greeting, "\x05\x00", socksName, "\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"}},
+		{"host unreachable", []string{greeting, "\x05\x00", socksName, "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"}},
+		{"connection refused", []string{greeting, "\x05\x00", socksName, "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"}},
+		{"unknown code: 153", []string{greeting, "\x05\x00", socksName, "\x05\x99\x00\x01\x00\x00\x00\x00\x00\x00"}},
+		{"non-zero reserved field", []string{greeting, "\x05\x00", socksName, "\x05\x00\x01\x01\x00\x00\x00\x00\x00\x00"}},
+		{"unknown address type 9", []string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x09\x00\x00\x00\x00\x00\x00"}},
+		{"EOF", []string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x01\x7f"}},
+	} {
+		t.Run(tc.says, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialThrough(t, near, "socks5h://eve:secret@proxy.test", "ws://example.test/")
+				for i := 0; i < len(tc.script); i += 2 {
+					wantBytes(t, far, tc.script[i])
+					_, err := far.Write([]byte(tc.script[i+1]))
+					require.NoError(t, err)
+				}
+				require.NoError(t, far.Close())
+				no := refusedBy(t, conn, "socks5h://proxy.test")
+				require.ErrorContains(t, no, tc.says)
+				require.Zero(t, no.Status)
+				_, err := near.Write([]byte("x"))
+				require.ErrorIs(t, err, net.ErrClosed)
+			})
+		})
+	}
+}
+
+func TestSOCKSProxyHasNoRoomForALongName(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialThrough(t, near, "socks5://proxy.test", "ws://"+strings.Repeat("a.", 130)+"test")
+		wantBytes(t, far, "\x05\x01\x00")
+		wstest.NewPeer(t, far, wstest.AsServer).SendRaw([]byte("\x05\x00"))
+		require.ErrorContains(t, refusedBy(t, conn, "socks5://proxy.test"), "FQDN too long")
+	})
+}
+
+// A tunneller is an HTTP proxy that connects every CONNECT to one address.
+type tunneller struct {
+	*httptest.Server
+	asked atomic.Int32           // how often
+	name  atomic.Pointer[string] // that TLS asked for
+}
+
+// newTunneller returns a proxy, with TLS or not, that ends with the test.
+func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
+	p := &tunneller{}
+	var tunnels sync.WaitGroup
+	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.asked.Add(1)
+		if r.Method != http.MethodConnect {
+			http.Error(w, "CONNECT is what is asked of me", http.StatusMethodNotAllowed)
+			return
+		}
+		server, err := net.Dial("tcp", addr)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		client, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+		for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
+			tunnels.Go(func() {
+				_, _ = io.Copy(way[0], way[1])
+				client.Close()
+				server.Close()
+			})
+		}
+	}))
+	p.Config.ErrorLog = quiet
+	if secure {
+		p.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			p.name.Store(&hello.ServerName)
+			return nil, nil
+		}}
+		p.StartTLS()
+	} else {
+		p.Start()
+	}
+	t.Cleanup(func() {
+		p.Close()
+		tunnels.Wait()
+	})
+	return p
+}
+
+func TestDialThroughProxies(t *testing.T) {
+	for _, proxyScheme := range []string{"http", "https"} {
+		for _, scheme := range []string{"ws", "wss"} {
+			t.Run(scheme+" through "+proxyScheme, func(t *testing.T) {
+				srv := greeter(t, scheme == "wss", greet)
+				p := newTunneller(t, proxyScheme == "https", srv.Listener.Addr().String())
+				o := through(p.URL)
+				o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"} // which is not the proxy's
+				conn := wsstream.Dial(t.Context(), scheme+"://behind.test/x", o)
+				defer conn.CloseNow()
+				m, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, "hello from "+scheme+"://behind.test/x", string(m.Data))
+				info, err := conn.Closed().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, 1000, info.Code)
+				require.EqualValues(t, 1, p.asked.Load())
+				if proxyScheme == "https" {
+					require.Empty(t, *p.name.Load(), "it is known by its address")
+				}
+			})
+		}
+	}
+}
+
+func TestProxyWithAnUnknownCertificateFails(t *testing.T) {
+	srv := greeter(t, false, greet)
+	p := newTunneller(t, true, srv.Listener.Addr().String())
+	no := refusedBy(t, wsstream.Dial(t.Context(), srv.URL, through(p.URL)), p.URL)
+	require.ErrorAs(t, no, new(*tls.CertificateVerificationError))
+	require.Zero(t, p.asked.Load())
+}
+
+// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as tls.Conn.Close does.
+type deafConn struct {
+	net.Conn
+	full   atomic.Bool
+	once   sync.Once
+	closed chan struct{} // closed by Close
+}
+
+func (c *deafConn) Write(b []byte) (int, error) {
+	if !c.full.Load() {
+		return c.Conn.Write(b)
+	}
+	select {
+	case <-c.closed:
+		return 0, net.ErrClosed
+	case <-time.After(5 * time.Second):
+		return 0, os.ErrDeadlineExceeded
+	}
+}
+
+func (c *deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+func TestCloseNowDoesNotWaitForTheTLSOfAProxy(t *testing.T) {
+	for _, scheme := range []string{"ws", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			srv := greeter(t, scheme == "wss", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				conn, err := wsstream.Accept(w, r, nil)
+				if err == nil {
+					_, _ = conn.Closed().Wait(t.Context())
+				}
+			}))
+			p := newTunneller(t, true, srv.Listener.Addr().String())
+			o := through(p.URL)
+			o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
+			transport := &deafConn{closed: make(chan struct{})}
+			o.NetDial = func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
+				transport.Conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				return transport, err
+			}
+			conn := wsstream.Dial(t.Context(), scheme+"://behind.test/", o)
+			_, err := conn.Opened().Wait(patient(t))
+			require.NoError(t, err)
+			transport.full.Store(true)
+			start := time.Now()
+			conn.CloseNow()
+			_, err = conn.Closed().Wait(patient(t))
+			require.Error(t, err)
+			require.Less(t, time.Since(start), 3*time.Second, "tls.Conn.Close gives a peer that reads nothing 5 s")
+		})
+	}
+}
+
+// proxyOfTheEnvironment is set in a process that dials as its environment says.
+const proxyOfTheEnvironment = "WSSTREAM_TEST_DIAL"
+
+func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
+	if address := os.Getenv(proxyOfTheEnvironment); address != "" {
+		o := &wsstream.DialOptions{}
+		if os.Getenv("WSSTREAM_TEST_NETDIAL") != "" {
+			o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errNoRoute }
+		}
+		_, _ = fmt.Fprintf(os.Stdout, "dialled: %v\n", notOpened(t, wsstream.Dial(t.Context(), address, o)))
+		return
+	}
+	var asked atomic.Pointer[string]
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := r.Method + " " + r.RequestURI
+		asked.Store(&s)
+		http.Error(w, "not from here", http.StatusForbidden)
+	}))
+	defer proxy.Close()
+	for _, tc := range []struct{ name, address, env, asked, says string }{
+		{"ws", "ws://example.test/", "HTTP_PROXY=" + proxy.URL, "CONNECT example.test:80", "proxy " + proxy.URL + ": it does not connect to the server (status 403 Forbidden)"},
+		{"wss", "wss://example.test/", "HTTPS_PROXY=" + proxy.URL, "CONNECT example.test:443", "status 403"},
+		{"lower case", "ws://example.test/", "http_proxy=" + proxy.URL, "CONNECT example.test:80", "status 403"},
+		{"another scheme's", "wss://example.invalid./", "HTTP_PROXY=" + proxy.URL, "", "example.invalid"},
+		{"NO_PROXY", "ws://example.invalid./", "NO_PROXY=example.invalid.\nHTTP_PROXY=" + proxy.URL, "", "example.invalid"},
+		{"a bad one with a password", "ws://example.test/", "HTTP_PROXY=http://eve:secret/more@proxy.test", "", "wsstream: handshake: proxy http://proxy.test: "},
+		{"NetDial", "ws://example.test/", "WSSTREAM_TEST_NETDIAL=1\nHTTP_PROXY=" + proxy.URL, "", "wsstream: handshake: " + errNoRoute.Error()},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			asked.Store(new(string))
+			self, err := os.Executable()
+			require.NoError(t, err)
+			cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+strings.Split(t.Name(), "/")[0]+"$") // since net/http reads it once
+			for _, v := range os.Environ() {
+				if name, _, _ := strings.Cut(v, "="); !strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+					cmd.Env = append(cmd.Env, v)
+				}
+			}
+			cmd.Env = append(append(cmd.Env, proxyOfTheEnvironment+"="+tc.address), strings.Split(tc.env, "\n")...)
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			_, dialled, ok := strings.Cut(string(out), "dialled: ")
+			require.True(t, ok, "%s", out)
+			require.Contains(t, dialled, tc.says)
+			require.NotContains(t, dialled, "secret")
+			require.Equal(t, tc.asked, *asked.Load())
+		})
+	}
+}
+
+func TestDialTellsAnEarlyRefusalOfAProxy(t *testing.T) {
+	addr := serveTCP(t, func(nc net.Conn) {
+		_, _ = io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	})
+	for range 20 {
+		no := refusedBy(t, wsstream.Dial(t.Context(), "ws://example.test", through("http://eve:secret"+strings.Repeat("x", 1<<20)+"@"+addr)), "http://"+addr)
+		require.Equal(t, 400, no.Status, "%v", no)
+	}
 }

@@ -1,11 +1,8 @@
 package wsstream_test
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,77 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-// A service is a server under test: ask sends a client's bytes, and returns the response and what Accept or
-// AcceptConn returned.
-type service struct {
-	bare bool
-	ask  func(t *testing.T, raw []byte) (*http.Response, error)
-}
-
-// onEveryService runs f with a server on net/http and on a bare connection, in memory under synctest and over TCP.
-func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T, s service)) {
-	t.Run("bare", func(t *testing.T) {
-		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-			f(t, service{true, func(t *testing.T, raw []byte) (*http.Response, error) {
-				peer := wstest.NewPeer(t, far, wstest.AsClient)
-				accepted := make(chan error, 1)
-				go func() {
-					conn, err := wsstream.AcceptConn(patient(t), near, o)
-					if err == nil {
-						conn.CloseNow()
-					}
-					accepted <- err
-				}()
-				peer.SendRaw(raw)
-				res := peer.ReadResponse()
-				peer.Close()
-				return res, <-accepted
-			}})
-		})
-	})
-	accepted := func() (chan error, http.Handler) {
-		accepted := make(chan error, 1)
-		return accepted, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			conn, err := wsstream.Accept(w, r, o)
-			if err == nil {
-				conn.CloseNow()
-			}
-			accepted <- err
-		})
-	}
-	ask := func(t *testing.T, nc net.Conn, raw []byte, accepted chan error) (*http.Response, error) {
-		peer := wstest.NewPeer(t, nc, wstest.AsClient)
-		peer.SendRaw(raw)
-		res := peer.ReadResponse()
-		peer.Close()
-		return res, <-accepted
-	}
-	t.Run("http/memory", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			accepted, h := accepted()
-			srv := wstest.NewServer(t, h)
-			f(t, service{false, func(t *testing.T, raw []byte) (*http.Response, error) {
-				nc, err := srv.Listener.Dial(t.Context())
-				require.NoError(t, err)
-				return ask(t, nc, raw, accepted)
-			}})
-		})
-	})
-	t.Run("http/tcp", func(t *testing.T) {
-		accepted, h := accepted()
-		srv := httptest.NewServer(h)
-		defer srv.Close()
-		f(t, service{false, func(t *testing.T, raw []byte) (*http.Response, error) {
-			nc, err := net.Dial("tcp", srv.Listener.Addr().String())
-			require.NoError(t, err)
-			return ask(t, nc, raw, accepted)
-		}})
-	})
-}
 
 func TestAcceptRefusesWhatIsNoHandshake(t *testing.T) {
 	const k = "Sec-WebSocket-Key: "
@@ -157,49 +87,6 @@ func wantRefusal(t *testing.T, res *http.Response, err error, status int, says s
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, status, refused.Status)
 	require.ErrorContains(t, err, says)
-}
-
-func TestAcceptTakesUnusualRequestsThatAreAllowed(t *testing.T) {
-	for name, extra := range map[string][]string{
-		"as browsers do":            {"Connection: keep-alive, Upgrade", "Origin: http://example.org", "Sec-WebSocket-Extensions: permessage-deflate"},
-		"other cases":               {"connection: UPGRADE", "upgrade: WebSocket"},
-		"two Connection fields":     {"Connection: keep-alive", "Connection: Upgrade"},
-		"several Upgrades":          {"Upgrade: h2c, websocket"},
-		"no body, said":             {"Content-Length: 0"},
-		"a subprotocol not spoken":  {"Sec-WebSocket-Protocol: x"},
-		"a key of any sixteen":      {"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="},
-		"RFC 6455's example key":    {"Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="}, // section 4.1: its last bits are in use by nothing
-		"an Origin that is nothing": {"Origin: "},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onEveryService(t, nil, func(t *testing.T, s service) {
-				res, err := s.ask(t, wstest.UpgradeRequest("/", extra...))
-				require.NoError(t, err)
-				require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
-				require.Empty(t, res.Header.Values("Sec-WebSocket-Extensions"))
-				require.Empty(t, res.Header.Values("Sec-WebSocket-Protocol"))
-			})
-		})
-	}
-}
-
-func TestAcceptTakesTheClientsFirstSubprotocolThatItSpeaks(t *testing.T) {
-	for _, tc := range []struct{ offered, want string }{
-		{"a, b", "a"},
-		{"b, a", "b"},
-		{"x,b", "b"},
-		{"A, b", "b"},
-		{"x\r\nSec-WebSocket-Protocol: a", "a"},
-		{"x", ""},
-	} {
-		t.Run(tc.offered, func(t *testing.T) {
-			onEveryService(t, &wsstream.AcceptOptions{Subprotocols: []string{"a", "b"}}, func(t *testing.T, s service) {
-				res, err := s.ask(t, wstest.UpgradeRequest("/", "Sec-WebSocket-Protocol: "+tc.offered))
-				require.NoError(t, err)
-				require.Equal(t, tc.want, strings.Join(res.Header.Values("Sec-WebSocket-Protocol"), ";"))
-			})
-		})
-	}
 }
 
 func TestAcceptConnRefusesWhatIsNotHTTP(t *testing.T) {
@@ -361,56 +248,6 @@ func TestAcceptLeavesASlowRequestToNetHTTP(t *testing.T) {
 	})
 }
 
-func TestAcceptReadsOfferedSubprotocols(t *testing.T) {
-	for _, tc := range []struct {
-		lines  string // all that the client sends of the field
-		spoken []string
-		chosen string
-	}{
-		{"", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: a", nil, ""},
-		{"Sec-WebSocket-Protocol: a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: a, b", []string{"b", "a"}, "a"}, // the client's preference
-		{"Sec-WebSocket-Protocol: x, b, a", []string{"a", "b"}, "b"},
-		{"Sec-WebSocket-Protocol: x, y", []string{"a", "b"}, ""},
-		{"Sec-WebSocket-Protocol: A", []string{"a"}, ""}, // by case
-		{"Sec-WebSocket-Protocol: A, a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: a,b", []string{"b"}, "b"},
-		{"Sec-WebSocket-Protocol: \t a \t,\t b \t", []string{"b"}, "b"},
-		{"Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: a", []string{"a"}, "a"},
-		{"sec-websocket-protocol: a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: graphql-transport-ws", []string{"graphql-transport-ws"}, "graphql-transport-ws"},
-		{"Sec-WebSocket-Protocol: v1.example.org+json!#$%&'*^_`|~", []string{"v1.example.org+json!#$%&'*^_`|~"}, "v1.example.org+json!#$%&'*^_`|~"},
-		{"Sec-WebSocket-Protocol: ", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: ,", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: a,", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: foo, , chat", []string{"chat"}, "chat"},
-		{"Sec-WebSocket-Protocol: a,,b", []string{"b"}, "b"},
-		{"Sec-WebSocket-Protocol: a, a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: ZWS2.0/NULL,ZWS2.0", []string{"ZWS2.0"}, "ZWS2.0"}, // libzmq's
-		{"Sec-WebSocket-Protocol: a b, a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: a b", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: \"a\"", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: a;q=1", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: a/b", []string{"a"}, ""},
-		{"Sec-WebSocket-Protocol: \u00e4", []string{"a"}, ""},
-	} {
-		t.Run(tc.lines, func(t *testing.T) {
-			onEveryService(t, &wsstream.AcceptOptions{Subprotocols: tc.spoken}, func(t *testing.T, s service) {
-				raw := wstest.UpgradeRequest("/")
-				if tc.lines != "" {
-					raw = bytes.Replace(raw, []byte("Upgrade: websocket\r\n"), []byte("Upgrade: websocket\r\n"+tc.lines+"\r\n"), 1)
-				}
-				res, err := s.ask(t, raw)
-				require.NoError(t, err)
-				require.Equal(t, 101, res.StatusCode)
-				require.Equal(t, tc.chosen, res.Header.Get("Sec-WebSocket-Protocol"))
-			})
-		})
-	}
-}
-
 func TestAcceptConnDropsAClientThatReadsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
@@ -451,22 +288,6 @@ func TestAcceptDropsAClientThatReadsNothing(t *testing.T) {
 	})
 }
 
-func TestAcceptConnEndsWithItsContext(t *testing.T) {
-	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-		ctx, cancel := withCause(t)
-		accepted := make(chan error, 1)
-		go func() {
-			_, err := wsstream.AcceptConn(ctx, near, nil)
-			accepted <- err
-		}()
-		peer := wstest.NewPeer(t, far, wstest.AsClient)
-		peer.SendRaw(wstest.UpgradeRequest("/")[:30])
-		cancel(errReason)
-		require.Equal(t, errReason, <-accepted)
-		wantDropped(t, peer)
-	})
-}
-
 func TestAcceptRefusesHTTP2(t *testing.T) {
 	accepted := make(chan error, 1)
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -481,41 +302,6 @@ func TestAcceptRefusesHTTP2(t *testing.T) {
 	defer res.Body.Close()
 	require.Equal(t, 2, res.ProtoMajor)
 	wantRefusal(t, res, <-accepted, 505, "the request is HTTP/2.0; WebSocket is served over HTTP/1.1 only")
-}
-
-func TestAcceptAnswers500IfItCannotHijack(t *testing.T) {
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	for name, value := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-	} {
-		r.Header.Set(name, value)
-	}
-	w := httptest.NewRecorder()
-	_, err := wsstream.Accept(w, r, nil)
-	wantRefusal(t, w.Result(), err, 500, "cannot be hijacked")
-	require.ErrorIs(t, err, errors.ErrUnsupported)
-}
-
-// A wrapper is what middleware puts around a ResponseWriter.
-type wrapper struct{ http.ResponseWriter }
-
-func (w wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func TestAcceptHijacksThroughUnwrap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			conn, err := wsstream.Accept(wrapper{wrapper{w}}, r, nil)
-			if err != nil {
-				return
-			}
-			defer conn.CloseNow()
-			_ = conn.Writable().Write(t.Context(), wsstream.Text("hello"))
-			_ = conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1000})
-		}))
-		m, err := srv.Dial("/", nil).Readable().Pull(patient(t))
-		require.NoError(t, err)
-		require.Equal(t, "hello", string(m.Data))
-	})
 }
 
 func TestAcceptConnReadsTheHeaderAsStrictlyAsNetHTTP(t *testing.T) {
@@ -724,7 +510,7 @@ func TestRefusalReachesAClientThatIsStillWriting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 5 {
-				near, far := tcpPipe(t, 64<<10)
+				near, far := pipes.TCP(t, 64<<10)
 				accepted := goAccept(t, near, nil)
 				_, err := io.WriteString(far, tc.request) // before it reads
 				require.NoError(t, err)
@@ -783,132 +569,4 @@ func TestAcceptConnAnswersNothingToAClientThatSaidNothing(t *testing.T) {
 		require.ErrorContains(t, err, "the client closed the connection before its request came")
 		require.Empty(t, m.Totals().Refused)
 	})
-}
-
-func TestAcceptSendsWhatMiddlewareHasSet(t *testing.T) {
-	h := http.Header{
-		"Set-Cookie":                  {"session=1", "theme=dark"},
-		"Access-Control-Allow-Origin": {"https://app.test"},
-		"x-as-written":                {"1"},
-		"X-Split":                     {"a\r\nX-Smuggled: b"},
-		"Bad Name":                    {"1"},
-		"Trailer:X-Late":              {"1"},
-		"X-Named":                     {"1"},
-		"X-Option":                    {"middleware"},
-
-		"Connection":               {"close, x-named"},
-		"Keep-Alive":               {"timeout=5"},
-		"Proxy-Connection":         {"keep-alive"},
-		"Proxy-Authenticate":       {"Basic"},
-		"Upgrade":                  {"h2c"},
-		"Te":                       {"trailers"},
-		"Trailer":                  {"X-Late"},
-		"Transfer-Encoding":        {"chunked"},
-		"Content-Length":           {"5"},
-		"Sec-Websocket-Accept":     {"x"},
-		"Sec-WebSocket-Protocol":   {"x"},
-		"sec-websocket-extensions": {"x"},
-	}
-	synctest.Test(t, func(t *testing.T) {
-		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			maps.Copy(w.Header(), h)
-			before := w.Header().Clone()
-			o := &wsstream.AcceptOptions{Header: http.Header{"X-Option": {"option"}, "Set-Cookie": {"by=option"}}}
-			if conn, err := wsstream.Accept(w, r, o); err == nil {
-				conn.CloseNow()
-			}
-			if !maps.EqualFunc(before, w.Header(), slices.Equal) {
-				t.Errorf("the header has become %v", w.Header())
-			}
-		}))
-		nc, err := srv.Listener.Dial(t.Context())
-		require.NoError(t, err)
-		peer := wstest.NewPeer(t, nc, wstest.AsClient)
-		peer.SendRaw(wstest.UpgradeRequest("/"))
-		res := peer.ReadResponse()
-		require.Equal(t, 101, res.StatusCode)
-		require.Equal(t, http.Header{
-			"Upgrade":                     {"websocket"},
-			"Connection":                  {"Upgrade"},
-			"Sec-Websocket-Accept":        {wstest.AcceptKey("dGhlIHNhbXBsZSBub25jZQ==")},
-			"Set-Cookie":                  {"session=1", "theme=dark", "by=option"},
-			"Access-Control-Allow-Origin": {"https://app.test"},
-			"X-As-Written":                {"1"},
-			"X-Split":                     {"a  X-Smuggled: b"},
-			"X-Option":                    {"middleware", "option"},
-		}, res.Header)
-	})
-}
-
-// A closedWriter can neither be hijacked nor unwrapped; an assertingWriter says that it can.
-type (
-	closedWriter    struct{ http.ResponseWriter }
-	assertingWriter struct{ http.ResponseWriter }
-)
-
-func (w assertingWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return nil, nil, errors.New("not this one")
-}
-
-func TestAcceptNamesAWrapperThatHidesTheHijacker(t *testing.T) {
-	for name, tc := range map[string]struct {
-		wrap func(w http.ResponseWriter) http.ResponseWriter
-		says string
-	}{
-		"the outermost":   {func(w http.ResponseWriter) http.ResponseWriter { return closedWriter{w} }, "wsstream_test.closedWriter has neither Hijack nor Unwrap"},
-		"one behind it":   {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{&closedWriter{w}} }, "*wsstream_test.closedWriter has neither Hijack nor Unwrap"},
-		"one that cannot": {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{assertingWriter{w}} }, "wsstream_test.assertingWriter: not this one"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				accepted := make(chan error, 1)
-				srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					_, err := wsstream.Accept(tc.wrap(w), r, nil)
-					accepted <- err
-				}))
-				nc, err := srv.Listener.Dial(t.Context())
-				require.NoError(t, err)
-				peer := wstest.NewPeer(t, nc, wstest.AsClient)
-				peer.SendRaw(wstest.UpgradeRequest("/"))
-				res := peer.ReadResponse()
-				wantRefusal(t, res, <-accepted, 500, "cannot be hijacked: "+tc.says)
-			})
-		})
-	}
-}
-
-func TestAcceptNamesTheWriterOfATimeoutHandler(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		accepted := make(chan error, 1)
-		srv := wstest.NewServer(t, http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, err := wsstream.Accept(w, r, nil)
-			accepted <- err
-		}), time.Minute, ""))
-		nc, err := srv.Listener.Dial(t.Context())
-		require.NoError(t, err)
-		peer := wstest.NewPeer(t, nc, wstest.AsClient)
-		peer.SendRaw(wstest.UpgradeRequest("/"))
-		wantRefusal(t, peer.ReadResponse(), <-accepted, 500, "cannot be hijacked: *http.timeoutWriter has neither Hijack nor Unwrap")
-	})
-}
-
-func TestDialRefusesMoreThan256Lines(t *testing.T) {
-	for lines, fits := range map[int]bool{256: true, 400: false, 10_000: false} {
-		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-			conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: -1})
-			peer := wstest.NewPeer(t, far, wstest.AsServer)
-			answer := bytes.TrimSuffix(wstest.SwitchingProtocols(peer.ReadRequest()), []byte("\r\n"))
-			answer = append(answer, strings.Repeat("a:\r\n", lines-3)...)
-			if fits {
-				peer.SendRaw(answer)
-				peer.SendRaw([]byte("\r\n\x82\x7e\x03\xe8" + strings.Repeat("\n", 1000)))
-				m, err := conn.Readable().Pull(patient(t))
-				require.NoError(t, err)
-				require.Len(t, m.Data, 1000)
-				return
-			}
-			go func() { _, _ = far.Write(answer) }()
-			require.ErrorContains(t, notOpened(t, conn), "the header has more than 256 lines")
-		})
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
@@ -205,7 +206,7 @@ func TestStatsHeldMaxCountsAnAssembledMessage(t *testing.T) {
 }
 
 func TestStatsBeforeOpeningAndAfterTheEnd(t *testing.T) {
-	near, far := tcpPipe(t, 0)
+	near, far := pipes.TCP(t, 0)
 	conn := dialOver(t, near, nil)
 	require.Equal(t, wsstream.Stats{}, conn.Stats())
 	peer := wstest.NewPeer(t, far, wstest.AsServer)
@@ -248,7 +249,7 @@ func TestStatsDoNotStarveAPull(t *testing.T) {
 func askWhilePulling(t *testing.T, procs, busy int, discards bool) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 	const askers, messages = 10, 100
-	near, far := tcpPipe(t, 0)
+	near, far := pipes.TCP(t, 0)
 	c := config{ReadWindow: 1 << 10, WriteWindow: 1 << 10, MaxFrameSize: 500}
 	client, server := conns(t, c, near, far)
 	ctx, stop := patient(t), make(chan struct{})

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/stream"
 	"github.com/wsstream/wsstream/wstest"
 )
@@ -233,7 +234,7 @@ func TestRelayOverTCPPassesEndsOnAndLosesNothing(t *testing.T) {
 
 // overSocket returns two Conns that are connected over TCP.
 func overSocket(t *testing.T, o wsstream.DialOptions) (client, server *wsstream.Conn) {
-	near, far := tcpPipe(t, 0)
+	near, far := pipes.TCP(t, 0)
 	o.NetDial = func(context.Context, string, string) (net.Conn, error) { return near, nil }
 	client = wsstream.Dial(t.Context(), "ws://example.test/", &o)
 	server, err := wsstream.AcceptConn(t.Context(), far, accepting(o))

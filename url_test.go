@@ -2,23 +2,16 @@ package wsstream_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/http/httpproxy"
@@ -346,46 +339,6 @@ func TestHostOptionAndJarUseALabels(t *testing.T) {
 	})
 }
 
-// nameServer returns a listener's TLS configuration for a name, the pool that trusts it, and the names it was asked for.
-func nameServer(t *testing.T, name string) (*tls.Config, *x509.CertPool, <-chan string) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-	asked := make(chan string, 10)
-	return &tls.Config{
-		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
-		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			asked <- hello.ServerName
-			return nil, nil
-		},
-	}, roots, asked
-}
-
-func TestDialUsesTheALabelForTLS(t *testing.T) {
-	server, roots, asked := nameServer(t, "xn--bcher-kva.example")
-	addr := serveTCP(t, func(nc net.Conn) {
-		if conn, err := wsstream.AcceptConn(t.Context(), tls.Server(nc, server), nil); err == nil {
-			_, _ = conn.Closed().Wait(t.Context())
-		}
-	})
-	conn := wsstream.Dial(t.Context(), "wss://Bücher.example/", &wsstream.DialOptions{
-		TLSConfig: &tls.Config{RootCAs: roots},
-		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, addr)
-		},
-	})
-	defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-	_, err := conn.Opened().Wait(patient(t))
-	require.NoError(t, err)
-	require.Equal(t, "xn--bcher-kva.example", <-asked)
-}
-
 func TestProxyIsAskedForTheALabel(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		o := through("http://prøxy.test")
@@ -431,6 +384,115 @@ func TestURLQueryIsEscapedAsBrowsersDo(t *testing.T) {
 				require.Equal(t, "ws://example.test/a%20b?"+want, conn.URL())
 				require.Equal(t, "http://example.test/a%20b?"+want, asked.URL.String())
 			})
+		})
+	}
+}
+
+func TestURLWithHTTPSchemeBecomesAWebSocketURL(t *testing.T) {
+	for _, tc := range []struct{ url, want, addr string }{
+		{"ws://example.test/a?b=c", "ws://example.test/a?b=c", "example.test:80"},
+		{"http://example.test/a", "ws://example.test/a", "example.test:80"},
+		{"wss://example.test/", "wss://example.test/", "example.test:443"},
+		{"https://example.test/", "wss://example.test/", "example.test:443"},
+		{"HTTPS://example.test:8443/", "wss://example.test:8443/", "example.test:8443"},
+		{"ws://[::1]/", "ws://[::1]/", "[::1]:80"},
+		{"ws://[::1]:81/", "ws://[::1]:81/", "[::1]:81"},
+		{"ws://example.test", "ws://example.test", "example.test:80"},
+	} {
+		t.Run(tc.url, func(t *testing.T) {
+			var d dialled
+			conn := wsstream.Dial(t.Context(), tc.url, &wsstream.DialOptions{NetDial: d.dial})
+			require.Equal(t, tc.want, conn.URL())
+			require.ErrorIs(t, notOpened(t, conn), errNoRoute)
+			require.Equal(t, tc.addr, d.addr)
+		})
+	}
+}
+
+func TestURLThatIsRefusedDialsNothing(t *testing.T) {
+	for _, tc := range []struct{ url, says string }{
+		{"ftp://example.test/", "scheme"},
+		{"file:///etc/hosts", "scheme"},
+		{"example.test:80", "scheme"},
+		{"ws:example.test", "no host"},
+		{"//example.test/", "relative"},
+		{"/feed", "relative"},
+		{"", "relative"},
+		{"ws:///feed", "no host"},
+		{"ws://:80/", "no host"},
+		{"ws://example.test/#top", "fragment"},
+		{"ws://example.test/#", "fragment"},
+		{"ws://exa mple.test/", "URL"},
+		{"ws://example.test/\r\nX: y", "URL"},
+		{"ws://example.test:port/", "URL"},
+		{"ws://example.test:65536/", "port"},
+		{"wss://[::1]:123456789012345678901/", "port"},
+		{"ws://example.test/%zz", "URL"},
+		{"://", "URL"},
+	} {
+		t.Run(tc.url, func(t *testing.T) {
+			var d dialled
+			err := notOpened(t, wsstream.Dial(t.Context(), tc.url, &wsstream.DialOptions{NetDial: d.dial}))
+			require.ErrorContains(t, err, "URL")
+			require.ErrorContains(t, err, tc.says)
+			requirePlain(t, err)
+			require.Zero(t, d.calls.Load())
+		})
+	}
+}
+
+func TestURLUserinfoBecomesBasicCredentials(t *testing.T) {
+	for _, tc := range []struct{ url, user, password string }{
+		{"ws://user:pass@example.test/", "user", "pass"},
+		{"ws://user@example.test/", "user", ""},
+		{"ws://us%40er:p%3Ass@example.test/", "us@er", "p:ss"},
+		{"ws://:pass@example.test/", "", "pass"},
+	} {
+		t.Run(tc.url, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				header := http.Header{}
+				conn := wsstream.Dial(t.Context(), tc.url, &wsstream.DialOptions{
+					Header:  header,
+					NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+				})
+				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
+				require.Equal(t, "ws://example.test/", conn.URL())
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
+				user, password, ok := req.BasicAuth()
+				require.True(t, ok)
+				require.Equal(t, [2]string{tc.user, tc.password}, [2]string{user, password})
+				require.Empty(t, header, "the caller's header is not touched")
+				_, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+			})
+		})
+	}
+}
+
+func TestURLUserinfoYieldsToTheCallersAuthorization(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := wsstream.Dial(t.Context(), "ws://user:pass@example.test/", &wsstream.DialOptions{
+			Header:  http.Header{"Authorization": {"Bearer x"}},
+			NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
+		})
+		defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
+		req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake()
+		require.Equal(t, []string{"Bearer x"}, req.Header.Values("Authorization"))
+		_, err := conn.Opened().Wait(patient(t))
+		require.NoError(t, err)
+	})
+}
+
+func TestURLErrorShowsNoCredentials(t *testing.T) {
+	for _, bad := range []string{"ws://eve:secret@example.test/#top", "ftp://eve@example.test/", "ws://eve:secret@example.test:65536/"} {
+		t.Run(bad, func(t *testing.T) {
+			conn := wsstream.Dial(t.Context(), bad, nil)
+			err := notOpened(t, conn)
+			require.Contains(t, conn.URL(), "://example.test")
+			for _, shown := range []string{conn.URL(), err.Error()} {
+				require.NotContains(t, shown, "eve")
+				require.NotContains(t, shown, "secret")
+			}
 		})
 	}
 }

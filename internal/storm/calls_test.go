@@ -1,4 +1,4 @@
-package wsstream_test
+package storm_test
 
 import (
 	"context"
@@ -78,6 +78,8 @@ type caller struct {
 	before  wsstream.Stats
 	sums    wsstream.Totals
 }
+
+var errMoment = errors.New("the context's moment has come")
 
 // moment returns a context that ends at some moment, mostly, with errMoment.
 func (c *caller) moment() (context.Context, context.CancelFunc) {

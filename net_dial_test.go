@@ -2,13 +2,24 @@ package wsstream_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/net/dns/dnsmessage"
@@ -241,4 +252,192 @@ func TestNetDialThatReturnsNothingIsAnError(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDialReturnsTheErrorOfNetDial(t *testing.T) {
+	var d dialled
+	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial}))
+	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+	require.ErrorIs(t, err, errNoRoute)
+}
+
+func TestDialFailsWhereNoServerListens(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	err = notOpened(t, wsstream.Dial(t.Context(), "ws://"+l.Addr().String(), nil))
+	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+}
+
+// greet says hello and closes.
+var greet = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	conn, err := wsstream.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	_ = conn.Writable().Write(r.Context(), wsstream.Text("hello from "+conn.URL()))
+	_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 1000})
+})
+
+func TestDialOverTLS(t *testing.T) {
+	for name, h2 := range map[string]bool{"HTTP/1.1": false, "a server that speaks HTTP/2 too": true} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewUnstartedServer(greet)
+			srv.EnableHTTP2 = h2
+			srv.StartTLS()
+			defer srv.Close()
+			roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+			conn := wsstream.Dial(t.Context(), srv.URL+"/x", &wsstream.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}})
+			defer conn.CloseNow()
+			url := strings.Replace(srv.URL, "https", "wss", 1) + "/x"
+			require.Equal(t, url, conn.URL())
+			m, err := conn.Readable().Pull(patient(t))
+			require.NoError(t, err)
+			require.Equal(t, "hello from "+url, string(m.Data))
+			info, err := conn.Closed().Wait(patient(t))
+			require.NoError(t, err)
+			require.Equal(t, 1000, info.Code)
+		})
+	}
+}
+
+func TestDialRefusesAnUnknownCertificate(t *testing.T) {
+	srv := httptest.NewUnstartedServer(greet)
+	srv.Config.ErrorLog = quiet
+	srv.StartTLS()
+	defer srv.Close()
+	err := notOpened(t, wsstream.Dial(t.Context(), srv.URL, nil))
+	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	require.True(t, ok, "%v", err)
+}
+
+func TestDialRefusesACertificateForAnotherHost(t *testing.T) {
+	srv := httptest.NewUnstartedServer(greet)
+	srv.Config.ErrorLog = quiet
+	srv.StartTLS()
+	defer srv.Close()
+	roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	err := notOpened(t, wsstream.Dial(t.Context(), "wss://elsewhere.test/", &wsstream.DialOptions{
+		TLSConfig: &tls.Config{RootCAs: roots},
+		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, srv.Listener.Addr().String())
+		},
+	}))
+	require.ErrorContains(t, err, "elsewhere.test")
+}
+
+// greeter returns a server that greets, with TLS or not, whose certificate is for example.com and 127.0.0.1.
+func greeter(t *testing.T, secure bool, h http.Handler) *httptest.Server {
+	srv := httptest.NewUnstartedServer(h)
+	srv.Config.ErrorLog = quiet
+	if secure {
+		srv.StartTLS()
+	} else {
+		srv.Start()
+	}
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// rootsOf returns the certificates of servers.
+func rootsOf(servers ...*httptest.Server) *x509.CertPool {
+	roots := x509.NewCertPool()
+	for _, srv := range servers {
+		if srv.TLS != nil {
+			roots.AddCert(srv.Certificate())
+		}
+	}
+	return roots
+}
+
+func TestDialResumesTLSSessions(t *testing.T) {
+	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+		t.Run(name, func(t *testing.T) {
+			resumed := make(chan bool, 2)
+			srv := greeter(t, true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				resumed <- r.TLS.DidResume
+				greet(w, r)
+			}))
+			config := &tls.Config{RootCAs: rootsOf(srv), ClientSessionCache: tls.NewLRUClientSessionCache(0), MaxVersion: version}
+			for _, want := range []bool{false, true} {
+				conn := wsstream.Dial(t.Context(), srv.URL, &wsstream.DialOptions{TLSConfig: config})
+				_, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				_, err = conn.Closed().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, want, <-resumed)
+			}
+		})
+	}
+}
+
+func TestDialNegotiatesHTTP1ByALPN(t *testing.T) {
+	for _, tc := range []struct{ protos, want []string }{
+		{nil, []string{"http/1.1"}},
+		{[]string{"h2"}, []string{"http/1.1"}},
+		{[]string{"h2", "http/1.1"}, []string{"http/1.1"}}, // as an http.Transport leaves its config
+		{[]string{"mine", "http/1.1"}, []string{"mine", "http/1.1"}},
+	} {
+		t.Run(fmt.Sprint(tc.protos), func(t *testing.T) {
+			offered := make(chan []string, 1)
+			srv := httptest.NewUnstartedServer(greet)
+			srv.EnableHTTP2 = true
+			srv.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+				offered <- hello.SupportedProtos
+				return nil, nil
+			}}
+			srv.StartTLS()
+			defer srv.Close()
+			config := &tls.Config{RootCAs: rootsOf(srv), NextProtos: tc.protos}
+			conn := wsstream.Dial(t.Context(), srv.URL, &wsstream.DialOptions{TLSConfig: config})
+			defer conn.CloseNow()
+			_, err := conn.Opened().Wait(patient(t))
+			require.NoError(t, err)
+			require.Equal(t, tc.want, <-offered)
+			require.Equal(t, tc.protos, config.NextProtos)
+		})
+	}
+}
+
+// nameServer returns a listener's TLS configuration for a name, the pool that trusts it, and the names it was asked for.
+func nameServer(t *testing.T, name string) (*tls.Config, *x509.CertPool, <-chan string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(cert)
+	asked := make(chan string, 10)
+	return &tls.Config{
+		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}},
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			asked <- hello.ServerName
+			return nil, nil
+		},
+	}, roots, asked
+}
+
+func TestDialUsesTheALabelForTLS(t *testing.T) {
+	server, roots, asked := nameServer(t, "xn--bcher-kva.example")
+	addr := serveTCP(t, func(nc net.Conn) {
+		if conn, err := wsstream.AcceptConn(t.Context(), tls.Server(nc, server), nil); err == nil {
+			_, _ = conn.Closed().Wait(t.Context())
+		}
+	})
+	conn := wsstream.Dial(t.Context(), "wss://Bücher.example/", &wsstream.DialOptions{
+		TLSConfig: &tls.Config{RootCAs: roots},
+		NetDial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, addr)
+		},
+	})
+	defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
+	_, err := conn.Opened().Wait(patient(t))
+	require.NoError(t, err)
+	require.Equal(t, "xn--bcher-kva.example", <-asked)
 }

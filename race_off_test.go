@@ -1,7 +1,0 @@
-//go:build !race
-
-package wsstream_test
-
-// raceEnabled says that the race detector is on, under which pools drop what they are given and counts of
-// allocations mean nothing.
-const raceEnabled = false
