@@ -121,7 +121,9 @@ func TestDocsHandlerLosesNothingIn1000Runs(t *testing.T) {
 
 func TestDocsShowTheCodeThatIsTested(t *testing.T) {
 	var tested []byte
-	for _, name := range []string{"example_test.go", "example_stream_test.go", "example_server_test.go"} {
+	examples, err := filepath.Glob("example*_test.go")
+	require.NoError(t, err)
+	for _, name := range examples {
 		file, err := os.ReadFile(name)
 		require.NoError(t, err)
 		tested = append(tested, file...)
