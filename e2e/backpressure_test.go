@@ -17,7 +17,7 @@ const (
 	window = 64 << 10 // the default of ReadWindow and WriteWindow
 	piece  = 32 << 10 // bytes in a message of a flood
 	lull   = time.Second
-	// bytes that kernels, Chromium, Node and nginx may hold together: they hold about 10
+	// bytes that kernels, Chromium, Node and nginx may hold together: they hold about 10.
 	most = 64 << 20
 )
 

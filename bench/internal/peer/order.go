@@ -13,7 +13,7 @@ const (
 	Flood    = "flood"    // send as fast as it goes
 	Both     = "both"     // flood and swallow concurrently
 	Little   = "little"   // a message on each connection at a pace, which is answered
-	// open a connection and close it with a closing handshake, again and again, InFlight of them
+	// open a connection and close it with a closing handshake, again and again, InFlight of them.
 	Churn   = "churn"
 	Idle    = "idle"    // connect, and neither send nor read
 	Consume = "consume" // receive stamped messages: fast, slowly, or not at all

@@ -14,7 +14,7 @@ import (
 const (
 	roomSize = 4 << 10 // bytes a message
 	roomRate = 500     // messages a second to each
-	// bytes of the sockets' buffers: with the kernel's megabytes a stall would take long to be felt
+	// bytes of the sockets' buffers: with the kernel's megabytes a stall would take long to be felt.
 	roomBuffer = 64 << 10
 
 	FastRate = "a fast one, messages a second"

@@ -17,7 +17,7 @@ const (
 )
 
 const (
-	// bytes that a library's process may grow by before its run is stopped
+	// bytes that a library's process may grow by before its run is stopped.
 	limit    = 1 << 30
 	poll     = 25 * time.Millisecond // how often a run that could be stopped is looked at
 	patience = 20 * time.Second      // with a run in which nothing happens
