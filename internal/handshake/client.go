@@ -9,13 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A Client makes the client's side of one handshake. The options of wsstream.DialOptions say what the
-// fields of the same name mean.
+// A Client makes the client's side of one handshake. A field means what the option of
+// wsstream.DialOptions with its name means.
 type Client struct {
 	URL       *url.URL // of ParseURL
 	Host      string   // of the request
@@ -28,15 +27,16 @@ type Client struct {
 
 	Jar     http.CookieJar                        // nil: none
 	TLS     *tls.Config                           // nil: the defaults
-	Proxy   func(*http.Request) (*url.URL, error) // nil: none, but the environment's if NetDial is nil
 	NetDial NetDial                               // nil: a net.Dialer's
+	Proxy   func(*http.Request) (*url.URL, error) // nil: the environment's, or none with a NetDial
 }
 
 // A NetDial connects to an address, as the method DialContext of a net.Dialer does.
 type NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Dial connects to the server and makes the handshake. When ctx ends, it fails. The error is a *Failure,
-// or the cause of ctx. The Transport of an error may have a Conn, which the caller has to cut.
+// Dial connects to the server and makes the handshake. When ctx ends, it fails. The error is a
+// *Failure, or the cause of ctx. The Transport that is returned with an error may have a Conn. The
+// caller must cut it.
 func (c *Client) Dial(ctx context.Context) (Transport, error) {
 	c.setDefaults()
 	nc, err := c.dial(ctx)
@@ -79,16 +79,6 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	config := c.tlsConfig()
 	config.ServerName = cmp.Or(config.ServerName, c.URL.Hostname())
 	return secure(ctx, nc, config)
-}
-
-// until runs f, which waits for nc and for nothing else, until ctx ends.
-func until(ctx context.Context, nc net.Conn, f func() error) error {
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
-	err := f()
-	if !stop() && err == nil {
-		err = context.Cause(ctx) // the deadline may stand on the transport
-	}
-	return err
 }
 
 // shake makes the handshake on t.

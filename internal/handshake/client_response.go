@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// moment is how long a client waits for the body of a refusal, from the end of the header on, and
-// for an answer once the request could not be written whole.
+// moment is how long a client waits for the body of a refusal after its header. It waits as long
+// for a response if it could not write its request.
 const moment = 100 * time.Millisecond
 
-// exchange sends a request, and concurrently reads the header of the response. A server may refuse a
-// request of which it reads a part only. written gives the error of the writing when that is done. A
+// exchange sends a request, and concurrently reads the header of the response. A server may refuse
+// a request of which it reads a part only. When the writing is done, written gives its error. A
 // caller that closes nc need not wait for it.
 func exchange(nc net.Conn, br *headerReader, r *http.Request) (
 	resp *http.Response, written <-chan error, err error,
 ) {
 	done := make(chan error, 1)
-	go func() { // the handshake's: it ends with the write, which the handshake's end cuts off
+	go func() { // ends with the write, which the end of the handshake cuts off
 		err := r.Write(nc)
 		if err != nil {
-			readNoMore(nc) // the server's answer came before the server broke the connection
+			readNoMore(nc) // a response came before the server broke the connection, or never comes
 		}
 		done <- err
 	}()
@@ -34,7 +34,7 @@ func exchange(nc net.Conn, br *headerReader, r *http.Request) (
 		return resp, done, nil
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		select { // there is no answer
+		select { // there is no response: the error of the writing says why
 		case e := <-done:
 			if e != nil {
 				err = e
@@ -45,7 +45,7 @@ func exchange(nc net.Conn, br *headerReader, r *http.Request) (
 	return nil, nil, err
 }
 
-// readNoMore ends, in a moment, the reading from a connection that will be closed.
+// readNoMore ends the reading from a connection after a moment.
 func readNoMore(nc net.Conn) *time.Timer {
 	return time.AfterFunc(moment, func() { _ = nc.SetReadDeadline(time.Unix(1, 0)) })
 }
@@ -53,7 +53,7 @@ func readNoMore(nc net.Conn) *time.Timer {
 // firstKiB returns the start of a refusal's body, as far as it comes in a moment. A 101 has none.
 func firstKiB(nc net.Conn, resp *http.Response) []byte {
 	defer readNoMore(nc).Stop()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // what came of it is better than nothing
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10)) // a part of it is better than nothing
 	return body
 }
 
@@ -78,14 +78,15 @@ func (c *Client) check(resp *http.Response, key string) error {
 	return c.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))
 }
 
-// checkSubprotocol checks what the server chose of those that were offered.
+// checkSubprotocol checks the subprotocol that the server chose.
 func (c *Client) checkSubprotocol(chosen []string) error {
 	offered := c.Subprotocols
 	switch {
 	case len(chosen) == 0 && (len(offered) == 0 || c.SubprotocolOptional):
 		return nil
 	case len(chosen) == 0:
-		return fmt.Errorf("the server chose none of the Subprotocols %q; SubprotocolOptional would let that be", offered)
+		return fmt.Errorf("the server chose none of the Subprotocols %q; "+
+			"SubprotocolOptional would let that be", offered)
 	case len(offered) == 0:
 		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)
 	case len(chosen) > 1, !slices.Contains(offered, chosen[0]):

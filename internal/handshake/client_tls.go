@@ -7,14 +7,15 @@ import (
 	"slices"
 )
 
-// tlsConfig returns a configuration for a handshake over HTTP/1.1. The server must not choose another
-// protocol.
+// tlsConfig returns a configuration for a handshake over HTTP/1.1. It offers no HTTP/2, so that the
+// server does not choose it.
 func (c *Client) tlsConfig() *tls.Config {
 	config := &tls.Config{}
 	if c.TLS != nil {
 		config = c.TLS.Clone()
 	}
-	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), func(p string) bool { return p == "h2" })
+	isH2 := func(p string) bool { return p == "h2" }
+	config.NextProtos = slices.DeleteFunc(slices.Clone(config.NextProtos), isH2)
 	if len(config.NextProtos) == 0 {
 		config.NextProtos = []string{"http/1.1"}
 	}

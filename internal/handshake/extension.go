@@ -10,12 +10,15 @@ import (
 // extensionsField is the field as RFC 6455 writes it. http.Header has a way of its own.
 const extensionsField = "Sec-WebSocket-Extensions"
 
-// A Deflate is how both sides compress.
+// A Deflate says how both sides compress.
 type Deflate struct{ Ours, Peer deflate.Sender }
 
-// answerExtensions answers the extensions that a client offers. A nil want is no compression. The
-// extensions are empty where there is none. An error says that the offers are malformed.
-func answerExtensions(want *deflate.Config, h http.Header) (z *Deflate, extensions string, err error) {
+// answerExtensions answers the extensions that a client offers. A nil want is no compression. If z
+// is nil, no compression was agreed, and extensions is empty. An error says that the offers are
+// malformed.
+func answerExtensions(want *deflate.Config, h http.Header) (
+	z *Deflate, extensions string, err error,
+) {
 	if want == nil {
 		_, _, _, err = deflate.Config{}.Answer(h.Values(extensionsField))
 		return nil, "", err
@@ -33,7 +36,8 @@ func answerExtensions(want *deflate.Config, h http.Header) (z *Deflate, extensio
 func readExtensions(want *deflate.Config, h http.Header) (*Deflate, error) {
 	chosen := h.Values(extensionsField)
 	if len(chosen) > 1 {
-		return nil, fmt.Errorf("the server's extensions stand in %d fields: %q", len(chosen), chosen)
+		return nil, fmt.Errorf("the server's extensions stand in %d fields: %q",
+			len(chosen), chosen)
 	}
 	if want == nil {
 		if err := deflate.Unoffered(chosen); err != nil {

@@ -13,7 +13,7 @@ const maxHeaderLines = 256
 
 var errHeaderLines = fmt.Errorf("the header has more than %d lines", maxHeaderLines)
 
-// A sizeError says that a header has more bytes than the option MaxHandshakeSize, which it is, allows.
+// A sizeError says that a header is too large. Its value is the option MaxHandshakeSize, in bytes.
 type sizeError int
 
 func (e sizeError) Error() string {
@@ -40,8 +40,8 @@ func newHeaderReader(r io.Reader, limit int) *headerReader {
 	return h
 }
 
-// response reads the final response to r, or a 101. Other responses of 1xx before it mean nothing to
-// the handshake.
+// response reads the final response to r, or a 101. It skips other responses of 1xx, which mean
+// nothing to the handshake.
 //
 // RFC 9110, section 15.2.
 func (h *headerReader) response(r *http.Request) (*http.Response, error) {
@@ -57,14 +57,15 @@ func (h *headerReader) response(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// explain returns why a header could not be read. err is what net/http makes of a header that a limit
-// cut off.
+// explain returns why a header could not be read. err is the error of net/http, which does not know
+// the limits.
 func (h *headerReader) explain(err error) error {
 	switch {
 	case err == nil || h.Buffered() > 0:
 		return err
 	case h.lines.exceeded() && h.max > 0:
-		return fmt.Errorf("%w, which holds beside MaxHandshakeSize, %d bytes", errHeaderLines, h.max)
+		return fmt.Errorf("%w, which holds beside MaxHandshakeSize, %d bytes",
+			errHeaderLines, h.max)
 	case h.lines.exceeded():
 		return errHeaderLines
 	case h.limit != nil && h.limit.N <= 0:
@@ -73,13 +74,14 @@ func (h *headerReader) explain(err error) error {
 	return err
 }
 
-// A lineLimit gives no more once too many lines have come. Lines behind the header do not count: the
-// caller that has the whole header reads on only for the start of a body.
+// A lineLimit ends the input once too many lines of a header have come. Lines behind the header do
+// not count: a caller that has the whole header reads on only for the start of a body.
 type lineLimit struct {
 	r io.Reader
 	n int // of the header that is being read
 }
 
+// Read fails once there were too many lines.
 func (l *lineLimit) Read(p []byte) (int, error) {
 	if l.exceeded() {
 		return 0, errHeaderLines

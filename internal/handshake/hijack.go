@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// hijack takes the connection of a request over, with the input that net/http has read of it.
+// hijack takes over the connection of a request, with the input that net/http has already read.
 func hijack(w http.ResponseWriter) (net.Conn, []byte, *refusal) {
 	nc, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -18,7 +18,8 @@ func hijack(w http.ResponseWriter) (net.Conn, []byte, *refusal) {
 	return nc, buffered(rw.Reader), nil
 }
 
-// hijacked names the ResponseWriter that http.ResponseController asks to be hijacked behind w, or finds unable.
+// hijacked names the http.Hijacker that http.ResponseController finds behind w, or the type where
+// its search ends.
 func hijacked(w http.ResponseWriter) string {
 	for {
 		if _, ok := w.(http.Hijacker); ok {
@@ -32,8 +33,11 @@ func hijacked(w http.ResponseWriter) string {
 	}
 }
 
-// passedOn returns the fields of a ResponseWriter that are sent with the response: cookies of sessions, say. Those of the
-// handshake are its own, and those that hold for one hop are of a response that is not sent (RFC 9110, section 7.6.1).
+// passedOn returns the fields of a ResponseWriter that are sent with the response, for example the
+// cookies of a session. It leaves out the fields that the handshake writes itself. Fields that
+// concern one hop belong to a response that is not sent.
+//
+// RFC 9110, section 7.6.1.
 func passedOn(h http.Header) http.Header {
 	h = h.Clone()
 	for _, named := range tokens(h.Values("Connection")) {

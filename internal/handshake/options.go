@@ -10,8 +10,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// CheckSubprotocols checks the option Subprotocols. A server's are tokens. A client's are what a server
-// may expect: libzmq expects "ZWS2.0/NULL".
+// CheckSubprotocols checks the option Subprotocols. A server's are tokens. A client's may have
+// other characters, as some servers need: libzmq expects "ZWS2.0/NULL".
 //
 // RFC 6455, section 4.1.
 func CheckSubprotocols(protocols []string, client bool) error {
@@ -21,29 +21,31 @@ func CheckSubprotocols(protocols []string, client bool) error {
 			return fmt.Errorf("wsstream: Subprotocols: %q is neither a token "+
 				"nor visible ASCII without commas and quotes", p)
 		case !client && !isToken(p):
-			return fmt.Errorf("wsstream: Subprotocols: %q is not a token (RFC 6455, section 4.1)", p)
+			return fmt.Errorf("wsstream: Subprotocols: %q is not a token "+
+				"(RFC 6455, section 4.1)", p)
 		}
-		if slices.ContainsFunc(protocols[:i], func(q string) bool { return strings.EqualFold(p, q) }) {
+		isP := func(q string) bool { return strings.EqualFold(p, q) }
+		if slices.ContainsFunc(protocols[:i], isP) {
 			return fmt.Errorf("wsstream: Subprotocols: %q stands twice", p)
 		}
 	}
 	return nil
 }
 
-// isToken reports whether s is a token. The name of a field is one.
+// isToken reports whether s is a token, as the name of a field is.
 //
 // RFC 9110, section 5.6.2.
 func isToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }
 
-// mayBeOffered reports whether a server finds s whole in a list.
+// mayBeOffered reports whether a server can find s whole in a list.
 func mayBeOffered(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || r == ',' || r == '"'
 	})
 }
 
-// CheckHeader checks the option Header. It refuses fields that the handshake writes itself, and those
-// that cannot be written.
+// CheckHeader checks the option Header. It refuses the fields that the handshake writes itself, and
+// fields that cannot be written.
 func CheckHeader(h http.Header) error {
 	for name, values := range h {
 		switch canonical := http.CanonicalHeaderKey(name); {
@@ -53,13 +55,16 @@ func CheckHeader(h http.Header) error {
 			return fmt.Errorf("wsstream: Header: the field %s belongs to the handshake", canonical)
 		}
 		for _, v := range values {
-			if strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			if strings.ContainsFunc(v, isControl) {
 				return fmt.Errorf("wsstream: Header: the value of %s has a control character", name)
 			}
 		}
 	}
 	return nil
 }
+
+// isControl reports whether r must not stand in the value of a field.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // ofHandshake reports whether the handshake itself writes the field of that canonical name.
 func ofHandshake(name string) bool {

@@ -16,8 +16,8 @@ type Origins []originPattern
 // An originPattern is one pattern of the option Origins.
 type originPattern struct {
 	pattern string // of path.Match, in lower case, an address in brackets escaped
-	whole   bool   // has a scheme, and is matched against all of an origin
-	port    bool   // ends with a port, not with a pattern of one
+	whole   bool   // it has a scheme, and is matched against the whole origin
+	port    bool   // it ends with a port, and not with a pattern of one
 }
 
 // ParseOrigins reads the option Origins.
@@ -46,14 +46,15 @@ func ParseOrigins(patterns []string) (Origins, error) {
 	return all, nil
 }
 
-// escapeAddress escapes the brackets of an IPv6 address at the start of a host, and writes it as browsers do. Brackets
-// without a colon are a class of characters.
+// escapeAddress escapes the brackets of an IPv6 address at the start of a host, and writes the
+// address as browsers do. Brackets without a colon are a class of characters.
 func escapeAddress(host string) string {
 	inside, rest, ok := strings.Cut(strings.TrimPrefix(host, "["), "]")
 	if !ok || host[0] != '[' || !strings.Contains(inside, ":") {
 		return host
 	}
-	if addr, err := netip.ParseAddr(inside); err == nil && !addr.Is4In6() { // browsers write these in hexadecimal
+	addr, err := netip.ParseAddr(inside)
+	if err == nil && !addr.Is4In6() { // browsers write an IPv4 address in IPv6 in hexadecimal
 		inside = addr.String()
 	}
 	return `\[` + inside + `\]` + rest
@@ -65,20 +66,21 @@ func endsWithPort(host string) bool {
 	return len(name) < len(host) && strings.HasSuffix(name, ":")
 }
 
-// matches reports whether an origin, its port written out or not, is one of the pattern's.
+// matches reports whether the pattern matches an origin. The default port of a scheme may be
+// written out or not.
 func (o originPattern) matches(scheme, host, port string) bool {
 	if o.port && port == "" && defaultPorts[scheme] != "" {
-		host += ":" + defaultPorts[scheme] // which no browser writes
+		host += ":" + defaultPorts[scheme] // browsers leave it out
 	}
 	if o.whole {
 		host = scheme + "://" + host
 	}
-	ok, _ := path.Match(o.pattern, host) // ParseOrigins has seen to the error
+	ok, _ := path.Match(o.pattern, host) // ParseOrigins has checked the pattern
 	return ok
 }
 
-// check lets in requests that no browser sent, those of the server's own origin, and those that a
-// pattern matches.
+// check returns an error for a request whose origin may not connect. A request may connect if no
+// browser sent it, if it is from the server's own origin, or if a pattern matches its origin.
 //
 // RFC 6455, section 10.2.
 func (all Origins) check(r *http.Request) error {
@@ -98,17 +100,18 @@ func (all Origins) check(r *http.Request) error {
 			if p.matches(u.Scheme, u.Host, u.Port()) {
 				return nil
 			}
-		default: // "null", say: there is only the whole
+		default: // "null" for example, which has no host
 			if ok, _ := path.Match(p.pattern, strings.ToLower(origin)); ok {
 				return nil
 			}
 		}
 	}
-	return fmt.Errorf("the origin %q is not the host %q, nor does one of the Origins match it", origin, r.Host)
+	return fmt.Errorf("the origin %q is not the host %q, nor does one of the Origins match it",
+		origin, r.Host)
 }
 
-// withoutPort returns a request's Host as the browser writes it in an origin: without the port that the scheme of
-// that origin has by default. Proxies add it.
+// withoutPort returns a request's Host as the browser writes it in an origin: without the default
+// port of the origin's scheme. Proxies add that port.
 func withoutPort(host string, origin *url.URL) string {
 	if origin.Port() != "" {
 		return host

@@ -11,12 +11,17 @@ import (
 	"strings"
 )
 
-// reach connects to addr, through a proxy if there is one.
+// reach connects to addr, through a proxy if the option Proxy returns one.
 func (c *Client) reach(ctx context.Context, addr string) (net.Conn, error) {
 	if c.Proxy == nil {
 		return c.NetDial(ctx, "tcp", addr)
 	}
-	r := &http.Request{Method: http.MethodGet, URL: c.webURL(c.URL.Host), Host: c.Host, Header: c.Header.Clone()}
+	r := &http.Request{
+		Method: http.MethodGet,
+		URL:    c.webURL(c.URL.Host),
+		Host:   c.Host,
+		Header: c.Header.Clone(),
+	}
 	u, err := c.Proxy(r.WithContext(ctx))
 	switch {
 	case err != nil:
@@ -47,7 +52,8 @@ func checkProxy(u *url.URL) (*url.URL, error) {
 	case err != nil:
 		return nil, fmt.Errorf("the URL that the option Proxy gives: %w", err)
 	case !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
-		return nil, errors.New("the scheme that the option Proxy gives is not http, https, socks5 or socks5h")
+		return nil, errors.New("the scheme that the option Proxy gives " +
+			"is not http, https, socks5 or socks5h")
 	}
 	own := *u
 	own.Host = host
@@ -69,7 +75,7 @@ func (c *Client) through(ctx context.Context, u *url.URL, addr string) (net.Conn
 	}
 	if u.Scheme == "https" {
 		config := c.tlsConfig()
-		config.ServerName = u.Hostname() // that of the options is the server's
+		config.ServerName = u.Hostname() // the one in the option TLSConfig is the server's
 		tc, err := secure(ctx, nc, config)
 		if err != nil {
 			return nil, err
@@ -83,18 +89,26 @@ func (c *Client) through(ctx context.Context, u *url.URL, addr string) (net.Conn
 	return nc, nil
 }
 
-// A secured is a TLS connection to a proxy, which the server's bytes go through. It is closed without a word, as
-// every cut is, whether TLS is on top of it or not.
+// A secured is a TLS connection to a proxy, through which the server's bytes go. Its Close closes
+// the bare connection without a word, as Cut does.
 type secured struct {
 	net.Conn
 	bare net.Conn
 }
 
+// Close closes the bare connection.
 func (s *secured) Close() error { return s.bare.Close() }
 
-// ask asks an HTTP proxy to connect to addr (RFC 9110, section 9.3.6).
+// ask asks an HTTP proxy to connect to addr.
+//
+// RFC 9110, section 9.3.6.
 func (c *Client) ask(nc net.Conn, u *url.URL, addr string) error {
-	r := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: addr}, Host: addr, Header: http.Header{"User-Agent": {""}}}
+	r := &http.Request{
+		Method: http.MethodConnect,
+		URL:    &url.URL{Opaque: addr},
+		Host:   addr,
+		Header: http.Header{"User-Agent": {""}},
+	}
 	if u.User != nil {
 		r.Header.Set("Proxy-Authorization", basic(u.User))
 	}
@@ -104,21 +118,27 @@ func (c *Client) ask(nc net.Conn, u *url.URL, addr string) error {
 	case err != nil:
 		return err
 	case resp.StatusCode/100 != 2:
-		body := firstKiB(nc, resp)
-		return &ProxyFailure{Status: resp.StatusCode, Header: resp.Header, Body: body, Err: reason(resp, u)}
+		return &ProxyFailure{
+			Status: resp.StatusCode,
+			Header: resp.Header,
+			Body:   firstKiB(nc, resp),
+			Err:    reason(resp, u),
+		}
 	case br.Buffered() > 0:
-		return fmt.Errorf("%d bytes came behind its answer, before the server was asked anything", br.Buffered())
+		return fmt.Errorf("%d bytes came behind its answer, before the server was asked anything",
+			br.Buffered())
 	}
 	return <-written
 }
 
-// reason says why a proxy refused, as far as it can be known.
+// reason says why a proxy refused, as far as its response tells.
 func reason(resp *http.Response, u *url.URL) error {
 	switch {
 	case resp.StatusCode != http.StatusProxyAuthRequired:
 		return errors.New("it does not connect to the server")
 	case u.User == nil:
-		return errors.New("it asks for credentials, and the URL that the option Proxy gives has none")
+		return errors.New("it asks for credentials, " +
+			"and the URL that the option Proxy gives has none")
 	}
 	return errors.New("it does not take the credentials of the URL that the option Proxy gives")
 }

@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	// An at sign, in the forms that URLs and names have it.
+	// An at sign, in the forms that it has in URLs and names.
 	atSign   = regexp.MustCompile(`(?i)@|%40|＠|﹫|%EF%BC%A0|%EF%B9%AB`)
 	urlStart = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*:)?//`)
 
@@ -18,13 +18,14 @@ var (
 	quotesURL  = regexp.MustCompile(`//|parse "|` + atSign.String())
 )
 
-// Redact returns a URL without what stands before its last @: a password, parsed or not.
+// Redact returns a URL without the part before its last @, which may have a password, parsed or
+// not.
 func Redact(s string) string {
 	behind := behindAt(s)
 	return urlStart.FindString(s[:len(s)-len(behind)]) + behind
 }
 
-// behindAt returns what stands behind the last @, s if there is none.
+// behindAt returns the part of s behind its last @, or s if there is none.
 func behindAt(s string) string {
 	if all := atSign.FindAllStringIndex(s, -1); len(all) > 0 {
 		return s[all[len(all)-1][1]:]
@@ -32,9 +33,9 @@ func behindAt(s string) string {
 	return s
 }
 
-// redactText returns what an error says of a URL, without what stands before an @. What the error
-// quotes may be a part of that, even where no @ is left: net/url quotes a URL without its fragment.
-// Whole URLs are shown.
+// redactText returns the text of an error about a URL, without the part before an @. A quotation in
+// the text may be a piece of that part, even where it has no @: net/url quotes a URL without its
+// fragment. Whole URLs are shown.
 func redactText(s string) string {
 	if behind := behindAt(s); behind != s {
 		return quotations.ReplaceAllString("…"+behind, "…")
@@ -58,8 +59,9 @@ func redactURL(s string) string {
 	return s
 }
 
-// withoutCredentials returns an error whose text shows no credentials. For errors.Is it is all that err is, for
-// errors.As those errors whose text shows no credentials. A *url.Error is made so.
+// withoutCredentials returns an error whose text shows no credentials. errors.Is finds all that err
+// is. errors.As finds only errors whose text shows no credentials, and a *url.Error that is
+// redacted.
 func withoutCredentials(err error) error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if quotesURL.MatchString(e.Error()) {
@@ -69,15 +71,16 @@ func withoutCredentials(err error) error {
 	return err
 }
 
-// A redactedError stands for an error that may show a URL.
+// A redactedError stands for an error whose text may show a URL.
 type redactedError struct{ err error }
 
+// Error returns the text without credentials.
 func (e *redactedError) Error() string { return redactText(e.err.Error()) }
 
 // Is reports whether the error that e stands for is target.
 func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
 
-// As finds those errors that show nothing.
+// As finds errors whose text shows no credentials.
 func (e *redactedError) As(target any) bool {
 	if found, ok := target.(**url.Error); ok {
 		u, ok := errors.AsType[*url.Error](e.err)

@@ -11,20 +11,23 @@ import (
 	"time"
 )
 
-// A refusal is a server's answer to a handshake that it does not take part in.
+// A refusal is a response of a server that refuses a handshake.
 type refusal struct {
 	status int
-	header http.Header
-	err    error
+	header http.Header // nil: none
+	err    error       // why; its text is the body
 }
 
 func refused(status int, format string, args ...any) *refusal {
 	return &refusal{status, http.Header{}, fmt.Errorf(format, args...)}
 }
 
-// upgradeRequired refuses a request that did not ask for WebSocket, or not for the version that we speak.
+// upgradeRequired refuses a request that does not ask for WebSocket, or for another version than
+// ours.
 func upgradeRequired(format string, args ...any) *refusal {
-	return refused(http.StatusUpgradeRequired, format, args...).with("Upgrade", "websocket").with("Connection", "Upgrade")
+	return refused(http.StatusUpgradeRequired, format, args...).
+		with("Upgrade", "websocket").
+		with("Connection", "Upgrade")
 }
 
 func (f *refusal) with(field, value string) *refusal {
@@ -32,19 +35,22 @@ func (f *refusal) with(field, value string) *refusal {
 	return f
 }
 
-// refuse answers a request, and returns the answer as an error.
+// refuse answers a request with f, and returns it as an error.
 func refuse(w http.ResponseWriter, f *refusal) error {
 	maps.Copy(w.Header(), f.header)
 	http.Error(w, "WebSocket handshake refused: "+f.err.Error(), f.status)
 	return &Failure{Status: f.status, Header: f.header, Err: f.err}
 }
 
-// lingerTime is how long a client that was refused on a bare connection may take to read why.
+// lingerTime is how long a client that was refused on a bare connection has to read why.
 const lingerTime = time.Second
 
-// dismiss answers a request on a bare connection with a refusal, within what is left of timed but a second at least, and
-// waits for the client to take it: to close a connection on which input is unread, or still comes, resets it, and the
-// answer is lost (RFC 9112, section 9.6). The end of ctx ends that.
+// dismiss refuses a request on a bare connection, and waits for the client to read why. If it
+// closed the connection while input is unread or still comes, the connection would be reset and the
+// response lost. It has the time that is left of timed, and at least a second. The end of ctx ends
+// it.
+//
+// RFC 9112, section 9.6.
 func dismiss(ctx, timed context.Context, nc net.Conn, no *refusal) error {
 	by, bounded := timed.Deadline()
 	if least := time.Now().Add(lingerTime); bounded && by.Before(least) {
@@ -64,14 +70,14 @@ func dismiss(ctx, timed context.Context, nc net.Conn, no *refusal) error {
 	return err
 }
 
-// linger says that nothing more is sent, and reads until the peer has closed, for at most lingerTime or until ctx ends,
-// which passes the deadline of nc.
+// linger tells the peer that no more output comes. Then it reads until the peer has closed, until
+// lingerTime is over, or until ctx ends, which passes the deadline of nc.
 func linger(ctx context.Context, nc net.Conn) {
 	if h, ok := nc.(interface{ CloseWrite() error }); ok {
 		_ = h.CloseWrite()
 	}
 	_ = nc.SetReadDeadline(time.Now().Add(lingerTime))
-	if ctx.Err() == nil { // else that deadline may have come after the end's
+	if ctx.Err() == nil { // else this deadline may have replaced the one of ctx's end
 		_, _ = io.Copy(io.Discard, nc)
 	}
 }
@@ -84,10 +90,13 @@ type bareResponse struct {
 	err    error // of writing it
 }
 
+// Header returns the header of the response.
 func (b *bareResponse) Header() http.Header { return b.header }
 
+// WriteHeader sets the status. Write sends it.
 func (b *bareResponse) WriteHeader(status int) { b.status = status }
 
+// Write sends the response with its whole body.
 func (b *bareResponse) Write(body []byte) (int, error) {
 	resp := http.Response{
 		ProtoMajor: 1, ProtoMinor: 1,

@@ -11,8 +11,8 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A Server makes the server's side of handshakes. The options of wsstream.AcceptOptions say what the
-// fields of the same name mean.
+// A Server makes the server's side of handshakes. A field means what the option of
+// wsstream.AcceptOptions with its name means.
 type Server struct {
 	Subprotocols []string
 	Header       http.Header
@@ -25,21 +25,21 @@ type Server struct {
 // An Owner is the connection for which a server makes a handshake. Its methods are called in this
 // order, each at most once.
 type Owner interface {
-	// Requested tells the URL that the client asks for: before the request is checked.
+	// Requested is called when a request has come, before it is checked. url is the URL that it
+	// asks for.
 	Requested(url string)
 
-	// Admit is called when the request was checked and before it is answered. An error refuses it with
-	// 503.
+	// Admit is called when the request was checked, before it is answered. If it returns an error,
+	// the request is refused with 503.
 	Admit() error
 
-	// Answering is called before the 101 is written. cut cuts the handshake off. If Answering reports
+	// Answering is called before the 101 is written. cut ends the handshake. If Answering reports
 	// false, the handshake ends.
 	Answering(cut func()) bool
 }
 
-// Accept answers a request of net/http. The error of a request that was refused is a *Failure. Where the
-// owner has admitted the client, the Transport of an error may have a Conn, which the caller has to
-// close.
+// Accept answers a request of net/http. The error is a *Failure. The Transport that is returned
+// with an error may have a Conn, if the owner has admitted the client. The caller must close it.
 func (s *Server) Accept(w http.ResponseWriter, r *http.Request, o Owner) (Transport, error) {
 	agreed, no := s.admit(r, r.TLS != nil, o)
 	if no != nil {
@@ -50,12 +50,13 @@ func (s *Server) Accept(w http.ResponseWriter, r *http.Request, o Owner) (Transp
 	if no != nil {
 		return Transport{}, refuse(w, no)
 	}
-	_ = nc.SetDeadline(deadline(s.Timeout)) // and clears what the HTTP server left
+	_ = nc.SetDeadline(deadline(s.Timeout)) // replaces the deadline of the HTTP server
 	t := Transport{Conn: nc, Buffered: buffered, Agreed: agreed}
 	return t, s.answer(&t, r, extra, o)
 }
 
-// deadline returns the time that a timeout ends. The zero time is none.
+// deadline returns the time at which a timeout that starts now ends. If there is no timeout, it is
+// the zero time.
 func deadline(timeout time.Duration) time.Time {
 	if timeout <= 0 {
 		return time.Time{}
@@ -63,7 +64,8 @@ func deadline(timeout time.Duration) time.Time {
 	return time.Now().Add(timeout)
 }
 
-// admit checks a client's request and has the owner admit it. It chooses from what the client offers.
+// admit checks a client's request, chooses from what the client offers, and asks the owner to admit
+// it.
 func (s *Server) admit(r *http.Request, secure bool, o Owner) (agreed Agreement, no *refusal) {
 	scheme := "ws"
 	if secure {
@@ -88,8 +90,8 @@ func (s *Server) admit(r *http.Request, secure bool, o Owner) (agreed Agreement,
 	return agreed, nil
 }
 
-// subprotocol chooses the first that the client offers and the server speaks. It passes over what is no
-// subprotocol, or stands twice.
+// subprotocol chooses the first of the client's subprotocols that the server speaks. It ignores
+// those that are not valid, or stand twice.
 func (s *Server) subprotocol(h http.Header) string {
 	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
 		if i := slices.Index(s.Subprotocols, p); i >= 0 {
@@ -107,7 +109,8 @@ func (s *Server) answer(t *Transport, r *http.Request, extra http.Header, o Owne
 		return &Failure{Err: errAbandoned}
 	}
 	var b strings.Builder
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	b.WriteString("Upgrade: websocket\r\nConnection: Upgrade\r\n")
 	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", AcceptKey(r.Header.Get("Sec-WebSocket-Key")))
 	if t.Agreed.Protocol != "" {
 		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", t.Agreed.Protocol)
@@ -115,7 +118,7 @@ func (s *Server) answer(t *Transport, r *http.Request, extra http.Header, o Owne
 	if t.Agreed.Extensions != "" {
 		fmt.Fprintf(&b, "%s: %s\r\n", extensionsField, t.Agreed.Extensions)
 	}
-	_ = extra.Write(&b) // a Builder takes what it is given
+	_ = extra.Write(&b) // a Builder never fails
 	_ = s.Header.Write(&b)
 	b.WriteString("\r\n")
 	if _, err := t.Conn.Write([]byte(b.String())); err != nil {

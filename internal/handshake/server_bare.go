@@ -5,12 +5,11 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"time"
 )
 
-// AcceptConn answers a request on a bare connection, TLS or not. When ctx ends, it fails. The error is a
-// *Failure, or the cause of ctx. The caller has to cut nc then. A client that was refused has a second to
-// read why and to close, for which AcceptConn waits.
+// AcceptConn answers a request on a bare connection, TLS or not. When ctx ends, it fails. The error
+// is a *Failure, or the cause of ctx. The caller must then cut nc. A client that was refused has a
+// second to read why and to close, for which AcceptConn waits.
 func (s *Server) AcceptConn(ctx context.Context, nc net.Conn, o Owner) (Transport, error) {
 	timed, cancel := ctx, context.CancelFunc(func() {})
 	if s.Timeout > 0 {
@@ -24,7 +23,7 @@ func (s *Server) AcceptConn(ctx context.Context, nc net.Conn, o Owner) (Transpor
 	late := !uninterrupted(timed, nc, func() { t, admitted, no, err = s.shake(nc, o) })
 	switch {
 	case late && admitted:
-		err = context.Cause(timed) // also where all was done: the deadline stands on nc
+		err = context.Cause(timed) // also if all was done: the deadline of nc has passed
 	case late && ctx.Err() != nil:
 		return Transport{}, context.Cause(ctx)
 	case late && no == nil:
@@ -36,24 +35,8 @@ func (s *Server) AcceptConn(ctx context.Context, nc net.Conn, o Owner) (Transpor
 	return t, err
 }
 
-// uninterrupted runs f, which waits for nc and for nothing else. If ctx ends meanwhile, the deadline of
-// nc passes, and uninterrupted reports false.
-func uninterrupted(ctx context.Context, nc net.Conn, f func()) bool {
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		_ = nc.SetDeadline(time.Unix(1, 0))
-	})
-	f()
-	if stop() {
-		return true
-	}
-	<-interrupted // or it would pass a deadline that is set later
-	return false
-}
-
-// shake makes the handshake on nc. It returns a refusal to answer with, or the error of a transport on
-// which nothing can be answered.
+// shake makes the handshake on nc. It returns a refusal to answer with, or an error if nc failed
+// and the client cannot be answered.
 func (s *Server) shake(nc net.Conn, o Owner) (t Transport, admitted bool, no *refusal, err error) {
 	r, rest, no, err := readRequest(nc, s.MaxHeader)
 	switch {

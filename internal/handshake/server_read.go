@@ -12,8 +12,10 @@ import (
 
 var errNoRequest = errors.New("the client closed the connection before its request came")
 
-// readRequest reads a client's request from a bare connection, without a body, and what came behind its header. The
-// header has at most limit bytes; 0 is no limit. An error is the transport's, and cannot be answered.
+// readRequest reads a client's request from a bare connection, without a body, and the input behind
+// its header. limit is the maximum size of the header in bytes, 0 for none. If the request is bad,
+// it returns a refusal. If the connection failed, it returns an error, and the client cannot be
+// answered.
 func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *refusal, err error) {
 	head, rest, no, err := readHead(conn, limit)
 	if no != nil || err != nil {
@@ -26,11 +28,11 @@ func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *r
 	return r, rest, nil, nil
 }
 
-// readHead reads up to the empty line that ends a header. A line is checked as soon as it is whole, so that a header
-// that will be refused is not kept.
+// readHead reads up to the empty line that ends a header. A line is checked as soon as it is whole,
+// so a header that will be refused is not kept.
 func readHead(conn io.Reader, limit int) (head, rest []byte, no *refusal, err error) {
 	b := make([]byte, 0, capped(1<<10, limit))
-	for start, lines := 0, 0; ; { // of the line that is not whole; the whole lines
+	for start, lines := 0, 0; ; { // where the unfinished line starts; how many lines are whole
 		if len(b) == cap(b) {
 			if len(b) == limit {
 				return nil, nil, tooLarge(sizeError(limit)), nil
@@ -60,7 +62,7 @@ func readHead(conn io.Reader, limit int) (head, rest []byte, no *refusal, err er
 	}
 }
 
-// capped returns n, or limit if that is less; 0 is no limit.
+// capped returns n, but at most limit. A limit of 0 is none.
 func capped(n, limit int) int {
 	if limit > 0 {
 		return min(n, limit)
@@ -72,13 +74,15 @@ func tooLarge(err error) *refusal {
 	return &refusal{http.StatusRequestHeaderFieldsTooLarge, nil, err}
 }
 
-// checkLine checks the line of a header that comes after so many others, and reports whether it is the last. It checks what
-// http.ReadRequest leaves to http.Server: a request whose lines are read in two ways passes a proxy as another one
-// (RFC 9112, sections 5.1 and 5.2).
+// checkLine checks a line of a header, and reports whether it is the last. others is how many lines
+// came before it. checkLine checks what http.ReadRequest leaves to http.Server: a line that can be
+// read in two ways would pass a proxy as another request.
+//
+// RFC 9112, sections 5.1 and 5.2.
 func checkLine(line []byte, others int) (last bool, no *refusal) {
 	line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 	if len(line) == 0 || others == 0 {
-		return len(line) == 0, nil // the first is http.ReadRequest's
+		return len(line) == 0, nil // http.ReadRequest checks the first line
 	}
 	name, value, colon := bytes.Cut(line, []byte(":"))
 	value = bytes.Trim(value, " \t")

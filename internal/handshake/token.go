@@ -17,11 +17,12 @@ func tokens(values []string) []string {
 	return all
 }
 
-// HasToken reports whether the header field lists token. Case does not count.
+// HasToken reports whether the header field lists token, in upper or lower case.
 func HasToken(h http.Header, field, token string) bool {
-	return slices.ContainsFunc(tokens(h.Values(field)), func(t string) bool { return equalASCII(t, token) })
+	isToken := func(t string) bool { return equalASCII(t, token) }
+	return slices.ContainsFunc(tokens(h.Values(field)), isToken)
 }
 
-// equalASCII reports whether s is token, whatever the case of its ASCII letters. Other letters that
-// fold to those are longer.
+// equalASCII reports whether s is token, in upper or lower case of ASCII letters. Other letters
+// that fold to ASCII letters are longer.
 func equalASCII(s, token string) bool { return len(s) == len(token) && strings.EqualFold(s, token) }

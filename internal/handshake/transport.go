@@ -16,10 +16,10 @@ type Transport struct {
 	Agreed   Agreement
 }
 
-// An Agreement is what both sides agreed on.
+// An Agreement is the result of a handshake.
 type Agreement struct {
 	Protocol   string      // the subprotocol; empty: none
-	Extensions string      // as Sec-WebSocket-Extensions has them; empty: none
+	Extensions string      // as Sec-WebSocket-Extensions writes them; empty: none
 	Deflate    *Deflate    // nil: no compression
 	Header     http.Header // the peer's
 }
@@ -27,8 +27,8 @@ type Agreement struct {
 // ErrTimeout is the error of a handshake that took longer than the option HandshakeTimeout allows.
 var ErrTimeout = errors.New("not done within HandshakeTimeout")
 
-// A Failure is a handshake that failed. The caller makes a *wsstream.HandshakeError of it, whose fields
-// are the same.
+// A Failure is a handshake that failed. The root makes a *HandshakeError of it, whose fields are
+// the same.
 type Failure struct {
 	Status int         // of the HTTP response; 0 if there was none
 	Header http.Header // of the HTTP response; nil if there was none
@@ -39,8 +39,8 @@ type Failure struct {
 // Error returns the text of Err.
 func (f *Failure) Error() string { return f.Err.Error() }
 
-// A ProxyFailure is a proxy that let no handshake through. It is the Err of a Failure. The caller makes
-// a *wsstream.ProxyError of it, whose fields are the same.
+// A ProxyFailure is a proxy that let no handshake through. It is the Err of a Failure. The root
+// makes a *ProxyError of it, whose fields are the same.
 type ProxyFailure struct {
 	Proxy  string      // its URL, without credentials
 	Status int         // of its HTTP response; 0 if there was none
@@ -52,8 +52,7 @@ type ProxyFailure struct {
 // Error returns the text of Err.
 func (f *ProxyFailure) Error() string { return f.Err.Error() }
 
-// Cut closes nc without a word. It does so under TLS, too, where an orderly close could wait for the
-// peer.
+// Cut closes nc without a word, also under TLS, where an orderly close could wait for the peer.
 func Cut(nc net.Conn) {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
@@ -61,7 +60,7 @@ func Cut(nc net.Conn) {
 	_ = nc.Close()
 }
 
-// buffered returns what br has read and not given out.
+// buffered returns the input that br has read and not returned.
 func buffered(br *bufio.Reader) []byte {
 	b, _ := br.Peek(br.Buffered())
 	return slices.Clone(b)

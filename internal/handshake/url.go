@@ -14,8 +14,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// ParseURL parses the address of a server, and takes the credentials out of it. The host is in
-// ASCII and the query escaped, as browsers send them. Errors show nothing that stands before an @.
+// ParseURL parses the URL of a server, and separates the credentials from it. The host is in ASCII
+// and the query is escaped, as browsers send them. Errors do not show the part before an @.
 func ParseURL(s string) (u *url.URL, user *url.Userinfo, err error) {
 	u, err = url.Parse(s)
 	if e, ok := errors.AsType[*url.Error](err); ok {
