@@ -20,7 +20,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-func TestE9_AllYieldsAnErrorOnceAndLast(t *testing.T) {
+func TestAllYieldsAnErrorOnceAndLast(t *testing.T) {
 	var got []int
 	var errs []error
 	for v, err := range stream.All(t.Context(), source(errBoom, 1, 2)) {
@@ -35,7 +35,7 @@ func TestE9_AllYieldsAnErrorOnceAndLast(t *testing.T) {
 	require.Equal(t, []error{errBoom}, errs)
 }
 
-func TestE9_ACleanEndYieldsNothingMore(t *testing.T) {
+func TestAllYieldsNothingMoreAtACleanEnd(t *testing.T) {
 	n := 0
 	for _, err := range stream.All(t.Context(), stream.From(1)) {
 		require.NoError(t, err)
@@ -44,7 +44,7 @@ func TestE9_ACleanEndYieldsNothingMore(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestE9_LeavingALoopLeavesTheStreamAsItIs(t *testing.T) {
+func TestAllLeavesTheStreamAsItIsWhenTheLoopIsLeft(t *testing.T) {
 	src := source(io.EOF, 1, 2, 3)
 	for range stream.All(t.Context(), src) {
 		break
@@ -363,7 +363,7 @@ func TestAbortEndsABlockedWriteAndClosesWithTheCause(t *testing.T) {
 	})
 }
 
-func TestE5_AWriterIsNeverCalledAtOnce(t *testing.T) {
+func TestSinkIsNeverCalledConcurrently(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pr, pw := io.Pipe()
 		w := stream.ToWriter(pw)
@@ -381,7 +381,7 @@ func TestE5_AWriterIsNeverCalledAtOnce(t *testing.T) {
 	})
 }
 
-func TestE5_ASinkIsNeverWrittenToAfterItsEnd(t *testing.T) {
+func TestSinkIsNeverWrittenToAfterItsEnd(t *testing.T) {
 	for name, end := range map[string]func(w stream.Writable[[]byte]) error{
 		"Close": func(w stream.Writable[[]byte]) error { return w.Close(context.Background()) },
 		"Abort": func(w stream.Writable[[]byte]) error { return w.Abort(nil) },
@@ -479,7 +479,7 @@ func writing[T any](w stream.Writable[T], far func() error) stoppable {
 	return stoppable{func(ctx context.Context) error { return w.Write(ctx, v) }, w.Abort, far}
 }
 
-func TestE10_NoAdapterLeavesAGoroutineBehind(t *testing.T) {
+func TestAdaptersLeaveNoGoroutineBehind(t *testing.T) {
 	ends := map[string]func(s stoppable, cancel context.CancelCauseFunc) error{
 		"its context ends":  func(_ stoppable, cancel context.CancelCauseFunc) error { cancel(errBoom); return nil },
 		"it is stopped":     func(s stoppable, _ context.CancelCauseFunc) error { return s.stop(errBoom) },

@@ -86,7 +86,7 @@ func eachOperator(t *testing.T, f func(t *testing.T, op func(stream.Readable[int
 	}
 }
 
-func TestE4_OperatorsDeliverAllChunksThenTheEnd(t *testing.T) {
+func TestOperatorsDeliverAllChunksThenTheEnd(t *testing.T) {
 	for _, end := range []error{io.EOF, errBoom} {
 		eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 			src := source(end, 1, 2, 3, 4)
@@ -103,7 +103,7 @@ func TestE4_OperatorsDeliverAllChunksThenTheEnd(t *testing.T) {
 	}
 }
 
-func TestE3_OperatorsPullNothingBeforeThereIsDemand(t *testing.T) {
+func TestOperatorsPullNothingBeforeThereIsDemand(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		src := source(nil, 1, 2, 3)
 		r := op(src)
@@ -229,7 +229,7 @@ var withF = map[string]func(stream.Readable[int], func(int) (int, error)) stream
 	},
 }
 
-func TestE7_ErrorsOfAFunction(t *testing.T) {
+func TestOperatorsErrorsOfAFunction(t *testing.T) {
 	for name, op := range withF {
 		for what, c := range map[string]struct {
 			err  error
@@ -273,7 +273,7 @@ func TestE7_ErrorsOfAFunction(t *testing.T) {
 	}
 }
 
-func TestE7_ThroughFlushesOnceAtTheEnd(t *testing.T) {
+func TestThroughFlushesOnceAtTheEnd(t *testing.T) {
 	flushed := 0
 	r := stream.Through(stream.From(1, 2), stream.Transform[int, int]{
 		Each:   func(v int, emit func(int)) error { emit(v); emit(v); return nil },
@@ -286,7 +286,7 @@ func TestE7_ThroughFlushesOnceAtTheEnd(t *testing.T) {
 	require.Equal(t, 1, flushed)
 }
 
-func TestE7_AnErrorOfFlushFailsTheOutputBehindWhatItEmitted(t *testing.T) {
+func TestThroughFailsBehindWhatFlushEmitted(t *testing.T) {
 	r := stream.Through(stream.From(1), stream.Transform[int, int]{
 		Each:  func(int, func(int)) error { return nil },
 		Flush: func(emit func(int)) error { emit(9); return errBoom },
@@ -309,7 +309,7 @@ func TestAnErrorOfEachComesBehindWhatItEmitted(t *testing.T) {
 	require.NoError(t, r.Cancel(errOther))
 }
 
-func TestE7_CancelOfThroughCallsTheHookInsteadOfFlush(t *testing.T) {
+func TestThroughCallsItsCancelHookInsteadOfFlush(t *testing.T) {
 	for name, busy := range map[string]bool{"idle": false, "while Each runs": true} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -360,7 +360,7 @@ func TestAFailingSourceCallsTheHookOfThrough(t *testing.T) {
 	require.Equal(t, []error{errBoom}, causes)
 }
 
-func TestE7_ThroughPullsOnlyWhenItHasNothingLeft(t *testing.T) {
+func TestThroughPullsOnlyWhenItHasNothingLeft(t *testing.T) {
 	src := source(io.EOF, 1, 2)
 	r := stream.Through(src, stream.Transform[int, int]{
 		Each: func(v int, emit func(int)) error { emit(v); emit(v); return nil },
@@ -803,7 +803,7 @@ func TestCancelOfSeveralSourcesJoinsTheirErrors(t *testing.T) {
 	}
 }
 
-func TestE8_BothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
+func TestTeeBranchesSeeAllChunksInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b := stream.Tee[int](source(errBoom, 1, 2, 3), stream.Count(1), stream.Count(4))
 		for i := range 3 {
@@ -817,7 +817,7 @@ func TestE8_BothBranchesOfATeeSeeAllChunksInOrder(t *testing.T) {
 	})
 }
 
-func TestE8_ABranchThatIsNotPulledHoldsBackTheOtherAtItsMark(t *testing.T) {
+func TestTeeBranchThatIsNotPulledHoldsBackTheOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3, 4, 5)
 		a, b := stream.Tee[int](src, stream.Count(0), stream.Count(2))

@@ -17,8 +17,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// TestE6_PipeShutsDownByTheMatrix has one case for each event and each option, in all combinations.
-func TestE6_PipeShutsDownByTheMatrix(t *testing.T) {
+// TestPipeShutsDownByTheMatrix has one case for each event and each option, in all combinations.
+func TestPipeShutsDownByTheMatrix(t *testing.T) {
 	type ends struct {
 		closes  int
 		aborts  []error
@@ -66,7 +66,7 @@ func TestE6_PipeShutsDownByTheMatrix(t *testing.T) {
 	}
 }
 
-func TestE6_PipeMovesAllChunksInOrder(t *testing.T) {
+func TestPipeMovesAllChunksInOrder(t *testing.T) {
 	src, dst := source(io.EOF, 1, 2, 3), &fakeSink{}
 	var progress []int64
 	o := &stream.PipeOptions{Progress: func(n int64) { progress = append(progress, n) }}
@@ -76,7 +76,7 @@ func TestE6_PipeMovesAllChunksInOrder(t *testing.T) {
 	require.Empty(t, src.cancels, "a source that has ended is not cancelled")
 }
 
-func TestE6_PipePullsNothingBeforeThereIsRoom(t *testing.T) {
+func TestPipePullsNothingBeforeThereIsRoom(t *testing.T) {
 	for _, mark := range []int{0, 2} {
 		bubble(t, func(t *testing.T) {
 			src, dst := source(nil, 1, 2, 3, 4, 5), stream.NewQueue[int](stream.Count(mark))
@@ -101,7 +101,7 @@ func TestPipeNoticesTheEndOfASourceThatTellsItWithoutRoom(t *testing.T) {
 	require.Equal(t, []int{1, 2}, collect(t, dst))
 }
 
-func TestE6_PipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
+func TestPipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3)
 		dst := &fakeSink{onWrite: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }}
@@ -123,7 +123,7 @@ func TestPipeWithAContextThatHasEndedMovesNothing(t *testing.T) {
 	require.Equal(t, []error{errBoom}, src.cancels)
 }
 
-func TestE6_PipeWaitsForAWriteInProgressBeforeItShutsDown(t *testing.T) {
+func TestPipeWaitsForAWriteInProgressBeforeItShutsDown(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		dst := &fakeSink{onWrite: func(context.Context) error { <-release; return nil }}
@@ -141,7 +141,7 @@ func TestE6_PipeWaitsForAWriteInProgressBeforeItShutsDown(t *testing.T) {
 	})
 }
 
-func TestE6_PipeJoinsTheErrorsOfAShutdown(t *testing.T) {
+func TestPipeJoinsTheErrorsOfAShutdown(t *testing.T) {
 	for name, c := range map[string]struct {
 		src  *fakeSource
 		dst  *fakeSink
@@ -158,7 +158,7 @@ func TestE6_PipeJoinsTheErrorsOfAShutdown(t *testing.T) {
 	}
 }
 
-func TestE6_ASourceThatFailsDropsNothingThatCameBefore(t *testing.T) {
+func TestPipeDropsNothingThatCameBeforeAFailure(t *testing.T) {
 	for name, dst := range map[string]func(q *stream.Queue[int]) stream.Writable[int]{
 		"a Queue":               func(q *stream.Queue[int]) stream.Writable[int] { return q },
 		"an adapter of a Queue": func(q *stream.Queue[int]) stream.Writable[int] { return stream.MapWriter(q, double) },
@@ -264,14 +264,14 @@ func TestPipeWhenTheContextEndsDuringCloseAborts(t *testing.T) {
 	})
 }
 
-func TestE6_PipeWhenBothEndsFailReturnsTheFirst(t *testing.T) {
+func TestPipeWhenBothEndsFailReturnsTheFirst(t *testing.T) {
 	src, dst := source(errBoom), &fakeSink{writeErr: errOther}
 	require.Equal(t, errBoom, stream.Pipe(t.Context(), dst, src, nil))
 	src, dst = source(errBoom, 1), &fakeSink{writeErr: errOther}
 	require.Equal(t, errOther, stream.Pipe(t.Context(), dst, src, nil))
 }
 
-func TestE6_ASourceThatHasEndedIntoAClosedDestinationIsSuccess(t *testing.T) {
+func TestPipeOfAnEndedSourceIntoAClosedDestinationSucceeds(t *testing.T) {
 	for name, dst := range map[string]stream.Writable[int]{
 		"that tells": closedQueue(t),
 		"that does not": &fakeSink{
@@ -301,7 +301,7 @@ func closedQueue(t *testing.T) stream.Writable[int] {
 	return q
 }
 
-func TestE6_PipeNoticesTheEndOfADestinationWhileTheSourceIsIdle(t *testing.T) {
+func TestPipeNoticesTheEndOfADestinationWhileTheSourceIsIdle(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(q *stream.Queue[int])
 		want error

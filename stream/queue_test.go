@@ -16,7 +16,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-func TestE1_DesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
+func TestQueueDesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 	q := stream.NewQueueOf(stream.Bytes[string](4))
 	require.Equal(t, 4, q.DesiredSize())
 	require.NoError(t, q.Write(t.Context(), "abc"))
@@ -34,7 +34,7 @@ func TestE1_DesiredSizeIsTheMarkLessWhatIsHeld(t *testing.T) {
 	require.Equal(t, 0, q.DesiredSize())
 }
 
-func TestE1_StrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
+func TestStrategyCountsChunksBytesOrWhatSizeSays(t *testing.T) {
 	double := func(n int) int { return 2 * n }
 	for name, c := range map[string]struct {
 		q    *stream.Queue[int]
@@ -56,14 +56,14 @@ func TestE1_StrategiesCountChunksBytesOrWhatSizeSays(t *testing.T) {
 	}
 }
 
-func TestE1_EmptyChunksCountAsAByte(t *testing.T) {
+func TestStrategyCountsAnEmptyChunkAsAByte(t *testing.T) {
 	q := stream.NewQueueOf(stream.Bytes[[]byte](1))
 	require.NoError(t, q.Write(t.Context(), nil))
 	ok, _ := q.TryWrite(nil)
 	require.False(t, ok)
 }
 
-func TestE2_PullsAreServedInOrderAndEachGetsAChunkOfItsOwn(t *testing.T) {
+func TestQueuePullsAreServedInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](1)
 		var pulls []*call[int]
@@ -95,7 +95,7 @@ func TestWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
 	})
 }
 
-func TestE3_WithAMarkOfZeroAWriteWaitsForAPull(t *testing.T) {
+func TestQueueWithAMarkOfZeroWaitsForAPull(t *testing.T) {
 	for _, mark := range []int{0, -1} {
 		bubble(t, func(t *testing.T) {
 			q := stream.NewQueue[int](stream.Count(mark))
@@ -229,7 +229,7 @@ func TestWhenAWaitingCloseLeavesTheWritesBehindItGoOn(t *testing.T) {
 	})
 }
 
-func TestE5_TheFirstEndOfAQueueCounts(t *testing.T) {
+func TestQueueKeepsItsFirstEnd(t *testing.T) {
 	ctx := func(t *testing.T) context.Context { return t.Context() }
 	type queue = *stream.Queue[int]
 	closed := func(t *testing.T, q queue) { require.NoError(t, q.Close(ctx(t))) }
@@ -277,7 +277,7 @@ func TestE5_TheFirstEndOfAQueueCounts(t *testing.T) {
 	}
 }
 
-func TestE5_TheEndReachesCallsThatWait(t *testing.T) {
+func TestQueueEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		write := goWrite(t.Context(), q, 1)

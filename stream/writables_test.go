@@ -123,7 +123,7 @@ func eachWritable(t *testing.T, f func(t *testing.T, name string, m made)) {
 	}
 }
 
-func TestE10_FailOfEachWritableComesBehindWhatWasWrittenAndTakesItsTurn(t *testing.T) {
+func TestWritablesFailBehindWhatWasWritten(t *testing.T) {
 	eachWritable(t, func(t *testing.T, name string, m made) {
 		w := m.w.(telling)
 		require.Equal(t, errOther, w.Fail(endedWith(errOther), errBoom), "its context had ended: nothing happened")
@@ -157,14 +157,14 @@ func TestE10_FailOfEachWritableComesBehindWhatWasWrittenAndTakesItsTurn(t *testi
 	})
 }
 
-func TestE10_FailOfEachWritableWithoutACauseIsErrClosed(t *testing.T) {
+func TestWritablesFailWithoutACauseIsErrClosed(t *testing.T) {
 	eachWritable(t, func(t *testing.T, _ string, m made) {
 		require.NoError(t, m.w.(telling).Fail(t.Context(), nil))
 		wantWritesToEnd(t, m.w, stream.ErrClosed)
 	})
 }
 
-func TestE10_DoneAndReadyOfEachWritableTellOfTheEndOfWhatItStandsOn(t *testing.T) {
+func TestWritablesTellTheEndOfWhatTheyStandOn(t *testing.T) {
 	eachWritable(t, func(t *testing.T, name string, m made) {
 		w := m.w.(telling)
 		require.False(t, isClosed(w.Done()))
@@ -183,7 +183,7 @@ func TestE10_DoneAndReadyOfEachWritableTellOfTheEndOfWhatItStandsOn(t *testing.T
 	})
 }
 
-func TestE10_ReadyAndTryWriteOfEachWritableKnowWhetherThereIsRoom(t *testing.T) {
+func TestWritablesKnowWhetherThereIsRoom(t *testing.T) {
 	eachWritable(t, func(t *testing.T, name string, m made) {
 		w := m.w.(telling)
 		require.Equal(t, errBoom, w.Ready(endedWith(errBoom)))
@@ -224,7 +224,7 @@ func TestE10_ReadyAndTryWriteOfEachWritableKnowWhetherThereIsRoom(t *testing.T) 
 	})
 }
 
-func TestE10_DiscardHasAllThatAWritableMayHave(t *testing.T) {
+func TestWritablesDiscardHasEveryCapability(t *testing.T) {
 	w := stream.Discard[[]byte]().(interface {
 		telling
 		trying
@@ -241,7 +241,7 @@ func TestE10_DiscardHasAllThatAWritableMayHave(t *testing.T) {
 }
 
 // An adapter on a Writable that has nothing but its three methods tells nothing that this does not.
-func TestE10_AnAdapterOfABareWritableAbortsItInTurnWhereItIsFailed(t *testing.T) {
+func TestWritablesOverABareWritableAbortItInTurn(t *testing.T) {
 	for name, on := range map[string]func(*bareSink) any{
 		"MapWriter": func(s *bareSink) any { return stream.MapWriter(s, same) },
 		"AsWriter":  func(s *bareSink) any { return stream.AsWriter(t.Context(), s) },
@@ -274,7 +274,7 @@ func (*bareSink) Write(context.Context, []byte) error { return nil }
 func (s *bareSink) Close(context.Context) error       { s.closes++; return nil }
 func (s *bareSink) Abort(cause error) error           { s.aborts = append(s.aborts, cause); return nil }
 
-func TestE10_AStagesWritableIsAQueue(t *testing.T) {
+func TestWritablesOfAStageAreAQueue(t *testing.T) {
 	r := stream.Stage(stream.From(1), stream.Count(1), func(_ context.Context, _ stream.Readable[int], dst stream.Writable[int]) error {
 		require.IsType(t, stream.NewQueue[int](0), dst)
 		return nil
