@@ -24,6 +24,7 @@ var done = []string{
 	"README.md",
 	"SECURITY.md",
 	"bench",
+	"docs/design.md",
 	"docs/examples.md",
 	"docs/features.md",
 	"docs/javascript.md",
