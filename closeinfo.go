@@ -17,8 +17,8 @@ import (
 // browser lets scripts send only 1000 and 3000 to 4999.) Code 0 sends no code, or 1000 if there is
 // a reason. The reason is UTF-8 of at most 123 bytes.
 //
-// Closed reports the peer's code, or one of two that are never on the wire: 1005 for a Close frame
-// without a code, and 1006 if no Close frame came.
+// Closed reports the peer's code, or one of two codes that are never on the wire. 1005 stands for a
+// Close frame without a code, and 1006 for no Close frame.
 //
 // RFC 6455, sections 5.5.1 and 7.4.
 type CloseInfo struct {
@@ -26,7 +26,7 @@ type CloseInfo struct {
 	Reason string // UTF-8; empty: none
 }
 
-// String returns the code, its name where it has one, and the reason.
+// String returns the code, its name if it has one, and the reason.
 func (i CloseInfo) String() string {
 	s := fmt.Sprint(i.Code)
 	if name := codeNames[i.Code]; name != "" {

@@ -77,8 +77,8 @@ func (urlAddr) Network() string  { return "websocket" }
 func (a urlAddr) String() string { return string(a) }
 
 // Opened settles when the handshake is done. Its error is a *HandshakeError if the handshake
-// failed, the cause of Dial's context if that ended first, and a plain error if the URL or an
-// option was bad. For a Conn of Accept or AcceptConn it is settled already.
+// failed. If Dial's context ended first, it is the cause of that. If the URL or an option was bad,
+// it is a plain error. For a Conn of Accept or AcceptConn it is settled already.
 func (c *Conn) Opened() *stream.Future[Opened] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,8 +100,8 @@ func (c *Conn) Opened() *stream.Future[Opened] {
 // documentation lists all cases.
 //
 // While no call pulls, a lost peer is noticed as long as there is read credit. Behind a full window
-// the next Pull notices it, or the error of a write, CloseTimeout, ReadStallTimeout, or another
-// option of the keepalive where the kernel tells of an error.
+// the next Pull notices it, or the error of a write, CloseTimeout or ReadStallTimeout. The other
+// options of the keepalive notice it where the kernel tells of an error.
 func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,8 +154,8 @@ func (c *Conn) Close(info CloseInfo) error {
 }
 
 // Shutdown closes as Close does, discards the input that still comes, and waits for the end. It
-// returns nil if a Pull would return io.EOF, and otherwise the error of that Pull: of an unclean
-// end, or with a code of the peer's that is not ours. If ctx ends first, Shutdown cuts the
+// returns nil if a Pull would return io.EOF, and otherwise the error of that Pull. That is an
+// unclean end, or a code of the peer's that is not ours. If ctx ends first, Shutdown cuts the
 // connection and returns context.Cause(ctx).
 func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	if err := c.Close(info); err != nil {
@@ -180,9 +180,9 @@ func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 // that has not ended ends with an *Error of code 1006. No Close frame is sent, unless one is
 // already queued behind what was accepted. After the end CloseNow only drops unread messages.
 //
-// On TCP and unix sockets, and on TLS over TCP on Linux, the kernel first gets as much of the
-// accepted output as it takes without waiting. If the peer goes on sending, its kernel may still
-// drop that output. Shutdown avoids this.
+// The kernel first gets as much of the accepted output as it takes without waiting. That is so on
+// TCP and unix sockets, and on TLS over TCP on Linux. If the peer goes on sending, its kernel may
+// still drop that output. Shutdown avoids this.
 func (c *Conn) CloseNow() {
 	if w := c.orAbandon(errHandshakeClosed); w != nil {
 		w.CloseNow()

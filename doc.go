@@ -123,10 +123,10 @@
 //	ReadStallTimeout   none     time in which a full ReadWindow    *Error that names it, 1008 on
 //	                            is not pulled from                   the wire
 //
-// Where the table has a code on the wire, our Close has it. [CloseCode] gives the code of the
-// peer's answer, and 1006 if none comes within CloseTimeout. The error's text has the option and
-// the code that was sent. Pull and Write return that error when the answer is there. So a stalled
-// Write fails after WriteStallTimeout and CloseTimeout.
+// Where the table has a code on the wire, our Close has that code. [CloseCode] gives the code of
+// the peer's answer, and 1006 if none comes within CloseTimeout. The error's text has the option
+// and the code that was sent. Pull and Write return that error when the answer is there. So a
+// stalled Write fails after WriteStallTimeout and CloseTimeout.
 //
 // A control frame uses no credit while no unread data lies in front of it. So pings alone never
 // fill the window, even if the program never pulls. Behind unread data a control frame counts
@@ -149,14 +149,14 @@
 // ours and our Close are buffered beside the windows.
 //
 // No pings are sent and no liveness timeout applies, unless one of the last five options of the
-// table asks for it, or a call of [Conn.Ping]. OnPing and OnPong are called with the payload of the
-// peer's pings and pongs.
+// table is set. A call of [Conn.Ping] sends one ping. OnPing and OnPong are called with the payload
+// of the peer's pings and pongs.
 //
 // Any byte from the peer is a sign of life. While ReadWindow is full and no call pulls, we do not
 // read. Then no ping is sent and no pong is waited for. So the keepalive does not cut a connection
-// whose own reader is stalled. A peer that is gone is noticed meanwhile only if the kernel tells of
-// an error without a read, as it does on sockets for a reset. Elsewhere ReadStallTimeout limits how
-// long that can last.
+// whose own reader is stalled. Meanwhile a lost peer is noticed only if the kernel tells of an
+// error without a read, as for a reset on sockets. Elsewhere ReadStallTimeout limits how long that
+// can last.
 //
 // A ping goes between two frames. PongTimeout starts only once the kernel has taken the ping. So a
 // large message on a slow line is not cut by the ping behind it. A peer that does not read, for

@@ -24,8 +24,9 @@ var (
 // or the error of the transport. An Error wraps io.ErrUnexpectedEOF if the end came in the middle
 // of a message.
 //
-// CloseCode finds the code of an Error inside another error. An Error may be given to Abort, Cancel
-// or Fail, or returned by the function of a Handler: it then says what the Close frame has.
+// CloseCode finds the code of an Error inside another error. A program may give an Error to Abort,
+// Cancel or Fail, or return it from the function of a Handler. The Close frame then has its code
+// and reason.
 //
 // RFC 6455, sections 7.1.5 and 7.4.1.
 type Error struct {

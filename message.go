@@ -56,6 +56,7 @@ func Binary(b []byte) Message { return Message{Type: TypeBinary, Data: b} }
 
 var errNotUTF8 = errors.New("wsstream: text message is not UTF-8: nothing was sent")
 
+// check returns an error if t is no type.
 func (t Type) check() error {
 	if t != TypeText && t != TypeBinary {
 		return fmt.Errorf("wsstream: a message's type is TypeText or TypeBinary, not %v", t)
@@ -63,6 +64,7 @@ func (t Type) check() error {
 	return nil
 }
 
+// check returns an error if m must not be sent.
 func (m Message) check() error {
 	if p := m.prepared(); p != nil {
 		return p.err

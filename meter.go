@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// A Meter adds up the figures of all connections whose options name it: for example those of a
+// A Meter adds up the figures of all connections whose options name it. They may be those of a
 // process, of a server, or of one kind of client. The zero Meter is ready to use. It must not be
 // copied after first use. All methods may be called concurrently.
 //

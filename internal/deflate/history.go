@@ -11,7 +11,7 @@ import (
 const leastHistory = 1 << 10
 
 // A history has the last bytes that were sent, in one piece. It has as many as the longest part of
-// a message, rounded up to a power of two: at least leastHistory, and at most the window.
+// a message, rounded up to a power of two. That is at least leastHistory, and at most the window.
 type history struct{ buf []byte }
 
 // add remembers p, which is not empty. The window's size is a power of two.

@@ -75,8 +75,8 @@ func tooLarge(err error) *refusal {
 }
 
 // checkLine checks a line of a header, and reports whether it is the last. others is how many lines
-// came before it. checkLine checks what http.ReadRequest leaves to http.Server: a line that can be
-// read in two ways would pass a proxy as another request.
+// came before it. checkLine checks what http.ReadRequest leaves to http.Server. A proxy might read
+// a line that is not checked as another request.
 //
 // RFC 9112, sections 5.1 and 5.2.
 func checkLine(line []byte, others int) (last bool, no *refusal) {
