@@ -25,8 +25,8 @@ var (
 // of a message.
 //
 // CloseCode finds the code of an Error inside another error. A program may give an Error to Abort,
-// Cancel or Fail, or return it from the function of a Handler. The Close frame then has its code
-// and reason.
+// Cancel or Fail, or return it from the function of a Handler. [Writable.Abort] lists the code that
+// the Close frame then has.
 //
 // RFC 6455, sections 7.1.5 and 7.4.1.
 type Error struct {
