@@ -22,6 +22,7 @@ import (
 // and closes the connection. With JSON[T]().SkipBad(report) bad messages are reported and dropped.
 func JSON[T any]() stream.Codec[Message, T] {
 	return stream.Codec[Message, T]{
+		Borrows: true,
 		Encode: func(v T) (Message, error) {
 			b, err := json.Marshal(v)
 			if err != nil {

@@ -7,22 +7,35 @@ import (
 	"time"
 )
 
-// errDue ends the wait for more chunks of a batch.
-var errDue = errors.New("stream: the batch is due")
-
-// Batch gathers chunks of src. A batch is delivered when the sizes in it reach limit.Mark (it may go beyond it with
-// its last chunk), when wait has passed since its first chunk was pulled, or when src ends: what was gathered comes
-// before the end, of whatever kind. A batch is never empty; a wait of zero or less never passes, and with a Mark of
-// one or less each chunk is a batch. The slice is the puller's.
+// Batch gathers chunks of src. It delivers a batch when the first of these happens:
 //
-// Batch pulls on the puller's goroutine, so that wait is looked at only while somebody pulls. A Pull whose ctx ends
-// keeps what was gathered, and the time it is due, for the next. A negative size ends the stream, after the batch
-// before it, and src is cancelled. Cancel drops what was gathered and cancels src.
+//   - The sizes of its chunks reach limit. With its last chunk a batch may exceed a [Strategy].
+//   - The time wait has passed since its first chunk was pulled. If zero or negative, no limit.
+//   - src ends. The chunks that were gathered come before the end, of whatever kind it is.
+//
+// A batch is never empty. With a limit of one or less each chunk is a batch. The slice belongs to
+// the caller.
+//
+// Batch pulls on the goroutine that pulls, so it checks wait only during a Pull. A Pull whose ctx
+// ends leaves the chunks that were gathered, and their time, for the next Pull. A negative size
+// ends the stream, behind the batch before it, and cancels src. Cancel drops the chunks that were
+// gathered and cancels src.
+//
+// [BatchNow] gathers without waiting.
 func Batch[T any, L Limit[T]](src Readable[T], limit L, wait time.Duration) Readable[[]T] {
 	b := &batching[T]{src: newSource(src), limit: strategyOf[T](limit), wait: wait}
-	r := from(b.src, b.next)
-	r.drop = func(error) { b.held = nil }
-	return r
+	return b.readable(b.next)
+}
+
+// BatchNow waits for one chunk of src, and gathers with it the chunks that are there already, up to
+// limit. It waits for none of those. So a slow source makes small batches, and a fast source makes
+// large ones. For everything else it is [Batch].
+//
+// The chunks that are there are those that a Pull returns without waiting: what a [Queue] or a
+// [Subscription] holds, or the messages that a connection has received with the first one.
+func BatchNow[T any, L Limit[T]](src Readable[T], limit L) Readable[[]T] {
+	b := &batching[T]{src: newSource(src), limit: strategyOf[T](limit)}
+	return b.readable(b.nextNow)
 }
 
 // batching is the state of a Batch.
@@ -33,46 +46,89 @@ type batching[T any] struct {
 
 	held []T
 	size uint64
-	due  time.Time // when held is delivered, whatever is in it
+	due  time.Time // when held is delivered, full or not
 	end  error     // comes after held
 }
 
+func (b *batching[T]) readable(next func(context.Context) ([]T, error)) Readable[[]T] {
+	r := from(b.src, next)
+	r.drop = func(error) { b.held = nil }
+	return r
+}
+
+// errDue ends the wait for more chunks of a batch.
+var errDue = errors.New("stream: the batch is due")
+
 func (b *batching[T]) next(ctx context.Context) ([]T, error) {
-	if len(b.held) == 0 && b.end == nil {
-		v, err := b.src.Pull(ctx)
-		if err != nil {
-			return nil, err
-		}
-		b.add(v)
+	if err := b.first(ctx); err != nil {
+		return nil, err
 	}
-	pctx := ctx
+	within := ctx
 	if b.wait > 0 && !b.full() {
 		var cancel context.CancelFunc
-		pctx, cancel = context.WithDeadlineCause(ctx, b.due, errDue)
+		within, cancel = context.WithDeadlineCause(ctx, b.due, errDue)
 		defer cancel()
 	}
+	if err := b.gather(within); err != nil && ctx.Err() != nil {
+		return nil, err
+	}
+	return b.take()
+}
+
+func (b *batching[T]) nextNow(ctx context.Context) ([]T, error) {
+	if err := b.first(ctx); err != nil {
+		return nil, err
+	}
+	if !b.full() {
+		now, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		_ = b.gather(instant{now, cancel})
+	}
+	return b.take()
+}
+
+// An instant is a context that ends when a call is about to wait for its end. So a Pull with it
+// returns what is there.
+type instant struct {
+	context.Context
+	cancel context.CancelCauseFunc
+}
+
+func (i instant) Done() <-chan struct{} {
+	i.cancel(errDue)
+	return i.Context.Done()
+}
+
+// first waits for the first chunk of a batch.
+func (b *batching[T]) first(ctx context.Context) error {
+	if len(b.held) > 0 || b.end != nil {
+		return nil
+	}
+	v, err := b.src.Pull(ctx)
+	if err == nil {
+		b.add(v)
+	}
+	return err
+}
+
+// gather pulls until the batch is full, or ctx ends, whose cause it then returns. If src has failed
+// meanwhile, its next Pull says so again.
+func (b *batching[T]) gather(ctx context.Context) error {
 	for !b.full() {
-		v, err := b.src.Pull(pctx)
+		v, err := b.src.Pull(ctx)
 		switch {
 		case err == nil:
 			b.add(v)
-		case err == io.EOF:
-			b.end = err
-		case ctx.Err() != nil:
-			return nil, err
-		case pctx.Err() != nil: // due; if src has failed just now it tells so again
-			return b.take(), nil
+		case err != io.EOF && ctx.Err() != nil:
+			return err
 		default:
 			b.end = err
 		}
 	}
-	if len(b.held) > 0 {
-		return b.take(), nil
-	}
-	return nil, b.end
+	return nil
 }
 
-// full says that nothing more is gathered.
+// full reports whether nothing more is gathered.
 func (b *batching[T]) full() bool { return b.end != nil || b.size >= uint64(max(b.limit.Mark, 0)) }
 
 func (b *batching[T]) add(v T) {
@@ -88,13 +144,18 @@ func (b *batching[T]) add(v T) {
 	b.size += size
 }
 
-func (b *batching[T]) take() []T {
+// take returns the batch, or the end if nothing was gathered.
+func (b *batching[T]) take() ([]T, error) {
+	if len(b.held) == 0 {
+		return nil, b.end
+	}
 	batch := b.held
 	b.held, b.size = nil, 0
-	return batch
+	return batch, nil
 }
 
-// Unbatch returns the elements of each chunk of src, in order. It holds one chunk of src, and Cancel drops it.
+// Unbatch returns the elements of each chunk of src, in order. It holds one chunk of src, which
+// Cancel drops.
 func Unbatch[S ~[]T, T any](src Readable[S]) Readable[T] {
 	s := newSource(src)
 	var rest S

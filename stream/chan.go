@@ -31,16 +31,25 @@ func (s *chanSource[T]) Pull(ctx context.Context) (none T, err error) {
 		return none, io.EOF
 	}
 	select {
+	case v, ok := <-s.c: // what is there comes first
+		return received(v, ok)
+	default:
+	}
+	select {
 	case v, ok := <-s.c:
-		if !ok {
-			return none, io.EOF
-		}
-		return v, nil
+		return received(v, ok)
 	case <-s.cancelled:
 		return none, io.EOF
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
 	}
+}
+
+func received[T any](v T, ok bool) (T, error) {
+	if !ok {
+		return v, io.EOF
+	}
+	return v, nil
 }
 
 // Cancel ends the stream.

@@ -1,31 +1,38 @@
 package stream
 
 import (
+	"context"
 	"fmt"
 	"io"
 )
 
-// A Codec turns values into messages and back, as encoding/json does values and bytes. A nil function is a codec for
-// one way only. Both may be called at once.
+// A Codec turns values into messages and back, as encoding/json turns values into bytes and back. A
+// nil function makes a codec for one way only. Both functions may be called concurrently.
 type Codec[M, T any] struct {
 	Encode func(T) (M, error)
 	Decode func(M) (T, error)
+
+	// Borrows says that neither function keeps what it is given, and that no result refers to it.
+	// Then [Decode] pulls each message into the memory of the last, and what Encode returns is a
+	// [Borrower].
+	Borrows bool
 }
 
-// A DecodeError says that a message could not be decoded, and which.
+// A DecodeError says which message could not be decoded, and why.
 type DecodeError[M any] struct {
 	Message M
-	Err     error
+	Err     error // the decoder's
 }
 
-// Error tells what is wrong, not the message, which may be large or secret.
+// Error returns the decoder's error. It leaves out the message, which may be large or secret.
 func (e *DecodeError[M]) Error() string { return fmt.Sprintf("stream: decode: %v", e.Err) }
 
 // Unwrap returns the decoder's error.
 func (e *DecodeError[M]) Unwrap() error { return e.Err }
 
-// SkipBad returns c with a Decode that drops a message it can't decode, and reports it; report may be nil. It returns
-// errors that wrap Skip. SkipBad panics if c.Decode is nil.
+// SkipBad returns a copy of c whose Decode drops a message that it cannot decode. It passes the
+// message and the error to report, which may be nil. Its Decode then returns an error that wraps
+// [Skip]. SkipBad panics if c.Decode is nil.
 func (c Codec[M, T]) SkipBad(report func(M, error)) Codec[M, T] {
 	mustFunc(c.Decode == nil, "SkipBad")
 	decode := c.Decode
@@ -42,26 +49,50 @@ func (c Codec[M, T]) SkipBad(report func(M, error)) Codec[M, T] {
 	return c
 }
 
-// Decode returns the values of the messages of src. A message that can't be decoded ends the stream with a
-// *DecodeError, and src is cancelled with it; with c.SkipBad it is dropped. Otherwise it is Map with c.Decode, and
-// panics if that is nil.
+// Decode returns the values of the messages of src. A message that cannot be decoded ends the
+// stream with a [*DecodeError], and cancels src with it. With [Codec.SkipBad] such a message is
+// dropped. For everything else Decode is [Map] with c.Decode. It panics if c.Decode is nil.
 func Decode[M, T any](src Readable[M], c Codec[M, T]) Readable[T] {
 	mustFunc(c.Decode == nil, "Decode")
-	return Map(src, func(m M) (T, error) {
+	s := newSource(src)
+	pull := s.Pull
+	decode := func(m M) (T, error) {
 		v, err := c.Decode(m)
 		switch {
-		case err == io.EOF: // of a decoder that found nothing; it is no end
+		case err == io.EOF: // of a decoder that found nothing: no end
 			err = &DecodeError[M]{m, io.ErrUnexpectedEOF}
 		case err != nil:
 			err = &DecodeError[M]{m, err}
 		}
 		return v, err
+	}
+	if !c.Borrows || s.into == nil {
+		return mapOf(s, pull, decode)
+	}
+	var message M // the last one, whose memory the next one reuses
+	pull = func(ctx context.Context) (M, error) {
+		err := s.PullInto(ctx, &message)
+		return message, err
+	}
+	r := mapOf(s, pull, func(m M) (T, error) {
+		v, err := decode(m)
+		if err != nil { // the error, or report, has the message
+			var none M
+			message = none
+		}
+		return v, err
 	})
+	r.drop = func(error) {
+		var none M
+		message = none
+	}
+	return r
 }
 
-// Encode returns a Writable of values, whose messages are written to dst. It is MapWriter with c.Encode, and panics if
-// that is nil: a value that can't be encoded is an error of its Write, and nothing is written.
+// Encode returns a [Writable] of values, which writes their messages to dst. It is [MapWriter] with
+// c.Encode: a value that cannot be encoded is an error of its Write, and nothing is written. Encode
+// panics if c.Encode is nil.
 func Encode[M, T any](dst Writable[M], c Codec[M, T]) Writable[T] {
 	mustFunc(c.Encode == nil, "Encode")
-	return MapWriter(dst, c.Encode)
+	return mapWriterOf(dst, c.Encode, c.Borrows)
 }

@@ -4,33 +4,58 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 )
 
-// Concat returns the chunks of the first source, then those of the second, and so on. It pulls from one at a time,
-// and holds nothing. If a source fails, the stream fails with its error and the later ones are cancelled with it.
-// Cancel cancels all that have not ended and joins their errors. Without sources it is empty.
+// Concat returns the chunks of the first source, then those of the second, and so on. It pulls from
+// one source at a time, and holds nothing. If a source fails, the stream fails with its error, and
+// the later sources are cancelled with it. Cancel cancels all sources that have not ended, and
+// joins their errors. Without sources the stream is empty.
 func Concat[T any](src ...Readable[T]) Readable[T] {
-	sources := newSources(src)
-	at := 0 // the source that is pulled
-	return (&inline[T]{
-		next: func(ctx context.Context) (none T, err error) {
-			for at < len(sources) {
-				v, err := sources[at].Pull(ctx)
-				switch {
-				case err == nil:
-					return v, nil
-				case err == io.EOF:
-					at++
-				case ctx.Err() != nil:
-					return none, err
-				default:
-					return none, failure{err}
-				}
-			}
-			return none, io.EOF
-		},
-		cancel: func(cause error) error { return cancelAll(sources, cause) },
+	c := &concat[T]{sources: newSources(src)}
+	r := (&inline[T]{
+		next:   c.next,
+		cancel: func(cause error) error { return cancelAll(c.sources, cause) },
 	}).init()
+	if slices.ContainsFunc(c.sources, func(s *source[T]) bool { return s.into != nil }) {
+		return inlineInto[T]{r, c.nextInto}
+	}
+	return r
+}
+
+type concat[T any] struct {
+	sources []*source[T]
+	at      int // the source that is pulled
+}
+
+func (c *concat[T]) next(ctx context.Context) (v T, err error) {
+	err = c.each(ctx, func(s *source[T]) (err error) {
+		v, err = s.Pull(ctx)
+		return err
+	})
+	return v, err
+}
+
+// nextInto is next into *v.
+func (c *concat[T]) nextInto(ctx context.Context, v *T) error {
+	return c.each(ctx, func(s *source[T]) error { return s.PullInto(ctx, v) })
+}
+
+// each pulls from the sources, from the current one on, until one of them has a chunk.
+func (c *concat[T]) each(ctx context.Context, pull func(*source[T]) error) error {
+	for ; c.at < len(c.sources); c.at++ {
+		err := pull(c.sources[c.at])
+		switch {
+		case err == nil:
+			return nil
+		case err == io.EOF:
+		case ctx.Err() != nil:
+			return err
+		default:
+			return failure{err}
+		}
+	}
+	return io.EOF
 }
 
 func newSources[T any](src []Readable[T]) []*source[T] {

@@ -624,3 +624,17 @@ func ExampleEncode() {
 	// 1
 	// 2
 }
+
+// A burst is one batch; what comes later is another.
+func ExampleBatchNow() {
+	q := stream.NewQueue[int](9)
+	batches := stream.BatchNow(q, stream.Count(100))
+	for v := range 3 {
+		_ = q.Write(ctx, v)
+	}
+	burst, _ := batches.Pull(ctx)
+	_ = q.Write(ctx, 3)
+	later, _ := batches.Pull(ctx)
+	fmt.Println(burst, later)
+	// Output: [0 1 2] [3]
+}

@@ -30,14 +30,14 @@ type interrupter struct {
 func (i *interrupter) begin(ctx context.Context) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.stopped || ctx.Err() != nil { // looked at under mu: an end that comes later finds the call busy
+	done := ctx.Done()
+	if i.stopped || ctx.Err() != nil { // checked with mu held: an end that comes later finds the call busy
 		return false
 	}
-	i.busy, i.current = true, ctx.Done()
+	i.busy, i.current = true, done
 	if i.current != nil && i.current != i.armed && (i.deadline != nil || i.closing != nil) {
 		i.release()
-		i.armed = i.current
-		done := i.current
+		i.armed = done
 		i.disarm = context.AfterFunc(ctx, func() { i.ctxEnded(done) })
 	}
 	return true

@@ -10,16 +10,19 @@ import (
 
 const defaultChunk = 32 << 10 // as io.Copy's buffer
 
-// FromReader returns the bytes of r in chunks of what one Read gives: size bytes at most, never none; a size of zero
-// or less is 32 KiB. Each Pull is one Read, on the puller's goroutine, and nothing is read ahead. The end of r is the
-// end of the stream, and its error the stream's. What Pull returns is the caller's; a PullInto reads into the chunk it
-// is given.
+// FromReader returns the bytes of r. Each Pull is one Read, on the goroutine that pulls, and
+// nothing is read ahead. The end of r is the end of the stream, and its error is the stream's.
 //
-// A Read that blocks is ended, when the Pull's ctx ends or with Cancel, by r's SetReadDeadline where it has one, and
-// then the stream is as it was; else by Close where r is an io.Closer, and then the stream has failed with the ctx's
-// cause; else not at all: Pull returns when Read does. Cancel closes r where it is an io.Closer (with the cause, where
-// it has CloseWithError), and returns the error of that; the end of the stream does not. FromReader starts no
-// goroutine.
+// The number size limits the bytes of a chunk. If zero or negative, 32 KiB. No chunk is empty. A
+// chunk that Pull returns belongs to the caller. PullInto reads into the memory of the caller's
+// chunk.
+//
+// A context that ends, and Cancel, end a Read that blocks. They use r's SetReadDeadline if it has
+// one: then the stream is as it was. Else they close r if it is an [io.Closer]: then the stream has
+// failed with the context's cause. Else Pull returns when Read does.
+//
+// Cancel closes r if it is an io.Closer, with the cause if it has a CloseWithError, and returns the
+// error of that. The end of the stream does not close r. FromReader starts no goroutine.
 func FromReader(r io.Reader, size int) Readable[[]byte] {
 	if size <= 0 {
 		size = defaultChunk
@@ -34,18 +37,18 @@ func FromReader(r io.Reader, size int) Readable[[]byte] {
 	return b
 }
 
-// A byteSource is an io.Reader as a Readable.
+// A byteSource is an io.Reader as a [Readable].
 type byteSource struct {
 	*inline[[]byte]
 	r         io.Reader
 	size      int
 	interrupt interrupter
 	buf       []byte // to read into; guarded by the gate, as the next
-	after     error  // comes after the last chunk
+	after     error  // what Pull returns after the last chunk
 }
 
-// PullInto reads the next chunk into (*v)[:0], which grows to the size of a chunk if it is smaller. After an error it
-// is empty.
+// PullInto reads the next chunk into the memory of *v, or into new memory if *v has too little for
+// a chunk. After an error *v is empty.
 func (b *byteSource) PullInto(ctx context.Context, v *[]byte) (err error) {
 	*v, err = b.do(ctx, func(ctx context.Context) ([]byte, error) {
 		buf := *v
@@ -74,7 +77,7 @@ func (b *byteSource) next(ctx context.Context) ([]byte, error) {
 	return chunk, err
 }
 
-// read reads some bytes, or returns an error and none.
+// read reads at least one byte, or returns an error.
 func (b *byteSource) read(ctx context.Context, p []byte) (int, error) {
 	for range 100 {
 		if b.after != nil {
@@ -107,7 +110,7 @@ func (b *byteSource) read(ctx context.Context, p []byte) (int, error) {
 	return 0, failure{io.ErrNoProgress}
 }
 
-// stopped is why a Read was not begun, or was ended.
+// stopped returns why a Read did not begin, or was ended.
 func (b *byteSource) stopped(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -115,17 +118,31 @@ func (b *byteSource) stopped(ctx context.Context) error {
 	return io.EOF // cancelled
 }
 
-// AsReader returns the chunks of src as an io.Reader. Its Reads, and io.Copy from it, pull with ctx; the end of the
-// stream is theirs. It holds what is left of one chunk. When ctx has ended, Reads fail with its cause, and src is as
-// it was; Reader never cancels src. Its calls may not be made at once. It has a WriteTo, so that io.Copy writes each
-// chunk as it is, without a buffer between.
+// AsReader returns the chunks of src as an [io.Reader]. Its Reads pull with ctx, and so does
+// io.Copy from it. The end of src is the end of the reader. When ctx has ended, Reads fail with its
+// cause, and src is as it was. AsReader never cancels src.
+//
+// The reader holds what is left of one chunk. Its methods may not be called concurrently. It is an
+// [io.WriterTo]: io.Copy writes each chunk as it is, without a buffer.
 func AsReader(ctx context.Context, src Readable[[]byte]) io.Reader {
-	return &reader{pull: func() ([]byte, error) { return src.Pull(ctx) }}
+	return &reader{ctx: ctx, src: newSource(src)}
 }
 
 type reader struct {
-	pull func() ([]byte, error)
-	rest []byte
+	ctx   context.Context // of all Reads: io.Reader has no place for one
+	src   *source[[]byte]
+	chunk []byte // the last one, whose memory the next one reuses
+	rest  []byte // of chunk
+}
+
+// pull pulls the next chunk.
+func (r *reader) pull() error {
+	r.rest = nil
+	if err := r.src.PullInto(r.ctx, &r.chunk); err != nil {
+		return err
+	}
+	r.rest = r.chunk
+	return nil
 }
 
 // Read reads from the chunk that has come, and waits for one if there is none.
@@ -134,8 +151,7 @@ func (r *reader) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	for len(r.rest) == 0 {
-		var err error
-		if r.rest, err = r.pull(); err != nil {
+		if err := r.pull(); err != nil {
 			return 0, err
 		}
 	}
@@ -158,9 +174,10 @@ func (r *reader) WriteTo(w io.Writer) (written int64, err error) {
 				return written, io.ErrShortWrite
 			}
 		}
-		if r.rest, err = r.pull(); err == io.EOF {
-			return written, nil
-		} else if err != nil {
+		if err := r.pull(); err != nil {
+			if err == io.EOF {
+				err = nil
+			}
 			return written, err
 		}
 	}

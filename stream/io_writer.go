@@ -12,20 +12,22 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// ToWriter returns a Writable that writes each chunk to w, with one call of Write, never two at once, on the writer's
-// goroutine. It keeps nothing of a chunk (see Borrower). An error of w's is the end of the stream: later Writes return
-// it too.
+// ToWriter returns a [Writable] that writes each chunk to w with one call of Write. It calls Write
+// on the goroutine that writes, and never concurrently. It keeps nothing of a chunk (see
+// [Borrower]). An error of w is the end of the stream: later Writes return it, too.
 //
-// A Write that blocks is ended, when its ctx ends or with Abort, by w's SetWriteDeadline where it has one, else by
-// Close where w is an io.Closer, else not at all: Write returns when w's does. If ctx ends it after some bytes were
-// written, or by Close, the stream has failed, with an error that wraps the cause; else it is as it was.
+// A context that ends, and Abort, end a Write that blocks. They use w's SetWriteDeadline if it has
+// one. Else they close w if it is an [io.Closer]. Else Write returns when that of w does. If w has
+// written a part of the chunk, or was closed, the stream has failed, with an error that wraps the
+// cause. Otherwise the stream is as it was.
 //
-// Close takes its turn, flushes w where it has a Flush() error, and closes it where it is an
-// io.Closer; so give Pipe PreventClose for an os.Stdout. Fail does so too, and closes w with the
-// cause where it has CloseWithError: else w does not show that what it got is not all, so look at
-// what Pipe returned. Abort closes w as Fail does, but immediately, and does not flush it. All
-// three return what flushing and closing met. There is no TryWrite, since any Write of w may wait.
-// ToWriter starts no goroutine.
+// Close takes its turn, flushes w if it has a Flush() error, and closes w if it is an io.Closer. So
+// give [Pipe] PreventClose for an os.Stdout. Fail does the same, and closes w with the cause if it
+// has a CloseWithError. Any other w does not show that it did not get all, so look at what Pipe
+// returned. Abort closes w as Fail does, but immediately and without flushing. All three return the
+// errors of flushing and closing.
+//
+// There is no TryWrite, since any Write of w may wait. ToWriter starts no goroutine.
 func ToWriter(w io.Writer) Writable[[]byte] {
 	s := &byteSink{w: w, sinkEnd: newSinkEnd()}
 	s.gate = gate.New(s.done)
@@ -119,33 +121,32 @@ func (s *byteSink) finishInTurn(ctx context.Context, end, cause error) (done boo
 	return true, errors.Join(err, s.interrupt.stop(cause))
 }
 
-// Abort closes w at once.
+// Abort closes w immediately.
 func (s *byteSink) Abort(cause error) error {
 	cause = cmp.Or(cause, ErrClosed)
 	s.finish(cause)
 	return s.interrupt.stop(cause)
 }
 
-// AsWriter returns dst as an io.WriteCloser: each Write is one chunk, written with ctx; one of no
-// bytes is none. Write copies what it is given, as an io.Writer must, unless dst keeps nothing of
-// it (see Borrower). When ctx has ended, calls fail with its cause, and dst is as it was. It has a
-// ReadFrom, so that io.Copy to it copies nothing twice: chunks of 32 KiB at most, one for each
-// Read.
+// AsWriter returns dst as an [io.WriteCloser]. Each Write writes one chunk to dst with ctx; a Write
+// of no bytes writes none. It copies its bytes, as an io.Writer must, unless dst keeps nothing of a
+// chunk (see [Borrower]). When ctx has ended, calls fail with its cause, and dst is as it was. The
+// writer is an [io.ReaderFrom]: io.Copy to it copies nothing twice, and each Read makes one chunk
+// of at most 32 KiB.
 //
-// Close closes dst, which says that what was written is all. To say that it is not, there is a
-// CloseWithError(cause error) error, as an io.PipeWriter has: it fails dst with cause (see Failer),
-// or closes it where that is nil. Fail, Abort, Ready, Done and TryWrite are dst's, where it has
-// them, and TryWrite copies as Write does.
+// Close closes dst, and so says that it has got all. To say that it has not, use the method
+// CloseWithError(cause error) error, as of an io.PipeWriter. It fails dst with cause (see
+// [Failer]), or closes dst if cause is nil. Fail, Abort, Ready, Done, Flush and TryWrite are those
+// of dst, where dst has them. TryWrite copies as Write does.
 func AsWriter(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {
-	b, ok := dst.(Borrower)
 	w := &writer{
 		dst:     dst,
 		write:   func(p []byte) error { return dst.Write(ctx, p) },
 		close:   func() error { return dst.Close(ctx) },
 		fail:    func(cause error) error { return failIn(ctx, dst, cause) },
-		borrows: ok && b.Borrows(),
+		borrows: borrows(dst),
 	}
-	if t, ok := dst.(tryWriter[[]byte]); ok {
+	if t, ok := dst.(TryWriter[[]byte]); ok {
 		return &tryingWriter{w, t}
 	}
 	return w
@@ -159,7 +160,7 @@ type writer struct {
 	borrows bool
 }
 
-// chunk is what dst may have of p.
+// chunk returns p, or a copy if dst may keep it.
 func (w *writer) chunk(p []byte) []byte {
 	if w.borrows {
 		return p
@@ -219,25 +220,28 @@ func (w *writer) CloseWithError(cause error) error {
 	return w.fail(cause)
 }
 
-// Fail fails the stream, or aborts it where it has no Fail.
+// Fail fails the stream, or aborts it if it has no Fail.
 func (w *writer) Fail(ctx context.Context, cause error) error { return failIn(ctx, w.dst, cause) }
 
 // Abort aborts the stream.
 func (w *writer) Abort(cause error) error { return w.dst.Abort(cause) }
 
-// Ready waits until the stream has room, as far as it tells.
+// Ready waits until the stream has room, if the stream can tell.
 func (w *writer) Ready(ctx context.Context) error { return readyOf(w.dst)(ctx) }
 
-// Done is the stream's, and may be nil.
+// Done returns that of the stream, which may be nil.
 func (w *writer) Done() <-chan struct{} { return doneOf(w.dst) }
 
-// A tryingWriter is a writer on a Writable with a TryWrite.
+// Flush flushes the stream, if it has a Flush.
+func (w *writer) Flush(ctx context.Context) error { return flush(ctx, w.dst) }
+
+// A tryingWriter is a writer on a TryWriter.
 type tryingWriter struct {
 	*writer
-	try tryWriter[[]byte]
+	try TryWriter[[]byte]
 }
 
-// TryWrite writes p as one chunk if that needs no waiting.
+// TryWrite writes p as one chunk, if that needs no waiting.
 func (w *tryingWriter) TryWrite(p []byte) (bool, error) {
 	if len(p) == 0 {
 		return true, nil

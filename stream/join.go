@@ -150,11 +150,7 @@ func (w *way[T]) abort(cause error) {
 
 // passOn gives the source's end to the destination.
 func (w *way[T]) passOn(end error) error {
-	if f, ok := w.dst.(interface {
-		Flush(ctx context.Context) error
-	}); ok {
-		_ = f.Flush(w.ctx) // an error is that of an end, which comes again
-	}
+	_ = flush(w.ctx, w.dst) // an error is that of an end, which comes again
 	if end == nil || errors.Is(end, ErrClosed) {
 		return w.dst.Close(w.ctx)
 	}

@@ -8,19 +8,22 @@ import (
 	"io"
 )
 
-// Lines cuts the bytes of src into lines, without their ends: \n or \r\n. How they are cut into chunks does not matter.
-// A last line without an end is a line, if it is not empty; if src fails, what came of it is dropped.
+// Lines cuts the bytes of src into lines, and drops the end of each: \n or \r\n. How src cuts the
+// bytes into chunks does not matter. The last line needs no end, and is left out if it is empty. If
+// src fails, the line that has begun is dropped.
 //
-// A line of more than maxLen bytes, its end not counted, ends the stream with an error that wraps bufio.ErrTooLong,
-// and src is cancelled with it; a maxLen of zero is 64 KiB, a negative one sets no bound. Lines holds one chunk of src,
-// which it does not change, and the start of one line.
+// The number maxLen limits the bytes of a line without its end. If zero, 64 KiB. If negative, no
+// limit. A longer line ends the stream with an error that wraps [bufio.ErrTooLong], and cancels src
+// with it.
+//
+// Lines holds one chunk of src, which it does not change, and the start of one line.
 func Lines(src Readable[[]byte], maxLen int) Readable[string] {
 	if maxLen == 0 {
 		maxLen = bufio.MaxScanTokenSize
 	}
 	l := &lines{src: newSource(src), maxLen: maxLen}
 	r := from(l.src, l.next)
-	r.drop = func(error) { l.start, l.rest = nil, nil }
+	r.drop = func(error) { l.start, l.chunk, l.rest = nil, nil, nil }
 	return r
 }
 
@@ -28,7 +31,8 @@ type lines struct {
 	src    *source[[]byte]
 	maxLen int
 	start  []byte // of a line whose end has not come
-	rest   []byte // of the last chunk
+	chunk  []byte // the last one, whose memory the next one reuses
+	rest   []byte // of chunk
 }
 
 func (l *lines) next(ctx context.Context) (string, error) {
@@ -43,10 +47,10 @@ func (l *lines) next(ctx context.Context) (string, error) {
 		if l.tooLong(len(bytes.TrimSuffix(l.start, []byte("\r")))) {
 			return "", l.fail()
 		}
-		chunk, err := l.src.Pull(ctx)
+		err := l.src.PullInto(ctx, &l.chunk)
 		switch {
 		case err == nil:
-			l.rest = chunk
+			l.rest = l.chunk
 		case err == io.EOF && len(l.start) > 0:
 			return l.line(nil)
 		default:

@@ -5,18 +5,27 @@ import (
 	"errors"
 )
 
-// Map returns what f makes of each chunk of src, one at a time, on the puller's goroutine: f should not block; for
-// work that does there is Parallel. It pulls from src when it is pulled and holds nothing.
+// Map returns what f makes of each chunk of src. It calls f for one chunk at a time, on the
+// goroutine that pulls, so f must not block: [Parallel] is for work that does. Map pulls from src
+// when it is pulled, and holds nothing.
 //
-// If f returns Skip the chunk is dropped; SkipAll ends the stream well; any other error ends it, and src is cancelled
-// with it. A bare io.EOF becomes io.ErrUnexpectedEOF. A panic of f reaches the caller of Pull, and src is cancelled.
-// Cancel cancels src. Map panics if f is nil.
+// If f returns [Skip], the chunk is dropped. If f returns [SkipAll], the stream ends well. Any
+// other error ends the stream, and cancels src with it; a bare io.EOF becomes
+// [io.ErrUnexpectedEOF]. A panic of f reaches the caller of Pull, and src is cancelled. Cancel
+// cancels src. Map panics if f is nil.
 func Map[In, Out any](src Readable[In], f func(In) (Out, error)) Readable[Out] {
 	mustFunc(f == nil, "Map")
 	s := newSource(src)
+	return mapOf(s, s.Pull, f)
+}
+
+// mapOf is Map with a pull that pulls from s.
+func mapOf[In, Out any](
+	s *source[In], pull func(context.Context) (In, error), f func(In) (Out, error),
+) *inline[Out] {
 	return from(s, func(ctx context.Context) (none Out, err error) {
 		for {
-			in, err := s.Pull(ctx)
+			in, err := pull(ctx)
 			if err != nil {
 				return none, err
 			}
@@ -31,7 +40,8 @@ func Map[In, Out any](src Readable[In], f func(In) (Out, error)) Readable[Out] {
 	})
 }
 
-// Filter returns the chunks of src that keep wants, as Map would. It panics if keep is nil.
+// Filter returns the chunks of src for which keep returns true. For everything else it is [Map]. It
+// panics if keep is nil.
 func Filter[T any](src Readable[T], keep func(T) bool) Readable[T] {
 	mustFunc(keep == nil, "Filter")
 	s := newSource(src)
@@ -45,9 +55,10 @@ func Filter[T any](src Readable[T], keep func(T) bool) Readable[T] {
 	})
 }
 
-// Scan returns, for each chunk of src, the state that f makes of the last state and the chunk; s is the first, and is
-// not itself delivered. Errors and panics of f are as for Map; with Skip the state stays and nothing is delivered.
-// Scan panics if f is nil.
+// Scan keeps a state, which is s at first. For each chunk of src it returns the next state, which f
+// makes of the last state and the chunk. The first state itself is not delivered. Errors and panics
+// of f are as for [Map]. With [Skip] the state stays, and nothing is delivered. Scan panics if f is
+// nil.
 func Scan[In, S any](src Readable[In], s S, f func(S, In) (S, error)) Readable[S] {
 	mustFunc(f == nil, "Scan")
 	return Map(src, func(in In) (S, error) {

@@ -8,32 +8,48 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// MapWriter returns a Writable that writes to dst what f makes of each chunk. f is never called at once, and runs on
-// the writer's goroutine, when its turn has come.
+// MapWriter returns a [Writable] that writes to dst what f makes of each chunk. It calls f on the
+// goroutine that writes, when its turn has come, and never concurrently.
 //
-// If f returns Skip, Write returns nil and nothing is written. Any other error of f's is an error
-// of that Write: nothing is written, and the stream is as it was (Pipe then aborts it). A panic of
-// f reaches the caller of Write, and nothing was written. Close, Fail and Abort are dst's; so are
-// Ready, Done and TryWrite where dst has them, and the end with its error. After a TryWrite that
-// dst refuses, or a Write that its context ended, f runs again for that chunk if it is written
-// again. MapWriter panics if f is nil.
+// If f returns [Skip], Write returns nil and nothing is written. Any other error of f is an error
+// of that Write: nothing is written, and the stream is as it was ([Pipe] then aborts it). A panic
+// of f reaches the caller of Write, and nothing is written. MapWriter panics if f is nil.
+//
+// Close, Fail and Abort are those of dst, and so are Ready, Done, Flush and TryWrite where dst has
+// them. The stream ends with dst, with the same error. If dst refuses a TryWrite, or the context of
+// a Write ends, f runs again when that chunk is written again.
 func MapWriter[In, Out any](dst Writable[Out], f func(In) (Out, error)) Writable[In] {
 	mustFunc(f == nil, "MapWriter")
+	return mapWriterOf(dst, f, false)
+}
+
+// mapWriterOf is MapWriter. The result borrows if f keeps nothing of a chunk, nor refers to it in
+// its result.
+func mapWriterOf[In, Out any](
+	dst Writable[Out], f func(In) (Out, error), borrows bool,
+) Writable[In] {
 	if dst == nil {
 		panic("stream: nil Writable")
 	}
-	w := &mapWriter[In, Out]{dst: dst, f: f, ready: readyOf(dst), gate: gate.New(doneOf(dst))}
-	if t, ok := dst.(tryWriter[Out]); ok {
+	w := &mapWriter[In, Out]{
+		dst:     dst,
+		f:       f,
+		borrows: borrows,
+		ready:   readyOf(dst),
+		gate:    gate.New(doneOf(dst)),
+	}
+	if t, ok := dst.(TryWriter[Out]); ok {
 		return &tryMapWriter[In, Out]{w, t}
 	}
 	return w
 }
 
 type mapWriter[In, Out any] struct {
-	dst   Writable[Out]
-	f     func(In) (Out, error)
-	ready func(context.Context) error
-	gate  *gate.Gate // to call f; its waits end with dst
+	dst     Writable[Out]
+	f       func(In) (Out, error)
+	borrows bool
+	ready   func(context.Context) error
+	gate    *gate.Gate // to call f; its waits end with dst
 }
 
 // Write writes what f makes of v.
@@ -55,16 +71,22 @@ func (w *mapWriter[In, Out]) Write(ctx context.Context, v In) error {
 	return err
 }
 
-// Ready waits until dst has room, as far as it tells.
+// Ready waits until dst has room, if dst can tell.
 func (w *mapWriter[In, Out]) Ready(ctx context.Context) error { return w.ready(ctx) }
 
-// Done is dst's, and may be nil.
+// Done returns that of dst, which may be nil.
 func (w *mapWriter[In, Out]) Done() <-chan struct{} { return doneOf(w.dst) }
+
+// Flush flushes dst, if dst has a Flush.
+func (w *mapWriter[In, Out]) Flush(ctx context.Context) error { return flush(ctx, w.dst) }
+
+// Borrows reports whether Write keeps nothing of a chunk.
+func (w *mapWriter[In, Out]) Borrows() bool { return w.borrows }
 
 // Close takes its turn and closes dst.
 func (w *mapWriter[In, Out]) Close(ctx context.Context) error { return w.inTurn(ctx, w.dst.Close) }
 
-// Fail takes its turn and fails dst, or aborts it where it has no Fail.
+// Fail takes its turn and fails dst, or aborts it if it has no Fail.
 func (w *mapWriter[In, Out]) Fail(ctx context.Context, cause error) error {
 	return w.inTurn(ctx, func(ctx context.Context) error { return failIn(ctx, w.dst, cause) })
 }
@@ -82,8 +104,8 @@ func (w *mapWriter[In, Out]) inTurn(ctx context.Context, end func(context.Contex
 	return end(ctx)
 }
 
-// endOr returns the cause of ctx's end; if it has not ended, the error of dst's end, for which
-// Ready waits no more.
+// endOr returns the cause of the end of ctx. If ctx has not ended, dst has: its Ready no longer
+// waits, and endOr returns the error of that.
 func (w *mapWriter[In, Out]) endOr(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -94,18 +116,13 @@ func (w *mapWriter[In, Out]) endOr(ctx context.Context) error {
 // Abort aborts dst, which ends a Write that waits.
 func (w *mapWriter[In, Out]) Abort(cause error) error { return w.dst.Abort(cause) }
 
-// A tryWriter is a Writable that can write without waiting.
-type tryWriter[T any] interface {
-	TryWrite(v T) (bool, error)
-}
-
-// A tryMapWriter is a mapWriter on a Writable with a TryWrite.
+// A tryMapWriter is a mapWriter on a TryWriter.
 type tryMapWriter[In, Out any] struct {
 	*mapWriter[In, Out]
-	try tryWriter[Out]
+	try TryWriter[Out]
 }
 
-// TryWrite writes what f makes of v if dst takes it without waiting and no Write is in progress.
+// TryWrite writes what f makes of v, if dst takes it without waiting and no Write is in progress.
 func (w *tryMapWriter[In, Out]) TryWrite(v In) (bool, error) {
 	if isDone(w.Done()) {
 		return false, w.endOr(context.Background())

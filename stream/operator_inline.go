@@ -166,3 +166,18 @@ func (r *inline[T]) leave() {
 		}
 	}
 }
+
+// An inlineInto is an inline that passes PullInto on.
+type inlineInto[T any] struct {
+	*inline[T]
+	into func(ctx context.Context, v *T) error // as next, into *v
+}
+
+// PullInto makes the next chunk in *v.
+func (r inlineInto[T]) PullInto(ctx context.Context, v *T) (err error) {
+	*v, err = r.do(ctx, func(ctx context.Context) (T, error) {
+		err := r.into(ctx, v)
+		return *v, err
+	})
+	return err
+}

@@ -9,6 +9,7 @@ import (
 // A source is what an operator pulls from: it knows whether that has ended, and then never cancels it.
 type source[T any] struct {
 	r     Readable[T]
+	into  PullerInto[T] // r's PullInto; nil if it has none
 	ended atomic.Bool
 }
 
@@ -16,16 +17,33 @@ func newSource[T any](r Readable[T]) *source[T] {
 	if r == nil {
 		panic("stream: nil Readable")
 	}
-	return &source[T]{r: r}
+	into, _ := r.(PullerInto[T])
+	return &source[T]{r: r, into: into}
 }
 
 // Pull pulls from the source.
 func (s *source[T]) Pull(ctx context.Context) (T, error) {
 	v, err := s.r.Pull(ctx)
+	s.note(ctx, err)
+	return v, err
+}
+
+// PullInto pulls from the source into *v. If the source has no PullInto, it is Pull.
+func (s *source[T]) PullInto(ctx context.Context, v *T) (err error) {
+	if s.into == nil {
+		*v, err = s.Pull(ctx)
+		return err
+	}
+	err = s.into.PullInto(ctx, v)
+	s.note(ctx, err)
+	return err
+}
+
+// note notes whether err is the end of the source.
+func (s *source[T]) note(ctx context.Context, err error) {
 	if err != nil && (err == io.EOF || ctx.Err() == nil) {
 		s.ended.Store(true)
 	}
-	return v, err
 }
 
 // Cancel cancels the source unless it has ended.
@@ -38,21 +56,3 @@ func (s *source[T]) Cancel(cause error) error {
 
 // Done is the source's Done, and nil if it has none.
 func (s *source[T]) Done() <-chan struct{} { return doneOf(s.r) }
-
-// doneOf returns the channel that a stream which has one closes when its end is decided; else nil.
-func doneOf(stream any) <-chan struct{} {
-	if d, ok := stream.(interface{ Done() <-chan struct{} }); ok {
-		return d.Done()
-	}
-	return nil
-}
-
-// isDone reports whether done is closed.
-func isDone(done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	default:
-		return false
-	}
-}

@@ -417,6 +417,75 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 	})
 }
 
+func TestBatchNowTakesTheChunksThatAreThere(t *testing.T) {
+	same := func(v int) (int, error) { return v, nil }
+	for name, on := range map[string]func(q *stream.Queue[int]) stream.Readable[int]{
+		"a queue":  func(q *stream.Queue[int]) stream.Readable[int] { return q },
+		"a map":    func(q *stream.Queue[int]) stream.Readable[int] { return stream.Map(q, same) },
+		"a concat": func(q *stream.Queue[int]) stream.Readable[int] { return stream.Concat(stream.From[int](), q) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				q := stream.NewQueue[int](9)
+				r := stream.BatchNow(on(q), stream.Count(3))
+				write := func(vs ...int) {
+					for _, v := range vs {
+						require.NoError(t, q.Write(t.Context(), v))
+					}
+				}
+				write(1, 2, 3, 4)
+				require.Equal(t, []int{1, 2, 3}, pull(t, r), "up to the limit")
+				require.Equal(t, []int{4}, pull(t, r), "what is left")
+				first := goPull(t.Context(), r)
+				first.waits(t, "nothing is there")
+				write(5)
+				require.Equal(t, []int{5}, first.returns(t, nil), "it waits for the first alone")
+				write(6, 7)
+				require.NoError(t, q.Fail(t.Context(), errBoom))
+				require.Equal(t, []int{6, 7}, pull(t, r), "before the end")
+				wantEnd(t, r, errBoom)
+			})
+		})
+	}
+}
+
+func TestBatchNowTakesWhatAChannelHolds(t *testing.T) {
+	c := make(chan int, 100)
+	for v := range 100 {
+		c <- v
+	}
+	r := stream.BatchNow(stream.FromChan(c), stream.Count(1000))
+	require.Len(t, pull(t, r), 100)
+	close(c)
+	wantEnd(t, r, io.EOF)
+}
+
+func TestBatchNowOfAReaderIsOneChunkAndClosesNothing(t *testing.T) {
+	pr, pw := io.Pipe()
+	r := stream.BatchNow(stream.FromReader(pr, 0), stream.Count(9))
+	go func() { // ends with the pipe
+		_, _ = pw.Write([]byte("a"))
+		_, _ = pw.Write([]byte("b"))
+		_ = pw.Close()
+	}()
+	require.Equal(t, [][]byte{[]byte("a")}, pull(t, r), "a Read may wait, so it is not begun")
+	require.Equal(t, [][]byte{[]byte("b")}, pull(t, r))
+	wantEnd(t, r, io.EOF)
+}
+
+func TestBatchNowKeepsNothingWhenItsPullLeaves(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := stream.NewQueue[int](9)
+		r := stream.BatchNow(q, stream.Count(3))
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
+		defer cancel()
+		_, err := r.Pull(ctx)
+		require.Equal(t, errBoom, err)
+		require.NoError(t, q.Write(t.Context(), 1))
+		require.Equal(t, []int{1}, pull(t, r))
+	})
+}
+
 func TestBatchKeepsWhatItHasAndItsTimeWhenAPullLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](9)

@@ -21,11 +21,6 @@ type PipeOptions struct {
 	Progress func(chunks int64)
 }
 
-// A Borrower is a Writable that can say whether its Write keeps nothing of a chunk. If Borrows is true, the memory
-// that a chunk refers to is the caller's again when Write returns: Pipe then pulls into one chunk over and over, from
-// a source that is a PullerInto. It must not change.
-type Borrower interface{ Borrows() bool }
-
 // Pipe moves the chunks of src to dst until one of them ends or ctx does, shuts down what is left, and returns.
 //
 //	what happens                          what Pipe does                    returns          unless
@@ -143,8 +138,7 @@ func (p *pipe[T]) watch(ctx context.Context) (pctx context.Context, stop func())
 // puller returns a function that pulls into a chunk of the pipe's: the same memory each time, if both ends agree.
 func (p *pipe[T]) puller() func(context.Context) (*T, error) {
 	v := new(T)
-	b, borrows := p.dst.(Borrower)
-	if into, ok := p.src.(PullerInto[T]); ok && borrows && b.Borrows() {
+	if into, ok := p.src.(PullerInto[T]); ok && borrows(p.dst) {
 		return func(ctx context.Context) (*T, error) { return v, into.PullInto(ctx, v) }
 	}
 	return func(ctx context.Context) (_ *T, err error) {
@@ -153,22 +147,12 @@ func (p *pipe[T]) puller() func(context.Context) (*T, error) {
 	}
 }
 
-// readyOf returns the destination's Ready, or one that knows nothing.
-func readyOf(dst any) func(context.Context) error {
-	if r, ok := dst.(interface {
-		Ready(ctx context.Context) error
-	}); ok {
-		return r.Ready
-	}
-	return func(context.Context) error { return nil }
-}
-
 // lastChance writes the chunk in hand if ctx has ended, and there is room.
 func (p *pipe[T]) lastChance(ctx context.Context, v T) bool {
 	if ctx.Err() == nil {
 		return false
 	}
-	t, ok := p.dst.(interface{ TryWrite(v T) (bool, error) })
+	t, ok := p.dst.(TryWriter[T])
 	if !ok {
 		return false
 	}

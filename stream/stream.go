@@ -40,28 +40,6 @@ type Writable[T any] interface {
 	Abort(cause error) error
 }
 
-// A Failer is a Writable that can end with an error in order. Fail takes its turn behind the Writes
-// that wait, as Close does, and what was accepted is delivered before cause is. Writes behind it
-// fail with cause, ErrClosed if it is nil. If ctx ends before the turn, Fail returns its cause and
-// nothing happened. A Queue is a Failer, and so is what each function of this package returns that
-// makes a Writable. Fail of one that stands on a Writable without a Fail aborts that, in turn.
-type Failer interface {
-	Fail(ctx context.Context, cause error) error
-}
-
-// failIn fails dst in order, or aborts it where it has no Fail.
-func failIn(ctx context.Context, dst interface{ Abort(cause error) error }, cause error) error {
-	if f, ok := dst.(Failer); ok {
-		return f.Fail(ctx, cause)
-	}
-	return dst.Abort(cause)
-}
-
-// A PullerInto is a Readable that can fill a chunk of the caller's, reusing what memory it holds.
-type PullerInto[T any] interface {
-	PullInto(ctx context.Context, v *T) error
-}
-
 // A Duplex is the two halves of a connection, taken together.
 type Duplex[In, Out any] struct {
 	Readable Readable[In]

@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
-// Throttle delivers the chunks of src at the pace of l, whose Wait it calls once for each, when it has come; a
-// *rate.Limiter of golang.org/x/time/rate is one, and may be shared by several streams.
+// Throttle delivers the chunks of src at the pace of l. It calls l.Wait once for each chunk, when
+// the chunk has come. A *rate.Limiter of golang.org/x/time/rate is such an l. Several streams may
+// share one.
 //
-// It holds one chunk, for which it waits: a Pull whose ctx ends leaves it for the next. Wait gets a context without a
-// deadline, which ends with that of the Pull or with Cancel; so a limiter can't refuse for the deadline's sake, and an
-// error of Wait's before that ends the stream, and src is cancelled with it. Cancel drops the chunk and cancels src.
-// Throttle panics if l is nil.
+// Throttle holds the one chunk that waits: a Pull whose ctx ends leaves it for the next Pull. Wait
+// gets a context that ends with that of the Pull or with Cancel, and that has no deadline: a
+// limiter cannot refuse because of one. Any other error of Wait ends the stream, and cancels src.
+// Cancel drops the chunk and cancels src. Throttle panics if l is nil. Each Wait costs the
+// allocation of its context.
 func Throttle[T any](src Readable[T], l interface {
 	Wait(ctx context.Context) error
 }) Readable[T] {
@@ -26,35 +28,44 @@ func Throttle[T any](src Readable[T], l interface {
 		return l.Wait(ctx)
 	}
 	r.drop = func(error) { *t = throttled[T]{} }
-	return r
+	if t.src.into == nil {
+		return r
+	}
+	return inlineInto[T]{r, t.nextInto}
 }
 
 type throttled[T any] struct {
 	src  *source[T]
 	wait func(context.Context) error
-	held T // the chunk whose time has not come
+	held T // the chunk that waits
 	has  bool
 }
 
-func (t *throttled[T]) next(ctx context.Context) (none T, err error) {
+func (t *throttled[T]) next(ctx context.Context) (v T, err error) {
+	err = t.nextInto(ctx, &v)
+	return v, err
+}
+
+// nextInto is next into *v. A chunk that is held, and its memory, stay with t.
+func (t *throttled[T]) nextInto(ctx context.Context, v *T) error {
 	if !t.has {
-		if t.held, err = t.src.Pull(ctx); err != nil {
-			return none, err
+		if err := t.src.PullInto(ctx, v); err != nil {
+			return err
 		}
-		t.has = true
+		t.held, t.has = *v, true
 	}
 	if err := t.wait(ctx); err != nil {
 		if ctx.Err() != nil {
-			return none, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
-		return none, asFailure(err)
+		return asFailure(err)
 	}
-	v := t.held
-	t.held, t.has = none, false
-	return v, nil
+	var none T
+	*v, t.held, t.has = t.held, none, false
+	return nil
 }
 
-// An undated context ends when another does, and tells nobody beforehand.
+// An undated context ends when another does, and has no deadline.
 type undated struct{ context.Context }
 
 func (undated) Deadline() (deadline time.Time, ok bool) { return deadline, false }
