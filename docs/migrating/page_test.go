@@ -99,11 +99,23 @@ func TestTheTestsThatThePagesNameExist(t *testing.T) {
 		return nil
 	}))
 	named := regexp.MustCompile(`\bTest[A-Z]\w+`)
-	for _, page := range []string{"migrating.md", "features.md", "windows.md"} {
+	for _, page := range []string{"behaviour.md", "migrating.md", "features.md", "windows.md"} {
 		names := named.FindAllString(read(t, pages, page), -1)
 		require.NotEmpty(t, names, "%s", page)
 		for _, name := range names {
 			require.True(t, tests[name], "%s names %s, which is no test", page, name)
 		}
 	}
+}
+
+func TestEachLineOfTheBehaviourPageNamesATest(t *testing.T) {
+	lines := 0
+	for line := range strings.Lines(read(t, pages, "behaviour.md")) {
+		if !strings.HasPrefix(line, "| ") || strings.HasSuffix(line, "| tests |\n") {
+			continue
+		}
+		lines++
+		require.Regexp(t, "\\| `Test\\w+`(<br>`Test\\w+`)* \\|\n$", line)
+	}
+	require.Greater(t, lines, 50)
 }

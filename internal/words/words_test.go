@@ -24,6 +24,7 @@ var done = []string{
 	"README.md",
 	"SECURITY.md",
 	"bench",
+	"docs/behaviour.md",
 	"docs/design.md",
 	"docs/examples.md",
 	"docs/features.md",
