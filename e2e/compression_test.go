@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// asks is what servers can ask for of permessage-deflate, and what that becomes with a client that
-// offers client_max_window_bits and no more, as browsers and Node do.
+// asks are what servers can ask of permessage-deflate, and what is agreed. The client offers
+// client_max_window_bits and no more, as browsers and Node do.
 var asks = []struct {
 	name    string
 	o       wsstream.CompressionOptions
@@ -106,8 +106,8 @@ func TestANodeServerAgreesOnCompressionAndBothWaysAreIntact(t *testing.T) {
 	require.NoError(t, conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1000}))
 }
 
-// What is compressed takes the room that it has on the wire: a megabyte fits the window, and the
-// peer's Close is seen behind it without a Pull.
+// A compressed message uses the credit of its size on the wire. So a megabyte fits the window, and
+// the peer's Close is seen behind it without a Pull.
 func TestWhatChromiumAndNodeCompressIsHeldAsItCame(t *testing.T) {
 	s := serve(t, &wsstream.AcceptOptions{Compression: &wsstream.CompressionOptions{},
 		MaxMessageSize: 2 << 20})

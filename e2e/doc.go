@@ -1,4 +1,4 @@
-// Package e2e holds tests against what wsstream meets outside: Chromium with its own
-// WebSocketStream and WebSocket, Node with ws and undici, nginx as the page docs/proxies.md
+// Package e2e has tests against programs that are not of this project. These are Chromium with its
+// own WebSocketStream and WebSocket, Node with ws and undici, and nginx as docs/proxies.md
 // configures it. They have the build tag e2e, and e2e/run runs them.
 package e2e

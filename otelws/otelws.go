@@ -41,9 +41,9 @@ import (
 // Name is the name of the instrumentation scope.
 const Name = "github.com/wsstream/wsstream/otelws"
 
-// Register has the figures of m observed through p, otel.GetMeterProvider() if it is nil, with
-// attrs on each of them: they tell one Meter from another. The Registration's Unregister ends that.
-// An error is the provider's.
+// Register reports the figures of m through p, or through otel.GetMeterProvider() if p is nil. Each
+// figure has the attributes attrs, which tell one Meter from another. Unregister of the
+// Registration ends the reports. An error is the provider's.
 func Register(
 	m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyValue,
 ) (metric.Registration, error) {

@@ -22,8 +22,8 @@ import (
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
-// cast are the viewers of the demonstration. The archive has to have every line, and so may hold
-// back all others; the wall reads as fast as it can; the rest read a tenth of what is written.
+// cast are the viewers of the demonstration. The archive needs every line, and so may hold back all
+// others. The wall reads as fast as it can. The rest read a tenth of the lines.
 func cast(lines rate.Limit) []viewer {
 	return []viewer{
 		{"archive", "block", lines / 2},

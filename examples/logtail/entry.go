@@ -18,8 +18,8 @@ type entry struct {
 	Msg     string     `json:"msg"`
 }
 
-// parse makes an entry of a line: of one that slog's JSON handler wrote all of it, of any other the
-// whole line as the message, with the level that it names.
+// parse makes an entry of a line. It parses a line of slog's JSON handler. Any other line is the
+// message as a whole, with the level that it names.
 func parse(line string) (entry, error) {
 	if strings.TrimSpace(line) == "" {
 		return entry{}, stream.Skip

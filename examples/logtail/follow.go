@@ -17,9 +17,10 @@ const (
 	chunk = 32 << 10
 )
 
-// follow returns the bytes of f, which was opened at path, and what is added to it, as tail -F
-// does: when path names another file it goes on with that from its beginning, and when the file has
-// become shorter it starts anew. A line that a file ends in the middle of is ended. It closes f.
+// follow returns the bytes of f, which was opened at path, and the bytes that are added to it, as
+// tail -F does. When path names another file it continues with the beginning of that. When the file
+// has become shorter it starts again. It ends the last line of a file if that has no end. It closes
+// f.
 //
 // When last is closed the stream ends with the end of the file; a nil last makes it endless. It
 // holds three chunks at most. Cancel it, or pull it to its end.

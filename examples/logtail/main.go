@@ -5,10 +5,10 @@
 //	file → lines → entries → filter → broadcast ┬ subscription, by its policy → WebSocket → viewer
 //	                                            ├ …
 //
-// Without arguments it demonstrates the policies: it writes a log, rotates it half-way, serves it
-// on loopback to viewers of different speed, and prints what became of them. It holds that each
-// line was either received or counted as dropped; exit status 1 says that one was not, and so do
-// all other failures.
+// Without arguments it demonstrates the policies. It writes a log, rotates it half-way, serves it
+// on loopback to viewers of different speed, and prints what each has received. It checks that each
+// line was either received or counted as dropped. If one was not, the exit status is 1, as for all
+// other failures.
 //
 //	go run ./examples/logtail                                                # the demonstration
 //	go run ./examples/logtail -in /var/log/syslog -listen 127.0.0.1:8080     # serve; in another one

@@ -17,9 +17,8 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// What may lie between the file and a viewer is kept small, so that a slow viewer is known
-// to be: the lines that its subscription holds, the windows, and the kernel's buffers, which would
-// swallow megabytes.
+// The buffers between the file and a viewer are small, so that a slow viewer is noticed. They are
+// the subscription, the windows, and the kernel's buffers, which by default take megabytes.
 const (
 	held   = 256 // lines
 	window = 4 << 10
@@ -83,8 +82,8 @@ func (s *server) broadcast(ctx context.Context, src stream.Readable[item]) (n in
 	return s.published.Load(), s.room.Close(ctx)
 }
 
-// close takes no more viewers and waits until the others have left: the end of the log
-// sends them away, or that of the server's context.
+// close takes no more viewers, and waits until the others have left. They leave at the end of the
+// log, or at the end of the server's context.
 func (s *server) close() {
 	_ = s.srv.Close() // the port is all that it holds
 	s.serve.Wait()

@@ -22,8 +22,8 @@ type viewer struct {
 	speed  rate.Limit // in lines a second
 }
 
-// watch shows all entries that come from the server at base, until it closes the connection, and
-// returns how many those were, and how it closed. Any other end is an error.
+// watch shows all entries from the server at base until the server closes the connection. It
+// returns how many there were, and how the server closed. Any other end is an error.
 func (v viewer) watch(
 	ctx context.Context, base string, show func(entry) error,
 ) (received int64, end wsstream.CloseInfo, err error) {

@@ -1,5 +1,6 @@
-// Memory measures what a connection costs: how much a process grows, a connection, when many are
-// open that are idle, have been busy, or are stalled. The numbers of docs/memory.md come from it.
+// Memory measures what a connection costs. It opens many that are idle, have been busy, or are
+// stalled, and measures how much a process grows for each. The numbers of docs/memory.md come from
+// it.
 //
 //	go run ./examples/memory            # 2,000 connections each
 //	go run ./examples/memory -n 8000    # more: both ends need a file descriptor each

@@ -1,5 +1,5 @@
-// Pipeline moves a real source through a WebSocket to a consumer that is slower than the source,
-// and shows that neither end ever holds more than its window, however much there is to move:
+// Pipeline moves a real source through a WebSocket to a consumer that is slower than the source. It
+// shows that neither end buffers more than its window and one message, however long the source is:
 //
 //	source → sha256 → WebSocket over TCP → sha256 → slow consumer
 //

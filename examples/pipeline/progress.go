@@ -38,8 +38,8 @@ func (m *meter) watch(name string, flow func() wsstream.Flow) {
 	m.ends = append(m.ends, end{name, flow})
 }
 
-// state returns how many bytes have come to where the meter sees them last, how fast they come, and
-// what each end holds: nothing, as long as there is no end.
+// state returns how many bytes have passed the meter's last point, and how fast. It also returns
+// what each end buffers, which is nothing while there is no end.
 func (m *meter) state() console.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()

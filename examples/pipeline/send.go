@@ -16,9 +16,9 @@ const chunk = 32 << 10
 // send sends all of src through conn, then what was sent, and returns that and what the receiver
 // says that it got.
 //
-// A Write waits while the window is full: that is all there is to flow control. The receiver is
-// listened to at the same time, so that a receiver that hangs up ends the sending even while the
-// source has nothing to give.
+// A Write waits while the window is full: that is all there is to flow control. The sender reads
+// concurrently. So a receiver that hangs up ends the sending even while the source has nothing to
+// give.
 func send(ctx context.Context, conn *wsstream.Conn, src *source) (sent, received total, err error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {

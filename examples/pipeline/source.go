@@ -21,8 +21,8 @@ type source struct {
 	copyTo func(ctx context.Context, w io.Writer) error
 }
 
-// openSource opens what path names: a file, a directory (as a tar stream), - for standard input,
-// or, if it is empty, the Go installation's src directory.
+// openSource opens path: a file, a directory (as a tar stream), or - for standard input. An empty
+// path is the Go installation's src directory.
 func openSource(ctx context.Context, path string, stdin io.Reader) (*source, error) {
 	switch path {
 	case "-":
@@ -59,8 +59,8 @@ func goSource(ctx context.Context) (string, error) {
 	return filepath.Join(strings.TrimSpace(string(out)), "src"), nil
 }
 
-// errChanged is the error of a file that is not what it was when its copying began: what was sent
-// of it is no file that ever was.
+// errChanged is the error of a file that has changed since its copying began. The bytes that were
+// sent are no version of the file.
 var errChanged = errors.New("changed while it was read")
 
 func fileSource(f *os.File) (*source, error) {
@@ -84,7 +84,7 @@ func streamSource(r io.Reader) *source {
 		defer pr.Close() //nolint:errcheck // it returns nil
 		stop := context.AfterFunc(ctx, func() { _ = pw.CloseWithError(context.Cause(ctx)) })
 		defer stop()
-		// The copy ends with r, or with the first piece that it gets after the return: nothing wakes a
+		// The copy ends with r, or with the first piece that it gets after the return. Nothing wakes a
 		// Read of a terminal, so the program does not wait for it.
 		go func() {
 			_, err := io.Copy(pw, r)

@@ -35,10 +35,10 @@ func Echo(acceptor *wsstream.Acceptor) http.Handler {
 	})
 }
 
-// Chi serves the handler with go-chi/chi, which sets the path values of net/http. It uses what it
-// keeps in a request's context again when the handler has returned: a goroutine that goes on behind
-// it must not ask chi.URLParam. Its middleware.Timeout ends the request's context, but not the
-// context that a Handler gives to its function.
+// Chi serves the handler with go-chi/chi, which sets the path values of net/http. chi reuses the
+// values in a request's context when the handler has returned. A goroutine that lives longer must
+// not ask chi.URLParam. Its middleware.Timeout ends the request's context, but not the context that
+// a Handler gives to its function.
 func Chi(acceptor *wsstream.Acceptor, log *slog.Logger) http.Handler {
 	r := chi.NewRouter()
 	r.Use(chimiddleware.RequestID, chimiddleware.RequestLogger(&chimiddleware.DefaultLogFormatter{

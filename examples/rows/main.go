@@ -1,11 +1,11 @@
-// Rows moves a table of any length through a pipeline and a WebSocket to a consumer that is slower,
-// in memory that does not depend on the table's length:
+// Rows moves a table of any length through a pipeline and a WebSocket to a slower consumer. Its
+// memory does not depend on the table's length:
 //
 //	rows → batches → transformed in parallel, in order → JSON → WebSocket → JSON → slow consumer
 //
-// The table is made up as it is sent, a million rows of it, or read from a file: CSV with a header,
-// or JSON lines. At the end the rows that arrived are held to be those that were sent, in order. A
-// difference is exit status 1, and so is all else that keeps the whole table from arriving.
+// The table has a million generated rows, or comes from a file: CSV with a header, or JSON lines.
+// At the end the program checks that the rows arrived as they were sent, in order. If they did not,
+// or if a row is missing, the exit status is 1.
 //
 //	go run ./examples/rows                               # a million rows, at 100,000 a second
 //	go run ./examples/rows -n 100000 -rate max           # fewer, as fast as it goes

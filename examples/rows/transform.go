@@ -18,8 +18,8 @@ type row struct {
 // rows are sent a batch in a message.
 var rows = wsstream.JSON[[]row]()
 
-// transform returns the function that makes rows of raw ones: a CSV record becomes an object with a
-// member for each column, its numbers and truth values no longer strings; a line of JSON is
+// transform returns the function that makes rows of raw ones. A CSV record becomes an object with a
+// member for each column. Numbers and truth values in it are no longer strings. A line of JSON is
 // checked, and has to be an object.
 func transform(columns []string) func(context.Context, []raw) ([]row, error) {
 	names := make([][]byte, len(columns))

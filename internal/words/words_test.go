@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// done are the pages and folders that keep the rules: a page by its path, a folder with everything
-// below it, or "." for the files of the root alone.
+// done are the pages and folders that keep the rules. A folder stands for everything below it, and
+// "." for the files of the root alone.
 var done = []string{
 	"CHANGELOG.md",
 	"CONTRIBUTING.md",
@@ -46,7 +46,7 @@ var done = []string{
 const (
 	root        = "../.."
 	mostColumns = 100 // runes a line; a tab is one
-	mostWords   = 25  // words a sentence of a page
+	mostWords   = 25  // words a sentence
 )
 
 // banned hide the actor, or have two meanings.
@@ -108,21 +108,36 @@ var (
 	item     = regexp.MustCompile(`^(\s*([-*]|\d+\.) |#|$)`) // begins a paragraph
 )
 
+// A paragraph gathers lines, in which sentences may go on.
+type paragraph struct {
+	first int // its first line
+	text  string
+}
+
+func (p *paragraph) add(line int, text string) {
+	if p.text == "" {
+		p.first = line
+	}
+	p.text += " " + text
+}
+
+// end returns the sentences that are too long, and empties the paragraph.
+func (p *paragraph) end() (all []breach) {
+	for s := range strings.SplitSeq(sentence.ReplaceAllString(p.text, "\n"), "\n") {
+		if n := len(strings.Fields(s)); n > mostWords {
+			all = append(all, breach{p.first, fmt.Sprintf("a sentence of %d words:%s", n, s)})
+		}
+	}
+	p.text = ""
+	return all
+}
+
 // page checks a page in Markdown, without its blocks of code. Tables are as wide as they must be.
 func page(text string) (all []breach) {
 	text = block.ReplaceAllStringFunc(text, func(code string) string {
 		return strings.Repeat("\n", strings.Count(code, "\n"))
 	})
-	var paragraph string
-	first := 1
-	end := func(next int) {
-		for s := range strings.SplitSeq(sentence.ReplaceAllString(paragraph, "\n"), "\n") {
-			if n := len(strings.Fields(s)); n > mostWords {
-				all = append(all, breach{first, fmt.Sprintf("a sentence of %d words: %s", n, s)})
-			}
-		}
-		paragraph, first = "", next
-	}
+	var p paragraph
 	for i, line := range strings.Split(text, "\n") {
 		if !strings.HasPrefix(line, "|") {
 			all = append(all, wide(i+1, line)...)
@@ -130,17 +145,16 @@ func page(text string) (all []breach) {
 		line = target.ReplaceAllString(span.ReplaceAllString(line, "code"), "]")
 		all = append(all, words(i+1, line)...)
 		if item.MatchString(line) {
-			end(i + 1)
+			all = append(all, p.end()...)
 		}
 		for n, cell := range strings.Split(line, "|") {
 			if n > 0 {
-				end(i + 1)
+				all = append(all, p.end()...)
 			}
-			paragraph += " " + cell
+			p.add(i+1, cell)
 		}
 	}
-	end(0)
-	return all
+	return append(all, p.end()...)
 }
 
 // source checks the comments of a file in Go, and the width of its lines.
@@ -149,32 +163,52 @@ func source(text string) (all []breach) {
 	var s scanner.Scanner
 	s.Init(file, []byte(text), nil, scanner.ScanComments)
 	literals := map[int]bool{} // the lines that have a string as long as half a line
+	var p paragraph
+	last := 0 // line of a comment that stands alone
+	lines := strings.Split(text, "\n")
 	for {
 		pos, tok, lit := s.Scan()
 		if tok == token.EOF {
 			break
 		}
 		line := file.Line(pos)
-		switch tok {
-		case token.STRING:
-			for i, part := range strings.Split(lit, "\n") {
-				if len(part) > mostColumns/2 || i > 0 {
-					literals[line+i] = true
+		for i, part := range strings.Split(lit, "\n") {
+			switch tok {
+			case token.STRING:
+				literals[line+i] = literals[line+i] || i > 0 || len(part) > mostColumns/2
+			case token.COMMENT:
+				if line+i != last+1 {
+					all = append(all, p.end()...)
 				}
-			}
-		case token.COMMENT:
-			for i, part := range strings.Split(lit, "\n") {
-				all = append(all, words(line+i, quoted.ReplaceAllString(part, ""))...)
-				if strings.Contains(part, "**") {
-					all = append(all, breach{line + i, "bold in a comment"})
+				if strings.HasPrefix(strings.TrimSpace(lines[line+i-1]), part) {
+					last = line + i
 				}
+				all = append(all, comment(&p, line+i, part)...)
 			}
 		}
 	}
-	for i, line := range strings.Split(text, "\n") {
+	all = append(all, p.end()...)
+	for i, line := range lines {
 		if !literals[i+1] {
 			all = append(all, wide(i+1, line)...)
 		}
+	}
+	return all
+}
+
+// comment checks a line of a comment, and adds it to its paragraph unless it is code.
+func comment(p *paragraph, line int, text string) (all []breach) {
+	text = quoted.ReplaceAllString(span.ReplaceAllString(text, "code"), "quoted")
+	all = words(line, text)
+	if strings.Contains(text, "**") {
+		all = append(all, breach{line, "bold"})
+	}
+	text = strings.TrimPrefix(strings.Trim(text, "/*"), " ")
+	if item.MatchString(text) || strings.HasPrefix(text, "\t") {
+		all = append(all, p.end()...)
+	}
+	if !strings.HasPrefix(text, "\t") {
+		p.add(line, text)
 	}
 	return all
 }
@@ -209,6 +243,9 @@ func TestABreachIsFound(t *testing.T) {
 		{source, "package p\n\n/* Two\nwords, **at once**. */\n", []int{4, 4}},
 		{source, "package p\n\nvar v = f(" + strings.Repeat("1, ", 40) + ")\n", []int{3}},
 		{source, "package p\n\nvar v = \"who " + long + "\"\n", nil},
+		{source, "package p\n\n// " + long[:89] + "\n// " + long[:89] + "\n", []int{3}},
+		{source, "package p\n\n// " + long[:89] + ".\n// " + long[:89] + "\n", nil},
+		{source, "package p\n\nvar a = 1 // " + long[:74] + "\nvar b = 1 // " + long[:74] + "\n", nil},
 	} {
 		var lines []int
 		for _, found := range b.rules(b.text) {

@@ -1,5 +1,5 @@
-// Package frame is the framing of the neutral peer, as short as possible: precomputed frames to
-// send, and a walk over input that looks at headers only. It belongs to no library, so that no
+// Package frame is the framing of the neutral peer, as short as possible. It has precomputed frames
+// to send, and a walk over input that looks at headers only. It belongs to no library, so that no
 // library is measured against itself.
 package frame
 

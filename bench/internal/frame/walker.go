@@ -48,8 +48,8 @@ func (w *Walker) Walk(p []byte) (messages int) {
 	}
 }
 
-// header takes the next frame's header from the start of p, behind what is kept of it, and returns
-// how many bytes of p it took. If p ends before it does, header keeps them all and returns -1.
+// header takes the next frame's header from the kept bytes and the start of p. It returns how many
+// bytes of p it took. If p ends before the header does, header keeps all of p and returns -1.
 func (w *Walker) header(p []byte) int {
 	h := p
 	if w.have > 0 || len(p) < len(w.head) {

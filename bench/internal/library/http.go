@@ -5,8 +5,9 @@ import (
 	"net/http"
 )
 
-// serveHTTP serves upgrades with net/http. What upgrade returns runs in a goroutine of its own, so
-// that the memory of the HTTP request is free while the connection lives; nil runs nothing.
+// serveHTTP serves upgrades with net/http. The function that upgrade returns runs in a goroutine of
+// its own. So the memory of the HTTP request is free while the connection lives. A nil function is
+// not run.
 func serveHTTP(l net.Listener, upgrade func(w http.ResponseWriter, r *http.Request) func()) error {
 	s := http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if run := upgrade(w, r); run != nil {

@@ -1,5 +1,5 @@
-// Package library holds the libraries that are measured, one adaptor file each: the calls that the
-// library's own documentation tells its users to write, with its default options, no more.
+// Package library has an adaptor file for each library that is measured. It makes the calls that
+// the library's own documentation recommends, with its default options.
 package library
 
 import "net"
@@ -49,9 +49,9 @@ type Conn interface {
 	Close()
 }
 
-// A Flooder is a Conn that can send the same message again and again faster than by Write: raw,
-// which is not a library but their limit. Sent is called with the number of messages after each
-// write; false ends it.
+// A Flooder is a Conn that can send the same message again and again, faster than by Write. Only
+// raw is one, which is not a library but their limit. Sent is called with the number of messages
+// after each write. It returns false to end.
 type Flooder interface {
 	Flood(data []byte, sent func(n int64) bool)
 }

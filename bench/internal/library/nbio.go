@@ -14,8 +14,8 @@ import (
 // as in its README. Without it there is no bound.
 const nbioQueue = 6 << 20
 
-// Nbio is github.com/lesismal/nbio, with its own HTTP engine, as its examples have it: epoll, a
-// pool of goroutines that call the handlers, writes that never block.
+// Nbio is github.com/lesismal/nbio, with its own HTTP engine, as in its examples. That has epoll, a
+// pool of goroutines that call the handlers, and writes that never block.
 var Nbio = Library{
 	Name: "nbio",
 	Serve: func(l net.Listener, h Handler) error {

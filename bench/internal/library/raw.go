@@ -8,8 +8,8 @@ import (
 
 const rawBlock = 64 << 10 // bytes in one write or read
 
-// Raw is no library but the limit: the same bytes by plain writes and reads of TCP, in blocks as
-// large as there is something to send, without a look at what they hold beyond the frames' headers.
+// Raw is no library but the limit: the same bytes by plain writes and reads of TCP. A block is as
+// large as there is something to send. Raw looks at the frames' headers only.
 var Raw = Library{
 	Name: "raw",
 	Serve: func(l net.Listener, h Handler) error {

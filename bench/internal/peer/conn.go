@@ -61,9 +61,9 @@ func (o Order) prepare(fd int) error {
 	if err != nil || o.Buffer == 0 {
 		return err
 	}
-	// The window is what is bounded, and there is more memory than that: the kernel counts what a
-	// packet costs it, drops packets for which it lacks memory though they are in the window, and
-	// sends them again seconds later.
+	// The window is limited, and there is more memory than the window. The kernel counts the memory of
+	// each packet. If that is not enough it drops packets that are in the window, and sends them again
+	// seconds later.
 	return errors.Join(
 		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),

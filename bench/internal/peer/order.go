@@ -1,7 +1,7 @@
 // Package peer is the neutral other end of every measurement: raw frames on TCP connections, from a
-// process of its own. It sends frames that were made before, in large blocks, and walks over the
-// headers of what comes in large buffers, so that it is never what limits; that `raw` is faster
-// than every library shows it.
+// process of its own. It sends frames that were made before, in large blocks. It reads into large
+// buffers, and looks at headers only. So it never limits a library: `raw` is faster than all of
+// them.
 package peer
 
 import "time"

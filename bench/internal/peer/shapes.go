@@ -38,8 +38,8 @@ func (p *Peer) pipeline(c *conn, all []byte, n int, buf []byte) error {
 	}
 }
 
-// pipelineApart does the same with a goroutine that writes: so many bytes fill all buffers, and
-// then the library must be read from before it reads on.
+// pipelineApart does the same with a goroutine that writes. So many bytes fill all buffers. Then
+// the library reads on only after the peer has read from it.
 func (p *Peer) pipelineApart(c *conn, all []byte, n int, buf []byte) error {
 	may := make(chan int, n)
 	defer close(may)

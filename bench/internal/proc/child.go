@@ -1,5 +1,5 @@
 // Package proc runs the processes of a measurement: each library in one of its own, and the peer in
-// another. Parent and child talk in lines of JSON, over the child's standard input and a pipe; a
+// another. Parent and child talk in lines of JSON, over the child's standard input and a pipe. A
 // child ends when its input does, so none outlives its parent.
 package proc
 

@@ -25,8 +25,8 @@ type Usage struct {
 // Now is the time on the machine's clock.
 func Now() time.Duration { return time.Duration(time.Now().UnixNano()) }
 
-// Measure returns the usage of this process. With memory it asks the Go runtime too, which stops
-// the process for a moment; with settle it collects garbage before and gives what is free back to
+// Measure returns the usage of this process. With memory it also asks the Go runtime, which stops
+// the process for a moment. With settle it first collects garbage, and gives free memory back to
 // the system.
 func Measure(memory, settle bool) (u Usage, err error) {
 	if settle {

@@ -23,9 +23,9 @@ func (s Style) bold(text string) string {
 	return "**" + text + "**"
 }
 
-// Table returns a result as a table of Markdown: of each metric the median, of the first its spread
-// too, and how many times as good it is as the best peer's and as raw's. Where a peer beats
-// wsstream, its median is bold. A column that is empty is left out.
+// Table returns a result as a table of Markdown. Each metric has its median. The first metric also
+// has its spread, and how many times as good it is as the best peer's and as raw's. Where a peer
+// beats wsstream, its median is bold. A column that is empty is left out.
 func Table(r Result, s Style) string {
 	rows := [][]string{{"library"}}
 	for i, m := range r.Metrics {

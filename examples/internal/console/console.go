@@ -22,9 +22,9 @@ type State struct {
 }
 
 // Progress shows on w what look returns, until stop is called. On a terminal it is a bar that is
-// drawn again ten times a second, and that leaves out the last texts if the window is too narrow
-// for them. Elsewhere it is a line as often as every says. Progress calls look on a goroutine of
-// its own, and stop returns after the last call.
+// drawn again ten times a second. The bar leaves out the last texts if the window is too narrow.
+// Elsewhere it is a line as often as every says. Progress calls look on a goroutine of its own, and
+// stop returns after the last call.
 func Progress(w io.Writer, every time.Duration, look func() State) (stop func()) {
 	show := line(w)
 	if f, ok := terminal(w); ok {
