@@ -2,186 +2,14 @@ package wsstream
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/wsstream/wsstream/internal/handshake"
 )
-
-// AcceptOptions are the options of [Accept], [AcceptConn] and [Handler], which copy them. Nil
-// stands for the zero value, which is ready to use. The page docs/options.md lists all options with
-// their defaults.
-type AcceptOptions struct {
-	// Subprotocols are those that the server speaks. The first in the client's list that is one of
-	// them is chosen; case counts. If there is none, the connection has no subprotocol. Other names
-	// in the client's list are ignored, valid or not. Each subprotocol is a token, and stands once.
-	// If empty, none is chosen.
-	Subprotocols []string
-
-	// Header is sent with the response, but not with one that refuses. Fields that belong to the
-	// handshake are an error. Accept also sends the fields in the ResponseWriter's header.
-	// If nil, nothing is added.
-	Header http.Header
-
-	// Origins are patterns of origins whose pages may connect. The server's own origin always may:
-	// the origin whose host is that of the request, whatever the scheme. Requests without an Origin
-	// header are accepted; browsers always send one. Beware: "*" lets the pages of every site
-	// connect with the cookies of their users.
-	//
-	// A pattern is matched as path.Match does, without case, against the origin's host and port:
-	// "*.example.org", "localhost:*". A pattern with a scheme is matched against the whole origin:
-	// "https://example.org". The brackets of an IPv6 address stand for themselves: "[::1]:3000".
-	// Browsers leave out the default port of a scheme. A pattern that names it still matches,
-	// "https://example.org:443". "localhost:*" matches the other ports.
-	// If empty, the server's own origin only.
-	Origins []string
-
-	// ReadWindow limits the input that is buffered until a call pulls it, in bytes on the wire.
-	// Behind a full window the socket is not read. The minimum is 256 bytes.
-	// If zero, 64 KiB.
-	// If negative, no limit: a peer can fill the memory.
-	ReadWindow int
-
-	// WriteWindow limits the output that is buffered until the kernel takes it, in bytes on the
-	// wire, beside the one message that is being written. Behind a full window Write blocks. The
-	// minimum is 256 bytes.
-	// If zero, 64 KiB.
-	// If negative, no limit: a slow peer can make us fill the memory.
-	WriteWindow int
-
-	// MaxMessageSize limits the payload of a message that a Pull assembles, in bytes. A larger
-	// message fails the connection with 1009. NextMessage needs no limit.
-	// If zero, 1 MiB.
-	// If negative, no limit: a peer can fill the memory.
-	MaxMessageSize int
-
-	// MaxFrameSize limits the payload of a frame that we send, in bytes. A longer message is sent
-	// in several frames. A pong can pass between two frames.
-	// If zero, 64 KiB.
-	// If negative, no limit: one frame a message.
-	MaxFrameSize int
-
-	// MaxHandshakeSize limits the header of a request on a bare connection, in bytes. A client that
-	// sends more gets 431, as it does for more than 256 lines. The Conn keeps the header, for
-	// Opened. It is for AcceptConn only: http.Server.MaxHeaderBytes limits the requests of Accept.
-	// If zero, 64 KiB.
-	// If negative, no limit but that of the lines: a client can fill the memory.
-	MaxHandshakeSize int
-
-	// HandshakeTimeout limits the reading of a request on a bare connection, and the writing of the
-	// response. A client whose request takes longer gets 408, and has a second to read that. The
-	// requests of Accept were read before: http.Server.ReadHeaderTimeout limits that.
-	// If zero, 10 seconds.
-	// If negative, no limit: a client can keep a goroutine.
-	HandshakeTimeout time.Duration
-
-	// CloseTimeout limits the time from the decision to close to the peer's Close frame. That
-	// includes sending what was accepted. Beyond it the connection is cut.
-	// If zero, 5 seconds.
-	// If negative, no limit: a dead peer can keep the Conn.
-	CloseTimeout time.Duration
-
-	// Compression asks for permessage-deflate.
-	// If nil, no compression.
-	Compression *CompressionOptions
-
-	// PingInterval is the silence in one direction after which the peer is pinged. While ReadWindow
-	// is full and no call pulls, no ping is sent. It needs no goroutine and no timer of its own,
-	// and no call has to pull for the answers.
-	//
-	// Without it the kernel notices lost hosts by TCP's own keepalive, which Go turns on. Set it,
-	// to 20 seconds or so, for what the kernel does not see: a process that hangs, and proxies that
-	// cut silent connections.
-	// If zero or negative, no pings.
-	PingInterval time.Duration
-
-	// PongTimeout limits the silence of a peer that was pinged. It starts when the kernel has taken
-	// the ping. Any byte from the peer ends it. Beyond it the connection fails, with 1008 on the
-	// wire. A peer whose own reader is stalled answers no pings, and counts as silent.
-	// If zero, 20 seconds.
-	// If negative, no limit: pings only keep proxies from cutting the connection.
-	PongTimeout time.Duration
-
-	// IdleTimeout limits the time without a byte of a message, in either direction. Pings and pongs
-	// do not count. Beyond it the connection is closed with 1001. While input is unread or output
-	// is unsent, the connection is in use, however slow its reader is.
-	// If zero or negative, no limit.
-	IdleTimeout time.Duration
-
-	// WriteStallTimeout limits the time in which the peer takes none of the output that waits for
-	// it. Beyond it the connection fails, with 1008 on the wire. A blocked Write fails at most
-	// CloseTimeout later.
-	//
-	// Progress starts the time anew. On TCP on Linux every byte that the peer's kernel acknowledges
-	// is progress, and a stall may last a quarter longer. Elsewhere it is every 4 KiB that our
-	// kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
-	// peer that reads less than a step within the timeout counts as stalled. So set 30 seconds or
-	// more.
-	// If zero or negative, no limit: a peer that reads nothing keeps what the windows buffer.
-	WriteStallTimeout time.Duration
-
-	// ReadStallTimeout limits the time in which ReadWindow is full and no byte is pulled from it.
-	// Beyond it the connection fails, with 1008 on the wire. While ReadWindow is full, the socket
-	// is not read, so reading does not notice a lost peer.
-	//
-	// On sockets, also under TLS, a lost peer needs no ReadStallTimeout where PingInterval,
-	// IdleTimeout or WriteStallTimeout is set. Then the kernel is asked for an error once no byte
-	// was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
-	// If zero or negative, no limit.
-	ReadStallTimeout time.Duration
-
-	// OnPing and OnPong are called with the payload of each ping and pong from the peer. The
-	// answers to our own pings are among them; their payload is 8 bytes. When OnPing is called, the
-	// answer to the ping is on its way. payload is valid during the call only.
-	//
-	// The calls come one at a time and in order, on the goroutine that reads. That is a goroutine
-	// inside Pull, the Conn's background reader, or, for frames that came with the handshake, the
-	// goroutine that makes it. Nothing is read meanwhile, so they must not block. Of the Conn's
-	// methods they may call TryWrite, Close, CloseNow, and those that only report.
-	// If nil, not called.
-	OnPing, OnPong func(payload []byte)
-
-	// Logger gets records at debug level: when a handshake fails, and when a connection opens and
-	// when it ends.
-	// If nil, silent.
-	Logger *slog.Logger
-
-	// Trace has hooks that are called as things happen. See [Trace].
-	// If nil, none.
-	Trace *Trace
-
-	// Meter counts this connection among others, and the handshakes that a server refuses.
-	// If nil, none.
-	Meter *Meter
-}
-
-// common returns the options that AcceptOptions shares with DialOptions.
-func (o *AcceptOptions) common() common {
-	return common{
-		Subprotocols:      o.Subprotocols,
-		Header:            o.Header,
-		ReadWindow:        o.ReadWindow,
-		WriteWindow:       o.WriteWindow,
-		MaxMessageSize:    o.MaxMessageSize,
-		MaxFrameSize:      o.MaxFrameSize,
-		MaxHandshakeSize:  o.MaxHandshakeSize,
-		HandshakeTimeout:  o.HandshakeTimeout,
-		CloseTimeout:      o.CloseTimeout,
-		Compression:       o.Compression,
-		PingInterval:      o.PingInterval,
-		PongTimeout:       o.PongTimeout,
-		IdleTimeout:       o.IdleTimeout,
-		WriteStallTimeout: o.WriteStallTimeout,
-		ReadStallTimeout:  o.ReadStallTimeout,
-		OnPing:            o.OnPing,
-		OnPong:            o.OnPong,
-		Logger:            o.Logger,
-		Trace:             o.Trace,
-		Meter:             o.Meter,
-	}
-}
 
 // Accept makes the server's side of the handshake in an HTTP handler, over HTTP/1.1. It returns an
 // open Conn. The Conn outlives the handler and the context of the request: end it with Shutdown,
@@ -342,4 +170,25 @@ func (s *responder) open(t handshake.Transport, err error) (*Conn, error) {
 		s.acceptor.opened(c)
 	}
 	return c, nil
+}
+
+// failed tells that the handshake with a client is done without a Conn, if err is not nil. remote
+// is the address of the client, or nil.
+func (s *responder) failed(err error, remote any) {
+	if err == nil {
+		return
+	}
+	what, status := "handshake failed", 0
+	if e, ok := errors.AsType[*HandshakeError](err); ok && e.Status != 0 {
+		what, status = "handshake refused", e.Status
+		if s.Meter != nil {
+			s.Meter.refused(status)
+		}
+	}
+	if s.Logger != nil {
+		s.Logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what,
+			slog.Int("status", status), slog.Any("error", err),
+			slog.String("url", s.url), slog.String("remote", fmt.Sprint(remote)))
+	}
+	s.shaken(nil, err)
 }

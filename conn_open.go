@@ -1,6 +1,7 @@
 package wsstream
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 
@@ -27,6 +28,9 @@ func (c *Conn) orAbandon(cause error) *wire.Conn {
 	}
 	return c.fail(&Error{CloseInfo: CloseInfo{Code: wire.CodeAbnormal}, Err: cause})
 }
+
+// orHandshakeClosed returns the cause of abandoning the handshake.
+func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClosed) }
 
 // fail ends a connection with err if its handshake is not done. Otherwise it returns the engine.
 func (c *Conn) fail(err error) *wire.Conn {

@@ -44,13 +44,6 @@ func Handler(serve func(conn *Conn, r *http.Request) error, o *AcceptOptions) ht
 	return newHandler(serve, &own, nil)
 }
 
-// Check returns the error that Accept, AcceptConn and Handler find in o. It names the option. Nil
-// options are good.
-func (o *AcceptOptions) Check() error {
-	_, err := o.responder(nil)
-	return err
-}
-
 type handler struct {
 	serve    func(*Conn, *http.Request) error
 	options  *AcceptOptions

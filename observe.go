@@ -2,8 +2,6 @@ package wsstream
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 
@@ -48,27 +46,6 @@ func (o *options) shaken(c *Conn, err error) {
 		opened, _, _ = c.Opened().Peek()
 	}
 	o.shook(c, opened, err)
-}
-
-// failed tells that the handshake with a client is done without a Conn, if err is not nil. remote
-// is the address of the client, or nil.
-func (s *responder) failed(err error, remote any) {
-	if err == nil {
-		return
-	}
-	what, status := "handshake failed", 0
-	if e, ok := errors.AsType[*HandshakeError](err); ok && e.Status != 0 {
-		what, status = "handshake refused", e.Status
-		if s.Meter != nil {
-			s.Meter.refused(status)
-		}
-	}
-	if s.Logger != nil {
-		s.Logger.LogAttrs(context.Background(), slog.LevelDebug, "wsstream: "+what,
-			slog.Int("status", status), slog.Any("error", err),
-			slog.String("url", s.url), slog.String("remote", fmt.Sprint(remote)))
-	}
-	s.shaken(nil, err)
 }
 
 func (s *observer) opened(c *Conn) {

@@ -95,8 +95,8 @@ func commentsOf(t *testing.T, file, of string) map[string]string {
 }
 
 func TestOptionsHaveTheSameCommentOnBothSides(t *testing.T) {
-	dial := commentsOf(t, "dial.go", "DialOptions")
-	accept := commentsOf(t, "accept.go", "AcceptOptions")
+	dial := commentsOf(t, "dial_options.go", "DialOptions")
+	accept := commentsOf(t, "accept_options.go", "AcceptOptions")
 	for f := range reflect.TypeFor[common]().Fields() {
 		require.NotEmpty(t, dial[f.Name], f.Name)
 		if slices.Contains(ofOneSide, f.Name) {
@@ -132,8 +132,8 @@ func TestOptionsThatLimitStandInTheTablesWithTheirDefault(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	require.NoError(t, err)
 	comments := []map[string]string{
-		commentsOf(t, "dial.go", "DialOptions"),
-		commentsOf(t, "accept.go", "AcceptOptions"),
+		commentsOf(t, "dial_options.go", "DialOptions"),
+		commentsOf(t, "accept_options.go", "AcceptOptions"),
 	}
 	for f, v := range reflect.ValueOf(o.common).Fields() {
 		if !v.CanInt() {

@@ -225,5 +225,3 @@ func (w *Writable) Borrows() bool { return true }
 
 // Done is closed when the end of the Writable is decided.
 func (w *Writable) Done() <-chan struct{} { return w.c.ends.Write.Done() }
-
-func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClosed) }
