@@ -18,8 +18,8 @@ type PairOptions struct {
 
 // A Duo is two connected Conns, with the transport between them for making faults.
 type Duo struct {
-	Client, Server       *wsstream.Conn
-	ClientNet, ServerNet *memnet.Conn // the transport's ends: Stall, Drip, Chunk, Cut, CutAfter
+	Client, Server       *wsstream.Conn // both are open
+	ClientNet, ServerNet *memnet.Conn   // the transport's ends: Stall, Drip, Chunk, Cut, CutAfter
 }
 
 // Pair returns two open Conns that are connected in memory. The end of the test cuts them. In a synctest bubble it
