@@ -36,7 +36,8 @@ func TestAbortFinishesTheFrameThatHasBegunAndDropsTheRest(t *testing.T) {
 }
 
 func TestAbortOfAPartlySentMessageSendsNoFurtherFrames(t *testing.T) {
-	onEveryPath(t, config{MaxFrameSize: 1000, Limit: 16 << 10, WriteWindow: 64 << 20}, func(t *testing.T, e *end) {
+	c := config{MaxFrameSize: 1000, Limit: 16 << 10, WriteWindow: 64 << 20}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		const size = 8 << 20
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, size))))
 		require.NoError(t, e.conn.Writable().Abort(errReason))
@@ -98,7 +99,8 @@ func TestAbortFailsWaitingWritesOverTCP(t *testing.T) {
 }
 
 func TestAbortFailsABlockedWriteAndTheNextInLine(t *testing.T) {
-	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 64 << 10}, func(t *testing.T, e *end) {
+	c := config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 64 << 10}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		const size = 4 << 20
 		blocked := goWrite(t, e, wsstream.Binary(make([]byte, size)))
 		f, err := e.peer.Next()
@@ -196,13 +198,13 @@ func TestFailWaitsItsTurnAndDropsNothing(t *testing.T) {
 		synctest.Wait()
 
 		ctx, cancel := withCause(t)
-		early := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(ctx, errReason) })
+		early := goErr(func() error { return e.conn.Writable().Fail(ctx, errReason) })
 		synctest.Wait()
 		cancel(errWhy)
 		require.Equal(t, errWhy, (<-early).err, "before its turn nothing has happened")
 
 		ctx, cancel = withCause(t)
-		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(ctx, withCode(4002)) })
+		failed := goErr(func() error { return e.conn.Writable().Fail(ctx, withCode(4002)) })
 		synctest.Wait()
 		third := goWrite(t, e, wsstream.Text("behind it"))
 		synctest.Wait()
@@ -224,7 +226,7 @@ func TestFailWaitsItsTurnAndDropsNothing(t *testing.T) {
 func TestFailFollowedByAbortKeepsFailsCodeAndError(t *testing.T) {
 	inBubble(t, config{MaxFrameSize: 16 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
-		failed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Fail(patient(t), withCode(4002)) })
+		failed := goErr(func() error { return e.conn.Writable().Fail(patient(t), withCode(4002)) })
 		synctest.Wait()
 		require.NoError(t, e.conn.Writable().Abort(errWhy))
 		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))

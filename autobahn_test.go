@@ -252,7 +252,7 @@ func (e *end) echoesCompressed(t *testing.T) {
 		if size.fragment == 0 {
 			frames = packedFrames(payload, len(payload))
 		}
-		sent := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.peer.Write(frames...) })
+		sent := goErr(func() error { return e.peer.Write(frames...) })
 		payload, frames = nextFrames(t, e.peer)
 		require.Equal(t, wstest.OpText, frames[0].Op)
 		require.Equal(t, frames[0].Rsv == rsv1, size.message >= wsstream.DefaultCompressionThreshold)

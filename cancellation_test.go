@@ -437,7 +437,7 @@ func TestCancellationOfACallEndsThatCallOnly(t *testing.T) {
 					if when == "before" {
 						cancel(errWhy)
 					}
-					got := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(ctx, e) })
+					got := goErr(func() error { return call(ctx, e) })
 					e.quiet()
 					cancel(errWhy)
 					require.Equal(t, errWhy, (<-got).err)

@@ -47,7 +47,7 @@ func TestCloseNowEndsEveryCall(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			onEveryPath(t, full, func(t *testing.T, e *end) {
 				e.stuff(t, true)
-				got := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(patient(t), e) })
+				got := goErr(func() error { return call(patient(t), e) })
 				e.quiet()
 				e.conn.CloseNow()
 				theEnd(t, e, (<-got).err)

@@ -207,8 +207,8 @@ var table = []row{{
 }, {
 	event: "Writable.Close",
 	happen: func(t *testing.T, e *end) {
-		ended := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Writable().Close(patient(t))
+		ended := goErr(func() error {
+			return e.conn.Writable().Close(patient(t))
 		})
 		e.wantClose(t, wstest.Close(1000, ""))
 		e.peer.Send(wstest.Text("late"), wstest.CloseEmpty())
@@ -224,8 +224,8 @@ var table = []row{{
 }, {
 	event: "Writable.Close and the peer says otherwise",
 	happen: func(t *testing.T, e *end) {
-		ended := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Writable().Close(patient(t))
+		ended := goErr(func() error {
+			return e.conn.Writable().Close(patient(t))
 		})
 		e.wantClose(t, wstest.Close(1000, ""))
 		e.peer.Send(wstest.Close(1011, "failed"))
@@ -241,8 +241,8 @@ var table = []row{{
 }, {
 	event: "Writable.Fail",
 	happen: func(t *testing.T, e *end) {
-		ended := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Writable().Fail(patient(t), errWhy)
+		ended := goErr(func() error {
+			return e.conn.Writable().Fail(patient(t), errWhy)
 		})
 		e.wantClose(t, wstest.Close(1011, ""))
 		e.peer.Send(wstest.Text("late"), wstest.Close(1011, ""))

@@ -121,8 +121,8 @@ func TestCloseCalledConcurrentlySendsOneFrame(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		var all []<-chan result
 		for code := 3000; code < 3008; code++ {
-			all = append(all, goDo(func() (wsstream.Message, error) {
-				return wsstream.Message{}, e.conn.Close(wsstream.CloseInfo{Code: code})
+			all = append(all, goErr(func() error {
+				return e.conn.Close(wsstream.CloseInfo{Code: code})
 			}))
 		}
 		for _, r := range all {
@@ -198,8 +198,8 @@ func TestCloseCodeFollowsFromTheCause(t *testing.T) {
 				require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))
 			})
 			inBubble(t, config{}, func(t *testing.T, e *end) {
-				failed := goDo(func() (m wsstream.Message, err error) {
-					return m, e.conn.Writable().Fail(patient(t), c.cause)
+				failed := goErr(func() error {
+					return e.conn.Writable().Fail(patient(t), c.cause)
 				})
 				frame := c.frame
 				if len(frame.Payload) == 0 {
@@ -226,7 +226,7 @@ func TestCloseEndsWritesAndSendsWhatWasAccepted(t *testing.T) {
 			onEveryPath(t, config{WriteWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
 				size := e.stuff(t, true)
 				waiting := goWrite(t, e, wsstream.Text("waits"))
-				ready := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.conn.Writable().Ready(patient(t)) })
+				ready := goErr(func() error { return e.conn.Writable().Ready(patient(t)) })
 				e.quiet()
 				require.NoError(t, decide(e, 3001))
 				require.Equal(t, wsstream.ErrClosed, (<-waiting).err)
@@ -242,7 +242,8 @@ func TestCloseEndsWritesAndSendsWhatWasAccepted(t *testing.T) {
 }
 
 func TestCloseWaitsForAnAdmittedWrite(t *testing.T) {
-	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+	c := config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		const size = 64 << 10
 		written := goWrite(t, e, wsstream.Binary(make([]byte, size)))
 		e.quiet()
@@ -261,7 +262,7 @@ func TestWriteIsRefusedBehindThePeersClose(t *testing.T) {
 		e.notice()
 		require.Positive(t, e.conn.Writable().DesiredSize(), "it is not for want of credit")
 		write := goWrite(t, e, wsstream.Text("beyond"))
-		ready := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, e.conn.Writable().Ready(patient(t)) })
+		ready := goErr(func() error { return e.conn.Writable().Ready(patient(t)) })
 		ok, _ := e.conn.Writable().TryWrite(wsstream.Text("beyond"))
 		require.False(t, ok)
 		e.quiet()
@@ -279,8 +280,8 @@ func TestWriteIsRefusedBehindThePeersClose(t *testing.T) {
 func TestShutdownOfAConnReturnsHowItEnded(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
-		ended := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1001})
+		ended := goErr(func() error {
+			return e.conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1001})
 		})
 		require.Equal(t, size, e.wantData(t))
 		e.peer.Want("the Close behind what was accepted", wstest.Close(1001, ""))
@@ -290,8 +291,8 @@ func TestShutdownOfAConnReturnsHowItEnded(t *testing.T) {
 	})
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		ended := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Shutdown(ctx, wsstream.CloseInfo{})
+		ended := goErr(func() error {
+			return e.conn.Shutdown(ctx, wsstream.CloseInfo{})
 		})
 		e.peer.Want("the Close", wstest.CloseEmpty())
 		cancel(errWhy)
@@ -625,7 +626,8 @@ func TestCloseStopsPongsAndStillDeliversMessages(t *testing.T) {
 }
 
 func TestCloseThatIsQueuedStopsPongs(t *testing.T) {
-	inBubble(t, config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+	c := config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{}))
 		e.peer.Send(wstest.Ping("late?"))
@@ -714,11 +716,11 @@ func TestCloseCode(t *testing.T) {
 func TestShutdownOfAConnNeedsNoReader(t *testing.T) {
 	inBubble(t, config{ReadWindow: 256, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
 		start := time.Now()
-		flood := goDo(func() (m wsstream.Message, err error) {
-			return m, e.peer.Write(wstest.Binary(make([]byte, 1<<20)))
+		flood := goErr(func() error {
+			return e.peer.Write(wstest.Binary(make([]byte, 1<<20)))
 		})
-		down := goDo(func() (m wsstream.Message, err error) {
-			return m, e.conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1001})
+		down := goErr(func() error {
+			return e.conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 1001})
 		})
 		require.NoError(t, (<-flood).err)
 		e.peer.Want("our Close", wstest.Close(1001, ""))

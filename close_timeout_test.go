@@ -30,7 +30,8 @@ func TestCloseTimeoutLimitsEveryWayToClose(t *testing.T) {
 	for what, decide := range decisions {
 		for how, stall := range stalls {
 			t.Run(what+"/"+how, func(t *testing.T) {
-				inBubble(t, config{WriteWindow: 256, CloseTimeout: 7 * time.Second}, func(t *testing.T, e *end) {
+				c := config{WriteWindow: 256, CloseTimeout: 7 * time.Second}
+				inBubble(t, c, func(t *testing.T, e *end) {
 					go func() { _, _ = e.conn.Readable().Pull(context.Background()) }() // so that all is seen at once
 					e.stuff(t, true)
 					synctest.Wait()

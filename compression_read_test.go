@@ -242,7 +242,7 @@ func TestCompressedDataThatIsBadFailsTheConnection(t *testing.T) {
 						e.peer.Send(wstest.Text("before"))
 						e.peer.Send(packedFrames(test.payload, 1000)...)
 						require.Equal(t, "before", e.pull(t))
-						result := goDo(func() (m wsstream.Message, err error) { return m, read(t, e) })
+						result := goErr(func() error { return read(t, e) })
 						e.peer.WantClose(test.says, 1007)
 						e.peer.Close()
 						require.ErrorContains(t, (<-result).err, test.says)
@@ -418,7 +418,7 @@ func TestCompressedBlocksWithoutDataAreAFlood(t *testing.T) {
 							}
 							sent <- err
 						}()
-						done := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, read(e) })
+						done := goErr(func() error { return read(e) })
 						reason := e.peer.WantClose("a flood", 1008)
 						require.Contains(t, reason, "received more than 16384 compressed blocks in a row")
 						require.NoError(t, <-sent)

@@ -422,7 +422,7 @@ func TestMessageWriterFlushesItsCompressorWithEachWrite(t *testing.T) {
 			require.NoError(t, err)
 			var last wstest.Frame
 			for j, s := range []string{"h", "el", jsonText(1, 300), "", "ä", jsonText(1, 60_000)} {
-				wrote := goDo(func() (msg wsstream.Message, err error) { _, err = io.WriteString(m, s); return msg, err })
+				wrote := goErr(func() error { _, err := io.WriteString(m, s); return err })
 				for got, n := "", 0; len(got) < len(s); n++ {
 					f, err := e.peer.Next()
 					require.NoError(t, err)
@@ -502,8 +502,8 @@ func TestCompressionContextSkipsWhatWasNotAdmitted(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, ok, "the window is full")
 		ctx, cancel := withCause(t)
-		wrote := goDo(func() (m wsstream.Message, err error) {
-			return m, e.conn.Writable().Write(ctx, wsstream.Text(secret))
+		wrote := goErr(func() error {
+			return e.conn.Writable().Write(ctx, wsstream.Text(secret))
 		})
 		synctest.Wait()
 		cancel(errMoment)
@@ -531,8 +531,8 @@ func TestWriteOfACompressedMessageWhoseContextEndsIsSentWhole(t *testing.T) {
 		for i := range 3 {
 			s := jsonText(uint64(i), 100_000)
 			ctx, cancel := withCause(t)
-			wrote := goDo(func() (m wsstream.Message, err error) {
-				return m, e.conn.Writable().Write(ctx, wsstream.Text(s))
+			wrote := goErr(func() error {
+				return e.conn.Writable().Write(ctx, wsstream.Text(s))
 			})
 			synctest.Wait()
 			held := e.conn.Stats().Sent.Held
@@ -563,8 +563,8 @@ func TestAbortInACompressedMessageSendsNoLastFrame(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, c, func(t *testing.T, e *end) {
-				wrote := goDo(func() (m wsstream.Message, err error) {
-					return m, write(t.Context(), e.conn.Writable(), jsonText(1, 100_000))
+				wrote := goErr(func() error {
+					return write(t.Context(), e.conn.Writable(), jsonText(1, 100_000))
 				})
 				synctest.Wait()
 				require.NoError(t, e.conn.Writable().Abort(errMoment))

@@ -177,7 +177,7 @@ func TestContextOfAConnEndsWaitingCallsWithTheConnsEnd(t *testing.T) {
 				"Flush":        func() error { return w.Flush(ctx) },
 				"Ping":         func() error { _, err := e.conn.Ping(ctx); return err },
 			} {
-				waiting[what] = goDo(func() (m wsstream.Message, err error) { return m, call() })
+				waiting[what] = goErr(func() error { return call() })
 			}
 			e.quiet()
 			e.conn.CloseNow()
@@ -187,7 +187,7 @@ func TestContextOfAConnEndsWaitingCallsWithTheConnsEnd(t *testing.T) {
 			}
 		})
 		onEveryPath(t, config{}, func(t *testing.T, e *end) {
-			closed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Close(e.conn.Context()) })
+			closed := goErr(func() error { return e.conn.Writable().Close(e.conn.Context()) })
 			e.wantClose(t, wstest.Close(1000, ""))
 			e.conn.CloseNow()
 			_, end := e.closed(t)

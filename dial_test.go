@@ -442,7 +442,7 @@ func TestDialFailureIsTheErrorOfEveryCallAndFuture(t *testing.T) {
 		for what, call := range calls {
 			t.Run(f.event+"/"+what, func(t *testing.T) {
 				whileDialling(t, f, func(d *dialling) {
-					before := goDo(func() (wsstream.Message, error) { return wsstream.Message{}, call(d) })
+					before := goErr(func() error { return call(d) })
 					d.quiet()
 					if f.fail != nil {
 						f.fail(d)

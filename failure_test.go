@@ -402,7 +402,8 @@ func TestFailedWriteWaitsForThePeersCloseForCloseTimeout(t *testing.T) {
 }
 
 func TestFailureDropsAcceptedDataToTellThePeerSoon(t *testing.T) {
-	inBubble(t, config{MaxFrameSize: 1 << 10, WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
+	c := config{MaxFrameSize: 1 << 10, WriteWindow: 256, Limit: 4 << 10}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		size, got := e.stuff(t, true), 0
 		e.peer.Send(wstest.Frame{Fin: true, Op: 3})
 		e.notice()

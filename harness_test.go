@@ -207,6 +207,11 @@ func goDo(f func() (wsstream.Message, error)) <-chan result {
 	return c
 }
 
+// goErr is goDo for a call that returns nothing but an error.
+func goErr(f func() error) <-chan result {
+	return goDo(func() (m wsstream.Message, err error) { return m, f() })
+}
+
 // pull pulls a message that must come.
 func (e *end) pull(t *testing.T) string {
 	t.Helper()

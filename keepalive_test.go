@@ -35,7 +35,8 @@ func (e *end) alive(t *testing.T) {
 
 func TestKeepalivePingsASilentPeer(t *testing.T) {
 	const interval = 50 * time.Millisecond
-	onEveryPath(t, config{PingInterval: interval, PongTimeout: 10 * time.Second}, func(t *testing.T, e *end) {
+	c := config{PingInterval: interval, PongTimeout: 10 * time.Second}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		start := time.Now()
 		for range 5 {
 			e.peer.Send(e.wantPing(t))
@@ -106,7 +107,8 @@ func TestPongTimeoutClosesWith1008(t *testing.T) {
 }
 
 func TestPongTimeoutAndCloseTimeoutLimitADeadPeer(t *testing.T) {
-	inBubble(t, config{PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second}, func(t *testing.T, e *end) {
+	c := config{PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		start := time.Now()
 		e.net.(*memnet.Conn).Stall(true)
 		_, err := e.closed24h(t)
@@ -159,7 +161,8 @@ func TestPongTimeoutIsPutOffByAnyByte(t *testing.T) {
 		"half of a frame": func(e *end) { e.peer.SendRaw(e.peer.Encode(wstest.Pong("x"))[:1]) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, config{PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}, func(t *testing.T, e *end) {
+			c := config{PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
+			inBubble(t, c, func(t *testing.T, e *end) {
 				e.wantPing(t)
 				<-time.After(9 * time.Second)
 				send(e)
@@ -283,7 +286,8 @@ func TestKeepalivePingPassesBetweenTheFramesOfAMessage(t *testing.T) {
 }
 
 func TestKeepalivePingsInTimeAfterALatePong(t *testing.T) {
-	inBubble(t, config{PingInterval: 10 * time.Second, PongTimeout: time.Hour}, func(t *testing.T, e *end) {
+	c := config{PingInterval: 10 * time.Second, PongTimeout: time.Hour}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		pong := e.wantPing(t)
 		pinged := time.Now()
 		<-time.After(15 * time.Second)
@@ -312,7 +316,8 @@ func TestKeepaliveStopsOnceAConnCloses(t *testing.T) {
 }
 
 func TestKeepaliveSendsNoPingBehindOurClose(t *testing.T) {
-	inBubble(t, config{PingInterval: time.Second, CloseTimeout: time.Hour}, func(t *testing.T, e *end) {
+	c := config{PingInterval: time.Second, CloseTimeout: time.Hour}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
 		e.peer.Want("our Close", wstest.Close(1000, ""))
 		<-time.After(time.Minute)
@@ -399,7 +404,8 @@ func (e *end) wantIdleEnd(t *testing.T, used time.Time, idle time.Duration) {
 }
 
 func TestIdleTimeoutIsNotPutOffByPings(t *testing.T) {
-	inBubble(t, config{IdleTimeout: time.Minute, PingInterval: 7 * time.Second}, func(t *testing.T, e *end) {
+	c := config{IdleTimeout: time.Minute, PingInterval: 7 * time.Second}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		start := time.Now()
 		for {
 			f, err := e.peer.Next()
@@ -432,7 +438,8 @@ func TestIdleTimeoutWaitsForUnreadAndUnsentData(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, config{ReadWindow: 256, Limit: 1 << 10, IdleTimeout: time.Minute}, func(t *testing.T, e *end) {
+			c := config{ReadWindow: 256, Limit: 1 << 10, IdleTimeout: time.Minute}
+			inBubble(t, c, func(t *testing.T, e *end) {
 				<-time.After(30 * time.Second)
 				release := hold(t, e)
 				<-time.After(time.Hour)
@@ -447,7 +454,8 @@ func TestIdleTimeoutWaitsForUnreadAndUnsentData(t *testing.T) {
 
 func TestWriteStallTimeoutCutsAPeerThatTakesNothing(t *testing.T) {
 	const stall = 400 * time.Millisecond
-	onEveryPath(t, config{Limit: 4 << 10, WriteStallTimeout: stall, CloseTimeout: 100 * time.Millisecond}, func(t *testing.T, e *end) {
+	c := config{Limit: 4 << 10, WriteStallTimeout: stall, CloseTimeout: 100 * time.Millisecond}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		start := time.Now()
 		write := goWrite(t, e, wsstream.Binary(make([]byte, 8<<20)))
 		_, err := e.closed(t)
@@ -463,7 +471,8 @@ func TestWriteStallTimeoutCutsAPeerThatTakesNothing(t *testing.T) {
 
 func TestWriteStallTimeoutStartsWithTheFirstByteNotTaken(t *testing.T) {
 	const limit = 1 << 10
-	inBubble(t, config{Limit: limit, WriteStallTimeout: time.Minute, CloseTimeout: time.Second}, func(t *testing.T, e *end) {
+	c := config{Limit: limit, WriteStallTimeout: time.Minute, CloseTimeout: time.Second}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		header := 4
 		if e.client {
 			header = 8
@@ -480,7 +489,8 @@ func TestWriteStallTimeoutStartsWithTheFirstByteNotTaken(t *testing.T) {
 }
 
 func TestWriteStallTimeoutIsToldToAPeerThatComesBack(t *testing.T) {
-	inBubble(t, config{Limit: 4 << 10, MaxFrameSize: 1 << 10, WriteStallTimeout: time.Minute}, func(t *testing.T, e *end) {
+	c := config{Limit: 4 << 10, MaxFrameSize: 1 << 10, WriteStallTimeout: time.Minute}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		e.stuff(t, true)
 		<-time.After(time.Minute + time.Second)
 		e.wantFailure(t, 1008)
@@ -491,8 +501,8 @@ func TestWriteStallTimeoutDoesNotCutASlowPeer(t *testing.T) {
 	inBubble(t, config{Limit: 256, WriteStallTimeout: time.Minute}, func(t *testing.T, e *end) {
 		const size = 1 << 20
 		e.net.(*memnet.Conn).Drip(75, time.Second) // a little more than 4 KiB a minute
-		write := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size)))
+		write := goErr(func() error {
+			return e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size)))
 		})
 		require.Equal(t, size, e.readSlowly(t))
 		require.NoError(t, (<-write).err)
@@ -524,7 +534,8 @@ func TestWriteStallTimeoutNeedsSomethingToSend(t *testing.T) {
 }
 
 func TestWriteStallTimeoutIgnoresAFullReadWindow(t *testing.T) {
-	inBubble(t, config{ReadWindow: 256, Limit: 256, WriteStallTimeout: time.Second}, func(t *testing.T, e *end) {
+	c := config{ReadWindow: 256, Limit: 256, WriteStallTimeout: time.Second}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		flood := make(chan error, 1)
 		go func() { flood <- e.peer.Write(wstest.Binary(make([]byte, 10_000))) }()
 		<-time.After(24 * time.Hour)
@@ -535,8 +546,8 @@ func TestWriteStallTimeoutIgnoresAFullReadWindow(t *testing.T) {
 
 func TestKeepaliveTimeoutsAreOffByDefault(t *testing.T) {
 	inBubble(t, config{Limit: 256}, func(t *testing.T, e *end) {
-		write := goDo(func() (wsstream.Message, error) {
-			return wsstream.Message{}, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20)))
+		write := goErr(func() error {
+			return e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20)))
 		})
 		<-time.After(240 * time.Hour)
 		require.Equal(t, 1<<20, e.wantData(t))
@@ -546,7 +557,8 @@ func TestKeepaliveTimeoutsAreOffByDefault(t *testing.T) {
 
 func TestReadStallTimeoutClosesWith1008(t *testing.T) {
 	const limit = 200 * time.Millisecond
-	onEveryPath(t, config{ReadWindow: 1000, ReadStallTimeout: limit, CloseTimeout: 50 * time.Millisecond}, func(t *testing.T, e *end) {
+	c := config{ReadWindow: 1000, ReadStallTimeout: limit, CloseTimeout: 50 * time.Millisecond}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		start := time.Now()
 		flooded := flood(e, 3, 800)
 		_, err := e.closed(t)
@@ -576,7 +588,8 @@ func TestReadStallTimeoutIsPutOffByPulls(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, config{ReadWindow: 1000, Limit: 100, ReadStallTimeout: time.Minute}, func(t *testing.T, e *end) {
+			c := config{ReadWindow: 1000, Limit: 100, ReadStallTimeout: time.Minute}
+			inBubble(t, c, func(t *testing.T, e *end) {
 				flooded := flood(e, n, 400)
 				for range n {
 					<-time.After(50 * time.Second)
@@ -589,7 +602,8 @@ func TestReadStallTimeoutIsPutOffByPulls(t *testing.T) {
 			})
 		})
 	}
-	inBubble(t, config{ReadWindow: 1000, Limit: 100, ReadStallTimeout: time.Minute}, func(t *testing.T, e *end) {
+	c := config{ReadWindow: 1000, Limit: 100, ReadStallTimeout: time.Minute}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		go flood(e, n, 400)
 		for range 100 {
 			<-time.After(time.Second)

@@ -357,7 +357,8 @@ func TestFloodOfEmptyFramesFailsWith1008(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEveryPath(t, config{ReadWindow: 1 << 20, CloseTimeout: 20 * time.Second}, func(t *testing.T, e *end) {
+			c := config{ReadWindow: 1 << 20, CloseTimeout: 20 * time.Second}
+			onEveryPath(t, c, func(t *testing.T, e *end) {
 				read := make(chan error, 1)
 				if tc.read != nil {
 					go func() { read <- tc.read(e) }()
@@ -443,7 +444,8 @@ func TestPongOvertakesQueuedFramesAndTheNewestStays(t *testing.T) {
 	const reserve = 4 << 10 // bytes of pongs that are kept
 	for _, n := range []int{3, 1000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			inBubble(t, config{WriteWindow: 256, MaxFrameSize: frame, Limit: 4 << 10}, func(t *testing.T, e *end) {
+			c := config{WriteWindow: 256, MaxFrameSize: frame, Limit: 4 << 10}
+			inBubble(t, c, func(t *testing.T, e *end) {
 				size := e.stuff(t, true)
 				sent, kept := []string(nil), 0
 				for i := range n {
@@ -473,7 +475,8 @@ func TestPongOvertakesQueuedFramesAndTheNewestStays(t *testing.T) {
 }
 
 func TestPongNeverStandsInsideAFrame(t *testing.T) {
-	onEveryPath(t, config{WriteWindow: 256, MaxFrameSize: -1, Limit: 16 << 10}, func(t *testing.T, e *end) {
+	c := config{WriteWindow: 256, MaxFrameSize: -1, Limit: 16 << 10}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		size := e.stuff(t, true) // one frame, which leaves in many pieces
 		e.peer.Send(wstest.Ping("meanwhile"))
 		e.notice()
@@ -488,7 +491,8 @@ func TestPongNeverStandsInsideAFrame(t *testing.T) {
 
 func TestPongPassesBetweenTheFramesOfAStalledMessage(t *testing.T) {
 	const frame = 4 << 10
-	inBubble(t, config{MaxFrameSize: frame, WriteWindow: 2 * frame, Limit: frame}, func(t *testing.T, e *end) {
+	c := config{MaxFrameSize: frame, WriteWindow: 2 * frame, Limit: frame}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		payload := bytes.Repeat([]byte("payload "), 1<<17) // 1 MiB
 		wrote := goWrite(t, e, wsstream.Binary(payload))
 		e.peer.Send(wstest.Ping("are you there?"))

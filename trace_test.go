@@ -271,7 +271,8 @@ func TestTraceTellsNoHandshakeForBadOptions(t *testing.T) {
 func TestTraceMayHaveNoHooks(t *testing.T) {
 	trace := &wsstream.Trace{Handshake: func(bool) func(*wsstream.Conn, wsstream.Opened, error) { return nil }}
 	for _, trace := range []*wsstream.Trace{trace, {}} {
-		onEveryPath(t, config{Trace: trace, ReadWindow: 256, WriteWindow: 256}, func(t *testing.T, e *end) {
+		c := config{Trace: trace, ReadWindow: 256, WriteWindow: 256}
+		onEveryPath(t, c, func(t *testing.T, e *end) {
 			flooded := flood(e, 2, 800)
 			wrote := goWrite(t, e, wsstream.Binary(make([]byte, 800)))
 			require.Len(t, e.pull(t), 800)
@@ -284,7 +285,8 @@ func TestTraceMayHaveNoHooks(t *testing.T) {
 }
 
 func TestTraceTellsStalls(t *testing.T) {
-	recorded(t, config{ReadWindow: 1000, WriteWindow: 1000, Limit: 100}, func(t *testing.T, e *end, r *record) {
+	c := config{ReadWindow: 1000, WriteWindow: 1000, Limit: 100}
+	recorded(t, c, func(t *testing.T, e *end, r *record) {
 		if !e.mem {
 			return // in memory it is known when a transport is full
 		}
@@ -322,7 +324,8 @@ func TestTraceTellsStalls(t *testing.T) {
 }
 
 func TestTraceEndsStallsWithTheConnection(t *testing.T) {
-	recorded(t, config{ReadWindow: 256, WriteWindow: 256, Limit: 100}, func(t *testing.T, e *end, r *record) {
+	c := config{ReadWindow: 256, WriteWindow: 256, Limit: 100}
+	recorded(t, c, func(t *testing.T, e *end, r *record) {
 		if !e.mem {
 			return
 		}

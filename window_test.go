@@ -51,7 +51,8 @@ func callsCounted(t *testing.T, c config, f func(t *testing.T, e *end, calls *at
 
 func TestReadWindowStopsAFloodAndPullStartsItAgain(t *testing.T) {
 	const window, size, n = 8 << 10, 1000, 100
-	callsCounted(t, config{ReadWindow: window, Limit: 4 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
+	c := config{ReadWindow: window, Limit: 4 << 10}
+	callsCounted(t, c, func(t *testing.T, e *end, calls *atomic.Int64) {
 		flooded := flood(e, n, size)
 		<-time.After(time.Second) // the background reader has taken what there is credit for
 		requirePending(t, flooded, "the peer's writes stop")
@@ -78,7 +79,8 @@ func TestReadWindowStopsAFloodAndPullStartsItAgain(t *testing.T) {
 
 func TestWriteWindowStopsWritersAndReadyWakesThem(t *testing.T) {
 	const window, size = 4 << 10, 500
-	callsCounted(t, config{WriteWindow: window, Limit: 1 << 10}, func(t *testing.T, e *end, calls *atomic.Int64) {
+	c := config{WriteWindow: window, Limit: 1 << 10}
+	callsCounted(t, c, func(t *testing.T, e *end, calls *atomic.Int64) {
 		w, accepted := e.conn.Writable(), 0
 		for ok := true; ok; accepted++ {
 			var err error
@@ -183,7 +185,8 @@ func TestReadWindowOfAMillionEmptyFrames(t *testing.T) {
 
 func TestWindowSmallerThanAMessageIsEnough(t *testing.T) {
 	const window, frame, size = 1 << 10, 500, 100 << 10
-	onEveryPath(t, config{ReadWindow: window, WriteWindow: window, MaxFrameSize: frame}, func(t *testing.T, e *end) {
+	c := config{ReadWindow: window, WriteWindow: window, MaxFrameSize: frame}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
 		large := bytes.Repeat([]byte("0123456789"), size/10)
 		flooded := make(chan error, 1)
 		go func() { flooded <- e.peer.Write(wstest.Binary(large)) }()

@@ -357,7 +357,7 @@ func TestFlushCountsOnlyWhatWasAccepted(t *testing.T) {
 			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size))))
 			synctest.Wait()
 		}
-		flushed := goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Flush(t.Context()) })
+		flushed := goErr(func() error { return e.conn.Writable().Flush(t.Context()) })
 		e.peer.Send(wstest.Ping(strings.Repeat("p", 100))) // its answer is longer than the last message
 		e.notice()
 		for len(flushed) == 0 {
@@ -371,9 +371,10 @@ func TestFlushCountsOnlyWhatWasAccepted(t *testing.T) {
 }
 
 func TestFlushWaitsForWhatWasAcceptedBeforeIt(t *testing.T) {
-	inBubble(t, config{WriteWindow: -1, MaxFrameSize: 1 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
+	c := config{WriteWindow: -1, MaxFrameSize: 1 << 10, Limit: 4 << 10}
+	inBubble(t, c, func(t *testing.T, e *end) {
 		flush := func(ctx context.Context) <-chan result {
-			return goDo(func() (m wsstream.Message, err error) { return m, e.conn.Writable().Flush(ctx) })
+			return goErr(func() error { return e.conn.Writable().Flush(ctx) })
 		}
 		require.NoError(t, (<-flush(t.Context())).err, "nothing was accepted")
 		size := e.stuff(t, true)
