@@ -24,14 +24,15 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// A service is a server under test: ask sends a client's bytes, and returns the response and what Accept or
-// AcceptConn returned.
+// A service is a server under test: ask sends a client's bytes, and returns the response and what
+// Accept or AcceptConn returned.
 type service struct {
 	bare bool
 	ask  func(t *testing.T, raw []byte) (*http.Response, error)
 }
 
-// onEveryService runs f with a server on net/http and on a bare connection, in memory under synctest and over TCP.
+// onEveryService runs f with a server on net/http and on a bare connection, in memory under
+// synctest and over TCP.
 func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T, s service)) {
 	t.Run("bare", func(t *testing.T) {
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -94,14 +95,15 @@ func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T
 
 func TestAcceptTakesUnusualRequestsThatAreAllowed(t *testing.T) {
 	for name, extra := range map[string][]string{
-		"as browsers do":            {"Connection: keep-alive, Upgrade", "Origin: http://example.org", "Sec-WebSocket-Extensions: permessage-deflate"},
-		"other cases":               {"connection: UPGRADE", "upgrade: WebSocket"},
-		"two Connection fields":     {"Connection: keep-alive", "Connection: Upgrade"},
-		"several Upgrades":          {"Upgrade: h2c, websocket"},
-		"no body, said":             {"Content-Length: 0"},
-		"a subprotocol not spoken":  {"Sec-WebSocket-Protocol: x"},
-		"a key of any sixteen":      {"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="},
-		"RFC 6455's example key":    {"Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="}, // section 4.1: its last bits are in use by nothing
+		"as browsers do":           {"Connection: keep-alive, Upgrade", "Origin: http://example.org", "Sec-WebSocket-Extensions: permessage-deflate"},
+		"other cases":              {"connection: UPGRADE", "upgrade: WebSocket"},
+		"two Connection fields":    {"Connection: keep-alive", "Connection: Upgrade"},
+		"several Upgrades":         {"Upgrade: h2c, websocket"},
+		"no body, said":            {"Content-Length: 0"},
+		"a subprotocol not spoken": {"Sec-WebSocket-Protocol: x"},
+		"a key of any sixteen":     {"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="},
+		// Section 4.1: its last bits are in use by nothing.
+		"RFC 6455's example key":    {"Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="},
 		"an Origin that is nothing": {"Origin: "},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -16,9 +16,9 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// These tests hold what the doc comments say of allocations, for messages of 64 bytes over TCP, with the same
-// cancellable context each time. The counts take in the whole process, so the far side runs in raw bytes, and
-// where nothing has to block, on the test's own goroutine.
+// These tests hold what the doc comments say of allocations, for messages of 64 bytes over TCP,
+// with the same cancellable context each time. The counts take in the whole process, so the far
+// side runs in raw bytes, and where nothing has to block, on the test's own goroutine.
 
 const allocSize = 64 // bytes of payload
 
@@ -162,8 +162,9 @@ func readFull(t *testing.T, nc net.Conn, buf []byte) {
 	}
 }
 
-// requireAllocs requires that f, once it has come to a steady state, allocates want times a run: what is made once
-// in many runs, a goroutine of the library's or a buffer after a garbage collection, does not count.
+// requireAllocs requires that f, once it has come to a steady state, allocates want times a run:
+// what is made once in many runs, a goroutine of the library's or a buffer after a garbage
+// collection, does not count.
 func requireAllocs(t *testing.T, want float64, f func()) {
 	t.Helper()
 	for range 200 {

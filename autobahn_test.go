@@ -19,10 +19,12 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// The cases of the Autobahn testsuite that a correct peer fails for small reasons: order, strictness, and parameters of
-// permessage-deflate. Each is sent to our echo server, and to a client of ours that echoes.
+// The cases of the Autobahn testsuite that a correct peer fails for small reasons: order,
+// strictness, and parameters of permessage-deflate. Each is sent to our echo server, and to a
+// client of ours that echoes.
 
-// autobahn are cases 2.10 and 2.11, 3, 4 and 5.15. Autobahn calls 2.10, 2.11 and the echo before a breach strict.
+// autobahn are cases 2.10 and 2.11, 3, 4 and 5.15. Autobahn calls 2.10, 2.11 and the echo before a
+// breach strict.
 var autobahn = []struct {
 	name  string
 	send  []wstest.Frame
@@ -136,8 +138,8 @@ func TestFrameOrderOfAutobahnsStrictCases(t *testing.T) {
 					})
 				})
 				t.Run(name+"/tcp", func(t *testing.T) {
-					// Where the machine keeps the echo waiting for some milliseconds, nobody reads, and the breach takes effect
-					// before the answer: in one of 1,000 runs under load.
+					// Where the machine keeps the echo waiting for some milliseconds, nobody reads, and the breach
+					// takes effect before the answer: in one of 1,000 runs under load.
 					got := talk(t, overTCP(t, config{}, client))
 					for range 4 {
 						if len(got) == len(c.want) && (len(got) == 0 || got[0].Op != wstest.OpClose) {
@@ -152,8 +154,8 @@ func TestFrameOrderOfAutobahnsStrictCases(t *testing.T) {
 	}
 }
 
-// autobahnDeflate are cases 13: what Autobahn's client offers, and how its server answers our default offer. They are
-// of 9 bits where its older versions had 8.
+// autobahnDeflate are cases 13: what Autobahn's client offers, and how its server answers our
+// default offer. They are of 9 bits where its older versions had 8.
 var autobahnDeflate = []struct{ name, offers, answer string }{
 	{
 		name:   "13.1",
@@ -205,7 +207,8 @@ var autobahnDeflate = []struct{ name, offers, answer string }{
 
 const autobahnOffer = extension + "; client_no_context_takeover; client_max_window_bits"
 
-// autobahnSizes are those of the messages of cases 12 and 13, and of the fragments that they are sent in.
+// autobahnSizes are those of the messages of cases 12 and 13, and of the fragments that they are
+// sent in.
 var autobahnSizes = []struct{ message, fragment int }{
 	{16, 0}, {64, 0}, {256, 0}, {1024, 0}, {4096, 0}, {8192, 0}, {16384, 0}, {32768, 0}, {65536, 0}, {131072, 0},
 	{8192, 256}, {16384, 256}, {32768, 256}, {65536, 256}, {131072, 256}, {131072, 1024}, {131072, 4096}, {131072, 32768},
@@ -300,7 +303,8 @@ func (w *way) pack(t *testing.T, s string) []byte {
 	return bytes.Clone(bytes.TrimSuffix(w.out.Bytes(), []byte{0, 0, 0xff, 0xff}))
 }
 
-// unpack inflates a message that may refer to as much of those before it as the window has room for.
+// unpack inflates a message that may refer to as much of those before it as the window has room
+// for.
 func (w *way) unpack(t *testing.T, p []byte) []byte {
 	t.Helper()
 	p = append(p, 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff) // and the last block there is

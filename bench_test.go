@@ -21,10 +21,11 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// The benchmarks of the hot paths run over loopback TCP, with a server's Conn and a far side that speaks raw bytes.
-// Those of other libraries, side by side with this one, are in the bench module.
+// The benchmarks of the hot paths run over loopback TCP, with a server's Conn and a far side that
+// speaks raw bytes. Those of other libraries, side by side with this one, are in the bench module.
 
-// forEachSizeAndContext runs f for small and large messages, with a context that cannot end and one that can.
+// forEachSizeAndContext runs f for small and large messages, with a context that cannot end and one
+// that can.
 func forEachSizeAndContext(b *testing.B, f func(b *testing.B, ctx context.Context, size int)) {
 	for _, size := range []int{64, 64 << 10} {
 		for _, ctx := range []struct {
@@ -156,9 +157,9 @@ func BenchmarkPingPong(b *testing.B) {
 	})
 }
 
-// BenchmarkIdle measures what 10,000 Conns at rest cost, both ends of 5,000 connections over TCP in one process: an
-// operation is one second of rest. It needs 10,100 file descriptors, and is only of use with -benchtime 20x or more,
-// which is one PingInterval.
+// BenchmarkIdle measures what 10,000 Conns at rest cost, both ends of 5,000 connections over TCP in
+// one process: an operation is one second of rest. It needs 10,100 file descriptors, and is only of
+// use with -benchtime 20x or more, which is one PingInterval.
 func BenchmarkIdle(b *testing.B) {
 	const conns = 5000
 	for _, interval := range []time.Duration{0, 20 * time.Second, time.Second} {
@@ -235,8 +236,9 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAnswerOfABusyHandler measures from the Write of the first of 64 answers, which are gathered, to its arrival,
-// while the handler computes and calls nothing: with one processor that is one preemption.
+// BenchmarkAnswerOfABusyHandler measures from the Write of the first of 64 answers, which are
+// gathered, to its arrival, while the handler computes and calls nothing: with one processor that
+// is one preemption.
 func BenchmarkAnswerOfABusyHandler(b *testing.B) {
 	for _, procs := range []int{1, 2} {
 		b.Run(fmt.Sprintf("%dprocs", procs), func(b *testing.B) {
@@ -293,7 +295,8 @@ func BenchmarkTotals(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/open, "ns/conn")
 }
 
-// BenchmarkPipeConns measures a Pipe from one Conn to another, over loopback TCP: what a relay does, one way.
+// BenchmarkPipeConns measures a Pipe from one Conn to another, over loopback TCP: what a relay
+// does, one way.
 func BenchmarkPipeConns(b *testing.B) {
 	for _, size := range []int{64, 64 << 10} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {

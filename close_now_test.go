@@ -72,7 +72,8 @@ func TestCloseNowAfterBothCloseFramesKeepsTheEnd(t *testing.T) {
 	})
 }
 
-// onSockets runs f with a server's Conn on each transport that takes without waiting, and with the peer's end of it.
+// onSockets runs f with a server's Conn on each transport that takes without waiting, and with the
+// peer's end of it.
 func onSockets(t *testing.T, c config, f func(t *testing.T, e *end)) {
 	for name, pipe := range map[string]func(t *testing.T, limit int) (near, far net.Conn){
 		"tcp":  func(t *testing.T, limit int) (near, far net.Conn) { return pipes.TCP(t, limit) },
@@ -86,8 +87,8 @@ func onSockets(t *testing.T, c config, f func(t *testing.T, e *end)) {
 	}
 }
 
-// TestCloseNowHandsAcceptedDataToTheKernel: a handler that writes, has its Writes return nil, and returns, with a CloseNow
-// in a defer, lost messages for every client.
+// TestCloseNowHandsAcceptedDataToTheKernel: a handler that writes, has its Writes return nil, and
+// returns, with a CloseNow in a defer, lost messages for every client.
 func TestCloseNowHandsAcceptedDataToTheKernel(t *testing.T) {
 	for _, n := range []int{1, 10, 1000} {
 		for range 20 {
@@ -106,8 +107,8 @@ func TestCloseNowHandsAcceptedDataToTheKernel(t *testing.T) {
 	}
 }
 
-// TestCloseNowDoesNotResetOverUnreadInput: a socket that is closed over unread bytes is reset, and the kernel throws
-// away what it had taken to send.
+// TestCloseNowDoesNotResetOverUnreadInput: a socket that is closed over unread bytes is reset, and
+// the kernel throws away what it had taken to send.
 func TestCloseNowDoesNotResetOverUnreadInput(t *testing.T) {
 	onSockets(t, config{ReadWindow: 256, WriteWindow: -1}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Binary(make([]byte, 32<<10)), wstest.Ping("never read"))
@@ -128,7 +129,8 @@ func TestCloseNowDoesNotResetOverUnreadInput(t *testing.T) {
 	})
 }
 
-// TestCloseNowDoesNotWaitForAStalledPeer: a stalled peer and a Write that waits for it hold up no cut.
+// TestCloseNowDoesNotWaitForAStalledPeer: a stalled peer and a Write that waits for it hold up no
+// cut.
 func TestCloseNowDoesNotWaitForAStalledPeer(t *testing.T) {
 	onSockets(t, config{Limit: 16 << 10}, func(t *testing.T, e *end) {
 		written := goWrite(t, e, wsstream.Binary(make([]byte, 32<<20)))
@@ -268,7 +270,8 @@ func TestCloseNowDoesNotWaitForTheCloseNotifyOfTLS(t *testing.T) {
 				conn, _, err := quickly(t, config{}, client, near, far)
 				require.NoError(t, err)
 				under.SetWriteDeadline(time.Now().Add(time.Second))
-				_, err = under.Write(make([]byte, 1<<20)) // now there is no room for a close_notify, and no Write waits
+				// Now there is no room for a close_notify, and no Write waits.
+				_, err = under.Write(make([]byte, 1<<20))
 				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 				under.SetWriteDeadline(time.Time{})
 				start := time.Now()

@@ -299,7 +299,8 @@ var table = []row{{
 		e.wantClose(t, wstest.Close(1011, ""))
 		e.peer.Send(wstest.Text("late"), wstest.Close(3003, "too"))
 		e.drop(t)
-		told(3003, "too")(t, e, e.conn.Shutdown(patient(t), wsstream.CloseInfo{})) // though pulls give io.EOF
+		// Though pulls give io.EOF.
+		told(3003, "too")(t, e, e.conn.Shutdown(patient(t), wsstream.CloseInfo{}))
 	},
 	then:   is(io.EOF),
 	write:  is(wsstream.ErrClosed),
@@ -352,7 +353,8 @@ var table = []row{{
 	info:   wsstream.CloseInfo{Code: 3001, Reason: "bye"},
 }}
 
-// inTurn wants the Write that waited to have been sent before the close. Over TCP the close may have been first.
+// inTurn wants the Write that waited to have been sent before the close. Over TCP the close may
+// have been first.
 func inTurn(t *testing.T, e *end, err error) {
 	if e.mem {
 		require.NoError(t, err)

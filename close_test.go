@@ -395,7 +395,8 @@ func TestClosedReportsThePeersCode(t *testing.T) {
 	}
 }
 
-// TestCloseFromBothSidesIsClean has each side close first, and both before either has seen the other's.
+// TestCloseFromBothSidesIsClean has each side close first, and both before either has seen the
+// other's.
 func TestCloseFromBothSidesIsClean(t *testing.T) {
 	ours := wsstream.CloseInfo{Code: 3002, Reason: "ours"}
 	clean := func(t *testing.T, e *end) {

@@ -32,7 +32,8 @@ func TestCloseTimeoutLimitsEveryWayToClose(t *testing.T) {
 			t.Run(what+"/"+how, func(t *testing.T) {
 				c := config{WriteWindow: 256, CloseTimeout: 7 * time.Second}
 				inBubble(t, c, func(t *testing.T, e *end) {
-					go func() { _, _ = e.conn.Readable().Pull(context.Background()) }() // so that all is seen at once
+					// So that all is seen at once.
+					go func() { _, _ = e.conn.Readable().Pull(context.Background()) }()
 					e.stuff(t, true)
 					synctest.Wait()
 					stall(e)
@@ -135,7 +136,8 @@ func TestCloseLetsTheServerDropTheTransportFirst(t *testing.T) {
 }
 
 func TestCloseOfAClientThatWaitedASecondIsClean(t *testing.T) {
-	for _, closeTimeout := range []time.Duration{time.Minute, 300 * time.Millisecond} { // it bounds the way to the peer's Close
+	// It bounds the way to the peer's Close.
+	for _, closeTimeout := range []time.Duration{time.Minute, 300 * time.Millisecond} {
 		t.Run(closeTimeout.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := inMemory(t, config{CloseTimeout: closeTimeout}, true)

@@ -226,8 +226,9 @@ func TestCompressedDataThatIsBadFailsTheConnection(t *testing.T) {
 		payload []byte
 		says    string
 	}{
-		"no DEFLATE":              {[]byte{0xff, 0xff, 0xff}, "not valid permessage-deflate data"},
-		"before the first byte":   {[]byte{0x02, 0x02, 0, 0}, "not valid permessage-deflate data"}, // a copy of what is 1 byte back
+		"no DEFLATE": {[]byte{0xff, 0xff, 0xff}, "not valid permessage-deflate data"},
+		// A copy of what is 1 byte back.
+		"before the first byte":   {[]byte{0x02, 0x02, 0, 0}, "not valid permessage-deflate data"},
 		"cut off":                 {packed(t, jsonText(1, 3000))[:200], "ends too early"},
 		"text that is not UTF-8":  {packed(t, "a\xffb"), "not UTF-8"},
 		"text that ends too soon": {packed(t, "a\xc3"), "not UTF-8"},
@@ -341,7 +342,8 @@ func TestCompressedMessagesThatAreSkippedAreLimitedOneByOne(t *testing.T) {
 	})
 }
 
-// emptyBlocks are kinds of compressed blocks that bring nothing: as many of each as make whole bytes.
+// emptyBlocks are kinds of compressed blocks that bring nothing: as many of each as make whole
+// bytes.
 var emptyBlocks = []struct {
 	name   string
 	count  int
@@ -349,7 +351,8 @@ var emptyBlocks = []struct {
 }{
 	{"stored", 1, []byte{0, 0, 0, 0xff, 0xff}},
 	{"with the fixed code", 4, asBits(strings.Repeat("0 10 0000000", 4))},
-	{"with a code of their own", 8, asBits(strings.Repeat("0 01"+ // its lowest bit first, as all numbers
+	// Its lowest bit first, as all numbers.
+	{"with a code of their own", 8, asBits(strings.Repeat("0 01"+
 		"00000 00000 0111"+ // 257 codes of symbols, 1 of distances, 18 of lengths
 		"000 000 100"+strings.Repeat("000", 14)+"100"+ // the lengths 18 and 1 have a code of one bit
 		"1 1111111 1 0101011 0 0 0"+ // 138 zeros, 117 zeros, 1, 1; 1

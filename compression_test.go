@@ -380,7 +380,8 @@ func TestCompressionWithAForbiddenReferenceFailsWith1007(t *testing.T) {
 	})
 }
 
-// The bits in an answer are what the server can take: ours stay as they were offered (RFC 7692, section 7.1.2.2).
+// The bits in an answer are what the server can take: ours stay as they were offered (RFC 7692,
+// section 7.1.2.2).
 func TestCompressionWindowOfTheAnswerMayBeLargerThanOurs(t *testing.T) {
 	for _, bits := range []int{9, 12} {
 		for _, answer := range []string{"13", "15", `"15"`} {

@@ -109,8 +109,8 @@ func TestContextOfAConnEndsWithAFailedHandshake(t *testing.T) {
 	})
 }
 
-// TestContextOfAConnEndsNoCallOnIt is law 2: with a context that has ended because the Conn has, every call finds what
-// is left, and the end.
+// TestContextOfAConnEndsNoCallOnIt is law 2: with a context that has ended because the Conn has,
+// every call finds what is left, and the end.
 func TestContextOfAConnEndsNoCallOnIt(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithTimeout(e.conn.Context(), time.Hour)
@@ -162,7 +162,8 @@ func TestContextOfAConnEndsNoCallOnIt(t *testing.T) {
 	})
 }
 
-// TestContextOfAConnEndsWaitingCallsWithTheConnsEnd is the same for calls that wait when the Conn ends.
+// TestContextOfAConnEndsWaitingCallsWithTheConnsEnd is the same for calls that wait when the Conn
+// ends.
 func TestContextOfAConnEndsWaitingCallsWithTheConnsEnd(t *testing.T) {
 	for range 20 { // the end and the context's end are seen in any order
 		onEveryPath(t, config{WriteWindow: 256, Limit: 16 << 10}, func(t *testing.T, e *end) {
@@ -207,8 +208,8 @@ func TestContextThatEndedForAnotherReasonStillEndsCalls(t *testing.T) {
 	})
 }
 
-// TestContextOfAConnLosesNothingInAPipeline is law 2 for what reads through package stream: the context of a Handler's
-// request ends with the connection, while something of its stream is left.
+// TestContextOfAConnLosesNothingInAPipeline is law 2 for what reads through package stream: the
+// context of a Handler's request ends with the connection, while something of its stream is left.
 func TestContextOfAConnLosesNothingInAPipeline(t *testing.T) {
 	const n = 20
 	data := func(m wsstream.Message) ([]byte, error) { return m.Data, nil }

@@ -497,7 +497,8 @@ func writeSlowly(w io.Writer, s string) {
 	}
 }
 
-// In TLS 1.3 a client has done its handshake before the server has seen that there is no certificate.
+// In TLS 1.3 a client has done its handshake before the server has seen that there is no
+// certificate.
 func TestDialTellsTheAlertOfAServerThatWantsACertificate(t *testing.T) {
 	srv := greeter(t, true, greet)
 	config := &tls.Config{RootCAs: rootsOf(srv), ServerName: "example.com"}

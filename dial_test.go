@@ -272,9 +272,9 @@ func TestDialIsNotSlowedByAFloodBehindThe101(t *testing.T) {
 	}
 }
 
-// With busy processors the handshake takes what a bare exchange of as many bytes takes, the control,
-// times the goroutines that have to run one after another. WSSTREAM_STRESS_DIALS says how many Dials
-// of each kind are made.
+// With busy processors the handshake takes what a bare exchange of as many bytes takes, the
+// control, times the goroutines that have to run one after another. WSSTREAM_STRESS_DIALS says how
+// many Dials of each kind are made.
 func TestDialReturnsDuringAFloodBehindThe101(t *testing.T) {
 	behind := longFrame()
 	for _, procs := range []int{1, 2, 8} {
@@ -326,8 +326,8 @@ func exchangeBeforeFlood(t *testing.T, near, far net.Conn, behind []byte) time.D
 	return took
 }
 
-// dialIntoFlood makes a Dial whose peer floods it, and returns how long the handshake took. One that
-// takes long is shown with what all goroutines do.
+// dialIntoFlood makes a Dial whose peer floods it, and returns how long the handshake took. One
+// that takes long is shown with what all goroutines do.
 func dialIntoFlood(t *testing.T, near, far net.Conn, behind []byte) time.Duration {
 	peer := wstest.NewPeer(t, far, wstest.AsServer)
 	late := time.AfterFunc(wsstream.DefaultHandshakeTimeout/2, func() {

@@ -19,7 +19,8 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// thousandRuns calls f for each of 1,000 runs, eight at a time, and fails the test for those that fail.
+// thousandRuns calls f for each of 1,000 runs, eight at a time, and fails the test for those that
+// fail.
 func thousandRuns(t *testing.T, f func(run int) error) {
 	t.Helper()
 	var all sync.WaitGroup

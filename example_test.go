@@ -109,8 +109,8 @@ func ExampleDialOptions_socketBuffers() {
 	defer conn.CloseNow()
 }
 
-// A server that only writes notices clients that hang, that forget to read, and that are gone; and never one that is
-// merely slow.
+// A server that only writes notices clients that hang, that forget to read, and that are gone; and
+// never one that is merely slow.
 func ExampleAcceptOptions_keepalive() {
 	options := &wsstream.AcceptOptions{
 		PingInterval:      20 * time.Second, // which also keeps proxies from cutting what is silent
@@ -173,7 +173,8 @@ func goAway(ctx context.Context, acceptor *wsstream.Acceptor, srv *http.Server) 
 	return errors.Join(err, srv.Shutdown(ctx))
 }
 
-// A server that stops in order: clients get 1001 and time to finish, then the rest of the HTTP server goes.
+// A server that stops in order: clients get 1001 and time to finish, then the rest of the HTTP
+// server goes.
 func ExampleAcceptor() {
 	var acceptor wsstream.Acceptor
 	srv := httptest.NewServer(acceptor.Handler(func(conn *wsstream.Conn, r *http.Request) error {
@@ -293,7 +294,8 @@ func ExampleAcceptConn() {
 	// two
 }
 
-// How many connections there may be is the program's to say: who does not get one of the places gets 503.
+// How many connections there may be is the program's to say: who does not get one of the places
+// gets 503.
 func ExampleAccept_maxConns() {
 	places := make(chan struct{}, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -355,7 +357,8 @@ func ExampleDial_unixSocket() {
 	// Output: hello from ws://localhost/feed <nil>
 }
 
-// A resolver of one's own is a net.Dialer's, and so are its other wishes. It tries all addresses of a name.
+// A resolver of one's own is a net.Dialer's, and so are its other wishes. It tries all addresses of
+// a name.
 func ExampleDial_resolver() {
 	d := &net.Dialer{
 		Resolver: &net.Resolver{
@@ -455,8 +458,8 @@ type line struct {
 	Text string `json:"text"`
 }
 
-// serve returns the URL of a server that gives each connection to f and closes it in order, and a function that ends
-// the server.
+// serve returns the URL of a server that gives each connection to f and closes it in order, and a
+// function that ends the server.
 func serve(f func(ctx context.Context, conn *wsstream.Conn) error) (url string, stop func()) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := wsstream.Accept(w, r, nil)
@@ -556,7 +559,8 @@ func ExampleBytes() {
 	// false <nil> -5
 }
 
-// A Conn's halves are a source and a sink among others: here a log's lines are sent, and what comes back is printed.
+// A Conn's halves are a source and a sink among others: here a log's lines are sent, and what comes
+// back is printed.
 func ExampleConn_Writable_pipe() {
 	url, stop := serve(func(ctx context.Context, conn *wsstream.Conn) error {
 		return stream.Pipe(ctx, conn.Writable(), conn.Readable(), nil) // an echo
@@ -581,8 +585,8 @@ func ExampleConn_Writable_pipe() {
 	// stopped <nil>
 }
 
-// One stream goes to many connections: a prepared message is encoded once for all of them, and a client that is slow
-// loses messages, the oldest first, and holds nobody back.
+// One stream goes to many connections: a prepared message is encoded once for all of them, and a
+// client that is slow loses messages, the oldest first, and holds nobody back.
 func ExampleMessage_Prepare() {
 	room := stream.NewBroadcast[wsstream.Message](nil)
 	var here sync.WaitGroup

@@ -23,8 +23,8 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// TestFailureReachesAPeerThatIsStillWriting fails 1,000 connections: each peer gets the Close, and the end of the
-// stream behind it, never a reset.
+// TestFailureReachesAPeerThatIsStillWriting fails 1,000 connections: each peer gets the Close, and
+// the end of the stream behind it, never a reset.
 func TestFailureReachesAPeerThatIsStillWriting(t *testing.T) {
 	const each, atOnce = 334, 2
 	big := wstest.Binary(make([]byte, 200))
@@ -389,7 +389,8 @@ func TestFailedWriteDoesNotHideWhatCameBefore(t *testing.T) {
 
 func TestFailedWriteWaitsForThePeersCloseForCloseTimeout(t *testing.T) {
 	inBubble(t, config{CloseTimeout: 7 * time.Second, ReadWindow: 256}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Binary(make([]byte, 200)), wstest.Binary(make([]byte, 200))) // the input's end is not seen
+		// The input's end is not seen.
+		e.peer.Send(wstest.Binary(make([]byte, 200)), wstest.Binary(make([]byte, 200)))
 		<-time.After(time.Second)
 		e.peer.Close()
 		start := time.Now()
@@ -425,7 +426,8 @@ func TestFailureFoundBehindTheEndKeepsThePeersCode(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("\xff"), wstest.Close(3001, "bye"))
 		e.peer.Want("the answer", wstest.Close(3001, ""))
-		<-time.After(time.Second / 2) // the streams have ended; a client still waits for the server to drop the transport
+		// The streams have ended; a client still waits for the server to drop the transport.
+		<-time.After(time.Second / 2)
 		var bad *wsstream.Error
 		_, err := e.conn.Readable().Pull(t.Context())
 		require.ErrorAs(t, err, &bad)

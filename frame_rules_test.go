@@ -236,7 +236,8 @@ func rules() []rule {
 			},
 		)
 	}
-	for _, op := range []wstest.Op{wstest.OpPing, wstest.OpPong, wstest.OpClose} { // section 5.5: their form
+	// Section 5.5: their form.
+	for _, op := range []wstest.Op{wstest.OpPing, wstest.OpPong, wstest.OpClose} {
 		list = append(list,
 			rule{
 				name:   fmt.Sprintf("a fragment of control %x", op),

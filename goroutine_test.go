@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// own returns the stacks of goroutines that the library has started, which are those that one of its functions
-// created.
+// own returns the stacks of goroutines that the library has started, which are those that one of
+// its functions created.
 func own() (stacks []string) {
 	buf := make([]byte, 1<<20)
 	n := runtime.Stack(buf, true)
@@ -64,7 +64,8 @@ func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 			}
 		}
 	}
-	until(t, func() bool { return len(own()) == 0 }) // a goroutine that sent the last bytes may not have returned yet
+	// A goroutine that sent the last bytes may not have returned yet.
+	until(t, func() bool { return len(own()) == 0 })
 	require.NoError(t, ctx.Err())
 	cancel(errMoment)
 	for range n {

@@ -22,8 +22,8 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// raw returns a frame byte by byte: its first byte, its length with the mask bit that the peer owes, and the payload
-// under a mask of zeros.
+// raw returns a frame byte by byte: its first byte, its length with the mask bit that the peer
+// owes, and the payload under a mask of zeros.
 func (e *end) raw(first byte, length []byte, payload string) []byte {
 	b := append([]byte{first}, length...)
 	if !e.client {
@@ -98,8 +98,8 @@ func sum(b []byte) string {
 	return hex.EncodeToString(s[:4])
 }
 
-// numbered is the message of this number: text, or binary that cannot be compressed; empty, small, or larger than a small
-// window.
+// numbered is the message of this number: text, or binary that cannot be compressed; empty, small,
+// or larger than a small window.
 func numbered(i int) wsstream.Message {
 	n := i * 7919 % 20
 	if i%100 == 50 || i%100 == 51 {
@@ -137,7 +137,8 @@ const (
 	rsv1        = 4
 )
 
-// packing is a config under which all messages are compressed, by both sides, with context takeover.
+// packing is a config under which all messages are compressed, by both sides, with context
+// takeover.
 var packing = config{Compression: &wsstream.CompressionOptions{Threshold: -1}, Extensions: extension}
 
 // apart is packing without context takeover.
@@ -296,8 +297,9 @@ func packedFrames(payload []byte, n int) (frames []wstest.Frame) {
 	return frames
 }
 
-// rawServer returns an accepted Conn and the client's socket, its handshake done, for tests and benchmarks that
-// count what the library does: whoever serves the socket in raw bytes allocates nothing.
+// rawServer returns an accepted Conn and the client's socket, its handshake done, for tests and
+// benchmarks that count what the library does: whoever serves the socket in raw bytes allocates
+// nothing.
 func rawServer(tb testing.TB) (*wsstream.Conn, net.Conn) { return rawServerWith(tb, nil) }
 
 func rawServerWith(tb testing.TB, o *wsstream.AcceptOptions) (*wsstream.Conn, net.Conn) {

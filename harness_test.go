@@ -50,11 +50,12 @@ type config struct {
 	PingInterval, PongTimeout                             time.Duration
 	IdleTimeout, WriteStallTimeout, ReadStallTimeout      time.Duration
 	OnPing, OnPong                                        func([]byte)
-	Limit                                                 int // of the transport's buffers each way, bytes; 0: roomy
-	Compression                                           *wsstream.CompressionOptions
-	Extensions                                            string // the peer's Sec-WebSocket-Extensions
-	Trace                                                 *wsstream.Trace
-	Meter                                                 *wsstream.Meter
+	// Of the transport's buffers each way, bytes; 0: roomy.
+	Limit       int
+	Compression *wsstream.CompressionOptions
+	Extensions  string // the peer's Sec-WebSocket-Extensions
+	Trace       *wsstream.Trace
+	Meter       *wsstream.Meter
 }
 
 func (c config) dial(nc net.Conn) *wsstream.DialOptions {
@@ -226,7 +227,8 @@ func (e *end) closed(t *testing.T) (wsstream.CloseInfo, error) {
 	return e.conn.Closed().Wait(patient(t))
 }
 
-// onBothPaths runs f with the two ends of a transport before any handshake, in memory under synctest and over TCP.
+// onBothPaths runs f with the two ends of a transport before any handshake, in memory under
+// synctest and over TCP.
 func onBothPaths(t *testing.T, f func(t *testing.T, near, far net.Conn)) {
 	t.Run("memory", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -456,7 +458,8 @@ func lostEnd(t *testing.T) (err error) {
 	return err
 }
 
-// stuff gives the connection, if on, more than the transport and the window hold, and returns how much.
+// stuff gives the connection, if on, more than the transport and the window hold, and returns how
+// much.
 func (e *end) stuff(t *testing.T, on bool) int {
 	t.Helper()
 	if !on {
@@ -522,7 +525,8 @@ func (e *end) drop(t *testing.T) {
 
 var errNoRoute = errors.New("no route")
 
-// wantDropped waits for the end of the transport: nothing comes before it. TCP resets one with unread input.
+// wantDropped waits for the end of the transport: nothing comes before it. TCP resets one with
+// unread input.
 func wantDropped(t *testing.T, peer *wstest.Peer) {
 	t.Helper()
 	f, err := peer.Next()

@@ -391,8 +391,8 @@ func part(begin ...wstest.Frame) func(t *testing.T, e *end) {
 	}
 }
 
-// wantIdleEnd waits for us to close, so long after the connection was last in use. (A pull is noted when the reading goes on
-// behind it: 10 ms later where nobody pulls again.)
+// wantIdleEnd waits for us to close, so long after the connection was last in use. (A pull is noted
+// when the reading goes on behind it: 10 ms later where nobody pulls again.)
 func (e *end) wantIdleEnd(t *testing.T, used time.Time, idle time.Duration) {
 	t.Helper()
 	select {

@@ -15,8 +15,8 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// Of these bytes of the heap net and the runtime hold 770, and the context of each Pull 520. The least stack is 2 KiB; that
-// of a goroutine which called too deep before it waits is 4 KiB or 8.
+// Of these bytes of the heap net and the runtime hold 770, and the context of each Pull 520. The
+// least stack is 2 KiB; that of a goroutine which called too deep before it waits is 4 KiB or 8.
 func TestMemoryOfAConnAtRest(t *testing.T) {
 	tests := []struct {
 		name string
@@ -49,8 +49,8 @@ func TestMemoryOfAConnAtRest(t *testing.T) {
 	}
 }
 
-// atRest returns the bytes of heap and of stack that a connection holds once rest was called on it by the goroutine that
-// accepted it.
+// atRest returns the bytes of heap and of stack that a connection holds once rest was called on it
+// by the goroutine that accepted it.
 func atRest(t *testing.T, rest func(c *wsstream.Conn)) (heap, stack int) {
 	const n = 1000
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -89,8 +89,8 @@ func atRest(t *testing.T, rest func(c *wsstream.Conn)) (heap, stack int) {
 	return int(after.HeapAlloc-before.HeapAlloc) / n, int(after.StackInuse-before.StackInuse) / n
 }
 
-// settle lets the connections come to rest, for many times as long as a background reader takes to begin, and reads what
-// is held.
+// settle lets the connections come to rest, for many times as long as a background reader takes to
+// begin, and reads what is held.
 func settle(m *runtime.MemStats) {
 	<-time.After(200 * time.Millisecond)
 	runtime.GC()
@@ -98,7 +98,8 @@ func settle(m *runtime.MemStats) {
 	runtime.ReadMemStats(m)
 }
 
-// rawPeer returns the socket of a client that has sent its request, of which this process holds nothing but a number.
+// rawPeer returns the socket of a client that has sent its request, of which this process holds
+// nothing but a number.
 func rawPeer(t *testing.T, port int) int {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)

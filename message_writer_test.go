@@ -268,7 +268,8 @@ func TestMessageWriterCloseWaitsNoLongerThanItsContext(t *testing.T) {
 	})
 }
 
-// A countingReader counts what is read. It hides a WriteTo of its Reader, which io.Copy would prefer.
+// A countingReader counts what is read. It hides a WriteTo of its Reader, which io.Copy would
+// prefer.
 type countingReader struct {
 	io.Reader
 	reads, bytes int

@@ -195,7 +195,8 @@ func TestMeterTotalsNeverFall(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				if _, err := d.Server.Closed().Wait(t.Context()); err != nil { // by then it is counted; at the Pull's EOF it may not be
+				// By then it is counted; at the Pull's EOF it may not be.
+				if _, err := d.Server.Closed().Wait(t.Context()); err != nil {
 					t.Error(err)
 				}
 			}

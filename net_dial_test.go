@@ -329,7 +329,8 @@ func TestDialRefusesACertificateForAnotherHost(t *testing.T) {
 	require.ErrorContains(t, err, "elsewhere.test")
 }
 
-// greeter returns a server that greets, with TLS or not, whose certificate is for example.com and 127.0.0.1.
+// greeter returns a server that greets, with TLS or not, whose certificate is for example.com and
+// 127.0.0.1.
 func greeter(t *testing.T, secure bool, h http.Handler) *httptest.Server {
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = quiet
@@ -402,7 +403,8 @@ func TestDialNegotiatesHTTP1ByALPN(t *testing.T) {
 	}
 }
 
-// nameServer returns a listener's TLS configuration for a name, the pool that trusts it, and the names it was asked for.
+// nameServer returns a listener's TLS configuration for a name, the pool that trusts it, and the
+// names it was asked for.
 func nameServer(t *testing.T, name string) (*tls.Config, *x509.CertPool, <-chan string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

@@ -16,7 +16,8 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// golang.org/x/net/nettest runs over NetConn in examples/adapters. What it does not know stands here.
+// golang.org/x/net/nettest runs over NetConn in examples/adapters. What it does not know stands
+// here.
 
 var soon = 50 * time.Millisecond
 

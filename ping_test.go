@@ -375,7 +375,8 @@ func TestFloodOfEmptyFramesFailsWith1008(t *testing.T) {
 					f, err = e.peer.Next()
 					require.NoError(t, err)
 				}
-				require.Contains(t, string(f.Payload), "\x03\xf0received more than 16384 frames in a row") // 1008
+				// 1008.
+				require.Contains(t, string(f.Payload), "\x03\xf0received more than 16384 frames in a row")
 				require.NoError(t, <-sent)
 				e.peer.Close()
 				_, err := e.closed(t)

@@ -91,8 +91,8 @@ func TestPreparedMessageIsSharedByServers(t *testing.T) {
 	require.EqualValues(t, 2, d.Server.Stats().Sent.Messages)
 }
 
-// TestPreparedMessageThatWasChangedIsSentAsItIs: a copy of a prepared message that was given other data sent the old
-// bytes, and text that was not checked.
+// TestPreparedMessageThatWasChangedIsSentAsItIs: a copy of a prepared message that was given other
+// data sent the old bytes, and text that was not checked.
 func TestPreparedMessageThatWasChangedIsSentAsItIs(t *testing.T) {
 	same := []byte("for Alice")
 	m := wsstream.Message{Type: wsstream.TypeText, Data: same}.Prepare()

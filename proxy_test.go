@@ -477,7 +477,8 @@ func TestDialThroughProxies(t *testing.T) {
 				srv := greeter(t, scheme == "wss", greet)
 				p := newTunneller(t, proxyScheme == "https", srv.Listener.Addr().String())
 				o := through(p.URL)
-				o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"} // which is not the proxy's
+				// Which is not the proxy's.
+				o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
 				conn := wsstream.Dial(t.Context(), scheme+"://behind.test/x", o)
 				defer conn.CloseNow()
 				m, err := conn.Readable().Pull(patient(t))
@@ -503,7 +504,8 @@ func TestProxyWithAnUnknownCertificateFails(t *testing.T) {
 	require.Zero(t, p.asked.Load())
 }
 
-// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as tls.Conn.Close does.
+// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as
+// tls.Conn.Close does.
 type deafConn struct {
 	net.Conn
 	full   atomic.Bool
@@ -590,7 +592,8 @@ func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
 			asked.Store(new(string))
 			self, err := os.Executable()
 			require.NoError(t, err)
-			cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+strings.Split(t.Name(), "/")[0]+"$") // since net/http reads it once
+			// Since net/http reads it once.
+			cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+strings.Split(t.Name(), "/")[0]+"$")
 			for _, v := range os.Environ() {
 				if name, _, _ := strings.Cut(v, "="); !strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
 					cmd.Env = append(cmd.Env, v)

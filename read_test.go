@@ -251,7 +251,8 @@ func TestCancelEndsWaitingPullsAndDropsWhatComes(t *testing.T) {
 		require.Equal(t, io.EOF, (<-first).err)
 		require.Equal(t, io.EOF, (<-second).err)
 		e.peer.Want("the Close", wstest.CloseEmpty())
-		e.peer.Send(wstest.Binary(make([]byte, 512<<10)), wstest.Close(3001, "")) // behind far more than the window
+		// Behind far more than the window.
+		e.peer.Send(wstest.Binary(make([]byte, 512<<10)), wstest.Close(3001, ""))
 		e.drop(t)
 		info, err := e.closed(t)
 		require.NoError(t, err)

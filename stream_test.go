@@ -61,7 +61,8 @@ func relayOf(t *testing.T, near, far *wstest.PairOptions) *relayed {
 		client: a.Client, near: a.Server, far: b.Client, server: b.Server,
 		end: make(chan error, 1), cut: cut, nearPair: a, farPair: b,
 	}
-	go func() { r.end <- stream.Join(ctx, r.near.Duplex(), r.far.Duplex()) }() // ends with the connections, or cut
+	// Ends with the connections, or cut.
+	go func() { r.end <- stream.Join(ctx, r.near.Duplex(), r.far.Duplex()) }()
 	return r
 }
 
@@ -253,7 +254,8 @@ func passesOn(t *testing.T, r *relayed, leaves, stays *wsstream.Conn, end leavin
 	heard := make(chan int)
 	go func() { heard <- hears(t, leaves, n, 0) }()
 	for _, c := range []*wsstream.Conn{leaves, stays} {
-		go func() { _ = says(t.Context(), c, n) }() // a message that it does not write is missed by the other
+		// A message that it does not write is missed by the other.
+		go func() { _ = says(t.Context(), c, n) }()
 	}
 	require.Equal(t, n, hears(t, stays, n, 0))
 	require.Equal(t, n, <-heard)
@@ -377,7 +379,8 @@ func TestPipeFromOneConnToAnother(t *testing.T) {
 		send(t, a.Client, "short", strings.Repeat("long", 10_000), "", "end")
 		require.NoError(t, a.Client.Close(wsstream.CloseInfo{Code: 1000}))
 		piped := make(chan error, 1)
-		go func() { piped <- stream.Pipe(t.Context(), b.Client.Writable(), a.Server.Readable(), nil) }() // ends with a
+		// Ends with a.
+		go func() { piped <- stream.Pipe(t.Context(), b.Client.Writable(), a.Server.Readable(), nil) }()
 		got, err := stream.Collect(t.Context(), b.Server.Readable())
 		require.NoError(t, err, "the end is passed on")
 		require.NoError(t, <-piped)
@@ -393,7 +396,8 @@ func TestPipeNoticesALostDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pair(t, nil), wstest.Pair(t, nil)
 		piped := make(chan error, 1)
-		go func() { piped <- stream.Pipe(t.Context(), b.Client.Writable(), a.Server.Readable(), nil) }() // ends with b
+		// Ends with b.
+		go func() { piped <- stream.Pipe(t.Context(), b.Client.Writable(), a.Server.Readable(), nil) }()
 		synctest.Wait()
 		b.Server.CloseNow()
 		_, ok := errors.AsType[*wsstream.Error](<-piped)

@@ -86,7 +86,8 @@ func (r *record) trace() *wsstream.Trace {
 	}
 }
 
-// onPathsOpenedBy runs f on every path, with what opens a Conn on it: hooks of a bubble are made inside of it.
+// onPathsOpenedBy runs f on every path, with what opens a Conn on it: hooks of a bubble are made
+// inside of it.
 func onPathsOpenedBy(t *testing.T, f func(t *testing.T, open func(c config) *end)) {
 	for _, client := range []bool{true, false} {
 		role := map[bool]string{true: "client", false: "server"}[client]

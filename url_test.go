@@ -37,7 +37,8 @@ func (r *recorder) Handle(_ context.Context, rec slog.Record) error {
 	return nil
 }
 
-// texts are all that a Conn whose handshake failed shows, with the texts of all errors that it wraps.
+// texts are all that a Conn whose handshake failed shows, with the texts of all errors that it
+// wraps.
 func texts(conn *wsstream.Conn, err error, logged *recorder) string {
 	all := []string{
 		conn.URL(), conn.RemoteAddr().String(), conn.LocalAddr().String(),

@@ -309,7 +309,8 @@ func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 	}
 }
 
-// The rule of docs/windows.md. The transport holds what comes in the first 10 ms, while nobody reads yet.
+// The rule of docs/windows.md. The transport holds what comes in the first 10 ms, while nobody
+// reads yet.
 func TestReadWindowCoversAPause(t *testing.T) {
 	const messages, size = 1000, 1000 // a message a millisecond: 1 MB/s
 	const pause = 50 * time.Millisecond
@@ -326,7 +327,8 @@ func TestReadWindowCoversAPause(t *testing.T) {
 				e.far.(*memnet.Conn).Drip(size, time.Millisecond)
 				sent := goDo(func() (m wsstream.Message, err error) {
 					for range messages {
-						if err := e.peer.Write(wstest.Binary(make([]byte, size-8))); err != nil { // 8 bytes of header at most
+						// 8 bytes of header at most.
+						if err := e.peer.Write(wstest.Binary(make([]byte, size-8))); err != nil {
 							return m, err
 						}
 					}

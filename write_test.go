@@ -250,7 +250,8 @@ func TestWriteBeforeACleanCloseArrives(t *testing.T) {
 }
 
 func TestWriteReturnsALongMessagesBytesToTheCaller(t *testing.T) {
-	const n, size = 50, 150_000 // in frames that are sent from where they lie, where nothing stands in front
+	// In frames that are sent from where they lie, where nothing stands in front.
+	const n, size = 50, 150_000
 	conn, far := rawServer(t)
 	read := make(chan error, 1)
 	go func() { // ends with the last message, or with far
@@ -303,7 +304,8 @@ func TestWriteWaitsForAPeerThatReadsNothing(t *testing.T) {
 	})
 }
 
-// onProcessors runs f with one processor and with two. Conns with one have nobody to gather for them.
+// onProcessors runs f with one processor and with two. Conns with one have nobody to gather for
+// them.
 func onProcessors(t *testing.T, f func(t *testing.T)) {
 	for _, n := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {
@@ -353,7 +355,8 @@ func TestFlusherSendsABurstWhileItsWriterComputes(t *testing.T) {
 
 func TestFlushCountsOnlyWhatWasAccepted(t *testing.T) {
 	inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
-		for _, size := range []int{2000, 4080, 20} { // the first leaves, the last shares no chunk with the one before
+		// The first leaves, the last shares no chunk with the one before.
+		for _, size := range []int{2000, 4080, 20} {
 			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, size))))
 			synctest.Wait()
 		}
