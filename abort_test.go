@@ -20,13 +20,17 @@ func TestAbortFinishesTheFrameThatHasBegunAndDropsTheRest(t *testing.T) {
 		waiting := goWrite(t, e, wsstream.Binary(make([]byte, 9000)))
 		synctest.Wait()
 		require.Empty(t, waiting)
-		cause := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 3001, Reason: "changed my mind"}, Err: errReason}
+		cause := &wsstream.Error{
+			CloseInfo: wsstream.CloseInfo{Code: 3001, Reason: "changed my mind"},
+			Err:       errReason,
+		}
 		require.NoError(t, e.conn.Writable().Abort(cause))
 		synctest.Wait()
 		require.Len(t, waiting, 1)
 		require.Equal(t, error(cause), (<-waiting).err)
 		require.Equal(t, error(cause), e.conn.Writable().Write(patient(t), wsstream.Text("late")))
-		e.peer.Want("the frame that had begun, then the Close", wstest.Binary(make([]byte, 1000)), wstest.Close(3001, "changed my mind"))
+		e.peer.Want("the frame that had begun, then the Close", wstest.Binary(make([]byte, 1000)),
+			wstest.Close(3001, "changed my mind"))
 		e.peer.Send(wstest.Close(3001, ""))
 		e.peer.Close()
 		info, err := e.closed(t)
@@ -210,13 +214,16 @@ func TestFailWaitsItsTurnAndDropsNothing(t *testing.T) {
 		synctest.Wait()
 		e.net.(*memnet.Conn).Stall(false)
 		require.Len(t, readMessage(t, e), 2000)
-		e.peer.Want("all that was accepted before, then the Close", wstest.Text("waits its turn"), wstest.Close(4002, ""))
+		e.peer.Want("all that was accepted before, then the Close", wstest.Text("waits its turn"),
+			wstest.Close(4002, ""))
 		require.NoError(t, (<-first).err)
 		require.NoError(t, (<-second).err)
 		require.Equal(t, 4002, wsstream.CloseCode((<-third).err), "Writes behind it fail with the cause")
 		cancel(errWhy)
-		require.Equal(t, errWhy, (<-failed).err, "the end of its context ends the wait, and the decision stands")
-		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
+		require.Equal(t, errWhy, (<-failed).err,
+			"the end of its context ends the wait, and the decision stands")
+		require.Equal(t, 4002,
+			wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
 		e.peer.Send(wstest.Close(4002, ""))
 		e.drop(t)
 		require.NoError(t, e.conn.Shutdown(t.Context(), wsstream.CloseInfo{}))
@@ -229,7 +236,8 @@ func TestFailFollowedByAbortKeepsFailsCodeAndError(t *testing.T) {
 		failed := goErr(func() error { return e.conn.Writable().Fail(patient(t), withCode(4002)) })
 		synctest.Wait()
 		require.NoError(t, e.conn.Writable().Abort(errWhy))
-		require.Equal(t, 4002, wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
+		require.Equal(t, 4002,
+			wsstream.CloseCode(e.conn.Writable().Write(t.Context(), wsstream.Text("x"))))
 		sent := 0
 		for {
 			f, err := e.peer.Next()

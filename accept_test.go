@@ -95,7 +95,11 @@ func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T
 
 func TestAcceptTakesUnusualRequestsThatAreAllowed(t *testing.T) {
 	for name, extra := range map[string][]string{
-		"as browsers do":           {"Connection: keep-alive, Upgrade", "Origin: http://example.org", "Sec-WebSocket-Extensions: permessage-deflate"},
+		"as browsers do": {
+			"Connection: keep-alive, Upgrade",
+			"Origin: http://example.org",
+			"Sec-WebSocket-Extensions: permessage-deflate",
+		},
 		"other cases":              {"connection: UPGRADE", "upgrade: WebSocket"},
 		"two Connection fields":    {"Connection: keep-alive", "Connection: Upgrade"},
 		"several Upgrades":         {"Upgrade: h2c, websocket"},
@@ -128,11 +132,15 @@ func TestAcceptTakesTheClientsFirstSubprotocolThatItSpeaks(t *testing.T) {
 		{"x", ""},
 	} {
 		t.Run(tc.offered, func(t *testing.T) {
-			onEveryService(t, &wsstream.AcceptOptions{Subprotocols: []string{"a", "b"}}, func(t *testing.T, s service) {
-				res, err := s.ask(t, wstest.UpgradeRequest("/", "Sec-WebSocket-Protocol: "+tc.offered))
-				require.NoError(t, err)
-				require.Equal(t, tc.want, strings.Join(res.Header.Values("Sec-WebSocket-Protocol"), ";"))
-			})
+			onEveryService(
+				t,
+				&wsstream.AcceptOptions{Subprotocols: []string{"a", "b"}},
+				func(t *testing.T, s service) {
+					res, err := s.ask(t, wstest.UpgradeRequest("/", "Sec-WebSocket-Protocol: "+tc.offered))
+					require.NoError(t, err)
+					require.Equal(t, tc.want, strings.Join(res.Header.Values("Sec-WebSocket-Protocol"), ";"))
+				},
+			)
 		})
 	}
 }
@@ -155,7 +163,11 @@ func TestAcceptReadsOfferedSubprotocols(t *testing.T) {
 		{"Sec-WebSocket-Protocol: \t a \t,\t b \t", []string{"b"}, "b"},
 		{"Sec-WebSocket-Protocol: x\r\nSec-WebSocket-Protocol: a", []string{"a"}, "a"},
 		{"sec-websocket-protocol: a", []string{"a"}, "a"},
-		{"Sec-WebSocket-Protocol: graphql-transport-ws", []string{"graphql-transport-ws"}, "graphql-transport-ws"},
+		{
+			"Sec-WebSocket-Protocol: graphql-transport-ws",
+			[]string{"graphql-transport-ws"},
+			"graphql-transport-ws",
+		},
 		{"Sec-WebSocket-Protocol: v1.example.org+json!#$%&'*^_`|~", []string{"v1.example.org+json!#$%&'*^_`|~"}, "v1.example.org+json!#$%&'*^_`|~"},
 		{"Sec-WebSocket-Protocol: ", []string{"a"}, ""},
 		{"Sec-WebSocket-Protocol: ,", []string{"a"}, ""},
@@ -173,16 +185,21 @@ func TestAcceptReadsOfferedSubprotocols(t *testing.T) {
 		{"Sec-WebSocket-Protocol: \u00e4", []string{"a"}, ""},
 	} {
 		t.Run(tc.lines, func(t *testing.T) {
-			onEveryService(t, &wsstream.AcceptOptions{Subprotocols: tc.spoken}, func(t *testing.T, s service) {
-				raw := wstest.UpgradeRequest("/")
-				if tc.lines != "" {
-					raw = bytes.Replace(raw, []byte("Upgrade: websocket\r\n"), []byte("Upgrade: websocket\r\n"+tc.lines+"\r\n"), 1)
-				}
-				res, err := s.ask(t, raw)
-				require.NoError(t, err)
-				require.Equal(t, 101, res.StatusCode)
-				require.Equal(t, tc.chosen, res.Header.Get("Sec-WebSocket-Protocol"))
-			})
+			onEveryService(
+				t,
+				&wsstream.AcceptOptions{Subprotocols: tc.spoken},
+				func(t *testing.T, s service) {
+					raw := wstest.UpgradeRequest("/")
+					if tc.lines != "" {
+						raw = bytes.Replace(raw, []byte("Upgrade: websocket\r\n"),
+							[]byte("Upgrade: websocket\r\n"+tc.lines+"\r\n"), 1)
+					}
+					res, err := s.ask(t, raw)
+					require.NoError(t, err)
+					require.Equal(t, 101, res.StatusCode)
+					require.Equal(t, tc.chosen, res.Header.Get("Sec-WebSocket-Protocol"))
+				},
+			)
 		})
 	}
 }
@@ -210,7 +227,7 @@ func TestAcceptEndsWithItsContextWhileTheAnswerIsWritten(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				near, far := memnet.Pipe(64) // less than an answer, and nobody reads it
+				near, far := memnet.Pipe(64) // less than an answer, and the client reads nothing
 				ctx, cancel := withCause(t)
 				accepted := make(chan error, 1)
 				go func() {
@@ -275,7 +292,10 @@ func TestAcceptKeepsFramesThatComeWithTheRequest(t *testing.T) {
 func TestAcceptAnswers500IfItCannotHijack(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for name, value := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+		"Connection":            "Upgrade",
+		"Upgrade":               "websocket",
+		"Sec-WebSocket-Version": "13",
+		"Sec-WebSocket-Key":     "dGhlIHNhbXBsZSBub25jZQ==",
 	} {
 		r.Header.Set(name, value)
 	}
@@ -335,7 +355,9 @@ func TestAcceptSendsWhatMiddlewareHasSet(t *testing.T) {
 		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			maps.Copy(w.Header(), h)
 			before := w.Header().Clone()
-			o := &wsstream.AcceptOptions{Header: http.Header{"X-Option": {"option"}, "Set-Cookie": {"by=option"}}}
+			o := &wsstream.AcceptOptions{
+				Header: http.Header{"X-Option": {"option"}, "Set-Cookie": {"by=option"}},
+			}
 			if conn, err := wsstream.Accept(w, r, o); err == nil {
 				conn.CloseNow()
 			}
@@ -377,9 +399,12 @@ func TestAcceptNamesAWrapperThatHidesTheHijacker(t *testing.T) {
 		wrap func(w http.ResponseWriter) http.ResponseWriter
 		says string
 	}{
-		"the outermost":   {func(w http.ResponseWriter) http.ResponseWriter { return closedWriter{w} }, "wsstream_test.closedWriter has neither Hijack nor Unwrap"},
-		"one behind it":   {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{&closedWriter{w}} }, "*wsstream_test.closedWriter has neither Hijack nor Unwrap"},
-		"one that cannot": {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{assertingWriter{w}} }, "wsstream_test.assertingWriter: not this one"},
+		"the outermost": {func(w http.ResponseWriter) http.ResponseWriter { return closedWriter{w} }, "wsstream_test.closedWriter has neither Hijack nor Unwrap"},
+		"one behind it": {func(w http.ResponseWriter) http.ResponseWriter { return wrapper{&closedWriter{w}} }, "*wsstream_test.closedWriter has neither Hijack nor Unwrap"},
+		"one that cannot": {
+			func(w http.ResponseWriter) http.ResponseWriter { return wrapper{assertingWriter{w}} },
+			"wsstream_test.assertingWriter: not this one",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -402,24 +427,32 @@ func TestAcceptNamesAWrapperThatHidesTheHijacker(t *testing.T) {
 func TestAcceptNamesTheWriterOfATimeoutHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		accepted := make(chan error, 1)
-		srv := wstest.NewServer(t, http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, err := wsstream.Accept(w, r, nil)
-			accepted <- err
-		}), time.Minute, ""))
+		srv := wstest.NewServer(
+			t,
+			http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, err := wsstream.Accept(w, r, nil)
+				accepted <- err
+			}), time.Minute, ""),
+		)
 		nc, err := srv.Listener.Dial(t.Context())
 		require.NoError(t, err)
 		peer := wstest.NewPeer(t, nc, wstest.AsClient)
 		peer.SendRaw(wstest.UpgradeRequest("/"))
-		wantRefusal(t, peer.ReadResponse(), <-accepted, 500, "cannot be hijacked: *http.timeoutWriter has neither Hijack nor Unwrap")
+		wantRefusal(t, peer.ReadResponse(), <-accepted, 500,
+			"cannot be hijacked: *http.timeoutWriter has neither Hijack nor Unwrap")
 	})
 }
 
 func TestAcceptSendsItsHeaderWithTheResponse(t *testing.T) {
-	onEveryService(t, &wsstream.AcceptOptions{Header: http.Header{"Set-Cookie": {"a=b", "c=d"}}}, func(t *testing.T, s service) {
-		res, err := s.ask(t, wstest.UpgradeRequest("/"))
-		require.NoError(t, err)
-		require.Equal(t, []string{"a=b", "c=d"}, res.Header.Values("Set-Cookie"))
-	})
+	onEveryService(
+		t,
+		&wsstream.AcceptOptions{Header: http.Header{"Set-Cookie": {"a=b", "c=d"}}},
+		func(t *testing.T, s service) {
+			res, err := s.ask(t, wstest.UpgradeRequest("/"))
+			require.NoError(t, err)
+			require.Equal(t, []string{"a=b", "c=d"}, res.Header.Values("Set-Cookie"))
+		},
+	)
 }
 
 func TestOriginPatterns(t *testing.T) {
@@ -546,8 +579,11 @@ func TestLoggerMayCallTheConn(t *testing.T) {
 		answer func(p *wstest.Peer)
 		want   []string
 	}{
-		"opened and closed": {func(p *wstest.Peer) { p.ServeHandshake() }, []string{"wsstream: opened", "wsstream: closed"}},
-		"failed":            {func(p *wstest.Peer) { p.Close() }, []string{"wsstream: handshake failed"}},
+		"opened and closed": {
+			func(p *wstest.Peer) { p.ServeHandshake() },
+			[]string{"wsstream: opened", "wsstream: closed"},
+		},
+		"failed": {func(p *wstest.Peer) { p.Close() }, []string{"wsstream: handshake failed"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

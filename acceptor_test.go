@@ -82,7 +82,10 @@ func TestAcceptorForgetsFailedHandshakes(t *testing.T) {
 		_, err := a.Accept(httptest.NewRecorder(), bad)
 		require.Error(t, err)
 		for name, value := range map[string]string{
-			"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+			"Connection":            "Upgrade",
+			"Upgrade":               "websocket",
+			"Sec-WebSocket-Version": "13",
+			"Sec-WebSocket-Key":     "dGhlIHNhbXBsZSBub25jZQ==",
 		} {
 			bad.Header.Set(name, value)
 		}
@@ -102,7 +105,9 @@ func TestAcceptorForgetsFailedHandshakes(t *testing.T) {
 
 func TestAcceptorAppliesItsOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := wsstream.Acceptor{Options: wsstream.AcceptOptions{WriteWindow: 1234, Subprotocols: []string{"b"}}}
+		a := wsstream.Acceptor{
+			Options: wsstream.AcceptOptions{WriteWindow: 1234, Subprotocols: []string{"b"}},
+		}
 		sizes := make(chan int, 1)
 		srv := wstest.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			conn, err := a.Accept(w, r)
@@ -113,7 +118,9 @@ func TestAcceptorAppliesItsOptions(t *testing.T) {
 			sizes <- conn.Writable().DesiredSize()
 			_, _ = conn.Closed().Wait(t.Context())
 		}))
-		opened, err := srv.Dial("/", &wsstream.DialOptions{Subprotocols: []string{"a", "b"}}).Opened().Wait(t.Context())
+		opened, err := srv.Dial("/", &wsstream.DialOptions{Subprotocols: []string{"a", "b"}}).
+			Opened().
+			Wait(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "b", opened.Protocol)
 		require.Equal(t, 1234, <-sizes)
@@ -215,7 +222,8 @@ func TestShutdownRefusesNewClientsWith503(t *testing.T) {
 			var failed *wsstream.HandshakeError
 			require.ErrorAs(t, err, &failed)
 			require.Equal(t, 503, failed.Status)
-			require.ErrorContains(t, <-accepted, "the server is shutting down (status 503 Service Unavailable)")
+			require.ErrorContains(t, <-accepted,
+				"the server is shutting down (status 503 Service Unavailable)")
 		})
 	})
 }
@@ -338,8 +346,10 @@ func TestAcceptorCountsNoConnectionThatWasCutWhileItWasAnswered(t *testing.T) {
 			defer close(answered)
 			_, err = a.AcceptConn(t.Context(), &lateAnswer{near, cut})
 		}()
-		_, _ = far.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
-			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+		_, _ = far.Write(
+			[]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"),
+		)
 		<-answered
 		require.Error(t, err)
 		require.NoError(t, a.Shutdown(t.Context()))
@@ -414,7 +424,8 @@ func TestShutdownMayBeCalledByAHandler(t *testing.T) {
 					return nil
 				}))
 				var conns []*wsstream.Conn
-				for _, path := range append([]string{"/a", "/b"}, slices.Repeat([]string{"/stop"}, callers)...) {
+				stops := slices.Repeat([]string{"/stop"}, callers)
+				for _, path := range append([]string{"/a", "/b"}, stops...) {
 					conn := srv.Dial(path, nil)
 					_, err := conn.Opened().Wait(t.Context())
 					require.NoError(t, err)

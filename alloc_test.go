@@ -259,15 +259,20 @@ func TestPipeBetweenConnsAllocatesNothing(t *testing.T) {
 			ctx, enough := withCause(t)
 			errEnough := errors.New("enough")
 			var before, after runtime.MemStats
-			err := stream.Pipe(ctx, dst.Writable(), src.Readable(), &stream.PipeOptions{Progress: func(n int64) {
-				switch n {
-				case warm:
-					runtime.ReadMemStats(&before)
-				case warm + counted:
-					runtime.ReadMemStats(&after)
-					enough(errEnough)
-				}
-			}})
+			err := stream.Pipe(
+				ctx,
+				dst.Writable(),
+				src.Readable(),
+				&stream.PipeOptions{Progress: func(n int64) {
+					switch n {
+					case warm:
+						runtime.ReadMemStats(&before)
+					case warm + counted:
+						runtime.ReadMemStats(&after)
+						enough(errEnough)
+					}
+				}},
+			)
 			require.Equal(t, errEnough, err)
 			mallocs, bytes := after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
 			t.Logf("%d allocations, %d bytes, for %d messages", mallocs, bytes, counted)

@@ -200,7 +200,11 @@ func idle(b *testing.B, n int, interval time.Duration) {
 	}
 	go func() {
 		for range n {
-			c := wsstream.Dial(context.Background(), "ws://"+l.Addr().String(), &wsstream.DialOptions{PingInterval: interval})
+			c := wsstream.Dial(
+				context.Background(),
+				"ws://"+l.Addr().String(),
+				&wsstream.DialOptions{PingInterval: interval},
+			)
 			_, err := c.Opened().Wait(context.Background())
 			keep(c)
 			dialled <- err
@@ -209,7 +213,8 @@ func idle(b *testing.B, n int, interval time.Duration) {
 	for range n {
 		nc, err := l.Accept()
 		require.NoError(b, err)
-		c, err := wsstream.AcceptConn(context.Background(), nc, &wsstream.AcceptOptions{PingInterval: interval})
+		c, err := wsstream.AcceptConn(context.Background(), nc,
+			&wsstream.AcceptOptions{PingInterval: interval})
 		require.NoError(b, err)
 		keep(c)
 		require.NoError(b, <-dialled)
@@ -245,7 +250,8 @@ func BenchmarkAnswerOfABusyHandler(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 			const burst = 64
 			conn, far := rawServer(b)
-			many, answers := bytes.Repeat(maskedFrame(allocSize), burst), make([]byte, burst*frameLen(allocSize))
+			many := bytes.Repeat(maskedFrame(allocSize), burst)
+			answers := make([]byte, burst*frameLen(allocSize))
 			var m wsstream.Message
 			var waited time.Duration
 			for b.Loop() {
@@ -309,15 +315,20 @@ func BenchmarkPipeConns(b *testing.B) {
 			ctx, enough := context.WithCancel(b.Context())
 			defer enough()
 			const warm = 1000
-			_ = stream.Pipe(ctx, dst.Writable(), src.Readable(), &stream.PipeOptions{Progress: func(n int64) {
-				switch n {
-				case warm:
-					b.ResetTimer()
-				case warm + int64(b.N):
-					b.StopTimer()
-					enough()
-				}
-			}})
+			_ = stream.Pipe(
+				ctx,
+				dst.Writable(),
+				src.Readable(),
+				&stream.PipeOptions{Progress: func(n int64) {
+					switch n {
+					case warm:
+						b.ResetTimer()
+					case warm + int64(b.N):
+						b.StopTimer()
+						enough()
+					}
+				}},
+			)
 		})
 	}
 }

@@ -259,7 +259,8 @@ func TestCancellationAtAnyMomentLosesNothingBetweenTwoConns(t *testing.T) {
 		"compressed, own contexts": apart.Compression,
 	} {
 		t.Run(name, func(t *testing.T) {
-			exchangeEverywhere(t, config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Compression: o})
+			exchangeEverywhere(t,
+				config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Compression: o})
 		})
 	}
 }
@@ -272,7 +273,8 @@ func exchangeEverywhere(t *testing.T, c config) {
 			client, server := conns(t, c, near, far)
 			near.Drip(90, time.Millisecond)
 			far.Drip(90, time.Millisecond)
-			exchange(t, client, server, func(seed uint64) *moments { return onTheClock(t, seed, 6*time.Millisecond) })
+			exchange(t, client, server,
+				func(seed uint64) *moments { return onTheClock(t, seed, 6*time.Millisecond) })
 		})
 	})
 	t.Run("tcp", func(t *testing.T) {
@@ -287,7 +289,7 @@ func exchangeEverywhere(t *testing.T, c config) {
 	})
 }
 
-// exchange sends the numbered messages both ways at once, and closes.
+// exchange sends the numbered messages both ways concurrently, and closes.
 func exchange(t *testing.T, a, b *wsstream.Conn, in func(seed uint64) *moments) {
 	done := make(chan error, 4)
 	var all []*moments
@@ -424,9 +426,17 @@ func TestCancellationBeforeACallFailsItAfterTheEndToo(t *testing.T) {
 
 func TestCancellationOfACallEndsThatCallOnly(t *testing.T) {
 	calls := map[string]func(context.Context, *end) error{
-		"Pull":  func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
-		"Write": func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
-		"Wait":  func(ctx context.Context, e *end) error { _, err := e.conn.Closed().Wait(ctx); return err },
+		"Pull": func(ctx context.Context, e *end) error {
+			_, err := e.conn.Readable().Pull(ctx)
+			return err
+		},
+		"Write": func(ctx context.Context, e *end) error {
+			return e.conn.Writable().Write(ctx, wsstream.Text("x"))
+		},
+		"Wait": func(ctx context.Context, e *end) error {
+			_, err := e.conn.Closed().Wait(ctx)
+			return err
+		},
 	}
 	for what, call := range calls {
 		for _, when := range []string{"before", "meanwhile"} {

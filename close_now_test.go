@@ -24,9 +24,17 @@ import (
 func TestCloseNowEndsEveryCall(t *testing.T) {
 	full := config{WriteWindow: 256, Limit: 64 << 10}
 	calls := map[string]func(context.Context, *end) error{
-		"Pull":           func(ctx context.Context, e *end) error { _, err := e.conn.Readable().Pull(ctx); return err },
-		"NextMessage":    func(ctx context.Context, e *end) error { _, err := e.conn.Readable().NextMessage(ctx); return err },
-		"Write":          func(ctx context.Context, e *end) error { return e.conn.Writable().Write(ctx, wsstream.Text("x")) },
+		"Pull": func(ctx context.Context, e *end) error {
+			_, err := e.conn.Readable().Pull(ctx)
+			return err
+		},
+		"NextMessage": func(ctx context.Context, e *end) error {
+			_, err := e.conn.Readable().NextMessage(ctx)
+			return err
+		},
+		"Write": func(ctx context.Context, e *end) error {
+			return e.conn.Writable().Write(ctx, wsstream.Text("x"))
+		},
 		"Ready":          func(ctx context.Context, e *end) error { return e.conn.Writable().Ready(ctx) },
 		"Flush":          func(ctx context.Context, e *end) error { return e.conn.Writable().Flush(ctx) },
 		"Writable.Close": func(ctx context.Context, e *end) error { return e.conn.Writable().Close(ctx) },
@@ -153,7 +161,8 @@ func TestCloseNowClosesTheSocketUnderTLS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 4 << 10
 		near, far := memnet.Pipe(limit)
-		server := tls.Server(near, &tls.Config{Certificates: certs.TLS.Certificates, DynamicRecordSizingDisabled: true})
+		server := tls.Server(near,
+			&tls.Config{Certificates: certs.TLS.Certificates, DynamicRecordSizingDisabled: true})
 		peer := wstest.NewPeer(t, tls.Client(far, &tls.Config{InsecureSkipVerify: true}), wstest.AsClient)
 		accepted := make(chan *wsstream.Conn, 1)
 		go func() {
@@ -164,7 +173,8 @@ func TestCloseNowClosesTheSocketUnderTLS(t *testing.T) {
 		conn := <-accepted
 		require.NotNil(t, conn)
 		const overhead = 4 + 5 + 1 + 16 // the frame's header, and the TLS record's
-		require.NoError(t, conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, limit-overhead))))
+		require.NoError(t,
+			conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, limit-overhead))))
 		synctest.Wait()
 		require.Equal(t, limit, far.Buffered(), "no room for the alert that tls.Conn.Close writes")
 		start := time.Now()
@@ -226,7 +236,9 @@ func TestCutDoesNotWaitForAStalledTLSPeer(t *testing.T) {
 		"CloseTimeout": func(t *testing.T, conn *wsstream.Conn) {
 			require.NoError(t, conn.Close(wsstream.CloseInfo{Code: 1000}))
 		},
-		"Abort": func(t *testing.T, conn *wsstream.Conn) { require.NoError(t, conn.Writable().Abort(nil)) },
+		"Abort": func(t *testing.T, conn *wsstream.Conn) {
+			require.NoError(t, conn.Writable().Abort(nil))
+		},
 	} {
 		for role, client := range map[string]bool{"client": true, "server": false} {
 			t.Run(name+"/"+role, func(t *testing.T) {

@@ -16,7 +16,7 @@ type row struct {
 	event   string
 	config  config
 	backlog bool                          // there are accepted messages that the peer does not read
-	pulling bool                          // the event needs somebody who pulls
+	pulling bool                          // the event needs a Pull that waits
 	happen  func(t *testing.T, e *end)    // the event, and the peer's part from there to the end
 	pull    []string                      // what can be pulled in the end
 	then    func(*testing.T, *end, error) // what Pull returns after that

@@ -76,7 +76,9 @@ func TestCloseSendsItsCodeAndReason(t *testing.T) {
 		{wsstream.CloseInfo{Reason: "why"}, wstest.Close(1000, "why")},
 		{wsstream.CloseInfo{Code: 1000, Reason: full}, wstest.Close(1000, full)},
 	}
-	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999} {
+	for _, code := range []int{
+		1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999,
+	} {
 		cases = append(cases, sent{wsstream.CloseInfo{Code: code}, wstest.Close(uint16(code), "")})
 	}
 	for _, c := range cases {
@@ -139,7 +141,11 @@ func TestCloseCalledConcurrentlySendsOneFrame(t *testing.T) {
 
 // TestCloseCodeFollowsFromTheCause is the table of codeFor, through all that sends its code.
 func TestCloseCodeFollowsFromTheCause(t *testing.T) {
-	unclean, torn := lostEnd(t), &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: io.ErrUnexpectedEOF}
+	unclean := lostEnd(t)
+	torn := &wsstream.Error{
+		CloseInfo: wsstream.CloseInfo{Code: 1000},
+		Err:       io.ErrUnexpectedEOF,
+	}
 	long := strings.Repeat("x", 122) + "é"
 	reason := func(code int, reason string) error {
 		return &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: code, Reason: reason}}
@@ -154,7 +160,11 @@ func TestCloseCodeFollowsFromTheCause(t *testing.T) {
 		{"io.EOF", io.EOF, done},
 		{"ErrClosed", wsstream.ErrClosed, done},
 		{"stream.ErrClosed", fmt.Errorf("here: %w", stream.ErrClosed), done},
-		{"the cause of an end in order", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: wsstream.ErrClosed}, done},
+		{
+			"the cause of an end in order",
+			&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1000}, Err: wsstream.ErrClosed},
+			done,
+		},
 		{"no code", withCode(1005), done},
 		{"plain", errWhy, wstest.Close(1011, "")},
 		{"an error that cannot be compared", strange{[]int{1}}, wstest.Close(1011, "")},
@@ -167,7 +177,11 @@ func TestCloseCodeFollowsFromTheCause(t *testing.T) {
 		{"the peer's", reason(4001, "enough"), wstest.Close(4001, "enough")},
 		{"wrapped", fmt.Errorf("here: %w", withCode(3001)), wstest.Close(3001, "")},
 		{"joined", errors.Join(errWhy, withCode(3001)), wstest.Close(3001, "")},
-		{"beside context.Canceled", errors.Join(context.Canceled, withCode(3001)), wstest.Close(3001, "")},
+		{
+			"beside context.Canceled",
+			errors.Join(context.Canceled, withCode(3001)),
+			wstest.Close(3001, ""),
+		},
 		{"code 0", reason(0, "so"), wstest.Close(1011, "so")},
 		{"1006", reason(1006, "so"), wstest.Close(1011, "")},
 		{"1015", reason(1015, "so"), wstest.Close(1011, "")},
@@ -221,7 +235,9 @@ type strange struct{ what []int }
 func (strange) Error() string { return "strange" }
 
 func TestCloseEndsWritesAndSendsWhatWasAccepted(t *testing.T) {
-	for what, decide := range map[string]func(e *end, code int) error{"Close": decisions["Close"], "Cancel": decisions["Cancel"]} {
+	for what, decide := range map[string]func(e *end, code int) error{
+		"Close": decisions["Close"], "Cancel": decisions["Cancel"],
+	} {
 		t.Run(what, func(t *testing.T) {
 			onEveryPath(t, config{WriteWindow: 256, Limit: 64 << 10}, func(t *testing.T, e *end) {
 				size := e.stuff(t, true)
@@ -285,7 +301,7 @@ func TestShutdownOfAConnReturnsHowItEnded(t *testing.T) {
 		})
 		require.Equal(t, size, e.wantData(t))
 		e.peer.Want("the Close behind what was accepted", wstest.Close(1001, ""))
-		e.peer.Send(wstest.Binary(make([]byte, 64<<10)), wstest.Close(1001, "")) // nobody pulls
+		e.peer.Send(wstest.Binary(make([]byte, 64<<10)), wstest.Close(1001, "")) // no call pulls
 		e.drop(t)
 		require.NoError(t, (<-ended).err)
 	})
@@ -319,7 +335,8 @@ func TestWritableCloseSendsEverythingThen1000AndWaitsForTheEnd(t *testing.T) {
 		}
 		closed := make(chan error, 1)
 		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"), wstest.Text("accepted"))
+		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"),
+			wstest.Text("accepted"))
 		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
 		require.Empty(t, closed)
 		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
@@ -358,7 +375,8 @@ func TestWritableCloseWaitsItsTurn(t *testing.T) {
 		synctest.Wait()
 		e.net.(*memnet.Conn).Stall(false)
 		require.Len(t, readMessage(t, e), 2000)
-		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"), wstest.Close(1000, ""))
+		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"),
+			wstest.Close(1000, ""))
 		require.NoError(t, (<-first).err)
 		require.NoError(t, (<-second).err)
 		e.peer.Send(wstest.CloseEmpty())
@@ -443,11 +461,20 @@ func TestCloseFromBothSidesIsClean(t *testing.T) {
 }
 
 func TestCloseIsAnsweredWithTheSameCode(t *testing.T) {
-	for _, frame := range []wstest.Frame{wstest.Close(1000, "bye"), wstest.Close(1014, ""), wstest.Close(4321, ""), wstest.CloseEmpty()} {
+	for _, frame := range []wstest.Frame{
+		wstest.Close(1000, "bye"), wstest.Close(1014, ""), wstest.Close(4321, ""), wstest.CloseEmpty(),
+	} {
 		t.Run(frame.String(), func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
 				e.peer.Send(frame)
-				e.peer.Want("the same code, without the reason", wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: frame.Payload[:min(2, len(frame.Payload))]})
+				e.peer.Want(
+					"the same code, without the reason",
+					wstest.Frame{
+						Fin:     true,
+						Op:      wstest.OpClose,
+						Payload: frame.Payload[:min(2, len(frame.Payload))],
+					},
+				)
 			})
 		})
 	}
@@ -474,7 +501,8 @@ func TestCloseThatBreaksARuleIsRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			onEveryPath(t, config{CloseTimeout: -1}, func(t *testing.T, e *end) {
-				e.peer.Send(wstest.Text("before"), wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: tc.body})
+				e.peer.Send(wstest.Text("before"),
+					wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: tc.body})
 				e.peer.WantClose("the answer", tc.code)
 				e.peer.WantEOF("and half-closes")
 				e.peer.Close()
@@ -499,7 +527,9 @@ func TestClosedSettlesAfterBothStreams(t *testing.T) {
 				pulled := goPull(t, e)
 				finish(e)
 				<-e.conn.Closed().Done()
-				for what, done := range map[string]<-chan struct{}{"readable": e.conn.Readable().Done(), "writable": e.conn.Writable().Done()} {
+				for what, done := range map[string]<-chan struct{}{
+					"readable": e.conn.Readable().Done(), "writable": e.conn.Writable().Done(),
+				} {
 					select {
 					case <-done:
 					default:
@@ -641,7 +671,8 @@ func TestCloseThatIsQueuedStopsPongs(t *testing.T) {
 func TestCloseOfThePeerEndsItsInput(t *testing.T) {
 	onEveryPath(t, config{Limit: 64 << 10, WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true) // keeps the connection from ending
-		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""), wstest.Text("beyond"), wstest.Frame{Fin: true, Op: 3})
+		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""), wstest.Text("beyond"),
+			wstest.Frame{Fin: true, Op: 3})
 		require.Equal(t, "last", e.pull(t))
 		e.peer.Send(wstest.Binary(make([]byte, 512<<10))) // and it is taken
 		require.Equal(t, size, e.wantData(t))
@@ -670,7 +701,8 @@ func TestPullDeliversMessagesBetweenTheTwoCloseFrames(t *testing.T) {
 
 func TestPullIgnoresWhatComesAfterThePeersClose(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		e.peer.Send(wstest.Text("before"), wstest.Close(1000, ""), wstest.Text("after"), wstest.Ping("after"), wstest.Close(1002, "second"),
+		e.peer.Send(wstest.Text("before"), wstest.Close(1000, ""), wstest.Text("after"),
+			wstest.Ping("after"), wstest.Close(1002, "second"),
 			wstest.Frame{Fin: true, Op: 0xb, Payload: []byte("not a frame")})
 		e.peer.WantClose("the first Close is answered, and no ping", 1000)
 		e.peer.Close()

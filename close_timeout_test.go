@@ -24,15 +24,18 @@ func TestCloseTimeoutLimitsEveryWayToClose(t *testing.T) {
 		"close call": func(e *end) { go func() { _ = e.conn.Writable().Close(context.Background()) }() },
 	}
 	stalls := map[string]func(e *end){
-		"the peer reads nothing":  func(*end) {},
-		"the peer reads too slow": func(e *end) { e.net.(*memnet.Conn).Drip(1, time.Second); go drain(e) },
+		"the peer reads nothing": func(*end) {},
+		"the peer reads too slow": func(e *end) {
+			e.net.(*memnet.Conn).Drip(1, time.Second)
+			go drain(e)
+		},
 	}
 	for what, decide := range decisions {
 		for how, stall := range stalls {
 			t.Run(what+"/"+how, func(t *testing.T) {
 				c := config{WriteWindow: 256, CloseTimeout: 7 * time.Second}
 				inBubble(t, c, func(t *testing.T, e *end) {
-					// So that all is seen at once.
+					// So that all is seen immediately.
 					go func() { _, _ = e.conn.Readable().Pull(context.Background()) }()
 					e.stuff(t, true)
 					synctest.Wait()
@@ -175,7 +178,8 @@ func TestCloseTimeoutDefaultAndNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, config{CloseTimeout: tc.timeout}, func(t *testing.T, e *end) {
 				start := time.Now()
-				late := time.AfterFunc(24*time.Hour, func() { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() })
+				late := time.AfterFunc(24*time.Hour,
+					func() { _ = e.peer.Write(wstest.Close(1000, "")); e.peer.Close() })
 				defer late.Stop()
 				require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
 				info, err := e.conn.Closed().Wait(t.Context())

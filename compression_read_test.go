@@ -29,14 +29,42 @@ func TestCompressionBitIsOnlyForTheFirstFrame(t *testing.T) {
 		frames []wstest.Frame
 		says   string
 	}{
-		"not agreed":         {config{}, []wstest.Frame{whole}, "non-zero rsv"},
-		"on a continuation":  {packing, []wstest.Frame{first, {Fin: true, Op: wstest.OpContinuation, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"on a plain one's":   {packing, []wstest.Frame{wstest.Text("a").Part(), {Fin: true, Op: wstest.OpContinuation, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"on a ping":          {packing, []wstest.Frame{{Fin: true, Op: wstest.OpPing, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"on a Close":         {packing, []wstest.Frame{{Fin: true, Op: wstest.OpClose, Rsv: rsv1}}, "a frame that begins no message has RSV1 set"},
-		"RSV2":               {packing, []wstest.Frame{{Fin: true, Op: wstest.OpText, Rsv: 2}}, "a reserved bit set that has no meaning"},
-		"RSV1 with RSV3":     {packing, []wstest.Frame{{Fin: true, Op: wstest.OpText, Rsv: rsv1 | 1}}, "a reserved bit set that has no meaning"},
-		"an opcode reserved": {packing, []wstest.Frame{{Fin: true, Op: 3, Rsv: rsv1}}, "reserved op code"},
+		"not agreed": {config{}, []wstest.Frame{whole}, "non-zero rsv"},
+		"on a continuation": {
+			packing,
+			[]wstest.Frame{first, {Fin: true, Op: wstest.OpContinuation, Rsv: rsv1}},
+			"a frame that begins no message has RSV1 set",
+		},
+		"on a plain one's": {
+			packing,
+			[]wstest.Frame{wstest.Text("a").Part(), {Fin: true, Op: wstest.OpContinuation, Rsv: rsv1}},
+			"a frame that begins no message has RSV1 set",
+		},
+		"on a ping": {
+			packing,
+			[]wstest.Frame{{Fin: true, Op: wstest.OpPing, Rsv: rsv1}},
+			"a frame that begins no message has RSV1 set",
+		},
+		"on a Close": {
+			packing,
+			[]wstest.Frame{{Fin: true, Op: wstest.OpClose, Rsv: rsv1}},
+			"a frame that begins no message has RSV1 set",
+		},
+		"RSV2": {
+			packing,
+			[]wstest.Frame{{Fin: true, Op: wstest.OpText, Rsv: 2}},
+			"a reserved bit set that has no meaning",
+		},
+		"RSV1 with RSV3": {
+			packing,
+			[]wstest.Frame{{Fin: true, Op: wstest.OpText, Rsv: rsv1 | 1}},
+			"a reserved bit set that has no meaning",
+		},
+		"an opcode reserved": {
+			packing,
+			[]wstest.Frame{{Fin: true, Op: 3, Rsv: rsv1}},
+			"reserved op code",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, test.c, func(t *testing.T, e *end) {
@@ -140,7 +168,8 @@ func TestCompressionBombStopsAtMaxMessageSize(t *testing.T) {
 				go func() { _, _ = e.far.Write(input) }() // until the connection ends
 				err := read(t, e.conn.Readable())
 				runtime.ReadMemStats(&after)
-				require.ErrorContains(t, err, "received a compressed message of 100001 bytes or more; our MaxMessageSize is 100000")
+				require.ErrorContains(t, err,
+					"received a compressed message of 100001 bytes or more; our MaxMessageSize is 100000")
 				require.ErrorContains(t, err, "we closed with 1009")
 				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
 			})
@@ -235,8 +264,14 @@ func TestCompressedDataThatIsBadFailsTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for way, read := range map[string]func(t *testing.T, e *end) error{
-				"Pull":        func(t *testing.T, e *end) error { _, err := e.conn.Readable().Pull(patient(t)); return err },
-				"NextMessage": func(t *testing.T, e *end) error { _, err := readAll(t, e.conn.Readable()); return err },
+				"Pull": func(t *testing.T, e *end) error {
+					_, err := e.conn.Readable().Pull(patient(t))
+					return err
+				},
+				"NextMessage": func(t *testing.T, e *end) error {
+					_, err := readAll(t, e.conn.Readable())
+					return err
+				},
 			} {
 				t.Run(way, func(t *testing.T) {
 					onEveryPath(t, packing, func(t *testing.T, e *end) {
@@ -301,7 +336,8 @@ func TestCompressedMessagesAreNotInflatedAfterDiscardOrCancel(t *testing.T) {
 				stop(e)
 				// Were it inflated it would fail with 1007.
 				e.peer.Send(wstest.Cont([]byte{0xff, 0xff, 0xff}, true))
-				e.peer.Send(wstest.Frame{Fin: true, Op: wstest.OpBinary, Rsv: rsv1, Payload: []byte{0xff, 0xff, 0xff}})
+				e.peer.Send(
+					wstest.Frame{Fin: true, Op: wstest.OpBinary, Rsv: rsv1, Payload: []byte{0xff, 0xff, 0xff}})
 				e.peer.Send(wstest.Close(1000, "bye"))
 				e.peer.WantClose("in order", map[string]uint16{"Discard": 1000, "Cancel": 1005}[name])
 				e.peer.Close()
@@ -438,7 +474,10 @@ func TestCompressedBlocksWithoutDataPassIfSlow(t *testing.T) {
 	inBubble(t, packing, func(t *testing.T, e *end) {
 		pull := goPull(t, e)
 		for i := range 3 { // an empty message's blocks, some of them a second later
-			f := wstest.Frame{Op: wstest.OpContinuation, Payload: bytes.Repeat(emptyBlocks[0].blocks, maxRow*2/3)}
+			f := wstest.Frame{
+				Op:      wstest.OpContinuation,
+				Payload: bytes.Repeat(emptyBlocks[0].blocks, maxRow*2/3),
+			}
 			if i == 0 {
 				f.Op, f.Rsv = wstest.OpText, rsv1
 			}

@@ -54,7 +54,15 @@ func TestCompressionRoundTrip(t *testing.T) {
 		"the peer's, small": {Threshold: -1, PeerNoContextTakeover: true, PeerWindowBits: 9},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEveryTransport(t, config{Compression: &o, ReadWindow: 4096, WriteWindow: 4096, MaxFrameSize: 3000, MaxMessageSize: -1},
+			onEveryTransport(
+				t,
+				config{
+					Compression:    &o,
+					ReadWindow:     4096,
+					WriteWindow:    4096,
+					MaxFrameSize:   3000,
+					MaxMessageSize: -1,
+				},
 				func(t *testing.T, client, server *wsstream.Conn) {
 					opened, err := client.Opened().Wait(patient(t))
 					require.NoError(t, err)
@@ -71,7 +79,8 @@ func TestCompressionRoundTrip(t *testing.T) {
 					for range cap(done) {
 						require.NoError(t, <-done)
 					}
-				})
+				},
+			)
 		})
 	}
 }
@@ -118,7 +127,8 @@ func readSamples(t *testing.T, r *wsstream.Readable, seed uint64) error {
 			return fmt.Errorf("message %d: %w", i, err)
 		}
 		if got.Type != want.Type || !bytes.Equal(got.Data, want.Data) {
-			return fmt.Errorf("message %d: got %d bytes, %s, want %d, %s", i, len(got.Data), sum(got.Data), len(want.Data), sum(want.Data))
+			return fmt.Errorf("message %d: got %d bytes, %s, want %d, %s", i, len(got.Data), sum(got.Data),
+				len(want.Data), sum(want.Data))
 		}
 	}
 	return nil
@@ -157,7 +167,8 @@ func TestCompressionBeginsAtTheThreshold(t *testing.T) {
 func TestCompressionOfAnEmptyMessage(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("")))
-		e.peer.Want("an empty block (RFC 7692, section 7.2.3.6)", wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
+		e.peer.Want("an empty block (RFC 7692, section 7.2.3.6)",
+			wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
 		e.peer.Send(wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
 		require.Empty(t, e.pull(t))
 	})
@@ -227,17 +238,42 @@ func TestCompressionOffersAreAnsweredInOrder(t *testing.T) {
 		malformed bool
 	}{
 		{offer: "permessage-deflate", says: "permessage-deflate"},
-		{offer: "permessage-deflate; client_max_window_bits", says: "permessage-deflate; client_max_window_bits=12"},
-		{offer: "permessage-deflate; server_max_window_bits=9", says: "permessage-deflate; server_max_window_bits=9"},
+		{
+			offer: "permessage-deflate; client_max_window_bits",
+			says:  "permessage-deflate; client_max_window_bits=12",
+		},
+		{
+			offer: "permessage-deflate; server_max_window_bits=9",
+			says:  "permessage-deflate; server_max_window_bits=9",
+		},
 		{offer: "permessage-deflate; x=1, permessage-deflate; server_no_context_takeover", says: "permessage-deflate; server_no_context_takeover"},
 		{offer: "permessage-deflate; server_max_window_bits=7", says: ""},
 		{offer: "x-webkit-deflate-frame", says: ""},
-		{offer: "permessage-deflate", says: "permessage-deflate; client_no_context_takeover", options: wsstream.CompressionOptions{PeerNoContextTakeover: true}},
-		{offer: "permessage-deflate; server_no_context_takeover", says: "permessage-deflate; server_no_context_takeover"},
-		{offer: "permessage-deflate; client_max_window_bits=10", says: "permessage-deflate; client_max_window_bits=10"},
-		{offer: "permessage-deflate; client_max_window_bits=15", says: "permessage-deflate; client_max_window_bits=12"},
-		{offer: "permessage-deflate; server_max_window_bits=8", says: "permessage-deflate; server_max_window_bits=8"},
-		{offer: `permessage-deflate; server_max_window_bits="10"`, says: "permessage-deflate; server_max_window_bits=10"},
+		{
+			offer:   "permessage-deflate",
+			says:    "permessage-deflate; client_no_context_takeover",
+			options: wsstream.CompressionOptions{PeerNoContextTakeover: true},
+		},
+		{
+			offer: "permessage-deflate; server_no_context_takeover",
+			says:  "permessage-deflate; server_no_context_takeover",
+		},
+		{
+			offer: "permessage-deflate; client_max_window_bits=10",
+			says:  "permessage-deflate; client_max_window_bits=10",
+		},
+		{
+			offer: "permessage-deflate; client_max_window_bits=15",
+			says:  "permessage-deflate; client_max_window_bits=12",
+		},
+		{
+			offer: "permessage-deflate; server_max_window_bits=8",
+			says:  "permessage-deflate; server_max_window_bits=8",
+		},
+		{
+			offer: `permessage-deflate; server_max_window_bits="10"`,
+			says:  "permessage-deflate; server_max_window_bits=10",
+		},
 		{offer: "x, permessage-deflate", says: "permessage-deflate"},
 		{offer: ", permessage-deflate", says: "permessage-deflate"},
 		{offer: "permessage-deflate; server_max_window_bits=7, permessage-deflate", says: "permessage-deflate"},
@@ -261,7 +297,8 @@ func TestCompressionOffersAreAnsweredInOrder(t *testing.T) {
 			peer := wstest.NewPeer(t, far, wstest.AsClient)
 			accepted := make(chan error, 1)
 			go func() {
-				conn, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{Compression: &test.options})
+				conn, err := wsstream.AcceptConn(t.Context(), near,
+					&wsstream.AcceptOptions{Compression: &test.options})
 				if err == nil {
 					opened, _, _ := conn.Opened().Peek()
 					if opened.Extensions != test.says {
@@ -295,14 +332,45 @@ func TestCompressionThatWasNotOfferedFailsTheHandshake(t *testing.T) {
 		says     string // of the error; empty: it opens
 	}{
 		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "x", says: "is not permessage-deflate"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; what", says: "what is unknown"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; server_no_context_takeover=1", says: "server_no_context_takeover"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; server_max_window_bits=16", says: "server_max_window_bits"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; client_max_window_bits=11"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate;", says: "malformed"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "permessage-deflate; client_max_window_bits", says: "without a value"},
-		{offers: "permessage-deflate; client_max_window_bits=12", response: "\r\nSec-WebSocket-Extensions: permessage-deflate", says: "extensions stand in 2 fields"},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "x",
+			says:     "is not permessage-deflate",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "permessage-deflate; what",
+			says:     "what is unknown",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "permessage-deflate; server_no_context_takeover=1",
+			says:     "server_no_context_takeover",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "permessage-deflate; server_max_window_bits=16",
+			says:     "server_max_window_bits",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "permessage-deflate; client_max_window_bits=11",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "permessage-deflate;",
+			says:     "malformed",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "permessage-deflate; client_max_window_bits",
+			says:     "without a value",
+		},
+		{
+			offers:   "permessage-deflate; client_max_window_bits=12",
+			response: "\r\nSec-WebSocket-Extensions: permessage-deflate",
+			says:     "extensions stand in 2 fields",
+		},
 		{
 			options:  wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 10},
 			offers:   "permessage-deflate; server_max_window_bits=10; client_max_window_bits, permessage-deflate",
@@ -314,7 +382,11 @@ func TestCompressionThatWasNotOfferedFailsTheHandshake(t *testing.T) {
 			response: "permessage-deflate; server_max_window_bits=10",
 		},
 		{
-			options:  wsstream.CompressionOptions{WindowBits: 15, NoContextTakeover: true, PeerNoContextTakeover: true},
+			options: wsstream.CompressionOptions{
+				WindowBits:            15,
+				NoContextTakeover:     true,
+				PeerNoContextTakeover: true,
+			},
 			offers:   "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits, permessage-deflate",
 			response: "permessage-deflate; server_no_context_takeover",
 		},
@@ -389,7 +461,8 @@ func TestCompressionWindowOfTheAnswerMayBeLargerThanOurs(t *testing.T) {
 				onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 					peer := wstest.NewPeer(t, far, wstest.AsServer)
 					peer.AllowRsv = rsv1
-					conn := dialOver(t, near, &wsstream.DialOptions{Compression: &wsstream.CompressionOptions{WindowBits: bits}})
+					conn := dialOver(t, near,
+						&wsstream.DialOptions{Compression: &wsstream.CompressionOptions{WindowBits: bits}})
 					says := "permessage-deflate; client_max_window_bits=" + answer
 					peer.ServeHandshake("Sec-WebSocket-Extensions: " + says)
 					opened, err := conn.Opened().Wait(patient(t))
@@ -472,7 +545,8 @@ func TestMessageWriterCompressesAnEmptyMessage(t *testing.T) {
 		m, err := e.conn.Writable().NewMessage(patient(t), wsstream.TypeText)
 		require.NoError(t, err)
 		require.NoError(t, m.Close())
-		e.peer.Want("an empty block", wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
+		e.peer.Want("an empty block",
+			wstest.Frame{Fin: true, Rsv: rsv1, Op: wstest.OpText, Payload: []byte{0}})
 	})
 }
 
@@ -551,8 +625,11 @@ func TestWriteOfACompressedMessageWhoseContextEndsIsSentWhole(t *testing.T) {
 func TestAbortInACompressedMessageSendsNoLastFrame(t *testing.T) {
 	c := packing
 	c.WriteWindow, c.Limit, c.MaxFrameSize = 1000, 500, 700
-	for name, write := range map[string]func(ctx context.Context, w *wsstream.Writable, s string) error{
-		"Write": func(ctx context.Context, w *wsstream.Writable, s string) error { return w.Write(ctx, wsstream.Text(s)) },
+	type write = func(ctx context.Context, w *wsstream.Writable, s string) error
+	for name, write := range map[string]write{
+		"Write": func(ctx context.Context, w *wsstream.Writable, s string) error {
+			return w.Write(ctx, wsstream.Text(s))
+		},
 		"NewMessage": func(ctx context.Context, w *wsstream.Writable, s string) error {
 			m, err := w.NewMessage(ctx, wsstream.TypeText)
 			if err != nil {

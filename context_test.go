@@ -143,16 +143,19 @@ func TestContextOfAConnEndsNoCallOnIt(t *testing.T) {
 		told(4001, "bye")(t, e, end)
 		w := e.conn.Writable()
 		for what, call := range map[string]func() error{
-			"Pull":         func() error { _, err := e.conn.Readable().Pull(ctx); return err },
-			"NextMessage":  func() error { _, err := e.conn.Readable().NextMessage(ctx); return err },
-			"Write":        func() error { return w.Write(ctx, wsstream.Text("x")) },
-			"Ready":        func() error { return w.Ready(ctx) },
-			"NewMessage":   func() error { _, err := w.NewMessage(ctx, wsstream.TypeText); return err },
-			"Close":        func() error { return w.Close(ctx) },
-			"Fail":         func() error { return w.Fail(ctx, errWhy) },
-			"Ping":         func() error { _, err := e.conn.Ping(ctx); return err },
-			"Shutdown":     func() error { return e.conn.Shutdown(ctx, wsstream.CloseInfo{}) },
-			"NetConn.Read": func() error { _, err := wsstream.NetConn(e.conn, wsstream.TypeText).Read(make([]byte, 1)); return err },
+			"Pull":        func() error { _, err := e.conn.Readable().Pull(ctx); return err },
+			"NextMessage": func() error { _, err := e.conn.Readable().NextMessage(ctx); return err },
+			"Write":       func() error { return w.Write(ctx, wsstream.Text("x")) },
+			"Ready":       func() error { return w.Ready(ctx) },
+			"NewMessage":  func() error { _, err := w.NewMessage(ctx, wsstream.TypeText); return err },
+			"Close":       func() error { return w.Close(ctx) },
+			"Fail":        func() error { return w.Fail(ctx, errWhy) },
+			"Ping":        func() error { _, err := e.conn.Ping(ctx); return err },
+			"Shutdown":    func() error { return e.conn.Shutdown(ctx, wsstream.CloseInfo{}) },
+			"NetConn.Read": func() error {
+				_, err := wsstream.NetConn(e.conn, wsstream.TypeText).Read(make([]byte, 1))
+				return err
+			},
 		} {
 			require.Equal(t, end, call(), what)
 		}
@@ -245,7 +248,10 @@ func TestContextOfAConnLosesNothingInAPipeline(t *testing.T) {
 		"Join": func(ctx context.Context, conn *wsstream.Conn) (string, error) {
 			q, idle := stream.NewQueueOf(wsstream.Bytes(1<<10)), stream.NewQueueOf(wsstream.Bytes(1<<10))
 			_ = idle.Close(context.Background()) // the backend has nothing to say
-			err := stream.Join(ctx, conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{Readable: idle, Writable: q})
+			err := stream.Join(ctx, conn.Duplex(), stream.Duplex[wsstream.Message, wsstream.Message]{
+				Readable: idle,
+				Writable: q,
+			})
 			var all string
 			for m, err := range stream.All(context.Background(), q) {
 				if err != nil {

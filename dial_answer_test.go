@@ -30,7 +30,15 @@ func TestDialFailsWithStatusHeaderAndBodyOfARefusal(t *testing.T) {
 				conn := dialOver(t, near, nil)
 				peer := wstest.NewPeer(t, far, wstest.AsServer)
 				peer.ReadRequest()
-				peer.SendRaw(fmt.Appendf(nil, "HTTP/1.1 %d So\r\nLocation: ws://elsewhere.test/\r\nX-Why: so\r\nContent-Length: %d\r\n\r\n%s", status, len(long), long))
+				peer.SendRaw(
+					fmt.Appendf(
+						nil,
+						"HTTP/1.1 %d So\r\nLocation: ws://elsewhere.test/\r\nX-Why: so\r\nContent-Length: %d\r\n\r\n%s",
+						status,
+						len(long),
+						long,
+					),
+				)
 				failed, ok := errors.AsType[*wsstream.HandshakeError](notOpened(t, conn))
 				require.True(t, ok)
 				require.Equal(t, status, failed.Status)
@@ -72,7 +80,8 @@ func TestSubprotocolMayBeMissingInTheAnswerWhereOptional(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{"b", "a"}, SubprotocolOptional: true})
+				conn := dialOver(t, near,
+					&wsstream.DialOptions{Subprotocols: []string{"b", "a"}, SubprotocolOptional: true})
 				wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake(tc.answer)
 				if tc.says != "" {
 					require.ErrorContains(t, notOpened(t, conn), tc.says)
@@ -131,7 +140,11 @@ func TestDialRefusesWhatIsNoHandshake(t *testing.T) {
 		{name: "no Connection", extra: "Connection:", says: "Connection"},
 		{name: "another Connection", extra: "Connection: keep-alive", says: "keep-alive"},
 		{name: "no Accept", extra: "Sec-WebSocket-Accept:", says: "Sec-WebSocket-Accept"},
-		{name: "another Accept", extra: "Sec-WebSocket-Accept: " + wstest.AcceptKey("x"), says: "Sec-WebSocket-Accept"},
+		{
+			name:  "another Accept",
+			extra: "Sec-WebSocket-Accept: " + wstest.AcceptKey("x"),
+			says:  "Sec-WebSocket-Accept",
+		},
 		{name: "an extension", extra: "Sec-WebSocket-Extensions: permessage-deflate", says: "extension"},
 		{name: "a subprotocol", extra: "Sec-WebSocket-Protocol: chat", says: "none was offered"},
 	} {
@@ -169,12 +182,34 @@ func TestDialRefusesRepeatedFields(t *testing.T) {
 		{name: "Upgrade, and another", field: "Upgrade", values: [2]string{"websocket", "h2c"}},
 		{name: "Upgrade, and an empty one", field: "Upgrade", values: [2]string{"websocket", " "}},
 		{name: "Sec-WebSocket-Accept", field: "Sec-WebSocket-Accept"},
-		{name: "Sec-WebSocket-Accept, and another", field: "Sec-WebSocket-Accept", values: [2]string{"", "x"}},
+		{
+			name:   "Sec-WebSocket-Accept, and another",
+			field:  "Sec-WebSocket-Accept",
+			values: [2]string{"", "x"},
+		},
 		{name: "Sec-WebSocket-Protocol", field: "Sec-WebSocket-Protocol", values: [2]string{"a", "a"}},
-		{name: "Sec-WebSocket-Extensions", field: "Sec-WebSocket-Extensions", values: [2]string{"permessage-deflate", "permessage-deflate"}},
-		{name: "Sec-WebSocket-Extensions, and an empty one", field: "Sec-WebSocket-Extensions", values: [2]string{"permessage-deflate", " "}},
-		{name: "Connection is a list", field: "Connection", values: [2]string{"keep-alive", "Upgrade, x"}, opens: true},
-		{name: "Sec-WebSocket-Version is a server's word", field: "Sec-WebSocket-Version", values: [2]string{"13", "8"}, opens: true},
+		{
+			name:   "Sec-WebSocket-Extensions",
+			field:  "Sec-WebSocket-Extensions",
+			values: [2]string{"permessage-deflate", "permessage-deflate"},
+		},
+		{
+			name:   "Sec-WebSocket-Extensions, and an empty one",
+			field:  "Sec-WebSocket-Extensions",
+			values: [2]string{"permessage-deflate", " "},
+		},
+		{
+			name:   "Connection is a list",
+			field:  "Connection",
+			values: [2]string{"keep-alive", "Upgrade, x"},
+			opens:  true,
+		},
+		{
+			name:   "Sec-WebSocket-Version is a server's word",
+			field:  "Sec-WebSocket-Version",
+			values: [2]string{"13", "8"},
+			opens:  true,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -284,7 +319,7 @@ func TestDialFailsIfTheHandshakeIsDoneTooLate(t *testing.T) {
 	})
 }
 
-// A lateConn gives what it has read when nobody expects it any more.
+// A lateConn gives what it has read when the handshake's time is over.
 type lateConn struct{ *memnet.Conn }
 
 func (c lateConn) Read(p []byte) (int, error) {
@@ -301,10 +336,20 @@ func TestDialTellsARefusalWithWhatCameOfItsBody(t *testing.T) {
 		took               time.Duration
 		hangsUp            bool
 	}{
-		{name: "no length, and the connection stays open", answer: "X-Why: so\r\n\r\nlog in", body: "log in", took: moment},
+		{
+			name:   "no length, and the connection stays open",
+			answer: "X-Why: so\r\n\r\nlog in",
+			body:   "log in",
+			took:   moment,
+		},
 		{name: "no length, and nothing comes", answer: "\r\n", took: moment},
 		{name: "no length, and the server hangs up", answer: "\r\nlog in", body: "log in", hangsUp: true},
-		{name: "less than its length", answer: "Content-Length: 100\r\n\r\nlog in", body: "log in", took: moment},
+		{
+			name:   "less than its length",
+			answer: "Content-Length: 100\r\n\r\nlog in",
+			body:   "log in",
+			took:   moment,
+		},
 		{name: "a chunk that never ends", answer: "Transfer-Encoding: chunked\r\n\r\n6\r\nlog in\r\n", body: "log in", took: moment},
 		{name: "chunks that end", answer: "Transfer-Encoding: chunked\r\n\r\n6\r\nlog in\r\n0\r\n\r\n", body: "log in"},
 		{name: "all of it", answer: "Content-Length: 6\r\n\r\nlog in", body: "log in"},
@@ -388,7 +433,8 @@ func TestDialLimits1xxResponses(t *testing.T) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
-		peer.SendRaw([]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
+		peer.SendRaw(
+			[]byte("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno"))
 		var failed *wsstream.HandshakeError
 		require.ErrorAs(t, notOpened(t, conn), &failed)
 		require.Equal(t, 403, failed.Status)
@@ -472,11 +518,20 @@ func TestDialTellsAnEarlyRefusalInSpiteOfAWriteError(t *testing.T) {
 		serve func(nc net.Conn)
 		o     wsstream.DialOptions
 	}{
-		"a large request":             {refuse, *large()},
-		"one that the kernel takes":   {refuse, wsstream.DialOptions{Header: http.Header{"X-Large": {strings.Repeat("x", 64<<10)}}}},
-		"a small one":                 {refuse, wsstream.DialOptions{}},
-		"nothing of it is read":       {func(nc net.Conn) { _, _ = io.WriteString(nc, tooLarge) }, *large()},
-		"nothing of a small one is":   {func(nc net.Conn) { _, _ = io.WriteString(nc, tooLarge) }, wsstream.DialOptions{}},
+		"a large request": {refuse, *large()},
+		"one that the kernel takes": {
+			refuse,
+			wsstream.DialOptions{Header: http.Header{"X-Large": {strings.Repeat("x", 64<<10)}}},
+		},
+		"a small one": {refuse, wsstream.DialOptions{}},
+		"nothing of it is read": {
+			func(nc net.Conn) { _, _ = io.WriteString(nc, tooLarge) },
+			*large(),
+		},
+		"nothing of a small one is": {
+			func(nc net.Conn) { _, _ = io.WriteString(nc, tooLarge) },
+			wsstream.DialOptions{},
+		},
 		"a header in several packets": {func(nc net.Conn) { writeSlowly(nc, tooLarge) }, *large()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -504,7 +559,9 @@ func TestDialTellsTheAlertOfAServerThatWantsACertificate(t *testing.T) {
 	config := &tls.Config{RootCAs: rootsOf(srv), ServerName: "example.com"}
 	server := srv.TLS.Clone()
 	server.ClientAuth = tls.RequireAndVerifyClientCert
-	for name, o := range map[string]*wsstream.DialOptions{"a small request": {}, "a large one": large()} {
+	for name, o := range map[string]*wsstream.DialOptions{
+		"a small request": {}, "a large one": large(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			addr := serveTCP(t, func(nc net.Conn) {
 				_ = tls.Server(nc, server).HandshakeContext(t.Context())
@@ -532,7 +589,9 @@ func (numbConn) Write([]byte) (int, error) { return 0, errNumb }
 var errNumb = errors.New("not a byte")
 
 func TestDialTellsAWriteErrorIfNoAnswerComes(t *testing.T) {
-	for name, o := range map[string]*wsstream.DialOptions{"direct": {}, "through a proxy": through("http://proxy.test")} {
+	for name, o := range map[string]*wsstream.DialOptions{
+		"direct": {}, "through a proxy": through("http://proxy.test"),
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				near, far := memnet.Pipe(0)
@@ -558,26 +617,65 @@ func TestHandshakeErrorHasTheServersAnswer(t *testing.T) {
 		{name: "no response", want: "wsstream: handshake: not this way"},
 		{name: "no body", status: 502, want: start + "502 Bad Gateway)"},
 		{name: "a status without a name", status: 499, want: start + "499)"},
-		{name: "text", status: 401, kind: "text/plain; charset=utf-8", body: "  no\r\n\ttoken\n", want: start + `401 Unauthorized): "no token"`},
-		{name: "JSON", status: 403, kind: "application/problem+json", body: `{"a": 1}`, want: start + `403 Forbidden): "{\"a\": 1}"`},
+		{
+			name:   "text",
+			status: 401,
+			kind:   "text/plain; charset=utf-8",
+			body:   "  no\r\n\ttoken\n",
+			want:   start + `401 Unauthorized): "no token"`,
+		},
+		{
+			name:   "JSON",
+			status: 403,
+			kind:   "application/problem+json",
+			body:   `{"a": 1}`,
+			want:   start + `403 Forbidden): "{\"a\": 1}"`,
+		},
 		{name: "no type", status: 403, body: "a", want: start + `403 Forbidden): "a"`},
-		{name: "a type that is no text", status: 403, kind: "image/png", body: "a", want: start + "403 Forbidden)"},
+		{
+			name:   "a type that is no text",
+			status: 403,
+			kind:   "image/png",
+			body:   "a",
+			want:   start + "403 Forbidden)",
+		},
 		{name: "no text", status: 403, body: "\x00\x01", want: start + "403 Forbidden)"},
-		{name: "no UTF-8", status: 403, kind: "text/html", body: "a\xff\xffbc", want: start + "403 Forbidden)"},
+		{
+			name:   "no UTF-8",
+			status: 403,
+			kind:   "text/html",
+			body:   "a\xff\xffbc",
+			want:   start + "403 Forbidden)",
+		},
 		{name: "spaces", status: 403, body: " \r\n ", want: start + "403 Forbidden)"},
-		{name: "a long body", status: 403, body: long, want: start + `403 Forbidden): "` + long[:199] + `…"`},
+		{
+			name:   "a long body",
+			status: 403,
+			body:   long,
+			want:   start + `403 Forbidden): "` + long[:199] + `…"`,
+		},
 		{name: "a body that was cut", status: 403, body: "aä"[:2], want: start + `403 Forbidden): "a"`},
 		{name: "a redirect", status: 302, location: "https://example.org/login", want: start + `302 Found, which leads to "https://example.org/login")`},
 		{name: "a redirect with text", status: 308, location: "/feed/", body: "moved", want: start + `308 Permanent Redirect, which leads to "/feed/"): "moved"`},
 		{name: "no redirect", status: 201, location: "/a", want: start + "201 Created)"},
 		{name: "a redirect with a password", status: 302, location: "https://eve:secret@example.org/a", want: start + `302 Found, which leads to "https://example.org/a")`},
 		{name: "a redirect that is no URL", status: 302, location: "https://eve:secret/%zz@example.org/", want: start + `302 Found, which leads to "https://example.org/")`},
-		{name: "a redirect without slashes", status: 302, location: "eve:secret@example.org", want: start + `302 Found, which leads to "example.org")`},
+		{
+			name:     "a redirect without slashes",
+			status:   302,
+			location: "eve:secret@example.org",
+			want:     start + `302 Found, which leads to "example.org")`,
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			e := &wsstream.HandshakeError{Status: tc.status, Body: []byte(tc.body), Err: errors.New("not this way"), Header: http.Header{
-				"Content-Type": {tc.kind}, "Location": {tc.location},
-			}}
+			e := &wsstream.HandshakeError{
+				Status: tc.status,
+				Body:   []byte(tc.body),
+				Err:    errors.New("not this way"),
+				Header: http.Header{
+					"Content-Type": {tc.kind}, "Location": {tc.location},
+				},
+			}
 			require.EqualError(t, e, tc.want)
 		})
 	}
@@ -588,8 +686,16 @@ func TestHandshakeErrorShowsTheBodysStartAndTheRedirect(t *testing.T) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
-		peer.SendRaw([]byte("HTTP/1.1 301 Moved Permanently\r\nLocation: ws://example.test/new\r\nContent-Length: 5\r\n\r\nmoved"))
-		require.ErrorContains(t, notOpened(t, conn), `(status 301 Moved Permanently, which leads to "ws://example.test/new"): "moved"`)
+		peer.SendRaw(
+			[]byte(
+				"HTTP/1.1 301 Moved Permanently\r\nLocation: ws://example.test/new\r\nContent-Length: 5\r\n\r\nmoved",
+			),
+		)
+		require.ErrorContains(
+			t,
+			notOpened(t, conn),
+			`(status 301 Moved Permanently, which leads to "ws://example.test/new"): "moved"`,
+		)
 	})
 }
 
@@ -633,7 +739,8 @@ func TestHandshakeTimeoutOfDialAndAccept(t *testing.T) {
 					_ = far.Close() // or the refusal waits a second for that
 				}()
 				start = time.Now()
-				_, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{HandshakeTimeout: tc.timeout})
+				_, err := wsstream.AcceptConn(t.Context(), near,
+					&wsstream.AcceptOptions{HandshakeTimeout: tc.timeout})
 				require.Error(t, err)
 				require.Equal(t, tc.want, time.Since(start))
 			})
@@ -649,7 +756,8 @@ func TestHandshakeTimeoutOfLessThanZeroIsNone(t *testing.T) {
 		d[1].Drip(1, time.Minute)
 		start := time.Now()
 		client := dialOver(t, d[0], &wsstream.DialOptions{HandshakeTimeout: -1})
-		server, err := wsstream.AcceptConn(t.Context(), d[1], &wsstream.AcceptOptions{HandshakeTimeout: -1})
+		server, err := wsstream.AcceptConn(t.Context(), d[1],
+			&wsstream.AcceptOptions{HandshakeTimeout: -1})
 		require.NoError(t, err)
 		defer func() { server.CloseNow(); <-server.Closed().Done() }()
 		_, err = client.Opened().Wait(t.Context())

@@ -34,7 +34,11 @@ func TestDialSendsWhatTheURLAndTheHeaderSay(t *testing.T) {
 		t.Run(tc.url, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := wsstream.Dial(t.Context(), tc.url, &wsstream.DialOptions{
-					Header:  http.Header{"Cookie": {"a=b"}, "X-Two": {"1", "2"}, "Origin": {"https://example.org"}},
+					Header: http.Header{
+						"Cookie": {"a=b"},
+						"X-Two":  {"1", "2"},
+						"Origin": {"https://example.org"},
+					},
 					NetDial: func(context.Context, string, string) (net.Conn, error) { return near, nil },
 				})
 				defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
@@ -129,7 +133,9 @@ func TestDialKeepsFramesThatComeWithThe101(t *testing.T) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		packet := wstest.SwitchingProtocols(peer.ReadRequest())
-		for _, f := range []wstest.Frame{wstest.Text("one"), wstest.Ping("p"), wstest.Text("t").Part(), wstest.Cont([]byte("wo"), true)} {
+		for _, f := range []wstest.Frame{
+			wstest.Text("one"), wstest.Ping("p"), wstest.Text("t").Part(), wstest.Cont([]byte("wo"), true),
+		} {
 			packet = append(packet, peer.Encode(f)...)
 		}
 		peer.SendRaw(packet)
@@ -146,7 +152,11 @@ func TestDialOpensAndClosesIfACloseComesWithThe101(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
-		peer.SendRaw(append(wstest.SwitchingProtocols(peer.ReadRequest()), peer.Encode(wstest.Close(1001, "busy"))...))
+		peer.SendRaw(
+			append(
+				wstest.SwitchingProtocols(peer.ReadRequest()),
+				peer.Encode(wstest.Close(1001, "busy"))...),
+		)
 		_, err := conn.Opened().Wait(patient(t))
 		require.NoError(t, err)
 		peer.WantClose("the Close is answered", 1001)
@@ -162,12 +172,20 @@ func TestDialOpensAndClosesIfACloseComesWithThe101(t *testing.T) {
 func TestDialRefusesHeaderFieldsOfTheHandshake(t *testing.T) {
 	for _, field := range []string{
 		"Host", "host", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer",
-		"Sec-WebSocket-Key", "sec-websocket-version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept",
+		"Sec-WebSocket-Key", "sec-websocket-version", "Sec-WebSocket-Protocol",
+		"Sec-WebSocket-Extensions", "Sec-WebSocket-Accept",
 	} {
 		t.Run(field, func(t *testing.T) {
 			var d dialled
 			h := http.Header{field: {"x"}}
-			err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{Header: h, NetDial: d.dial}))
+			err := notOpened(
+				t,
+				wsstream.Dial(
+					t.Context(),
+					"ws://example.test/",
+					&wsstream.DialOptions{Header: h, NetDial: d.dial},
+				),
+			)
 			require.ErrorContains(t, err, "Header: the field")
 			require.Zero(t, d.calls.Load())
 		})
@@ -177,7 +195,8 @@ func TestDialRefusesHeaderFieldsOfTheHandshake(t *testing.T) {
 func TestDialIsNotDoneBeforeItsRequestIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(1000)
-		conn := dialOver(t, near, &wsstream.DialOptions{Header: http.Header{"Z": {strings.Repeat("x", 5000)}}})
+		conn := dialOver(t, near,
+			&wsstream.DialOptions{Header: http.Header{"Z": {strings.Repeat("x", 5000)}}})
 		br := bufio.NewReaderSize(far, 16)
 		var key string
 		for key == "" {
@@ -428,12 +447,20 @@ var failures = []failure{{
 
 func TestDialFailureIsTheErrorOfEveryCallAndFuture(t *testing.T) {
 	calls := map[string]func(*dialling) error{
-		"Pull":           func(d *dialling) error { _, err := d.conn.Readable().Pull(d.ctx); return err },
-		"Write":          func(d *dialling) error { return d.conn.Writable().Write(d.ctx, wsstream.Text("x")) },
-		"Closed":         func(d *dialling) error { _, err := d.conn.Closed().Wait(d.ctx); return err },
-		"Opened":         func(d *dialling) error { _, err := d.conn.Opened().Wait(d.ctx); return err },
-		"NextMessage":    func(d *dialling) error { _, err := d.conn.Readable().NextMessage(d.ctx); return err },
-		"NewMessage":     func(d *dialling) error { _, err := d.conn.Writable().NewMessage(d.ctx, wsstream.TypeText); return err },
+		"Pull": func(d *dialling) error { _, err := d.conn.Readable().Pull(d.ctx); return err },
+		"Write": func(d *dialling) error {
+			return d.conn.Writable().Write(d.ctx, wsstream.Text("x"))
+		},
+		"Closed": func(d *dialling) error { _, err := d.conn.Closed().Wait(d.ctx); return err },
+		"Opened": func(d *dialling) error { _, err := d.conn.Opened().Wait(d.ctx); return err },
+		"NextMessage": func(d *dialling) error {
+			_, err := d.conn.Readable().NextMessage(d.ctx)
+			return err
+		},
+		"NewMessage": func(d *dialling) error {
+			_, err := d.conn.Writable().NewMessage(d.ctx, wsstream.TypeText)
+			return err
+		},
 		"Ready":          func(d *dialling) error { return d.conn.Writable().Ready(d.ctx) },
 		"Flush":          func(d *dialling) error { return d.conn.Writable().Flush(d.ctx) },
 		"Writable.Close": func(d *dialling) error { return d.conn.Writable().Close(d.ctx) },
@@ -517,7 +544,8 @@ func whileDialling(t *testing.T, f failure, test func(*dialling)) {
 			d.mem = true
 			test(d)
 			synctest.Wait()
-			require.Equal(t, f.fail != nil, near.Closed(), "the transport of a handshake that failed is closed")
+			require.Equal(t, f.fail != nil, near.Closed(),
+				"the transport of a handshake that failed is closed")
 		})
 	})
 	t.Run("tcp", func(t *testing.T) {
@@ -526,7 +554,7 @@ func whileDialling(t *testing.T, f failure, test func(*dialling)) {
 	})
 }
 
-// A dialled NetDial counts its calls and connects to nobody.
+// A dialled NetDial counts its calls, and connects to no server.
 type dialled struct {
 	calls atomic.Int32
 	addr  string // of the last call; it is read after the handshake has failed
@@ -555,7 +583,14 @@ func TestSubprotocolIsOneTokenAndAppearsOnce(t *testing.T) {
 	} {
 		t.Run(strings.Join(tc.protocols, " "), func(t *testing.T) {
 			var d dialled
-			err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{Subprotocols: tc.protocols, NetDial: d.dial}))
+			err := notOpened(
+				t,
+				wsstream.Dial(
+					t.Context(),
+					"ws://example.test/",
+					&wsstream.DialOptions{Subprotocols: tc.protocols, NetDial: d.dial},
+				),
+			)
 			require.ErrorContains(t, err, "Subprotocols")
 			require.ErrorContains(t, err, tc.says)
 			require.Zero(t, d.calls.Load())
@@ -575,7 +610,9 @@ func TestSubprotocolMayUseEveryTokenCharacter(t *testing.T) {
 }
 
 func TestSubprotocolThatIsNoTokenIsOfferedWhereAllowed(t *testing.T) {
-	for _, name := range []string{"ZWS2.0/NULL", "{x}", "https://example.org/v1?a=b;c", "Bearer:a/b+c=="} {
+	for _, name := range []string{
+		"ZWS2.0/NULL", "{x}", "https://example.org/v1?a=b;c", "Bearer:a/b+c==",
+	} {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{name, "ZWS2.0"}})

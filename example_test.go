@@ -105,7 +105,11 @@ func dialSmall(ctx context.Context, network, addr string) (net.Conn, error) {
 
 // Kernel buffers that are small let a writer feel early that its peer is slow.
 func ExampleDialOptions_socketBuffers() {
-	conn := wsstream.Dial(context.Background(), "ws://example.test/", &wsstream.DialOptions{NetDial: dialSmall})
+	conn := wsstream.Dial(
+		context.Background(),
+		"ws://example.test/",
+		&wsstream.DialOptions{NetDial: dialSmall},
+	)
 	defer conn.CloseNow()
 }
 
@@ -150,7 +154,7 @@ func ExampleAcceptOptions_keepalive() {
 	// 2
 }
 
-// The time to a server and back. Nobody has to read meanwhile.
+// The time to a server and back. No call has to read meanwhile.
 func ExampleConn_Ping() {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if conn, err := wsstream.Accept(w, r, nil); err == nil {
@@ -294,8 +298,7 @@ func ExampleAcceptConn() {
 	// two
 }
 
-// How many connections there may be is the program's to say: who does not get one of the places
-// gets 503.
+// The program limits the number of connections: a client that finds no place gets 503.
 func ExampleAccept_maxConns() {
 	places := make(chan struct{}, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -370,7 +373,11 @@ func ExampleDial_resolver() {
 		FallbackDelay: 100 * time.Millisecond, // before IPv4 is tried beside IPv6
 		KeepAlive:     time.Minute,
 	}
-	conn := wsstream.Dial(context.Background(), "wss://feed.example.org/", &wsstream.DialOptions{NetDial: d.DialContext})
+	conn := wsstream.Dial(
+		context.Background(),
+		"wss://feed.example.org/",
+		&wsstream.DialOptions{NetDial: d.DialContext},
+	)
 	defer conn.CloseNow()
 }
 
@@ -509,7 +516,8 @@ func ExampleJSON() {
 // A bad message need not end the stream.
 func ExampleJSON_skipBad() {
 	url, stop := serve(func(ctx context.Context, conn *wsstream.Conn) error {
-		messages := stream.From(wsstream.Text(`{"from":"ann","text":"hello"}`), wsstream.Text("hello?"), wsstream.Text(`{"from":"ann","text":"bye"}`))
+		messages := stream.From(wsstream.Text(`{"from":"ann","text":"hello"}`), wsstream.Text("hello?"),
+			wsstream.Text(`{"from":"ann","text":"bye"}`))
 		return stream.Pipe(ctx, conn.Writable(), messages, nil)
 	})
 	defer stop()
@@ -517,7 +525,9 @@ func ExampleJSON_skipBad() {
 	ctx := context.Background()
 	conn := wsstream.Dial(ctx, url, nil)
 	defer conn.CloseNow()
-	codec := wsstream.JSON[line]().SkipBad(func(_ wsstream.Message, err error) { fmt.Println("skipped:", err) })
+	codec := wsstream.JSON[line]().SkipBad(func(_ wsstream.Message, err error) {
+		fmt.Println("skipped:", err)
+	})
 	for l, err := range stream.All(ctx, stream.Decode(conn.Readable(), codec)) {
 		fmt.Println(l.From+":", l.Text, err)
 	}
@@ -571,8 +581,10 @@ func ExampleConn_Writable_pipe() {
 	conn := wsstream.Dial(ctx, url, nil)
 	defer conn.CloseNow()
 	lines := stream.Lines(stream.FromReader(strings.NewReader("started\nstopped\n"), 0), 80)
-	texts := stream.Map(lines, func(s string) (wsstream.Message, error) { return wsstream.Text(s), nil })
-	if err := stream.Pipe(ctx, conn.Writable(), texts, &stream.PipeOptions{PreventClose: true}); err != nil {
+	texts := stream.Map(lines,
+		func(s string) (wsstream.Message, error) { return wsstream.Text(s), nil })
+	goesOn := &stream.PipeOptions{PreventClose: true}
+	if err := stream.Pipe(ctx, conn.Writable(), texts, goesOn); err != nil {
 		log.Print(err)
 	}
 	for range 2 {
@@ -586,7 +598,7 @@ func ExampleConn_Writable_pipe() {
 }
 
 // One stream goes to many connections: a prepared message is encoded once for all of them, and a
-// client that is slow loses messages, the oldest first, and holds nobody back.
+// client that is slow loses messages, the oldest first, and holds no other back.
 func ExampleMessage_Prepare() {
 	room := stream.NewBroadcast[wsstream.Message](nil)
 	var here sync.WaitGroup

@@ -120,7 +120,7 @@ func TestFailedWriteOfAClientDoesNotHideThePeersClose(t *testing.T) {
 	for range 50 {
 		e := overTCP(t, config{CloseTimeout: 20 * time.Second}, true)
 		e.peer.Send(wstest.Text("last words"), wstest.Close(1013, "try again later"))
-		// Who closes with input unread resets the connection: our writes will fail.
+		// A peer that closes with input unread resets the connection: our writes will fail.
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("unread")))
 		e.peer.CloseWrite()
 		m, err := e.conn.Readable().Pull(patient(t))
@@ -249,7 +249,8 @@ func TestPullDeliversWholeMessagesBeforeAnUncleanEnd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
-				e.peer.Send(wstest.Text("one"), wstest.Text("two"), wstest.Ping("read"), wstest.Text("half").Part())
+				e.peer.Send(wstest.Text("one"), wstest.Text("two"), wstest.Ping("read"),
+					wstest.Text("half").Part())
 				e.peer.Want("all was read", wstest.Pong("read"))
 				lose(e.peer)
 				_, end := e.closed(t)
@@ -282,7 +283,9 @@ func TestPullKeepsItsEOFAfterAnUncleanEnd(t *testing.T) {
 }
 
 func TestCloseIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
-	for name, lost := range map[string]bool{"the transport is lost": true, "CloseTimeout passes": false} {
+	for name, lost := range map[string]bool{
+		"the transport is lost": true, "CloseTimeout passes": false,
+	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, config{Limit: 1000}, func(t *testing.T, e *end) {
 				require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 9000))))
@@ -299,7 +302,8 @@ func TestCloseIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
 
 func TestCloseIsUncleanIfAcceptedDataIsUnsentOverTCP(t *testing.T) {
 	for _, client := range []bool{true, false} {
-		e := overTCP(t, config{WriteWindow: -1, CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
+		e := overTCP(t, config{WriteWindow: -1, CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10},
+			client)
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 32<<20))))
 		e.peer.Send(wstest.Close(3003, "had enough"))
 		wantUnsent(t, e, 3003)
@@ -458,7 +462,8 @@ func TestFailureNamesALengthBeyondAnInt64(t *testing.T) {
 		pull := goPull(t, e)
 		e.peer.Send(wstest.Text("a").Part())
 		e.peer.SendRaw(e.peer.EncodeHeader(wstest.Cont(nil, true), math.MaxInt64))
-		require.Contains(t, e.peer.WantClose("too large", 1009), "a message of 9223372036854775808 bytes or more")
+		require.Contains(t, e.peer.WantClose("too large", 1009),
+			"a message of 9223372036854775808 bytes or more")
 		e.peer.Close()
 		theEnd(t, e, (<-pull).err)
 	})
@@ -496,7 +501,7 @@ func TestPullDeliversWhatCameBeforeARandomCut(t *testing.T) {
 				_, _ = far.Write(stream)
 			}
 			if r.IntN(2) == 0 {
-				<-time.After(time.Minute) // nobody pulls for a while
+				<-time.After(time.Minute) // no call pulls for a while
 			}
 			if r.IntN(2) == 0 {
 				goWrite(t, e, wsstream.Text("x")) // its failure costs no message that is pulled in time

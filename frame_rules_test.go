@@ -204,7 +204,9 @@ func rules() []rule {
 		},
 	}
 	for rsv := byte(1); rsv < 8; rsv++ { // section 5.2: reserved bits
-		for _, op := range []wstest.Op{wstest.OpText, wstest.OpBinary, wstest.OpPing, wstest.OpPong, wstest.OpClose} {
+		for _, op := range []wstest.Op{
+			wstest.OpText, wstest.OpBinary, wstest.OpPing, wstest.OpPong, wstest.OpClose,
+		} {
 			list = append(list, rule{
 				name:   fmt.Sprintf("opcode %x with reserved bits %03b", op, rsv),
 				frames: []wstest.Frame{{Fin: true, Op: op, Rsv: rsv}},

@@ -23,26 +23,32 @@ func TestFrameThatBreaksSection5FailsTheConnection(t *testing.T) {
 		return func(e *end) []byte { return e.raw(0x82, length, "") }
 	}
 	cases := map[string]func(e *end) []byte{
-		"the mask of the other role":         frame(wstest.Frame{Fin: true, Op: wstest.OpText, WrongMask: true}),
-		"a ping with the other role's mask":  frame(wstest.Frame{Fin: true, Op: wstest.OpPing, WrongMask: true}),
-		"a Close with the other role's mask": frame(wstest.Frame{Fin: true, Op: wstest.OpClose, WrongMask: true}),
-		"0 in 16 bits":                       length(126, 0, 0),
-		"125 in 16 bits":                     length(126, 0, 125),
-		"0 in 64 bits":                       length(127, 0, 0, 0, 0, 0, 0, 0, 0),
-		"125 in 64 bits":                     length(127, 0, 0, 0, 0, 0, 0, 0, 125),
-		"65535 in 64 bits":                   length(127, 0, 0, 0, 0, 0, 0, 255, 255),
-		"2^63":                               length(127, 128, 0, 0, 0, 0, 0, 0, 0),
-		"2^64-1":                             length(127, 255, 255, 255, 255, 255, 255, 255, 255),
-		"a continuation of nothing":          frame(wstest.Cont(nil, true)),
-		"a fragment that continues nothing":  frame(wstest.Cont(nil, false)),
-		"a text within a text":               frames(wstest.Text("a").Part(), wstest.Text("b")),
-		"a binary within a text":             frames(wstest.Text("a").Part(), wstest.Binary(nil)),
-		"a fragment within a binary":         frames(wstest.Binary(nil).Part(), wstest.Binary(nil).Part()),
-		"a continuation after the last":      frames(wstest.Text("a").Part(), wstest.Cont(nil, true), wstest.Cont(nil, true)),
+		"the mask of the other role": frame(wstest.Frame{Fin: true, Op: wstest.OpText, WrongMask: true}),
+		"a ping with the other role's mask": frame(
+			wstest.Frame{Fin: true, Op: wstest.OpPing, WrongMask: true}),
+		"a Close with the other role's mask": frame(
+			wstest.Frame{Fin: true, Op: wstest.OpClose, WrongMask: true}),
+		"0 in 16 bits":                      length(126, 0, 0),
+		"125 in 16 bits":                    length(126, 0, 125),
+		"0 in 64 bits":                      length(127, 0, 0, 0, 0, 0, 0, 0, 0),
+		"125 in 64 bits":                    length(127, 0, 0, 0, 0, 0, 0, 0, 125),
+		"65535 in 64 bits":                  length(127, 0, 0, 0, 0, 0, 0, 255, 255),
+		"2^63":                              length(127, 128, 0, 0, 0, 0, 0, 0, 0),
+		"2^64-1":                            length(127, 255, 255, 255, 255, 255, 255, 255, 255),
+		"a continuation of nothing":         frame(wstest.Cont(nil, true)),
+		"a fragment that continues nothing": frame(wstest.Cont(nil, false)),
+		"a text within a text":              frames(wstest.Text("a").Part(), wstest.Text("b")),
+		"a binary within a text":            frames(wstest.Text("a").Part(), wstest.Binary(nil)),
+		"a fragment within a binary":        frames(wstest.Binary(nil).Part(), wstest.Binary(nil).Part()),
+		"a continuation after the last": frames(wstest.Text("a").Part(), wstest.Cont(nil, true),
+			wstest.Cont(nil, true)),
 	}
 	for rsv := byte(1); rsv < 8; rsv++ {
-		for _, op := range []wstest.Op{wstest.OpText, wstest.OpBinary, wstest.OpPing, wstest.OpPong, wstest.OpClose} {
-			cases[fmt.Sprintf("opcode %x with reserved bits %03b", op, rsv)] = frame(wstest.Frame{Fin: true, Op: op, Rsv: rsv})
+		for _, op := range []wstest.Op{
+			wstest.OpText, wstest.OpBinary, wstest.OpPing, wstest.OpPong, wstest.OpClose,
+		} {
+			cases[fmt.Sprintf("opcode %x with reserved bits %03b", op, rsv)] = frame(
+				wstest.Frame{Fin: true, Op: op, Rsv: rsv})
 		}
 	}
 	for _, op := range []wstest.Op{3, 4, 5, 6, 7, 11, 12, 13, 14, 15} {
@@ -90,7 +96,8 @@ func TestFrameOfEveryLengthPassesBothWays(t *testing.T) {
 func TestFrameOfControlMayStandBetweenFragments(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		long := strings.Repeat("p", 125)
-		e.peer.Send(wstest.Text("a").Part(), wstest.Ping(long), wstest.Pong("unasked"), wstest.Cont(nil, false), wstest.Cont([]byte("b"), true))
+		e.peer.Send(wstest.Text("a").Part(), wstest.Ping(long), wstest.Pong("unasked"),
+			wstest.Cont(nil, false), wstest.Cont([]byte("b"), true))
 		require.Equal(t, "ab", e.pull(t))
 		e.peer.Want("the ping is answered with its payload", wstest.Pong(long))
 	})
@@ -249,14 +256,20 @@ func TestFrameMayBeTheLastBeforeTheTransportEndsAtAnyByte(t *testing.T) {
 
 func TestTextFailsBeforeItsMessageEnds(t *testing.T) {
 	for name, frames := range map[string][]wstest.Frame{
-		"in one frame":                   {wstest.Text("a\xff")},
-		"cut at the end":                 {wstest.Text("a\xcf")},
-		"cut at the end of its last":     {wstest.Text("a").Part(), wstest.Cont([]byte("\xcf"), true)},
-		"in the first of fragments":      {wstest.Text("a\xff").Part()},
-		"in the second":                  {wstest.Text("a\xcf").Part(), wstest.Cont([]byte("a"), false)},
-		"a surrogate that is not whole":  {wstest.Text("\xed\xa0").Part()},
-		"above U+10FFFF, before its end": {wstest.Text("\xf4").Part(), wstest.Cont([]byte("\x90"), false)},
-		"overlong, before its end":       {wstest.Text("\xe0").Part(), wstest.Cont([]byte("\x80"), false)},
+		"in one frame":                  {wstest.Text("a\xff")},
+		"cut at the end":                {wstest.Text("a\xcf")},
+		"cut at the end of its last":    {wstest.Text("a").Part(), wstest.Cont([]byte("\xcf"), true)},
+		"in the first of fragments":     {wstest.Text("a\xff").Part()},
+		"in the second":                 {wstest.Text("a\xcf").Part(), wstest.Cont([]byte("a"), false)},
+		"a surrogate that is not whole": {wstest.Text("\xed\xa0").Part()},
+		"above U+10FFFF, before its end": {
+			wstest.Text("\xf4").Part(),
+			wstest.Cont([]byte("\x90"), false),
+		},
+		"overlong, before its end": {
+			wstest.Text("\xe0").Part(),
+			wstest.Cont([]byte("\x80"), false),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, config{}, func(t *testing.T, e *end) {
@@ -308,7 +321,12 @@ func FuzzPeerBytes(f *testing.F) {
 		p := wstest.NewPeer(f, fuzzEnd(), otherRole(client))
 		for _, frames := range [][]wstest.Frame{
 			{wstest.Text("hello"), wstest.Ping("p"), wstest.Close(1000, "bye")},
-			{wstest.Text("a").Part(), wstest.Ping(""), wstest.Cont([]byte("\xce"), false), wstest.Cont([]byte("\xba"), true)},
+			{
+				wstest.Text("a").Part(),
+				wstest.Ping(""),
+				wstest.Cont([]byte("\xce"), false),
+				wstest.Cont([]byte("\xba"), true),
+			},
 			{wstest.Binary(make([]byte, 126)), wstest.Binary(make([]byte, 2000)), wstest.CloseEmpty()},
 			{wstest.Text("\xff")},
 			{wstest.Cont(nil, true)},
@@ -336,7 +354,7 @@ func FuzzPeerBytes(f *testing.F) {
 				e.far.(*memnet.Conn).CloseWrite()
 			}()
 			if how&1 != 0 {
-				<-time.After(time.Second) // nobody pulls at first
+				<-time.After(time.Second) // no call pulls at first
 				require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(window))
 			}
 			for err := error(nil); err == nil; {

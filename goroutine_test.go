@@ -23,7 +23,8 @@ func own() (stacks []string) {
 	}
 	for stack := range strings.SplitSeq(string(buf[:n]), "\n\n") {
 		_, creator, _ := strings.Cut(stack, "created by ")
-		if strings.HasPrefix(creator, "github.com/wsstream/wsstream.") || strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/") {
+		if strings.HasPrefix(creator, "github.com/wsstream/wsstream.") ||
+			strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/") {
 			stacks = append(stacks, stack)
 		}
 	}

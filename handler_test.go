@@ -90,7 +90,8 @@ func TestHandlerResultDoesNotChangeAnEarlierDecision(t *testing.T) {
 			require.Equal(t, 4003, wsstream.CloseCode(err))
 			return errWhy
 		})
-		require.NoError(t, conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4003}), "the peer answers with our code")
+		require.NoError(t, conn.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4003}),
+			"the peer answers with our code")
 		<-returned
 	})
 }
@@ -226,14 +227,19 @@ func TestHandlerErrorIsLogged(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var b bytes.Buffer
 				log := slog.New(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}))
-				conn := serving(t, &wsstream.AcceptOptions{Logger: log}, func(*wsstream.Conn, *http.Request) error { return tc.err })
+				conn := serving(t, &wsstream.AcceptOptions{Logger: log},
+					func(*wsstream.Conn, *http.Request) error { return tc.err })
 				<-conn.Closed().Done()
 				synctest.Wait()
 				if tc.level == "" {
 					require.NotContains(t, b.String(), "the handler returned")
 					return
 				}
-				require.Regexp(t, `level=`+tc.level+` msg="wsstream: the handler returned an error" error=.* url=ws://`, b.String())
+				require.Regexp(
+					t,
+					`level=`+tc.level+` msg="wsstream: the handler returned an error" error=.* url=ws://`,
+					b.String(),
+				)
 			})
 		})
 	}
@@ -246,7 +252,8 @@ func TestHandlerPanicsForBadOptions(t *testing.T) {
 	require.NoError(t, new(wsstream.AcceptOptions).Check())
 	f := func(*wsstream.Conn, *http.Request) error { return nil }
 	require.PanicsWithError(t, bad.Check().Error(), func() { wsstream.Handler(f, bad) })
-	require.PanicsWithError(t, bad.Check().Error(), func() { (&wsstream.Acceptor{Options: *bad}).Handler(f) })
+	require.PanicsWithError(t, bad.Check().Error(),
+		func() { (&wsstream.Acceptor{Options: *bad}).Handler(f) })
 	require.Panics(t, func() { wsstream.Handler(nil, nil) })
 }
 
@@ -255,7 +262,9 @@ func TestHandlerIsNotCalledForARefusedRequest(t *testing.T) {
 		var a wsstream.Acceptor
 		h := a.Handler(func(*wsstream.Conn, *http.Request) error { t.Error("called"); return nil })
 		srv := wstest.NewServer(t, h)
-		_, err := srv.Dial("/", &wsstream.DialOptions{Header: http.Header{"Origin": {"https://evil.example"}}}).Opened().Wait(t.Context())
+		_, err := srv.Dial("/", &wsstream.DialOptions{Header: http.Header{"Origin": {"https://evil.example"}}}).
+			Opened().
+			Wait(t.Context())
 		refused, ok := errors.AsType[*wsstream.HandshakeError](err)
 		require.True(t, ok)
 		require.Equal(t, http.StatusForbidden, refused.Status)

@@ -139,12 +139,19 @@ const (
 
 // packing is a config under which all messages are compressed, by both sides, with context
 // takeover.
-var packing = config{Compression: &wsstream.CompressionOptions{Threshold: -1}, Extensions: extension}
+var packing = config{
+	Compression: &wsstream.CompressionOptions{Threshold: -1},
+	Extensions:  extension,
+}
 
 // apart is packing without context takeover.
 var apart = config{
-	Compression: &wsstream.CompressionOptions{Threshold: -1, NoContextTakeover: true, PeerNoContextTakeover: true},
-	Extensions:  ownContexts,
+	Compression: &wsstream.CompressionOptions{
+		Threshold:             -1,
+		NoContextTakeover:     true,
+		PeerNoContextTakeover: true,
+	},
+	Extensions: ownContexts,
 }
 
 // A packer compresses as another implementation does: Go's own.
@@ -210,7 +217,9 @@ func (e *end) script() (stream []byte, want []string) {
 		wstest.Text("a"),
 		wstest.Ping("1"),
 		wstest.Binary(bytes.Repeat([]byte("m"), 126)),
-		wstest.Text("").Part(), wstest.Ping(""), wstest.Cont([]byte("ende"), false), wstest.Pong("x"), wstest.Cont(nil, true),
+		wstest.Text("").
+			Part(),
+		wstest.Ping(""), wstest.Cont([]byte("ende"), false), wstest.Pong("x"), wstest.Cont(nil, true),
 		wstest.Binary(nil),
 		wstest.Binary(bytes.Repeat([]byte("l"), 65536)),
 	}
@@ -231,7 +240,8 @@ func whole(e *end, n int) int {
 		3 + mask,
 		3 + mask + 3 + mask + 4 + mask + 126,
 		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask,
-		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask + 2 + mask,
+		3 + mask + 3 + mask + 4 + mask + 126 + 2 + mask + 2 + mask + 6 + mask + 3 + mask + 2 + mask +
+			2 + mask,
 	} {
 		if n >= end {
 			count++
@@ -298,8 +308,8 @@ func packedFrames(payload []byte, n int) (frames []wstest.Frame) {
 }
 
 // rawServer returns an accepted Conn and the client's socket, its handshake done, for tests and
-// benchmarks that count what the library does: whoever serves the socket in raw bytes allocates
-// nothing.
+// benchmarks that count what the library does: the goroutine that serves the socket in raw bytes
+// allocates nothing.
 func rawServer(tb testing.TB) (*wsstream.Conn, net.Conn) { return rawServerWith(tb, nil) }
 
 func rawServerWith(tb testing.TB, o *wsstream.AcceptOptions) (*wsstream.Conn, net.Conn) {
@@ -312,7 +322,8 @@ func rawServerWith(tb testing.TB, o *wsstream.AcceptOptions) (*wsstream.Conn, ne
 	require.NoError(tb, err)
 	upgraded := make(chan error, 1)
 	go func() { // ends with the handshake, or with near
-		_, _, err := (ws.Dialer{}).Upgrade(far, &url.URL{Scheme: "ws", Host: l.Addr().String(), Path: "/"})
+		_, _, err := (ws.Dialer{}).Upgrade(far,
+			&url.URL{Scheme: "ws", Host: l.Addr().String(), Path: "/"})
 		upgraded <- err
 	}()
 	conn, err := wsstream.AcceptConn(context.Background(), near, o)
@@ -348,7 +359,7 @@ func serveRaw(tb testing.TB, nc net.Conn, f func()) {
 	})
 }
 
-// rawFlood writes frames until nc is closed, many at once.
+// rawFlood writes frames until nc is closed, many with one call.
 func rawFlood(tb testing.TB, nc net.Conn, frame []byte) {
 	many := bytes.Repeat(frame, max(1, (64<<10)/len(frame)))
 	serveRaw(tb, nc, func() {

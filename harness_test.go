@@ -299,7 +299,7 @@ func requirePending[T any](t *testing.T, c <-chan T, what string) {
 	}
 }
 
-// quiet waits, where that can be known, until everybody waits.
+// quiet waits, where that can be known, until all goroutines wait.
 func (e *end) quiet() {
 	if e.mem {
 		synctest.Wait()
@@ -425,7 +425,12 @@ func wantUnsent(t *testing.T, e *end, code int) {
 }
 
 // quickly makes the handshake without the harness, whose helpers belong to the test's goroutine.
-func quickly(t *testing.T, c config, client bool, near, far net.Conn) (*wsstream.Conn, *wstest.Peer, error) {
+func quickly(
+	t *testing.T,
+	c config,
+	client bool,
+	near, far net.Conn,
+) (*wsstream.Conn, *wstest.Peer, error) {
 	peer := wstest.NewPeer(t, far, otherRole(client))
 	if client {
 		conn := wsstream.Dial(t.Context(), "ws://example.test/", c.dial(near))

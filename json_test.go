@@ -68,9 +68,12 @@ func TestJSONErrorNamesTypeLengthAndFirstBytes(t *testing.T) {
 		m    wsstream.Message
 		want string
 	}{
-		"no JSON":            {wsstream.Text("hello"), `wsstream: text message of 5 bytes, "hello": invalid character 'h'`},
-		"empty":              {wsstream.Text(""), `wsstream: text message of 0 bytes, "": unexpected end of JSON input`},
-		"long":               {wsstream.Text("[" + long), `wsstream: text message of 1005 bytes, "[` + long[:31] + `": `},
+		"no JSON": {wsstream.Text("hello"), `wsstream: text message of 5 bytes, "hello": invalid character 'h'`},
+		"empty":   {wsstream.Text(""), `wsstream: text message of 0 bytes, "": unexpected end of JSON input`},
+		"long": {
+			wsstream.Text("[" + long),
+			`wsstream: text message of 1005 bytes, "[` + long[:31] + `": `,
+		},
 		"another type":       {wsstream.Text(`[1]`), `wsstream: text message of 3 bytes, "[1]": json: cannot unmarshal array`},
 		"half of it good":    {wsstream.Text(`{"x":1,"y":""}`), `wsstream: text message of 14 bytes, "{\"x\":1,\"y\":\"\"}": json: cannot unmarshal string`},
 		"more behind it":     {wsstream.Text(`{} {}`), `wsstream: text message of 5 bytes, "{} {}": invalid character '{' after top-level value`},

@@ -107,7 +107,11 @@ func TestPongTimeoutClosesWith1008(t *testing.T) {
 }
 
 func TestPongTimeoutAndCloseTimeoutLimitADeadPeer(t *testing.T) {
-	c := config{PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second, CloseTimeout: 5 * time.Second}
+	c := config{
+		PingInterval: 20 * time.Second,
+		PongTimeout:  10 * time.Second,
+		CloseTimeout: 5 * time.Second,
+	}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		start := time.Now()
 		e.net.(*memnet.Conn).Stall(true)
@@ -199,23 +203,43 @@ func TestKeepaliveDoesNotCutAPausedReader(t *testing.T) {
 		}
 		require.NoError(t, <-flood)
 	}
-	inBubble(t, config{ReadWindow: 256, Limit: 4 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}, stalled)
+	inBubble(
+		t,
+		config{
+			ReadWindow:   256,
+			Limit:        4 << 10,
+			PingInterval: 20 * time.Second,
+			PongTimeout:  10 * time.Second,
+		},
+		stalled,
+	)
 	for role, client := range map[string]bool{"client": true, "server": false} {
 		t.Run("tcp/"+role, func(t *testing.T) {
 			t.Parallel()
-			c := config{ReadWindow: 256, Limit: 64 << 10, PingInterval: 50 * time.Millisecond, PongTimeout: 500 * time.Millisecond}
+			c := config{
+				ReadWindow:   256,
+				Limit:        64 << 10,
+				PingInterval: 50 * time.Millisecond,
+				PongTimeout:  500 * time.Millisecond,
+			}
 			stalled(t, overTCP(t, c, client))
 		})
 	}
 }
 
 func TestPongTimeoutRunsOnlyWhileWeRead(t *testing.T) {
-	c := config{ReadWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
+	c := config{
+		ReadWindow:   256,
+		MaxFrameSize: 1 << 10,
+		Limit:        4 << 10,
+		PingInterval: 20 * time.Second,
+		PongTimeout:  10 * time.Second,
+	}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		e.stuff(t, true)
 		<-time.After(21 * time.Second) // a ping is due, and stands behind a frame
 		e.peer.Send(wstest.Binary(make([]byte, 300)))
-		<-time.After(time.Minute) // nobody listens
+		<-time.After(time.Minute) // no call reads
 		var pong wstest.Frame
 		for pong.Op != wstest.OpPong {
 			f, err := e.peer.Next()
@@ -247,7 +271,12 @@ func (e *end) wantRest(t *testing.T) {
 }
 
 func TestPongTimeoutStartsOnceThePingHasLeft(t *testing.T) {
-	c := config{MaxFrameSize: -1, Limit: 1 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
+	c := config{
+		MaxFrameSize: -1,
+		Limit:        1 << 10,
+		PingInterval: 20 * time.Second,
+		PongTimeout:  10 * time.Second,
+	}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		const size = 200 << 10 // several pieces of one frame
 		start := time.Now()
@@ -265,7 +294,13 @@ func TestPongTimeoutStartsOnceThePingHasLeft(t *testing.T) {
 }
 
 func TestKeepalivePingPassesBetweenTheFramesOfAMessage(t *testing.T) {
-	c := config{WriteWindow: 256, MaxFrameSize: 1 << 10, Limit: 4 << 10, PingInterval: 20 * time.Second, PongTimeout: 10 * time.Second}
+	c := config{
+		WriteWindow:  256,
+		MaxFrameSize: 1 << 10,
+		Limit:        4 << 10,
+		PingInterval: 20 * time.Second,
+		PongTimeout:  10 * time.Second,
+	}
 	inBubble(t, c, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
 		<-time.After(time.Hour) // the peer reads nothing, and one ping waits
@@ -350,9 +385,12 @@ func TestIdleTimeoutClosesWith1001(t *testing.T) {
 
 func TestIdleTimeoutIsPutOffByAnyPartOfAMessage(t *testing.T) {
 	for name, say := range map[string]func(t *testing.T, e *end){
-		"received":             func(t *testing.T, e *end) { e.peer.Send(wstest.Text("x")); e.pull(t) },
-		"received and empty":   func(t *testing.T, e *end) { e.peer.Send(wstest.Text("")); e.pull(t) },
-		"received and dropped": func(_ *testing.T, e *end) { e.conn.Readable().Discard(); e.peer.Send(wstest.Text("x")) },
+		"received":           func(t *testing.T, e *end) { e.peer.Send(wstest.Text("x")); e.pull(t) },
+		"received and empty": func(t *testing.T, e *end) { e.peer.Send(wstest.Text("")); e.pull(t) },
+		"received and dropped": func(_ *testing.T, e *end) {
+			e.conn.Readable().Discard()
+			e.peer.Send(wstest.Text("x"))
+		},
 		"sent": func(t *testing.T, e *end) {
 			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("")))
 		},
@@ -392,7 +430,7 @@ func part(begin ...wstest.Frame) func(t *testing.T, e *end) {
 }
 
 // wantIdleEnd waits for us to close, so long after the connection was last in use. (A pull is noted
-// when the reading goes on behind it: 10 ms later where nobody pulls again.)
+// when the reading goes on behind it: 10 ms later where no call pulls again.)
 func (e *end) wantIdleEnd(t *testing.T, used time.Time, idle time.Duration) {
 	t.Helper()
 	select {
@@ -418,7 +456,8 @@ func TestIdleTimeoutIsNotPutOffByPings(t *testing.T) {
 				e.peer.Send(f, wstest.Ping("yours"))
 			}
 		}
-		require.WithinRange(t, time.Now(), start.Add(time.Minute), start.Add(time.Minute+10*time.Millisecond))
+		require.WithinRange(t, time.Now(), start.Add(time.Minute),
+			start.Add(time.Minute+10*time.Millisecond))
 	})
 }
 
@@ -477,7 +516,8 @@ func TestWriteStallTimeoutStartsWithTheFirstByteNotTaken(t *testing.T) {
 		if e.client {
 			header = 8
 		}
-		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, limit-header))))
+		require.NoError(t,
+			e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, limit-header))))
 		<-time.After(time.Hour) // the transport is full, and nothing waits
 		require.False(t, ended(e))
 		start := time.Now()

@@ -13,8 +13,6 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// Who reads next, and what is skipped.
-
 func TestMessageReaderMakesAPullBusyWhileItsReadWaits(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("ab").Part())
@@ -109,7 +107,8 @@ func TestMessageReaderMakesPullsBusy(t *testing.T) {
 		require.Equal(t, "fir", string(b[:n]))
 		wantBusy(t, e)
 
-		e.peer.Send(wstest.Cont([]byte(" half"), true), wstest.Text("second"), wstest.Text("third"), wstest.Ping("seen?"))
+		e.peer.Send(wstest.Cont([]byte(" half"), true), wstest.Text("second"), wstest.Text("third"),
+			wstest.Ping("seen?"))
 		e.peer.Want("read-ahead goes on", wstest.Pong("seen?"))
 		wantBusy(t, e)
 		rest, err := io.ReadAll(r)
@@ -198,7 +197,11 @@ func TestMessageReaderOfAMessageCutShort(t *testing.T) {
 		{"clean", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(1000, "")) }, torn(1000)},
 		{"with a code", func(_ *testing.T, e *end) { e.peer.Send(wstest.Close(4001, "")) }, torn(4001)},
 		{"lost", func(_ *testing.T, e *end) { e.peer.Close() }, theEnd},
-		{"Cancel", func(t *testing.T, e *end) { require.NoError(t, e.conn.Readable().Cancel(nil)) }, is(io.ErrUnexpectedEOF)},
+		{
+			"Cancel",
+			func(t *testing.T, e *end) { require.NoError(t, e.conn.Readable().Cancel(nil)) },
+			is(io.ErrUnexpectedEOF),
+		},
 		{"CloseNow", func(_ *testing.T, e *end) { e.conn.CloseNow() }, theEnd},
 	}
 	for _, c := range ends {

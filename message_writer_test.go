@@ -97,7 +97,8 @@ func TestMessageWriterWhoseContextEndsStaysOpen(t *testing.T) {
 		require.Equal(t, size, e.wantData(t))
 		other := goWrite(t, e, wsstream.Text("other"))
 		e.peer.WantIdle("it waits for the message's end")
-		require.NoError(t, w.Close(), "an ended context must not leave a connection that cannot be written to")
+		require.NoError(t, w.Close(),
+			"an ended context must not leave a connection that cannot be written to")
 		require.NoError(t, (<-other).err)
 		e.peer.Want("the message that is empty, and the other", wstest.Text(""), wstest.Text("other"))
 	})
@@ -110,10 +111,30 @@ func TestMessageWriterDoesNotFinishAMessageAfterClose(t *testing.T) {
 		err  error
 		sent wstest.Frame
 	}{
-		{"Close", func(e *end) error { return e.conn.Close(wsstream.CloseInfo{}) }, wsstream.ErrClosed, wstest.CloseEmpty()},
-		{"Abort", func(e *end) error { return e.conn.Writable().Abort(nil) }, wsstream.ErrClosed, wstest.CloseEmpty()},
-		{"Abort for a cause", func(e *end) error { return e.conn.Writable().Abort(errWhy) }, errWhy, wstest.Close(1011, "")},
-		{"Cancel", func(e *end) error { return e.conn.Readable().Cancel(errWhy) }, wsstream.ErrClosed, wstest.Close(1011, "")},
+		{
+			"Close",
+			func(e *end) error { return e.conn.Close(wsstream.CloseInfo{}) },
+			wsstream.ErrClosed,
+			wstest.CloseEmpty(),
+		},
+		{
+			"Abort",
+			func(e *end) error { return e.conn.Writable().Abort(nil) },
+			wsstream.ErrClosed,
+			wstest.CloseEmpty(),
+		},
+		{
+			"Abort for a cause",
+			func(e *end) error { return e.conn.Writable().Abort(errWhy) },
+			errWhy,
+			wstest.Close(1011, ""),
+		},
+		{
+			"Cancel",
+			func(e *end) error { return e.conn.Readable().Cancel(errWhy) },
+			wsstream.ErrClosed,
+			wstest.Close(1011, ""),
+		},
 	}
 	for _, c := range ways {
 		t.Run(c.what, func(t *testing.T) {
@@ -347,7 +368,9 @@ func TestMessageWriterReadFromReturnsTheErrorOfTheReaderBehindItsBytes(t *testin
 		n    int64
 	}{
 		"an error": {
-			src:  func() io.Reader { return iotest.DataErrReader(io.MultiReader(abc(), iotest.ErrReader(boom))) },
+			src: func() io.Reader {
+				return iotest.DataErrReader(io.MultiReader(abc(), iotest.ErrReader(boom)))
+			},
 			want: boom,
 			n:    3,
 		},
@@ -419,7 +442,8 @@ func TestMessageWriterReadFromRefusesWhatIsNotUTF8(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		w, err := e.conn.Writable().NewMessage(t.Context(), wsstream.TypeText)
 		require.NoError(t, err)
-		n, err := w.ReadFrom(io.MultiReader(strings.NewReader("\xce"), strings.NewReader("\xba"), strings.NewReader("\xff")))
+		n, err := w.ReadFrom(
+			io.MultiReader(strings.NewReader("\xce"), strings.NewReader("\xba"), strings.NewReader("\xff")))
 		require.ErrorContains(t, err, "UTF-8")
 		require.EqualValues(t, 2, n)
 		require.NoError(t, w.Close())

@@ -70,7 +70,8 @@ func TestMeterAddsUpItsConnections(t *testing.T) {
 		require.Equal(t, []int64{2, 0, 1, 1}, []int64{now.Opened, now.Open, now.Clean, now.Unclean})
 		require.Zero(t, now.Received.Held)
 		require.Equal(t, before.Received.HeldMax, now.Received.HeldMax)
-		require.Equal(t, counts(before.Received), counts(now.Received), "what was not pulled is not counted")
+		require.Equal(t, counts(before.Received), counts(now.Received),
+			"what was not pulled is not counted")
 		<-time.After(time.Hour)
 		require.Equal(t, stalls, m.Totals().Received.Stalled)
 	})
@@ -224,7 +225,11 @@ func TestMeterAndLoggerTellRefusals(t *testing.T) {
 			var m wsstream.Meter
 			var log bytes.Buffer
 			var logging sync.Mutex
-			o := &wsstream.AcceptOptions{Meter: &m, Logger: slog.New(slog.NewJSONHandler(&locked{&logging, &log}, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+			o := &wsstream.AcceptOptions{
+				Meter: &m,
+				Logger: slog.New(
+					slog.NewJSONHandler(&locked{&logging, &log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			}
 			var asked int64
 			onEveryService(t, o, func(t *testing.T, s service) {
 				log.Reset()
@@ -288,7 +293,8 @@ func TestMeterCountsEveryRefusalByStatus(t *testing.T) {
 	require.Error(t, err)
 	_, err = wsstream.Accept(w, r, &wsstream.AcceptOptions{Meter: &m})
 	require.ErrorContains(t, err, "hijacked")
-	require.Equal(t, map[int]int64{400: 1, 408: 1, 431: 1, 405: 1, 505: 1, 503: 1, 500: 1}, m.Totals().Refused)
+	require.Equal(t, map[int]int64{400: 1, 408: 1, 431: 1, 405: 1, 505: 1, 503: 1, 500: 1},
+		m.Totals().Refused)
 }
 
 func TestMeterCountsEndsByCode(t *testing.T) {
@@ -299,7 +305,10 @@ func TestMeterCountsEndsByCode(t *testing.T) {
 		with func(e *end)
 	}{
 		{wsstream.End{Code: "1000", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(1000, "")) }},
-		{wsstream.End{Code: "1001", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(1001, "left")) }},
+		{
+			wsstream.End{Code: "1001", Clean: true},
+			func(e *end) { e.peer.Send(wstest.Close(1001, "left")) },
+		},
 		{wsstream.End{Code: "1014", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(1014, "")) }},
 		{wsstream.End{Code: "3xxx", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(3000, "")) }},
 		{wsstream.End{Code: "3xxx", Clean: true}, func(e *end) { e.peer.Send(wstest.Close(3999, "")) }},
@@ -324,8 +333,9 @@ func TestStatsCountWholeMessages(t *testing.T) {
 		ctx, r, w := patient(t), e.conn.Readable(), e.conn.Writable()
 		require.Equal(t, wsstream.Flow{}, e.received())
 
-		e.peer.Send(wstest.Text("12345").Part(), wstest.Ping("not counted"), wstest.Cont([]byte("678"), true), wstest.Binary(nil),
-			wstest.Text("read as a stream"), wstest.Text("skipped"), wstest.Text("dropped by nobody"))
+		e.peer.Send(wstest.Text("12345").Part(), wstest.Ping("not counted"),
+			wstest.Cont([]byte("678"), true), wstest.Binary(nil), wstest.Text("read as a stream"),
+			wstest.Text("skipped"), wstest.Text("dropped by nobody"))
 		require.Equal(t, "12345678", e.pull(t))
 		require.Equal(t, wsstream.Flow{Messages: 1, Bytes: 8}, e.received())
 		require.NoError(t, r.PullInto(ctx, &wsstream.Message{}))
@@ -342,7 +352,8 @@ func TestStatsCountWholeMessages(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, m.Close())
 		require.Equal(t, "dropped by nobody", e.pull(t))
-		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 8 + 16 + 17}, e.received(), "what was skipped is not counted")
+		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 8 + 16 + 17}, e.received(),
+			"what was skipped is not counted")
 
 		e.peer.Want("a pong, which is not counted", wstest.Pong("not counted"))
 		require.Equal(t, wsstream.Flow{}, e.sent())
@@ -361,7 +372,8 @@ func TestStatsCountWholeMessages(t *testing.T) {
 		require.EqualValues(t, 3, e.sent().Messages, "it is not whole yet")
 		require.NoError(t, mw.Close())
 		require.Error(t, w.Write(ctx, wsstream.Text("\xff")))
-		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 250 + 4 + 8 + 15}, e.sent(), "what was not accepted is not counted")
+		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 250 + 4 + 8 + 15}, e.sent(),
+			"what was not accepted is not counted")
 	})
 }
 
@@ -454,18 +466,30 @@ func TestStatsTellStallsOfEveryWayToWrite(t *testing.T) {
 			}
 			return nil
 		},
-		"NewMessage, large pieces": func(ctx context.Context, w writable) error { return message(ctx, w, 3000) },
-		"NewMessage, small pieces": func(ctx context.Context, w writable) error { return message(ctx, w, 130) },
+		"NewMessage, large pieces": func(ctx context.Context, w writable) error {
+			return message(ctx, w, 3000)
+		},
+		"NewMessage, small pieces": func(ctx context.Context, w writable) error {
+			return message(ctx, w, 130)
+		},
 	} {
 		for _, compression := range []*wsstream.CompressionOptions{nil, {Threshold: -1}} {
 			t.Run(fmt.Sprint(name, ", compressed ", compression != nil), func(t *testing.T) {
 				var told time.Duration
-				trace := &wsstream.Trace{StallEnded: func(_ *wsstream.Conn, d wsstream.Direction, took time.Duration) {
-					if d == wsstream.Outbound {
-						told += took
-					}
-				}}
-				c := config{WriteWindow: 1000, MaxFrameSize: 300, Limit: 100, Compression: compression, Trace: trace}
+				trace := &wsstream.Trace{
+					StallEnded: func(_ *wsstream.Conn, d wsstream.Direction, took time.Duration) {
+						if d == wsstream.Outbound {
+							told += took
+						}
+					},
+				}
+				c := config{
+					WriteWindow:  1000,
+					MaxFrameSize: 300,
+					Limit:        100,
+					Compression:  compression,
+					Trace:        trace,
+				}
 				if compression != nil {
 					c.Extensions = "permessage-deflate"
 				}

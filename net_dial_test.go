@@ -50,9 +50,12 @@ func resolver(t *testing.T, addrs ...net.IP) *net.Resolver {
 		_ = server.Close()
 		<-done
 	})
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+		},
+	}
 }
 
 func answerDNS(question []byte, addrs []net.IP) ([]byte, error) {
@@ -63,7 +66,9 @@ func answerDNS(question []byte, addrs []net.IP) ([]byte, error) {
 	m.Response, m.Authoritative, m.Additionals = true, true, nil
 	for _, ip := range addrs {
 		q := m.Questions[0]
-		r := dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}}
+		r := dnsmessage.Resource{
+			Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class},
+		}
 		switch ip4 := ip.To4(); {
 		case ip4 != nil && q.Type == dnsmessage.TypeA:
 			r.Body = &dnsmessage.AResource{A: [4]byte(ip4)}
@@ -190,14 +195,17 @@ func TestJarIgnoresAProxysCookies(t *testing.T) {
 		conn := dialOver(t, near, o)
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		require.Empty(t, peer.ReadRequest().Cookies())
-		peer.SendRaw([]byte("HTTP/1.1 403 Forbidden\r\nSet-Cookie: theirs=1\r\nContent-Length: 0\r\n\r\n"))
+		peer.SendRaw(
+			[]byte("HTTP/1.1 403 Forbidden\r\nSet-Cookie: theirs=1\r\nContent-Length: 0\r\n\r\n"))
 		refusedBy(t, conn, "http://example.test:3128")
 		require.Len(t, jar.Cookies(u), 1)
 	})
 }
 
 func TestHostOptionIsSentAndTheURLIsDialled(t *testing.T) {
-	for _, host := range []string{"front.test", "front.test:8080", "[::1]:80", "192.0.2.1", "FRONT.test"} {
+	for _, host := range []string{
+		"front.test", "front.test:8080", "[::1]:80", "192.0.2.1", "FRONT.test",
+	} {
 		t.Run(host, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				var dialled string
@@ -220,10 +228,19 @@ func TestHostOptionIsSentAndTheURLIsDialled(t *testing.T) {
 }
 
 func TestHostOptionThatIsBadDialsNothing(t *testing.T) {
-	for _, host := range []string{"a b", "a/b", "a?b", "a#b", "eve@a", "a\r\nX: y", ":80", "http://a", "[::1", "a:b"} {
+	for _, host := range []string{
+		"a b", "a/b", "a?b", "a#b", "eve@a", "a\r\nX: y", ":80", "http://a", "[::1", "a:b",
+	} {
 		t.Run(host, func(t *testing.T) {
 			var d dialled
-			err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{Host: host, NetDial: d.dial}))
+			err := notOpened(
+				t,
+				wsstream.Dial(
+					t.Context(),
+					"ws://example.test/",
+					&wsstream.DialOptions{Host: host, NetDial: d.dial},
+				),
+			)
 			requirePlain(t, err)
 			require.ErrorContains(t, err, "wsstream: Host: ")
 			require.Zero(t, d.calls.Load())
@@ -256,7 +273,10 @@ func TestNetDialThatReturnsNothingIsAnError(t *testing.T) {
 
 func TestDialReturnsTheErrorOfNetDial(t *testing.T) {
 	var d dialled
-	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial}))
+	err := notOpened(
+		t,
+		wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial}),
+	)
 	require.ErrorAs(t, err, new(*wsstream.HandshakeError))
 	require.ErrorIs(t, err, errNoRoute)
 }
@@ -289,7 +309,8 @@ func TestDialOverTLS(t *testing.T) {
 			srv.StartTLS()
 			defer srv.Close()
 			roots := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
-			conn := wsstream.Dial(t.Context(), srv.URL+"/x", &wsstream.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}})
+			conn := wsstream.Dial(t.Context(), srv.URL+"/x",
+				&wsstream.DialOptions{TLSConfig: &tls.Config{RootCAs: roots}})
 			defer conn.CloseNow()
 			url := strings.Replace(srv.URL, "https", "wss", 1) + "/x"
 			require.Equal(t, url, conn.URL())
@@ -355,14 +376,20 @@ func rootsOf(servers ...*httptest.Server) *x509.CertPool {
 }
 
 func TestDialResumesTLSSessions(t *testing.T) {
-	for name, version := range map[string]uint16{"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13} {
+	for name, version := range map[string]uint16{
+		"TLS 1.2": tls.VersionTLS12, "TLS 1.3": tls.VersionTLS13,
+	} {
 		t.Run(name, func(t *testing.T) {
 			resumed := make(chan bool, 2)
 			srv := greeter(t, true, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				resumed <- r.TLS.DidResume
 				greet(w, r)
 			}))
-			config := &tls.Config{RootCAs: rootsOf(srv), ClientSessionCache: tls.NewLRUClientSessionCache(0), MaxVersion: version}
+			config := &tls.Config{
+				RootCAs:            rootsOf(srv),
+				ClientSessionCache: tls.NewLRUClientSessionCache(0),
+				MaxVersion:         version,
+			}
 			for _, want := range []bool{false, true} {
 				conn := wsstream.Dial(t.Context(), srv.URL, &wsstream.DialOptions{TLSConfig: config})
 				_, err := conn.Readable().Pull(patient(t))
@@ -408,7 +435,11 @@ func TestDialNegotiatesHTTP1ByALPN(t *testing.T) {
 func nameServer(t *testing.T, name string) (*tls.Config, *x509.CertPool, <-chan string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{name}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		DNSNames:     []string{name},
+		NotAfter:     time.Now().Add(time.Hour),
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	require.NoError(t, err)
 	cert, err := x509.ParseCertificate(der)

@@ -107,7 +107,8 @@ func TestNetConnWritesMessagesAndReadsBytes(t *testing.T) {
 		}
 		_, err := nc.Write([]byte("zw\xc3"))
 		require.ErrorContains(t, err, "not UTF-8")
-		e.peer.Send(wstest.Text("ab"), wstest.Text(""), wstest.Text("c").Part(), wstest.Cont([]byte("d"), true), wstest.Close(1000, "done"))
+		e.peer.Send(wstest.Text("ab"), wstest.Text(""), wstest.Text("c").Part(),
+			wstest.Cont([]byte("d"), true), wstest.Close(1000, "done"))
 		b, err := io.ReadAll(iotest.OneByteReader(nc))
 		require.NoError(t, err, "a clean close is the end")
 		require.Equal(t, "abcd", string(b))
@@ -150,7 +151,8 @@ func TestNetConnCloseEndsWaitingCalls(t *testing.T) {
 		_, err := nc.Write([]byte("last words"))
 		require.NoError(t, err)
 		closed := goErr(func() error { return nc.Close() })
-		e.peer.Want("what was accepted, and the Close", wstest.Binary([]byte("last words")), wstest.Close(1000, ""))
+		e.peer.Want("what was accepted, and the Close", wstest.Binary([]byte("last words")),
+			wstest.Close(1000, ""))
 		require.Empty(t, closed, "it waits for the answer")
 		e.peer.Send(wstest.Close(1000, ""))
 		if e.client {

@@ -61,7 +61,12 @@ func badAccept() map[string]wsstream.AcceptOptions {
 		"an empty pattern":               {Origins: []string{""}},
 	}
 	for says, o := range badOptions {
-		all[says] = wsstream.AcceptOptions{ReadWindow: o.ReadWindow, WriteWindow: o.WriteWindow, Subprotocols: o.Subprotocols, Header: o.Header}
+		all[says] = wsstream.AcceptOptions{
+			ReadWindow:   o.ReadWindow,
+			WriteWindow:  o.WriteWindow,
+			Subprotocols: o.Subprotocols,
+			Header:       o.Header,
+		}
 	}
 	return all
 }

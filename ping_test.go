@@ -273,11 +273,14 @@ func TestPongBehindAFullWindowWaitsForAPull(t *testing.T) {
 
 func TestOnPingAndOnPongGetEachPayload(t *testing.T) {
 	var got []string // by one goroutine at a time, and the test waits for them
-	note := func(what string) func([]byte) { return func(p []byte) { got = append(got, what+string(p)) } }
+	note := func(what string) func([]byte) {
+		return func(p []byte) { got = append(got, what+string(p)) }
+	}
 	long := string(bytes.Repeat([]byte("p"), 125))
 	inBubble(t, config{OnPing: note("ping "), OnPong: note("pong ")}, func(t *testing.T, e *end) {
 		got = nil
-		e.peer.Send(wstest.Ping("a"), wstest.Text("x"), wstest.Pong("b"), wstest.Ping(""), wstest.Ping(long), wstest.Pong(""))
+		e.peer.Send(wstest.Ping("a"), wstest.Text("x"), wstest.Pong("b"), wstest.Ping(""),
+			wstest.Ping(long), wstest.Pong(""))
 		require.Equal(t, "x", e.pull(t))
 		ping := goPing(t.Context(), e)
 		for pong := (wstest.Frame{}); pong.Op != wstest.OpPong || len(pong.Payload) != 8; {
@@ -298,7 +301,9 @@ func TestOnPingAndOnPongGetEachPayload(t *testing.T) {
 
 func TestOnPingMayCallTheConn(t *testing.T) {
 	for name, call := range map[string]func(c *wsstream.Conn){
-		"TryWrite": func(c *wsstream.Conn) { _, _ = c.Writable().TryWrite(wsstream.Text("from the hook")) },
+		"TryWrite": func(c *wsstream.Conn) {
+			_, _ = c.Writable().TryWrite(wsstream.Text("from the hook"))
+		},
 		"Close":    func(c *wsstream.Conn) { _ = c.Close(wsstream.CloseInfo{Code: 1000}) },
 		"CloseNow": func(c *wsstream.Conn) { c.CloseNow() },
 		"the rest": func(c *wsstream.Conn) { c.Writable().DesiredSize(); c.URL(); c.Closed().Peek() },
@@ -338,18 +343,32 @@ func TestFloodOfEmptyFramesFailsWith1008(t *testing.T) {
 		begin, then []wstest.Frame
 		read        func(e *end) error
 	}{
-		"pings":                     {then: []wstest.Frame{wstest.Ping("")}},
-		"pongs":                     {then: []wstest.Frame{wstest.Pong("x")}},
-		"empty fragments":           {begin: []wstest.Frame{wstest.Text("").Part()}, then: []wstest.Frame{empty}},
-		"both":                      {begin: []wstest.Frame{wstest.Text("x").Part()}, then: []wstest.Frame{wstest.Ping("a"), empty}},
-		"empty fragments to a Pull": {[]wstest.Frame{wstest.Text("x").Part()}, []wstest.Frame{empty}, func(e *end) error { _, err := e.conn.Readable().Pull(context.Background()); return err }},
-		"empty fragments to a MessageReader": {[]wstest.Frame{wstest.Text("x").Part()}, []wstest.Frame{empty}, func(e *end) error {
-			m, err := e.conn.Readable().NextMessage(context.Background())
-			for err == nil {
-				_, err = m.Read(make([]byte, 10))
-			}
-			return err
-		}},
+		"pings": {then: []wstest.Frame{wstest.Ping("")}},
+		"pongs": {then: []wstest.Frame{wstest.Pong("x")}},
+		"empty fragments": {
+			begin: []wstest.Frame{wstest.Text("").Part()},
+			then:  []wstest.Frame{empty},
+		},
+		"both": {
+			begin: []wstest.Frame{wstest.Text("x").Part()},
+			then:  []wstest.Frame{wstest.Ping("a"), empty},
+		},
+		"empty fragments to a Pull": {
+			[]wstest.Frame{wstest.Text("x").Part()},
+			[]wstest.Frame{empty},
+			func(e *end) error { _, err := e.conn.Readable().Pull(context.Background()); return err },
+		},
+		"empty fragments to a MessageReader": {
+			begin: []wstest.Frame{wstest.Text("x").Part()},
+			then:  []wstest.Frame{empty},
+			read: func(e *end) error {
+				m, err := e.conn.Readable().NextMessage(context.Background())
+				for err == nil {
+					_, err = m.Read(make([]byte, 10))
+				}
+				return err
+			},
+		},
 		"pings to who wants nothing": {nil, []wstest.Frame{wstest.Ping("x")}, func(e *end) error {
 			e.conn.Readable().Discard()
 			_, err := e.conn.Closed().Wait(context.Background())

@@ -101,15 +101,43 @@ func TestPreparedMessageThatWasChangedIsSentAsItIs(t *testing.T) {
 		want   wstest.Frame
 		bad    bool
 	}{
-		"nothing":              {func(*wsstream.Message) {}, wstest.Text("for Alice"), false},
-		"other data":           {func(m *wsstream.Message) { m.Data = []byte("for Bobby") }, wstest.Text("for Bobby"), false},
-		"a part of it":         {func(m *wsstream.Message) { m.Data = m.Data[:3] }, wstest.Text("for"), false},
-		"another part of it":   {func(m *wsstream.Message) { m.Data = m.Data[4:] }, wstest.Text("Alice"), false},
-		"more of the same":     {func(m *wsstream.Message) { m.Data = append(m.Data, '!') }, wstest.Text("for Alice!"), false},
-		"no data":              {func(m *wsstream.Message) { m.Data = nil }, wstest.Text(""), false},
-		"another type":         {func(m *wsstream.Message) { m.Type = wsstream.TypeBinary }, wstest.Binary(same), false},
-		"NoCompress":           {func(m *wsstream.Message) { m.NoCompress = true }, wstest.Text("for Alice"), false},
-		"text that is no text": {func(m *wsstream.Message) { m.Data = []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff") }, wstest.Frame{}, true},
+		"nothing": {func(*wsstream.Message) {}, wstest.Text("for Alice"), false},
+		"other data": {
+			func(m *wsstream.Message) { m.Data = []byte("for Bobby") },
+			wstest.Text("for Bobby"),
+			false,
+		},
+		"a part of it": {
+			func(m *wsstream.Message) { m.Data = m.Data[:3] },
+			wstest.Text("for"),
+			false,
+		},
+		"another part of it": {
+			func(m *wsstream.Message) { m.Data = m.Data[4:] },
+			wstest.Text("Alice"),
+			false,
+		},
+		"more of the same": {
+			func(m *wsstream.Message) { m.Data = append(m.Data, '!') },
+			wstest.Text("for Alice!"),
+			false,
+		},
+		"no data": {func(m *wsstream.Message) { m.Data = nil }, wstest.Text(""), false},
+		"another type": {
+			func(m *wsstream.Message) { m.Type = wsstream.TypeBinary },
+			wstest.Binary(same),
+			false,
+		},
+		"NoCompress": {
+			func(m *wsstream.Message) { m.NoCompress = true },
+			wstest.Text("for Alice"),
+			false,
+		},
+		"text that is no text": {
+			func(m *wsstream.Message) { m.Data = []byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff") },
+			wstest.Frame{},
+			true,
+		},
 		"prepared again": {func(m *wsstream.Message) {
 			m.Data = []byte("for Carol")
 			*m = m.Prepare()
@@ -212,7 +240,13 @@ func TestPreparedMessageIsCompressedOnce(t *testing.T) {
 		{"none", "", nil, "", false},
 		{"12 bits", extension, &wsstream.CompressionOptions{}, "12", true},
 		{"12 bits again", extension, &wsstream.CompressionOptions{}, "12", true},
-		{"12 bits, own contexts", extension, &wsstream.CompressionOptions{NoContextTakeover: true}, "12", false},
+		{
+			"12 bits, own contexts",
+			extension,
+			&wsstream.CompressionOptions{NoContextTakeover: true},
+			"12",
+			false,
+		},
 		{"8 bits", extension + "; server_max_window_bits=8", &wsstream.CompressionOptions{}, "8", true},
 		{"15 bits", extension, &wsstream.CompressionOptions{WindowBits: 15}, "15", true},
 		{"under the threshold", extension, &wsstream.CompressionOptions{Threshold: 5000}, "", true},

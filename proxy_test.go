@@ -99,31 +99,129 @@ var proxyAnswers = []struct {
 	hangsUp      bool // behind the answer
 }{
 	{name: "200", answer: "HTTP/1.1 200 Connection established\r\n\r\n", opens: true},
-	{name: "100 before it", answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", opens: true},
-	{name: "102 and 103 before it", answer: "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", opens: true},
-	{name: "100 before a refusal", answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nby law", status: 403, says: "does not connect", body: "by law"},
+	{
+		name:   "100 before it",
+		answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+		opens:  true,
+	},
+	{
+		name:   "102 and 103 before it",
+		answer: "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+		opens:  true,
+	},
+	{
+		name:   "100 before a refusal",
+		answer: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nby law",
+		status: 403,
+		says:   "does not connect",
+		body:   "by law",
+	},
 	{name: "100 and nothing", answer: "HTTP/1.1 100 Continue\r\n\r\n", hangsUp: true, says: "EOF"},
-	{name: "100 for ever", answer: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 4000), says: "MaxHandshakeSize, 65536 bytes"},
-	{name: "200 of HTTP/1.0", answer: "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n", opens: true},
-	{name: "200 with a length, which means nothing", answer: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", opens: true},
-	{name: "200 in chunks, which means nothing", answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", opens: true},
-	{name: "200 that says close, which means nothing", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", opens: true},
+	{
+		name:   "100 for ever",
+		answer: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 4000),
+		says:   "MaxHandshakeSize, 65536 bytes",
+	},
+	{
+		name:   "200 of HTTP/1.0",
+		answer: "HTTP/1.0 200 Connection established\r\nProxy-Agent: x\r\n\r\n",
+		opens:  true,
+	},
+	{
+		name:   "200 with a length, which means nothing",
+		answer: "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
+		opens:  true,
+	},
+	{
+		name:   "200 in chunks, which means nothing",
+		answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+		opens:  true,
+	},
+	{
+		name:   "200 that says close, which means nothing",
+		answer: "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+		opens:  true,
+	},
 	{name: "any other 2xx", answer: "HTTP/1.1 299 Fine\r\n\r\n", opens: true},
-	{name: "200 and more", answer: "HTTP/1.1 200 OK\r\n\r\nhello", says: "5 bytes came behind its answer"},
-	{name: "101", answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", status: 101, says: "does not connect"},
-	{name: "a redirect", answer: "HTTP/1.1 302 Found\r\nLocation: http://portal.test/\r\nContent-Length: 0\r\n\r\n", status: 302, says: "302 Found"},
-	{name: "forbidden", answer: "HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nby law", status: 403, says: "does not connect", body: "by law"},
-	{name: "method not allowed", answer: "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n", status: 405, says: "405"},
-	{name: "log in", answer: "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n", status: 407, says: "does not take the credentials"},
-	{name: "a body that ends with the connection", answer: "HTTP/1.1 502 Bad Gateway\r\n\r\nno route", status: 502, says: "502 Bad Gateway", body: "no route", hangsUp: true},
-	{name: "a body in chunks", answer: "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n0\r\n\r\n", status: 503, says: "503", body: "busy"},
-	{name: "a long body", answer: "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat("x", 5000), status: 504, says: "504", body: strings.Repeat("x", 1024)},
-	{name: "a status without a name", answer: "HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n", status: 599, says: "599"},
+	{
+		name:   "200 and more",
+		answer: "HTTP/1.1 200 OK\r\n\r\nhello",
+		says:   "5 bytes came behind its answer",
+	},
+	{
+		name:   "101",
+		answer: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+		status: 101,
+		says:   "does not connect",
+	},
+	{
+		name:   "a redirect",
+		answer: "HTTP/1.1 302 Found\r\nLocation: http://portal.test/\r\nContent-Length: 0\r\n\r\n",
+		status: 302,
+		says:   "302 Found",
+	},
+	{
+		name:   "forbidden",
+		answer: "HTTP/1.1 403 Forbidden\r\nContent-Length: 6\r\n\r\nby law",
+		status: 403,
+		says:   "does not connect",
+		body:   "by law",
+	},
+	{
+		name:   "method not allowed",
+		answer: "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n",
+		status: 405,
+		says:   "405",
+	},
+	{
+		name:   "log in",
+		answer: "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+		status: 407,
+		says:   "does not take the credentials",
+	},
+	{
+		name:    "a body that ends with the connection",
+		answer:  "HTTP/1.1 502 Bad Gateway\r\n\r\nno route",
+		status:  502,
+		says:    "502 Bad Gateway",
+		body:    "no route",
+		hangsUp: true,
+	},
+	{
+		name:   "a body in chunks",
+		answer: "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n0\r\n\r\n",
+		status: 503,
+		says:   "503",
+		body:   "busy",
+	},
+	{
+		name: "a long body",
+		answer: "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 5000\r\n\r\n" + strings.Repeat("x",
+			5000),
+		status: 504,
+		says:   "504",
+		body:   strings.Repeat("x", 1024),
+	},
+	{
+		name:   "a status without a name",
+		answer: "HTTP/1.1 599\r\nContent-Length: 0\r\n\r\n",
+		status: 599,
+		says:   "599",
+	},
 	{name: "nothing", hangsUp: true, says: "EOF"},
-	{name: "a header cut short", answer: "HTTP/1.1 200 OK\r\nProxy-", hangsUp: true, says: "malformed"},
+	{
+		name:    "a header cut short",
+		answer:  "HTTP/1.1 200 OK\r\nProxy-",
+		hangsUp: true,
+		says:    "malformed",
+	},
 	{name: "TLS", answer: "\x15\x03\x01\x00\x02\x02\x16\r\n\r\n", says: "malformed"},
 	{name: "SOCKS", answer: "\x05\xff\r\n\r\n", says: "malformed"},
-	{name: "too much", answer: "HTTP/1.1 200 OK\r\nX-More: " + strings.Repeat("x", 70_000), says: "MaxHandshakeSize, 65536 bytes"},
+	{
+		name:   "too much",
+		answer: "HTTP/1.1 200 OK\r\nX-More: " + strings.Repeat("x", 70_000),
+		says:   "MaxHandshakeSize, 65536 bytes",
+	},
 }
 
 func TestProxyAnswers(t *testing.T) {
@@ -166,9 +264,14 @@ func TestProxyThatWantsCredentials(t *testing.T) {
 		conn := dialOver(t, near, through("http://proxy.test"))
 		peer := wstest.NewPeer(t, far, wstest.AsServer)
 		peer.ReadRequest()
-		peer.SendRaw([]byte("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"))
+		peer.SendRaw(
+			[]byte(
+				"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n",
+			),
+		)
 		no := refusedBy(t, conn, "http://proxy.test")
-		require.ErrorContains(t, no, "it asks for credentials, and the URL that the option Proxy gives has none")
+		require.ErrorContains(t, no,
+			"it asks for credentials, and the URL that the option Proxy gives has none")
 		require.Equal(t, "Basic realm=x", no.Header.Get("Proxy-Authenticate"))
 	})
 }
@@ -270,22 +373,28 @@ func TestProxyIsChosenByTheRequest(t *testing.T) {
 			type key struct{}
 			var d dialled
 			var asked *http.Request
-			conn := wsstream.Dial(context.WithValue(t.Context(), key{}, "value"), address, &wsstream.DialOptions{
-				NetDial: d.dial,
-				Host:    "front.test",
-				Header:  http.Header{"X-Tenant": {"a"}},
-				Proxy: func(r *http.Request) (*url.URL, error) {
-					asked = r
-					return nil, nil // none
+			conn := wsstream.Dial(
+				context.WithValue(t.Context(), key{}, "value"),
+				address,
+				&wsstream.DialOptions{
+					NetDial: d.dial,
+					Host:    "front.test",
+					Header:  http.Header{"X-Tenant": {"a"}},
+					Proxy: func(r *http.Request) (*url.URL, error) {
+						asked = r
+						return nil, nil // none
+					},
 				},
-			})
+			)
 			require.ErrorIs(t, notOpened(t, conn), errNoRoute)
 			require.Equal(t, want, asked.URL.String())
-			require.Equal(t, "GET front.test a", asked.Method+" "+asked.Host+" "+asked.Header.Get("X-Tenant"))
+			require.Equal(t, "GET front.test a",
+				asked.Method+" "+asked.Host+" "+asked.Header.Get("X-Tenant"))
 			require.Equal(t, "value", asked.Context().Value(key{}))
 			_, err := conn.Opened().Wait(patient(t))
 			require.NotErrorAs(t, err, new(*wsstream.ProxyError))
-			require.Equal(t, asked.URL.Hostname(), strings.Trim(d.addr[:strings.LastIndex(d.addr, ":")], "[]"), "the server itself was dialled")
+			require.Equal(t, asked.URL.Hostname(),
+				strings.Trim(d.addr[:strings.LastIndex(d.addr, ":")], "[]"), "the server itself was dialled")
 		})
 	}
 }
@@ -324,19 +433,41 @@ func TestSOCKSProxyIsAskedForTheName(t *testing.T) {
 		name, proxy, url string
 		script           []string // what it is sent, what it answers, and so on
 	}{
-		{"a name", "socks5://proxy.test", "ws://example.test", []string{"\x05\x01\x00", "\x05\x00", socksName, socksDone}},
-		{"a name, by socks5h", "socks5h://proxy.test:9050", "ws://example.test", []string{"\x05\x01\x00", "\x05\x00", socksName, socksDone}},
+		{
+			"a name",
+			"socks5://proxy.test",
+			"ws://example.test",
+			[]string{"\x05\x01\x00", "\x05\x00", socksName, socksDone},
+		},
+		{
+			"a name, by socks5h",
+			"socks5h://proxy.test:9050",
+			"ws://example.test",
+			[]string{"\x05\x01\x00", "\x05\x00", socksName, socksDone},
+		},
 		{
 			"IPv4", "socks5://proxy.test", "ws://192.0.2.1:8080",
 			[]string{"\x05\x01\x00", "\x05\x00", "\x05\x01\x00\x01\xc0\x00\x02\x01\x1f\x90", socksDone},
 		},
 		{
 			"IPv6", "socks5://proxy.test", "ws://[2001:db8::1]",
-			[]string{"\x05\x01\x00", "\x05\x00", "\x05\x01\x00\x04\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x00\x50", socksDone},
+			[]string{
+				"\x05\x01\x00",
+				"\x05\x00",
+				"\x05\x01\x00\x04\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x00\x50",
+				socksDone,
+			},
 		},
 		{
 			"credentials", "socks5://eve:secret@proxy.test", "ws://example.test",
-			[]string{"\x05\x02\x00\x02", "\x05\x02", "\x01\x03eve\x06secret", "\x01\x00", socksName, socksDone},
+			[]string{
+				"\x05\x02\x00\x02",
+				"\x05\x02",
+				"\x01\x03eve\x06secret",
+				"\x01\x00",
+				socksName,
+				socksDone,
+			},
 		},
 		{
 			"credentials that nobody asks for", "socks5://eve:secret@proxy.test", "ws://example.test",
@@ -378,16 +509,43 @@ func TestSOCKSProxyAnswers(t *testing.T) {
 		{"unexpected protocol version 72", []string{greeting, "HTTP/1.1 400 Bad Request\r\n\r\n"}},
 		{"EOF", []string{greeting, ""}},
 		{"EOF", []string{greeting, "\x05"}},
-		{"username/password authentication failed", []string{greeting, "\x05\x02", credentials, "\x01\x01"}},
+		{
+			"username/password authentication failed",
+			[]string{greeting, "\x05\x02", credentials, "\x01\x01"},
+		},
 		{"invalid username/password version", []string{greeting, "\x05\x02", credentials, "\x05\x00"}},
-		{"general SOCKS server failure", []string{greeting, "\x05\x00", socksName, "\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00"}},
-		{"connection not allowed by ruleset", []string{greeting, "\x05\x00", socksName, "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"}},
-		{"network unreachable", []string{greeting, "\x05\x00", socksName, "\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"}},
-		{"host unreachable", []string{greeting, "\x05\x00", socksName, "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"}},
-		{"connection refused", []string{greeting, "\x05\x00", socksName, "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"}},
-		{"unknown code: 153", []string{greeting, "\x05\x00", socksName, "\x05\x99\x00\x01\x00\x00\x00\x00\x00\x00"}},
-		{"non-zero reserved field", []string{greeting, "\x05\x00", socksName, "\x05\x00\x01\x01\x00\x00\x00\x00\x00\x00"}},
-		{"unknown address type 9", []string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x09\x00\x00\x00\x00\x00\x00"}},
+		{
+			"general SOCKS server failure",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"connection not allowed by ruleset",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"network unreachable",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"host unreachable",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"connection refused",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"unknown code: 153",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x99\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"non-zero reserved field",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x00\x01\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"unknown address type 9",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x09\x00\x00\x00\x00\x00\x00"},
+		},
 		{"EOF", []string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x01\x7f"}},
 	} {
 		t.Run(tc.says, func(t *testing.T) {
@@ -429,30 +587,32 @@ type tunneller struct {
 func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
 	p := &tunneller{}
 	var tunnels sync.WaitGroup
-	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.asked.Add(1)
-		if r.Method != http.MethodConnect {
-			http.Error(w, "CONNECT is what is asked of me", http.StatusMethodNotAllowed)
-			return
-		}
-		server, err := net.Dial("tcp", addr)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadGateway)
-			return
-		}
-		client, _, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
-		for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
-			tunnels.Go(func() {
-				_, _ = io.Copy(way[0], way[1])
-				client.Close()
-				server.Close()
-			})
-		}
-	}))
+	p.Server = httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			p.asked.Add(1)
+			if r.Method != http.MethodConnect {
+				http.Error(w, "CONNECT is what is asked of me", http.StatusMethodNotAllowed)
+				return
+			}
+			server, err := net.Dial("tcp", addr)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadGateway)
+				return
+			}
+			client, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+			for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
+				tunnels.Go(func() {
+					_, _ = io.Copy(way[0], way[1])
+					client.Close()
+					server.Close()
+				})
+			}
+		}),
+	)
 	p.Config.ErrorLog = quiet
 	if secure {
 		p.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -533,12 +693,16 @@ func (c *deafConn) Close() error {
 func TestCloseNowDoesNotWaitForTheTLSOfAProxy(t *testing.T) {
 	for _, scheme := range []string{"ws", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
-			srv := greeter(t, scheme == "wss", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				conn, err := wsstream.Accept(w, r, nil)
-				if err == nil {
-					_, _ = conn.Closed().Wait(t.Context())
-				}
-			}))
+			srv := greeter(
+				t,
+				scheme == "wss",
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					conn, err := wsstream.Accept(w, r, nil)
+					if err == nil {
+						_, _ = conn.Closed().Wait(t.Context())
+					}
+				}),
+			)
 			p := newTunneller(t, true, srv.Listener.Addr().String())
 			o := through(p.URL)
 			o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
@@ -555,7 +719,8 @@ func TestCloseNowDoesNotWaitForTheTLSOfAProxy(t *testing.T) {
 			conn.CloseNow()
 			_, err = conn.Closed().Wait(patient(t))
 			require.Error(t, err)
-			require.Less(t, time.Since(start), 3*time.Second, "tls.Conn.Close gives a peer that reads nothing 5 s")
+			require.Less(t, time.Since(start), 3*time.Second,
+				"tls.Conn.Close gives a peer that reads nothing 5 s")
 		})
 	}
 }
@@ -569,7 +734,8 @@ func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
 		if os.Getenv("WSSTREAM_TEST_NETDIAL") != "" {
 			o.NetDial = func(context.Context, string, string) (net.Conn, error) { return nil, errNoRoute }
 		}
-		_, _ = fmt.Fprintf(os.Stdout, "dialled: %v\n", notOpened(t, wsstream.Dial(t.Context(), address, o)))
+		_, _ = fmt.Fprintf(os.Stdout, "dialled: %v\n",
+			notOpened(t, wsstream.Dial(t.Context(), address, o)))
 		return
 	}
 	var asked atomic.Pointer[string]
@@ -581,12 +747,42 @@ func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
 	defer proxy.Close()
 	for _, tc := range []struct{ name, address, env, asked, says string }{
 		{"ws", "ws://example.test/", "HTTP_PROXY=" + proxy.URL, "CONNECT example.test:80", "proxy " + proxy.URL + ": it does not connect to the server (status 403 Forbidden)"},
-		{"wss", "wss://example.test/", "HTTPS_PROXY=" + proxy.URL, "CONNECT example.test:443", "status 403"},
-		{"lower case", "ws://example.test/", "http_proxy=" + proxy.URL, "CONNECT example.test:80", "status 403"},
+		{
+			"wss",
+			"wss://example.test/",
+			"HTTPS_PROXY=" + proxy.URL,
+			"CONNECT example.test:443",
+			"status 403",
+		},
+		{
+			"lower case",
+			"ws://example.test/",
+			"http_proxy=" + proxy.URL,
+			"CONNECT example.test:80",
+			"status 403",
+		},
 		{"another scheme's", "wss://example.invalid./", "HTTP_PROXY=" + proxy.URL, "", "example.invalid"},
-		{"NO_PROXY", "ws://example.invalid./", "NO_PROXY=example.invalid.\nHTTP_PROXY=" + proxy.URL, "", "example.invalid"},
-		{"a bad one with a password", "ws://example.test/", "HTTP_PROXY=http://eve:secret/more@proxy.test", "", "wsstream: handshake: proxy http://proxy.test: "},
-		{"NetDial", "ws://example.test/", "WSSTREAM_TEST_NETDIAL=1\nHTTP_PROXY=" + proxy.URL, "", "wsstream: handshake: " + errNoRoute.Error()},
+		{
+			"NO_PROXY",
+			"ws://example.invalid./",
+			"NO_PROXY=example.invalid.\nHTTP_PROXY=" + proxy.URL,
+			"",
+			"example.invalid",
+		},
+		{
+			"a bad one with a password",
+			"ws://example.test/",
+			"HTTP_PROXY=http://eve:secret/more@proxy.test",
+			"",
+			"wsstream: handshake: proxy http://proxy.test: ",
+		},
+		{
+			"NetDial",
+			"ws://example.test/",
+			"WSSTREAM_TEST_NETDIAL=1\nHTTP_PROXY=" + proxy.URL,
+			"",
+			"wsstream: handshake: " + errNoRoute.Error(),
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			asked.Store(new(string))
@@ -599,7 +795,9 @@ func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
 					cmd.Env = append(cmd.Env, v)
 				}
 			}
-			cmd.Env = append(append(cmd.Env, proxyOfTheEnvironment+"="+tc.address), strings.Split(tc.env, "\n")...)
+			cmd.Env = append(
+				append(cmd.Env, proxyOfTheEnvironment+"="+tc.address),
+				strings.Split(tc.env, "\n")...)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
 			_, dialled, ok := strings.Cut(string(out), "dialled: ")
@@ -613,10 +811,19 @@ func TestProxyOfTheEnvironmentIsUsedUnlessNetDialIsSet(t *testing.T) {
 
 func TestDialTellsAnEarlyRefusalOfAProxy(t *testing.T) {
 	addr := serveTCP(t, func(nc net.Conn) {
-		_, _ = io.WriteString(nc, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		_, _ = io.WriteString(nc,
+			"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	})
 	for range 20 {
-		no := refusedBy(t, wsstream.Dial(t.Context(), "ws://example.test", through("http://eve:secret"+strings.Repeat("x", 1<<20)+"@"+addr)), "http://"+addr)
+		no := refusedBy(
+			t,
+			wsstream.Dial(
+				t.Context(),
+				"ws://example.test",
+				through("http://eve:secret"+strings.Repeat("x", 1<<20)+"@"+addr),
+			),
+			"http://"+addr,
+		)
 		require.Equal(t, 400, no.Status, "%v", no)
 	}
 }

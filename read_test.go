@@ -47,9 +47,18 @@ func TestPullReturnsWholeMessages(t *testing.T) {
 			wstest.Text("whole"),
 			wstest.Text(""),
 			wstest.Binary(nil),
-			wstest.Text("in ").Part(), wstest.Cont([]byte("three "), false), wstest.Ping("between"), wstest.Cont([]byte("parts"), true),
-			wstest.Binary(nil).Part(), wstest.Cont(nil, false), wstest.Cont(nil, true),
-			wstest.Text("κό\xcf").Part(), wstest.Cont([]byte("\x83"), false), wstest.Cont([]byte("με"), true),
+			wstest.Text("in ").
+				Part(),
+			wstest.Cont([]byte("three "), false),
+			wstest.Ping("between"),
+			wstest.Cont([]byte("parts"), true),
+			wstest.Binary(nil).Part(),
+			wstest.Cont(nil, false),
+			wstest.Cont(nil, true),
+			wstest.Text("κό\xcf").
+				Part(),
+			wstest.Cont([]byte("\x83"), false),
+			wstest.Cont([]byte("με"), true),
 			wstest.Binary([]byte{0xff, 0}),
 		)
 		for _, want := range []wsstream.Message{
@@ -97,7 +106,8 @@ func TestPullIntoReusesItsMemoryAndIsEmptyAfterAnError(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		buf := []byte("0123456789")
 		m := wsstream.Message{Data: buf[:5]}
-		e.peer.Send(wstest.Text("abc"), wstest.Binary([]byte("longer than it was")), wstest.Text("half").Part())
+		e.peer.Send(wstest.Text("abc"), wstest.Binary([]byte("longer than it was")),
+			wstest.Text("half").Part())
 		require.NoError(t, e.conn.Readable().PullInto(patient(t), &m))
 		require.Equal(t, wsstream.Text("abc"), m)
 		require.Same(t, &buf[0], &m.Data[0])
@@ -203,9 +213,21 @@ func TestCancelClosesAndDropsWhatIsUnread(t *testing.T) {
 		cause error
 		want  wstest.Frame
 	}{
-		{"with an *Error", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 3007, Reason: "enough"}}, wstest.Close(3007, "enough")},
-		{"with one inside", errors.Join(errReason, &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001}}), wstest.Close(1001, "")},
-		{"with one that may not be sent", &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1006}}, wstest.Close(1011, "")},
+		{
+			"with an *Error",
+			&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 3007, Reason: "enough"}},
+			wstest.Close(3007, "enough"),
+		},
+		{
+			"with one inside",
+			errors.Join(errReason, &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1001}}),
+			wstest.Close(1001, ""),
+		},
+		{
+			"with one that may not be sent",
+			&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 1006}},
+			wstest.Close(1011, ""),
+		},
 		{"with any other", errReason, wstest.Close(1011, "")},
 		{"with none", nil, wstest.CloseEmpty()},
 	} {

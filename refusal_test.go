@@ -35,30 +35,129 @@ func TestAcceptRefusesWhatIsNoHandshake(t *testing.T) {
 	}{
 		{name: "POST", start: "POST / HTTP/1.1", status: 405, says: "POST", header: "Allow: GET"},
 		{name: "get", start: "get / HTTP/1.1", status: 405, says: "get", header: "Allow: GET"},
-		{name: "no Connection", extra: []string{"Connection:"}, status: 426, says: "Connection", header: "Upgrade: websocket"},
-		{name: "another Connection", extra: []string{"Connection: keep-alive"}, status: 426, says: "keep-alive", header: "Upgrade: websocket"},
-		{name: "a Connection that only contains it", extra: []string{"Connection: x-upgrade"}, status: 426, says: "Connection"},
-		{name: "no Upgrade", extra: []string{"Upgrade:"}, status: 426, says: "Upgrade", header: "Upgrade: websocket"},
+		{
+			name:   "no Connection",
+			extra:  []string{"Connection:"},
+			status: 426,
+			says:   "Connection",
+			header: "Upgrade: websocket",
+		},
+		{
+			name:   "another Connection",
+			extra:  []string{"Connection: keep-alive"},
+			status: 426,
+			says:   "keep-alive",
+			header: "Upgrade: websocket",
+		},
+		{
+			name:   "a Connection that only contains it",
+			extra:  []string{"Connection: x-upgrade"},
+			status: 426,
+			says:   "Connection",
+		},
+		{
+			name:   "no Upgrade",
+			extra:  []string{"Upgrade:"},
+			status: 426,
+			says:   "Upgrade",
+			header: "Upgrade: websocket",
+		},
 		{name: "another Upgrade", extra: []string{"Upgrade: h2c"}, status: 426, says: "h2c"},
-		{name: "an Upgrade that only contains it", extra: []string{"Upgrade: websocket2"}, status: 426, says: "websocket2"},
-		{name: "no version", extra: []string{"Sec-WebSocket-Version:"}, status: 426, says: "not 13", header: "Sec-WebSocket-Version: 13"},
-		{name: "version 8", extra: []string{"Sec-WebSocket-Version: 8"}, status: 426, says: `"8"`, header: "Sec-WebSocket-Version: 13"},
-		{name: "version 14", extra: []string{"Sec-WebSocket-Version: 14"}, status: 426, says: `"14"`, header: "Sec-WebSocket-Version: 13"},
-		{name: "version 013", extra: []string{"Sec-WebSocket-Version: 013"}, status: 426, says: "013", header: "Sec-WebSocket-Version: 13"},
-		{name: "versions 13 and 8", extra: []string{"Sec-WebSocket-Version: 13, 8"}, status: 426, says: "13, 8", header: "Sec-WebSocket-Version: 13"},
+		{
+			name:   "an Upgrade that only contains it",
+			extra:  []string{"Upgrade: websocket2"},
+			status: 426,
+			says:   "websocket2",
+		},
+		{
+			name:   "no version",
+			extra:  []string{"Sec-WebSocket-Version:"},
+			status: 426,
+			says:   "not 13",
+			header: "Sec-WebSocket-Version: 13",
+		},
+		{
+			name:   "version 8",
+			extra:  []string{"Sec-WebSocket-Version: 8"},
+			status: 426,
+			says:   `"8"`,
+			header: "Sec-WebSocket-Version: 13",
+		},
+		{
+			name:   "version 14",
+			extra:  []string{"Sec-WebSocket-Version: 14"},
+			status: 426,
+			says:   `"14"`,
+			header: "Sec-WebSocket-Version: 13",
+		},
+		{
+			name:   "version 013",
+			extra:  []string{"Sec-WebSocket-Version: 013"},
+			status: 426,
+			says:   "013",
+			header: "Sec-WebSocket-Version: 13",
+		},
+		{
+			name:   "versions 13 and 8",
+			extra:  []string{"Sec-WebSocket-Version: 13, 8"},
+			status: 426,
+			says:   "13, 8",
+			header: "Sec-WebSocket-Version: 13",
+		},
 		{name: "no key", extra: []string{k}, status: 400, says: "Sec-WebSocket-Key"},
 		{name: "an empty key", extra: []string{k + " \t"}, status: 400, says: "Sec-WebSocket-Key"},
-		{name: "a key of 15 bytes", extra: []string{k + "AAAAAAAAAAAAAAAAAAAA"}, status: 400, says: "16 bytes"},
-		{name: "a key of 17 bytes", extra: []string{k + "AAAAAAAAAAAAAAAAAAAAAAA="}, status: 400, says: "16 bytes"},
-		{name: "a key without padding", extra: []string{k + "AAAAAAAAAAAAAAAAAAAAAA"}, status: 400, says: "base64"},
-		{name: "a key in the URL alphabet", extra: []string{k + "__AAAAAAAAAAAAAAAAAAAA=="}, status: 400, says: "base64"},
-		{name: "a second key", extra: []string{k + "dGhlIHNhbXBsZSBub25jZQ==", k + "dGhlIHNhbXBsZSBub25jZQ=="}, status: 400, says: "Sec-WebSocket-Key stands 2 times"},
-		{name: "a second version", extra: []string{"Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13"}, status: 400, says: "Sec-WebSocket-Version stands 2 times"},
-		{name: "a second origin", extra: []string{"Origin: http://example.org", "Origin: http://example.org"}, status: 400, says: "Origin stands 2 times"},
+		{
+			name:   "a key of 15 bytes",
+			extra:  []string{k + "AAAAAAAAAAAAAAAAAAAA"},
+			status: 400,
+			says:   "16 bytes",
+		},
+		{
+			name:   "a key of 17 bytes",
+			extra:  []string{k + "AAAAAAAAAAAAAAAAAAAAAAA="},
+			status: 400,
+			says:   "16 bytes",
+		},
+		{
+			name:   "a key without padding",
+			extra:  []string{k + "AAAAAAAAAAAAAAAAAAAAAA"},
+			status: 400,
+			says:   "base64",
+		},
+		{
+			name:   "a key in the URL alphabet",
+			extra:  []string{k + "__AAAAAAAAAAAAAAAAAAAA=="},
+			status: 400,
+			says:   "base64",
+		},
+		{
+			name:   "a second key",
+			extra:  []string{k + "dGhlIHNhbXBsZSBub25jZQ==", k + "dGhlIHNhbXBsZSBub25jZQ=="},
+			status: 400,
+			says:   "Sec-WebSocket-Key stands 2 times",
+		},
+		{
+			name:   "a second version",
+			extra:  []string{"Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 13"},
+			status: 400,
+			says:   "Sec-WebSocket-Version stands 2 times",
+		},
+		{
+			name:   "a second origin",
+			extra:  []string{"Origin: http://example.org", "Origin: http://example.org"},
+			status: 400,
+			says:   "Origin stands 2 times",
+		},
 		{name: "another origin", extra: []string{"Origin: https://evil.test"}, status: 403, says: `the origin "https://evil.test" is not the host "example.org"`},
 		{name: "HTTP/1.0", start: "GET / HTTP/1.0", status: 505, says: "HTTP/1.1 only"},
 		{name: "a body", extra: []string{"Content-Length: 5"}, body: "hello", status: 400, says: "body"},
-		{name: "a chunked body", extra: []string{"Transfer-Encoding: chunked"}, body: "5\r\nhello\r\n0\r\n\r\n", status: 400, says: "body"},
+		{
+			name:   "a chunked body",
+			extra:  []string{"Transfer-Encoding: chunked"},
+			body:   "5\r\nhello\r\n0\r\n\r\n",
+			status: 400,
+			says:   "body",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			onEveryService(t, nil, func(t *testing.T, s service) {
@@ -158,7 +257,8 @@ func TestMaxHandshakeSizeLimitsTheHeader(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				accepted := make(chan error, 1)
 				go func() {
-					conn, err := wsstream.AcceptConn(patient(t), near, &wsstream.AcceptOptions{MaxHandshakeSize: tc.limit})
+					conn, err := wsstream.AcceptConn(patient(t), near,
+						&wsstream.AcceptOptions{MaxHandshakeSize: tc.limit})
 					if err == nil {
 						conn.CloseNow()
 					}
@@ -181,7 +281,8 @@ func TestMaxHandshakeSizeLimitsTheHeader(t *testing.T) {
 			})
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 				conn := dialOver(t, near, &wsstream.DialOptions{MaxHandshakeSize: tc.limit})
-				answer := wstest.SwitchingProtocols(wstest.NewPeer(t, far, wstest.AsServer).ReadRequest(), "X-Long: "+strings.Repeat("x", 100_000))
+				answer := wstest.SwitchingProtocols(wstest.NewPeer(t, far, wstest.AsServer).ReadRequest(),
+					"X-Long: "+strings.Repeat("x", 100_000))
 				padding := len(request) - len(answer)
 				answer = bytes.Replace(answer, []byte("xxx"), bytes.Repeat([]byte("x"), 3+padding), 1)
 				go func() { _, _ = far.Write(answer) }()
@@ -213,7 +314,8 @@ func TestAcceptConnAnswers408AfterHandshakeTimeout(t *testing.T) {
 				start := time.Now()
 				accepted := make(chan error, 1)
 				go func() {
-					_, err := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{HandshakeTimeout: 5 * time.Second})
+					_, err := wsstream.AcceptConn(t.Context(), near,
+						&wsstream.AcceptOptions{HandshakeTimeout: 5 * time.Second})
 					accepted <- err
 				}()
 				res := peer.ReadResponse()
@@ -229,10 +331,13 @@ func TestAcceptConnAnswers408AfterHandshakeTimeout(t *testing.T) {
 func TestAcceptLeavesASlowRequestToNetHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := memnet.Listen()
-		srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			_, err := wsstream.Accept(w, r, nil)
-			t.Errorf("a request came: %v", err)
-		})}
+		srv := &http.Server{
+			ReadHeaderTimeout: 5 * time.Second,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, err := wsstream.Accept(w, r, nil)
+				t.Errorf("a request came: %v", err)
+			}),
+		}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(l) }()
 		nc, err := l.Dial(t.Context())
@@ -301,7 +406,8 @@ func TestAcceptRefusesHTTP2(t *testing.T) {
 	require.NoError(t, err)
 	defer res.Body.Close()
 	require.Equal(t, 2, res.ProtoMajor)
-	wantRefusal(t, res, <-accepted, 505, "the request is HTTP/2.0; WebSocket is served over HTTP/1.1 only")
+	wantRefusal(t, res, <-accepted, 505,
+		"the request is HTTP/2.0; WebSocket is served over HTTP/1.1 only")
 }
 
 func TestAcceptConnReadsTheHeaderAsStrictlyAsNetHTTP(t *testing.T) {
@@ -445,7 +551,8 @@ func TestAcceptConnHoldsNoMoreThanTheHeadersBytes(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc
 	}
-	start := strings.TrimSuffix(string(wstest.UpgradeRequest("/", "Sec-WebSocket-Protocol: a")), "\r\n")
+	start := strings.TrimSuffix(string(wstest.UpgradeRequest("/", "Sec-WebSocket-Protocol: a")),
+		"\r\n")
 	for name, lines := range map[string]string{
 		"tiny lines":              strings.Repeat("a:\r\n", 250),
 		"as many as there may be": strings.Repeat("a: "+strings.Repeat("x", 250)+"\r\n", 250),
@@ -466,7 +573,8 @@ func TestAcceptConnHoldsNoMoreThanTheHeadersBytes(t *testing.T) {
 					near, far := memnet.Pipe(0)
 					peers = append(peers, wstest.NewPeer(t, far, wstest.AsClient))
 					go func() {
-						conn, _ := wsstream.AcceptConn(t.Context(), near, &wsstream.AcceptOptions{Subprotocols: []string{"a", "b"}})
+						conn, _ := wsstream.AcceptConn(t.Context(), near,
+							&wsstream.AcceptOptions{Subprotocols: []string{"a", "b"}})
 						accepted <- conn
 					}()
 				}
@@ -502,11 +610,21 @@ func TestRefusalReachesAClientThatIsStillWriting(t *testing.T) {
 		status  int
 	}{
 		"a header that is too large": {string(wstest.UpgradeRequest("/", "X-Long: "+more)), 431},
-		"too many lines":             {strings.TrimSuffix(string(wstest.UpgradeRequest("/")), "\r\n") + strings.Repeat("a:\r\n", 300_000), 431},
-		"a malformed line":           {"GET / HTTP/1.1\r\nno colon\r\n" + more, 400},
-		"a body":                     {string(wstest.UpgradeRequest("/", "Content-Length: 1048576")) + more, 400},
-		"an origin":                  {string(wstest.UpgradeRequest("/", "Origin: http://evil.test")) + more, 403},
-		"no upgrade":                 {string(wstest.UpgradeRequest("/", "Upgrade:")) + more, 426},
+		"too many lines": {
+			strings.TrimSuffix(string(wstest.UpgradeRequest("/")), "\r\n") +
+				strings.Repeat("a:\r\n", 300_000),
+			431,
+		},
+		"a malformed line": {"GET / HTTP/1.1\r\nno colon\r\n" + more, 400},
+		"a body": {
+			string(wstest.UpgradeRequest("/", "Content-Length: 1048576")) + more,
+			400,
+		},
+		"an origin": {
+			string(wstest.UpgradeRequest("/", "Origin: http://evil.test")) + more,
+			403,
+		},
+		"no upgrade": {string(wstest.UpgradeRequest("/", "Upgrade:")) + more, 426},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 5 {

@@ -136,27 +136,57 @@ type leaving struct {
 // leavings are all ends that a side has. io.EOF is passed on as 1000, a code with its reason, a
 // loss as 1011.
 var leavings = map[string]leaving{
-	"1000":                     {closes(1000, "done"), 1000, "", true},
-	"no code":                  {closes(0, ""), 1000, "", true},
-	"1001":                     {closes(1001, "away"), 1001, "away", true},
-	"1003":                     {closes(1003, ""), 1003, "", true},
-	"1011":                     {closes(1011, "broken"), 1011, "broken", true},
-	"1012":                     {closes(1012, "restart"), 1012, "restart", true},
-	"1013":                     {closes(1013, "later"), 1013, "later", true},
-	"1014":                     {closes(1014, "gateway"), 1014, "gateway", true},
-	"3000":                     {closes(3000, "log in"), 3000, "log in", true},
-	"4002, the longest reason": {closes(4002, strings.Repeat("x", 123)), 4002, strings.Repeat("x", 123), true},
+	"1000":    {closes(1000, "done"), 1000, "", true},
+	"no code": {closes(0, ""), 1000, "", true},
+	"1001":    {closes(1001, "away"), 1001, "away", true},
+	"1003":    {closes(1003, ""), 1003, "", true},
+	"1011":    {closes(1011, "broken"), 1011, "broken", true},
+	"1012":    {closes(1012, "restart"), 1012, "restart", true},
+	"1013":    {closes(1013, "later"), 1013, "later", true},
+	"1014":    {closes(1014, "gateway"), 1014, "gateway", true},
+	"3000":    {closes(3000, "log in"), 3000, "log in", true},
+	"4002, the longest reason": {
+		closes(4002, strings.Repeat("x", 123)),
+		4002,
+		strings.Repeat("x", 123),
+		true,
+	},
 	"shut down": {func(ctx context.Context, c *wsstream.Conn) error {
 		return c.Shutdown(ctx, wsstream.CloseInfo{Code: 4003})
 	}, 4003, "", true},
-	"Writable.Close":  {func(ctx context.Context, c *wsstream.Conn) error { return c.Writable().Close(ctx) }, 1000, "", true},
-	"Readable.Cancel": {func(_ context.Context, c *wsstream.Conn) error { return c.Readable().Cancel(nil) }, 1000, "", true},
-	"a failure":       {func(ctx context.Context, c *wsstream.Conn) error { return c.Writable().Fail(ctx, errDisk) }, 1011, "", true},
+	"Writable.Close": {
+		func(ctx context.Context, c *wsstream.Conn) error { return c.Writable().Close(ctx) },
+		1000,
+		"",
+		true,
+	},
+	"Readable.Cancel": {
+		func(_ context.Context, c *wsstream.Conn) error { return c.Readable().Cancel(nil) },
+		1000,
+		"",
+		true,
+	},
+	"a failure": {
+		func(ctx context.Context, c *wsstream.Conn) error { return c.Writable().Fail(ctx, errDisk) },
+		1011,
+		"",
+		true,
+	},
 	"a failure with a code": {func(ctx context.Context, c *wsstream.Conn) error {
 		return c.Writable().Fail(ctx, coded)
 	}, 4010, "no quota", true},
-	"an abort":                  {func(_ context.Context, c *wsstream.Conn) error { return c.Writable().Abort(errDisk) }, 1011, "", false},
-	"a loss":                    {func(_ context.Context, c *wsstream.Conn) error { c.CloseNow(); return nil }, 1011, "", false},
+	"an abort": {
+		func(_ context.Context, c *wsstream.Conn) error { return c.Writable().Abort(errDisk) },
+		1011,
+		"",
+		false,
+	},
+	"a loss": {
+		func(_ context.Context, c *wsstream.Conn) error { c.CloseNow(); return nil },
+		1011,
+		"",
+		false,
+	},
 	"a Close in half a message": {halfAMessage, 1011, "", true},
 }
 
@@ -188,7 +218,9 @@ func halfAMessage(ctx context.Context, c *wsstream.Conn) error {
 // have.
 func TestRelayPassesEveryEndOnAndLosesNothing(t *testing.T) {
 	for name, end := range leavings {
-		for _, window := range []struct{ relay, others int }{{256, 256}, {64 << 20, 64 << 20}, {64 << 20, 256}, {256, 64 << 20}} {
+		for _, window := range []struct{ relay, others int }{
+			{256, 256}, {64 << 20, 64 << 20}, {64 << 20, 256}, {256, 64 << 20},
+		} {
 			for _, side := range []string{"client", "server"} {
 				t.Run(fmt.Sprintf("%s/windows of %v/from the %s", name, window, side), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
@@ -214,7 +246,9 @@ func accepting(o wsstream.DialOptions) *wsstream.AcceptOptions {
 }
 
 func TestRelayOverTCPPassesEndsOnAndLosesNothing(t *testing.T) {
-	for _, name := range []string{"1000", "1001", "4002, the longest reason", "a failure with a code"} {
+	for _, name := range []string{
+		"1000", "1001", "4002, the longest reason", "a failure with a code",
+	} {
 		for _, window := range []int{256, 64 << 20} {
 			for _, flip := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/windows of %d/flipped %t", name, window, flip), func(t *testing.T) {
@@ -249,7 +283,13 @@ func overSocket(t *testing.T, o wsstream.DialOptions) (client, server *wsstream.
 	return client, server
 }
 
-func passesOn(t *testing.T, r *relayed, leaves, stays *wsstream.Conn, end leaving, pause time.Duration) {
+func passesOn(
+	t *testing.T,
+	r *relayed,
+	leaves, stays *wsstream.Conn,
+	end leaving,
+	pause time.Duration,
+) {
 	const n = 300
 	heard := make(chan int)
 	go func() { heard <- hears(t, leaves, n, 0) }()
@@ -262,7 +302,7 @@ func passesOn(t *testing.T, r *relayed, leaves, stays *wsstream.Conn, end leavin
 
 	left := make(chan error, 1)
 	go func() {
-		err := says(t.Context(), leaves, n) // the last words, for one who takes his time
+		err := says(t.Context(), leaves, n) // the last words, for a side that is slow
 		leaves.Readable().Discard()
 		left <- errors.Join(err, end.leave(t.Context(), leaves))
 	}()
@@ -360,10 +400,12 @@ func TestRelayHoldsItsWindowsAndOneMessage(t *testing.T) {
 				break
 			}
 		}
-		require.Less(t, sent*size, 4*window+2*window+5*(size+100)+4096, "four windows, two transports, and a message each")
+		require.Less(t, sent*size, 4*window+2*window+5*(size+100)+4096,
+			"four windows, two transports, and a message each")
 		for _, f := range []wsstream.Flow{r.near.Stats().Received, r.far.Stats().Sent} {
 			require.Positive(t, f.HeldMax)
-			require.LessOrEqual(t, f.HeldMax, int64(window+size+100+4096), "the window, one message and a read buffer")
+			require.LessOrEqual(t, f.HeldMax, int64(window+size+100+4096),
+				"the window, one message and a read buffer")
 		}
 		for range sent {
 			got, err := r.server.Readable().Pull(t.Context())
@@ -388,7 +430,8 @@ func TestPipeFromOneConnToAnother(t *testing.T) {
 		for _, m := range got {
 			texts = append(texts, string(m.Data))
 		}
-		require.Equal(t, []string{"short", strings.Repeat("long", 10_000), "", "end"}, texts, "though the memory was used again")
+		require.Equal(t, []string{"short", strings.Repeat("long", 10_000), "", "end"}, texts,
+			"though the memory was used again")
 	})
 }
 

@@ -32,7 +32,11 @@ type record struct {
 }
 
 func newRecord() *record {
-	return &record{conns: map[*wsstream.Conn]bool{}, shaken: make(chan error, 2), closed: make(chan error, 2)}
+	return &record{
+		conns:  map[*wsstream.Conn]bool{},
+		shaken: make(chan error, 2),
+		closed: make(chan error, 2),
+	}
 }
 
 func (r *record) add(c *wsstream.Conn, format string, args ...any) {
@@ -66,8 +70,12 @@ func (r *record) trace() *wsstream.Trace {
 				r.shaken <- err
 			}
 		},
-		MessageIn:  func(c *wsstream.Conn, t wsstream.Type, n int64) { r.add(c, "in: %v, %d bytes", t, n) },
-		MessageOut: func(c *wsstream.Conn, t wsstream.Type, n int64) { r.add(c, "out: %v, %d bytes", t, n) },
+		MessageIn: func(c *wsstream.Conn, t wsstream.Type, n int64) {
+			r.add(c, "in: %v, %d bytes", t, n)
+		},
+		MessageOut: func(c *wsstream.Conn, t wsstream.Type, n int64) {
+			r.add(c, "out: %v, %d bytes", t, n)
+		},
 		StallBegan: func(_ *wsstream.Conn, d wsstream.Direction) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -121,15 +129,25 @@ func TestTraceTellsEverything(t *testing.T) {
 			"done, header: true, readable: true, error: <nil>",
 		}, r.take())
 
-		e.peer.Send(wstest.Text("123").Part(), wstest.Ping("untold"), wstest.Cont([]byte("45"), true), wstest.Binary(nil),
-			wstest.Text("ranged"), wstest.Binary([]byte("streamed")), wstest.Text("copied"), wstest.Text("skipped"), wstest.Text("last"))
+		e.peer.Send(
+			wstest.Text("123").Part(),
+			wstest.Ping("untold"),
+			wstest.Cont([]byte("45"), true),
+			wstest.Binary(nil),
+			wstest.Text("ranged"),
+			wstest.Binary([]byte("streamed")),
+			wstest.Text("copied"),
+			wstest.Text("skipped"),
+			wstest.Text("last"),
+		)
 		e.pull(t)
 		require.NoError(t, e.conn.Readable().PullInto(ctx, new(wsstream.Message)))
 		for _, err := range e.conn.Readable().All(ctx) {
 			require.NoError(t, err)
 			break
 		}
-		require.Equal(t, []string{"in: text, 5 bytes", "in: binary, 0 bytes", "in: text, 6 bytes"}, r.take())
+		require.Equal(t, []string{"in: text, 5 bytes", "in: binary, 0 bytes", "in: text, 6 bytes"},
+			r.take())
 		m, err := e.conn.Readable().NextMessage(ctx)
 		require.NoError(t, err)
 		_, err = io.ReadFull(m, make([]byte, 8))
@@ -148,7 +166,8 @@ func TestTraceTellsEverything(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, m.Close())
 		e.pull(t)
-		require.Equal(t, []string{"in: text, 6 bytes", "in: text, 4 bytes"}, r.take(), "what was skipped is not told")
+		require.Equal(t, []string{"in: text, 6 bytes", "in: text, 4 bytes"}, r.take(),
+			"what was skipped is not told")
 
 		w := e.conn.Writable()
 		require.NoError(t, w.Write(ctx, wsstream.Binary(make([]byte, 250))))
@@ -157,7 +176,8 @@ func TestTraceTellsEverything(t *testing.T) {
 		require.True(t, ok)
 		require.NoError(t, w.Write(ctx, wsstream.Text("prepared").Prepare()))
 		require.Error(t, w.Write(ctx, wsstream.Text("\xff")))
-		require.Equal(t, []string{"out: binary, 250 bytes", "out: text, 4 bytes", "out: text, 8 bytes"}, r.take())
+		require.Equal(t, []string{"out: binary, 250 bytes", "out: text, 4 bytes", "out: text, 8 bytes"},
+			r.take())
 		mw, err := w.NewMessage(ctx, wsstream.TypeText)
 		require.NoError(t, err)
 		for range 2 {
@@ -234,12 +254,14 @@ func TestTraceTellsFailedHandshakes(t *testing.T) {
 			conn := dialOver(t, near, &wsstream.DialOptions{Trace: trace})
 			conn.CloseNow()
 			err := notOpened(t, conn)
-			require.Equal(t, failedShake{conn: conn, err: err}, <-failed, "the first error, as Opened has it")
+			require.Equal(t, failedShake{conn: conn, err: err}, <-failed,
+				"the first error, as Opened has it")
 		})
 	})
 	t.Run("Accept", func(t *testing.T) {
 		trace, failed := untilItFails()
-		_, err := wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), &wsstream.AcceptOptions{Trace: trace})
+		_, err := wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil),
+			&wsstream.AcceptOptions{Trace: trace})
 		require.Error(t, err)
 		require.Equal(t, failedShake{err: err}, <-failed)
 	})
@@ -260,9 +282,17 @@ func TestTraceTellsNoHandshakeForBadOptions(t *testing.T) {
 		return nil
 	}}
 	bad := &wsstream.AcceptOptions{Trace: trace, ReadWindow: 1}
-	notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{Trace: trace, ReadWindow: 1}))
+	notOpened(
+		t,
+		wsstream.Dial(
+			t.Context(),
+			"ws://example.test/",
+			&wsstream.DialOptions{Trace: trace, ReadWindow: 1},
+		),
+	)
 	notOpened(t, wsstream.Dial(t.Context(), "example.test", &wsstream.DialOptions{Trace: trace}))
-	_, err := wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), bad)
+	_, err := wsstream.Accept(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil),
+		bad)
 	require.Error(t, err)
 	near, _ := memnet.Pipe(0)
 	_, err = wsstream.AcceptConn(t.Context(), near, bad)
@@ -270,7 +300,9 @@ func TestTraceTellsNoHandshakeForBadOptions(t *testing.T) {
 }
 
 func TestTraceMayHaveNoHooks(t *testing.T) {
-	trace := &wsstream.Trace{Handshake: func(bool) func(*wsstream.Conn, wsstream.Opened, error) { return nil }}
+	trace := &wsstream.Trace{
+		Handshake: func(bool) func(*wsstream.Conn, wsstream.Opened, error) { return nil },
+	}
 	for _, trace := range []*wsstream.Trace{trace, {}} {
 		c := config{Trace: trace, ReadWindow: 256, WriteWindow: 256}
 		onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -409,23 +441,28 @@ func TestTraceStallHooksMayReadAddresses(t *testing.T) {
 		StallBegan: who,
 		StallEnded: func(c *wsstream.Conn, d wsstream.Direction, _ time.Duration) { who(c, d) },
 	}
-	onEveryPath(t, config{Trace: trace, ReadWindow: 256, WriteWindow: 256, Limit: 4 << 10}, func(t *testing.T, e *end) {
-		told.Clear()
-		flooded := flood(e, 3, 8000)
-		for range 3 {
-			require.Len(t, e.pull(t), 8000)
-		}
-		require.NoError(t, <-flooded)
-		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 24_000)))
-		require.Len(t, readMessage(t, e), 24_000)
-		require.NoError(t, (<-wrote).err)
-		for _, d := range []wsstream.Direction{wsstream.Inbound, wsstream.Outbound} {
-			_, ok := told.Load(fmt.Sprint(d, true, true, true))
-			require.True(t, ok, "%v", d)
-		}
-	})
+	onEveryPath(
+		t,
+		config{Trace: trace, ReadWindow: 256, WriteWindow: 256, Limit: 4 << 10},
+		func(t *testing.T, e *end) {
+			told.Clear()
+			flooded := flood(e, 3, 8000)
+			for range 3 {
+				require.Len(t, e.pull(t), 8000)
+			}
+			require.NoError(t, <-flooded)
+			wrote := goWrite(t, e, wsstream.Binary(make([]byte, 24_000)))
+			require.Len(t, readMessage(t, e), 24_000)
+			require.NoError(t, (<-wrote).err)
+			for _, d := range []wsstream.Direction{wsstream.Inbound, wsstream.Outbound} {
+				_, ok := told.Load(fmt.Sprint(d, true, true, true))
+				require.True(t, ok, "%v", d)
+			}
+		},
+	)
 }
 
 func TestDirectionString(t *testing.T) {
-	require.Equal(t, "inbound outbound Direction(0)", fmt.Sprint(wsstream.Inbound, " ", wsstream.Outbound, " ", wsstream.Direction(0)))
+	require.Equal(t, "inbound outbound Direction(0)",
+		fmt.Sprint(wsstream.Inbound, " ", wsstream.Outbound, " ", wsstream.Direction(0)))
 }

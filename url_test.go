@@ -111,7 +111,8 @@ func TestURLErrorShowsNothingBeforeAnAtSign(t *testing.T) {
 		t.Run(bad, func(t *testing.T) {
 			var d dialled
 			logged := newRecorder()
-			conn := wsstream.Dial(t.Context(), bad, &wsstream.DialOptions{NetDial: d.dial, Logger: slog.New(logged)})
+			conn := wsstream.Dial(t.Context(), bad,
+				&wsstream.DialOptions{NetDial: d.dial, Logger: slog.New(logged)})
 			err := notOpened(t, conn)
 			require.ErrorContains(t, err, "wsstream: ")
 			shown := texts(conn, err, logged)
@@ -138,7 +139,11 @@ func TestURLErrorShowsAURLWithoutAnAtSign(t *testing.T) {
 
 func TestURLMayHaveAnAtSignBehindTheHost(t *testing.T) {
 	var d dialled
-	conn := wsstream.Dial(t.Context(), "ws://user:SECRET@host.test:8080/@vite/client?to=a@b", &wsstream.DialOptions{NetDial: d.dial})
+	conn := wsstream.Dial(
+		t.Context(),
+		"ws://user:SECRET@host.test:8080/@vite/client?to=a@b",
+		&wsstream.DialOptions{NetDial: d.dial},
+	)
 	require.ErrorIs(t, notOpened(t, conn), errNoRoute)
 	require.Equal(t, "host.test:8080", d.addr)
 	require.Equal(t, "ws://host.test:8080/@vite/client?to=a@b", conn.URL())
@@ -157,7 +162,10 @@ func TestURLErrorOfAProxyShowsNothingBeforeAnAtSign(t *testing.T) {
 			proxies[s] = u
 		}
 	}
-	for _, s := range []string{"http://user:1/SECRET@host.test", "http://user:1?SECRET@host.test", "http://user:1#SECRET@host.test", "socks5://user:SECRET@host.test"} {
+	for _, s := range []string{
+		"http://user:1/SECRET@host.test", "http://user:1?SECRET@host.test",
+		"http://user:1#SECRET@host.test", "socks5://user:SECRET@host.test",
+	} {
 		u, err := url.Parse(s)
 		require.NoError(t, err)
 		proxies[s] = u
@@ -234,12 +242,18 @@ func TestProxyOptionsErrorShowsNothingBeforeAnAtSign(t *testing.T) {
 }
 
 func TestProxyOptionsErrorIsFoundByItsType(t *testing.T) {
-	inner := &url.Error{Op: "parse", URL: "http://user:SECRET@host.test/%zz", Err: url.EscapeError("%zz")}
-	failure := fmt.Errorf("%w: %w", inner, &fs.PathError{Op: "open", Path: "proxies", Err: fs.ErrPermission})
+	inner := &url.Error{
+		Op:  "parse",
+		URL: "http://user:SECRET@host.test/%zz",
+		Err: url.EscapeError("%zz"),
+	}
+	failure := fmt.Errorf("%w: %w", inner,
+		&fs.PathError{Op: "open", Path: "proxies", Err: fs.ErrPermission})
 	err := notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, failure },
 	}))
-	require.EqualError(t, err, `wsstream: handshake: the option Proxy: …host.test/%zz…: open proxies: permission denied`)
+	require.EqualError(t, err,
+		`wsstream: handshake: the option Proxy: …host.test/%zz…: open proxies: permission denied`)
 	require.ErrorIs(t, err, fs.ErrPermission)
 	var path *fs.PathError
 	require.ErrorAs(t, err, &path, "its text is clean")
@@ -275,10 +289,18 @@ func TestURLNameOutsideASCIIBecomesAnALabel(t *testing.T) {
 	for _, tc := range []struct{ url, host, shown string }{
 		{"ws://bücher.example/", "xn--bcher-kva.example", "ws://xn--bcher-kva.example/"},
 		{"ws://BÜCHER.Example/", "xn--bcher-kva.example", "ws://xn--bcher-kva.example/"},
-		{"ws://b%C3%BCcher.example:8080/", "xn--bcher-kva.example:8080", "ws://xn--bcher-kva.example:8080/"},
+		{
+			"ws://b%C3%BCcher.example:8080/",
+			"xn--bcher-kva.example:8080",
+			"ws://xn--bcher-kva.example:8080/",
+		},
 		{"ws://例え。テスト/ä", "xn--r8jz45g.xn--zckzah", "ws://xn--r8jz45g.xn--zckzah/%C3%A4"},
 		{"ws://faß.example/", "xn--fa-hia.example", "ws://xn--fa-hia.example/"},
-		{"ws://my_app--x.bücher.example/", "my_app--x.xn--bcher-kva.example", "ws://my_app--x.xn--bcher-kva.example/"},
+		{
+			"ws://my_app--x.bücher.example/",
+			"my_app--x.xn--bcher-kva.example",
+			"ws://my_app--x.xn--bcher-kva.example/",
+		},
 		{"ws://１２７.0.0.1/", "127.0.0.1", "ws://127.0.0.1/"},
 		{"ws://XN--BCHER-KVA.example/", "XN--BCHER-KVA.example", "ws://XN--BCHER-KVA.example/"},
 	} {
@@ -301,19 +323,34 @@ func TestURLNameOutsideASCIIBecomesAnALabel(t *testing.T) {
 }
 
 func TestURLNameThatIsBadDialsNothing(t *testing.T) {
-	for _, host := range []string{"a\u2100b.example", "ab\u00a0c\u00fc", "xn--\u00fc", "\u200d\u00fc", "\u00ad", "ü＠x", "ü：80", "ü／x", "ü＃", "ü\u202e"} {
+	for _, host := range []string{
+		"a\u2100b.example", "ab\u00a0c\u00fc", "xn--\u00fc", "\u200d\u00fc", "\u00ad", "ü＠x", "ü：80",
+		"ü／x", "ü＃", "ü\u202e",
+	} {
 		t.Run(host, func(t *testing.T) {
 			var d dialled
-			err := notOpened(t, wsstream.Dial(t.Context(), "ws://"+host+"/", &wsstream.DialOptions{NetDial: d.dial}))
+			err := notOpened(
+				t,
+				wsstream.Dial(t.Context(), "ws://"+host+"/", &wsstream.DialOptions{NetDial: d.dial}),
+			)
 			require.ErrorContains(t, err, "URL")
 			requirePlain(t, err)
-			err = notOpened(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{NetDial: d.dial, Host: host}))
+			err = notOpened(
+				t,
+				wsstream.Dial(
+					t.Context(),
+					"ws://example.test/",
+					&wsstream.DialOptions{NetDial: d.dial, Host: host},
+				),
+			)
 			require.ErrorContains(t, err, "Host")
 			requirePlain(t, err)
 			require.Zero(t, d.calls.Load())
 			no := refusedByAny(t, wsstream.Dial(t.Context(), "ws://example.test/", &wsstream.DialOptions{
 				NetDial: d.dial,
-				Proxy:   func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: host}, nil },
+				Proxy: func(*http.Request) (*url.URL, error) {
+					return &url.URL{Scheme: "http", Host: host}, nil
+				},
 			}))
 			require.ErrorContains(t, no, "option Proxy")
 			require.Zero(t, d.calls.Load())
@@ -332,7 +369,8 @@ func TestHostOptionAndJarUseALabels(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		jar, err := cookiejar.New(nil)
 		require.NoError(t, err)
-		jar.SetCookies(&url.URL{Scheme: "http", Host: "xn--bcher-kva.example"}, []*http.Cookie{{Name: "a", Value: "1"}})
+		jar.SetCookies(&url.URL{Scheme: "http", Host: "xn--bcher-kva.example"},
+			[]*http.Cookie{{Name: "a", Value: "1"}})
 		dialOver(t, near, &wsstream.DialOptions{Host: "bücher.example:81", Jar: jar})
 		req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake("Set-Cookie: b=2")
 		require.Equal(t, "xn--bcher-kva.example:81", req.Host)
@@ -347,7 +385,8 @@ func TestProxyIsAskedForTheALabel(t *testing.T) {
 		o.NetDial = func(_ context.Context, _, a string) (net.Conn, error) { addr = a; return near, nil }
 		conn := wsstream.Dial(t.Context(), "ws://bücher.example", o)
 		defer func() { conn.CloseNow(); <-conn.Closed().Done() }()
-		wantBytes(t, far, "CONNECT xn--bcher-kva.example:80 HTTP/1.1\r\nHost: xn--bcher-kva.example:80\r\n\r\n")
+		wantBytes(t, far,
+			"CONNECT xn--bcher-kva.example:80 HTTP/1.1\r\nHost: xn--bcher-kva.example:80\r\n\r\n")
 		require.Equal(t, "xn--prxy-hra.test:80", addr)
 	})
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
@@ -485,7 +524,10 @@ func TestURLUserinfoYieldsToTheCallersAuthorization(t *testing.T) {
 }
 
 func TestURLErrorShowsNoCredentials(t *testing.T) {
-	for _, bad := range []string{"ws://eve:secret@example.test/#top", "ftp://eve@example.test/", "ws://eve:secret@example.test:65536/"} {
+	for _, bad := range []string{
+		"ws://eve:secret@example.test/#top", "ftp://eve@example.test/",
+		"ws://eve:secret@example.test:65536/",
+	} {
 		t.Run(bad, func(t *testing.T) {
 			conn := wsstream.Dial(t.Context(), bad, nil)
 			err := notOpened(t, conn)

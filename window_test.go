@@ -197,7 +197,8 @@ func TestWindowSmallerThanAMessageIsEnough(t *testing.T) {
 		writing := goWrite(t, e, wsstream.Binary(large))
 		require.Equal(t, large, readMessage(t, e))
 		require.NoError(t, (<-writing).err)
-		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(window+frame+8), "it is encoded as room comes")
+		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(window+frame+8),
+			"it is encoded as room comes")
 	})
 }
 
@@ -247,7 +248,11 @@ func TestMaxMessageSizeLimitsPullAndItsErrorNamesIt(t *testing.T) {
 	fits := wstest.Binary(make([]byte, 100))
 	for name, large := range map[string][]wstest.Frame{
 		"one frame": {wstest.Binary(make([]byte, 101))},
-		"fragments": {wstest.Binary(make([]byte, 60)).Part(), wstest.Cont(nil, false), wstest.Cont(make([]byte, 41), true)},
+		"fragments": {
+			wstest.Binary(make([]byte, 60)).Part(),
+			wstest.Cont(nil, false),
+			wstest.Cont(make([]byte, 41), true),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, config{MaxMessageSize: 100}, func(t *testing.T, e *end) {
@@ -283,7 +288,13 @@ func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 	}{
 		{name: "2^62", length: 1 << 62, first: wstest.Binary(nil), code: 1009},
 		{name: "2^63-1", length: math.MaxInt64, first: wstest.Text(""), code: 1009},
-		{name: "a continuation of 2^63-1", length: math.MaxInt64, before: []wstest.Frame{wstest.Text("x").Part()}, first: wstest.Cont(nil, true), code: 1009},
+		{
+			name:   "a continuation of 2^63-1",
+			length: math.MaxInt64,
+			before: []wstest.Frame{wstest.Text("x").Part()},
+			first:  wstest.Cont(nil, true),
+			code:   1009,
+		},
 		{name: "2^62 without MaxMessageSize", length: 1 << 62, limit: -1, first: wstest.Binary(nil)},
 		{name: "a ping of 2^62", length: 1 << 62, first: wstest.Ping(""), code: 1002},
 		{name: "a Close of 2^62", length: 1 << 62, first: wstest.CloseEmpty(), code: 1002},
@@ -309,8 +320,8 @@ func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 	}
 }
 
-// The rule of docs/windows.md. The transport holds what comes in the first 10 ms, while nobody
-// reads yet.
+// The rule of docs/windows.md. The transport holds what comes in the first 10 ms, while no
+// call reads yet.
 func TestReadWindowCoversAPause(t *testing.T) {
 	const messages, size = 1000, 1000 // a message a millisecond: 1 MB/s
 	const pause = 50 * time.Millisecond
@@ -463,9 +474,8 @@ func TestMaxMessageSizeDefaultAndSet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEveryPath(t, config{MaxMessageSize: tc.limit}, func(t *testing.T, e *end) {
 				sent := make(chan error, 1)
-				go func() {
-					sent <- e.peer.Write(wstest.Binary(make([]byte, tc.fits)), wstest.Binary(make([]byte, tc.fits+1)))
-				}()
+				fits, large := make([]byte, tc.fits), make([]byte, tc.fits+1)
+				go func() { sent <- e.peer.Write(wstest.Binary(fits), wstest.Binary(large)) }()
 				require.Len(t, e.pull(t), tc.fits)
 				pulled := goPull(t, e)
 				e.peer.WantClose("one byte more is too big", 1009)
@@ -521,8 +531,18 @@ func TestReadWindowThatIsFullHidesThePeersClose(t *testing.T) {
 			}
 		}, 0, 3001},
 		{"Cancel", func(e *end) { _ = e.conn.Readable().Cancel(nil) }, 0, 3001},
-		{"Discard", func(e *end) { e.conn.Readable().Discard(); _ = e.conn.Close(wsstream.CloseInfo{}) }, 0, 3001},
-		{"Shutdown", func(e *end) { _ = e.conn.Shutdown(context.Background(), wsstream.CloseInfo{}) }, 0, 3001},
+		{
+			"Discard",
+			func(e *end) { e.conn.Readable().Discard(); _ = e.conn.Close(wsstream.CloseInfo{}) },
+			0,
+			3001,
+		},
+		{
+			"Shutdown",
+			func(e *end) { _ = e.conn.Shutdown(context.Background(), wsstream.CloseInfo{}) },
+			0,
+			3001,
+		},
 	}
 	for _, w := range ways {
 		t.Run(w.what, func(t *testing.T) {

@@ -31,7 +31,8 @@ func TestWriteOf8MiBTakesAsLongAsThePeerPauses(t *testing.T) {
 		<-time.After(2 * time.Second)
 		synctest.Wait()
 		require.Empty(t, wrote)
-		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax, int64(wsstream.DefaultWriteWindow+wsstream.DefaultMaxFrameSize+14))
+		require.LessOrEqual(t, e.conn.Stats().Sent.HeldMax,
+			int64(wsstream.DefaultWriteWindow+wsstream.DefaultMaxFrameSize+14))
 		require.Equal(t, 8<<20, len(readMessage(t, e)))
 		require.NoError(t, (<-wrote).err)
 		require.Equal(t, 2*time.Second, time.Since(start))
@@ -124,7 +125,8 @@ func TestWriteFailsAlikeAfterThePeersClose(t *testing.T) {
 
 func everyWriteFailsAlike(t *testing.T, e *end, sent wstest.Frame) {
 	e.peer.Send(sent)
-	e.wantClose(t, wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: sent.Payload[:min(2, len(sent.Payload))]})
+	e.wantClose(t,
+		wstest.Frame{Fin: true, Op: wstest.OpClose, Payload: sent.Payload[:min(2, len(sent.Payload))]})
 	e.peer.Close()
 	_, err := e.closed(t)
 	require.NoError(t, err)
@@ -203,7 +205,11 @@ func TestWriteBeforeACleanCloseArrives(t *testing.T) {
 	for seed := range uint64(100) {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
-			c := config{WriteWindow: 256 + r.IntN(4000), ReadWindow: 256 + r.IntN(1000), MaxFrameSize: 1 + r.IntN(300)}
+			c := config{
+				WriteWindow:  256 + r.IntN(4000),
+				ReadWindow:   256 + r.IntN(1000),
+				MaxFrameSize: 1 + r.IntN(300),
+			}
 			near, far := memnet.Pipe(100 + r.IntN(1000))
 			client, server := conns(t, c, near, far)
 			near.Drip(50, time.Millisecond)
@@ -304,8 +310,7 @@ func TestWriteWaitsForAPeerThatReadsNothing(t *testing.T) {
 	})
 }
 
-// onProcessors runs f with one processor and with two. Conns with one have nobody to gather for
-// them.
+// onProcessors runs f with one processor and with two. With one there is no other goroutine to gather for.
 func onProcessors(t *testing.T, f func(t *testing.T)) {
 	for _, n := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {

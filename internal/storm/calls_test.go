@@ -14,7 +14,7 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// stormCalls are what anybody may call at any time.
+// stormCalls are calls that may be made at any time.
 var stormCalls = []func(c *caller, ctx context.Context){
 	func(c *caller, _ context.Context) { c.stats() },
 	func(c *caller, _ context.Context) { c.totals() },
