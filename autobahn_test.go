@@ -148,8 +148,8 @@ func (e *end) answerAll(t *testing.T) {
 	}()
 }
 
-// TestFrameOrderOfAutobahnsStrictCases is over TCP what TestFrameRulesAnswerGoodMessagesBeforeABreach
-// is in memory.
+// TestFrameOrderOfAutobahnsStrictCases is over TCP what
+// TestFrameRulesAnswerGoodMessagesBeforeABreach is in memory.
 func TestFrameOrderOfAutobahnsStrictCases(t *testing.T) {
 	for _, c := range autobahn {
 		for chop, send := range chops {

@@ -480,8 +480,8 @@ func TestPullWhoseContextEndedLetsTheBackgroundReaderGoOn(t *testing.T) {
 			}
 			cancel(errWhy)
 			require.Equal(t, errWhy, (<-pull).err)
-			e.peer.Send(wstest.Ping("who reads?"))
-			e.peer.Want("an answer", wstest.Pong("who reads?"))
+			e.peer.Send(wstest.Ping("is it read?"))
+			e.peer.Want("an answer", wstest.Pong("is it read?"))
 		}
 	})
 }

@@ -63,7 +63,7 @@ func TestCloseTimeOfAClientIsASecondAfterBothCloseFrames(t *testing.T) {
 		if e.client {
 			require.Equal(t, time.Second, time.Since(start))
 		} else {
-			require.Zero(t, time.Since(start), "the server drops at once")
+			require.Zero(t, time.Since(start), "the server drops immediately")
 		}
 		require.True(t, e.net.(*memnet.Conn).Closed())
 	})

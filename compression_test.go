@@ -213,7 +213,7 @@ func TestPullClearsNoCompress(t *testing.T) {
 func TestCompressionIsOffUnlessBothSidesAskForIt(t *testing.T) {
 	long := strings.Repeat("a", 10_000)
 	for name, c := range map[string]config{
-		"nobody":          {},
+		"neither side":    {},
 		"the peer alone":  {Extensions: ""},
 		"we alone":        {Compression: &wsstream.CompressionOptions{Threshold: -1}},
 		"another one yet": {Compression: &wsstream.CompressionOptions{Threshold: -1}, Extensions: ""},

@@ -385,7 +385,7 @@ func ExampleDial_resolver() {
 func ExampleDial_proxy() {
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Proxy-Authenticate", "Basic")
-		http.Error(w, "who are you?", http.StatusProxyAuthRequired)
+		http.Error(w, "no credentials", http.StatusProxyAuthRequired)
 	}))
 	defer proxy.Close()
 
@@ -400,9 +400,11 @@ func ExampleDial_proxy() {
 	})
 	_, err := conn.Opened().Wait(ctx)
 	if refused, ok := errors.AsType[*wsstream.ProxyError](err); ok {
-		fmt.Printf("%v: %d, %s", refused.Err, refused.Status, refused.Body)
+		fmt.Printf("%v:\n%d, %s", refused.Err, refused.Status, refused.Body)
 	}
-	// Output: it asks for credentials, and the URL that the option Proxy gives has none: 407, who are you?
+	// Output:
+	// it asks for credentials, and the URL that the option Proxy gives has none:
+	// 407, no credentials
 }
 
 // dialOn follows redirects.
@@ -526,14 +528,15 @@ func ExampleJSON_skipBad() {
 	conn := wsstream.Dial(ctx, url, nil)
 	defer conn.CloseNow()
 	codec := wsstream.JSON[line]().SkipBad(func(_ wsstream.Message, err error) {
-		fmt.Println("skipped:", err)
+		fmt.Printf("skipped:\n%v\n", err)
 	})
 	for l, err := range stream.All(ctx, stream.Decode(conn.Readable(), codec)) {
 		fmt.Println(l.From+":", l.Text, err)
 	}
 	// Output:
 	// ann: hello <nil>
-	// skipped: wsstream: text message of 6 bytes, "hello?": invalid character 'h' looking for beginning of value
+	// skipped:
+	// wsstream: text message of 6 bytes, "hello?": invalid character 'h' looking for beginning of value
 	// ann: bye <nil>
 }
 

@@ -77,7 +77,7 @@ func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 func TestGoroutinesAreOneReaderAndOneFlusher(t *testing.T) {
 	e := overTCP(t, config{}, true)
 	e.peer.Send(wstest.Ping("x"))
-	e.peer.Want("somebody reads", wstest.Pong("x"))
+	e.peer.Want("the background reader reads", wstest.Pong("x"))
 	for len(own()) != 1 {
 		runtime.Gosched()
 	}

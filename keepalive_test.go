@@ -193,7 +193,7 @@ func TestKeepaliveDoesNotCutAPausedReader(t *testing.T) {
 		}()
 		if e.mem {
 			<-time.After(24 * time.Hour)
-			e.peer.WantIdle("nobody is asked while nobody listens")
+			e.peer.WantIdle("no ping while no call reads")
 		} else {
 			<-time.After(time.Second)
 		}

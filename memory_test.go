@@ -24,7 +24,7 @@ func TestMemoryOfAConnAtRest(t *testing.T) {
 		rest func(c *wsstream.Conn)
 	}{
 		{
-			name: "nobody pulls",
+			name: "no call pulls",
 			heap: 2350,
 			rest: func(*wsstream.Conn) {},
 		},

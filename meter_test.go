@@ -335,7 +335,7 @@ func TestStatsCountWholeMessages(t *testing.T) {
 
 		e.peer.Send(wstest.Text("12345").Part(), wstest.Ping("not counted"),
 			wstest.Cont([]byte("678"), true), wstest.Binary(nil), wstest.Text("read as a stream"),
-			wstest.Text("skipped"), wstest.Text("dropped by nobody"))
+			wstest.Text("skipped"), wstest.Text("pulled as the last"))
 		require.Equal(t, "12345678", e.pull(t))
 		require.Equal(t, wsstream.Flow{Messages: 1, Bytes: 8}, e.received())
 		require.NoError(t, r.PullInto(ctx, &wsstream.Message{}))
@@ -351,8 +351,8 @@ func TestStatsCountWholeMessages(t *testing.T) {
 		m, err = r.NextMessage(ctx)
 		require.NoError(t, err)
 		require.NoError(t, m.Close())
-		require.Equal(t, "dropped by nobody", e.pull(t))
-		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 8 + 16 + 17}, e.received(),
+		require.Equal(t, "pulled as the last", e.pull(t))
+		require.Equal(t, wsstream.Flow{Messages: 4, Bytes: 8 + 16 + 18}, e.received(),
 			"what was skipped is not counted")
 
 		e.peer.Want("a pong, which is not counted", wstest.Pong("not counted"))

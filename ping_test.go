@@ -369,7 +369,7 @@ func TestFloodOfEmptyFramesFailsWith1008(t *testing.T) {
 				return err
 			},
 		},
-		"pings to who wants nothing": {nil, []wstest.Frame{wstest.Ping("x")}, func(e *end) error {
+		"pings after Discard": {nil, []wstest.Frame{wstest.Ping("x")}, func(e *end) error {
 			e.conn.Readable().Discard()
 			_, err := e.conn.Closed().Wait(context.Background())
 			return err
@@ -540,7 +540,7 @@ func TestPongIsSentBehindUnreadMessagesWhileThereIsCredit(t *testing.T) {
 	onEveryPath(t, config{ReadWindow: 4096}, func(t *testing.T, e *end) {
 		for range 7 {
 			e.peer.Send(wstest.Binary(make([]byte, 500)), wstest.Ping("behind it"))
-			e.peer.Want("an answer, and nobody pulls", wstest.Pong("behind it"))
+			e.peer.Want("an answer, and no call pulls", wstest.Pong("behind it"))
 		}
 		for range 7 {
 			require.Len(t, e.pull(t), 500)
@@ -557,7 +557,7 @@ func TestPingUsesCreditOnlyBehindUnreadData(t *testing.T) {
 		}
 		for range 1000 {
 			e.peer.Send(wstest.Ping("ping"))
-			e.peer.Want("an answer, and nobody pulls", wstest.Pong("ping"))
+			e.peer.Want("an answer, and no call pulls", wstest.Pong("ping"))
 			require.Zero(t, held(), "it is let go of when it is answered")
 		}
 		e.peer.Send(wstest.Binary(make([]byte, 100)))

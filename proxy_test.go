@@ -470,7 +470,7 @@ func TestSOCKSProxyIsAskedForTheName(t *testing.T) {
 			},
 		},
 		{
-			"credentials that nobody asks for", "socks5://eve:secret@proxy.test", "ws://example.test",
+			"credentials that are not asked for", "socks5://eve:secret@proxy.test", "ws://example.test",
 			[]string{"\x05\x02\x00\x02", "\x05\x00", socksName, socksDone},
 		},
 		{

@@ -85,7 +85,7 @@ func TestPullDeliversEverythingBeforeTheClose(t *testing.T) {
 			frames = append(frames, wstest.Text("x"))
 		}
 		e.peer.Send(append(frames, wstest.Close(1000, ""))...)
-		e.peer.WantClose("the Close is answered although nobody pulls", 1000)
+		e.peer.WantClose("the Close is answered although no call pulls", 1000)
 		e.peer.Close()
 		_, err := e.closed(t)
 		require.NoError(t, err)

@@ -344,7 +344,7 @@ func TestTraceTellsStalls(t *testing.T) {
 		e.notice()
 		<-time.After(5 * time.Second)
 		began, ended, _ = r.stalls(wsstream.Inbound)
-		require.Equal(t, 1, began-ended, "nobody pulls")
+		require.Equal(t, 1, began-ended, "no call pulls")
 		for range 2 {
 			require.Len(t, e.pull(t), 800)
 		}
@@ -434,12 +434,12 @@ func TestTraceHooksMayCallTheConn(t *testing.T) {
 
 func TestTraceStallHooksMayReadAddresses(t *testing.T) {
 	var told sync.Map
-	who := func(c *wsstream.Conn, d wsstream.Direction) {
+	note := func(c *wsstream.Conn, d wsstream.Direction) {
 		told.Store(fmt.Sprint(d, c.URL() != "", c.LocalAddr() != nil, c.RemoteAddr() != nil), nil)
 	}
 	trace := &wsstream.Trace{
-		StallBegan: who,
-		StallEnded: func(c *wsstream.Conn, d wsstream.Direction, _ time.Duration) { who(c, d) },
+		StallBegan: note,
+		StallEnded: func(c *wsstream.Conn, d wsstream.Direction, _ time.Duration) { note(c, d) },
 	}
 	onEveryPath(
 		t,

@@ -113,7 +113,7 @@ func TestWriteWindowStopsWritersAndReadyWakesThem(t *testing.T) {
 				require.Positive(t, w.DesiredSize())
 				woken = true
 			default:
-				require.LessOrEqual(t, w.DesiredSize(), 0, "there is credit, and nobody was told")
+				require.LessOrEqual(t, w.DesiredSize(), 0, "there is credit, and Ready did not return")
 			}
 		}
 		require.NoError(t, w.Ready(t.Context()))
@@ -228,12 +228,12 @@ func TestWindowOfLessThanZeroHasNoLimit(t *testing.T) {
 	inBubble(t, config{ReadWindow: -1, WriteWindow: -1, Limit: 1 << 10}, func(t *testing.T, e *end) {
 		const n, size = 30, 64 << 10
 		require.Equal(t, math.MaxInt, e.conn.Writable().DesiredSize())
-		require.NoError(t, <-flood(e, n, size), "all of it is taken, though nobody pulls")
+		require.NoError(t, <-flood(e, n, size), "all of it is taken, though no call pulls")
 		for range n {
 			ok, err := e.conn.Writable().TryWrite(wsstream.Binary(make([]byte, size)))
 			require.NoError(t, err)
 			require.True(t, ok)
-			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("at once")))
+			require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("immediately")))
 		}
 		require.Equal(t, math.MaxInt, e.conn.Writable().DesiredSize())
 		require.GreaterOrEqual(t, e.conn.Stats().Sent.Held, int64(n*size-2<<10))
@@ -309,7 +309,7 @@ func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 				if tc.code == 0 {
 					e.peer.CloseWrite()
 				} else {
-					e.peer.WantClose("a length that nobody can mean", tc.code)
+					e.peer.WantClose("a length that cannot be meant", tc.code)
 					e.peer.Close()
 				}
 				require.Error(t, (<-pulling).err)

@@ -45,7 +45,7 @@ func TestWriteOf8MiBWaitsOverTCP(t *testing.T) {
 		wrote := goWrite(t, e, wsstream.Binary(make([]byte, 8<<20)))
 		select {
 		case r := <-wrote:
-			require.FailNow(t, "the Write returned before anybody read", "%v", r.err)
+			require.FailNow(t, "the Write returned before the peer read", "%v", r.err)
 		case <-time.After(300 * time.Millisecond):
 		}
 		require.Equal(t, 8<<20, len(readMessage(t, e)))
@@ -310,7 +310,8 @@ func TestWriteWaitsForAPeerThatReadsNothing(t *testing.T) {
 	})
 }
 
-// onProcessors runs f with one processor and with two. With one there is no other goroutine to gather for.
+// onProcessors runs f with one processor and with two. With one no other goroutine can run
+// meanwhile.
 func onProcessors(t *testing.T, f func(t *testing.T)) {
 	for _, n := range []int{1, 2} {
 		t.Run(fmt.Sprintf("%d", n), func(t *testing.T) {
