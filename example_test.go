@@ -518,7 +518,7 @@ func ExampleJSON() {
 // A bad message need not end the stream.
 func ExampleJSON_skipBad() {
 	url, stop := serve(func(ctx context.Context, conn *wsstream.Conn) error {
-		messages := stream.From(wsstream.Text(`{"from":"ann","text":"hello"}`), wsstream.Text("hello?"),
+		messages := stream.From(wsstream.Text(`{"from":"ann","text":"hello"}`), wsstream.Text("hi?"),
 			wsstream.Text(`{"from":"ann","text":"bye"}`))
 		return stream.Pipe(ctx, conn.Writable(), messages, nil)
 	})
@@ -536,7 +536,7 @@ func ExampleJSON_skipBad() {
 	// Output:
 	// ann: hello <nil>
 	// skipped:
-	// wsstream: text message of 6 bytes, "hello?": invalid character 'h' looking for beginning of value
+	// wsstream: text message of 3 bytes, "hi?": invalid character 'h' looking for beginning of value
 	// ann: bye <nil>
 }
 

@@ -523,8 +523,8 @@ func (r rule) holds(t *testing.T, e *end, way reading, packs, bytewise bool) {
 	}
 }
 
-// Of the Autobahn suite, the cases of the sections 3, 4 and 5 in which what is wrong comes in one
-// read with what is good. It calls it strict that the good message is answered first.
+// The cases of the Autobahn suite, sections 3 to 5, in which a breach comes in the same read as
+// a good message. The suite calls it strict to answer the good message first.
 func TestFrameRulesAnswerGoodMessagesBeforeABreach(t *testing.T) {
 	behindText := func(bad wstest.Frame) []wstest.Frame {
 		return []wstest.Frame{wstest.Text("Hello, world!"), bad, wstest.Ping("")}

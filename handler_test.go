@@ -284,8 +284,8 @@ func TestHandlerThatReturnsATypedNilErrorCloses(t *testing.T) {
 	})
 }
 
-// TestHandlerThatLearnsOfTheEndByWritingAnswersTheClose: a handler that learns of the end from a
-// Write, and has a CloseNow in a defer, cut its own answer to the peer's Close.
+// TestHandlerThatLearnsOfTheEndByWritingAnswersTheClose: a handler learns of the end from a Write,
+// and has a CloseNow in a defer. It cut its own answer to the peer's Close.
 func TestHandlerThatLearnsOfTheEndByWritingAnswersTheClose(t *testing.T) {
 	for range 100 {
 		synctest.Test(t, func(t *testing.T) {

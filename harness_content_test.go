@@ -22,8 +22,8 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// raw returns a frame byte by byte: its first byte, its length with the mask bit that the peer
-// owes, and the payload under a mask of zeros.
+// raw returns a frame byte by byte: its first byte, its length, and the payload. Where the peer
+// owes a mask, the length has the mask bit, and the mask is zero.
 func (e *end) raw(first byte, length []byte, payload string) []byte {
 	b := append([]byte{first}, length...)
 	if !e.client {
@@ -307,9 +307,9 @@ func packedFrames(payload []byte, n int) (frames []wstest.Frame) {
 	return frames
 }
 
-// rawServer returns an accepted Conn and the client's socket, its handshake done, for tests and
-// benchmarks that count what the library does: the goroutine that serves the socket in raw bytes
-// allocates nothing.
+// rawServer returns an accepted Conn and the client's socket, its handshake done. It is for tests
+// and benchmarks that count what the library does. The goroutine that serves the socket in raw
+// bytes allocates nothing.
 func rawServer(tb testing.TB) (*wsstream.Conn, net.Conn) { return rawServerWith(tb, nil) }
 
 func rawServerWith(tb testing.TB, o *wsstream.AcceptOptions) (*wsstream.Conn, net.Conn) {

@@ -212,10 +212,9 @@ func halfAMessage(ctx context.Context, c *wsstream.Conn) error {
 	return c.Close(wsstream.CloseInfo{Code: 1000})
 }
 
-// TestRelayPassesEveryEndOnAndLosesNothing has each end, from each side, with windows of the
-// relay's and of the others' that are small or large, with a side that stays and is so slow that it
-// takes longer than CloseTimeout for what the other has left. Before the end both say what they
-// have.
+// TestRelayPassesEveryEndOnAndLosesNothing has each end, from each side. The windows of the relay
+// and of the others are small or large. The side that stays is slow: it takes longer than
+// CloseTimeout for what the other has left. Before the end both say what they have.
 func TestRelayPassesEveryEndOnAndLosesNothing(t *testing.T) {
 	for name, end := range leavings {
 		for _, window := range []struct{ relay, others int }{

@@ -1,3 +1,3 @@
-// Package storm has one test and nothing else: two connected Conns whose every method is called at
-// random, over every transport, and an account of each message from end to end.
+// Package storm has one test and nothing else. It calls every method of two connected Conns at
+// random, over every transport, and accounts for each message from end to end.
 package storm

@@ -27,6 +27,8 @@ var done = []string{
 	"docs",
 	"e2e",
 	"examples",
+	"internal/pipes",
+	"internal/storm",
 	"internal/words",
 	"otelws",
 	"promws",
