@@ -8,11 +8,16 @@ import (
 	"github.com/wsstream/wsstream/internal/lasting"
 )
 
-// All ranges over the chunks of src as Pull returns them. An error is yielded once, last; a clean
-// end yields nothing. Take both values: a loop over the chunk alone compiles, and its last turn is
-// a zero chunk where the end is an error. Leaving the loop leaves src as it is, to be pulled on:
-// cancel it if nobody will. If ctx ends, its cause is the error, and src is as it was; one that has
-// ended because a connection has does not end the loop, as for Pipe.
+// All ranges over the chunks of src, as Pull returns them. An error is yielded once, last. A clean
+// end yields nothing.
+//
+// Take both values. A loop over the chunk alone compiles, and its last turn has a zero chunk if the
+// end is an error.
+//
+// Leaving the loop leaves src as it is: it can be pulled on, and should be cancelled if it is not.
+// If ctx ends, its cause is the error, and src is as it was. A context that has ended because a
+// connection has does not end the loop, as for [Pipe].
+//
 // Streams Standard, 4.2.5 (where leaving the loop cancels).
 func All[T any](ctx context.Context, src Readable[T]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -27,8 +32,8 @@ func All[T any](ctx context.Context, src Readable[T]) iter.Seq2[T, error] {
 	}
 }
 
-// Collect pulls until the end and returns all chunks; if that is not clean or ctx ends, with the error, and the
-// chunks that came before it.
+// Collect pulls until the end, and returns all chunks. If the end is not clean, or ctx ends, it
+// returns the chunks that came before, and the error.
 func Collect[T any](ctx context.Context, src Readable[T]) ([]T, error) {
 	var all []T
 	for v, err := range All(ctx, src) {

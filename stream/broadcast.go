@@ -12,29 +12,32 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// BroadcastOptions configure a Broadcast. Nil is the zero value.
+// BroadcastOptions configure a [Broadcast]. A nil *BroadcastOptions is the zero value.
 type BroadcastOptions[T any] struct {
-	// Replay is how many of the last chunks a new subscriber gets first. They do not count against its mark. Zero or
-	// less: none.
+	// Replay is how many of the last chunks a new subscriber gets first. They do not count against
+	// its limit. If zero or negative, none.
 	Replay int
 
-	// SlowError is what a subscription fails with that Disconnect or DisconnectAfter ends. Nil:
-	// ErrSlow.
+	// SlowError is the error of a subscription that [Disconnect] or [DisconnectAfter] ended. If
+	// nil, [ErrSlow].
 	SlowError error
 
-	// OnDrop is called for each chunk that a policy has dropped, with the subscription it was
-	// dropped for, on the goroutine of the Publish that dropped it, before that returns, or of a
-	// Publisher's method. It must not publish.
+	// OnDrop is called for each chunk that a policy has dropped, and with the subscription that
+	// lost it. It runs on the goroutine of the Publish, or of the [Broadcast.Publisher]'s method,
+	// that dropped the chunk, before that returns. It must not publish. If nil, none.
 	OnDrop func(*Subscription[T], T)
 }
 
-// A Broadcast gives each chunk that is published to all its subscribers, who come and go. A
-// subscriber that is slow costs the others nothing, unless its policy is Block or DisconnectAfter.
-// The memory it holds is the sum of its subscribers' marks, and Replay; the chunks are shared, and
-// nobody may change what they refer to.
+// A Broadcast gives each chunk that is published to all its subscribers. [Subscribe] adds one, and
+// Cancel of its [Subscription] removes it. A slow subscriber costs the others nothing, unless its
+// policy is [Block] or [DisconnectAfter].
 //
-// A Broadcast is not a Writable, since Pipe would close it when the first of its publishers leaves: see Publisher.
-// All methods may be called at once. It has no goroutine. Without subscribers, what is published is dropped.
+// A Broadcast holds the sum of its subscribers' limits, and Replay. The chunks are shared: neither
+// the publisher nor a subscriber may change what they refer to. Without subscribers, a chunk that
+// is published is dropped.
+//
+// A Broadcast is not a [Writable], because [Pipe] would close it when the first of its publishers
+// leaves: see [Broadcast.Publisher]. All methods may be called concurrently. It has no goroutine.
 type Broadcast[T any] struct {
 	replay int
 	slow   error
@@ -56,7 +59,7 @@ type Broadcast[T any] struct {
 	end   error // io.EOF or what it was aborted with; valid once ended
 }
 
-// A drop is a chunk that was dropped, and for whom.
+// A drop is a chunk that was dropped, and the subscription that lost it.
 type drop[T any] struct {
 	sub *Subscription[T]
 	v   T
@@ -93,7 +96,7 @@ func Subscribe[T any, L Limit[T], P PolicyFor[T]](b *Broadcast[T], limit L, poli
 		sub.q.held.push(b.last.at(b.last.head+i).v, 0)
 	}
 	if b.ended {
-		b.endSub(sub)
+		b.endSubLocked(sub)
 		return sub
 	}
 	sub.at = len(b.subs)
@@ -104,9 +107,11 @@ func Subscribe[T any, L Limit[T], P PolicyFor[T]](b *Broadcast[T], limit L, poli
 	return sub
 }
 
-// Publish waits its turn, then until all subscribers have room that Block, or that DisconnectAfter
-// gives time, and gives v to all. If ctx ends before that, it returns its cause and no subscriber
-// got v. After Close it returns ErrClosed, after Abort the cause. If a Size or a key function
+// Publish gives v to all subscribers. It waits its turn, and then until all subscribers have room
+// whose policy is [Block], or [DisconnectAfter] with time left. If ctx ends before that, Publish
+// returns its cause, and no subscriber has got v.
+//
+// After Close it returns [ErrClosed], and after Abort the cause. If a Size or a key function
 // panics, the panic reaches the caller, and some subscribers have got v.
 func (b *Broadcast[T]) Publish(ctx context.Context, v T) error {
 	if ctx.Err() != nil {
@@ -124,7 +129,7 @@ func (b *Broadcast[T]) Publish(ctx context.Context, v T) error {
 	return b.give(v)
 }
 
-// tryPublish publishes v if that needs no waiting.
+// tryPublish publishes v, if that needs no waiting.
 func (b *Broadcast[T]) tryPublish(v T) (bool, error) {
 	if !b.gate.TryLock() {
 		return false, context.Cause(b.ctx)
@@ -143,7 +148,7 @@ func (b *Broadcast[T]) tryPublish(v T) (bool, error) {
 	return err == nil, err
 }
 
-// ready waits its turn, then until Publish need not wait.
+// ready waits its turn, and then until Publish need not wait.
 func (b *Broadcast[T]) ready(ctx context.Context) error {
 	if !b.gate.Lock(ctx) {
 		return b.orCause(ctx)
@@ -155,18 +160,18 @@ func (b *Broadcast[T]) ready(ctx context.Context) error {
 	return b.waitRoom(ctx)
 }
 
-// give gives v to all. It expects the gate to be held.
+// give gives v to all. The gate must be held.
 func (b *Broadcast[T]) give(v T) error {
 	var err error
-	b.tellDrops(func() { err = b.offer(v) })
+	b.tellDrops(func() { err = b.offerLocked(v) })
 	return err
 }
 
-// cut cuts a subscription whose time is up. It expects the gate to be held.
-func (b *Broadcast[T]) cut(s *Subscription[T]) { b.tellDrops(s.cut) }
+// cut disconnects a subscription whose time is up. The gate must be held.
+func (b *Broadcast[T]) cut(s *Subscription[T]) { b.tellDrops(s.cutLocked) }
 
-// tellDrops calls f with mu held, and then OnDrop for what f has dropped. It expects the gate to be
-// held.
+// tellDrops calls f with mu held, and then OnDrop for the chunks that f has dropped. The gate must
+// be held.
 func (b *Broadcast[T]) tellDrops(f func()) {
 	for _, d := range b.dropsOf(f) {
 		b.onDrop(d.sub, d.v)
@@ -182,10 +187,10 @@ func (b *Broadcast[T]) dropsOf(f func()) []drop[T] {
 	return b.drops
 }
 
-// offer gives v to all, whose drops are noted. It expects mu to be held.
-func (b *Broadcast[T]) offer(v T) error {
+// offerLocked gives v to all, and notes the chunks that this drops.
+func (b *Broadcast[T]) offerLocked(v T) error {
 	if b.ended {
-		return b.writeEnd()
+		return b.writeEndLocked()
 	}
 	if b.replay > 0 {
 		b.last.push(v, 0)
@@ -194,18 +199,17 @@ func (b *Broadcast[T]) offer(v T) error {
 		}
 	}
 	for i := 0; i < len(b.subs); {
-		if s := b.subs[i]; s.offer(v) {
+		if s := b.subs[i]; s.offerLocked(v) {
 			i++
 		} else {
-			b.remove(s) // another is at i now
+			b.removeLocked(s) // another is at i now
 		}
 	}
 	return nil
 }
 
-// waitRoom waits until each subscription that Publish waits for has had room since this Publish
-// began, or its time is up. It expects the gate to be held, so that no other Publish fills the
-// room.
+// waitRoom waits for each subscription that Publish waits for, until that has had room since this
+// Publish began, or its time is up. The gate must be held, so that no other Publish fills the room.
 func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 	b.seq++
 	for b.findFull() {
@@ -220,8 +224,8 @@ func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 	return nil
 }
 
-// findFull finds the subscriptions that this Publish must wait for, and reports whether there are any. It expects the
-// gate to be held.
+// findFull finds the subscriptions that this Publish must wait for, and reports whether there are
+// any. The gate must be held.
 func (b *Broadcast[T]) findFull() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -238,9 +242,9 @@ func (b *Broadcast[T]) findFull() bool {
 	return len(b.full) > 0
 }
 
-// Close waits its turn behind the Publishes that wait, and ends the Broadcast: subscribers get what they hold, then
-// io.EOF. It does not wait until they have. If ctx ends first it returns its cause and has closed nothing. After the
-// end it returns nil, or what the Broadcast was aborted with.
+// Close waits its turn behind the Publishes that wait, and ends the Broadcast. Subscribers get the
+// chunks that they hold, then io.EOF. Close does not wait until they have. If ctx ends first, Close
+// returns its cause, and has closed nothing. After the end it returns nil, or the cause of Abort.
 func (b *Broadcast[T]) Close(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -255,24 +259,26 @@ func (b *Broadcast[T]) Close(ctx context.Context) error {
 	return nil
 }
 
-// Abort ends the Broadcast at once: what subscribers hold is dropped, and they fail with cause, as do Publishes that
-// wait; ErrClosed if it is nil. It returns nil, and changes nothing after the end.
+// Abort ends the Broadcast immediately. The chunks that subscribers hold are dropped. Subscribers
+// and the Publishes that wait fail with cause, or with [ErrClosed] if cause is nil. Abort returns
+// nil. After the end it changes nothing.
 func (b *Broadcast[T]) Abort(cause error) error {
 	b.finish(cmp.Or(cause, ErrClosed))
 	return nil
 }
 
-// Done is closed when the Broadcast has ended.
+// Done returns a channel that is closed when the Broadcast has ended.
 func (b *Broadcast[T]) Done() <-chan struct{} { return b.ctx.Done() }
 
-// Len is the number of subscribers.
+// Len returns the number of subscribers.
 func (b *Broadcast[T]) Len() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.subs)
 }
 
-// Dropped is the number of chunks that policies have dropped, over all subscribers that ever were.
+// Dropped returns the number of chunks that policies have dropped, for all subscribers together,
+// those that have left included.
 func (b *Broadcast[T]) Dropped() int64 { return b.dropped.Load() }
 
 func (b *Broadcast[T]) finish(end error) {
@@ -287,14 +293,14 @@ func (b *Broadcast[T]) finish(end error) {
 	}
 	for _, s := range b.subs {
 		s.at = -1
-		b.endSub(s)
+		b.endSubLocked(s)
 	}
 	b.subs = nil
-	b.stop(b.writeEnd())
+	b.stop(b.writeEndLocked())
 }
 
-// endSub gives a subscription the Broadcast's end.
-func (b *Broadcast[T]) endSub(s *Subscription[T]) {
+// endSubLocked gives a subscription the Broadcast's end.
+func (b *Broadcast[T]) endSubLocked(s *Subscription[T]) {
 	if b.end == io.EOF {
 		s.q.close()
 	} else {
@@ -302,8 +308,8 @@ func (b *Broadcast[T]) endSub(s *Subscription[T]) {
 	}
 }
 
-// remove expects mu to be held.
-func (b *Broadcast[T]) remove(s *Subscription[T]) {
+// removeLocked removes a subscription from the list.
+func (b *Broadcast[T]) removeLocked(s *Subscription[T]) {
 	if s.at < 0 {
 		return
 	}
@@ -318,28 +324,28 @@ func (b *Broadcast[T]) remove(s *Subscription[T]) {
 	}
 }
 
-// drop expects mu to be held.
-func (b *Broadcast[T]) drop(s *Subscription[T], v T) {
+// dropLocked notes a chunk that s has dropped.
+func (b *Broadcast[T]) dropLocked(s *Subscription[T], v T) {
 	b.dropped.Add(1)
 	if b.onDrop != nil {
 		b.drops = append(b.drops, drop[T]{s, v})
 	}
 }
 
-// writeEnd is what Publish returns after the end.
-func (b *Broadcast[T]) writeEnd() error {
+// writeEndLocked returns what Publish returns after the end.
+func (b *Broadcast[T]) writeEndLocked() error {
 	if b.end == io.EOF {
 		return ErrClosed
 	}
 	return b.end
 }
 
-// orCause returns what Publish returns after the end; before it, the cause of ctx's.
+// orCause returns what Publish returns after the end, and the cause of ctx before it.
 func (b *Broadcast[T]) orCause(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
-		return b.writeEnd()
+		return b.writeEndLocked()
 	}
 	return context.Cause(ctx)
 }

@@ -8,10 +8,12 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// Publisher returns a Writable that publishes to the Broadcast. Its Close, Fail and Abort end only
-// itself: so many may Pipe to one Broadcast, each to a Publisher of its own, and leave. It ends
-// with the Broadcast too, with the same error. Its Ready waits until a Publish need not wait for a
-// subscriber. End a Publisher that is no longer used: the Broadcast remembers it until then.
+// Publisher returns a [Writable] that publishes to the Broadcast. Its Close, Fail and Abort end the
+// publisher alone. So several sources can be piped to one Broadcast, each to a publisher of its
+// own. When the Broadcast ends, its publishers end with the same error.
+//
+// Its Ready waits until a Publish need not wait for a subscriber. End a publisher that is no longer
+// used: the Broadcast refers to it until then.
 func (b *Broadcast[T]) Publisher() Writable[T] {
 	p := &publisher[T]{b: b}
 	p.ctx, p.end = context.WithCancelCause(b.ctx)
@@ -38,7 +40,7 @@ func (p *publisher[T]) Write(ctx context.Context, v T) error {
 	return p.within(ctx, func(ctx context.Context) error { return p.b.Publish(ctx, v) })
 }
 
-// lock waits for the gate, unless ctx or the publisher has ended.
+// lock waits for the gate. It fails if ctx or the publisher ends first.
 func (p *publisher[T]) lock(ctx context.Context) error {
 	switch {
 	case ctx.Err() != nil:
@@ -54,7 +56,7 @@ func (p *publisher[T]) lock(ctx context.Context) error {
 	return nil
 }
 
-// TryWrite publishes v if that needs no waiting.
+// TryWrite publishes v, if that needs no waiting.
 func (p *publisher[T]) TryWrite(v T) (bool, error) {
 	if !p.gate.TryLock() {
 		return false, context.Cause(p.ctx)
@@ -88,7 +90,7 @@ func (p *publisher[T]) within(ctx context.Context, f func(context.Context) error
 	return f(ctx)
 }
 
-// Done is closed when the publisher or the Broadcast has ended.
+// Done returns a channel that is closed when the publisher or the Broadcast has ended.
 func (p *publisher[T]) Done() <-chan struct{} { return p.ctx.Done() }
 
 // Close takes its turn and ends the publisher.
@@ -99,7 +101,7 @@ func (p *publisher[T]) Close(ctx context.Context) error {
 	return closeResult(io.EOF, context.Cause(p.ctx))
 }
 
-// Fail ends the publisher in turn, and no subscriber sees why.
+// Fail takes its turn and ends the publisher. Subscribers do not see the cause.
 func (p *publisher[T]) Fail(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// A Subscription delivers what is published to a Broadcast, to one subscriber. It is a Readable.
-// Its end is that of the Broadcast, behind what it holds; or its own, by Cancel or the policies
-// Disconnect and DisconnectAfter. All methods may be called at once. One that nobody pulls any more
-// must be cancelled.
+// A Subscription is a [Readable] of the chunks that are published to a [Broadcast]. It ends with
+// the Broadcast, behind the chunks that it holds. It ends alone by Cancel, and by the policies
+// [Disconnect] and [DisconnectAfter]. All methods may be called concurrently. Cancel a Subscription
+// that is no longer pulled.
 //
-// Chunks are shared with the other subscribers: nobody may change what they refer to.
+// The chunks are shared with the other subscribers: a subscriber may not change what they refer to.
 type Subscription[T any] struct {
 	q       *Queue[T]
 	b       *Broadcast[T]
@@ -39,32 +39,32 @@ func (s *Subscription[T]) Pull(ctx context.Context) (T, error) {
 	return v, err
 }
 
-// Cancel leaves the Broadcast and drops what is held. It returns nil.
+// Cancel leaves the Broadcast, and drops the chunks that are held. It returns nil.
 func (s *Subscription[T]) Cancel(cause error) error {
 	_ = s.q.Cancel(cause)
 	s.b.mu.Lock()
 	defer s.b.mu.Unlock()
-	s.b.remove(s)
+	s.b.removeLocked(s)
 	return nil
 }
 
-// Done is closed when the end is decided: no Pull waits any more.
+// Done returns a channel that is closed when the end is decided: no Pull waits any more.
 func (s *Subscription[T]) Done() <-chan struct{} { return s.q.Done() }
 
-// Dropped is the number of chunks that the policy has dropped.
+// Dropped returns the number of chunks that the policy has dropped.
 func (s *Subscription[T]) Dropped() int64 { return s.dropped.Load() }
 
 // errLate ends the wait for a subscription whose time is up.
 var errLate = errors.New("stream: the time of a subscriber is up")
 
-// left is how long Publish waits for the subscription while it is full. It expects the Broadcast's
-// gate to be held.
+// left returns how long Publish waits for the subscription while it is full. The Broadcast's gate
+// must be held.
 func (s *Subscription[T]) left() time.Duration {
 	return s.policy.grace - (time.Since(s.began) - max(s.full, time.Duration(s.pulled.Load())))
 }
 
-// waitRoom waits until there is room, or the subscription was cut. It expects the Broadcast's gate
-// to be held.
+// waitRoom waits until there is room, or the subscription is disconnected. The Broadcast's gate
+// must be held.
 func (s *Subscription[T]) waitRoom(ctx context.Context) error {
 	if s.policy.kind == block {
 		return s.q.Ready(ctx)
@@ -85,25 +85,25 @@ func (s *Subscription[T]) readyWithin(ctx context.Context, d time.Duration) erro
 	return s.q.Ready(ctx)
 }
 
-// cut fails the subscription and drops what it holds, unless there is room after all. It expects
-// the Broadcast's mu to be held, and takes the queue's.
-func (s *Subscription[T]) cut() {
+// cutLocked fails the subscription and drops the chunks that it holds, unless there is room by now.
+// It takes the queue's mu. Locked is the Broadcast's mu, as in the names below.
+func (s *Subscription[T]) cutLocked() {
 	q := s.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.ended || q.room() {
+	if q.ended || q.roomLocked() {
 		return
 	}
 	for q.held.n > 0 {
-		s.drop(q.pop())
+		s.dropLocked(q.popLocked())
 	}
-	q.end(s.b.slow, s.b.slow)
-	s.b.remove(s)
+	q.endLocked(s.b.slow, s.b.slow)
+	s.b.removeLocked(s)
 }
 
-// offer gives v to the subscription, or does what its policy says. It reports false if the subscription has ended. It
-// expects the Broadcast's mu to be held, and takes the queue's.
-func (s *Subscription[T]) offer(v T) bool {
+// offerLocked gives v to the subscription, or does what its policy says. It reports false if the
+// subscription has ended. It takes the queue's mu.
+func (s *Subscription[T]) offerLocked(v T) bool {
 	q := s.q
 	size, err := q.strategy.of(v)
 	if err != nil {
@@ -116,47 +116,48 @@ func (s *Subscription[T]) offer(v T) bool {
 	case q.ended:
 		return false
 	case q.pullers.first != nil:
-		q.accept(v, size)
+		q.acceptLocked(v, size)
 	case s.policy.kind == latest:
-		s.conflate(v, size)
+		s.conflateLocked(v, size)
 	case q.size < q.mark() || s.policy.waits(): // whose room was waited for; the Pull may have left since
-		q.accept(v, size)
+		q.acceptLocked(v, size)
 		if s.policy.kind == disconnectAfter && q.size >= q.mark() {
 			s.full = time.Since(s.began)
 		}
 	case s.policy.kind == disconnect:
-		q.end(s.b.slow, s.b.slow)
+		q.endLocked(s.b.slow, s.b.slow)
 		return false
 	case s.policy.kind == dropNewest || q.mark() == 0:
-		s.drop(v)
+		s.dropLocked(v)
 	default:
-		s.evict()
-		q.accept(v, size)
+		s.evictLocked()
+		q.acceptLocked(v, size)
 	}
 	return true
 }
 
-// conflate lets v take the place of the chunk with its key, if there is one.
-func (s *Subscription[T]) conflate(v T, size uint64) {
+// conflateLocked puts v in the place of the chunk with its key, if there is one. The queue's mu
+// must be held, too, as for the next two.
+func (s *Subscription[T]) conflateLocked(v T, size uint64) {
 	q := s.q
 	at, found := s.keys.find(&q.held, v)
 	switch {
 	case q.mark() == 0:
-		s.drop(v)
+		s.dropLocked(v)
 		return
 	case found:
 		old := q.held.at(at)
-		s.drop(old.v)
+		s.dropLocked(old.v)
 		q.size -= old.size
 		*old = sized[T]{} // counts for nothing while room is made
 	}
 	for q.size >= q.mark() {
 		if found && at == q.held.head { // it would be the next to go: it goes last instead
-			q.pop()
+			q.popLocked()
 			found = false
 			continue
 		}
-		s.drop(q.pop())
+		s.dropLocked(q.popLocked())
 	}
 	if found {
 		*q.held.at(at) = sized[T]{v, size}
@@ -164,17 +165,18 @@ func (s *Subscription[T]) conflate(v T, size uint64) {
 		return
 	}
 	s.keys.note(q.held.head + q.held.n)
-	q.accept(v, size)
+	q.acceptLocked(v, size)
 }
 
-// evict drops the oldest until there is room.
-func (s *Subscription[T]) evict() {
+// evictLocked drops the oldest chunks until there is room.
+func (s *Subscription[T]) evictLocked() {
 	for s.q.size >= s.q.mark() {
-		s.drop(s.q.pop())
+		s.dropLocked(s.q.popLocked())
 	}
 }
 
-func (s *Subscription[T]) drop(v T) {
+// dropLocked notes that v was dropped.
+func (s *Subscription[T]) dropLocked(v T) {
 	s.dropped.Add(1)
-	s.b.drop(s, v)
+	s.b.dropLocked(s, v)
 }

@@ -9,9 +9,11 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// FromChan returns what c delivers. The close of c is a clean end; a channel has no other. A nil channel delivers
-// nothing. Cancel leaves what is in c there, and tells nobody: who sends to c must have another way to know. FromChan
-// starts no goroutine.
+// FromChan returns the chunks that c delivers. The close of c is a clean end, and a channel has no
+// other. A nil channel delivers nothing.
+//
+// Cancel leaves the chunks that are in c there, and does not tell the goroutine that sends to c:
+// that needs another way to know. FromChan starts no goroutine.
 func FromChan[T any](c <-chan T) Readable[T] {
 	return &chanSource[T]{c: c, cancelled: make(chan struct{})}
 }
@@ -58,10 +60,12 @@ func (s *chanSource[T]) Cancel(error) error {
 	return nil
 }
 
-// ToChan returns a Writable that sends to c. Write waits until c takes the chunk; TryWrite does not
-// wait. Close and Fail close c, in turn; Abort closes it too, after the Write in progress, which
-// fails. A channel can't tell its receiver an error, so look at what Pipe returned, nor its sender
-// when it has room, so Ready never waits. Nobody else may close c. ToChan starts no goroutine.
+// ToChan returns a [Writable] that sends to c. Write waits until c takes the chunk; TryWrite does
+// not wait. Close and Fail take their turn and close c. Abort closes c, too, after the Write in
+// progress, which fails.
+//
+// A channel cannot pass an error on, so look at what [Pipe] returned. It cannot tell when it has
+// room, so Ready never waits. Only ToChan may close c. ToChan starts no goroutine.
 func ToChan[T any](c chan<- T) Writable[T] {
 	s := &chanSink[T]{c: c, sinkEnd: newSinkEnd()}
 	s.gate = gate.New(s.done)

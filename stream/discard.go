@@ -8,7 +8,7 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// Discard returns a Writable that drops what it is given, and never waits. It keeps nothing of a chunk.
+// Discard returns a [Writable] that drops each chunk. It never waits, and keeps nothing of a chunk.
 func Discard[T any]() Writable[T] { return new(discard[T]) }
 
 type discard[T any] struct {
@@ -38,7 +38,7 @@ func (d *discard[T]) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Done is closed when the stream has ended.
+// Done returns a channel that is closed when the stream has ended.
 func (d *discard[T]) Done() <-chan struct{} { return d.done.Done() }
 
 // Borrows reports that Write keeps nothing.

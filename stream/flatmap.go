@@ -5,12 +5,13 @@ import (
 	"iter"
 )
 
-// FlatMap returns all that f makes of each chunk of src, in order. What one chunk expands to is held until it is
-// pulled, so it must be finite: the sequence runs to its end on the puller's goroutine, when the chunk is pulled.
+// FlatMap returns all that f makes of each chunk of src, in order. When a chunk is pulled from src,
+// the sequence that f returns runs to its end, on the goroutine that pulls. So the sequence must be
+// finite, and its values are held until they are pulled.
 //
-// An error in the sequence is as one of Map's f, behind what came before it: Skip goes on with the sequence, SkipAll
-// ends the stream well, any other ends it; for the latter two the sequence is stopped. A nil sequence is an empty one.
-// FlatMap panics if f is nil.
+// An error in the sequence is like an error of [Map]'s function, behind the values before it.
+// [Skip] goes on with the sequence. [SkipAll] ends the stream well, and any other error ends the
+// stream: both stop the sequence. A nil sequence is empty. FlatMap panics if f is nil.
 func FlatMap[In, Out any](src Readable[In], f func(In) iter.Seq2[Out, error]) Readable[Out] {
 	mustFunc(f == nil, "FlatMap")
 	each := func(in In, emit func(Out)) error {

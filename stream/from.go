@@ -6,22 +6,23 @@ import (
 	"iter"
 )
 
-// From returns a stream of the values given, which it copies.
+// From returns a stream of the values that it is given, which it copies.
 func From[T any](v ...T) Readable[T] {
 	q := NewQueue[T](0)
 	for _, v := range v {
 		q.held.push(v, 0)
 	}
-	q.end(io.EOF, ErrClosed)
+	q.endLocked(io.EOF, ErrClosed)
 	return q
 }
 
-// FromSeq returns a stream of the values of seq. The sequence runs only while somebody pulls,
-// never ahead, and is stopped (its yield returns false) by Cancel; one that was begun and neither ran to its end nor was
-// cancelled keeps a suspended coroutine, so have a deferred Cancel.
+// FromSeq returns a stream of the values of seq. The sequence runs only during a Pull, never ahead.
+// Cancel stops it: its yield returns false. A sequence that has begun keeps a suspended coroutine
+// until it ends or Cancel is called, so defer Cancel.
 //
-// Seq is not interrupted: a Pull whose ctx ends while seq makes a value waits for it, and so does the stop. A panic
-// of seq's reaches the caller of Pull, or, while it is stopped, of Cancel. FromSeq panics if seq is nil.
+// A context does not interrupt seq. A Pull whose ctx ends while seq makes a value waits for that
+// value, and so does Cancel. A panic of seq reaches the caller of Pull or, while seq is stopped, of
+// Cancel. FromSeq panics if seq is nil.
 func FromSeq[T any](seq iter.Seq[T]) Readable[T] {
 	mustFunc(seq == nil, "FromSeq")
 	return FromSeq2(func(yield func(T, error) bool) {
@@ -33,8 +34,8 @@ func FromSeq[T any](seq iter.Seq[T]) Readable[T] {
 	})
 }
 
-// FromSeq2 is FromSeq for a sequence with errors: the first one stops the sequence and is the stream's end. io.EOF
-// is a clean end.
+// FromSeq2 is [FromSeq] for a sequence with errors. The first error stops the sequence, and is the
+// end of the stream; io.EOF is a clean end.
 func FromSeq2[T any](seq iter.Seq2[T, error]) Readable[T] {
 	mustFunc(seq == nil, "FromSeq2")
 	var pull func() (T, error, bool)

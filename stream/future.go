@@ -6,16 +6,15 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// A Future is a value or an error that is settled once, some time. All methods may be called at once from any
-// number of goroutines.
+// A Future is a value or an error that is settled once. All methods may be called concurrently.
 type Future[T any] struct {
 	done  latch.Latch // closed when value and err are set
 	value T
 	err   error
 }
 
-// NewFuture returns a Future and the function that settles it. The first call of settle counts and reports
-// true; later ones change nothing and report false.
+// NewFuture returns a Future, and the function that settles it. The first call of settle counts,
+// and returns true. Later calls change nothing and return false.
 func NewFuture[T any]() (f *Future[T], settle func(T, error) bool) {
 	f = new(Future[T])
 	return f, f.settle
@@ -28,8 +27,8 @@ func (f *Future[T]) settle(v T, err error) (first bool) {
 // Done returns a channel that is closed when the Future is settled.
 func (f *Future[T]) Done() <-chan struct{} { return f.done.Done() }
 
-// Wait waits until the Future is settled and returns its value and error. The end of ctx ends only the wait:
-// Wait then returns context.Cause(ctx), and so does every call whose ctx had ended before.
+// Wait waits until the Future is settled, and returns its value and error. If ctx ends first, or
+// had ended before the call, Wait returns context.Cause(ctx). That ends the wait alone.
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	var zero T
 	if ctx.Err() != nil {
@@ -46,7 +45,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	}
 }
 
-// Peek returns the value and error if the Future is settled, and never waits.
+// Peek returns the value and the error if the Future is settled. It never waits.
 func (f *Future[T]) Peek() (v T, err error, settled bool) { //nolint:revive // the error belongs to the value; settled is about both
 	if !f.done.Closed() {
 		return v, nil, false

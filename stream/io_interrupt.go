@@ -36,7 +36,7 @@ func (i *interrupter) begin(ctx context.Context) bool {
 	}
 	i.busy, i.current = true, done
 	if i.current != nil && i.current != i.armed && (i.deadline != nil || i.closing != nil) {
-		i.release()
+		i.releaseLocked()
 		i.armed = done
 		i.disarm = context.AfterFunc(ctx, func() { i.ctxEnded(done) })
 	}
@@ -65,17 +65,17 @@ func (i *interrupter) ctxEnded(done <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.busy && i.current == done {
-		i.poke()
+		i.pokeLocked()
 	}
 }
 
-// poke expects mu to be held.
-func (i *interrupter) poke() {
+// pokeLocked expects mu to be held.
+func (i *interrupter) pokeLocked() {
 	if i.deadline != nil && i.deadline(time.Unix(1, 0)) == nil {
 		i.poked = true
 		return
 	}
-	_ = i.shut(context.Canceled)
+	_ = i.shutLocked(context.Canceled)
 }
 
 // stop ends the call in progress, lets none begin any more, and closes.
@@ -83,15 +83,15 @@ func (i *interrupter) stop(cause error) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.stopped = true
-	i.release()
+	i.releaseLocked()
 	if i.busy && i.deadline != nil && i.deadline(time.Unix(1, 0)) == nil {
 		i.poked = true
 	}
-	return i.shut(cause)
+	return i.shutLocked(cause)
 }
 
-// shut closes, once. It expects mu to be held.
-func (i *interrupter) shut(cause error) error {
+// shutLocked closes, once. It expects mu to be held.
+func (i *interrupter) shutLocked(cause error) error {
 	if i.closed || i.closing == nil {
 		return nil
 	}
@@ -106,8 +106,8 @@ func (i *interrupter) hasClosed() bool {
 	return i.closed
 }
 
-// release disarms. It expects mu to be held.
-func (i *interrupter) release() {
+// releaseLocked disarms. It expects mu to be held.
+func (i *interrupter) releaseLocked() {
 	if i.disarm != nil {
 		i.disarm()
 		i.disarm, i.armed = nil, nil

@@ -61,9 +61,9 @@ func (q *Queue[T]) Pull(ctx context.Context) (v T, err error) {
 	}
 	q.mu.Lock()
 	if q.held.n > 0 {
-		v = q.pop()
+		v = q.popLocked()
 		if q.writers.first != nil {
-			q.settle()
+			q.settleLocked()
 		}
 		q.mu.Unlock()
 		return v, nil
@@ -72,9 +72,9 @@ func (q *Queue[T]) Pull(ctx context.Context) (v T, err error) {
 		defer q.mu.Unlock()
 		return v, q.readEnd
 	}
-	w := q.waiter(waitPull)
+	w := q.waiterLocked(waitPull)
 	q.pullers.push(w)
-	q.settle()
+	q.settleLocked()
 	q.mu.Unlock()
 	return q.wait(ctx, w)
 }
@@ -94,14 +94,14 @@ func (q *Queue[T]) Write(ctx context.Context, v T) error {
 		defer q.mu.Unlock()
 		return q.cause
 	}
-	if q.room() {
-		q.accept(v, size)
+	if q.roomLocked() {
+		q.acceptLocked(v, size)
 		q.mu.Unlock()
 		return nil
 	}
-	w := q.waiter(waitWrite)
+	w := q.waiterLocked(waitWrite)
 	w.v, w.size = v, size
-	return q.waitTurn(ctx, w)
+	return q.waitTurnUnlocks(ctx, w)
 }
 
 // TryWrite writes v if that needs no waiting. It reports false if the Queue is full or a Write waits its turn, and
@@ -116,10 +116,10 @@ func (q *Queue[T]) TryWrite(v T) (bool, error) {
 	if q.ended {
 		return false, q.cause
 	}
-	if !q.room() {
+	if !q.roomLocked() {
 		return false, nil
 	}
-	q.accept(v, size)
+	q.acceptLocked(v, size)
 	return true, nil
 }
 
@@ -134,11 +134,11 @@ func (q *Queue[T]) Ready(ctx context.Context) error {
 		defer q.mu.Unlock()
 		return q.cause
 	}
-	if q.room() {
+	if q.roomLocked() {
 		q.mu.Unlock()
 		return nil
 	}
-	return q.waitTurn(ctx, q.waiter(waitReady))
+	return q.waitTurnUnlocks(ctx, q.waiterLocked(waitReady))
 }
 
 // DesiredSize is the mark less the size of what is held: zero or less says that a Write waits, unless a Pull waits
@@ -182,7 +182,7 @@ func (q *Queue[T]) Abort(cause error) error {
 	defer q.mu.Unlock()
 	if !q.ended {
 		q.held.drop()
-		q.end(cause, cause)
+		q.endLocked(cause, cause)
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (q *Queue[T]) Cancel(cause error) error {
 	defer q.mu.Unlock()
 	q.held.drop()
 	if !q.ended {
-		q.end(io.EOF, cmp.Or(cause, ErrClosed))
+		q.endLocked(io.EOF, cmp.Or(cause, ErrClosed))
 	}
 	return nil
 }

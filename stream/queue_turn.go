@@ -11,11 +11,11 @@ import (
 // mark is the high-water mark.
 func (q *Queue[T]) mark() uint64 { return uint64(max(q.strategy.Mark, 0)) }
 
-// room says that a chunk may be accepted. It expects mu to be held, as do all below that do not say otherwise.
-func (q *Queue[T]) room() bool { return q.size < q.mark() || q.pullers.first != nil }
+// roomLocked says that a chunk may be accepted. It expects mu to be held, as do all below that do not say otherwise.
+func (q *Queue[T]) roomLocked() bool { return q.size < q.mark() || q.pullers.first != nil }
 
-// accept takes v in: for the first pull that waits, else to be held.
-func (q *Queue[T]) accept(v T, size uint64) {
+// acceptLocked takes v in: for the first pull that waits, else to be held.
+func (q *Queue[T]) acceptLocked(v T, size uint64) {
 	if w := q.pullers.first; w != nil {
 		w.v = v
 		q.pullers.serve(w, nil)
@@ -25,36 +25,36 @@ func (q *Queue[T]) accept(v T, size uint64) {
 	q.size += size
 }
 
-func (q *Queue[T]) pop() T {
+func (q *Queue[T]) popLocked() T {
 	v, size := q.held.pop()
 	q.size -= size
 	return v
 }
 
-// settle serves the writers whose turn has come, from the first on.
-func (q *Queue[T]) settle() {
+// settleLocked serves the writers whose turn has come, from the first on.
+func (q *Queue[T]) settleLocked() {
 	for w := q.writers.first; w != nil && !q.ended; w = q.writers.first {
 		switch {
 		case w.kind == waitClose && w.err == nil:
 			q.writers.serve(w, nil)
-			q.end(io.EOF, ErrClosed)
+			q.endLocked(io.EOF, ErrClosed)
 		case w.kind == waitClose:
 			err := w.err
 			q.writers.serve(w, nil)
-			q.end(err, err)
-		case !q.room():
+			q.endLocked(err, err)
+		case !q.roomLocked():
 			return
 		case w.kind == waitReady:
 			q.writers.serve(w, nil)
 		default:
-			q.accept(w.v, w.size)
+			q.acceptLocked(w.v, w.size)
 			q.writers.serve(w, nil)
 		}
 	}
 }
 
-// end decides the end: read is for the pulls once nothing is held, write for the writes.
-func (q *Queue[T]) end(read, write error) {
+// endLocked decides the endLocked: read is for the pulls once nothing is held, write for the writes.
+func (q *Queue[T]) endLocked(read, write error) {
 	q.ended, q.readEnd, q.cause = true, read, write
 	for q.pullers.first != nil {
 		q.pullers.serve(q.pullers.first, read)
@@ -74,7 +74,7 @@ func (q *Queue[T]) fail(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.ended {
-		q.end(err, err)
+		q.endLocked(err, err)
 	}
 }
 
@@ -83,7 +83,7 @@ func (q *Queue[T]) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.ended {
-		q.end(io.EOF, ErrClosed)
+		q.endLocked(io.EOF, ErrClosed)
 	}
 }
 
@@ -91,7 +91,7 @@ func (q *Queue[T]) close() {
 func (q *Queue[T]) hasRoom() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.ended || q.room()
+	return q.ended || q.roomLocked()
 }
 
 // reject fails the Queue for a chunk whose size makes no sense. It expects mu not to be held.
@@ -110,9 +110,9 @@ func (q *Queue[T]) finish(ctx context.Context, err error) error {
 		defer q.mu.Unlock()
 		return closeResult(q.readEnd, q.cause)
 	}
-	w := q.waiter(waitClose)
+	w := q.waiterLocked(waitClose)
 	w.err = err
-	return q.waitTurn(ctx, w)
+	return q.waitTurnUnlocks(ctx, w)
 }
 
 // closeResult is what Close returns after the end.
@@ -123,10 +123,10 @@ func closeResult(read, write error) error {
 	return write
 }
 
-// waitTurn waits among the writers. It gives mu up.
-func (q *Queue[T]) waitTurn(ctx context.Context, w *waiter[T]) error {
+// waitTurnUnlocks waits among the writers. It gives mu up.
+func (q *Queue[T]) waitTurnUnlocks(ctx context.Context, w *waiter[T]) error {
 	q.writers.push(w)
-	q.settle()
+	q.settleLocked()
 	q.mu.Unlock()
 	_, err := q.wait(ctx, w)
 	return err
@@ -140,7 +140,7 @@ func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
 	if !served && w.in != nil {
 		w.in.remove(w)
 		w.err = context.Cause(ctx)
-		q.settle() // those behind it may have waited for it alone
+		q.settleLocked() // those behind it may have waited for it alone
 	} else if !served {
 		<-w.woken
 	}
@@ -154,8 +154,8 @@ func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
 	return v, err
 }
 
-// waiter returns a waiter that waits nowhere yet.
-func (q *Queue[T]) waiter(kind waitKind) *waiter[T] {
+// waiterLocked returns a waiterLocked that waits nowhere yet.
+func (q *Queue[T]) waiterLocked(kind waitKind) *waiter[T] {
 	w := q.free
 	if w == nil {
 		w = &waiter[T]{woken: make(chan struct{}, 1)}
