@@ -88,7 +88,7 @@ func (b *batching[T]) nextNow(ctx context.Context) ([]T, error) {
 }
 
 // An instant is a context that ends when a call is about to wait for its end. So a Pull with it
-// returns what is there.
+// returns a chunk that is there.
 type instant struct {
 	context.Context
 	cancel context.CancelCauseFunc

@@ -43,20 +43,23 @@ type Broadcast[T any] struct {
 	slow   error
 	onDrop func(*Subscription[T], T)
 
-	ctx     context.Context // ends with it; its cause is the error of later Publishes
+	ctx     context.Context // ends with the Broadcast; its cause is the error of later Publishes
 	stop    context.CancelCauseFunc
-	gate    *gate.Gate         // of the Publish in progress
-	seq     uint64             // the number of the Publish; guarded by gate, as the next
-	full    []*Subscription[T] // those that it waits for
-	blocked atomic.Int64       // the number of subscriptions that Publish may wait for
+	blocked atomic.Int64 // the number of subscriptions that Publish may wait for
 	dropped atomic.Int64
 
-	mu    sync.Mutex
-	subs  []*Subscription[T] // guarded by mu, as all below
-	last  ring[T]            // what is replayed
-	drops []drop[T]          // for onDrop; changed by the holder of gate alone
+	gate *gate.Gate // of the Publish in progress
+	// Guarded by gate.
+	seq  uint64             // the number of that Publish
+	full []*Subscription[T] // the subscriptions that it waits for
+
+	mu sync.Mutex
+	// Guarded by mu.
+	subs  []*Subscription[T]
+	last  ring[T]   // the chunks that are replayed
+	drops []drop[T] // for onDrop; only the holder of gate changes it
 	ended bool
-	end   error // io.EOF or what it was aborted with; valid once ended
+	end   error // io.EOF or the cause of Abort; valid once ended
 }
 
 // A drop is a chunk that was dropped, and the subscription that lost it.
@@ -80,14 +83,16 @@ func NewBroadcast[T any](o *BroadcastOptions[T]) *Broadcast[T] {
 	return b
 }
 
-// Subscribe adds a subscriber to b. The subscription holds what limit allows; policy says what
+// Subscribe adds a subscriber to b. The subscription holds what limit allows, and policy says what
 // happens to a chunk for which there is no room. The subscriber gets the chunks that are replayed,
 // and then all that are published from now on. After the end of b it gets the chunks that are
 // replayed, unless b was aborted, and then the end. A negative size fails the subscription.
 //
-// It is a function because a method cannot take a [Count] or a [Strategy], nor a [Policy] or what
-// [Latest] returns, and have the compiler check that they are for chunks of type T.
-func Subscribe[T any, L Limit[T], P PolicyFor[T]](b *Broadcast[T], limit L, policy P) *Subscription[T] {
+// Subscribe is a function because methods have no type parameters. With those the compiler checks
+// that limit and policy are for chunks of type T.
+func Subscribe[T any, L Limit[T], P PolicyFor[T]](
+	b *Broadcast[T], limit L, policy P,
+) *Subscription[T] {
 	sub := &Subscription[T]{q: NewQueueOf(strategyOf[T](limit)), b: b, at: -1, began: time.Now()}
 	sub.policy, sub.keys = policyOf[T](policy)
 	b.mu.Lock()
@@ -176,7 +181,7 @@ func (b *Broadcast[T]) tellDrops(f func()) {
 	for _, d := range b.dropsOf(f) {
 		b.onDrop(d.sub, d.v)
 	}
-	clear(b.drops) // which no other call changes while this one holds the gate
+	clear(b.drops) // no other call changes it while this one holds the gate
 }
 
 func (b *Broadcast[T]) dropsOf(f func()) []drop[T] {
@@ -202,7 +207,7 @@ func (b *Broadcast[T]) offerLocked(v T) error {
 		if s := b.subs[i]; s.offerLocked(v) {
 			i++
 		} else {
-			b.removeLocked(s) // another is at i now
+			b.removeLocked(s) // puts another one at i
 		}
 	}
 	return nil
@@ -229,7 +234,7 @@ func (b *Broadcast[T]) waitRoom(ctx context.Context) error {
 func (b *Broadcast[T]) findFull() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear(b.full) // which lets go of those that have left
+	clear(b.full) // does not keep subscriptions that have left
 	b.full = b.full[:0]
 	for _, s := range b.subs {
 		if s.policy.waits() && s.ready != b.seq && !s.q.hasRoom() {

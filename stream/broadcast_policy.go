@@ -14,15 +14,15 @@ type PolicyFor[T any] interface {
 	Policy | Keyed[T]
 }
 
-// Block makes Publish wait until there is room. No chunk is dropped. A subscriber that does not pull
-// holds back the publisher, and so all other subscribers.
+// Block makes Publish wait until there is room. No chunk is dropped. A subscriber that does not
+// pull holds back the publisher, and so all other subscribers.
 func Block() Policy { return Policy{kind: block} }
 
 // DropNewest drops the new chunk: the subscriber sees the oldest chunks, then a gap.
 func DropNewest() Policy { return Policy{kind: dropNewest} }
 
-// DropOldest drops the oldest chunks that the subscription holds, until there is room: the subscriber
-// sees the newest chunks.
+// DropOldest drops the oldest chunks that the subscription holds, until there is room: the
+// subscriber sees the newest chunks.
 func DropOldest() Policy { return Policy{kind: dropOldest} }
 
 // Disconnect fails the subscription with the Broadcast's SlowError, behind the chunks that the
@@ -35,13 +35,13 @@ func Disconnect() Policy { return Policy{kind: disconnect} }
 // an instant, as each subscriber is in a burst.)
 //
 // Within that time no chunk is dropped and no more is held: Publish waits for room as with [Block].
-// It waits for what is left of d since the subscription became full, or since a chunk was last
-// pulled from it. So a subscriber that has stopped costs the publisher d once. Several subscribers
-// that stopped together cost the publisher d once, too.
+// It waits for the time that is left of d, since the subscription became full, or since a chunk was
+// last pulled from it. So a subscriber that has stopped costs the publisher d once. Several
+// subscribers that stopped together cost the publisher d once, too.
 //
-// A subscriber that pulls, however slowly, sets the publisher's pace. A broadcast that must not wait
-// for a subscriber uses [Disconnect], [DropOldest] or [Latest]. If the limit is zero, d counts from
-// the Publish that finds no Pull waiting. If d is zero or less, Publish does not wait.
+// A subscriber that pulls, however slowly, sets the publisher's pace. A broadcast that must not
+// wait for a subscriber uses [Disconnect], [DropOldest] or [Latest]. If the limit is zero, d counts
+// from the Publish that finds no Pull waiting. If d is zero or less, Publish does not wait.
 //
 // DisconnectAfter ends the subscription, not the connection that the chunks went to.
 func DisconnectAfter(d time.Duration) Policy { return Policy{disconnectAfter, d} }
@@ -98,7 +98,7 @@ type keys[T any] interface {
 
 type keysOf[T any, K comparable] struct {
 	key  func(T) K
-	at   map[K]int // places in the ring, counted from the start of time; those before its head are stale
+	at   map[K]int // places in the ring, counted from its start; those before its head are stale
 	last K
 }
 

@@ -23,9 +23,9 @@ func (b *Broadcast[T]) Publisher() Writable[T] {
 
 type publisher[T any] struct {
 	b    *Broadcast[T]
-	ctx  context.Context // ends with Close, Fail, Abort and the Broadcast; its cause is the error of Writes
+	ctx  context.Context // ends with the publisher; its cause is the error of Writes
 	end  context.CancelCauseFunc
-	gate *gate.Gate // to write, and to end behind that
+	gate *gate.Gate // to write, and to end behind a Write
 }
 
 // Write publishes v.
@@ -35,7 +35,7 @@ func (p *publisher[T]) Write(ctx context.Context, v T) error {
 	}
 	defer p.gate.Unlock()
 	if p.b.blocked.Load() == 0 {
-		return p.b.Publish(ctx, v) // which can't wait for long
+		return p.b.Publish(ctx, v) // does not wait for a subscriber
 	}
 	return p.within(ctx, func(ctx context.Context) error { return p.b.Publish(ctx, v) })
 }
@@ -49,7 +49,7 @@ func (p *publisher[T]) lock(ctx context.Context) error {
 		return context.Cause(p.ctx)
 	case !p.gate.Lock(ctx):
 		return cmp.Or(context.Cause(p.ctx), context.Cause(ctx))
-	case p.ctx.Err() != nil: // ended by the holder before
+	case p.ctx.Err() != nil: // the last holder has ended it
 		p.gate.Unlock()
 		return context.Cause(p.ctx)
 	}

@@ -20,14 +20,17 @@ type Subscription[T any] struct {
 	keys    keys[T] // of Latest; else nil
 	dropped atomic.Int64
 
-	at    int    // in the Broadcast's list, negative when it is not in it; guarded by the Broadcast's mu
-	ready uint64 // the number of the last Publish that has waited for it; guarded by the Broadcast's gate
+	// at is the place in the Broadcast's list, negative when it is not there; guarded by the
+	// Broadcast's mu.
+	at int
+	// ready is the number of the last Publish that has waited for the subscription; guarded by the
+	// Broadcast's gate.
+	ready uint64
 
-	// For DisconnectAfter, counted from began: when a chunk was last pulled, and when it became
-	// full.
+	// For DisconnectAfter.
 	began  time.Time
-	pulled atomic.Int64
-	full   time.Duration // guarded by the Broadcast's gate
+	pulled atomic.Int64  // when a chunk was last pulled, counted from began
+	full   time.Duration // when it became full, counted from began; guarded by the Broadcast's gate
 }
 
 // Pull waits for the next chunk.
@@ -119,7 +122,8 @@ func (s *Subscription[T]) offerLocked(v T) bool {
 		q.acceptLocked(v, size)
 	case s.policy.kind == latest:
 		s.conflateLocked(v, size)
-	case q.size < q.mark() || s.policy.waits(): // whose room was waited for; the Pull may have left since
+	case q.size < q.mark() || s.policy.waits():
+		// A policy that waits has waited for room. If that was a Pull, it may have left since.
 		q.acceptLocked(v, size)
 		if s.policy.kind == disconnectAfter && q.size >= q.mark() {
 			s.full = time.Since(s.began)
@@ -152,7 +156,7 @@ func (s *Subscription[T]) conflateLocked(v T, size uint64) {
 		*old = sized[T]{} // counts for nothing while room is made
 	}
 	for q.size >= q.mark() {
-		if found && at == q.held.head { // it would be the next to go: it goes last instead
+		if found && at == q.held.head { // the next one to drop: v comes last instead
 			q.popLocked()
 			found = false
 			continue

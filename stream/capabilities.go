@@ -10,8 +10,8 @@ import "context"
 // more, and a Write fails. Chunks that came before may still be pulled. Done returns nil where the
 // stream cannot tell.
 //
-// [Pipe] notices the end of such a destination while its source is idle, and the end of such a
-// source while its destination has no room.
+// [Pipe] notices the end of such a destination while its source is idle. It notices the end of such
+// a source while its destination has no room.
 type Notifier interface {
 	Done() <-chan struct{}
 }

@@ -33,7 +33,7 @@ func (s *chanSource[T]) Pull(ctx context.Context) (none T, err error) {
 		return none, io.EOF
 	}
 	select {
-	case v, ok := <-s.c: // what is there comes first
+	case v, ok := <-s.c: // a value that is there comes first
 		return received(v, ok)
 	default:
 	}
@@ -153,7 +153,8 @@ func (s *chanSink[T]) Abort(cause error) error {
 	return nil
 }
 
-// leave closes c once the end is decided, and gives the gate up; whoever does so last sees to it.
+// leave closes c once the end is decided, and unlocks the gate. The last goroutine to unlock it
+// closes c.
 func (s *chanSink[T]) leave() {
 	for {
 		if s.owed() {
@@ -169,7 +170,7 @@ func (s *chanSink[T]) leave() {
 	}
 }
 
-// owed says that c is to be closed.
+// owed reports whether c is still to be closed.
 func (s *chanSink[T]) owed() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,9 +12,9 @@ type Codec[M, T any] struct {
 	Encode func(T) (M, error)
 	Decode func(M) (T, error)
 
-	// Borrows says that neither function keeps what it is given, and that no result refers to it.
-	// Then [Decode] pulls each message into the memory of the last, and what Encode returns is a
-	// [Borrower].
+	// Borrows is set if neither function keeps its argument, nor returns a result that refers to
+	// it. Then [Decode] pulls each message into the memory of the last, and what Encode returns is
+	// a [Borrower].
 	Borrows bool
 }
 

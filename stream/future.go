@@ -46,7 +46,9 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 }
 
 // Peek returns the value and the error if the Future is settled. It never waits.
-func (f *Future[T]) Peek() (v T, err error, settled bool) { //nolint:revive // the error belongs to the value; settled is about both
+//
+//nolint:revive // the error belongs to the value; settled is about both
+func (f *Future[T]) Peek() (v T, err error, settled bool) {
 	if !f.done.Closed() {
 		return v, nil, false
 	}

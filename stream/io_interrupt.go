@@ -8,16 +8,18 @@ import (
 	"time"
 )
 
-// An interrupter ends a blocked Read or Write when a context ends: by a deadline in the past where there are
-// deadlines, else by Close where there is one, else not at all.
+// An interrupter ends a Read or Write that blocks, when a context ends. It sets a deadline in the
+// past if there are deadlines. Else it closes if it can. Else it does nothing.
 //
-// Arming a context costs more than a small Read, so one stays armed until a call comes with another.
+// To arm a context costs more than a small Read. So a context stays armed until a call with another
+// context comes.
 type interrupter struct {
 	deadline func(time.Time) error // nil if there is none
 	closing  func(error) error     // nil if there is none; called once
 
-	mu      sync.Mutex
-	busy    bool            // a call is in progress; guarded by mu, as all below
+	mu sync.Mutex
+	// Guarded by mu.
+	busy    bool            // a call is in progress
 	current <-chan struct{} // the Done of its context
 	armed   <-chan struct{} // the Done of the context that is armed
 	disarm  func() bool
@@ -26,12 +28,14 @@ type interrupter struct {
 	stopped bool
 }
 
-// begin says that a call begins, and reports false if it must not: ctx has ended, or stop was called.
+// begin begins a call. It returns false if the call must not begin: ctx has ended, or stop was
+// called.
 func (i *interrupter) begin(ctx context.Context) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	done := ctx.Done()
-	if i.stopped || ctx.Err() != nil { // checked with mu held: an end that comes later finds the call busy
+	// With mu held: an end that comes later finds the call busy.
+	if i.stopped || ctx.Err() != nil {
 		return false
 	}
 	i.busy, i.current = true, done
@@ -43,7 +47,7 @@ func (i *interrupter) begin(ctx context.Context) bool {
 	return true
 }
 
-// end says that the call has ended with err, and reports whether that is the deadline that was set.
+// end ends a call that returned err, and reports whether err is the deadline that was set.
 func (i *interrupter) end(err error) (poked bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -60,7 +64,7 @@ func (i *interrupter) end(err error) (poked bool) {
 	return ok && timeout.Timeout()
 }
 
-// ctxEnded ends the call in progress, if its context is the one that has ended.
+// ctxEnded ends the call in progress, if it is a call with the context that has ended.
 func (i *interrupter) ctxEnded(done <-chan struct{}) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -69,7 +73,7 @@ func (i *interrupter) ctxEnded(done <-chan struct{}) {
 	}
 }
 
-// pokeLocked expects mu to be held.
+// pokeLocked ends the call in progress.
 func (i *interrupter) pokeLocked() {
 	if i.deadline != nil && i.deadline(time.Unix(1, 0)) == nil {
 		i.poked = true
@@ -78,7 +82,7 @@ func (i *interrupter) pokeLocked() {
 	_ = i.shutLocked(context.Canceled)
 }
 
-// stop ends the call in progress, lets none begin any more, and closes.
+// stop ends the call in progress, refuses later calls, and closes.
 func (i *interrupter) stop(cause error) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -90,7 +94,7 @@ func (i *interrupter) stop(cause error) error {
 	return i.shutLocked(cause)
 }
 
-// shutLocked closes, once. It expects mu to be held.
+// shutLocked closes, once.
 func (i *interrupter) shutLocked(cause error) error {
 	if i.closed || i.closing == nil {
 		return nil
@@ -99,14 +103,14 @@ func (i *interrupter) shutLocked(cause error) error {
 	return i.closing(cause)
 }
 
-// hasClosed reports whether the call in progress was ended by closing.
+// hasClosed reports whether the interrupter has closed.
 func (i *interrupter) hasClosed() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.closed
 }
 
-// releaseLocked disarms. It expects mu to be held.
+// releaseLocked disarms the context that is armed.
 func (i *interrupter) releaseLocked() {
 	if i.disarm != nil {
 		i.disarm()
@@ -114,7 +118,8 @@ func (i *interrupter) releaseLocked() {
 	}
 }
 
-// closerOf returns how v is closed: with the cause where it takes one, as the ends of an io.Pipe do.
+// closerOf returns how v is closed: with the cause if v has a CloseWithError, as the ends of an
+// io.Pipe have.
 func closerOf(v any) func(error) error {
 	switch c := v.(type) {
 	case interface{ CloseWithError(err error) error }:

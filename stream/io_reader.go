@@ -43,8 +43,8 @@ type byteSource struct {
 	r         io.Reader
 	size      int
 	interrupt interrupter
-	buf       []byte // to read into; guarded by the gate, as the next
-	after     error  // what Pull returns after the last chunk
+	buf       []byte // to read into; guarded by the gate
+	after     error  // what Pull returns after the last chunk; guarded by the gate
 }
 
 // PullInto reads the next chunk into the memory of *v, or into new memory if *v has too little for
@@ -122,7 +122,7 @@ func (b *byteSource) stopped(ctx context.Context) error {
 // io.Copy from it. The end of src is the end of the reader. When ctx has ended, Reads fail with its
 // cause, and src is as it was. AsReader never cancels src.
 //
-// The reader holds what is left of one chunk. Its methods may not be called concurrently. It is an
+// The reader holds the rest of one chunk. Its methods may not be called concurrently. It is an
 // [io.WriterTo]: io.Copy writes each chunk as it is, without a buffer.
 func AsReader(ctx context.Context, src Readable[[]byte]) io.Reader {
 	return &reader{ctx: ctx, src: newSource(src)}

@@ -70,7 +70,8 @@ func (s *byteSink) Write(ctx context.Context, p []byte) error {
 	case poked && n == 0:
 		return context.Cause(ctx) // the Write was ended, not the stream
 	case poked || ctx.Err() != nil && s.interrupt.hasClosed():
-		err = fmt.Errorf("stream: chunk cut after %d of %d bytes: %w", n, len(p), context.Cause(ctx))
+		cause := context.Cause(ctx)
+		err = fmt.Errorf("stream: chunk cut after %d of %d bytes: %w", n, len(p), cause)
 	}
 	s.finish(err)
 	return err
@@ -134,8 +135,8 @@ func (s *byteSink) Abort(cause error) error {
 // writer is an [io.ReaderFrom]: io.Copy to it copies nothing twice, and each Read makes one chunk
 // of at most 32 KiB.
 //
-// Close closes dst, and so says that it has got all. To say that it has not, use the method
-// CloseWithError(cause error) error, as of an io.PipeWriter. It fails dst with cause (see
+// Close closes dst: that is the end of a stream that is complete. For one that is not, use the
+// method CloseWithError(cause error) error, as of an io.PipeWriter. It fails dst with cause (see
 // [Failer]), or closes dst if cause is nil. Fail, Abort, Ready, Done, Flush and TryWrite are those
 // of dst, where dst has them. TryWrite copies as Write does.
 func AsWriter(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {

@@ -9,27 +9,30 @@ import (
 	"github.com/wsstream/wsstream/internal/lasting"
 )
 
-// Join relays between a and b until both ways have ended: a chunk that is pulled from one is
-// written to the other. It passes ends on, and loses nothing that a side takes.
+// Join relays between a and b until both ways have ended: it writes each chunk that it pulls from
+// one side to the other. It passes the ends on, and loses no chunk that a side takes.
 //
-// The end of a side is what its Readable gives. It goes to the other side behind all chunks that
-// came before it: after io.EOF or ErrClosed Join closes the other side's Writable, after any other
-// error it fails it with that (see Failer). Where that Writable has a Flush(ctx) error, Join first
-// waits, without a limit of its own, until the other side has taken what it was given. For a
-// connection set WriteStallTimeout, or a peer that reads nothing holds Join for ever.
+// The end of a side is the end of its Readable. Join passes it on behind all chunks that came
+// before it. After io.EOF or [ErrClosed] it closes the other side's Writable. After any other error
+// it fails that Writable (see [Failer]). Before that it flushes the other side (see [Flusher]): it
+// waits, without a limit of its own, until that side has taken its chunks. On a connection set
+// WriteStallTimeout, or a peer that reads nothing holds Join for ever.
 //
-// A side that has ended takes no more chunks. The way to it then neither cancels its source nor
-// aborts: it pulls and drops, so that the end of the source is seen. When the other way is done, or
-// cannot write any more either, it cancels its source, with the error of the Write that failed if
-// there was one. A Writable that refused one chunk, and says by Done that it has not ended, is
-// failed with the error, and the source is cancelled with it: neither side has ended, and both must
-// know.
+// A side that has ended takes no more chunks. The way to it then pulls its source and drops the
+// chunks, so that the end of the source is seen. It neither cancels its source nor aborts. It
+// cancels its source when the other way is done, or cannot write any more either. The cause is the
+// error of the Write that failed, if one did.
+//
+// A Writable may refuse one chunk without having ended, as its Done says (see [Notifier]). Then
+// neither side has ended. Join fails that Writable with the error, and cancels the source with it.
 //
 // Join returns the first error of either way that is neither io.EOF nor ErrClosed. When ctx ends,
-// the halves that have not ended are aborted and cancelled with its cause, which Join returns if no
-// way had failed before. A panic does the same, and is passed on as *Panic. A ctx that has ended
-// because a connection has does not end Join, as for Pipe. One of the two ways runs on a goroutine
-// that ends before Join returns.
+// Join aborts and cancels the halves that have not ended, with its cause. It returns the cause if
+// no way had failed before. A context that has ended because a connection has does not end Join, as
+// for [Pipe].
+//
+// A panic ends both ways as the end of ctx does, and Join then panics with a [*Panic]. One of the
+// two ways runs on a goroutine that ends before Join returns.
 func Join[A, B any](ctx context.Context, a Duplex[A, B], b Duplex[B, A]) error {
 	if a.Readable == nil || a.Writable == nil || b.Readable == nil || b.Writable == nil {
 		panic("stream: Join of a nil stream")
@@ -41,8 +44,9 @@ func Join[A, B any](ctx context.Context, a Duplex[A, B], b Duplex[B, A]) error {
 	j.wanted, j.unwanted = context.WithCancelCause(j.ctx)
 	defer j.cut(nil)
 	var wg sync.WaitGroup
-	defer wg.Wait()                                    // if this goroutine ends in its way
-	wg.Go(func() { relay(j, a.Writable, b.Readable) }) // owned by Join; ends with its way, which ctx ends too
+	defer wg.Wait() // if this goroutine ends in its way
+	// Owned by Join; ends with its way, which ctx ends, too.
+	wg.Go(func() { relay(j, a.Writable, b.Readable) })
 	relay(j, b.Writable, a.Readable)
 	wg.Wait()
 	if j.panicked != nil {
@@ -51,17 +55,18 @@ func Join[A, B any](ctx context.Context, a Duplex[A, B], b Duplex[B, A]) error {
 	return j.err
 }
 
-// joined is what the two ways of a Join have in common.
+// joined is the part that the two ways of a Join share.
 type joined struct {
 	ctx      context.Context         // ends with Join's, or by a panic
 	cut      context.CancelCauseFunc // ends ctx
 	wanted   context.Context         // governs the pulls of chunks that are dropped
 	unwanted context.CancelCauseFunc
 
-	mu       sync.Mutex
-	err      error // the first; guarded by mu, as the next two
+	mu sync.Mutex
+	// Guarded by mu.
+	err      error // the first
 	panicked *Panic
-	lost     int // the ways that have lost their destination
+	lost     int // how many ways have lost their destination
 }
 
 // errUnwanted ends a pull of chunks that are dropped.
@@ -79,7 +84,7 @@ func (j *joined) note(err error) {
 	}
 }
 
-// lose says that a way has lost its destination. When both have, no chunk is wanted any more.
+// lose notes that a way has lost its destination. When both ways have, no chunk is wanted any more.
 func (j *joined) lose() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -88,7 +93,7 @@ func (j *joined) lose() {
 	}
 }
 
-// broken cuts both ways, as a function of one has panicked or ended its goroutine.
+// broken cuts both ways, because a function of one has panicked or has ended its goroutine.
 func (j *joined) broken(err error) {
 	j.cut(err)
 	j.mu.Lock()
@@ -100,7 +105,8 @@ func (j *joined) broken(err error) {
 
 // relay is one way of a Join.
 func relay[T any](j *joined, dst Writable[T], src Readable[T]) {
-	w := &way[T]{j, pipe[T]{dst: dst, src: src, o: PipeOptions{PreventClose: true, PreventCancel: true}}}
+	leave := PipeOptions{PreventClose: true, PreventCancel: true}
+	w := &way[T]{j, pipe[T]{dst: dst, src: src, o: leave}}
 	catch(w.run, func(err error) {
 		if err != nil {
 			j.broken(err)
@@ -118,7 +124,7 @@ type way[T any] struct {
 	pipe[T]
 }
 
-// run relays until the source has ended, and returns nil: what went wrong is noted.
+// run relays until the source has ended. It returns nil, and notes the errors.
 func (w *way[T]) run() error {
 	o := w.pipe.run(w.ctx)
 	switch {
@@ -139,7 +145,7 @@ func (w *way[T]) run() error {
 	return nil
 }
 
-// abort cuts what has not ended.
+// abort cuts the ends of the way that have not ended.
 func (w *way[T]) abort(cause error) {
 	w.note(cause)
 	_ = w.dst.Abort(cause)
@@ -150,20 +156,20 @@ func (w *way[T]) abort(cause error) {
 
 // passOn gives the source's end to the destination.
 func (w *way[T]) passOn(end error) error {
-	_ = flush(w.ctx, w.dst) // an error is that of an end, which comes again
+	_ = flush(w.ctx, w.dst) // an error is the end of the Writable, which the next call returns
 	if end == nil || errors.Is(end, ErrClosed) {
 		return w.dst.Close(w.ctx)
 	}
 	return failIn(w.ctx, w.dst, end)
 }
 
-// refused says that the destination has not ended, but has refused a chunk.
+// refused reports whether the destination has refused a chunk, and has not ended.
 func (w *way[T]) refused(o outcome) bool {
 	done := doneOf(w.dst)
 	return done != nil && !isDone(done) && !errors.Is(o.err, ErrClosed)
 }
 
-// drop pulls and drops until the source has ended, or is not wanted any more, and then is
+// drop pulls chunks and drops them, until the source has ended, or is no longer wanted and is
 // cancelled.
 func (w *way[T]) drop(lost error) {
 	pull := w.puller()

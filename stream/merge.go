@@ -6,14 +6,16 @@ import (
 	"sync"
 )
 
-// Merge returns the chunks of all sources as they come: those of one source in order, those of two in any. It ends
-// well when all have. When one fails, the stream fails with its error, behind what was pulled before, and the others
-// are cancelled with it.
+// Merge returns the chunks of all sources as they come. The chunks of one source stay in order. The
+// stream ends well when all sources have. When a source fails, the stream fails with its error,
+// behind the chunks that were pulled before, and the other sources are cancelled with it.
 //
-// The first Pull starts one goroutine for each source. They pull while a Pull waits, so Merge holds one chunk of each
-// source at most. They end when their source does, or with Cancel, which cancels all sources that have not ended and
-// joins their errors: so pull to the end, or Cancel. A panic of a source's is passed on as *Panic tells. Without
-// sources Merge is empty.
+// The first Pull starts one goroutine for each source. The goroutines pull while a Pull waits, so
+// Merge holds one chunk of each source at most. Each ends when its source does, or with Cancel. So
+// pull to the end, or Cancel.
+//
+// Cancel cancels all sources that have not ended, and joins their errors. A panic of a source is
+// passed on: see [Panic]. Without sources the stream is empty.
 func Merge[T any](src ...Readable[T]) Readable[T] {
 	sources := newSources(src)
 	q := NewQueue[T](0)
@@ -51,7 +53,7 @@ func Merge[T any](src ...Readable[T]) Readable[T] {
 	}
 }
 
-// feed moves the chunks of one source to q, on demand, and returns nil when it has ended well.
+// feed moves the chunks of a source to q, on demand. It returns nil when the source has ended well.
 func feed[T any](ctx context.Context, s *source[T], q *Queue[T]) error {
 	for {
 		if err := q.Ready(ctx); err != nil {

@@ -10,33 +10,35 @@ import (
 	"github.com/wsstream/wsstream/internal/lasting"
 )
 
-// An inline is a Readable whose pulls run on the puller's goroutine, one at a time, in the order they came. It has
-// no goroutine, and nothing happens in it but in a Pull or a Cancel.
+// An inline is a Readable whose pulls run on the goroutine that pulls, one at a time, in the order
+// they came. It has no goroutine. Things happen in it only during a Pull or a Cancel.
 type inline[T any] struct {
-	// next makes the next chunk. It is never called again once it has returned an error and ctx had not ended; if
-	// ctx had, it must be ready to go on where it was. A failure is the operator's own error.
+	// next makes the next chunk. Once it has returned an error while ctx had not ended, it is not
+	// called again. If ctx had ended, next must be ready to go on. An error of the operator itself
+	// is a failure.
 	next func(ctx context.Context) (T, error)
 	// cancel tells the source. It may run beside next, and next must then return soon.
 	cancel func(cause error) error
-	// drop runs once after Cancel, never beside next, which is not called again; may be nil.
+	// drop runs once after Cancel, never beside next, which is not called again. It may be nil.
 	drop func(cause error)
 
 	sourceDone <-chan struct{} // of the source; may be nil
 
 	gate      *gate.Gate
-	end       error         // what Pull returns for ever; guarded by gate
+	end       error         // what every later Pull returns; guarded by gate
 	cancelled chan struct{} // closed by Cancel
 
-	mu        sync.Mutex
-	cause     error  // of Cancel; guarded by mu, as the next two
-	owed      bool   // Cancel has come and drop has not run
+	mu sync.Mutex
+	// Guarded by mu.
+	cause     error  // of Cancel
+	owed      bool   // Cancel was called and drop has not run
 	interrupt func() // set by onCancel
 }
 
-// A failure is an error of an operator itself: its source is to be cancelled with it.
+// A failure is an error of an operator itself. The operator's source is to be cancelled with it.
 type failure struct{ error }
 
-// cause is what the source is cancelled with: an operator that ends well has no cause.
+// cause returns the cause to cancel the source with: nil for an operator that ends well.
 func (f failure) cause() error {
 	if f.error == io.EOF {
 		return nil
@@ -50,22 +52,24 @@ func (r *inline[T]) init() *inline[T] {
 	return r
 }
 
-// from returns an inline that pulls from src and nothing else.
+// from returns an inline that pulls from src and from nothing else.
 func from[In, Out any](src *source[In], next func(context.Context) (Out, error)) *inline[Out] {
 	return (&inline[Out]{next: next, cancel: src.Cancel, sourceDone: src.Done()}).init()
 }
 
-// Done is closed when no Pull waits any more, as far as the source tells; it may be nil.
+// Done returns that of the source, which may be nil.
 func (r *inline[T]) Done() <-chan struct{} { return r.sourceDone }
 
 // Pull makes the next chunk.
 func (r *inline[T]) Pull(ctx context.Context) (T, error) { return r.do(ctx, r.next) }
 
 // do is Pull with another next.
-func (r *inline[T]) do(ctx context.Context, next func(context.Context) (T, error)) (v T, err error) {
+func (r *inline[T]) do(
+	ctx context.Context, next func(context.Context) (T, error),
+) (v T, err error) {
 	if ctx.Err() != nil {
 		var stop func()
-		ctx, stop = lasting.For(ctx) // it may have ended with a connection, of which something is left
+		ctx, stop = lasting.For(ctx) // a connection that ended it may have chunks left
 		defer stop()
 		if ctx.Err() != nil {
 			return v, context.Cause(ctx)
@@ -90,8 +94,10 @@ func (r *inline[T]) do(ctx context.Context, next func(context.Context) (T, error
 	return v, err
 }
 
-// pull expects the gate to be held.
-func (r *inline[T]) pull(ctx context.Context, next func(context.Context) (T, error)) (none T, err error) {
+// pull makes the next chunk by next. The gate must be held.
+func (r *inline[T]) pull(
+	ctx context.Context, next func(context.Context) (T, error),
+) (none T, err error) {
 	if r.end != nil {
 		return none, r.end
 	}
@@ -107,7 +113,7 @@ func (r *inline[T]) pull(ctx context.Context, next func(context.Context) (T, err
 		r.end = own.error
 		_ = r.cancel(own.cause())
 		return none, own.error
-	case err != nil && err != io.EOF && ctx.Err() != nil: // the source stands where it stood, and tells its end again
+	case err != nil && err != io.EOF && ctx.Err() != nil: // the source returns its end again
 		return none, context.Cause(ctx)
 	case err != nil:
 		r.end = err
@@ -116,7 +122,8 @@ func (r *inline[T]) pull(ctx context.Context, next func(context.Context) (T, err
 	return v, nil
 }
 
-// Cancel drops what is held, lets all pulls return io.EOF and cancels the source, unless that has ended.
+// Cancel drops the chunks that are held, and cancels the source unless that has ended. All pulls
+// return io.EOF.
 func (r *inline[T]) Cancel(cause error) error {
 	r.mu.Lock()
 	if isDone(r.cancelled) {
@@ -136,7 +143,8 @@ func (r *inline[T]) Cancel(cause error) error {
 	return err
 }
 
-// onCancel has Cancel call f, which must not wait, to end what a next waits in; nil takes that back.
+// onCancel makes Cancel call f, which must not wait, to end the wait of a next. A nil f takes that
+// back.
 func (r *inline[T]) onCancel(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -146,7 +154,7 @@ func (r *inline[T]) onCancel(f func()) {
 	}
 }
 
-// leave gives the gate up. What a Cancel has left to do is done by whoever gives it up last.
+// leave unlocks the gate. The last goroutine to unlock it does the part of Cancel that is left.
 func (r *inline[T]) leave() {
 	for {
 		r.mu.Lock()

@@ -5,7 +5,8 @@ import (
 	"sync"
 )
 
-// An output is the Readable of an operator with goroutines: a queue that they fill, and what starts and ends them.
+// An output is the Readable of an operator with goroutines. It is a queue that the goroutines fill,
+// and the functions that start and end them.
 type output[T any] struct {
 	q      *Queue[T]
 	start  func()            // starts the goroutines; called once, by the first Pull
@@ -28,7 +29,7 @@ func (o *output[T]) Pull(ctx context.Context) (T, error) {
 	return v, err
 }
 
-// Cancel ends the goroutines, drops what is held and cancels the source.
+// Cancel ends the goroutines, drops the chunks that are held, and cancels the source.
 func (o *output[T]) Cancel(cause error) (err error) {
 	o.ended.Do(func() {
 		err = o.cancel(cause)
@@ -36,10 +37,10 @@ func (o *output[T]) Cancel(cause error) (err error) {
 	return err
 }
 
-// Done is closed when no Pull waits any more.
+// Done returns a channel that is closed when no Pull waits any more.
 func (o *output[T]) Done() <-chan struct{} { return o.q.Done() }
 
-// passOn panics with err if that is a *Panic, once.
+// passOn panics with err if err is a *Panic, once.
 func passOn(once *sync.Once, err error) {
 	p, ok := err.(*Panic)
 	if !ok {

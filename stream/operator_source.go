@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A source is what an operator pulls from: it knows whether that has ended, and then never cancels it.
+// A source is the Readable that an operator pulls from. It knows whether that has ended, and then
+// does not cancel it.
 type source[T any] struct {
 	r     Readable[T]
 	into  PullerInto[T] // r's PullInto; nil if it has none
@@ -54,5 +55,5 @@ func (s *source[T]) Cancel(cause error) error {
 	return s.r.Cancel(cause)
 }
 
-// Done is the source's Done, and nil if it has none.
+// Done returns that of the source, which may be nil.
 func (s *source[T]) Done() <-chan struct{} { return doneOf(s.r) }

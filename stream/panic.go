@@ -6,22 +6,26 @@ import (
 	"runtime/debug"
 )
 
-// errPanicked is what the ends of a stream are shut with when a function in it panicked.
+// errPanicked is the error that the ends of a stream are shut with, when a function of the stream
+// has panicked.
 var errPanicked = errors.New("stream: a function of the stream panicked")
 
 // errGone is the error of a function that ended its goroutine, as the FailNow of a test does.
 var errGone = errors.New("stream: a function of the stream ended its goroutine")
 
-// A Panic is a panic of a function that ran on a goroutine of the stream's (Parallel, Stage, Tee, Merge). The Pull
-// that comes upon it panics with the *Panic, once; later ones return it as an error. A function that runs on the
-// puller's goroutine panics there, as it is. Either way both ends of the stream are shut. A function that ends its
-// goroutine (runtime.Goexit, the FailNow of a test) fails the stream with an error that says so.
+// A Panic is a panic of a function that ran on a goroutine of a stream ([Parallel], [Stage], [Tee],
+// [Merge]). The Pull that reaches it panics with the *Panic, once. Later Pulls return it as an
+// error. A function that runs on the goroutine that pulls panics there, with its own value. Both
+// ends of the stream are shut in either case.
+//
+// A function that ends its goroutine (runtime.Goexit, the FailNow of a test) fails the stream with
+// an error that says so.
 type Panic struct {
-	Value any    // what the function panicked with
-	Stack []byte // where, as debug.Stack prints it
+	Value any    // of the function's panic
+	Stack []byte // of its goroutine, as debug.Stack prints it
 }
 
-// Error tells the value and the stack.
+// Error returns the value and the stack.
 func (p *Panic) Error() string { return fmt.Sprintf("stream: panic: %v\n\n%s", p.Value, p.Stack) }
 
 // Unwrap returns the value if it is an error.
@@ -30,16 +34,16 @@ func (p *Panic) Unwrap() error {
 	return err
 }
 
-// asPanic makes a *Panic of what recover returned, on the goroutine that panicked.
+// asPanic makes a *Panic of the value that recover returned, on the goroutine that panicked.
 func asPanic(v any) *Panic {
 	if p, ok := v.(*Panic); ok {
-		return p // it came from further up the stream
+		return p // of an operator further up the stream
 	}
 	return &Panic{v, debug.Stack()}
 }
 
-// catch calls f, and then done with its error: a *Panic if it panicked, errGone if it ended its goroutine, which then
-// ends behind done.
+// catch calls f, and then done with its error. That is a *Panic if f panicked, and errGone if f
+// ended its goroutine, which then ends after done.
 func catch(f func() error, done func(error)) {
 	err := errGone
 	defer func() {

@@ -10,17 +10,22 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// Parallel returns what f makes of each chunk of src, in the order of src, with up to n calls of f at once. An n of
-// zero is runtime.GOMAXPROCS(0), a negative one is 1. It holds at most n chunks, in work or waiting to be pulled.
+// Parallel returns what f makes of each chunk of src, in the order of src. It makes up to n calls
+// of f concurrently. If n is zero, [runtime.GOMAXPROCS](0). If n is negative, 1. It holds at most n
+// chunks: in work, or waiting to be pulled.
 //
-// f runs on goroutines of the stream's, n at most, the first of which the first Pull starts. Its context ends with
-// Cancel, with the cause that was given, or when the stream has failed. Errors of f are as for Map, in order: results
-// of chunks before it are delivered first, and src is cancelled as soon as f has failed. A panic of f or src is passed
-// on as *Panic tells, in order too; one after Cancel has nobody to go to, and is dropped.
+// At most n goroutines call f. The first Pull starts the first of them. The context of f ends with
+// Cancel, with the cause that Cancel was given, or when the stream has failed.
 //
-// The goroutines end when src does, when the stream has failed, or with Cancel: so pull to the end, or Cancel. Cancel
-// does not wait for f. Parallel panics if f is nil.
-func Parallel[In, Out any](src Readable[In], n int, f func(ctx context.Context, in In) (Out, error)) Readable[Out] {
+// Errors of f are as for [Map], and come in order: the results of chunks before come first. Once f
+// has failed, src is cancelled. A panic of f or src is passed on in order, too: see [Panic]. A
+// panic after Cancel is dropped, because no Pull can return it.
+//
+// The goroutines end when src does, when the stream has failed, or with Cancel. So pull to the end,
+// or Cancel. Cancel does not wait for f. Parallel panics if f is nil.
+func Parallel[In, Out any](
+	src Readable[In], n int, f func(ctx context.Context, in In) (Out, error),
+) Readable[Out] {
 	mustFunc(f == nil, "Parallel")
 	switch {
 	case n == 0:
@@ -41,8 +46,8 @@ func Parallel[In, Out any](src Readable[In], n int, f func(ctx context.Context, 
 	return p.out
 }
 
-// parallel is a Parallel at work. Workers take turns to pull from the source; the order of the turns is that of the
-// results.
+// parallel is a Parallel at work. Its workers take turns to pull from the source. The order of the
+// turns is the order of the results.
 type parallel[In, Out any] struct {
 	src    *source[In]
 	f      func(context.Context, In) (Out, error)
@@ -59,7 +64,7 @@ type parallel[In, Out any] struct {
 	idle     int // workers that have not started; guarded by turn
 }
 
-// A result is one of f's, some time.
+// A result is the result of one call of f, once done is closed.
 type result[Out any] struct {
 	done chan struct{} // closed when v and err are set
 	v    Out
@@ -95,7 +100,7 @@ func (p *parallel[In, Out]) next(ctx context.Context) (none Out, err error) {
 	}
 }
 
-// failed ends the workers, and panics if a panic is why the stream ends.
+// failed ends the workers. It panics if the stream ends with a panic.
 func (p *parallel[In, Out]) failed(ctx context.Context, err error) error {
 	if ctx.Err() != nil && err != io.EOF {
 		if _, own := err.(failure); !own {
@@ -112,7 +117,7 @@ func (p *parallel[In, Out]) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// work starts one more worker, if there may be one.
+// work starts one more worker, if there may be more.
 func (p *parallel[In, Out]) work() {
 	if p.idle == 0 {
 		return
@@ -145,7 +150,8 @@ func (p *parallel[In, Out]) one() bool {
 	return true
 }
 
-// take pulls a chunk, makes the place for its result, and gives the turn up; at the end there is no result.
+// take pulls a chunk, makes a place for its result, and ends the turn. At the end it returns no
+// result.
 func (p *parallel[In, Out]) take() (in In, r *result[Out]) {
 	defer p.turn.Unlock()
 	select {
@@ -162,7 +168,7 @@ func (p *parallel[In, Out]) take() (in In, r *result[Out]) {
 	}, func(err error) {
 		if err == nil {
 			next := &result[Out]{done: make(chan struct{})}
-			if ok, _ := p.order.TryWrite(next); ok { // it has a place, unless all is over
+			if ok, _ := p.order.TryWrite(next); ok { // has room unless it has ended
 				r = next
 				p.work()
 				return

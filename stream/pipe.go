@@ -10,47 +10,55 @@ import (
 	"github.com/wsstream/wsstream/internal/lasting"
 )
 
-// PipeOptions say what Pipe leaves alone. Nil is the zero value.
+// PipeOptions say what [Pipe] leaves alone. A nil *PipeOptions is the zero value.
 type PipeOptions struct {
 	PreventClose  bool // do not close the destination when the source ends
 	PreventAbort  bool // neither fail nor abort the destination when the source fails or ctx ends
 	PreventCancel bool // do not cancel the source when the destination ends or ctx does
 
-	// Progress is called after each chunk that the destination accepted, with their number so far, on Pipe's
-	// goroutine: Pipe waits for it.
+	// Progress is called after each chunk that the destination has accepted, with the number of
+	// chunks so far. It runs on Pipe's goroutine, which waits for it. If nil, none.
 	Progress func(chunks int64)
 }
 
-// Pipe moves the chunks of src to dst until one of them ends or ctx does, shuts down what is left, and returns.
+// Pipe moves the chunks of src to dst until one of them ends or ctx does. Then it shuts down the
+// ends that are left, and returns.
 //
-//	what happens                          what Pipe does                    returns          unless
-//	src ends                              closes dst                        nil              PreventClose
-//	src fails with e                      fails dst with e (see Failer)     e                PreventAbort
-//	dst fails with e                      cancels src with e                e                PreventCancel
-//	dst is closed before src ends         cancels src with ErrClosed        ErrClosed        PreventCancel
-//	ctx ends                              aborts dst and cancels src        the cause        PreventAbort, PreventCancel
-//	a function of src or dst panics       aborts dst and cancels src        panics           PreventAbort, PreventCancel
+//	what happens            what Pipe does              returns    unless
+//	src ends                closes dst                  nil        PreventClose
+//	src fails with e        fails dst with e            e          PreventAbort
+//	dst fails with e        cancels src with e          e          PreventCancel
+//	dst is closed first     cancels src with ErrClosed  ErrClosed  PreventCancel
+//	ctx ends                aborts dst and cancels src  its cause  PreventAbort, PreventCancel
+//	a stream's func panics  aborts dst and cancels src  panics     PreventAbort, PreventCancel
 //
-// When src fails, nothing that dst accepted before is dropped where dst is a Failer; without a
-// Fail, dst is aborted. If ctx ends that Fail, dst is aborted, and Pipe returns e and the cause,
-// joined.
+// When src fails, dst drops nothing that it accepted before, if dst is a [Failer]. Else Pipe aborts
+// dst. If ctx ends during that Fail, Pipe aborts dst, and returns e and the cause, joined.
 //
-// If the closing fails, Pipe returns its error; if ctx has ended it, dst is aborted. If another
-// shutdown fails, its errors are joined to the first. If both ends fail, the first counts. A source
-// that has ended while dst is closed is success, and one that has ended is never cancelled. A ctx
-// that has ended before the start moves nothing. A dst whose Write failed, but which does not say
-// by Done that it has ended, may have refused that one chunk: it is aborted with the error, which
-// changes nothing for one that has failed.
+// If closing dst fails, Pipe returns that error. If ctx ends during the closing, Pipe aborts dst.
+// Errors of other shutdowns are joined to the first error. If both ends fail, the first failure
+// counts. A source that has ended is never cancelled: if dst is closed by then, that is success. If
+// ctx had ended before the start, nothing is moved.
 //
-// Pipe runs on the caller's goroutine. It pulls only when dst has room, where dst can tell (Ready, as a Queue's), and
-// so holds nothing while it waits, else one chunk. If ctx ends while it has a chunk in hand and dst has no room for it,
-// that chunk is lost. It waits for a Write in progress. So the end of src is noticed when dst has room, or, where src
-// says by Done that its end is decided, at once. A dst with a Done channel is watched while src is idle, by one
-// goroutine that ends with Pipe; the error of its end is what its Ready returns, else ErrClosed. Without a Done, the
-// end of dst is noticed by the next Write. Pipe allocates nothing for a chunk.
+// A dst whose Write failed may have refused that one chunk. If its Done does not say that it has
+// ended (see [Notifier]), Pipe aborts it with the error. That changes nothing for a dst that has
+// failed.
 //
-// A ctx that has ended because a connection has (a Conn's Context, or that of a Handler's request)
-// does not end Pipe: what is left of the connection's stream is moved, and then its end is seen.
+// Pipe runs on the caller's goroutine. It waits for a Write in progress. It allocates nothing for a
+// chunk. How much it holds while it waits depends on what dst can tell:
+//
+//   - If dst is a [Readier], Pipe pulls only once dst has room, and holds nothing while it waits.
+//     So it notices the end of src when dst has room, or immediately if src is a Notifier.
+//   - Else Pipe holds one chunk. If ctx ends while dst has no room for it, that chunk is lost.
+//
+// If dst is a Notifier, a goroutine that ends with Pipe watches it while src is idle. The error of
+// its end is what its Ready returns, or ErrClosed if it has no Ready. Else the next Write notices
+// the end of dst.
+//
+// A ctx that has ended because a connection has does not end Pipe: the Context of a Conn is one,
+// and so is that of a Handler's request. Pipe moves the chunks that are left in the
+// connection's stream, and then reaches its end.
+//
 // Streams Standard, 4.9.1 (ReadableStreamPipeTo).
 func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeOptions) error {
 	if dst == nil || src == nil {
@@ -79,13 +87,13 @@ type pipe[T any] struct {
 	src Readable[T]
 	o   PipeOptions
 
-	ended bool // the source has
+	ended bool // the source has ended
 }
 
-// An outcome is why a pipe ends, and what is to be done about it.
+// An outcome says why a pipe ends, and what must be done about that.
 type outcome struct {
 	err                 error
-	fail, abort, cancel bool // fail is for the destination, behind what it accepted
+	fail, abort, cancel bool // to fail or abort the destination, to cancel the source
 }
 
 // errDstDone ends a pull when the destination's end is decided.
@@ -100,7 +108,8 @@ func (p *pipe[T]) run(ctx context.Context) outcome {
 	ready := readyOf(p.dst)
 	pull, srcDone, dstDone := p.puller(), doneOf(p.src), doneOf(p.dst)
 	for moved := int64(1); ; moved++ {
-		if !isDone(srcDone) || isDone(dstDone) { // else what is pulled may be the end, which needs no room
+		// A source that is done may return its end next, which needs no room.
+		if !isDone(srcDone) || isDone(dstDone) {
 			if err := ready(ctx); err != nil {
 				return p.dstEnded(ctx, err)
 			}
@@ -118,7 +127,7 @@ func (p *pipe[T]) run(ctx context.Context) outcome {
 	}
 }
 
-// watch returns a context for pulls, which ends with ctx and when the destination's end is decided.
+// watch returns a context for pulls. It ends with ctx, and when the destination's end is decided.
 func (p *pipe[T]) watch(ctx context.Context) (pctx context.Context, stop func()) {
 	done := doneOf(p.dst)
 	if done == nil {
@@ -135,7 +144,8 @@ func (p *pipe[T]) watch(ctx context.Context) (pctx context.Context, stop func())
 	return pctx, func() { cancel(nil) }
 }
 
-// puller returns a function that pulls into a chunk of the pipe's: the same memory each time, if both ends agree.
+// puller returns a function that pulls into a chunk of the pipe's. It reuses the memory of the last
+// chunk if both ends allow that.
 func (p *pipe[T]) puller() func(context.Context) (*T, error) {
 	v := new(T)
 	if into, ok := p.src.(PullerInto[T]); ok && borrows(p.dst) {
@@ -147,7 +157,7 @@ func (p *pipe[T]) puller() func(context.Context) (*T, error) {
 	}
 }
 
-// lastChance writes the chunk in hand if ctx has ended, and there is room.
+// lastChance writes the chunk in hand if ctx has ended and there is room.
 func (p *pipe[T]) lastChance(ctx context.Context, v T) bool {
 	if ctx.Err() == nil {
 		return false
@@ -164,8 +174,8 @@ func ctxEnded(ctx context.Context) outcome {
 	return outcome{err: context.Cause(ctx), abort: true, cancel: true}
 }
 
-// ofCtx says that err is the end of ctx, not of a stream. A cause that cannot be compared is taken
-// for the end.
+// ofCtx reports whether err is the end of ctx, and not of a stream. It takes every err for the end
+// if the cause cannot be compared.
 func ofCtx(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() == nil {
 		return false
@@ -174,11 +184,11 @@ func ofCtx(ctx context.Context, err error) bool {
 	return !canCompare(cause) || errors.Is(err, cause) || errors.Is(err, ctx.Err())
 }
 
-// canCompare says that err, which a caller of this package made, can be compared: == panics for a
-// struct that has a slice or a map inside.
+// canCompare reports whether err, which a caller of this package made, can be compared: == panics
+// for a struct that has a slice or a map inside.
 func canCompare(err error) bool { return reflect.ValueOf(err).Comparable() }
 
-// srcEnded is the outcome when a pull has failed with err.
+// srcEnded returns the outcome of a pull that failed with err.
 func (p *pipe[T]) srcEnded(ctx, pctx context.Context, err error) outcome {
 	switch {
 	case err == io.EOF:
@@ -193,7 +203,7 @@ func (p *pipe[T]) srcEnded(ctx, pctx context.Context, err error) outcome {
 	return outcome{err: err, fail: true}
 }
 
-// closeDst closes the destination in turn, as the source has ended.
+// closeDst closes the destination in turn, because the source has ended.
 func (p *pipe[T]) closeDst(ctx context.Context) outcome {
 	if p.o.PreventClose {
 		return outcome{}
@@ -208,14 +218,14 @@ func (p *pipe[T]) closeDst(ctx context.Context) outcome {
 	return outcome{err: err}
 }
 
-// dstEnded is the outcome when the destination's end, err, was noticed with no chunk in hand; nil is one without an
-// error.
+// dstEnded returns the outcome of a destination that has ended with err, while the pipe had no
+// chunk in hand. A nil err is an end without an error.
 func (p *pipe[T]) dstEnded(ctx context.Context, err error) outcome {
 	o := p.dstFailed(ctx, cmp.Or(err, ErrClosed))
 	if !errors.Is(o.err, ErrClosed) || p.o.PreventCancel || !isDone(doneOf(p.src)) {
 		return o
 	}
-	// The source's end is decided too, so that a pull does not wait: is it here?
+	// The source's end is decided, too, so a Pull does not wait. Is the end next?
 	_, end := p.src.Pull(context.WithoutCancel(ctx))
 	if end == nil {
 		return o
@@ -227,16 +237,17 @@ func (p *pipe[T]) dstEnded(ctx context.Context, err error) outcome {
 	return outcome{err: end}
 }
 
-// dstFailed is the outcome when the destination failed with err.
+// dstFailed returns the outcome of a destination that failed with err.
 func (p *pipe[T]) dstFailed(ctx context.Context, err error) outcome {
 	if ofCtx(ctx, err) {
 		return ctxEnded(ctx)
 	}
-	refused := !errors.Is(err, ErrClosed) && !isDone(doneOf(p.dst)) // perhaps that one chunk only
+	refused := !errors.Is(err, ErrClosed) && !isDone(doneOf(p.dst)) // it may be that one chunk only
 	return outcome{err: err, abort: refused, cancel: true}
 }
 
-// shut does what the outcome asks for, and returns its error with those that this meets.
+// shut does what the outcome asks for. It returns the outcome's error, with the errors of the
+// shutdown.
 func (p *pipe[T]) shut(ctx context.Context, o outcome) error {
 	err := o.err
 	if o.fail && !p.o.PreventAbort {
@@ -253,7 +264,8 @@ func (p *pipe[T]) shut(ctx context.Context, o outcome) error {
 	return err
 }
 
-// join joins what a shutdown met to the error that caused it, which it may have met again.
+// join joins an error of a shutdown to the error that caused the shutdown, unless they are the
+// same.
 func join(err, met error) error {
 	if met == nil || canCompare(met) && errors.Is(err, met) {
 		return err

@@ -7,37 +7,41 @@ import (
 	"sync"
 )
 
-// A Queue is a Writable and a Readable joined by a strategy: what is written to it can be pulled from it, in order,
-// and the writer waits while the queue holds its mark. It is the identity transform, and the bounded buffer between
-// two goroutines. The memory it holds is what its strategy allows.
+// A Queue is a [Writable] and a [Readable] with a limit between them. Chunks that are written to it
+// can be pulled from it, in order. A Write waits while the queue is full. It is the bounded buffer
+// between two goroutines, and the identity transform. It holds what its limit allows.
 //
-// All methods may be called at once. Writes are served in the order they came, and so are pulls. Once a chunk is
-// accepted it is the puller's; the Queue does not look into it.
+// All methods may be called concurrently. Writes are served in the order they came, and so are
+// pulls. A chunk that was accepted belongs to the caller that pulls it: the Queue does not look
+// into it.
 //
 // The first of Close, Fail, Abort and Cancel ends the Queue:
 //
-//	            Pull                               Write
-//	Close       what is held, then io.EOF          ErrClosed
-//	Fail(e)     what is held, then e               e
-//	Abort(e)    e; what is held is dropped         e
-//	Cancel(e)   io.EOF; what is held is dropped    e
+//	            Pull                                    Write
+//	Close       the chunks that are held, then io.EOF   ErrClosed
+//	Fail(e)     the chunks that are held, then e        e
+//	Abort(e)    e; the chunks that are held are dropped e
+//	Cancel(e)   io.EOF; they are dropped                e
 //
-// where a nil e stands for ErrClosed. A Size that returns a negative number is Fail, with an error that names it.
-// Nothing in a Queue runs by itself: one that is forgotten is garbage.
+// A nil e stands for [ErrClosed]. A Size that returns a negative number fails the Queue with an
+// error that names the number. A Queue has no goroutine: the garbage collector frees one that is no
+// longer used.
+//
 // Streams Standard, 6.1.
 type Queue[T any] struct {
 	strategy Strategy[T]   // immutable
 	done     chan struct{} // closed when the end is decided
 
-	mu      sync.Mutex
-	held    ring[T]    // guarded by mu, as all below
-	size    uint64     // of what is held; less than the mark and one chunk, so that it can't overflow
+	mu sync.Mutex
+	// Guarded by mu.
+	held    ring[T]
+	size    uint64     // of held; less than the mark and one chunk, so it does not overflow
 	writers waiters[T] // empty while there is room
-	pullers waiters[T] // empty while something is held
+	pullers waiters[T] // empty while a chunk is held
 	ended   bool
-	readEnd error      // what Pull returns once nothing is held; valid once ended
+	readEnd error      // what Pull returns when no chunk is held; valid once ended
 	cause   error      // what Write returns; valid once ended
-	free    *waiter[T] // spare waiters, linked by next: a call that waits allocates nothing in the long run
+	free    *waiter[T] // spare waiters, linked by next, so that a call that waits allocates nothing
 }
 
 var _ interface {
@@ -53,8 +57,9 @@ func NewQueueOf[T any](s Strategy[T]) *Queue[T] {
 	return &Queue[T]{strategy: s, done: make(chan struct{})}
 }
 
-// Pull waits for the next chunk and takes it. After the end, and what is held before it, Pull returns io.EOF if the
-// Queue was closed or cancelled, else the error it failed with. It allocates nothing in the long run.
+// Pull waits for the next chunk and takes it. After the end it takes the chunks that are held. Then
+// it returns io.EOF if the Queue was closed or cancelled, and else the error of its failure. Pull
+// allocates nothing in the long run.
 func (q *Queue[T]) Pull(ctx context.Context) (v T, err error) {
 	if ctx.Err() != nil {
 		return v, context.Cause(ctx)
@@ -79,8 +84,9 @@ func (q *Queue[T]) Pull(ctx context.Context) (v T, err error) {
 	return q.wait(ctx, w)
 }
 
-// Write waits its turn until there is room for v, or a Pull waits for it, and returns when v is accepted. Once the
-// Queue has ended it returns ErrClosed, or the cause of the end. It allocates nothing in the long run.
+// Write waits its turn until there is room for v, or a Pull waits for it. It returns when v is
+// accepted. After the end it returns ErrClosed, or the cause of the end. It allocates nothing in
+// the long run.
 func (q *Queue[T]) Write(ctx context.Context, v T) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -104,8 +110,8 @@ func (q *Queue[T]) Write(ctx context.Context, v T) error {
 	return q.waitTurnUnlocks(ctx, w)
 }
 
-// TryWrite writes v if that needs no waiting. It reports false if the Queue is full or a Write waits its turn, and
-// fails as Write does after the end.
+// TryWrite writes v if that needs no waiting. It returns false if the Queue is full or a Write
+// waits its turn. After the end it fails as Write does.
 func (q *Queue[T]) TryWrite(v T) (bool, error) {
 	size, err := q.strategy.of(v)
 	if err != nil {
@@ -123,8 +129,9 @@ func (q *Queue[T]) TryWrite(v T) (bool, error) {
 	return true, nil
 }
 
-// Ready waits its turn until there is room for a chunk, or a Pull waits for one, and takes none of it: another may
-// be faster, so loop over TryWrite and Ready. After the end it returns what Write does.
+// Ready waits its turn until there is room for a chunk, or a Pull waits for one. It takes none of
+// the room, and another writer may take it first: loop over TryWrite and Ready. After the end it
+// returns what Write does.
 func (q *Queue[T]) Ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -141,8 +148,9 @@ func (q *Queue[T]) Ready(ctx context.Context) error {
 	return q.waitTurnUnlocks(ctx, q.waiterLocked(waitReady))
 }
 
-// DesiredSize is the mark less the size of what is held: zero or less says that a Write waits, unless a Pull waits
-// for its chunk. It is negative while the last chunk accepted goes beyond the mark, and 0 after the end.
+// DesiredSize returns the mark less the size of the chunks that are held. If it is zero or
+// negative, a Write waits, unless a Pull waits for its chunk. It is negative if the last chunk that
+// was accepted exceeds the mark. It is 0 after the end.
 func (q *Queue[T]) DesiredSize() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,17 +163,18 @@ func (q *Queue[T]) DesiredSize() int {
 	return -int(q.size - q.mark())
 }
 
-// Done is closed when the end is decided: Writes fail from then on. What is held may still be pulled, and no Pull
-// waits any more.
+// Done returns a channel that is closed when the end is decided. Writes fail from then on, and no
+// Pull waits any more. The chunks that are held may still be pulled.
 func (q *Queue[T]) Done() <-chan struct{} { return q.done }
 
-// Close takes its turn behind the Writes that wait, and ends the Queue. It does not wait until what is held is
-// pulled. If ctx ends first it returns its cause and has closed nothing. Once the Queue has ended, Close returns nil
-// if it was closed, else the cause of the end.
+// Close takes its turn behind the Writes that wait, and ends the Queue. It does not wait until the
+// chunks that are held are pulled. If ctx ends first, Close returns its cause, and has closed
+// nothing. After the end Close returns nil if the Queue was closed, and else the cause of the end.
 func (q *Queue[T]) Close(ctx context.Context) error { return q.finish(ctx, nil) }
 
-// Fail is Close with an error: it takes its turn behind the Writes that wait, and pulls get what is held before
-// they get cause, ErrClosed if it is nil. It returns nil unless ctx ended first.
+// Fail is Close with an error. It takes its turn behind the Writes that wait, and pulls return the
+// chunks that are held before cause, or [ErrClosed] if cause is nil. It returns nil unless ctx
+// ended first.
 func (q *Queue[T]) Fail(ctx context.Context, cause error) error {
 	cause = cmp.Or(cause, ErrClosed)
 	if err := q.finish(ctx, cause); ctx.Err() != nil {
@@ -174,8 +183,9 @@ func (q *Queue[T]) Fail(ctx context.Context, cause error) error {
 	return nil
 }
 
-// Abort ends the Queue at once: what is held is dropped, and pulls and Writes fail with cause, ErrClosed if it is
-// nil, those that wait too. It returns nil; after the end it changes nothing.
+// Abort ends the Queue immediately, and drops the chunks that are held. Pulls and Writes fail with
+// cause, or with [ErrClosed] if cause is nil, those that wait too. It returns nil. After the end it
+// changes nothing.
 func (q *Queue[T]) Abort(cause error) error {
 	cause = cmp.Or(cause, ErrClosed)
 	q.mu.Lock()
@@ -187,8 +197,9 @@ func (q *Queue[T]) Abort(cause error) error {
 	return nil
 }
 
-// Cancel says that nobody wants the rest: what is held is dropped, pulls return io.EOF and Writes fail with cause,
-// ErrClosed if it is nil, those that wait too. It returns nil. After the end it drops what is still held.
+// Cancel ends the Queue immediately, and drops the chunks that are held. Pulls return io.EOF.
+// Writes fail with cause, or with [ErrClosed] if cause is nil. Calls that wait do so, too. Cancel
+// returns nil. After the end it drops the chunks that are still held.
 func (q *Queue[T]) Cancel(cause error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,13 +1,13 @@
 package stream
 
-// A ring is a first-in, first-out list that grows as chunks come and reuses its memory.
+// A ring is a first-in, first-out list that grows as chunks come, and reuses its memory.
 type ring[T any] struct {
 	buf  []sized[T] // its length is zero or a power of two
 	head int        // of the oldest, counted from the start of time; the index is its low bits
 	n    int
 }
 
-// A sized chunk remembers what it counted for, so that Size is called once.
+// A sized chunk remembers its size, so that Size is called once.
 type sized[T any] struct {
 	v    T
 	size uint64
@@ -26,7 +26,7 @@ func (r *ring[T]) push(v T, size uint64) {
 func (r *ring[T]) pop() (T, uint64) {
 	e := r.at(r.head)
 	v, size := e.v, e.size
-	*e = sized[T]{} // lets go of what the chunk refers to
+	*e = sized[T]{} // keeps nothing that the chunk refers to
 	r.head++
 	r.n--
 	return v, size

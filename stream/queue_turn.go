@@ -6,15 +6,15 @@ import (
 	"io"
 )
 
-// What a Queue's calls do under its lock, and how they wait.
+// How the calls of a Queue wait, and what they do with its mu held.
 
-// mark is the high-water mark.
+// mark returns the high-water mark.
 func (q *Queue[T]) mark() uint64 { return uint64(max(q.strategy.Mark, 0)) }
 
-// roomLocked says that a chunk may be accepted. It expects mu to be held, as do all below that do not say otherwise.
+// roomLocked reports whether a chunk may be accepted.
 func (q *Queue[T]) roomLocked() bool { return q.size < q.mark() || q.pullers.first != nil }
 
-// acceptLocked takes v in: for the first pull that waits, else to be held.
+// acceptLocked gives v to the first pull that waits, or holds it.
 func (q *Queue[T]) acceptLocked(v T, size uint64) {
 	if w := q.pullers.first; w != nil {
 		w.v = v
@@ -53,7 +53,7 @@ func (q *Queue[T]) settleLocked() {
 	}
 }
 
-// endLocked decides the endLocked: read is for the pulls once nothing is held, write for the writes.
+// endLocked decides the end. Pulls return read when no chunk is held, and Writes return write.
 func (q *Queue[T]) endLocked(read, write error) {
 	q.ended, q.readEnd, q.cause = true, read, write
 	for q.pullers.first != nil {
@@ -69,7 +69,7 @@ func (q *Queue[T]) endLocked(read, write error) {
 	close(q.done)
 }
 
-// fail ends the Queue with err behind what is held, without a turn. It expects mu not to be held.
+// fail ends the Queue with err behind the chunks that are held, without a turn.
 func (q *Queue[T]) fail(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,7 +78,7 @@ func (q *Queue[T]) fail(err error) {
 	}
 }
 
-// close ends the Queue well behind what is held, without a turn. It expects mu not to be held.
+// close ends the Queue well behind the chunks that are held, without a turn.
 func (q *Queue[T]) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -87,20 +87,21 @@ func (q *Queue[T]) close() {
 	}
 }
 
-// hasRoom is room, once the Queue has ended, too. It expects mu not to be held.
+// hasRoom reports whether a chunk may be accepted, or the Queue has ended.
 func (q *Queue[T]) hasRoom() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.ended || q.roomLocked()
 }
 
-// reject fails the Queue for a chunk whose size makes no sense. It expects mu not to be held.
+// reject fails the Queue because of a chunk with an invalid size.
 func (q *Queue[T]) reject(err error) error {
 	q.fail(err)
-	return q.cause // set once, and so no longer guarded
+	return q.cause // set once: reading it needs no mu
 }
 
-// finish ends the Queue in turn, with err for the pulls; nil is a clean end. It expects mu not to be held.
+// finish ends the Queue in turn. Pulls return err behind the chunks that are held, and io.EOF for
+// nil.
 func (q *Queue[T]) finish(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -115,7 +116,7 @@ func (q *Queue[T]) finish(ctx context.Context, err error) error {
 	return q.waitTurnUnlocks(ctx, w)
 }
 
-// closeResult is what Close returns after the end.
+// closeResult returns what Close returns after the end.
 func closeResult(read, write error) error {
 	if read == io.EOF && errors.Is(write, ErrClosed) {
 		return nil
@@ -123,7 +124,7 @@ func closeResult(read, write error) error {
 	return write
 }
 
-// waitTurnUnlocks waits among the writers. It gives mu up.
+// waitTurnUnlocks waits among the writers. It unlocks mu.
 func (q *Queue[T]) waitTurnUnlocks(ctx context.Context, w *waiter[T]) error {
 	q.writers.push(w)
 	q.settleLocked()
@@ -132,7 +133,7 @@ func (q *Queue[T]) waitTurnUnlocks(ctx context.Context, w *waiter[T]) error {
 	return err
 }
 
-// wait waits until w is served or ctx ends, and takes w back. It expects mu not to be held.
+// wait waits until w is served or ctx ends, and takes w back.
 func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
 	served := w.wait(ctx)
 	q.mu.Lock()
@@ -140,7 +141,7 @@ func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
 	if !served && w.in != nil {
 		w.in.remove(w)
 		w.err = context.Cause(ctx)
-		q.settleLocked() // those behind it may have waited for it alone
+		q.settleLocked() // the calls behind it may have waited for it alone
 	} else if !served {
 		<-w.woken
 	}
@@ -154,7 +155,7 @@ func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
 	return v, err
 }
 
-// waiterLocked returns a waiterLocked that waits nowhere yet.
+// waiterLocked returns a waiter that is in no list.
 func (q *Queue[T]) waiterLocked(kind waitKind) *waiter[T] {
 	w := q.free
 	if w == nil {

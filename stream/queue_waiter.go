@@ -5,12 +5,12 @@ import "context"
 // A waiter is a call that waits in a Queue.
 type waiter[T any] struct {
 	prev, next *waiter[T]
-	in         *waiters[T] // the list it waits in; nil once it was served
+	in         *waiters[T] // the list that it is in; nil once it was served
 
 	kind waitKind
 	v    T      // a write's chunk on its way in, a pull's on its way out
 	size uint64 // of a write's chunk
-	err  error  // what a call that was served returns; what a closing one ends the stream with
+	err  error  // what the call returns once served; what a closing call ends the stream with
 
 	woken chan struct{} // holds one value once the call is served
 }
@@ -24,7 +24,7 @@ const (
 	waitClose
 )
 
-// wait waits until w is served or ctx ends, and reports which.
+// wait waits until w is served or ctx ends, and reports whether w was served.
 func (w *waiter[T]) wait(ctx context.Context) (served bool) {
 	done := ctx.Done()
 	if done == nil {
@@ -39,7 +39,7 @@ func (w *waiter[T]) wait(ctx context.Context) (served bool) {
 	}
 }
 
-// waiters is a list of calls, first come first.
+// waiters is a list of calls, in the order they came.
 type waiters[T any] struct{ first, last *waiter[T] }
 
 func (l *waiters[T]) push(w *waiter[T]) {
@@ -66,7 +66,7 @@ func (l *waiters[T]) remove(w *waiter[T]) {
 	w.in, w.prev, w.next = nil, nil, nil
 }
 
-// serve takes w out of the list and lets its call return err.
+// serve removes w from the list, and makes its call return err.
 func (l *waiters[T]) serve(w *waiter[T], err error) {
 	l.remove(w)
 	w.err = err

@@ -16,11 +16,11 @@ type sinkEnd struct {
 
 func newSinkEnd() sinkEnd { return sinkEnd{done: make(chan struct{})} }
 
-// Done is closed when the end is decided.
+// Done returns a channel that is closed when the end is decided.
 func (s *sinkEnd) Done() <-chan struct{} { return s.done }
 
-// Ready returns the error of the end. It never waits: neither an io.Writer nor a chan tells when it has
-// room.
+// Ready returns the error of the end. It never waits: neither an io.Writer nor a chan tells when it
+// has room.
 func (s *sinkEnd) Ready(ctx context.Context) error {
 	if ctx.Err() != nil || isDone(s.done) {
 		return s.endOr(ctx)
@@ -28,7 +28,7 @@ func (s *sinkEnd) Ready(ctx context.Context) error {
 	return nil
 }
 
-// finish decides the end, and reports whether it was open.
+// finish decides the end, and reports whether it had not been decided before.
 func (s *sinkEnd) finish(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,7 +40,7 @@ func (s *sinkEnd) finish(err error) bool {
 	return true
 }
 
-// endOr returns the error of the end, or the cause of ctx's if there is none.
+// endOr returns the error of the end. Before the end it returns the cause of ctx.
 func (s *sinkEnd) endOr(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

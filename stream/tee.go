@@ -7,25 +7,34 @@ import (
 	"sync"
 )
 
-// Tee returns two streams that each deliver all chunks of src, in order. The chunks are shared: nobody may change
-// what they refer to. Each branch holds what its strategy allows; one that is not pulled holds back the other when it
-// is full, and with marks of zero the two are pulled in step. (In the Standard it would grow without bound; a
-// Broadcast offers policies that drop instead.)
+// Tee returns two streams. Each delivers all chunks of src, in order. The chunks are shared:
+// neither branch may change what they refer to. Each branch holds what its limit allows. A branch
+// that is not pulled holds back the other when it is full. With limits of zero the two are pulled
+// in step. (In the Standard a branch grows without a limit. A [Broadcast] has policies that drop
+// chunks instead.)
 //
-// The first Pull of either branch starts one goroutine, which pulls from src while both have room. It ends when src
-// does, or when both branches are cancelled: so pull to the end, or Cancel. Cancelling one branch leaves the other,
-// and returns nil; cancelling the second cancels src with both causes joined. When src fails, both fail, behind what
-// they hold; the end of src is noticed when both have room. A negative size fails its branch alone. A panic of src's is
-// passed on by both, as *Panic tells.
+// The first Pull of either branch starts one goroutine, which pulls from src while both branches
+// have room. It ends when src does, or when both branches are cancelled. So pull to the end, or
+// Cancel. It notices the end of src when both branches have room.
+//
+// To cancel one branch leaves the other as it is, and returns nil. To cancel the second branch
+// cancels src, with both causes joined. When src fails, both branches fail, behind the chunks that
+// they hold. A negative size fails its branch alone. Both branches pass a panic of src on: see
+// [Panic].
+//
 // Streams Standard, 4.9.2 (ReadableStreamTee).
 func Tee[T any, A, B Limit[T]](src Readable[T], a A, b B) (Readable[T], Readable[T]) {
-	t := &teed[T]{src: newSource(src), branches: [2]*Queue[T]{NewQueueOf(strategyOf[T](a)), NewQueueOf(strategyOf[T](b))}}
+	t := &teed[T]{src: newSource(src)}
+	t.branches = [2]*Queue[T]{NewQueueOf(strategyOf[T](a)), NewQueueOf(strategyOf[T](b))}
 	t.ctx, t.stop = context.WithCancelCause(context.Background())
 	branch := func(q *Queue[T]) Readable[T] {
 		// The goroutine is owned by the two branches; it ends with src, or when both are cancelled.
-		return &output[T]{q: q, begin: &t.begin, start: func() { go t.run() }, cancel: func(cause error) error {
-			return t.cancel(q, cause)
-		}}
+		return &output[T]{
+			q:      q,
+			begin:  &t.begin,
+			start:  func() { go t.run() },
+			cancel: func(cause error) error { return t.cancel(q, cause) },
+		}
 	}
 	return branch(t.branches[0]), branch(t.branches[1])
 }
@@ -59,7 +68,7 @@ func (t *teed[T]) move() error {
 	for {
 		var ends []error
 		for _, q := range t.branches {
-			if err := q.Ready(t.ctx); err != nil { // it holds nobody back any more
+			if err := q.Ready(t.ctx); err != nil { // it holds back the other no more
 				ends = append(ends, err)
 			}
 		}
@@ -76,8 +85,8 @@ func (t *teed[T]) move() error {
 	}
 }
 
-// cancel cancels one branch, and the source after the second. The source comes first, so that its end is what the
-// goroutine sees.
+// cancel cancels one branch, and cancels the source after the second branch. It cancels the source
+// first, so that the goroutine sees the end of the source.
 func (t *teed[T]) cancel(q *Queue[T], cause error) (err error) {
 	t.mu.Lock()
 	t.causes = append(t.causes, cause)

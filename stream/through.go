@@ -6,38 +6,44 @@ import (
 	"io"
 )
 
-// Skip drops a chunk: a function of an operator that returns it, or an error that wraps it, has nothing to give for
-// its chunk, as fs.SkipDir does for a directory.
+// Skip drops a chunk. A function of an operator returns Skip, or an error that wraps it, if it has
+// nothing to give for its chunk, as with fs.SkipDir.
 var Skip = errors.New("stream: skip this chunk")
 
-// SkipAll drops a chunk and all that would follow: the stream ends well, and its source is cancelled, as fs.SkipAll
-// does for a walk.
+// SkipAll drops a chunk and all that would follow. The stream ends well, and its source is
+// cancelled, as with fs.SkipAll.
+//
 // Streams Standard, 6.3.4 (terminate).
 var SkipAll = errors.New("stream: skip all that follows")
 
-// A Transform turns chunks into other chunks: any number for each. Its functions are never called at once, and run
-// on the puller's goroutine.
-//
-// Each gets a chunk and a function that emits the results; that may be called until Each returns. An error fails the
-// output, behind what was emitted, and cancels the source with it. Skip goes on with the next chunk; SkipAll ends the
-// output well. A bare io.EOF is not an end but an error, and becomes io.ErrUnexpectedEOF: too many functions return
-// it by accident.
-//
-// Flush is called once when the source ends well, and may emit the rest; an error fails the output. Cancel is called
-// once, instead of Flush, when the output is cancelled or the source fails. Both may be nil. Each may not.
-// Streams Standard, 6.2.3.
+// A Transform turns each chunk into any number of other chunks. Its functions run on the goroutine
+// that pulls, and never concurrently.
 type Transform[In, Out any] struct {
-	Each   func(in In, emit func(Out)) error
-	Flush  func(emit func(Out)) error
+	// Each gets a chunk, and a function that emits the results, which it may call until it returns.
+	// It must not be nil.
+	//
+	// An error fails the output, behind what was emitted, and cancels the source with it. [Skip]
+	// goes on with the next chunk. [SkipAll] ends the output well. A bare io.EOF is an error here,
+	// and becomes [io.ErrUnexpectedEOF]: too many functions return it by accident.
+	Each func(in In, emit func(Out)) error
+
+	// Flush is called once when the source ends well. It may emit the rest. An error fails the
+	// output. If nil, there is no rest.
+	Flush func(emit func(Out)) error
+
+	// Cancel is called once, instead of Flush, when the output is cancelled or the source fails. It
+	// may be nil.
 	Cancel func(cause error)
 }
 
-// Through returns what t makes of src. It pulls from src when it is pulled and has nothing left; so it holds what
-// one chunk of src expands to, and no more.
+// Through returns what t makes of src. It pulls from src when it is pulled and has nothing left. So
+// it holds what one chunk of src expands to.
 //
-// Cancel of the output drops what is held and cancels src with the same cause. If a function panics, the panic
-// reaches the caller of Pull, src is cancelled, and later Pulls fail. A Pull whose ctx ends has consumed nothing:
-// once a chunk was pulled from src its results are delivered or held. Through panics if Each is nil.
+// Cancel of the output drops the chunks that are held, and cancels src with the same cause. If a
+// function panics, the panic reaches the caller of Pull, src is cancelled, and later Pulls fail. A
+// Pull whose ctx ends has consumed nothing: the results of a chunk that was pulled from src are
+// delivered or held. Through panics if Each is nil.
+//
 // Streams Standard, 4.2.4 (pipeThrough).
 func Through[In, Out any](src Readable[In], t Transform[In, Out]) Readable[Out] {
 	mustFunc(t.Each == nil, "Through")
@@ -54,7 +60,7 @@ type transforming[In, Out any] struct {
 	t    Transform[In, Out]
 	emit func(Out)
 	out  ring[Out] // emitted and not pulled
-	end  error     // what comes after out
+	end  error     // comes after out
 	told bool      // Flush or Cancel was called, or Each has failed
 }
 
@@ -71,7 +77,7 @@ func (p *transforming[In, Out]) next(ctx context.Context) (v Out, err error) {
 	return v, nil
 }
 
-// step transforms one chunk, or the end. An error says that ctx ended the wait for it.
+// step transforms one chunk, or the end. It returns an error if ctx ended the wait for the chunk.
 func (p *transforming[In, Out]) step(ctx context.Context) error {
 	in, err := p.src.Pull(ctx)
 	switch {
@@ -97,7 +103,7 @@ func (p *transforming[In, Out]) step(ctx context.Context) error {
 	return nil
 }
 
-// cancel is what the output's Cancel does, and the source's failure.
+// cancel is for Cancel of the output, and for a failure of the source.
 func (p *transforming[In, Out]) cancel(cause error) {
 	p.out.drop()
 	if !p.told && p.t.Cancel != nil {
@@ -106,7 +112,8 @@ func (p *transforming[In, Out]) cancel(cause error) {
 	}
 }
 
-// asFailure is what the error of a user's function ends a stream with.
+// asFailure returns the failure that a stream ends with because of err, which a function of the
+// caller returned.
 func asFailure(err error) failure {
 	switch {
 	case errors.Is(err, SkipAll):
