@@ -7,7 +7,7 @@ import (
 	"github.com/coder/websocket"
 )
 
-// Wait waits for a message, for patience at a time, and tells how often it looked. The first
+// Wait waits for a message, for patience at a time, and returns how often it looked. The first
 // context that ends closes the connection. So there is no second look: a program has to dial again.
 func Wait(
 	ctx context.Context, url string, patience time.Duration,

@@ -9,9 +9,9 @@ import (
 	"github.com/gobwas/ws/wsutil"
 )
 
-// Wait waits for a message, for patience at a time, and tells how often it looked. A deadline that
-// passes between two messages does no harm. A deadline that passes inside a frame loses the bytes
-// that were read of it, and the next look parses garbage.
+// Wait waits for a message, for patience at a time, and returns how often it looked. A deadline
+// that passes between two messages does no harm. A deadline that passes inside a frame loses the
+// bytes that were read of it, and the next look parses garbage.
 func Wait(
 	ctx context.Context, url string, patience time.Duration,
 ) (msg string, tries int, err error) {

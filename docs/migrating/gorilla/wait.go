@@ -7,8 +7,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Wait waits for a message, for patience at a time, and tells how often it looked. After the first
-// deadline that passes every read fails. So there is no second look: a program has to dial again.
+// Wait waits for a message, for patience at a time, and returns how often it looked. After the
+// first deadline that passes every read fails. So there is no second look: a program has to dial
+// again.
 func Wait(
 	ctx context.Context, url string, patience time.Duration,
 ) (msg string, tries int, err error) {

@@ -7,7 +7,7 @@ import (
 	"github.com/lxzan/gws"
 )
 
-// Wait waits for a message, for patience at a time, and tells how often it looked. The first
+// Wait waits for a message, for patience at a time, and returns how often it looked. The first
 // deadline that passes ends ReadLoop and the connection. So there is no second look: a program has
 // to dial again.
 func Wait(

@@ -7,7 +7,7 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-// Wait waits for a message, for patience at a time, and tells how often it looked.
+// Wait waits for a message, for patience at a time, and returns how often it looked.
 func Wait(
 	ctx context.Context, url string, patience time.Duration,
 ) (msg string, tries int, err error) {
