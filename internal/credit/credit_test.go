@@ -255,7 +255,8 @@ func TestAContextThatEndsTakesNothing(t *testing.T) {
 				c.returns(t, errCause)
 				w.Give(11)
 				require.Equal(t, 10, w.Credit())
-				require.Equal(t, errCause, wait.call(w, ctx), "a context that has ended, though there is credit")
+				require.Equal(t, errCause, wait.call(w, ctx),
+					"a context that has ended, though there is credit")
 				require.Equal(t, 10, w.Credit())
 			})
 		})
@@ -424,7 +425,9 @@ func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) 
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
 		var w Window
-		w.Init(10, func(spent bool, took time.Duration) { told = append(told, fmt.Sprint(spent, " ", took)) })
+		w.Init(10, func(spent bool, took time.Duration) {
+			told = append(told, fmt.Sprint(spent, " ", took))
+		})
 		w.Force(9)
 		w.Give(9)
 		require.Empty(t, told, "there was credit")

@@ -55,7 +55,7 @@ func TestAnEmptyMessageIsOneByte(t *testing.T) {
 	}
 }
 
-// The peer gets all there is at once, and End ends the message in any case.
+// The peer gets each part immediately, and End ends the message in any case.
 func TestDeflateInParts(t *testing.T) {
 	data := text(600, 7)
 	for _, s := range both(15) {
@@ -109,7 +109,8 @@ func TestDeflateKeepsToItsWindow(t *testing.T) {
 				roundTrip(t, d, f, data, nil)
 				d, f = NewDeflater(9, s), NewInflater(s)
 			}
-			m := roundTrip(t, NewDeflater(9, s), NewInflater(s), append(append(bytes.Clone(at), 1), at...), nil)
+			m := roundTrip(t, NewDeflater(9, s), NewInflater(s), append(append(bytes.Clone(at), 1), at...),
+				nil)
 			require.Less(t, len(m), 1<<n+1<<n/8+100, "the whole window is used, but for its last byte")
 		}
 	}
@@ -140,8 +141,8 @@ func TestWhatWasSentBeforeKeepsToTheWindow(t *testing.T) {
 	}
 }
 
-// A message refers to as much of what was before it as it is long itself, so that the next one of a
-// row of long ones is known, and a short one need not go through all that.
+// A message refers back as far as it is long itself. So a long message after a long one is short. A
+// short message need not search all of a long one.
 func TestAMessageThatComesAgainIsShort(t *testing.T) {
 	for _, n := range []int{100, 1000, 5000, 16_000, 32_000} {
 		d, f := NewDeflater(DefaultLevel, Sender{Bits: 15}), NewInflater(Sender{Bits: 15})
@@ -188,7 +189,7 @@ func TestRemember(t *testing.T) {
 	}
 }
 
-// What is pooled changes nothing: each of many connections at once gets what it would get alone.
+// Pools change nothing: each of many concurrent connections gets what it would get alone.
 func TestPooledStateIsNobodys(t *testing.T) {
 	want := make([][]byte, 8)
 	for i := range want {

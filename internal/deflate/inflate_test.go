@@ -55,9 +55,11 @@ func TestInflateTheExamplesOfTheRFC(t *testing.T) {
 	}{
 		{"one compressed block", []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
 		{"the same, in the context of the first", []byte{0xf2, 0x00, 0x11, 0x00, 0x00}, "Hello"},
-		{"a block without compression", []byte{0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00}, "Hello"},
+		{"a block without compression",
+			[]byte{0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00}, "Hello"},
 		{"a final block", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00}, "Hello"},
-		{"two blocks", []byte{0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
+		{"two blocks",
+			[]byte{0xf2, 0x48, 0x05, 0, 0, 0, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0}, "Hello"},
 		{"an empty message", []byte{0x00}, ""},
 	} {
 		got, used, err := f.Inflate(nil, c.payload, 100, true)
@@ -75,9 +77,12 @@ func TestInflateTakesAMessageThatEndsBetweenTwoBlocks(t *testing.T) {
 		want    string
 	}{
 		{"nothing", nil, ""},
-		{"a final block, and nothing behind it", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, "Hello"},
-		{"the four bytes left in", []byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff}, "Hello"},
-		{"two final blocks", bytes.Repeat([]byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 2), "HelloHello"},
+		{"a final block, and nothing behind it", []byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00},
+			"Hello"},
+		{"the four bytes left in",
+			[]byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff}, "Hello"},
+		{"two final blocks", bytes.Repeat([]byte{0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, 2),
+			"HelloHello"},
 	} {
 		got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, c.payload, 100, true)
 		require.NoError(t, err, c.name)
@@ -123,10 +128,12 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		payload []byte
 	}{
 		{"a block of the reserved kind", []byte{0x06, 0x00}},
-		{"a length that its complement contradicts", []byte{0x00, 0x05, 0x00, 0xfa, 0xfe, 1, 2, 3, 4, 5, 0}},
+		{"a length that its complement contradicts",
+			[]byte{0x00, 0x05, 0x00, 0xfa, 0xfe, 1, 2, 3, 4, 5, 0}},
 		{"a copy from before the start", []byte{0x02, 0x11, 0x00, 0x00}},
 		{"a length symbol that may not occur", []byte{0x1b, 0x03}},
-		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)}, // 'a', then 3 bytes from there
+		// 'a', then 3 bytes from there
+		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)},
 		{"a code that leaves bits unused", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 2, 3, 2, 3)},
 		{"too many codes", []byte{0xfc, 0xff, 0xff, 0xff}},
 		{"codes of lengths that do not fit", []byte{0x04, 0x00, 0xfe, 0xff, 0xff, 0xff}},
@@ -160,7 +167,8 @@ func TestInflateRefersToEarlierMessages(t *testing.T) {
 // A distance beyond the window that was agreed on is refused, whatever there is still in memory.
 func TestInflateHoldsThePeerToItsWindow(t *testing.T) {
 	block := noise(300)
-	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...) // the copy is 700 bytes away
+	// the copy is 700 bytes away
+	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...)
 	m := newStdPeer(9).message(data)
 	for n := MinBits; n <= MaxBits; n++ {
 		for _, peer := range both(n) {
@@ -220,11 +228,13 @@ func TestABombStopsAtTheLimit(t *testing.T) {
 
 // A block may declare 64 KiB that never come.
 func TestInflateReservesByWhatHasCome(t *testing.T) {
-	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0, 0xff, 0xff, 0, 0, 'a'}, math.MaxInt, false)
+	early := []byte{0, 0xff, 0xff, 0, 0, 'a'}
+	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, early, math.MaxInt, false)
 	require.NoError(t, err)
 	require.Equal(t, "a", string(got))
 	require.Less(t, cap(got), 100)
-	got, _, err = NewInflater(Sender{Bits: 15}).Inflate(nil, []byte{0xf2, 0x48, 0xcd}, math.MaxInt, false)
+	early = []byte{0xf2, 0x48, 0xcd}
+	got, _, err = NewInflater(Sender{Bits: 15}).Inflate(nil, early, math.MaxInt, false)
 	require.NoError(t, err)
 	require.Equal(t, "He", string(got))
 	require.Less(t, cap(got), 100)
@@ -305,7 +315,8 @@ func FuzzInflate(f *testing.F) {
 		whole := append(bytes.Clone(data), tail...)
 		if want, left, err := std(whole, end); err == nil && left == 0 && len(want) < 1<<19 {
 			before, _, err := std(whole, nil)
-			if err == io.ErrUnexpectedEOF && bytes.Equal(want, before) { // the end was a block, and no data of one
+			// the end was a block, and no data of one
+			if err == io.ErrUnexpectedEOF && bytes.Equal(want, before) {
 				got, err := inflate(whole)
 				require.NoError(t, err)
 				require.Equal(t, string(want), string(got))

@@ -14,7 +14,8 @@ func text(n, seed int) []byte {
 	b.WriteString(`{"items":[`)
 	for i := seed; b.Len() < n; i++ {
 		fmt.Fprintf(&b, `{"id":%d,"user":"user%d","price":%d.%02d,"active":%v,"note":"order number %d shipped to %s"},`,
-			1000+i*7919%100000, i*31%977, i*17%500, i*13%100, i%3 == 0, i*101%9973, []string{"Berlin", "Paris", "Oslo", "Tokyo"}[i%4])
+			1000+i*7919%100000, i*31%977, i*17%500, i*13%100, i%3 == 0, i*101%9973,
+			[]string{"Berlin", "Paris", "Oslo", "Tokyo"}[i%4])
 	}
 	return b.Bytes()[:n]
 }
@@ -40,7 +41,8 @@ func (p *stdPeer) message(data []byte) []byte {
 
 // stdInflate inflates a message with the standard library.
 func stdInflate(message, dict []byte) ([]byte, error) {
-	r := flate.NewReaderDict(bytes.NewReader(append(bytes.Clone(message), 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff)), dict)
+	ended := append(bytes.Clone(message), 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff)
+	r := flate.NewReaderDict(bytes.NewReader(ended), dict)
 	return io.ReadAll(r)
 }
 

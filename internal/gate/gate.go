@@ -9,37 +9,37 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// A Gate is a lock that its waiters get in the order they came, and whose end lets all of them go. The zero Gate is held by
-// nobody and has no end. All methods may be called at once.
+// A Gate is a lock that its waiters get in order. If the gate has an end, that ends all waits. The
+// zero Gate is free and has no end. All methods may be called concurrently.
 type Gate struct {
 	state atomic.Int32    // free, held or wanted
-	end   <-chan struct{} // closed by the owner when there is nothing left to wait for
-	latch *latch.Latch    // the same, for an owner who has one
+	end   <-chan struct{} // closed by the owner when the wait is of no use any more
+	latch *latch.Latch    // the same, for an owner that has one
 
 	mu      sync.Mutex
-	waiters []chan struct{} // closed for the one whose turn it is; first come first; guarded by mu
+	waiters []chan struct{} // each is closed when its turn comes; in order; guarded by mu
 }
 
 const (
 	free   = iota
-	held   // and nobody waits
-	wanted // held, and there are waiters: only who holds mu takes it out of this state
+	held   // without waiters
+	wanted // held, with waiters; mu must be held to leave this state
 )
 
-// New returns a gate that nobody holds. The close of end ends all waits; a nil end never comes.
+// New returns a free gate. Closing end ends all waits. A nil end never comes.
 func New(end <-chan struct{}) *Gate { return &Gate{end: end} }
 
-// Until has the close of end end all waits. It is called before all other methods.
+// Until makes end the end of all waits. It must be called before all other methods.
 func (g *Gate) Until(end *latch.Latch) { g.latch = end }
 
-// TryLock takes the gate if nobody holds it and nobody waits.
+// TryLock locks the gate if it is free, and reports whether it did.
 func (g *Gate) TryLock() bool { return g.state.CompareAndSwap(free, held) }
 
-// Free reports whether nobody holds the gate.
+// Free reports whether the gate is free.
 func (g *Gate) Free() bool { return g.state.Load() == free }
 
-// Lock waits for the gate and reports whether it got it: false says that ctx or the gate had ended.
-// Waiters are served in the order they came.
+// Lock waits for the gate, and reports whether it has locked it. It returns false if ctx or the
+// gate ended first. Waiters are served in order.
 func (g *Gate) Lock(ctx context.Context) bool {
 	if g.TryLock() {
 		return true
@@ -61,7 +61,7 @@ func (g *Gate) Lock(ctx context.Context) bool {
 	return !g.leave(turn)
 }
 
-// queue queues up, or returns nil if it got the gate after all.
+// queue joins the queue, or returns nil if it has locked the gate after all.
 func (g *Gate) queue() chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -75,7 +75,7 @@ func (g *Gate) queue() chan struct{} {
 	return turn
 }
 
-// leave leaves the queue, and reports false if the gate was handed over in the meantime.
+// leave leaves the queue. It reports false if the gate was handed over in the meantime.
 func (g *Gate) leave(turn chan struct{}) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,18 +91,18 @@ func (g *Gate) leave(turn chan struct{}) bool {
 	return false
 }
 
-// Unlock hands the gate to the first who waits. Any goroutine may call it for the holder.
+// Unlock hands the gate to the first waiter. Any goroutine may call it for the holder.
 func (g *Gate) Unlock() {
 	if g.state.CompareAndSwap(held, free) {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.state.CompareAndSwap(held, free) { // who waited has left
+	if g.state.CompareAndSwap(held, free) { // the waiters have left
 		return
 	}
 	if g.state.Load() != wanted {
-		panic("gate: unlock of a gate that nobody holds")
+		panic("gate: unlock of a free gate")
 	}
 	turn := g.waiters[0]
 	g.waiters[0] = nil
