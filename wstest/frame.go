@@ -8,16 +8,18 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A Frame is one frame (RFC 6455, section 5.2) as a test writes it down. The mask is not part of it: a [Peer] masks
-// what it sends, and unmasks what it receives, as its role demands.
+// A Frame is one frame, as a test writes it. The mask is not part of it: a [Peer] masks the frames
+// that it sends, and unmasks those that it receives, as its [Role] demands.
+//
+// RFC 6455, section 5.2.
 type Frame struct {
 	Fin     bool   // the frame is the last of its message
 	Rsv     byte   // the reserved bits: RSV1 is 4, RSV2 is 2, RSV3 is 1
 	Op      Op     // what the frame is
 	Payload []byte // without its mask
 
-	// WrongMask sends the frame masked by a server or unmasked by a client, which breaks RFC 6455, section 5.1.
-	// It is false in frames that were received.
+	// WrongMask sends the frame with the mask of the other role: masked by a server, or unmasked by
+	// a client. RFC 6455, section 5.1, forbids that. It is false in frames that were received.
 	WrongMask bool
 }
 
@@ -33,15 +35,15 @@ func Ping(s string) Frame { return Frame{Fin: true, Op: OpPing, Payload: []byte(
 // Pong returns a pong.
 func Pong(s string) Frame { return Frame{Fin: true, Op: OpPong, Payload: []byte(s)} }
 
-// Close returns a Close with any code and reason, those that must not be sent included.
+// Close returns a Close with any code and reason, also with a code that must not be sent.
 func Close(code uint16, reason string) Frame {
 	return Frame{Fin: true, Op: OpClose, Payload: ws.NewCloseFrameBody(ws.StatusCode(code), reason)}
 }
 
-// CloseEmpty returns a Close without code and reason, which stands for 1005.
+// CloseEmpty returns a Close without code and reason. Its receiver reports the code 1005.
 func CloseEmpty() Frame { return Frame{Fin: true, Op: OpClose} }
 
-// Cont returns a continuation, the last of its message if fin.
+// Cont returns a continuation. If fin is true, it is the last of its message.
 func Cont(b []byte, fin bool) Frame { return Frame{Fin: fin, Op: OpContinuation, Payload: b} }
 
 // Part returns f as the first fragment of a message that [Cont] continues.
@@ -50,7 +52,7 @@ func (f Frame) Part() Frame {
 	return f
 }
 
-// code returns a Close frame's code, 1005 for none.
+// code returns the code of a Close frame, and 1005 if it has none.
 func (f Frame) code() uint16 {
 	if len(f.Payload) < 2 {
 		return uint16(ws.StatusNoStatusRcvd)
@@ -110,7 +112,7 @@ func quote(p []byte) string {
 	return fmt.Sprintf("%q… (%d bytes)", p[:shown], len(p))
 }
 
-// differs tells where got is not want, for payloads too long to be compared by eye.
+// differs says where got differs from want, for payloads that are too long to compare by eye.
 func differs(got, want Frame) string {
 	if max(len(got.Payload), len(want.Payload)) <= shown || bytes.Equal(got.Payload, want.Payload) {
 		return ""
@@ -119,6 +121,8 @@ func differs(got, want Frame) string {
 	for i < min(len(got.Payload), len(want.Payload)) && got.Payload[i] == want.Payload[i] {
 		i++
 	}
-	return fmt.Sprintf("\nthe payloads have %d and %d bytes and differ from byte %d on: got %x, want %x", len(got.Payload), len(want.Payload), i,
+	return fmt.Sprintf(
+		"\nthe payloads have %d and %d bytes and differ from byte %d on: got %x, want %x",
+		len(got.Payload), len(want.Payload), i,
 		got.Payload[i:min(i+8, len(got.Payload))], want.Payload[i:min(i+8, len(want.Payload))])
 }

@@ -15,17 +15,20 @@ import (
 	"github.com/wsstream/wsstream/internal/handshake"
 )
 
-// handshakeLimit is the most bytes that a handshake read by a Peer may have.
+// handshakeLimit limits the bytes of a handshake that a Peer reads.
 const handshakeLimit = 64 << 10
 
-// key is the Sec-WebSocket-Key of every request, that of RFC 6455, section 1.3.
+// key is the Sec-WebSocket-Key of every request: the one of RFC 6455, section 1.3.
 const key = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// AcceptKey returns the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (RFC 6455, section 4.2.2).
+// AcceptKey returns the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
+//
+// RFC 6455, section 4.2.2.
 func AcceptKey(key string) string { return handshake.AcceptKey(key) }
 
-// UpgradeRequest returns the bytes of a client's handshake for path. Each of extra is a line "Name: value" that
-// takes the place of the line of that name if there is one; "Name:" alone takes it away.
+// UpgradeRequest returns the bytes of a client's handshake for path. Each of extra is a line "Name:
+// value", which replaces the line of that name if there is one. A line "Name:" removes the line of
+// that name.
 func UpgradeRequest(path string, extra ...string) []byte {
 	return message("GET "+path+" HTTP/1.1", []string{
 		"Host: example.org",
@@ -36,7 +39,8 @@ func UpgradeRequest(path string, extra ...string) []byte {
 	}, extra)
 }
 
-// SwitchingProtocols returns the bytes of a server's answer to req that accepts it. For extra see [UpgradeRequest].
+// SwitchingProtocols returns the bytes of a server's response that accepts req. For extra see
+// [UpgradeRequest].
 func SwitchingProtocols(req *http.Request, extra ...string) []byte {
 	return message("HTTP/1.1 101 Switching Protocols", []string{
 		"Upgrade: websocket",
@@ -71,9 +75,9 @@ func name(line string) string {
 	return textproto.CanonicalMIMEHeaderKey(name)
 }
 
-// ServeHandshake plays the server's part of the handshake: it reads the request, fails the test unless it is a
-// WebSocket handshake, and accepts it. For extra see [UpgradeRequest]. A test that refuses, or answers wrongly, uses
-// [Peer.ReadRequest] and [Peer.SendRaw].
+// ServeHandshake makes the server's part of the handshake. It reads the request, fails the test
+// unless that is a WebSocket handshake, and accepts it. For extra see [UpgradeRequest]. A test that
+// refuses the handshake, or answers it wrongly, uses [Peer.ReadRequest] and [Peer.SendRaw].
 func (p *Peer) ServeHandshake(extra ...string) *http.Request {
 	p.t.Helper()
 	req := p.ReadRequest()
@@ -84,9 +88,9 @@ func (p *Peer) ServeHandshake(extra ...string) *http.Request {
 	return req
 }
 
-// DialHandshake plays the client's part of the handshake: it asks for path, and returns the answer. It fails the
-// test if that is a 101 that does not fit the request; any other status is the caller's to judge. For extra see
-// [UpgradeRequest].
+// DialHandshake makes the client's part of the handshake. It sends a request for path, and returns
+// the response. It fails the test if the response is a 101 that does not fit the request. The
+// caller checks any other status. For extra see [UpgradeRequest].
 func (p *Peer) DialHandshake(path string, extra ...string) *http.Response {
 	p.t.Helper()
 	req := UpgradeRequest(path, extra...)
@@ -105,8 +109,8 @@ func (p *Peer) DialHandshake(path string, extra ...string) *http.Response {
 	return res
 }
 
-// ReadRequest reads an HTTP request without a body, and fails the test if none comes. Bytes behind it are left
-// for Next.
+// ReadRequest reads an HTTP request without a body, and fails the test if none comes. Bytes behind
+// the request are left for [Peer.Next].
 func (p *Peer) ReadRequest() *http.Request {
 	p.t.Helper()
 	defer p.bound()()
@@ -117,8 +121,8 @@ func (p *Peer) ReadRequest() *http.Request {
 	return req
 }
 
-// ReadResponse reads an HTTP response to a GET, its body too, and fails the test if none comes. Bytes behind it
-// are left for Next.
+// ReadResponse reads an HTTP response to a GET, with its body, and fails the test if none comes.
+// Bytes behind the response are left for [Peer.Next].
 func (p *Peer) ReadResponse() *http.Response {
 	p.t.Helper()
 	defer p.bound()()
@@ -128,13 +132,14 @@ func (p *Peer) ReadResponse() *http.Response {
 	}
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		p.t.Fatalf("wstest: the body of the response %s ends after %d bytes: %v", res.Status, len(body), err)
+		p.t.Fatalf("wstest: the body of the response %s ends after %d bytes: %v",
+			res.Status, len(body), err)
 	}
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res
 }
 
-// bound bounds what is read, in bytes and in time, until its result is called.
+// bound limits the bytes and the time of reading, until its result is called.
 func (p *Peer) bound() func() {
 	p.nc.SetReadDeadline(time.Now().Add(p.patience()))
 	p.limit.N = handshakeLimit
@@ -144,7 +149,7 @@ func (p *Peer) bound() func() {
 	}
 }
 
-// checkRequest holds a request to RFC 6455, section 4.1.
+// checkRequest checks a request by RFC 6455, section 4.1.
 func checkRequest(req *http.Request) error {
 	nonce, err := base64.StdEncoding.DecodeString(req.Header.Get("Sec-WebSocket-Key"))
 	switch {
@@ -166,7 +171,7 @@ func checkRequest(req *http.Request) error {
 	return nil
 }
 
-// checkResponse holds a 101 to RFC 6455, section 4.2.2.
+// checkResponse checks a 101 by RFC 6455, section 4.2.2.
 func checkResponse(res *http.Response, key string) error {
 	switch {
 	case !handshake.HasToken(res.Header, "Upgrade", "websocket"):
@@ -174,7 +179,8 @@ func checkResponse(res *http.Response, key string) error {
 	case !handshake.HasToken(res.Header, "Connection", "upgrade"):
 		return fmt.Errorf("its Connection is %q", res.Header["Connection"])
 	case !one(res.Header, "Sec-Websocket-Accept", AcceptKey(key)):
-		return fmt.Errorf("its Sec-WebSocket-Accept is %q, not %q", res.Header["Sec-Websocket-Accept"], AcceptKey(key))
+		return fmt.Errorf("its Sec-WebSocket-Accept is %q, not %q",
+			res.Header["Sec-Websocket-Accept"], AcceptKey(key))
 	}
 	return nil
 }

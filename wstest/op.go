@@ -17,20 +17,23 @@ const (
 	OpPong         Op = 0xa
 )
 
-// IsControl reports whether o is the opcode of a control frame, reserved ones included.
+// IsControl reports whether o is the opcode of a control frame. Reserved opcodes from 0xb on are.
 //
 // RFC 6455, section 5.5.
 func (o Op) IsControl() bool { return o&0x8 != 0 }
 
-// IsData reports whether o is the opcode of a data frame: a continuation, reserved ones included.
+// IsData reports whether o is the opcode of a data frame, continuations included. Reserved opcodes
+// up to 0x7 are.
 //
 // RFC 6455, section 5.6.
 func (o Op) IsData() bool { return !o.IsControl() }
 
 // IsReserved reports whether RFC 6455 gives o no meaning.
+//
+// RFC 6455, section 5.2.
 func (o Op) IsReserved() bool { return o > OpPong || o > OpBinary && o < OpClose }
 
-// String returns the opcode's name: "text", or "opcode 0x3" for one that is reserved.
+// String returns the name of the opcode, such as "text", or "opcode 0x3" for a reserved one.
 func (o Op) String() string {
 	switch o {
 	case OpContinuation:

@@ -20,25 +20,25 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// A Peer is the other side of the connection under test, played by the test frame by frame.
+// A Peer is the other side of the connection under test. The test plays it frame by frame.
 //
-// It has no goroutine: frames are read inside Next and the Want methods. All methods but [Peer.Encode],
-// [Peer.Write], [Peer.Cut] and [Peer.Close] belong to the test's own goroutine, since they end the test when they
-// fail; those four may be called from any.
+// It has no goroutine: [Peer.Next] and the methods Want… read the frames. A method that fails ends
+// the test, so call it on the goroutine of the test. [Peer.Encode], [Peer.Write], [Peer.Cut] and
+// [Peer.Close] may be called on any goroutine.
 //
-// No call waits forever: one that hears nothing for 30 seconds fails, and under testing/synctest, where waiting
-// costs nothing, after an hour of the bubble's clock. [Peer.Write] is the exception, for floods that are meant to
-// park. The Peer owns the deadlines of its net.Conn.
+// A call fails when nothing has come for 30 seconds. Under testing/synctest, where waiting costs
+// nothing, that is an hour of the bubble's clock. [Peer.Write] waits without a limit: it is for
+// floods that are meant to block. The Peer sets the deadlines of its net.Conn.
 type Peer struct {
-	// AllowRsv is the reserved bits, as in [Frame.Rsv], that may be set in frames received: those that an
-	// extension of the connection gives a meaning to.
+	// AllowRsv has the reserved bits that may be set in the frames that are received, as in
+	// [Frame.Rsv]: those that an extension of the connection gives a meaning to.
 	AllowRsv byte
 
 	t      testing.TB
 	nc     net.Conn
 	client bool
-	limit  *io.LimitedReader // between nc and r; bounds handshakes only
-	r      *bufio.Reader     // everything is read through it, so that no byte behind a handshake is lost
+	limit  *io.LimitedReader // between nc and r; limits handshakes only
+	r      *bufio.Reader     // reads all, so that no byte behind a handshake is lost
 
 	maskMu sync.Mutex
 	masks  *rand.Rand // guarded by maskMu
@@ -62,14 +62,14 @@ func NewPeer(t testing.TB, nc net.Conn, role Role) *Peer {
 		client: role == AsClient,
 		limit:  limit,
 		r:      bufio.NewReader(limit),
-		masks:  rand.New(rand.NewPCG(1, 2)), // the same masks in every run
+		masks:  rand.New(rand.NewPCG(1, 2)), // the same masks in each run
 	}
 }
 
-// Encode returns the bytes of a frame as this peer sends it: masked if it plays the client, with a new mask each
-// time. It is for tests that cut, glue or spoil them and use [Peer.SendRaw].
+// Encode returns the bytes of a frame as this peer sends it. A client masks it, with a new mask
+// each time. It is for tests that cut, join or corrupt the bytes, and send them by [Peer.SendRaw].
 func (p *Peer) Encode(f Frame) []byte {
-	h := ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: ws.OpCode(f.Op), Length: int64(len(f.Payload)), Masked: p.client != f.WrongMask}
+	h := p.header(f, int64(len(f.Payload)))
 	if h.Masked {
 		p.maskMu.Lock()
 		m := p.masks.Uint32()
@@ -83,10 +83,22 @@ func (p *Peer) Encode(f Frame) []byte {
 	return b
 }
 
-// EncodeHeader returns the bytes of f's header alone, in which it declares a payload of length bytes; that of f is
-// not looked at. The mask of a client is zero, so that the payload can follow by SendRaw as it is.
+// EncodeHeader returns the bytes of a header like that of f, for a payload of length bytes. It
+// ignores the payload of f. The mask of a client is zero, so a payload can follow as it is, by
+// [Peer.SendRaw].
 func (p *Peer) EncodeHeader(f Frame, length int64) []byte {
-	return encodeHeader(ws.Header{Fin: f.Fin, Rsv: f.Rsv, OpCode: ws.OpCode(f.Op), Length: length, Masked: p.client != f.WrongMask})
+	return encodeHeader(p.header(f, length))
+}
+
+// header returns the header of f, for a payload of length bytes, without a mask.
+func (p *Peer) header(f Frame, length int64) ws.Header {
+	return ws.Header{
+		Fin:    f.Fin,
+		Rsv:    f.Rsv,
+		OpCode: ws.OpCode(f.Op),
+		Length: length,
+		Masked: p.client != f.WrongMask,
+	}
 }
 
 func encodeHeader(h ws.Header) []byte {
@@ -97,14 +109,14 @@ func encodeHeader(h ws.Header) []byte {
 	return b.Bytes()
 }
 
-// Send sends frames, all in one write, and fails the test if they cannot be sent. It waits while the transport is
-// full: a test that floods uses [Peer.Write] in a goroutine.
+// Send sends the frames in one write, and fails the test if they cannot be sent. It waits while the
+// transport is full. A test that floods calls [Peer.Write] on a goroutine.
 func (p *Peer) Send(frames ...Frame) {
 	p.t.Helper()
 	p.SendRaw(p.encodeAll(frames))
 }
 
-// SendRaw is [Peer.Send] for any bytes.
+// SendRaw sends any bytes, as [Peer.Send] sends frames.
 func (p *Peer) SendRaw(b []byte) {
 	p.t.Helper()
 	p.nc.SetWriteDeadline(time.Now().Add(p.patience()))
@@ -115,8 +127,8 @@ func (p *Peer) SendRaw(b []byte) {
 	p.nc.SetWriteDeadline(time.Time{})
 }
 
-// Write sends frames, all in one write, and returns the transport's error. It waits as long as the transport does,
-// and may be called from any goroutine.
+// Write sends the frames in one write, and returns the transport's error. It waits as long as the
+// transport does. It may be called on any goroutine.
 func (p *Peer) Write(frames ...Frame) error {
 	_, err := p.nc.Write(p.encodeAll(frames))
 	return err
@@ -130,10 +142,13 @@ func (p *Peer) encodeAll(frames []Frame) []byte {
 	return b
 }
 
-// Next reads the next frame. Its error is a bare io.EOF if the transport ends in order between two frames,
-// io.ErrUnexpectedEOF if it ends inside one, the transport's if that fails, and one that names the rule if the
-// frame breaks RFC 6455: masking, reserved bits and opcodes, minimal length encoding, the form of control frames,
-// the order of continuations, anything after a Close. Text is not checked for UTF-8.
+// Next reads the next frame. It returns a bare io.EOF if the transport ends in order between two
+// frames, and io.ErrUnexpectedEOF if it ends inside a frame. If the transport fails, it returns
+// that error.
+//
+// If the frame breaks RFC 6455, the error names the rule: masking, reserved bits and opcodes,
+// minimal encoding of the length, control frames, the order of continuations, a frame after a
+// Close. Next does not check text for UTF-8.
 func (p *Peer) Next() (Frame, error) {
 	p.nc.SetReadDeadline(time.Now().Add(p.patience()))
 	defer p.nc.SetReadDeadline(time.Time{})
@@ -168,7 +183,7 @@ func (p *Peer) Next() (Frame, error) {
 	return f, nil
 }
 
-// check holds a header of size bytes to RFC 6455, section 5.
+// check checks a header of size bytes by RFC 6455, section 5.
 func (p *Peer) check(h ws.Header, size int) error {
 	broken := func(format string, a ...any) error {
 		return fmt.Errorf("wstest: the frame %#x "+format, append([]any{byte(h.OpCode)}, a...)...)
@@ -181,7 +196,7 @@ func (p *Peer) check(h ws.Header, size int) error {
 	case !h.Masked && !p.client:
 		return broken("of a client is not masked (section 5.1)")
 	case size != ws.HeaderSize(h):
-		return broken("has a length of %d that is not in the minimal encoding (section 5.2)", h.Length)
+		return broken("encodes the length %d in more bytes than it needs (section 5.2)", h.Length)
 	case h.Rsv&^p.AllowRsv != 0:
 		return broken("has the reserved bits %03b (section 5.2)", h.Rsv)
 	case h.OpCode.IsReserved():
@@ -200,8 +215,8 @@ func (p *Peer) check(h ws.Header, size int) error {
 	return nil
 }
 
-// Want reads as many frames as it is given and fails the test unless they are these, in this order. What follows
-// them is left unread. The failure says what, and shows both frames.
+// Want reads as many frames as it is given, and fails the test unless they are these, in this
+// order. It reads no further. The failure prints what, and both frames.
 func (p *Peer) Want(what string, frames ...Frame) {
 	p.t.Helper()
 	for i, want := range frames {
@@ -219,8 +234,8 @@ func (p *Peer) Want(what string, frames ...Frame) {
 	}
 }
 
-// WantClose reads a frame, fails the test unless it is a Close with code, 1005 standing for none, and returns its
-// reason.
+// WantClose reads a frame, and fails the test unless it is a Close with that code. The code 1005
+// stands for a Close without a code. WantClose returns the reason.
 func (p *Peer) WantClose(what string, code uint16) (reason string) {
 	p.t.Helper()
 	f, err := p.Next()
@@ -235,8 +250,8 @@ func (p *Peer) WantClose(what string, code uint16) (reason string) {
 	return reason
 }
 
-// WantEOF fails the test unless the transport ends next, and in order. It waits for that. Over TLS this asks for a
-// close_notify; a bare end of the socket is the io.ErrUnexpectedEOF that Next returns.
+// WantEOF waits for the end of the transport, and fails the test unless that comes next, and in
+// order. Over TLS that is a close_notify. A bare end of the socket is io.ErrUnexpectedEOF there.
 func (p *Peer) WantEOF(what string) {
 	p.t.Helper()
 	if f, err := p.Next(); err == nil {
@@ -246,7 +261,7 @@ func (p *Peer) WantEOF(what string) {
 	}
 }
 
-// WantReset fails the test unless the transport is reset next. It waits for that.
+// WantReset waits for a reset of the transport, and fails the test unless that comes next.
 func (p *Peer) WantReset(what string) {
 	p.t.Helper()
 	if f, err := p.Next(); err == nil {
@@ -256,12 +271,12 @@ func (p *Peer) WantReset(what string) {
 	}
 }
 
-// WantIdle waits until everything in the bubble is blocked, and fails the test if something has been sent to the
-// peer, were it held back by a fault, or if the transport has ended.
+// WantIdle waits until all goroutines of the bubble block. It fails the test if something was sent
+// to the peer, even if a fault holds it back, or if the transport has ended.
 //
-// It works only under testing/synctest and directly on an in-memory connection of this module, and fails the test
-// anywhere else: there nobody can know that nothing is on its way. Elsewhere a ping shows that nothing came before
-// its pong:
+// It works only under testing/synctest, and directly on an in-memory connection of this module.
+// Anywhere else it fails the test, because something may still be on its way. There a ping shows
+// that nothing came before its pong:
 //
 //	peer.Send(wstest.Ping("barrier"))
 //	peer.Want("nothing before the pong", wstest.Pong("barrier"))
@@ -269,7 +284,8 @@ func (p *Peer) WantIdle(what string) {
 	p.t.Helper()
 	mem, ok := p.nc.(*memnet.Conn)
 	if !ok || !inBubble() {
-		p.t.Fatalf("%s: WantIdle works only under testing/synctest and directly on an in-memory connection, not on a %T", what, p.nc)
+		p.t.Fatalf("%s: WantIdle works only under testing/synctest and directly on "+
+			"an in-memory connection, not on a %T", what, p.nc)
 	}
 	synctest.Wait()
 	if n := p.r.Buffered() + mem.Buffered(); n > 0 {
@@ -284,7 +300,8 @@ func (p *Peer) WantIdle(what string) {
 	}
 }
 
-// CloseWrite half-closes the transport, which must be able to: the other side reads to the end of what was sent.
+// CloseWrite half-closes the transport, which must be able to do so. The other side reads all that
+// was sent, and then the end.
 func (p *Peer) CloseWrite() {
 	p.t.Helper()
 	c, ok := p.nc.(interface{ CloseWrite() error })
@@ -296,10 +313,11 @@ func (p *Peer) CloseWrite() {
 	}
 }
 
-// Close closes the transport and sends no frame. A second Close does nothing.
+// Close closes the transport, and sends no frame. A second Close does nothing.
 func (p *Peer) Close() { p.nc.Close() }
 
-// Cut ends the transport by a reset, at once and under TLS too: the other side loses what it has not read.
+// Cut resets the transport immediately, also under TLS. The other side loses the bytes that it has
+// not read.
 func (p *Peer) Cut() {
 	p.t.Helper()
 	nc := p.nc
@@ -320,7 +338,7 @@ func (p *Peer) Cut() {
 	}
 }
 
-// patience is how long a call may wait before it fails the test.
+// patience returns how long a call may wait before it fails the test.
 func (p *Peer) patience() time.Duration {
 	if inBubble() {
 		return time.Hour
@@ -328,17 +346,17 @@ func (p *Peer) patience() time.Duration {
 	patience := 30 * time.Second
 	if t, ok := p.t.(interface{ Deadline() (time.Time, bool) }); ok {
 		if d, ok := t.Deadline(); ok {
-			patience = min(patience, time.Until(d)-time.Second) // in time to say what was wanted
+			patience = min(patience, time.Until(d)-time.Second) // in time to print the failure
 		}
 	}
 	return patience
 }
 
-// inBubble reports whether its caller runs under testing/synctest, whose clock starts at the year 2000, as its
-// documentation promises.
+// inBubble reports whether its caller runs under testing/synctest. The clock of a bubble starts in
+// the year 2000, as its documentation promises.
 func inBubble() bool { return time.Now().Year() < 2020 }
 
-// A counter counts the bytes that come through it.
+// A counter counts the bytes that it reads.
 type counter struct {
 	r io.Reader
 	n int

@@ -1,8 +1,6 @@
 package wstest
 
 import (
-	"context"
-	"net"
 	"net/http"
 	"testing"
 
@@ -12,7 +10,8 @@ import (
 
 // A Server is an HTTP server in memory.
 type Server struct {
-	// Listener is where the server accepts: it can be dialled for a bare connection, and given to an http.Transport.
+	// Listener is where the server accepts connections. A test dials it for a bare connection, or
+	// gives it to an http.Transport.
 	Listener *memnet.Listener
 
 	t    testing.TB
@@ -20,8 +19,8 @@ type Server struct {
 	done chan struct{} // closed when the server has stopped
 }
 
-// NewServer returns a server that serves h in memory. The end of the test stops it, and cuts the Conns that Dial
-// made. In a synctest bubble it is called inside the bubble.
+// NewServer returns a server for h in memory. The end of the test stops the server, and cuts the
+// Conns that [Server.Dial] made. In a synctest bubble, call it inside the bubble.
 func NewServer(t testing.TB, h http.Handler) *Server {
 	s := &Server{Listener: memnet.Listen(), t: t, done: make(chan struct{})}
 	s.http.Handler = h
@@ -36,12 +35,10 @@ func NewServer(t testing.TB, h http.Handler) *Server {
 	return s
 }
 
-// Dial connects to the server's handler at path, "/feed?from=1". Of o, NetDial is the server's own; nil stands for
-// the zero value. Like wsstream.Dial it returns at once.
+// Dial connects to the server's handler at path, such as "/feed?from=1". The server sets the
+// NetDial of o. If o is nil, it is the zero value. Like [wsstream.Dial], Dial returns immediately.
 func (s *Server) Dial(path string, o *wsstream.DialOptions) *wsstream.Conn {
-	c := wsstream.Dial(s.t.Context(), "ws://server.test"+path, dialIn(o, func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return s.Listener.Dial(ctx)
-	}))
+	c := wsstream.Dial(s.t.Context(), "ws://server.test"+path, dialBy(o, s.Listener.Dial))
 	cutAtEnd(s.t, c)
 	return c
 }

@@ -9,15 +9,18 @@ import (
 	"time"
 )
 
-// DefaultLimit is how many bytes one direction holds unless told otherwise: 64 KiB.
+// DefaultLimit is how many bytes a direction holds if no other limit is set: 64 KiB.
 const DefaultLimit = 64 << 10
 
-// A Conn is one end of a connection in memory. It is a net.Conn with a CloseWrite, as *net.TCPConn is.
+// A Conn is one end of a connection in memory. It is a [net.Conn] with a CloseWrite, as
+// *net.TCPConn is.
 //
-// Errors are *net.OpError, as TCP's are, around [net.ErrClosed], [os.ErrDeadlineExceeded], syscall.EPIPE or
-// syscall.ECONNRESET; the end of the stream is a bare io.EOF.
+// Its errors are *net.OpError, as those of TCP are. They wrap [net.ErrClosed],
+// [os.ErrDeadlineExceeded], syscall.EPIPE or syscall.ECONNRESET. The end of the stream is a bare
+// io.EOF.
 //
-// All methods may be called from any number of goroutines. Writes leave whole, one after another.
+// All methods may be called concurrently. Each Write leaves whole: the bytes of two Writes do not
+// mix.
 type Conn struct {
 	mu            *sync.Mutex // one for both ends
 	local, remote addr
@@ -31,8 +34,8 @@ type Conn struct {
 
 var _ net.Conn = (*Conn)(nil)
 
-// Pipe returns the two ends of a connection each of whose directions holds at most limit bytes. Zero or less
-// means [DefaultLimit].
+// Pipe returns the two ends of a connection. The number limit limits the bytes that each direction
+// holds. If zero or negative, [DefaultLimit].
 func Pipe(limit int) (a, b *Conn) { return pipe(limit, "mem:a", "mem:b") }
 
 func pipe(limit int, x, y addr) (a, b *Conn) {
@@ -50,9 +53,9 @@ func pipe(limit int, x, y addr) (a, b *Conn) {
 	return a, b
 }
 
-// Read waits until there is at least one byte, and returns what there is up to len(p). Bytes come before the end:
-// io.EOF once the peer has closed or half-closed, ECONNRESET after a cut. A read deadline that has passed fails it
-// even if there are bytes.
+// Read waits until there is at least one byte, and returns the bytes that there are, at most
+// len(p). Bytes come before the end: io.EOF after the peer's Close or CloseWrite, ECONNRESET after
+// a cut. A read deadline that has passed fails it even if there are bytes.
 func (c *Conn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,9 +70,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// Write puts p in the buffer, and waits for room as often as it must. If it fails, n says how many bytes are on
-// their way: its write deadline has passed, this end was closed or half-closed, the peer's end was closed (EPIPE),
-// or the connection was cut (ECONNRESET).
+// Write puts p into the buffer, and waits for room when there is none. If it fails, n is how many
+// bytes were put there. It fails after its write deadline, after Close or CloseWrite of this end,
+// after Close of the peer's end (EPIPE), and after a cut (ECONNRESET).
 func (c *Conn) Write(p []byte) (n int, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -102,8 +105,9 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 	}
 }
 
-// Close ends both directions: the peer reads what is buffered and then io.EOF, and its writes fail with EPIPE.
-// Bytes on the way to this end are lost; calls parked on it fail with [net.ErrClosed]. A second Close is an error.
+// Close ends both directions. The peer reads the bytes that are buffered, and then io.EOF. The
+// peer's Writes fail with EPIPE. Bytes on their way to this end are lost. Calls that wait on this
+// end fail with [net.ErrClosed]. A second Close is an error.
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,8 +124,8 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// CloseWrite ends the outgoing direction: the peer reads what is buffered and then io.EOF, and this end's writes
-// fail with EPIPE. Reading goes on.
+// CloseWrite ends the outgoing direction. The peer reads the bytes that are buffered, and then
+// io.EOF. Writes of this end fail with EPIPE. It can still read.
 func (c *Conn) CloseWrite() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -136,19 +140,21 @@ func (c *Conn) CloseWrite() error {
 	return nil
 }
 
-// LocalAddr is the name of this end.
+// LocalAddr returns the name of this end.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
 
-// RemoteAddr is the name of the peer's end.
+// RemoteAddr returns the name of the peer's end.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// SetDeadline sets both deadlines. The zero time means none.
+// SetDeadline sets the read deadline and the write deadline. The zero time means none.
 func (c *Conn) SetDeadline(t time.Time) error { return c.setDeadlines(t, &c.readBy, &c.writeBy) }
 
-// SetReadDeadline sets when reads fail, parked ones at once if t has passed. The zero time means never.
+// SetReadDeadline sets the time from which Reads fail, those that wait included. The zero time
+// means never.
 func (c *Conn) SetReadDeadline(t time.Time) error { return c.setDeadlines(t, &c.readBy) }
 
-// SetWriteDeadline sets when writes fail, parked ones at once if t has passed. The zero time means never.
+// SetWriteDeadline sets the time from which Writes fail, those that wait included. The zero time
+// means never.
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.setDeadlines(t, &c.writeBy) }
 
 func (c *Conn) setDeadlines(t time.Time, deadlines ...*deadline) error {
@@ -163,14 +169,16 @@ func (c *Conn) setDeadlines(t time.Time, deadlines ...*deadline) error {
 	return nil
 }
 
-// Buffered is the number of bytes on the way to this end: what it has not read, held back by a fault or not.
+// Buffered returns the number of bytes on their way to this end: those that it has not read, even
+// if a fault holds them back.
 func (c *Conn) Buffered() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.in.buf.Len()
 }
 
-// End tells what Read returns behind the [Conn.Buffered] bytes: io.EOF, an error, or nil while more may come.
+// End returns the error that Read returns behind the buffered bytes: io.EOF or another one. It
+// returns nil while more bytes may come.
 func (c *Conn) End() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +195,7 @@ func (c *Conn) Closed() bool {
 	return c.closed
 }
 
-// end is what ends the incoming direction. It expects mu to be held.
+// end returns the end of the incoming direction. c.mu must be held.
 func (c *Conn) end() error {
 	switch {
 	case c.reset:
@@ -198,7 +206,7 @@ func (c *Conn) end() error {
 	return nil
 }
 
-// readErr is why nothing can be read. It expects mu to be held.
+// readErr returns why nothing can be read. c.mu must be held.
 func (c *Conn) readErr() error {
 	switch {
 	case c.closed:
@@ -213,7 +221,7 @@ func (c *Conn) readErr() error {
 	return c.end()
 }
 
-// writeErr is why nothing can be written. It expects mu to be held.
+// writeErr returns why nothing can be written. c.mu must be held.
 func (c *Conn) writeErr() error {
 	switch {
 	case c.closed:
@@ -232,7 +240,7 @@ func (c *Conn) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: c.local.Network(), Source: c.local, Addr: c.remote, Err: err}
 }
 
-// An addr names an end.
+// An addr is the name of an end.
 type addr string
 
 func (addr) Network() string  { return "mem" }

@@ -2,8 +2,9 @@ package memnet
 
 import "time"
 
-// Stall holds back everything that this end sends, its end of stream included, until Stall(false): the peer
-// reads nothing, also not what was readable before, and writes fill the buffer and then park. Only a cut passes.
+// Stall(true) holds back all that this end sends, until Stall(false). The peer reads nothing,
+// neither bytes that it could have read before nor the end. Writes fill the buffer, and then wait.
+// Only a cut reaches the peer.
 func (c *Conn) Stall(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -15,9 +16,9 @@ func (c *Conn) Stall(on bool) {
 	c.out.moved.Broadcast()
 }
 
-// Drip lets n bytes of what this end sends through every tick of the clock; the first tick is one period after a
-// byte has come to wait for it. What is readable already stays so. An n or a period of zero or less ends it, and
-// lets all through at once.
+// Drip lets n bytes of this end's output through at each tick, with the time every between ticks.
+// The first tick comes that time after a byte has begun to wait. Bytes that could be read before
+// still can. If n or every is zero or less, the drip ends, and all bytes are let through.
 func (c *Conn) Drip(n int, every time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,24 +32,25 @@ func (c *Conn) Drip(n int, every time.Duration) {
 	c.out.moved.Broadcast()
 }
 
-// Chunk makes each Read of the peer's return at most n bytes, Chunk(1) one at a time. Zero or less ends it.
+// Chunk limits the bytes that a Read of the peer returns to n. If zero or negative, no limit.
 func (c *Conn) Chunk(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out.chunk = max(n, 0)
 }
 
-// Cut resets the connection: what is buffered either way is lost, and reads and writes at both ends fail with
-// ECONNRESET, those that are parked too. An end that was closed stays closed.
+// Cut resets the connection. The bytes that are buffered either way are lost. Reads and Writes at
+// both ends fail with ECONNRESET, those that wait included. An end that was closed stays closed.
 func (c *Conn) Cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cut(nil)
 }
 
-// CutAfter resets the connection when n more bytes have left this end: a Write that carries more returns how many
-// of its bytes went. The peer can still read the bytes that left, and gets ECONNRESET behind them, while its writes
-// fail at once; for this end it is a [Conn.Cut]. Zero cuts now; less than zero takes an earlier CutAfter back.
+// CutAfter resets the connection when n more bytes have left this end. A Write with more bytes
+// returns how many of them left. The peer can still read the bytes that left, and gets ECONNRESET
+// behind them. The peer's Writes fail immediately. For this end it is a [Conn.Cut]. If n is zero,
+// the cut is now. If n is negative, an earlier CutAfter is taken back.
 func (c *Conn) CutAfter(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -58,7 +60,8 @@ func (c *Conn) CutAfter(n int64) {
 	}
 }
 
-// cut resets the connection and drops all that is buffered but in keep. It expects mu to be held.
+// cut resets the connection, and drops the buffered bytes of both directions but keep. c.mu must be
+// held.
 func (c *Conn) cut(keep *flow) {
 	c.reset, c.peer.reset = true, true
 	for _, f := range []*flow{c.in, c.out} {

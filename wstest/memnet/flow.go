@@ -6,30 +6,31 @@ import (
 	"time"
 )
 
-// A flow is one direction of a connection. Its fields and methods are guarded by the pair's mutex.
+// A flow is one direction of a connection. The mutex of the pair guards its fields. It must be held
+// for its methods.
 type flow struct {
-	moved sync.Cond // broadcast when a parked Read or Write may be able to go on
+	moved sync.Cond // broadcast when a Read or Write that waits may go on
 	limit int       // immutable
 	buf   bytes.Buffer
 
-	writing bool // a Write is at work, the others wait for it
+	writing bool // a Write is in progress, and others wait for it
 	fin     bool // the writing end was closed or half-closed
 	gone    bool // the reading end was closed
 
 	stalled bool
-	chunk   int           // the most that one Read gets; 0: no bound
+	chunk   int           // limits the bytes of one Read; 0: no limit
 	fuse    int64         // bytes until the cut; -1: none is planned
-	drops   int           // bytes that each tick lets through; 0: all pass at once
+	drops   int           // bytes that each tick lets through; 0: all pass
 	every   time.Duration // between ticks
 	tick    *time.Timer   // the next one, nil while none is due
-	ready   int           // bytes of buf that were let through
+	ready   int           // bytes of buf that a Read may get
 }
 
 func newFlow(mu *sync.Mutex, limit int) *flow {
 	return &flow{moved: sync.Cond{L: mu}, limit: limit, fuse: -1}
 }
 
-// put buffers as much of p as there is room for, and as the fuse allows.
+// put buffers as much of p as there is room for, and as the fuse allows. It returns how much.
 func (f *flow) put(p []byte) int {
 	n := min(len(p), f.limit-f.buf.Len())
 	if f.fuse >= 0 {
@@ -48,7 +49,7 @@ func (f *flow) put(p []byte) int {
 	return n
 }
 
-// visible is how many bytes a Read can get now.
+// visible returns how many bytes a Read can get now.
 func (f *flow) visible() int {
 	switch {
 	case f.stalled:
@@ -67,7 +68,7 @@ func (f *flow) take(p []byte) int {
 	return n
 }
 
-// drop loses what is buffered and wakes everybody.
+// drop drops the buffered bytes, and wakes all calls that wait.
 func (f *flow) drop() {
 	f.buf.Reset()
 	f.ready = 0
@@ -75,7 +76,8 @@ func (f *flow) drop() {
 	f.moved.Broadcast()
 }
 
-// arm starts the timer of the next tick if there is something for it to let through: an idle flow has none.
+// arm starts the timer of the next tick, if there is a byte for it to let through. So an idle flow
+// has no timer.
 func (f *flow) arm() {
 	if f.tick != nil || f.drops == 0 || f.stalled || f.ready == f.buf.Len() {
 		return
@@ -102,11 +104,11 @@ func (f *flow) disarm() {
 	}
 }
 
-// A deadline is when calls on a flow begin to fail. It is guarded by the pair's mutex.
+// A deadline is the time from which calls on a flow fail. The mutex of the pair guards it.
 type deadline struct {
 	flow *flow       // immutable
 	at   time.Time   // zero: never
-	wake *time.Timer // wakes those who are parked when at has come
+	wake *time.Timer // wakes the calls that wait when at has come
 }
 
 func (d *deadline) set(t time.Time) {
@@ -115,8 +117,8 @@ func (d *deadline) set(t time.Time) {
 	if t.IsZero() {
 		return
 	}
-	// The deadline is kept on the clock that the timer follows: were it compared with a wall clock that lags
-	// behind, the timer would find it not passed, and nobody would come again.
+	// The deadline is kept on the clock of the timer. By a wall clock that lags behind, the timer
+	// would find that the deadline has not passed, and the calls would wait for ever.
 	left := time.Until(t)
 	d.at = time.Now().Add(left)
 	if left <= 0 {
@@ -124,7 +126,7 @@ func (d *deadline) set(t time.Time) {
 		return
 	}
 	d.wake = time.AfterFunc(left, func() {
-		d.flow.moved.L.Lock() // else the wake could pass between a check and its wait
+		d.flow.moved.L.Lock() // else it could come between a check and its wait
 		defer d.flow.moved.L.Unlock()
 		d.flow.moved.Broadcast()
 	})

@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// A Listener is a net.Listener whose connections come from its Dial, so that an http.Server can serve on it.
-// All methods may be called from any number of goroutines.
+// A Listener is a [net.Listener] whose connections come from its Dial. An http.Server can serve on
+// it. All methods may be called concurrently.
 type Listener struct {
-	// Limit is how many bytes each direction of a connection holds; zero or less means [DefaultLimit]. It is
-	// set before the first Dial.
+	// Limit limits the bytes that each direction of a connection holds. If zero or negative,
+	// [DefaultLimit]. Set it before the first Dial.
 	Limit int
 
 	mu      sync.Mutex
@@ -25,16 +25,16 @@ type Listener struct {
 
 var _ net.Listener = (*Listener)(nil)
 
-// Listen returns a listener that nobody has dialled.
+// Listen returns a Listener without connections.
 func Listen() *Listener {
 	l := new(Listener)
 	l.changed.L = &l.mu
 	return l
 }
 
-// Dial returns one end of a new connection, a *[Conn], and leaves the other for Accept. It never waits: as with
-// TCP, the connection stands before somebody accepts it. It fails if ctx has ended or, with ECONNREFUSED, if the
-// listener was closed.
+// Dial returns one end of a new connection, a [*Conn], and leaves the other end for Accept. It
+// never waits: as with TCP, the connection is there before it is accepted. It fails if ctx has
+// ended. It fails with ECONNREFUSED if the listener was closed.
 func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -51,8 +51,8 @@ func (l *Listener) Dial(ctx context.Context) (net.Conn, error) {
 	return client, nil
 }
 
-// Accept waits for a Dial and returns its other end, a *[Conn]; connections come in the order they were dialled.
-// It fails with [net.ErrClosed] once the listener is closed.
+// Accept waits for a Dial, and returns the other end of its connection, a [*Conn]. Connections come
+// in the order they were dialled. Accept fails with [net.ErrClosed] once the listener is closed.
 func (l *Listener) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +67,8 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// Close ends Accept and Dial, and cuts the connections that nobody accepted. A second Close is an error.
+// Close ends Accept and Dial, and cuts the connections that were not accepted. A second Close is an
+// error.
 func (l *Listener) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +84,7 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// Addr is the name of the end that Accept returns.
+// Addr returns the name of the ends that Accept returns.
 func (l *Listener) Addr() net.Addr { return l.addr() }
 
 func (l *Listener) addr() addr { return "mem:0" }
