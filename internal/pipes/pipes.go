@@ -42,7 +42,7 @@ func dialled(tb testing.TB, network, addr string) (near, far net.Conn) {
 	tb.Helper()
 	l, err := net.Listen(network, addr)
 	require.NoError(tb, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	near, err = net.Dial(network, l.Addr().String()) // the backlog takes it
 	require.NoError(tb, err)
 	far, err = l.Accept()
