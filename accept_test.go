@@ -38,14 +38,7 @@ func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T
 		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 			f(t, service{true, func(t *testing.T, raw []byte) (*http.Response, error) {
 				peer := wstest.NewPeer(t, far, wstest.AsClient)
-				accepted := make(chan error, 1)
-				go func() {
-					conn, err := wsstream.AcceptConn(patient(t), near, o)
-					if err == nil {
-						conn.CloseNow()
-					}
-					accepted <- err
-				}()
+				accepted := goAccept(t, near, o)
 				peer.SendRaw(raw)
 				res := peer.ReadResponse()
 				peer.Close()

@@ -255,15 +255,7 @@ func TestMaxHandshakeSizeLimitsTheHeader(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-				accepted := make(chan error, 1)
-				go func() {
-					conn, err := wsstream.AcceptConn(patient(t), near,
-						&wsstream.AcceptOptions{MaxHandshakeSize: tc.limit})
-					if err == nil {
-						conn.CloseNow()
-					}
-					accepted <- err
-				}()
+				accepted := goAccept(t, near, &wsstream.AcceptOptions{MaxHandshakeSize: tc.limit})
 				go func() { // ends with the server's answer
 					_, _ = far.Write(request)
 					_, _ = io.Copy(io.Discard, far)
