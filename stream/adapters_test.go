@@ -62,7 +62,7 @@ func TestCollectReturnsWhatCameBeforeAnError(t *testing.T) {
 	require.Empty(t, got)
 }
 
-func TestASequenceRunsOnlyWhenPulledAndIsStoppedByCancel(t *testing.T) {
+func TestFromSeqRunsOnlyWhenPulledAndIsStoppedByCancel(t *testing.T) {
 	made, stopped := 0, false
 	r := stream.FromSeq(func(yield func(int) bool) {
 		defer func() { stopped = true }()
@@ -84,7 +84,7 @@ func TestASequenceRunsOnlyWhenPulledAndIsStoppedByCancel(t *testing.T) {
 	wantEnd(t, r, io.EOF)
 }
 
-func TestSequencesEndAsTheyDo(t *testing.T) {
+func TestFromSeqEndsAsItsSequenceDoes(t *testing.T) {
 	require.Equal(t, []int{1, 2}, collect(t, stream.FromSeq(slices.Values([]int{1, 2}))))
 	require.NoError(t, stream.FromSeq(slices.Values([]int{1})).Cancel(nil), "one that never began")
 	stopped := false
@@ -99,7 +99,7 @@ func TestSequencesEndAsTheyDo(t *testing.T) {
 	require.NoError(t, r.Cancel(nil))
 }
 
-func TestCancelWhileASequenceMakesAValueStopsItThen(t *testing.T) {
+func TestFromSeqIsStoppedAfterTheValueInTheMaking(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release, stopped := make(chan struct{}), false
 		r := stream.FromSeq(func(yield func(int) bool) {
@@ -116,7 +116,7 @@ func TestCancelWhileASequenceMakesAValueStopsItThen(t *testing.T) {
 	})
 }
 
-func TestChannelsAsStreams(t *testing.T) {
+func TestFromChanAndToChan(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		c := make(chan int, 1)
 		r, w := stream.FromChan(c), stream.ToChan(c)
@@ -179,7 +179,7 @@ func TestDiscardTakesAllUntilItsEnd(t *testing.T) {
 	require.Equal(t, errBoom, w.Close(t.Context()))
 }
 
-func TestFromReaderCutsWhatReadGives(t *testing.T) {
+func TestFromReaderCutsBytesIntoChunks(t *testing.T) {
 	text := strings.Repeat("0123456789", 10)
 	for _, r := range []io.Reader{
 		strings.NewReader(text),
@@ -196,7 +196,7 @@ func TestFromReaderCutsWhatReadGives(t *testing.T) {
 	}
 }
 
-func TestTheErrorOfAReaderComesBehindItsBytes(t *testing.T) {
+func TestFromReaderFailsBehindTheBytesBefore(t *testing.T) {
 	r := stream.FromReader(io.MultiReader(strings.NewReader("a"), iotest.ErrReader(errBoom)), 0)
 	require.Equal(t, "a", string(pull(t, r)))
 	wantEnd(t, r, errBoom)
@@ -214,7 +214,7 @@ type liar struct{}
 
 func (liar) Read(p []byte) (int, error) { return len(p) + 1, nil }
 
-func TestPullIntoReadsIntoTheChunkGiven(t *testing.T) {
+func TestFromReaderPullIntoReusesTheChunk(t *testing.T) {
 	r := stream.FromReader(strings.NewReader("abcdef"), 4).(stream.PullerInto[[]byte])
 	buf := make([]byte, 4)
 	v := buf
@@ -228,7 +228,7 @@ func TestPullIntoReadsIntoTheChunkGiven(t *testing.T) {
 	require.Equal(t, errBoom, r.PullInto(ended(t), &v))
 }
 
-func TestADeadlineEndsABlockedReadAndNotTheStream(t *testing.T) {
+func TestFromReaderEndsABlockedReadByADeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		r := stream.FromReader(near, 0)
@@ -253,7 +253,7 @@ func TestADeadlineEndsABlockedReadAndNotTheStream(t *testing.T) {
 	})
 }
 
-func TestCloseEndsABlockedReadWhereThereAreNoDeadlines(t *testing.T) {
+func TestFromReaderEndsABlockedReadByClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pr, pw := io.Pipe()
 		r := stream.FromReader(pr, 0)
@@ -292,7 +292,7 @@ func TestToWriterWritesEachChunkAndClosesInTurn(t *testing.T) {
 	require.NoError(t, w.Close(t.Context()))
 }
 
-func TestAnErrorOfAWriterEndsTheStream(t *testing.T) {
+func TestToWriterEndsWithAnErrorOfItsWriter(t *testing.T) {
 	for name, c := range map[string]struct {
 		w    io.Writer
 		want error
@@ -316,7 +316,7 @@ type failing struct {
 
 func (f failing) Write([]byte) (int, error) { return f.n, f.err }
 
-func TestADeadlineEndsABlockedWrite(t *testing.T) {
+func TestToWriterEndsABlockedWriteByADeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		w := stream.ToWriter(near)
@@ -347,7 +347,7 @@ func TestADeadlineEndsABlockedWrite(t *testing.T) {
 	})
 }
 
-func TestAbortEndsABlockedWriteAndClosesWithTheCause(t *testing.T) {
+func TestToWriterAbortEndsABlockedWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pr, pw := io.Pipe()
 		w := stream.ToWriter(pw)
@@ -412,7 +412,7 @@ func TestSinkIsNeverWrittenToAfterItsEnd(t *testing.T) {
 	}
 }
 
-func TestAContextThatHasEndedDoesNothingToASink(t *testing.T) {
+func TestSinkIgnoresACallWhoseContextHasEnded(t *testing.T) {
 	for name, w := range map[string]stream.Writable[[]byte]{
 		"Discard":   stream.Discard[[]byte](),
 		"ToWriter":  stream.ToWriter(io.Discard),
@@ -442,7 +442,7 @@ func TestAContextThatHasEndedDoesNothingToASink(t *testing.T) {
 	}
 }
 
-func TestAContextThatHasEndedTakesNothingFromASource(t *testing.T) {
+func TestSourceGivesNothingToAContextThatHasEnded(t *testing.T) {
 	c := make(chan string, 1)
 	c <- "a"
 	room := stream.NewBroadcast(&stream.BroadcastOptions[string]{Replay: 1})
@@ -560,7 +560,7 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-func TestASequenceThatIsLeftInTheMiddleIsStopped(t *testing.T) {
+func TestFromSeqIsStoppedWhenItIsLeftInTheMiddle(t *testing.T) {
 	stopped := false
 	r := stream.FromSeq(func(yield func(int) bool) {
 		defer func() { stopped = true }()
@@ -586,7 +586,7 @@ func TestASequenceThatIsLeftInTheMiddleIsStopped(t *testing.T) {
 	require.True(t, stopped, "by the pipe, whose transform had enough")
 }
 
-func TestReaderReadsChunksAsBytes(t *testing.T) {
+func TestAsReaderReadsChunksAsBytes(t *testing.T) {
 	chunks := func() stream.Readable[[]byte] { return stream.From([]byte("ab"), nil, []byte("cde"), []byte("f")) }
 	require.NoError(t, iotest.TestReader(stream.AsReader(t.Context(), chunks()), []byte("abcdef")))
 	var calls []string
@@ -604,7 +604,7 @@ type writes func([]byte)
 
 func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
-func TestWriterWritesEachWriteAsAChunk(t *testing.T) {
+func TestAsWriterWritesEachWriteAsAChunk(t *testing.T) {
 	q := stream.NewQueue[[]byte](9)
 	w := stream.AsWriter(t.Context(), q)
 	buf := []byte("ab")
@@ -627,7 +627,7 @@ func TestWriterWritesEachWriteAsAChunk(t *testing.T) {
 	require.Equal(t, errBoom, err)
 }
 
-func TestWriterCopiesNothingForADestinationThatKeepsNothing(t *testing.T) {
+func TestAsWriterCopiesNothingForABorrower(t *testing.T) {
 	var b bytes.Buffer
 	w := stream.AsWriter(t.Context(), stream.ToWriter(&b))
 	p := []byte("abc")
@@ -650,7 +650,7 @@ var number = stream.Codec[string, int]{
 	Decode: strconv.Atoi,
 }
 
-func TestABadMessageEndsADecodeAndIsInTheError(t *testing.T) {
+func TestDecodeEndsWithABadMessage(t *testing.T) {
 	r := stream.Decode(stream.From("1", "x", "3"), number)
 	require.Equal(t, 1, pull(t, r))
 	_, err := r.Pull(t.Context())
@@ -662,7 +662,7 @@ func TestABadMessageEndsADecodeAndIsInTheError(t *testing.T) {
 	wantEnd(t, r, err)
 }
 
-func TestADecoderThatFoundNothingIsNoEnd(t *testing.T) {
+func TestDecodeTakesNoEOFOfADecoderForAnEnd(t *testing.T) {
 	empty := stream.Codec[string, int]{Decode: func(s string) (n int, err error) {
 		return n, json.NewDecoder(strings.NewReader(s)).Decode(&n)
 	}}
@@ -671,7 +671,7 @@ func TestADecoderThatFoundNothingIsNoEnd(t *testing.T) {
 	require.NotErrorIs(t, err, io.EOF)
 }
 
-func TestSkipBadDropsABadMessageAndReportsIt(t *testing.T) {
+func TestDecodeWithSkipBadDropsABadMessage(t *testing.T) {
 	var bad []string
 	c := number.SkipBad(func(m string, err error) {
 		require.ErrorIs(t, err, strconv.ErrSyntax)
@@ -682,7 +682,7 @@ func TestSkipBadDropsABadMessageAndReportsIt(t *testing.T) {
 	require.Equal(t, []int{1}, collect(t, stream.Decode(stream.From("y", "1"), number.SkipBad(nil))))
 }
 
-func TestAValueThatCannotBeEncodedIsAnErrorOfItsWrite(t *testing.T) {
+func TestEncodeFailsTheWriteOfABadValue(t *testing.T) {
 	q := stream.NewQueue[string](9)
 	w := stream.Encode(q, number)
 	require.Equal(t, errBoom, w.Write(t.Context(), -1))
@@ -725,7 +725,7 @@ func TestMapWriterWritesInOrderOneAtATime(t *testing.T) {
 	})
 }
 
-func TestTheFunctionOfAMapWriterIsNeverCalledAtOnce(t *testing.T) {
+func TestMapWriterNeverCallsItsFunctionConcurrently(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		begun, release := 0, make(chan struct{})
 		w := stream.MapWriter(stream.Discard[int](), func(v int) (int, error) {
@@ -743,7 +743,7 @@ func TestTheFunctionOfAMapWriterIsNeverCalledAtOnce(t *testing.T) {
 	})
 }
 
-func TestAFutureSettlesOnce(t *testing.T) {
+func TestFutureSettlesOnce(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f, settle := stream.NewFuture[int]()
 		_, _, settled := f.Peek()

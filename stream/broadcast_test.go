@@ -23,7 +23,7 @@ func by[P stream.PolicyFor[int]](policy P) subscriber {
 	}
 }
 
-func TestEachPolicyForASlowSubscriber(t *testing.T) {
+func TestBroadcastPolicies(t *testing.T) {
 	tens := func(v int) int { return v / 10 }
 	for name, c := range map[string]struct {
 		policy  subscriber
@@ -123,7 +123,7 @@ func liveHeap() float64 {
 	return float64(m.HeapAlloc)
 }
 
-func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
+func TestLatestLimitsWhatItHoldsBySize(t *testing.T) {
 	room := stream.NewBroadcast[string](nil)
 	key := func(s string) byte { return s[0] }
 	sub := stream.Subscribe(room, stream.Bytes[string](4), stream.Latest(key))
@@ -144,7 +144,7 @@ func TestLatestBoundsWhatItHoldsBySize(t *testing.T) {
 	require.EqualValues(t, 2, sub.Dropped())
 }
 
-func TestAnUnnamedSlowErrorIsErrSlow(t *testing.T) {
+func TestDisconnectFailsWithErrSlowByDefault(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	sub := stream.Subscribe(room, stream.Count(0), stream.Disconnect())
 	require.NoError(t, room.Publish(t.Context(), 1))
@@ -173,7 +173,7 @@ func publishes(t *testing.T, room *stream.Broadcast[int], v int) time.Duration {
 	return time.Since(begun)
 }
 
-func TestASubscriberThatPullsWithinItsTimeIsNotCutByABurst(t *testing.T) {
+func TestDisconnectAfterSparesASubscriberThatPullsInTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room, sub, _ := full(t, time.Second)
 		go func() { // ends with the room
@@ -191,7 +191,7 @@ func TestASubscriberThatPullsWithinItsTimeIsNotCutByABurst(t *testing.T) {
 	})
 }
 
-func TestASubscriberThatIsFullForLongerThanItsTimeIsCutAndWhatItHoldsIsDropped(t *testing.T) {
+func TestDisconnectAfterDropsWhatASlowSubscriberHolds(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room, sub, drops := full(t, time.Second)
 		other := stream.Subscribe(room, stream.Count(9), stream.Disconnect())
@@ -207,7 +207,7 @@ func TestASubscriberThatIsFullForLongerThanItsTimeIsCutAndWhatItHoldsIsDropped(t
 	})
 }
 
-func TestTheTimeOfASubscriberCountsFromWhenItBecameFullOrLastPulled(t *testing.T) {
+func TestDisconnectAfterCountsFromWhenItBecameFullOrLastPulled(t *testing.T) {
 	for name, c := range map[string]struct {
 		before func(t *testing.T, sub *stream.Subscription[int], room *stream.Broadcast[int])
 		waits  time.Duration
@@ -249,7 +249,7 @@ func TestTheTimeOfASubscriberCountsFromWhenItBecameFullOrLastPulled(t *testing.T
 	})
 }
 
-func TestSubscribersThatStopTogetherCostThePublisherTheirTimeOnce(t *testing.T) {
+func TestDisconnectAfterWaitsOnceForSubscribersThatStopTogether(t *testing.T) {
 	for _, mark := range []int{0, 2} {
 		bubble(t, func(t *testing.T) {
 			room := stream.NewBroadcast[int](nil)
@@ -300,7 +300,7 @@ func TestDisconnectAfterHoldsNothingMoreAndGivesToAllOrNone(t *testing.T) {
 	})
 }
 
-func TestAPublisherKnowsOfASubscribersTime(t *testing.T) {
+func TestDisconnectAfterWithAPublisher(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room, sub, drops := full(t, time.Second)
 		w := room.Publisher().(interface {
@@ -366,7 +366,7 @@ func TestPublishWaitsForThoseThatBlockAndGivesToAllOrNone(t *testing.T) {
 	})
 }
 
-func TestABlockingSubscriptionWithoutAMarkIsGivenToAsItPulls(t *testing.T) {
+func TestBlockWithALimitOfZeroGivesToAPull(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
 		sub := stream.Subscribe(room, stream.Count(0), stream.Block())
@@ -377,7 +377,7 @@ func TestABlockingSubscriptionWithoutAMarkIsGivenToAsItPulls(t *testing.T) {
 	})
 }
 
-func TestANewSubscriberGetsTheLastChunksFirst(t *testing.T) {
+func TestBroadcastReplaysTheLastChunks(t *testing.T) {
 	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{Replay: 2})
 	for v := range 5 {
 		require.NoError(t, room.Publish(t.Context(), v))
@@ -389,7 +389,7 @@ func TestANewSubscriberGetsTheLastChunksFirst(t *testing.T) {
 	require.Equal(t, []int{4, 5}, collect(t, stream.Subscribe(room, stream.Count(1), stream.Block())))
 }
 
-func TestTheEndOfABroadcastIsThatOfItsSubscriptions(t *testing.T) {
+func TestBroadcastEndIsThatOfItsSubscriptions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
 		sub := stream.Subscribe(room, stream.Count(1), stream.Block())
@@ -421,7 +421,7 @@ func TestTheEndOfABroadcastIsThatOfItsSubscriptions(t *testing.T) {
 	})
 }
 
-func TestAPublishersEndIsItsOwn(t *testing.T) {
+func TestPublisherEndsAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
 		sub := stream.Subscribe(room, stream.Count(9), stream.Block())
@@ -438,7 +438,7 @@ func TestAPublishersEndIsItsOwn(t *testing.T) {
 	})
 }
 
-func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
+func TestPublisherAbortEndsItsWriteThatWaits(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
 		stream.Subscribe(room, stream.Count(0), stream.Block())
@@ -451,7 +451,7 @@ func TestAbortOfAPublisherEndsItsWriteThatWaits(t *testing.T) {
 	})
 }
 
-func TestOnlyWhatBlocksCostsAPublisherAnAllocation(t *testing.T) {
+func TestPublisherAllocatesOnlyForWhatBlocks(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	stream.Subscribe(room, stream.Count(1), stream.DropOldest())
 	p := room.Publisher()
@@ -465,7 +465,7 @@ func TestOnlyWhatBlocksCostsAPublisherAnAllocation(t *testing.T) {
 	require.Zero(t, write(), "it has left")
 }
 
-func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
+func TestSubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	bad := stream.Subscribe(room, stream.Size(9, func(v int) int { return v }), stream.DropOldest())
 	good := stream.Subscribe(room, stream.Count(9), stream.DropOldest())
@@ -478,7 +478,7 @@ func TestASubscriptionWithANegativeSizeFailsAlone(t *testing.T) {
 	require.Equal(t, []int{1, -2}, collect(t, good))
 }
 
-func TestAPanicInAPublishLeavesTheBroadcastInOrder(t *testing.T) {
+func TestPublishThatPanicsLeavesTheBroadcastAsItWas(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	sub := stream.Subscribe(room, stream.Count(9), stream.Latest(func(v int) int { return 1 / v }))
 	require.Panics(t, func() { room.Publish(t.Context(), 0) })
@@ -486,7 +486,7 @@ func TestAPanicInAPublishLeavesTheBroadcastInOrder(t *testing.T) {
 	require.Equal(t, 1, pull(t, sub))
 }
 
-func TestAContextThatHasEndedPublishesNothing(t *testing.T) {
+func TestPublishIgnoresAContextThatHasEnded(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	sub := stream.Subscribe(room, stream.Count(9), stream.Block())
 	require.Equal(t, errBoom, room.Publish(ended(t), 1))
@@ -494,7 +494,7 @@ func TestAContextThatHasEndedPublishesNothing(t *testing.T) {
 	require.Empty(t, collect(t, sub))
 }
 
-func TestSubscribersComeAndGoUnderLoad(t *testing.T) {
+func TestBroadcastUnderLoad(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
 	policies := []subscriber{
 		by(stream.Block()),

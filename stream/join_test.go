@@ -75,7 +75,7 @@ func TestJoinReturnsTheCauseOfItsContext(t *testing.T) {
 	})
 }
 
-func TestAPanicInAJoinReachesItsCallerWithItsStack(t *testing.T) {
+func TestJoinPanicReachesItsCaller(t *testing.T) {
 	for _, flip := range []bool{false, true} {
 		left, right := newPeer(), newPeer()
 		bad := left.duplex()
@@ -92,7 +92,7 @@ func TestAPanicInAJoinReachesItsCallerWithItsStack(t *testing.T) {
 	}
 }
 
-func TestAFunctionThatEndsItsGoroutineEndsBothWaysOfAJoin(t *testing.T) {
+func TestJoinGoexitEndsBothWays(t *testing.T) {
 	for _, flip := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
 			left, right := newPeer(), newPeer()
@@ -307,7 +307,7 @@ func (h *half) failed() []error {
 	return h.fails
 }
 
-func TestAWayOfAJoinThatHasLostItsDestinationPullsAndDropsUntilTheOtherIsDone(t *testing.T) {
+func TestJoinDropsChunksForADestinationThatHasEnded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src, dead := source(nil, 1, 2, 3), &fakeSink{writeErr: errBoom}
 		back, alive := stream.NewQueue[int](1), &fakeSink{}
@@ -330,7 +330,7 @@ func TestAWayOfAJoinThatHasLostItsDestinationPullsAndDropsUntilTheOtherIsDone(t 
 	})
 }
 
-func TestTwoWaysOfAJoinThatHaveBothLostTheirDestinationsDoNotWaitForEachOther(t *testing.T) {
+func TestJoinEndsWhenBothDestinationsHaveEnded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		left, right := source(nil, 1), source(nil, 2)
 		joining := goDo(func() error {
@@ -344,7 +344,7 @@ func TestTwoWaysOfAJoinThatHaveBothLostTheirDestinationsDoNotWaitForEachOther(t 
 	})
 }
 
-func TestADestinationOfAJoinThatRefusesAChunkFailsAndSoDoesItsSource(t *testing.T) {
+func TestJoinFailsADestinationThatRefusesAChunk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src, picky := source(nil, 1, 2, 3), &half{fakeSink: &fakeSink{writeErr: errBoom}, done: make(chan struct{})}
 		back, alive := stream.NewQueue[int](1), &fakeSink{}
@@ -387,7 +387,7 @@ func TestJoinClosesASlowSideOnceThatHasTakenWhatWasWritten(t *testing.T) {
 	})
 }
 
-func TestTheEndOfAJoinsContextCutsAllThatHasNotEnded(t *testing.T) {
+func TestJoinContextCutsAllThatHasNotEnded(t *testing.T) {
 	for name, early := range map[string]func(left, right *fakeSource){
 		"while both ways are idle":      func(_, _ *fakeSource) {},
 		"while an end is passed on":     func(left, _ *fakeSource) { left.end = io.EOF },

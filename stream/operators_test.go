@@ -113,7 +113,7 @@ func TestOperatorsPullNothingBeforeThereIsDemand(t *testing.T) {
 	})
 }
 
-func TestCancelOfAnOperatorCancelsItsSourceOnceAndEndsPulls(t *testing.T) {
+func TestOperatorsCancelTheirSourceOnce(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		src := source(nil)
 		src.cancelErr = errOther
@@ -131,7 +131,7 @@ func TestCancelOfAnOperatorCancelsItsSourceOnceAndEndsPulls(t *testing.T) {
 	})
 }
 
-func TestAContextThatEndsDuringAPullLosesNothing(t *testing.T) {
+func TestOperatorsLoseNothingWhenAPullsContextEnds(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		q := stream.NewQueue[int](5)
 		r := op(q)
@@ -155,7 +155,7 @@ func TestAContextThatEndsDuringAPullLosesNothing(t *testing.T) {
 	})
 }
 
-func TestAPullThatWaitsBehindAnotherLeavesByItself(t *testing.T) {
+func TestOperatorsLetAPullLeaveThatWaitsBehindAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil)
 		r := stream.Map(src, func(v int) (int, error) { return v, nil })
@@ -174,7 +174,7 @@ func TestAPullThatWaitsBehindAnotherLeavesByItself(t *testing.T) {
 	})
 }
 
-func TestCancelEndsPullsThatWaitBehindOneThatIsBusy(t *testing.T) {
+func TestOperatorsEndPullsThatWaitWhenCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		release := make(chan struct{})
 		r := stream.Map(source(nil, 1), func(v int) (int, error) { <-release; return v, nil })
@@ -190,7 +190,7 @@ func TestCancelEndsPullsThatWaitBehindOneThatIsBusy(t *testing.T) {
 	})
 }
 
-func TestPanicsOfASourceReachThePullAndShutTheStream(t *testing.T) {
+func TestPanicOfASourceReachesThePull(t *testing.T) {
 	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
 		src := source(nil, 1)
 		r := op(stream.Map(src, explode))
@@ -229,7 +229,7 @@ var withF = map[string]func(stream.Readable[int], func(int) (int, error)) stream
 	},
 }
 
-func TestOperatorsErrorsOfAFunction(t *testing.T) {
+func TestOperatorsFailWithAnErrorOfTheirFunction(t *testing.T) {
 	for name, op := range withF {
 		for what, c := range map[string]struct {
 			err  error
@@ -295,7 +295,7 @@ func TestThroughFailsBehindWhatFlushEmitted(t *testing.T) {
 	wantEnd(t, r, errBoom)
 }
 
-func TestAnErrorOfEachComesBehindWhatItEmitted(t *testing.T) {
+func TestThroughFailsBehindWhatEachEmitted(t *testing.T) {
 	src := source(nil, 1, 2)
 	r := stream.Through(src, stream.Transform[int, int]{
 		Each:   func(v int, emit func(int)) error { emit(v); emit(v); return errBoom },
@@ -349,7 +349,7 @@ func TestThroughCallsItsCancelHookInsteadOfFlush(t *testing.T) {
 	}
 }
 
-func TestAFailingSourceCallsTheHookOfThrough(t *testing.T) {
+func TestThroughCallsItsCancelHookWhenItsSourceFails(t *testing.T) {
 	var causes []error
 	r := stream.Through(source(errBoom), stream.Transform[int, int]{
 		Each:   func(int, func(int)) error { return nil },
@@ -504,7 +504,7 @@ func TestBatchKeepsWhatItHasAndItsTimeWhenAPullLeaves(t *testing.T) {
 	})
 }
 
-func TestAnEndThatComesAsTheContextEndsLosesNoBatch(t *testing.T) {
+func TestBatchLosesNothingWhenItsContextEndsWithItsSource(t *testing.T) {
 	src := source(io.EOF, 1)
 	r := stream.Batch(&lateSource{src}, stream.Count(3), 0)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -528,7 +528,7 @@ func collectAfter[T any](t *testing.T, ctx context.Context, r stream.Readable[T]
 	return all
 }
 
-func TestANegativeSizeEndsABatchBehindTheOneBeforeIt(t *testing.T) {
+func TestBatchFailsForANegativeSize(t *testing.T) {
 	src := source(nil, 1, -2, 3)
 	r := stream.Batch(src, stream.Size(9, func(v int) int { return v }), 0)
 	require.Equal(t, []int{1}, pull(t, r))
@@ -546,7 +546,7 @@ func TestLinesAreCutWhateverTheChunks(t *testing.T) {
 	}
 }
 
-func TestALineThatIsTooLongEndsTheStream(t *testing.T) {
+func TestLinesFailForALineThatIsTooLong(t *testing.T) {
 	for size := 1; size <= 12; size++ {
 		r := stream.Lines(stream.FromReader(strings.NewReader("123456\r\n1234567\n"), size), 6)
 		require.Equal(t, "123456", pull(t, r))
@@ -559,7 +559,7 @@ func TestALineThatIsTooLongEndsTheStream(t *testing.T) {
 	require.Equal(t, long, pull(t, stream.Lines(stream.From([]byte(long)), -1)))
 }
 
-func TestALineWithoutAnEndIsNotGathered(t *testing.T) {
+func TestLinesGatherNoLineThatIsTooLong(t *testing.T) {
 	pulled := 0
 	src := stream.Map(stream.FromSeq(func(yield func([]byte) bool) {
 		for yield([]byte("xxxx")) {
@@ -575,7 +575,7 @@ func TestALineWithoutAnEndIsNotGathered(t *testing.T) {
 	require.Equal(t, 3, pulled)
 }
 
-func TestAFailingSourceDropsTheStartOfALine(t *testing.T) {
+func TestLinesDropTheStartOfALineWhenTheSourceFails(t *testing.T) {
 	src := stream.FromSeq2(func(yield func([]byte, error) bool) { _ = yield([]byte("a\nb"), nil) && yield(nil, errBoom) })
 	r := stream.Lines(src, 0)
 	require.Equal(t, "a", pull(t, r))
@@ -610,7 +610,7 @@ func TestThrottleKeepsThePaceAndTheChunk(t *testing.T) {
 	})
 }
 
-func TestAnErrorOfALimiterEndsTheStream(t *testing.T) {
+func TestThrottleFailsWithAnErrorOfItsLimiter(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2)
 		r := stream.Throttle(src, pace{errBoom})
@@ -623,7 +623,7 @@ func TestAnErrorOfALimiterEndsTheStream(t *testing.T) {
 	})
 }
 
-func TestCancelEndsTheWaitOfAThrottle(t *testing.T) {
+func TestThrottleStopsWaitingWhenCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := stream.Throttle(source(nil, 1), pace{})
 		p := goPull(t.Context(), r)
@@ -633,7 +633,7 @@ func TestCancelEndsTheWaitOfAThrottle(t *testing.T) {
 	})
 }
 
-func TestParallelWorksAtOnceAndKeepsTheOrder(t *testing.T) {
+func TestParallelWorksConcurrentlyAndKeepsTheOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(io.EOF, 5, 4, 3, 2, 1, 6, 7, 8)
 		var now, most atomic.Int32
@@ -671,7 +671,7 @@ func TestParallelFailsInOrderBehindTheResultsBefore(t *testing.T) {
 	})
 }
 
-func TestAPanicOfAFunctionOnAnotherGoroutineReachesThePullWithItsStack(t *testing.T) {
+func TestPanicOfAFunctionOnAnotherGoroutineReachesThePull(t *testing.T) {
 	for name, op := range map[string]func(stream.Readable[int]) stream.Readable[int]{
 		"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
 			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return explode(v) })
@@ -698,7 +698,7 @@ func TestAPanicOfAFunctionOnAnotherGoroutineReachesThePullWithItsStack(t *testin
 	}
 }
 
-func TestAPanicComesThroughSeveralOperatorsAsItWas(t *testing.T) {
+func TestPanicPassesThroughSeveralOperators(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		inner := stream.Parallel(source(nil, 1), 2, func(context.Context, int) (int, error) { panic(errBoom) })
 		outer := stream.Parallel(inner, 2, func(_ context.Context, v int) (int, error) { return v, nil })
@@ -708,7 +708,7 @@ func TestAPanicComesThroughSeveralOperatorsAsItWas(t *testing.T) {
 	})
 }
 
-func TestAFunctionThatEndsItsGoroutineFailsTheStream(t *testing.T) {
+func TestGoexitOfAFunctionFailsTheStream(t *testing.T) {
 	leave := func(int) (int, error) {
 		runtime.Goexit()
 		return 0, nil
@@ -792,7 +792,7 @@ func TestStageEndsAsItsFunctionDoes(t *testing.T) {
 	}
 }
 
-func TestCancelEndsTheContextOfWork(t *testing.T) {
+func TestWorkContextEndsWithCancel(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		causes := make(chan error, 2)
 		r := stream.Parallel(source(nil, 1), 1, func(ctx context.Context, _ int) (int, error) {
@@ -857,7 +857,7 @@ func TestConcatIsOneSourceAfterTheOther(t *testing.T) {
 	require.Equal(t, []error{errBoom}, later.cancels)
 }
 
-func TestCancelOfSeveralSourcesJoinsTheirErrors(t *testing.T) {
+func TestMergeAndConcatJoinTheErrorsOfCancel(t *testing.T) {
 	for name, join := range map[string]func(...stream.Readable[int]) stream.Readable[int]{
 		"Merge":  stream.Merge[int],
 		"Concat": stream.Concat[int],
@@ -906,7 +906,7 @@ func TestTeeBranchThatIsNotPulledHoldsBackTheOther(t *testing.T) {
 	})
 }
 
-func TestABranchOfATeeWithANegativeSizeFailsAlone(t *testing.T) {
+func TestTeeBranchWithANegativeSizeFailsAlone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, -2, 3)
 		a, b := stream.Tee[int](src, stream.Size(5, func(v int) int { return v }), stream.Count(5))
@@ -922,7 +922,7 @@ func TestABranchOfATeeWithANegativeSizeFailsAlone(t *testing.T) {
 	})
 }
 
-func TestANilFunctionIsAProgrammingError(t *testing.T) {
+func TestNilFunctionPanics(t *testing.T) {
 	src, dst := stream.From(1), stream.Discard[int]()
 	for name, f := range map[string]func(){
 		"Map":       func() { stream.Map[int, int](src, nil) },

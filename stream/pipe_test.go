@@ -192,7 +192,7 @@ func TestPipeWhenTheContextEndsDuringFailAbortsAndReturnsBothErrors(t *testing.T
 	})
 }
 
-func TestErrorsThatCannotBeComparedEndAPipeAsOthersDo(t *testing.T) {
+func TestPipeEndsWithErrorsThatCannotBeCompared(t *testing.T) {
 	cause := error(sheet{rows: []string{"bad"}})
 	src, dst := source(nil), &fakeSink{}
 	require.Equal(t, cause, stream.Pipe(endedWith(cause), dst, src, nil))
@@ -224,7 +224,7 @@ func (s sheet) Error() string { return s.rows.([]string)[0] }
 
 // The law is that io.EOF is bare, so that == finds it; every other error may be wrapped, or be what
 // == panics on.
-func TestNothingInThePackageComparesAnErrorButEOFWithTheEqualsSign(t *testing.T) {
+func TestErrorsAreComparedByErrorsIs(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	compares := regexp.MustCompile(`([\w.()]*)\b[\w]*(?i:err|end|cause|met|ErrClosed)(?:\(\w*\))? [!=]= (\w[\w.]*)`)
@@ -288,7 +288,7 @@ func TestPipeOfAnEndedSourceIntoAClosedDestinationSucceeds(t *testing.T) {
 	wantEnd(t, left, io.EOF)
 }
 
-func TestWithPreventCancelAClosedDestinationCostsNoChunk(t *testing.T) {
+func TestPipeWithPreventCancelLosesNoChunkToAClosedDestination(t *testing.T) {
 	src := stream.From(1)
 	err := stream.Pipe(t.Context(), closedQueue(t), src, &stream.PipeOptions{PreventCancel: true})
 	require.Equal(t, stream.ErrClosed, err)
@@ -330,7 +330,7 @@ type signal struct {
 
 func (s *signal) Done() <-chan struct{} { return s.done }
 
-func TestADestinationThatOnlySignalsItsEndWasClosed(t *testing.T) {
+func TestPipeTakesADestinationThatIsDoneForClosed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src, dst := source(nil), &signal{&fakeSink{}, make(chan struct{})}
 		piping := goDo(func() error { return stream.Pipe(t.Context(), dst, src, nil) })
@@ -342,14 +342,14 @@ func TestADestinationThatOnlySignalsItsEndWasClosed(t *testing.T) {
 	})
 }
 
-func TestADestinationThatHasEndedIsNotAborted(t *testing.T) {
+func TestPipeDoesNotAbortADestinationThatHasEnded(t *testing.T) {
 	src, dst := source(nil, 1), &signal{&fakeSink{writeErr: errBoom}, make(chan struct{})}
 	dst.onWrite = func(context.Context) error { close(dst.done); return nil }
 	require.Equal(t, errBoom, stream.Pipe(t.Context(), dst, src, nil))
 	require.Empty(t, dst.aborts)
 }
 
-func TestAContextThatEndsWithAChunkInHandDoesNotLoseItIfThereIsRoom(t *testing.T) {
+func TestPipeWritesTheChunkInHandWhenItsContextEnds(t *testing.T) {
 	src, dst := source(nil, 1, 2), stream.NewQueue[int](2)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	src.onPull = func() {
@@ -371,7 +371,7 @@ func (s *lateSource) Pull(context.Context) (int, error) {
 	return s.fakeSource.Pull(context.Background()) // one that never ends
 }
 
-func TestAPanicInAPipeReachesItsCallerAndShutsBothEnds(t *testing.T) {
+func TestPipePanicShutsBothEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		src func(stream.Readable[int]) stream.Readable[int]
 		dst func(stream.Writable[int]) stream.Writable[int]
@@ -422,7 +422,7 @@ func panicOf(f func()) (value any, stack string) {
 	return nil, ""
 }
 
-func TestAPanicBehindTheEndOfASourceDoesNotCancelIt(t *testing.T) {
+func TestPipePanicBehindTheEndOfASourceDoesNotCancelIt(t *testing.T) {
 	src := source(io.EOF)
 	require.PanicsWithValue(t, "boom", func() { stream.Pipe(t.Context(), closePanics{&fakeSink{}}, src, nil) })
 	require.Empty(t, src.cancels)

@@ -81,7 +81,7 @@ func (b both) Cancel(cause error) error {
 
 // A random chain of operators delivers each chunk once and in order, or fails with the first error behind what came
 // before it, and leaves no goroutine, whatever contexts end on the way and whoever gives up.
-func TestARandomChainDeliversEachChunkOnceInOrder(t *testing.T) {
+func TestPipelineDeliversEachChunkOnceInOrder(t *testing.T) {
 	holds := func(seed uint64) bool {
 		return t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T) { planOf(seed).run(t) }) // which fails if a goroutine is left
@@ -160,7 +160,7 @@ var holders = []struct {
 }
 
 // What a pipeline holds is the sum of its marks, whatever the speeds: a fast source against a stalled sink.
-func TestAPipelineHoldsTheSumOfItsMarks(t *testing.T) {
+func TestPipelineHoldsTheSumOfItsMarks(t *testing.T) {
 	holds := func(seed uint64) bool {
 		return t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -195,7 +195,7 @@ func TestAPipelineHoldsTheSumOfItsMarks(t *testing.T) {
 }
 
 // The same in bytes of the heap.
-func TestTheMemoryOfAPipelineIsTheSumOfItsMarks(t *testing.T) {
+func TestPipelineMemoryIsTheSumOfItsMarks(t *testing.T) {
 	const chunk = 16 << 10
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

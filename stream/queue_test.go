@@ -78,7 +78,7 @@ func TestQueuePullsAreServedInOrder(t *testing.T) {
 	})
 }
 
-func TestWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
+func TestQueueWritesWaitForRoomAndAreServedInOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](2)
 		var writes []*call[struct{}]
@@ -113,7 +113,7 @@ func TestQueueWithAMarkOfZeroWaitsForAPull(t *testing.T) {
 	}
 }
 
-func TestTryWriteNeverOvertakesAWrite(t *testing.T) {
+func TestQueueTryWriteNeverOvertakesAWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		goWrite(t.Context(), q, 1).waits(t, "nobody pulls")
@@ -124,7 +124,7 @@ func TestTryWriteNeverOvertakesAWrite(t *testing.T) {
 	})
 }
 
-func TestReadyWaitsForRoomAndTakesNone(t *testing.T) {
+func TestQueueReadyWaitsForRoomAndTakesNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](1)
 		require.NoError(t, q.Ready(t.Context()))
@@ -152,7 +152,7 @@ func TestReadyWaitsForRoomAndTakesNone(t *testing.T) {
 	})
 }
 
-func TestAContextThatHasEndedDoesNothing(t *testing.T) {
+func TestQueueIgnoresACallWhoseContextHasEnded(t *testing.T) {
 	q := stream.NewQueue[int](2)
 	require.NoError(t, q.Write(t.Context(), 1))
 	ctx := ended(t)
@@ -167,7 +167,7 @@ func TestAContextThatHasEndedDoesNothing(t *testing.T) {
 	require.NoError(t, q.Write(t.Context(), 2))
 }
 
-func TestAContextEndsTheWaitAndNothingElse(t *testing.T) {
+func TestQueueIsAsItWasWhenAContextEndsAWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errBoom)
 		defer cancel()
@@ -198,7 +198,7 @@ func TestAContextEndsTheWaitAndNothingElse(t *testing.T) {
 	})
 }
 
-func TestWhenAWaitingWriteLeavesTheCloseBehindItIsServed(t *testing.T) {
+func TestQueueServesACloseBehindAWriteThatLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -212,7 +212,7 @@ func TestWhenAWaitingWriteLeavesTheCloseBehindItIsServed(t *testing.T) {
 	})
 }
 
-func TestWhenAWaitingCloseLeavesTheWritesBehindItGoOn(t *testing.T) {
+func TestQueueServesWritesBehindACloseThatLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		goWrite(t.Context(), q, 1).waits(t, "nobody pulls")
@@ -310,7 +310,7 @@ func TestQueueEndReachesCallsThatWait(t *testing.T) {
 	})
 }
 
-func TestCancelAfterTheEndDropsWhatIsHeld(t *testing.T) {
+func TestQueueCancelAfterTheEndDropsWhatIsHeld(t *testing.T) {
 	q := stream.NewQueue[int](2)
 	require.NoError(t, q.Write(t.Context(), 1))
 	require.NoError(t, q.Fail(t.Context(), errBoom))
@@ -318,7 +318,7 @@ func TestCancelAfterTheEndDropsWhatIsHeld(t *testing.T) {
 	wantEnd(t, q, errBoom)
 }
 
-func TestANegativeSizeFailsTheQueueBehindWhatItHolds(t *testing.T) {
+func TestQueueFailsForANegativeSize(t *testing.T) {
 	q := stream.NewQueueOf(stream.Size(3, func(n int) int { return n }))
 	require.NoError(t, q.Write(t.Context(), 1))
 	err := q.Write(t.Context(), -5)
@@ -330,7 +330,7 @@ func TestANegativeSizeFailsTheQueueBehindWhatItHolds(t *testing.T) {
 	wantEnd(t, q, err)
 }
 
-func TestAPanicOfASizeFunctionChangesNothing(t *testing.T) {
+func TestQueueIsAsItWasAfterAPanicOfSize(t *testing.T) {
 	q := stream.NewQueueOf(stream.Size(3, func(n int) int { return 1 / n }))
 	require.Panics(t, func() { q.Write(t.Context(), 0) })
 	require.Panics(t, func() { q.TryWrite(0) })
@@ -338,7 +338,7 @@ func TestAPanicOfASizeFunctionChangesNothing(t *testing.T) {
 	require.Equal(t, 1, pull(t, q))
 }
 
-func TestAQueueHandsEachChunkOverOnceUnderLoad(t *testing.T) {
+func TestQueueHandsEachChunkOverOnceUnderLoad(t *testing.T) {
 	for _, mark := range []int{0, 1, 7} {
 		q := stream.NewQueue[int](stream.Count(mark))
 		const writers, pullers, each = 4, 3, 2000
@@ -386,7 +386,7 @@ func TestAQueueHandsEachChunkOverOnceUnderLoad(t *testing.T) {
 	}
 }
 
-func TestAQueueAllocatesNothingForAChunk(t *testing.T) {
+func TestQueueAllocatesNothingForAChunk(t *testing.T) {
 	q := stream.NewQueue[int](4)
 	ctx := t.Context()
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
@@ -395,7 +395,7 @@ func TestAQueueAllocatesNothingForAChunk(t *testing.T) {
 	}))
 }
 
-func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
+func TestQueueAllocatesNothingForACallThatWaits(t *testing.T) {
 	q, p := stream.NewQueue[int](0), stream.NewQueue[int](0)
 	room := stream.NewBroadcast[int](nil)
 	sub := stream.Subscribe(room, stream.Count(0), stream.Block())
@@ -427,7 +427,7 @@ func TestAHandOffThatWaitsAllocatesNothingInTheLongRun(t *testing.T) {
 	}
 }
 
-func TestAQueueLetsGoOfWhatWasPulled(t *testing.T) {
+func TestQueueKeepsNothingThatWasPulled(t *testing.T) {
 	q := stream.NewQueue[*[64]byte](4)
 	kept := func() weak.Pointer[[64]byte] {
 		chunk := new([64]byte)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFrameShowsItselfOnOneLine(t *testing.T) {
+func TestFrameStringIsOneLine(t *testing.T) {
 	wrong := Frame{Op: 5, Rsv: 6, WrongMask: true, Payload: []byte{1}}
 	for want, f := range map[string]Frame{
 		`text "hello\n"`:                Text("hello\n"),

@@ -12,7 +12,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-func TestAHandshakeBetweenPeersLosesNoFrameBehindIt(t *testing.T) {
+func TestHandshakeOfPeersLosesNoFrameBehindIt(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		client.SendRaw(append(UpgradeRequest("/feed?x=1", "Origin: http://example.org"), client.Encode(Text("early"))...))
 		req := server.ReadRequest()
@@ -29,7 +29,7 @@ func TestAHandshakeBetweenPeersLosesNoFrameBehindIt(t *testing.T) {
 	})
 }
 
-func TestBothHalvesOfTheHandshakeFitEachOther(t *testing.T) {
+func TestHandshakeHalvesFitEachOther(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		path := make(chan string, 1)
 		go func() { path <- server.ServeHandshake("X-Extra: 1").URL.Path }()
@@ -42,13 +42,13 @@ func TestBothHalvesOfTheHandshakeFitEachOther(t *testing.T) {
 	})
 }
 
-func TestExtraLinesReplaceAndRemove(t *testing.T) {
+func TestUpgradeRequestReplacesAndRemovesLines(t *testing.T) {
 	require.Equal(t, "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "+key+
 		"\r\nsec-websocket-version: 8\r\nsec-websocket-version: 13\r\n\r\n",
 		string(UpgradeRequest("/", "Host:", "sec-websocket-version: 8", "sec-websocket-version: 13")))
 }
 
-func TestServeHandshakeFailsWhatIsNoHandshake(t *testing.T) {
+func TestServeHandshakeRejectsAnInvalidRequest(t *testing.T) {
 	for _, tc := range []struct{ extra, says string }{
 		{"Host:", "no Host"},
 		{"Upgrade: h2c", "its Upgrade is [\"h2c\"]"},
@@ -87,7 +87,7 @@ func served(t *testing.T, request, says string) {
 	})
 }
 
-func TestDialHandshakeFailsA101ThatDoesNotFit(t *testing.T) {
+func TestDialHandshakeRejectsA101ThatDoesNotFit(t *testing.T) {
 	for _, tc := range []struct{ extra, says string }{
 		{"X: y", ""},
 		{"Connection: keep-alive, uPGRADE", ""},
@@ -111,7 +111,7 @@ func TestDialHandshakeFailsA101ThatDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestARefusalIsTheCallersToJudge(t *testing.T) {
+func TestDialHandshakeReturnsARefusal(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		server.SendRaw([]byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!"))
 		res := client.DialHandshake("/")

@@ -39,7 +39,7 @@ func TestPairIsConnectedBothWays(t *testing.T) {
 	t.Run("outside", run)
 }
 
-func TestPairsTransportMakesFaults(t *testing.T) {
+func TestPairTransportMakesFaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := wstest.Pair(t, &wstest.PairOptions{Limit: 1 << 10})
 		d.ClientNet.Stall(true)
@@ -61,7 +61,7 @@ func TestPairsTransportMakesFaults(t *testing.T) {
 	})
 }
 
-func TestServersHandlerIsReachedByItsPath(t *testing.T) {
+func TestServerReachesItsHandlerByPath(t *testing.T) {
 	run := func(t *testing.T) {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/echo/{name}", func(w http.ResponseWriter, r *http.Request) {

@@ -52,7 +52,7 @@ func test(t *testing.T, f func(t *testing.T, client, server *Peer)) {
 	})
 }
 
-func TestFramesArriveAsTheyWereSent(t *testing.T) {
+func TestPeerSendsAndReceivesFrames(t *testing.T) {
 	long := bytes.Repeat([]byte("0123456789"), 7000)
 	test(t, func(t *testing.T, client, server *Peer) {
 		frames := []Frame{
@@ -83,7 +83,7 @@ func TestFramesArriveAsTheyWereSent(t *testing.T) {
 	}
 }
 
-func TestAClientsFramesAreMaskedEachWithItsOwnMask(t *testing.T) {
+func TestPeerMasksEachFrameOfAClientAnew(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		one, two := client.Encode(Text("Hello")), client.Encode(Text("Hello"))
 		require.NotEqual(t, one[2:6], two[2:6])
@@ -96,7 +96,7 @@ func TestAClientsFramesAreMaskedEachWithItsOwnMask(t *testing.T) {
 	})
 }
 
-func TestAHeaderAloneDeclaresAnyLength(t *testing.T) {
+func TestPeerEncodeHeaderDeclaresAnyLength(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		require.Equal(t, []byte{0x82, 0x7f, 0x40, 0, 0, 0, 0, 0, 0, 0}, server.EncodeHeader(Binary(nil), 1<<62))
 		client.SendRaw(client.EncodeHeader(Text(""), 5))
@@ -105,7 +105,7 @@ func TestAHeaderAloneDeclaresAnyLength(t *testing.T) {
 	})
 }
 
-func TestNextFailsWhatBreaksTheRFC(t *testing.T) {
+func TestPeerNextRejectsWhatBreaksTheRFC(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		client bool // the peer that reads
@@ -199,7 +199,7 @@ func TestNextFailsWhatBreaksTheRFC(t *testing.T) {
 	}
 }
 
-func TestAReservedBitThatIsAllowedIsPartOfTheFrame(t *testing.T) {
+func TestPeerNextAllowsReservedBits(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		f := Text("x")
 		f.Rsv = 4
@@ -224,7 +224,7 @@ func TestAReservedBitThatIsAllowedIsPartOfTheFrame(t *testing.T) {
 	})
 }
 
-func TestNextTellsWhereTheTransportEnded(t *testing.T) {
+func TestPeerNextTellsWhereTheTransportEnded(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sends string
 		err   error
@@ -249,7 +249,7 @@ func TestNextTellsWhereTheTransportEnded(t *testing.T) {
 	}
 }
 
-func TestWantFailsUnlessTheFramesAreThese(t *testing.T) {
+func TestPeerWantFailsUnlessTheFramesAreThese(t *testing.T) {
 	long := bytes.Repeat([]byte("x"), 1000)
 	other := bytes.Clone(long)
 	other[700] = 'y'
@@ -279,7 +279,7 @@ func TestWantFailsUnlessTheFramesAreThese(t *testing.T) {
 	}
 }
 
-func TestWantCloseGivesTheReasonOfThatCode(t *testing.T) {
+func TestPeerWantCloseReturnsTheReason(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		client.Send(Close(1009, "too big"))
 		require.Equal(t, "too big", server.WantClose("the limit", 1009))
@@ -296,7 +296,7 @@ func TestWantCloseGivesTheReasonOfThatCode(t *testing.T) {
 	}
 }
 
-func TestWantEOFAndWantResetTellEndsApart(t *testing.T) {
+func TestPeerWantEOFAndWantResetTellEndsApart(t *testing.T) {
 	for name, tc := range map[string]struct {
 		ends       func(server *Peer)
 		eof, reset string
@@ -329,7 +329,7 @@ func TestWantEOFAndWantResetTellEndsApart(t *testing.T) {
 	}
 }
 
-func TestWantIdleFailsIfAnythingCame(t *testing.T) {
+func TestPeerWantIdleFailsIfAnythingCame(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		does func(b *memnet.Conn, server *Peer)
@@ -358,7 +358,7 @@ func TestWantIdleFailsIfAnythingCame(t *testing.T) {
 	}
 }
 
-func TestWantIdleSeesAFrameReadTogetherWithAnother(t *testing.T) {
+func TestPeerWantIdleSeesAFrameReadTogetherWithAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memnet.Pipe(0)
 		NewPeer(t, b, AsServer).Send(Ping("1"), Ping("2"))
@@ -369,7 +369,7 @@ func TestWantIdleSeesAFrameReadTogetherWithAnother(t *testing.T) {
 	})
 }
 
-func TestWantIdleRefusesToGuess(t *testing.T) {
+func TestPeerWantIdleWorksOnlyInABubble(t *testing.T) {
 	idle := func(p *Peer) { p.WantIdle("what") }
 	a, b := memnet.Pipe(0)
 	defer b.Close()
@@ -383,7 +383,7 @@ func TestWantIdleRefusesToGuess(t *testing.T) {
 	})
 }
 
-func TestAReadThatHearsNothingFailsInTime(t *testing.T) {
+func TestPeerReadThatGetsNothingFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := memnet.Pipe(0)
 		defer b.Close()
@@ -398,7 +398,7 @@ func TestAReadThatHearsNothingFailsInTime(t *testing.T) {
 	})
 }
 
-func TestOutsideABubblePatienceIsBoundedByTheTestsDeadline(t *testing.T) {
+func TestPeerPatienceEndsBeforeTheTestsDeadline(t *testing.T) {
 	a, b := memnet.Pipe(0)
 	defer b.Close()
 	require.LessOrEqual(t, NewPeer(t, a, AsClient).patience(), 30*time.Second)
@@ -416,7 +416,7 @@ type deadliner struct {
 
 func (d deadliner) Deadline() (time.Time, bool) { return d.deadline, true }
 
-func TestThePeerClosesItsTransportWhenTheTestEnds(t *testing.T) {
+func TestPeerClosesItsTransportWhenTheTestEnds(t *testing.T) {
 	a, b := memnet.Pipe(0)
 	t.Run("inner", func(t *testing.T) { NewPeer(t, a, AsClient) })
 	require.True(t, a.Closed())
@@ -436,7 +436,7 @@ func tcp(t *testing.T) (client, server net.Conn) {
 	return client, server
 }
 
-func TestAPeerWorksOverTCP(t *testing.T) {
+func TestPeerOverTCP(t *testing.T) {
 	a, b := tcp(t)
 	client, server := NewPeer(t, a, AsClient), NewPeer(t, b, AsServer)
 	client.Send(Text("hello"), Ping("1"))
@@ -449,7 +449,7 @@ func TestAPeerWorksOverTCP(t *testing.T) {
 	client.WantReset("the server has cut")
 }
 
-func TestWriteReturnsTheTransportsError(t *testing.T) {
+func TestPeerWriteReturnsTheTransportsError(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
 		flood := make(chan error, 1)
 		go func() { flood <- client.Write(Binary(make([]byte, 1<<20))) }()
@@ -465,7 +465,7 @@ type wrapper struct{ net.Conn }
 
 func (w wrapper) NetConn() net.Conn { return w.Conn }
 
-func TestCutReachesTheTransportUnderTLS(t *testing.T) {
+func TestPeerCutReachesTheTransportUnderTLS(t *testing.T) {
 	a, b := memnet.Pipe(0)
 	NewPeer(t, wrapper{a}, AsClient).Cut()
 	NewPeer(t, b, AsServer).WantReset("the client has cut")
@@ -474,7 +474,7 @@ func TestCutReachesTheTransportUnderTLS(t *testing.T) {
 	NewPeer(t, server, AsServer).WantReset("the client has cut")
 }
 
-func TestWhatCannotBeCutOrHalfClosedFails(t *testing.T) {
+func TestPeerFailsToCutOrHalfCloseWhatCannotBe(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()
 	require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.Cut() }), "cannot be cut")

@@ -101,7 +101,7 @@ func test(t *testing.T, f func(t *testing.T, a, b *Conn)) {
 	})
 }
 
-func TestBothDirectionsCarryBytes(t *testing.T) {
+func TestConnCarriesBytesBothWays(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		r := read(t, b, 8)
 		r.parked("nothing was written")
@@ -115,7 +115,7 @@ func TestBothDirectionsCarryBytes(t *testing.T) {
 	})
 }
 
-func TestAWriteParksWhileTheBufferIsFull(t *testing.T) {
+func TestWriteWaitsWhileTheBufferIsFull(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		w := write(t, a, []byte("0123456789abcdefXYZ"))
 		w.parked("8 of 19 bytes fit")
@@ -130,7 +130,7 @@ func TestAWriteParksWhileTheBufferIsFull(t *testing.T) {
 	})
 }
 
-func TestTheDefaultLimitIs64KiB(t *testing.T) {
+func TestPipeLimitIs64KiBByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := Pipe(0)
 		defer b.Close()
@@ -144,7 +144,7 @@ func TestTheDefaultLimitIs64KiB(t *testing.T) {
 	})
 }
 
-func TestWritesLeaveWholeOneAfterAnother(t *testing.T) {
+func TestWritesLeaveWholeAndInOrder(t *testing.T) {
 	for range 100 { // whether the second could overtake is the scheduler's choice
 		test(t, func(t *testing.T, a, b *Conn) {
 			first := write(t, a, []byte("AAAAAAAAAAAA"))
@@ -161,7 +161,7 @@ func TestWritesLeaveWholeOneAfterAnother(t *testing.T) {
 	}
 }
 
-func TestAWaitingWriteObeysItsDeadlineBehindAnother(t *testing.T) {
+func TestWriteBehindAnotherObeysItsDeadline(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		first := write(t, a, make([]byte, 10))
 		first.parked("full")
@@ -215,7 +215,7 @@ func TestCloseWakesItsOwnCallsWithErrClosed(t *testing.T) {
 	})
 }
 
-func TestAClosedEndFailsEveryCallWithErrClosed(t *testing.T) {
+func TestCloseFailsEveryLaterCall(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		mustWrite(t, b, "lost")
 		require.NoError(t, a.Close())
@@ -251,7 +251,7 @@ func TestCloseWriteEndsOneDirection(t *testing.T) {
 	})
 }
 
-func TestADeadlineWakesAParkedRead(t *testing.T) {
+func TestDeadlineWakesAReadThatWaits(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		start := time.Now()
 		require.NoError(t, a.SetReadDeadline(start.Add(time.Minute)))
@@ -264,7 +264,7 @@ func TestADeadlineWakesAParkedRead(t *testing.T) {
 	})
 }
 
-func TestAPastDeadlineFromElsewhereWakesAParkedReadAtOnce(t *testing.T) {
+func TestDeadlineInThePastWakesAReadImmediately(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		r := read(t, a, 8)
 		r.parked("nothing to read")
@@ -273,7 +273,7 @@ func TestAPastDeadlineFromElsewhereWakesAParkedReadAtOnce(t *testing.T) {
 	})
 }
 
-func TestAPassedDeadlineFailsEvenIfThereAreBytes(t *testing.T) {
+func TestDeadlineFailsAReadEvenIfThereAreBytes(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		mustWrite(t, b, "kept")
 		require.NoError(t, a.SetDeadline(time.Now()))
@@ -285,7 +285,7 @@ func TestAPassedDeadlineFailsEvenIfThereAreBytes(t *testing.T) {
 	})
 }
 
-func TestAWriteThatItsDeadlineEndedSaysHowMuchWentOut(t *testing.T) {
+func TestDeadlineOfAWriteTellsHowMuchWasSent(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		p := []byte("0123456789abcdef")
 		require.NoError(t, a.SetWriteDeadline(time.Now().Add(time.Second)))
@@ -300,7 +300,7 @@ func TestAWriteThatItsDeadlineEndedSaysHowMuchWentOut(t *testing.T) {
 	})
 }
 
-func TestAMovedDeadlineHoldsAndTheOldOneDoesNot(t *testing.T) {
+func TestDeadlineCanBeMoved(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		start := time.Now()
 		require.NoError(t, a.SetReadDeadline(start.Add(time.Second)))
@@ -320,7 +320,7 @@ func TestAMovedDeadlineHoldsAndTheOldOneDoesNot(t *testing.T) {
 	})
 }
 
-func TestAReadDeadlineLeavesWritesAlone(t *testing.T) {
+func TestDeadlineOfReadsLeavesWritesAlone(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		require.NoError(t, a.SetReadDeadline(time.Now()))
 		mustWrite(t, a, "x")
@@ -329,7 +329,7 @@ func TestAReadDeadlineLeavesWritesAlone(t *testing.T) {
 	})
 }
 
-func TestADeadlineHoldsOutsideABubble(t *testing.T) {
+func TestDeadlineOutsideABubble(t *testing.T) {
 	a, b := Pipe(0)
 	defer a.Close()
 	defer b.Close()
@@ -338,7 +338,7 @@ func TestADeadlineHoldsOutsideABubble(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }
 
-func TestTheEndsNameEachOther(t *testing.T) {
+func TestConnAddresses(t *testing.T) {
 	a, b := Pipe(0)
 	require.Equal(t, a.LocalAddr(), b.RemoteAddr())
 	require.Equal(t, b.LocalAddr(), a.RemoteAddr())
@@ -347,7 +347,7 @@ func TestTheEndsNameEachOther(t *testing.T) {
 	require.EqualError(t, a.Close(), "close mem mem:a->mem:b: use of closed network connection")
 }
 
-func TestAStreamSurvivesDeadlinesFromEverywhere(t *testing.T) {
+func TestDeadlinesFromEverywhereLoseNoByte(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := Pipe(7)
 		a.Drip(3, time.Microsecond) // so that the clock runs

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAStallHoldsBackBytesAndTheEnd(t *testing.T) {
+func TestStallHoldsBackBytesAndTheEnd(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		mustWrite(t, a, "0123")
 		a.Stall(true)
@@ -38,7 +38,7 @@ func TestAStallHoldsBackBytesAndTheEnd(t *testing.T) {
 	})
 }
 
-func TestADeadlineHoldsWhileStalled(t *testing.T) {
+func TestStallLeavesDeadlinesAlone(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		a.Stall(true)
 		mustWrite(t, a, "x")
@@ -48,7 +48,7 @@ func TestADeadlineHoldsWhileStalled(t *testing.T) {
 	})
 }
 
-func TestADripLetsSoManyBytesThroughEachTick(t *testing.T) {
+func TestDripLetsBytesThroughAtEachTick(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		a.Drip(3, time.Second)
 		<-time.After(time.Hour + time.Second/2) // an idle drip does not tick
@@ -70,7 +70,7 @@ func TestADripLetsSoManyBytesThroughEachTick(t *testing.T) {
 	})
 }
 
-func TestTheEndOfADripLetsAllThrough(t *testing.T) {
+func TestDripEndsByLettingAllThrough(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		a.Drip(1, time.Hour)
 		mustWrite(t, a, "0123")
@@ -83,7 +83,7 @@ func TestTheEndOfADripLetsAllThrough(t *testing.T) {
 	})
 }
 
-func TestAStallHoldsADripUp(t *testing.T) {
+func TestStallStopsADrip(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		a.Drip(1, time.Second)
 		mustWrite(t, a, "0123")
@@ -97,7 +97,7 @@ func TestAStallHoldsADripUp(t *testing.T) {
 	})
 }
 
-func TestAChunkBoundsEachRead(t *testing.T) {
+func TestChunkLimitsEachRead(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		a.Chunk(1)
 		mustWrite(t, a, "012345")
@@ -110,7 +110,7 @@ func TestAChunkBoundsEachRead(t *testing.T) {
 	})
 }
 
-func TestACutLosesEverythingAtBothEnds(t *testing.T) {
+func TestCutLosesEverythingAtBothEnds(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		mustWrite(t, a, "lost")
 		mustWrite(t, b, "lost")
@@ -149,7 +149,7 @@ func TestCutAfterKeepsWhatHadLeft(t *testing.T) {
 	})
 }
 
-func TestAWriteThatEndsWhereTheCutFallsHasSucceeded(t *testing.T) {
+func TestCutAfterTheLastByteOfAWriteIsNoErrorOfIt(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		a.CutAfter(4)
 		mustWrite(t, a, "0123")
@@ -158,7 +158,7 @@ func TestAWriteThatEndsWhereTheCutFallsHasSucceeded(t *testing.T) {
 	})
 }
 
-func TestCutAfterFallsInAWriteThatWaitsForRoom(t *testing.T) {
+func TestCutAfterEndsAWriteThatWaitsForRoom(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		w := write(t, a, make([]byte, 20))
 		w.parked("no room")
@@ -184,7 +184,7 @@ func TestCutAfterZeroCutsNowAndLessTakesItBack(t *testing.T) {
 	})
 }
 
-func TestAnEndThatWasClosedIsNotReset(t *testing.T) {
+func TestCutLeavesAClosedEndClosed(t *testing.T) {
 	test(t, func(t *testing.T, a, b *Conn) {
 		require.NoError(t, a.Close())
 		b.Cut()
@@ -193,7 +193,7 @@ func TestAnEndThatWasClosedIsNotReset(t *testing.T) {
 	})
 }
 
-func TestFaultsComeFromAnywhereAtAnyTime(t *testing.T) {
+func TestFaultsUnderLoad(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := Pipe(16)
 		done := make(chan struct{})

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAcceptReturnsTheOtherEndsInOrder(t *testing.T) {
+func TestListenerAcceptsInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Listen()
 		l.Limit = 2
@@ -36,7 +36,7 @@ func TestAcceptReturnsTheOtherEndsInOrder(t *testing.T) {
 	})
 }
 
-func TestAnHTTPServerServesOnAListener(t *testing.T) {
+func TestListenerServesHTTP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Listen()
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +57,7 @@ func TestAnHTTPServerServesOnAListener(t *testing.T) {
 	})
 }
 
-func TestCloseEndsAcceptAndDialAndCutsTheQueue(t *testing.T) {
+func TestListenerCloseEndsAcceptAndDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Listen()
 		queued, err := l.Dial(t.Context())
@@ -72,7 +72,7 @@ func TestCloseEndsAcceptAndDialAndCutsTheQueue(t *testing.T) {
 	})
 }
 
-func TestCloseWakesAcceptAndAContextEndsDial(t *testing.T) {
+func TestListenerCloseWakesAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := Listen()
 		var err error
