@@ -70,6 +70,21 @@ func TestMessagesLoopThatIsLeftSkipsTheRest(t *testing.T) {
 	})
 }
 
+func TestMessagesEndsWithTheStream(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("unread"), wstest.Text("read"), wstest.Close(1000, ""))
+		var got []string
+		for m, err := range e.conn.Readable().Messages(patient(t)) {
+			require.NoError(t, err, "io.EOF ends the loop and is not yielded")
+			b := make([]byte, len(got)*4)
+			_, err = io.ReadFull(m, b)
+			require.NoError(t, err)
+			got = append(got, string(b))
+		}
+		require.Equal(t, []string{"", "read"}, got)
+	})
+}
+
 func TestPullBehindANextMessageIsBusy(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		opened := make(chan *wsstream.MessageReader, 1)

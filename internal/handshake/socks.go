@@ -22,11 +22,11 @@ func (c *Client) socks(ctx context.Context, u *url.URL, addr string) (net.Conn, 
 		auth = &proxy.Auth{User: u.User.Username(), Password: password}
 	}
 	var nc net.Conn // package proxy returns a wrapper, but the engine waits best for a bare socket
-	dial := forward(func(_ context.Context, network, addr string) (net.Conn, error) {
+	dial := forward{dial: func(_ context.Context, network, addr string) (net.Conn, error) {
 		var err error
 		nc, err = c.NetDial(ctx, network, addr)
 		return nc, err
-	})
+	}}
 	s, err := proxy.SOCKS5("tcp", hostPort(u), auth, dial)
 	if err != nil {
 		return nil, err
@@ -48,15 +48,13 @@ type timeless struct{ context.Context }
 // Deadline returns no deadline.
 func (timeless) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
-// A forward connects to a SOCKS proxy.
-type forward func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// DialContext calls f.
-func (f forward) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	return f(ctx, network, addr)
+// A forward connects to a SOCKS proxy. Package proxy calls its DialContext, and never its Dial.
+type forward struct {
+	proxy.Dialer // nil
+	dial         NetDial
 }
 
-// Dial makes f a proxy.Dialer. Package proxy calls DialContext instead.
-func (f forward) Dial(network, addr string) (net.Conn, error) {
-	return f(context.Background(), network, addr)
+// DialContext calls dial.
+func (f forward) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return f.dial(ctx, network, addr)
 }
