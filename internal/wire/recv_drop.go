@@ -10,6 +10,10 @@ import (
 // dropUnwanted drops the input that no call wants. It reports whether nothing is left that a call
 // may want.
 func (c *Conn) dropUnwanted() bool {
+	return (c.reads.dropping.Load() || c.reads.current.Load() != 0) && c.dropNow()
+}
+
+func (c *Conn) dropNow() bool {
 	if c.reads.dropping.Load() {
 		c.recv.in.clear()
 		c.recv.assembled = nil

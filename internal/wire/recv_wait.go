@@ -40,7 +40,8 @@ func (c *Conn) beginWait(ctx context.Context, as waiter) bool {
 		return false
 	}
 	c.waitsLocked(onCall)
-	if done := ctx.Done(); c.wait.watches(done) {
+	if done := ctx.Done(); !c.wait.watches(done) {
+		c.wait.watch.replace(done)
 		go c.watchRead(ctx, done) // the watch's: it ends when the watch is armed
 	}
 	return true

@@ -42,7 +42,8 @@ func (c *Conn) watchWriteLocked(ctx context.Context) bool {
 		e.write != nil || e.aborted || e.leaving {
 		return false
 	}
-	if s, done := c.send.noteStall(), ctx.Done(); s.watches(done) {
+	if s, done := c.send.noteStall(), ctx.Done(); !s.watches(done) {
+		s.watch.replace(done)
 		s.watch.stop = context.AfterFunc(ctx, func() { c.writeExpired(done) })
 	}
 	return true
@@ -81,6 +82,10 @@ func (c *Conn) backLocked(err error) error {
 // wantsBatonLocked reports whether a Write of p should take the baton from a flusher that waits.
 // That is of use if p has credit, can be lent, and would have to wait in any case.
 func (c *Conn) wantsBatonLocked(p *piece) bool {
+	return c.send.stall != nil && c.mustWaitLocked(p)
+}
+
+func (c *Conn) mustWaitLocked(p *piece) bool {
 	s := c.send.stalled()
 	return s.who == inBackground && !s.claimed && p.ctx != nil && c.lends(p) &&
 		!(c.send.framer.single(p) && c.writeWindow.Credit() >= 0)

@@ -41,16 +41,17 @@ func (w *watch) off() {
 	}
 }
 
+// replace ends the watch, in favour of one for the context with this Done.
+func (w *watch) replace(done <-chan struct{}) {
+	w.off()
+	w.done = done
+}
+
 // watches notes that the call which is about to wait has the context with this Done. It reports
-// whether the caller must arm a watch for it.
-func (w *wait) watches(done <-chan struct{}) (arm bool) {
+// false if the caller must replace and arm the watch for it.
+func (w *wait) watches(done <-chan struct{}) bool {
 	w.watched = done != nil
-	if !w.watched || done == w.watch.done {
-		return false
-	}
-	w.watch.off()
-	w.watch.done = done
-	return true
+	return done == nil || done == w.watch.done
 }
 
 // expired notes that the context with this Done has ended. It reports whether the call that waits
