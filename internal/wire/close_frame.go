@@ -67,7 +67,8 @@ func Sendable(code int) bool {
 	return false
 }
 
-// appendClose appends a Close frame's body. A reason that is too long is cut between two characters.
+// appendClose appends a Close frame's body. A reason that is too long is cut between two
+// characters.
 func appendClose(b []byte, info CloseInfo) []byte {
 	if info.Code == 0 || info.Code == CodeNone {
 		return b

@@ -48,7 +48,7 @@ func (c *Conn) giveLastRelocks() {
 		return
 	}
 	s.baton = true
-	for s.out.head != nil && e.stuck == nil && !e.over && c.offerRelocks(nobody) {
+	for s.out.head != nil && e.stuck == nil && !e.over && c.offerRelocks(notWaiting) {
 	}
 	s.baton = false
 }

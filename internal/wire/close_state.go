@@ -44,7 +44,7 @@ type endState struct {
 	over     bool // all has ended
 	info     CloseInfo
 	err      error // of Closed
-	coded    error // what outcomeLocked made of the peer's code; made once, so that all calls get the same
+	coded    error // what outcomeLocked made of the peer's code; one for all calls
 }
 
 // A party is a side that can decide to close. A later one outweighs an earlier one, until the

@@ -12,7 +12,7 @@ import (
 // Config says how a Conn works. It has no defaults. A number or a duration of 0 or less is no
 // limit, and a time that never comes.
 type Config struct {
-	Client      bool     // we sent the handshake: we mask our frames, and the peer drops the transport
+	Client      bool     // we sent the handshake: we mask frames, and the peer drops the transport
 	ReadWindow  int      // limits what is received and not pulled, in bytes on the wire
 	WriteWindow int      // limits what is accepted and not taken by the transport, in bytes on the wire
 	MaxMessage  int      // limits the payload bytes that a Pull assembles
@@ -50,8 +50,8 @@ type Owner interface {
 type Errors struct {
 	Closed  error                                 // of a Write after an end in order
 	Busy    error                                 // of a pull while a message is being read
-	Unclean func(info CloseInfo, err error) error // makes the error of an unclean end
-	Coded   func(info CloseInfo, err error) error // makes the error of an end in order with another code than 1000 and 1005
+	Unclean func(info CloseInfo, err error) error // makes that of an unclean end
+	Coded   func(info CloseInfo, err error) error // makes that of an end in order with a code
 }
 
 // Ends are closed when the end of each stream is decided. Messages that were received before can

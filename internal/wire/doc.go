@@ -21,8 +21,8 @@
 //
 // Conn says which lock guards what. A method of Conn whose name ends in Locked is called with mu
 // locked. One whose name ends in Relocks is called so, too: it unlocks mu meanwhile, and returns
-// with mu locked. No other method unlocks what its caller has locked. Types without a lock in sight,
-// as inbox and outbox, belong to the owner that their comment names.
+// with mu locked. No other method unlocks what its caller has locked. Types without a lock of their
+// own, as inbox and outbox, belong to the owner that their comment names.
 //
 // # Receiving
 //
@@ -42,21 +42,24 @@
 //
 // What a message costs its writer, beside the copy that encodes it (and masks it, for a client):
 //
-//	the message                                a nonblocking transport       another transport
-//	a reply when no more input is buffered,    one write, by the writer,     the start of the flusher,
-//	  or the first write after 200 µs silence    which never blocks            which writes
-//	one of a burst                             the start of the flusher for  the same
-//	                                             the first, none for others
-//	one that fills 16 KiB of what is gathered  one write for all of them,    none
-//	                                             if the baton is free
-//	a frame of 16 KiB and more                 one write                     none, while the
-//	                                                                           flusher is busy
-//	bytes that the kernel does not take        the flusher waits             the flusher waits
+//	the message                        a nonblocking transport    another transport
+//	a reply when no more input is      one write, by the writer,  the start of the flusher,
+//	  buffered, or the first write       which never blocks         which writes
+//	  after 200 µs of silence
+//	one of a burst                     the start of the flusher   the same
+//	                                     for the first of them
+//	one that fills 16 KiB of what is   one write for all of       none
+//	  gathered                           them, if the baton is
+//	                                     free
+//	a frame of 16 KiB and more         one write                  none, while the flusher
+//	                                                                is busy
+//	bytes that the kernel does not     the flusher waits          the flusher waits
+//	  take
 //
-// Nonblocking transports are TCP and unix sockets, and TLS over TCP if the kernel tells how much room
-// it has. A server's frames of 32 KiB and more are lent, 15 of them with one system call. While they
-// overdraw the window, their Write waits for socket space itself, without copying. If the flusher is
-// already waiting, the Write takes over from it.
+// Nonblocking transports are TCP and unix sockets, and TLS over TCP if the kernel tells how much
+// room it has. A server's frames of 32 KiB and more are lent, 15 of them with one system call.
+// While they overdraw the window, their Write waits for socket space itself, without copying. If
+// the flusher is already waiting, the Write takes over from it.
 //
 // The flusher starts with the first message of a burst, so what is gathered leaves although no call
 // follows. A Pull that is about to wait sends it before that.

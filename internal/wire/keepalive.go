@@ -18,7 +18,7 @@ type keepalive struct {
 	ping, pong, idle, stall time.Duration // of Config; 0 for none
 	readStall               time.Duration // ReadTimeout of Config; 0 for none
 	patience                time.Duration // a window unread for so long: ask the kernel for an error
-	step                    int           // bytes that a flusher gives in one write, so that progress is seen
+	step                    int           // bytes of a flusher's write, so that progress is seen
 
 	// Guarded by the Conn's mu.
 	due         time.Time // when checkAlive must run at the latest; zero for never
@@ -226,9 +226,9 @@ func (c *Conn) judgeRelocks() (code int, rule error) {
 	return 0, nil
 }
 
-// judgeAnswerRelocks pings a peer when one direction has been silent for PingInterval, and waits for
-// a sign of life. It returns when to check again. While we do not read ourselves, it neither pings
-// nor judges the peer.
+// judgeAnswerRelocks pings a peer when one direction has been silent for PingInterval, and waits
+// for a sign of life. It returns when to check again. While we do not read ourselves, it neither
+// pings nor judges the peer.
 func (c *Conn) judgeAnswerRelocks() (due time.Time, rule error) {
 	k, now := c.alive, time.Now()
 	if k.ping == 0 {
@@ -253,7 +253,7 @@ func (c *Conn) judgeAnswerRelocks() (due time.Time, rule error) {
 		return first(due, now.Add(k.ping)), nil // once it is answered, the next ping is due earlier
 	case now.Before(due):
 		return due, nil
-	case c.wait.who != onCall && c.wait.who != inBackground:
+	case c.wait.kind != onCall && c.wait.kind != inBackground:
 		return now.Add(min(k.ping, max(k.pong, idleWait)) / checks), nil
 	case p == nil:
 		k.asked = c.newPingLocked()
@@ -289,7 +289,7 @@ func (c *Conn) judgeMessageLocked() (due time.Time, rule error) {
 	if k.idle == 0 {
 		return due, nil
 	}
-	if k.unread || c.wait.who == nobody || c.send.out.held() > 0 || c.send.encoding {
+	if k.unread || c.wait.kind == notWaiting || c.send.out.held() > 0 || c.send.encoding {
 		k.active = now
 	}
 	if due = k.active.Add(k.idle); !now.Before(due) {

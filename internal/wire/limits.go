@@ -8,13 +8,13 @@ import "time"
 const (
 	maxHeader        = 14                   // bytes of a frame's header
 	maxControl       = 125                  // payload bytes of a control frame
-	maxReason        = maxControl - 2       // bytes of a Close frame's reason, which follows its code
-	maxControlFrame  = maxControl + 8       // bytes of a control frame with its header and mask
+	maxReason        = maxControl - 2       // bytes of a Close frame's reason
+	maxControlFrame  = maxControl + 8       // bytes of a control frame with header and mask
 	maxPiece         = 64 << 10             // payload bytes that are encoded in one step
-	maxCompressStep  = 32 << 10             // bytes of a Writer's message that are compressed in one step
-	compressOverhead = 64                   // bytes by which a compressed step may exceed its plain bytes
+	maxCompressStep  = 32 << 10             // bytes of a Writer's message, compressed in one step
+	compressOverhead = 64                   // bytes by which a step may come out longer
 	smallChunk       = 4 << 10              // bytes of a chunk for a lone message
-	largeChunk       = maxPiece + maxHeader // bytes of a chunk for a busy stream: the largest piece, with its header
+	largeChunk       = maxPiece + maxHeader // bytes of a chunk for a busy stream
 )
 
 // Receiving.
@@ -79,6 +79,6 @@ const (
 	stallStep = 4 << 10
 
 	// aloneInKernel is how many bytes may stand before a ping in our kernel while it counts as
-	// alone there: they leave within a round trip or two.
+	// alone there. So few bytes leave within a round trip or two.
 	aloneInKernel = 4 << 10
 )

@@ -92,7 +92,7 @@ func TestNamesOfFunctionsSayWhatBecomesOfTheLock(t *testing.T) {
 // All tests of the package share these states, which must never be written to.
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if noEnd != (endState{}) || noStall.who != nobody || noStall.claimed || noStall.recalled ||
+	if noEnd != (endState{}) || noStall.kind != notWaiting || noStall.claimed || noStall.recalled ||
 		noStall.watched || noStall.handed != nil || noStall.watch.done != nil || noStall.watch.stop != nil {
 		println("noEnd or noStall was written to: all Conns share them")
 		code = 1

@@ -73,8 +73,8 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	return 0, context.Cause(ctx)
 }
 
-// newPingLocked returns a ping for a call that waits for its answer: the one that has not left, or a
-// new one.
+// newPingLocked returns a ping for a call that waits for its answer: the one that has not left, or
+// a new one.
 func (c *Conn) newPingLocked() *ping {
 	if c.send.pings == nil {
 		c.send.pings = &pings{last: rand.Uint64()}
@@ -152,7 +152,7 @@ func (c *Conn) takePong(payload []byte) {
 		}
 		left := p.left
 		if left.IsZero() {
-			left = epoch.Add(c.send.given) // the answer came before the sender could note that it left
+			left = epoch.Add(c.send.given) // the sender has not noted yet that it left
 		}
 		p.answered, p.trip = true, now.Sub(left)
 		close(p.back)

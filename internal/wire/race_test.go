@@ -207,7 +207,7 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 		synctest.Wait()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		require.Equal(t, inBackground, c.wait.who)
+		require.Equal(t, inBackground, c.wait.kind)
 	})
 }
 
@@ -239,7 +239,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 		}
 		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()
-			held := c.wait.who == nobody && !c.wait.inHook // then it would ask for ever
+			held := c.wait.kind == notWaiting && !c.wait.inHook // then it would ask for ever
 			c.mu.Unlock()
 			require.False(t, held)
 			told = c.receivedSoFar()
@@ -507,7 +507,7 @@ func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 	require.Eventually(t, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return c.wait.who == inBackground
+		return c.wait.kind == inBackground
 	}, 10*time.Second, time.Millisecond)
 }
 

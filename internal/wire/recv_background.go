@@ -10,7 +10,7 @@ import (
 // A background is what starts the background reader: the goroutine that reads while no call does,
 // as long as there is credit. It sees pings and the peer's Close.
 type background struct {
-	timer     atomic.Pointer[time.Timer] // of the Conn, for the reader and for keepalive; made when it is needed
+	timer     atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
 	armed     atomic.Bool                // the timer will start the reader
 	turns     atomic.Uint32              // of the receiver, when the timer was armed
 	closing   atomic.Bool                // a Close is under way: releasing readGate starts the reader

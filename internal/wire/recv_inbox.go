@@ -25,7 +25,7 @@ type inbox struct {
 	empties   emptyRun
 	progress  uint64 // grows with each read that brings a message further
 
-	spill *[maxControlFrame]byte // joins a header or control frame that lies in two chunks; nil before the first
+	spill *[maxControlFrame]byte // joins a header or control frame that lies in two chunks; or nil
 
 	// The message at the pull cursor.
 	op         ws.OpCode // 0 between two messages

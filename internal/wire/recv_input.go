@@ -114,7 +114,7 @@ func (c *Conn) takeInput(n int, dst []byte) (landed int) {
 }
 
 // hintAnswer tells the next Write to send immediately, if the message just read needed a read and
-// nothing else has come: that Write is probably its answer.
+// nothing else has come. That Write is probably its answer.
 func (c *Conn) hintAnswer() {
 	if c.recv.fetched && !c.recv.in.hasScanned() {
 		c.answerNow.Store(true)

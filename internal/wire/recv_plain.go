@@ -67,10 +67,10 @@ func (in *inbox) scanPlain() {
 	}
 }
 
-// takePlain takes the message that begins at the pull cursor, if its frame is plain, lies in one
-// chunk, and its payload has limit bytes at most (0 or less: no limit). It returns the payload in
-// the memory of dst, which grows if it must. For any other message, and for bad text, it takes
-// nothing and returns an op of 0: toPayload and takePayload then find out more.
+// takePlain takes the message that begins at the pull cursor, if its frame is plain and lies in one
+// chunk. limit is the most payload bytes; 0 or less is no limit. It returns the payload in the
+// memory of dst, which grows if it must. For any other message, and for bad text, it takes nothing
+// and returns an op of 0: toPayload and takePayload then find out more.
 func (in *inbox) takePlain(dst []byte, limit int) (op ws.OpCode, data []byte) {
 	if in.op != 0 || in.head == nil {
 		return 0, dst

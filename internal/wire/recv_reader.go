@@ -165,7 +165,7 @@ func (r *Reader) Close() error {
 		}
 	}
 	c.mu.Lock()
-	if c.wait.who == onCall {
+	if c.wait.kind == onCall {
 		c.stopReadLocked() // a Read of this message
 	} else {
 		c.recallReadLocked() // the background reader

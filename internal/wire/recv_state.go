@@ -27,12 +27,21 @@ type receiver struct {
 
 // reads is what all reading calls share.
 type reads struct {
-	current    atomic.Uint64               // number of the Reader whose message is at the pull cursor; 0 for none
-	skipped    atomic.Uint64               // number of the last Reader whose message need not be read further
-	final      atomic.Pointer[error]       // the end of all pulls; set once no unread message remains
-	statsAsked atomic.Pointer[latch.Latch] // closed when the holder has published its tally; nil while no call asks
-	waiting    atomic.Int32                // goroutines that wait for readGate
-	dropping   atomic.Bool                 // all input is dropped as it comes
+	// current is the number of the Reader whose message is at the pull cursor; 0 for none.
+	current atomic.Uint64
+
+	// skipped is the number of the last Reader whose message need not be read further.
+	skipped atomic.Uint64
+
+	// final is the end of all pulls. It is set once no unread message remains.
+	final atomic.Pointer[error]
+
+	// statsAsked is closed when the holder of readGate has published its tally. It is nil while no
+	// call asks.
+	statsAsked atomic.Pointer[latch.Latch]
+
+	waiting  atomic.Int32 // goroutines that wait for readGate
+	dropping atomic.Bool  // all input is dropped as it comes
 }
 
 // account charges the read window with what is held now.

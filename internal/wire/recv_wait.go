@@ -71,7 +71,7 @@ func (c *Conn) readExpired(done <-chan struct{}) {
 
 // waitsLocked notes that the holder of readGate waits from here on, and publishes its counts.
 func (c *Conn) waitsLocked(as waiter) {
-	c.wait.who = as
+	c.wait.kind = as
 	c.publishLocked()
 	if c.alive != nil {
 		c.listeningLocked()
@@ -99,7 +99,7 @@ func (c *Conn) endWait(n int) (recalled bool) {
 // recallReadLocked brings back the goroutine that waits in the transport's Read. If none waits, the
 // next wait returns immediately.
 func (c *Conn) recallReadLocked() {
-	if c.wait.who == nobody {
+	if c.wait.kind == notWaiting {
 		c.wait.lookAgain = true
 	} else if c.wait.recall() {
 		c.wait.recalls++
@@ -109,7 +109,7 @@ func (c *Conn) recallReadLocked() {
 
 // stopReadLocked recalls a call that has nothing more to wait for. If the call is not back within a
 // second, the connection is cut. A socket's wait ends with its deadline, but not every transport's
-// does: a tls.Conn that answers the peer's KeyUpdate in its Read waits for its own Write, and so
+// does. A tls.Conn that answers the peer's KeyUpdate in its Read waits for its own Write, and so
 // for a peer that does not read.
 func (c *Conn) stopReadLocked() {
 	c.recallReadLocked()
@@ -125,7 +125,8 @@ func (w *readWait) checked() bool { return w.watch.stop != nil && w.watch.done =
 
 // checkBackLocked arms the next of so many checks that the goroutine of the nth recall is back.
 func (c *Conn) checkBackLocked(nth uint32, checks int) {
-	c.wait.watch.stop = time.AfterFunc(time.Second/checksBack, func() { c.checkBack(nth, checks-1) }).Stop
+	timer := time.AfterFunc(time.Second/checksBack, func() { c.checkBack(nth, checks-1) })
+	c.wait.watch.stop = timer.Stop
 }
 
 // checkBack cuts the connection if the goroutine of the nth recall is not back, and no check is

@@ -27,9 +27,9 @@ type sending struct {
 
 // sendRelocks makes sure that the outbox leaves.
 //
-// A nonblocking transport gets a lone message, or a full batch, immediately. The messages of a burst
-// are gathered: the flusher, which starts with the first, sends them when it runs. So they leave
-// even if no call follows, and many share a system call. Fragments of a Writer's message are
+// A nonblocking transport gets a lone message, or a full batch, immediately. The messages of a
+// burst are gathered: the flusher, which starts with the first, sends them when it runs. So they
+// leave even if no call follows, and many share a system call. Fragments of a Writer's message are
 // gathered, too: the last of them may yet get the FIN bit.
 func (c *Conn) sendRelocks() {
 	s := &c.send
@@ -67,7 +67,7 @@ func (c *Conn) gathersLocked() bool {
 func (c *Conn) sendNowRelocks() {
 	c.send.baton = true
 	for range inlineWrites {
-		if c.nextOutLocked() == nil || !c.offerRelocks(nobody) {
+		if c.nextOutLocked() == nil || !c.offerRelocks(notWaiting) {
 			break
 		}
 	}
@@ -93,7 +93,7 @@ func (c *Conn) flush() {
 		c.send.baton = true
 		if c.pollable != nil {
 			c.offerRelocks(inBackground)
-		} else if c.nonblocking == nil || !c.offerRelocks(nobody) && c.nextOutLocked() != nil {
+		} else if c.nonblocking == nil || !c.offerRelocks(notWaiting) && c.nextOutLocked() != nil {
 			c.giveFirstRelocks()
 		}
 		c.send.baton = false
@@ -123,22 +123,22 @@ func (c *Conn) giveFirstRelocks() {
 }
 
 // offerRelocks gives a nonblocking transport as much of the outbox as one system call takes. It
-// reports whether all of that has left. If who is not nobody, it waits until something has left, or
-// the goroutine is recalled.
-func (c *Conn) offerRelocks(who waiter) (whole bool) {
+// reports whether all of that has left. If as is not notWaiting, it waits until something has left,
+// or the goroutine is recalled.
+func (c *Conn) offerRelocks(as waiter) (whole bool) {
 	first := c.send.out.head
 	last, size := c.send.out.vector()
-	if who != nobody {
-		c.send.noteStall().who = who
+	if as != notWaiting {
+		c.send.noteStall().kind = as
 		if c.alive != nil {
 			c.offeredLocked()
 		}
 	}
 	c.givesLocked(last)
 	c.mu.Unlock()
-	n, err := c.nonblocking.write(first, last, who != nobody)
+	n, err := c.nonblocking.write(first, last, as != notWaiting)
 	c.mu.Lock()
-	if who != nobody {
+	if as != notWaiting {
 		err = c.backLocked(err)
 	}
 	c.tookLocked(n, err)
@@ -158,10 +158,13 @@ func (c *Conn) nextOutLocked() *chunk {
 	if e.over || e.leaving || e.stuck != nil {
 		return nil
 	}
-	if pongs := c.send.pongs; pongs != nil && out.pongs == nil && !e.closeLeft && out.insertFirst(pongs) {
+	if e.closeLeft {
+		return out.head
+	}
+	if pongs := c.send.pongs; pongs != nil && out.pongs == nil && out.insertFirst(pongs) {
 		out.pongs, c.send.pongs = pongs, nil
 	}
-	if ps := c.send.pings; ps != nil && ps.unsent != nil && out.ping == nil && !e.closeLeft {
+	if ps := c.send.pings; ps != nil && ps.unsent != nil && out.ping == nil {
 		ps.enter(out)
 	}
 	return out.head

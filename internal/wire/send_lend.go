@@ -8,8 +8,8 @@ func (c *Conn) lends(p *piece) bool {
 		len(p.ready) == 0 && p.frameLeft == 0 && c.send.framer.length(p) >= lendFrom
 }
 
-// sendLentRelocks sends p, whose next frame is lent and has credit. While the window is overdrawn it
-// waits until the transport takes more. When the rest fits the window it copies that, for the
+// sendLentRelocks sends p, whose next frame is lent and has credit. While the window is overdrawn
+// it waits until the transport takes more. When the rest fits the window it copies that, for the
 // flusher. The baton must be free.
 func (c *Conn) sendLentRelocks(p *piece) {
 	c.send.baton = true
@@ -24,11 +24,11 @@ func (c *Conn) sendLentRelocks(p *piece) {
 		if c.goesOnLocked(p) {
 			need = 1 // credit for the next frame
 		}
-		who := nobody
+		as := notWaiting
 		if c.writeWindow.Credit() < need && c.watchWriteLocked(p.ctx) {
-			who = onCall
+			as = onCall
 		}
-		if !c.offerRelocks(who) && who == nobody {
+		if !c.offerRelocks(as) && as == notWaiting {
 			break
 		}
 	}

@@ -54,8 +54,8 @@ func (o *outbox) share(frame []byte) {
 	o.queued += int64(len(frame))
 }
 
-// chunkFor returns the last chunk if it has memory for size more bytes, or else a new one: small
-// for a lone message, large while the backlog fills chunks.
+// chunkFor returns the last chunk if it has memory for size more bytes, or else a new one. A new
+// chunk is small for a lone message, and large while the backlog fills chunks.
 func (o *outbox) chunkFor(size int) *chunk {
 	c := o.tail
 	full := c != nil && c.free() < size

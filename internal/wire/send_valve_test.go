@@ -144,7 +144,7 @@ func TestWhoWaitsForRoomComesBackAtOnce(t *testing.T) {
 				data := pattern(size, 0)
 				wrote := goWrite(ctx, c, data)
 				v.let(100)
-				require.Equal(t, onCall, c.send.stalled().who)
+				require.Equal(t, onCall, c.send.stalled().kind)
 				test.event(c, cancel)
 				synctest.Wait()
 				require.False(t, v.poked[1], "no deadline stands")
@@ -175,7 +175,7 @@ func TestAnAbortAfterAWriteDropsWhatTheFlusherWaitsWith(t *testing.T) {
 		c.Close(CloseInfo{}) // has the rest copied
 		require.NoError(t, <-wrote)
 		synctest.Wait()
-		require.Equal(t, inBackground, c.send.stalled().who)
+		require.Equal(t, inBackground, c.send.stalled().kind)
 		c.Abort(CloseInfo{}, errors.New("cause"))
 		synctest.Wait()
 		require.Equal(t, 64<<10+10-100, c.send.out.held(), "what has begun")
@@ -229,7 +229,7 @@ func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
 			<-time.After(3 * time.Second)
 			synctest.Wait()
 			c.mu.Lock()
-			who := c.send.stalled().who
+			who := c.send.stalled().kind
 			c.mu.Unlock()
 			require.Equal(t, onCall, who)
 			_, sent := c.Stats()
@@ -252,7 +252,7 @@ func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
 	require.NoError(t, err)
 	require.True(t, ok)
 	v.let(100)
-	require.Equal(t, inBackground, c.send.stalled().who)
+	require.Equal(t, inBackground, c.send.stalled().kind)
 	v.onRecall = func() { f(c) }
 	return c, v
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A stall is the wait of the goroutine with the baton until a pollable transport takes more: of a
-// Write that lends (onCall), or of the flusher (inBackground). mu guards it.
+// A stall is the wait of the goroutine with the baton until a pollable transport takes more. That is
+// a Write that lends (onCall), or the flusher (inBackground). mu guards it.
 type stall struct {
 	wait
 	claimed bool          // a Write wants the flusher's baton
@@ -87,7 +87,7 @@ func (c *Conn) wantsBatonLocked(p *piece) bool {
 
 func (c *Conn) mustWaitLocked(p *piece) bool {
 	s := c.send.stalled()
-	return s.who == inBackground && !s.claimed && p.ctx != nil && c.lends(p) &&
+	return s.kind == inBackground && !s.claimed && p.ctx != nil && c.lends(p) &&
 		!(c.send.framer.single(p) && c.writeWindow.Credit() >= 0)
 }
 

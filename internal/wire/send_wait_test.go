@@ -61,10 +61,10 @@ func goWrite(ctx context.Context, c *Conn, data []byte) <-chan error {
 // untilStalled waits until who waits for room.
 func untilStalled(t *testing.T, c *Conn, who waiter) {
 	t.Helper()
-	for at := nobody; at != who; runtime.Gosched() {
+	for at := notWaiting; at != who; runtime.Gosched() {
 		require.NoError(t, t.Context().Err())
 		c.mu.Lock()
-		at = c.send.stalled().who
+		at = c.send.stalled().kind
 		c.mu.Unlock()
 	}
 }

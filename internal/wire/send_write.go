@@ -8,11 +8,11 @@ import (
 
 // Write waits for the turn to write and for credit. Then the message is admitted: it is encoded
 // whole, without more waiting once ctx has ended. Write returns when what is unsent fits the window
-// again. If ctx ends before the message is admitted, nothing of it is sent. If ctx ends later, Write
-// has succeeded.
+// again. If ctx ends before the message is admitted, nothing of it is sent. If ctx ends later,
+// Write has succeeded.
 //
-// If compress is set, and the message is long enough, it is compressed. Nothing is compressed before
-// the message is admitted.
+// If compress is set, and the message is long enough, it is compressed. Nothing is compressed
+// before the message is admitted.
 func (c *Conn) Write(ctx context.Context, op ws.OpCode, data []byte, compress bool) error {
 	p := piece{op: op, rest: data, fin: true, length: int64(len(data))}
 	if compress {
@@ -91,9 +91,9 @@ func (c *Conn) tryWrite(p *piece) (bool, error) {
 }
 
 // writeDirect writes a message of one step, if there is credit and no goroutine has the turn to
-// write. It reports whether it did. It needs no turn: it holds mu until all of the message is in the
-// outbox. A Write that has to wait for the baton takes its turn first, so that no later one
-// overtakes it meanwhile.
+// write. It reports whether it did. It needs no turn: it keeps mu locked until all of the message
+// is in the outbox. A Write that has to wait for the baton takes its turn first, so that no later
+// one overtakes it meanwhile.
 func (c *Conn) writeDirect(p *piece) bool {
 	if !c.writeGate.Free() || !c.send.framer.single(p) {
 		return false
@@ -149,8 +149,8 @@ func (c *Conn) admit(p *piece, n int) bool {
 	return true
 }
 
-// encodeNext encodes the next step of a message that was admitted. A close in order waits for it. It
-// reports false if going on is of no use.
+// encodeNext encodes the next step of a message that was admitted. A close in order waits for it.
+// It reports false if going on is of no use.
 func (c *Conn) encodeNext(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

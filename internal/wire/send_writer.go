@@ -60,8 +60,8 @@ func (w *Writer) NoCompress() {
 // ErrText is the error of a write that would make a text message that is not UTF-8.
 var ErrText = errors.New("text is not UTF-8")
 
-// Write sends p in frames. It returns when p is encoded, for which it may wait for credit. p may end
-// inside a character.
+// Write sends p in frames. It returns when p is encoded, for which it may wait for credit. p may
+// end inside a character.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	if err := w.lock(); err != nil {
 		return 0, err
@@ -84,10 +84,10 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// Close ends the message, whether ctx has ended or not. If its last frame has not left, that becomes
-// the end. If it has, a frame of a few bytes follows, without waiting for credit. Text that ends
-// inside a character has no valid end. Then Close ends the writable in order: with cut, and with
-// info on the wire. So the turn to write is always given back.
+// Close ends the message, whether ctx has ended or not. If its last frame has not left, that
+// becomes the end. If it has, a frame of a few bytes follows, without waiting for credit. Text that
+// ends inside a character has no valid end. Then Close ends the writable in order: with cut, and
+// with info on the wire. So the turn to write is always given back.
 func (w *Writer) Close(info CloseInfo, cut error) error {
 	w.turn.Lock(context.Background()) // its holder waits until ctx ends at most
 	defer w.turn.Unlock()

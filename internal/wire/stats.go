@@ -46,7 +46,7 @@ func (c *Conn) receivedSoFar() tally {
 		return t
 	}
 	c.mu.Lock()
-	if c.wait.who == nobody && !c.wait.inHook {
+	if c.wait.kind == notWaiting && !c.wait.inHook {
 		asked := c.reads.statsAsked.Load()
 		if asked == nil {
 			asked = new(latch.Latch)

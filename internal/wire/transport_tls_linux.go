@@ -39,7 +39,8 @@ func newNonblocking(nc net.Conn) nonblocking {
 	limited := limitedByAll()
 	_ = raw.Control(func(fd uintptr) {
 		const notSentLowat = 25 // TCP_NOTSENT_LOWAT
-		if n, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat); err == nil && n != 0 {
+		n, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat)
+		if err == nil && n != 0 {
 			limited = n > 0 // an unsigned number: 2 GiB and more are no limit
 		}
 	})

@@ -41,7 +41,7 @@ func newPollable(c *Conn) pollable {
 		return nil
 	}
 	s := &socket{c: c, raw: raw}
-	s.tryF = func(fd uintptr) bool { // no method: that would be one more frame on the stack of a waiter
+	s.tryF = func(fd uintptr) bool { // a method would be one more frame on the waiter's stack
 		if s.buf == nil {
 			return true // the wait is over
 		}

@@ -3,23 +3,22 @@ package wire
 // How a wait in the transport ends. A goroutine that waits in Read or in Write notes it in a wait.
 // Another goroutine recalls it with a deadline in the past, which the first removes when it is
 // back. No deadline of a context is ever set on the transport: it could pass before the context's
-// error is set, and a program may have set none. One context is watched for each direction. The
-// watch stays from one call to the next, since the same context mostly comes again, and comparing
-// costs less than arming.
+// error is set. One context is watched for each direction. The watch stays from one call to the
+// next, since the same context mostly comes again, and comparing costs less than arming.
 
 // A waiter is the kind of call that waits in the transport.
 type waiter uint8
 
 const (
-	nobody       waiter = iota
+	notWaiting   waiter = iota
 	onCall              // a call of the program: a pull, or a Write that lends
 	inBackground        // the background reader, or the flusher
-	atEnd               // a pull that waits for the end, since no more input will come; a Conn before Start
+	atEnd               // a pull that waits for the end, without input; a Conn before Start
 )
 
 // A wait is the wait of one direction of the transport. mu guards it.
 type wait struct {
-	who      waiter
+	kind     waiter
 	recalled bool // a deadline in the past stands on the transport
 	watched  bool // the context of the call that waits is that of watch
 	watch    watch
@@ -61,12 +60,12 @@ func (w *wait) expired(done <-chan struct{}) bool {
 		return false
 	}
 	w.watch.off()
-	return w.who == onCall && w.watched
+	return w.kind == onCall && w.watched
 }
 
 // recall reports whether the caller must set a deadline in the past, to recall a goroutine.
 func (w *wait) recall() bool {
-	if w.who == nobody || w.who == atEnd || w.recalled {
+	if w.kind == notWaiting || w.kind == atEnd || w.recalled {
 		return false
 	}
 	w.recalled = true
@@ -77,6 +76,6 @@ func (w *wait) recall() bool {
 // transport, which the caller must remove.
 func (w *wait) back() (recalled bool) {
 	recalled = w.recalled
-	w.who, w.recalled = nobody, false
+	w.kind, w.recalled = notWaiting, false
 	return recalled
 }

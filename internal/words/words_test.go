@@ -36,6 +36,7 @@ var done = []string{
 	"internal/latch",
 	"internal/pipes",
 	"internal/storm",
+	"internal/wire",
 	"internal/words",
 	"otelws",
 	"promws",
