@@ -45,8 +45,8 @@ func benchConn(b *testing.B, nc net.Conn) *Conn {
 	return c
 }
 
-// BenchmarkPullWithoutKernel measures what a Pull costs besides system calls: a server's, of masked messages that come
-// by the thousand.
+// BenchmarkPullWithoutKernel measures what a Pull costs besides system calls: a server's, of masked
+// messages that come by the thousand.
 func BenchmarkPullWithoutKernel(b *testing.B) {
 	for _, op := range []ws.OpCode{ws.OpBinary, ws.OpText} {
 		for _, size := range []int{0, 64, 1 << 10} {

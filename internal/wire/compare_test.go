@@ -62,7 +62,13 @@ func (failing) Write([]byte) (int, error) { return 0, incomparable{} }
 // sentinels are variables that hold pointers. == of one of them and anything else panics for
 // nothing.
 var sentinels = []string{
-	"io.EOF", "ErrRoom", "deflate.ErrRoom", "errFlood", "ErrClosed", "stream.ErrClosed", "c.errs.Closed",
+	"io.EOF",
+	"ErrRoom",
+	"deflate.ErrRoom",
+	"errFlood",
+	"ErrClosed",
+	"stream.ErrClosed",
+	"c.errs.Closed",
 }
 
 func TestNoInterfaceIsComparedButWithNilOrASentinel(t *testing.T) {
@@ -125,7 +131,10 @@ func compares(info *types.Info, b *ast.BinaryExpr) bool {
 		t := info.Types[x]
 		_, generic := t.Type.(*types.TypeParam) // which its caller has said is comparable
 		switch {
-		case t.IsNil(), generic, !types.IsInterface(t.Type), slices.Contains(sentinels, types.ExprString(x)):
+		case t.IsNil(),
+			generic,
+			!types.IsInterface(t.Type),
+			slices.Contains(sentinels, types.ExprString(x)):
 			return false
 		}
 		if call, ok := x.(*ast.CallExpr); ok && info.Types[call.Fun].IsType() {

@@ -12,7 +12,7 @@ import (
 // Config says how a Conn works. It has no defaults. A number or a duration of 0 or less is no
 // limit, and a time that never comes.
 type Config struct {
-	Client      bool     // we sent the handshake: we mask frames, and the peer drops the transport
+	Client      bool     // we sent the handshake; our frames are masked
 	ReadWindow  int      // limits what is received and not pulled, in bytes on the wire
 	WriteWindow int      // limits what is accepted and not taken by the transport, in bytes on the wire
 	MaxMessage  int      // limits the payload bytes that a Pull assembles

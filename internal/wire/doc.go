@@ -21,8 +21,8 @@
 //
 // Conn says which lock guards what. A method of Conn whose name ends in Locked is called with mu
 // locked. One whose name ends in Relocks is called so, too: it unlocks mu meanwhile, and returns
-// with mu locked. No other method unlocks what its caller has locked. Types without a lock of their
-// own, as inbox and outbox, belong to the owner that their comment names.
+// with mu locked. No other method unlocks what its caller has locked. Types without a lock of
+// their own, as inbox and outbox, belong to the owner that their comment names.
 //
 // # Receiving
 //

@@ -55,11 +55,17 @@ func parseHeader(b []byte, h *ws.Header) (size int) {
 }
 
 var (
-	errLength     = errors.New("a frame's length is not written in the fewest bytes (RFC 6455, section 5.2)")
-	errLengthSign = errors.New("a frame's length has its most significant bit set (RFC 6455, section 5.2)")
-	errRsv        = errors.New("a frame has a reserved bit set that has no meaning (RFC 6455, section 5.2)")
-	errRsv1       = errors.New("a frame that begins no message has RSV1 set (RFC 7692, section 6.1)")
-	errText       = errors.New("a text message is not UTF-8 (RFC 6455, section 8.1)")
+	errLength = errors.New(
+		"a frame's length is not written in the fewest bytes (RFC 6455, section 5.2)",
+	)
+	errLengthSign = errors.New(
+		"a frame's length has its most significant bit set (RFC 6455, section 5.2)",
+	)
+	errRsv = errors.New(
+		"a frame has a reserved bit set that has no meaning (RFC 6455, section 5.2)",
+	)
+	errRsv1 = errors.New("a frame that begins no message has RSV1 set (RFC 7692, section 6.1)")
+	errText = errors.New("a text message is not UTF-8 (RFC 6455, section 8.1)")
 )
 
 // checkHeader checks the header that raw begins with, in this state of the connection.

@@ -17,7 +17,8 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// Interleavings that no stress finds for sure: each test stands where one call has come to, and lets another pass.
+// Interleavings that no stress finds for sure: each test stands where one call has come to, and
+// lets another pass.
 
 var errClosed = errors.New("closed")
 
@@ -34,7 +35,8 @@ var testErrors = Errors{
 	Coded:   func(_ CloseInfo, err error) error { return err },
 }
 
-// forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its transport.
+// forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its
+// transport.
 func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
@@ -310,8 +312,9 @@ func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
 	})
 }
 
-// cutInABlock is a compressed message, its frame's header included, that ends inside a block: 'a', 258 copies of it, and no
-// end. All of its input is in the inflater before all of its output is out.
+// cutInABlock is a compressed message, its frame's header included, that ends inside a block: 'a',
+// 258 copies of it, and no end. All of its input is in the inflater before all of its output is
+// out.
 func cutInABlock() []byte {
 	var bits uint64
 	for i, bit := range "0" + "10" + "10010001" + "11000101" + "00000" {
@@ -320,7 +323,8 @@ func cutInABlock() []byte {
 	return []byte{0xc2, 3, byte(bits), byte(bits >> 8), byte(bits >> 16)}
 }
 
-// What looks at the input may find that a rule is broken, and then takes mu. So nothing that holds mu looks at it.
+// What looks at the input may find that a rule is broken, and then takes mu. So nothing that holds
+// mu looks at it.
 func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 	withMu := map[string]func(c *Conn){
 		"Close":    func(c *Conn) { c.Close(CloseInfo{Code: 1000}) },
@@ -366,7 +370,9 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 			})
 			c.Start(cutInABlock())
 			r := begun(t, c)
-			r.closed.Store(true) // so far Close has come: what is left of the message is to be skipped, and fails
+			r.closed.Store(
+				true,
+			) // so far Close has come: what is left of the message is to be skipped, and fails
 			c.reads.skipped.Store(r.nth)
 			done := make(chan struct{})
 			go func() { // ends with the calls
@@ -511,7 +517,8 @@ func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// A late context ends when the connection's end is known to pulls, and before they look at it again.
+// A late context ends when the connection's end is known to pulls, and before they look at it
+// again.
 type late struct {
 	context.Context
 	c *Conn

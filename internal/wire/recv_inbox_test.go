@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// feed puts b into the inbox in pieces of at most n bytes, scans each, and returns the control frames.
+// feed puts b into the inbox in pieces of at most n bytes, scans each, and returns the control
+// frames.
 func feed(t *testing.T, in *inbox, b []byte, n int) (controls []string) {
 	t.Helper()
 	for len(b) > 0 {
@@ -67,7 +68,11 @@ func TestFramesAreReadAlikeHoweverTheyArrive(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 7, 125, 4095, 4096, 1 << 20} {
 		for _, piece := range []int{1, 5, 1 << 20} {
 			in := inbox{state: ws.StateServerSide}
-			require.Equal(t, []string{"9one", ":", "9" + strings.Repeat("p", 125)}, feed(t, &in, b.Bytes(), n))
+			require.Equal(
+				t,
+				[]string{"9one", ":", "9" + strings.Repeat("p", 125)},
+				feed(t, &in, b.Bytes(), n),
+			)
 			require.Equal(t, []string{"", "hé" + long, long + long}, drain(t, &in, piece))
 			require.False(t, in.toPayload())
 			require.Zero(t, in.held, "pieces of %d", n)

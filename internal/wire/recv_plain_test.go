@@ -116,7 +116,9 @@ func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
 	for _, side := range sides {
 		good := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("12345678")), side.masked)
 		mask := good[1] & 0x80
-		other := append([]byte{0x82, mask ^ 0x80 | 8, 0, 126}, make([]byte, 200)...) // as long as a length of 16 bits would say
+		other := append(
+			[]byte{0x82, mask ^ 0x80 | 8, 0, 126},
+			make([]byte, 200)...) // as long as a length of 16 bits would say
 		rest := good[2:]
 		for _, test := range []struct {
 			name string

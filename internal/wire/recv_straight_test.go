@@ -46,7 +46,11 @@ func TestPayloadThatIsReadStraightComesOutAsItWentIn(t *testing.T) {
 					r := new(Reader)
 					require.NoError(t, c.Next(t.Context(), r))
 					var got bytes.Buffer
-					_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{r}, make([]byte, 1+rnd.IntN(100_000)))
+					_, err := io.CopyBuffer(
+						struct{ io.Writer }{&got},
+						struct{ io.Reader }{r},
+						make([]byte, 1+rnd.IntN(100_000)),
+					)
 					require.NoError(t, err)
 					require.True(t, bytes.Equal(want, got.Bytes()), "%d bytes", got.Len())
 					continue

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A deaf transport's Read and Write end with its Close alone, as those of a tls.Conn may whose peer asks for a KeyUpdate and
-// does not read.
+// A deaf transport's Read and Write end with its Close alone, as those of a tls.Conn may whose peer
+// asks for a KeyUpdate and does not read.
 type deaf struct {
 	net.Conn // nil: what is not below is not called
 	shut     sync.Once

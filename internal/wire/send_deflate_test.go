@@ -25,8 +25,12 @@ func deflating() (client, server *Conn) {
 	one := func(nc net.Conn, client bool) *Conn {
 		s := deflate.Sender{Bits: 12}
 		c := New(nc, Config{
-			Client: client, ReadWindow: 1 << 16, WriteWindow: 1 << 16, MaxMessage: 1 << 20, CloseTimeout: time.Second,
-			Deflate: &Deflate{Ours: s, Peer: s, Level: 3},
+			Client:       client,
+			ReadWindow:   1 << 16,
+			WriteWindow:  1 << 16,
+			MaxMessage:   1 << 20,
+			CloseTimeout: time.Second,
+			Deflate:      &Deflate{Ours: s, Peer: s, Level: 3},
 			Errors: &Errors{
 				errTestEnd, errTestEnd,
 				func(CloseInfo, error) error { return errTestEnd },

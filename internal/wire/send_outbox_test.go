@@ -126,7 +126,11 @@ func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
 				for i, f := range all {
 					require.Equal(t, client, f.Header.Masked)
 					require.Equal(t, i == len(all)-1, f.Header.Fin)
-					require.Equal(t, map[bool]ws.OpCode{true: ws.OpBinary, false: ws.OpContinuation}[i == 0], f.Header.OpCode)
+					require.Equal(
+						t,
+						map[bool]ws.OpCode{true: ws.OpBinary, false: ws.OpContinuation}[i == 0],
+						f.Header.OpCode,
+					)
 					got = append(got, f.Payload...)
 				}
 				require.Equal(t, data, got)

@@ -245,7 +245,8 @@ func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
 	}
 }
 
-// flushing returns a Conn whose flusher waits, with credit left, and calls f when a Write has called it back.
+// flushing returns a Conn whose flusher waits, with credit left, and calls f when a Write has
+// called it back.
 func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
 	c, v := valved(t, Config{})
 	ok, err := c.TryWrite(ws.OpText, make([]byte, 20<<10), false)

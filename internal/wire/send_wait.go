@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A stall is the wait of the goroutine with the baton until a pollable transport takes more. That is
-// a Write that lends (onCall), or the flusher (inBackground). mu guards it.
+// A stall is the wait of the goroutine with the baton until a pollable transport takes more. That
+// is a Write that lends (onCall), or the flusher (inBackground). mu guards it.
 type stall struct {
 	wait
 	claimed bool          // a Write wants the flusher's baton

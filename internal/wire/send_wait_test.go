@@ -20,7 +20,8 @@ import (
 // crammed returns a server's Conn on a socket that takes little, and the peer's end.
 func crammed(t *testing.T, cfg Config) (*Conn, net.Conn) { return socketPair(t, cfg, 32<<10) }
 
-// socketPair returns a server's Conn and the peer's end; limit bounds what the kernel holds of either where it is not 0.
+// socketPair returns a server's Conn and the peer's end; limit bounds what the kernel holds of
+// either where it is not 0.
 func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -36,7 +37,8 @@ func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 	return started(t, cfg, near, far), far
 }
 
-// started returns a Conn with windows of 64 KiB on near, and closes both ends when the test is over.
+// started returns a Conn with windows of 64 KiB on near, and closes both ends when the test is
+// over.
 func started(t *testing.T, cfg Config, near, far net.Conn) *Conn {
 	cfg.WriteWindow, cfg.ReadWindow = 64<<10, 64<<10
 	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
@@ -294,7 +296,11 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 }
 
 func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffered(t *testing.T) {
-	c, _ := socketPair(t, Config{MaxFrame: lendFrom, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond}, 0)
+	c, _ := socketPair(
+		t,
+		Config{MaxFrame: lendFrom, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond},
+		0,
+	)
 	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
 }
 
@@ -303,7 +309,9 @@ func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffe
 func lostBehind(t *testing.T, cfg Config, gone func(far *net.TCPConn)) *Conn {
 	cfg.CloseTimeout = 50 * time.Millisecond
 	c, far := socketPair(t, cfg, 0)
-	_, err := far.Write(bytes.Repeat(append([]byte{0x82, 0x80 | 100, 0, 0, 0, 0}, make([]byte, 100)...), 1000))
+	_, err := far.Write(
+		bytes.Repeat(append([]byte{0x82, 0x80 | 100, 0, 0, 0, 0}, make([]byte, 100)...), 1000),
+	)
 	require.NoError(t, err)
 	for full := false; !full; runtime.Gosched() {
 		require.NoError(t, t.Context().Err())

@@ -41,8 +41,8 @@ func (w *Writer) room() (int, error) {
 	return max(1, min(limit, window.Credit()-maxHeader)), nil
 }
 
-// readOne sends the bytes of one Read of at most size bytes, and returns how many it sent. The error
-// of the Read comes after its bytes.
+// readOne sends the bytes of one Read of at most size bytes, and returns how many it sent. The
+// error of the Read comes after its bytes.
 func (w *Writer) readOne(r io.Reader, size int) (sent int, err error) {
 	c := borrow(size)
 	defer c.release()

@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onTheHeap returns how many bytes of the heap each thing that create returns takes: its size, rounded up by the allocator to
-// a size class.
+// onTheHeap returns how many bytes of the heap each thing that create returns takes: its size,
+// rounded up by the allocator to a size class.
 func onTheHeap(create func() any) int {
 	const n = 1000
 	all := make([]any, n)
@@ -54,7 +54,15 @@ func documented(t *testing.T, part string, takes int) {
 	require.NotNil(t, says, "docs/memory.md says nothing about %s", part)
 	bytes, err := strconv.Atoi(strings.ReplaceAll(string(says[1]), ",", ""))
 	require.NoError(t, err)
-	require.Equal(t, bytes, takes, "%s takes %d bytes of the heap, by the size class of the allocator that it fits into, "+
-		"and docs/memory.md says %d. Correct the page, or make the part smaller: one byte beyond a class costs each "+
-		"connection the whole next class.", part, takes, bytes)
+	require.Equal(
+		t,
+		bytes,
+		takes,
+		"%s takes %d bytes of the heap, by the size class of the allocator that it fits into, "+
+			"and docs/memory.md says %d. Correct the page, or make the part smaller: one byte beyond a class costs each "+
+			"connection the whole next class.",
+		part,
+		takes,
+		bytes,
+	)
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slow returns a server's Conn on a socket whose kernel holds much for a peer whose kernel holds little.
+// slow returns a server's Conn on a socket whose kernel holds much for a peer whose kernel holds
+// little.
 func slow(t *testing.T, cfg Config) (*Conn, *net.TCPConn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -35,7 +36,8 @@ func smallReceiver(_, _ string, raw syscall.RawConn) error {
 	}), err)
 }
 
-// readAt reads so many bytes a second, more or less evenly, until the end or until enough have come.
+// readAt reads so many bytes a second, more or less evenly, until the end or until enough have
+// come.
 func readAt(t *testing.T, nc net.Conn, rate, enough int) {
 	t.Helper()
 	const tick = 20 * time.Millisecond
@@ -52,7 +54,10 @@ func readAt(t *testing.T, nc net.Conn, rate, enough int) {
 
 func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.T) {
 	const size = 300 << 10
-	c, far := slow(t, Config{PingInterval: 100 * time.Millisecond, PongTimeout: 400 * time.Millisecond})
+	c, far := slow(
+		t,
+		Config{PingInterval: 100 * time.Millisecond, PongTimeout: 400 * time.Millisecond},
+	)
 	require.NoError(t, c.Write(t.Context(), 2, make([]byte, size), false))
 	require.NoError(t, c.Flush(t.Context()))
 	_, queued, ok := tcpProgress(c.nc)

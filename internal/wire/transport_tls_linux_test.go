@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tlsPair returns the two ends of TLS over loopback; limit bounds the sender's buffer in the kernel where it is not 0.
+// tlsPair returns the two ends of TLS over loopback; limit bounds the sender's buffer in the kernel
+// where it is not 0.
 func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
 	certs := httptest.NewUnstartedServer(nil)
 	certs.StartTLS()

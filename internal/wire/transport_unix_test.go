@@ -10,7 +10,13 @@ import (
 )
 
 func TestASystemCallIsGivenLessThan2GiB(t *testing.T) {
-	huge, err := syscall.Mmap(-1, 0, 1<<31, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE) // addresses, no memory
+	huge, err := syscall.Mmap(
+		-1,
+		0,
+		1<<31,
+		syscall.PROT_NONE,
+		syscall.MAP_ANON|syscall.MAP_PRIVATE,
+	) // addresses, no memory
 	require.NoError(t, err)
 	defer func() { require.NoError(t, syscall.Munmap(huge)) }()
 	require.Len(t, clip(huge), maxSyscall)
