@@ -1,0 +1,132 @@
+package stream_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/stream"
+)
+
+func TestFromReaderCutsBytesIntoChunks(t *testing.T) {
+	text := strings.Repeat("0123456789", 10)
+	for _, r := range []io.Reader{
+		strings.NewReader(text),
+		iotest.OneByteReader(strings.NewReader(text)),
+		iotest.HalfReader(strings.NewReader(text)),
+		iotest.DataErrReader(strings.NewReader(text)),
+	} {
+		chunks := collect(t, stream.FromReader(r, 7))
+		require.Equal(t, text, string(slices.Concat(chunks...)), "each chunk is the puller's to keep")
+		for _, c := range chunks {
+			require.NotEmpty(t, c)
+			require.LessOrEqual(t, len(c), 7)
+		}
+	}
+}
+
+func TestFromReaderFailsBehindTheBytesBefore(t *testing.T) {
+	r := stream.FromReader(io.MultiReader(strings.NewReader("a"), iotest.ErrReader(errBoom)), 0)
+	require.Equal(t, "a", string(pull(t, r)))
+	wantEnd(t, r, errBoom)
+	_, err := stream.FromReader(nothing{}, 0).Pull(t.Context())
+	require.Equal(t, io.ErrNoProgress, err)
+	_, err = stream.FromReader(liar{}, 0).Pull(t.Context())
+	require.ErrorContains(t, err, "impossible count")
+}
+
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, nil }
+
+type liar struct{}
+
+func (liar) Read(p []byte) (int, error) { return len(p) + 1, nil }
+
+func TestFromReaderPullIntoReusesTheChunk(t *testing.T) {
+	r := stream.FromReader(strings.NewReader("abcdef"), 4).(stream.PullerInto[[]byte])
+	buf := make([]byte, 4)
+	v := buf
+	require.NoError(t, r.PullInto(t.Context(), &v))
+	require.Equal(t, "abcd", string(v))
+	require.Same(t, &buf[0], &v[0])
+	require.NoError(t, r.PullInto(t.Context(), &v))
+	require.Equal(t, "ef", string(v))
+	require.Equal(t, io.EOF, r.PullInto(t.Context(), &v))
+	require.Empty(t, v)
+	require.Equal(t, errBoom, r.PullInto(ended(t), &v))
+}
+
+func TestFromReaderEndsABlockedReadByADeadline(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		r := stream.FromReader(near, 0)
+		for range 3 {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			p := goPull(ctx, r)
+			p.waits(t, "nothing was written")
+			cancel(errBoom)
+			p.returns(t, errBoom)
+		}
+		p := goPull(t.Context(), r)
+		p.waits(t, "nothing was written")
+		_, err := far.Write([]byte("hi"))
+		require.NoError(t, err)
+		require.Equal(t, "hi", string(p.returns(t, nil)))
+		p = goPull(t.Context(), r)
+		p.waits(t, "nothing was written")
+		require.NoError(t, r.Cancel(nil))
+		p.returns(t, io.EOF)
+		_, err = far.Write([]byte("x"))
+		require.Equal(t, io.ErrClosedPipe, err, "Cancel closes")
+	})
+}
+
+func TestFromReaderEndsABlockedReadByClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		pr, pw := io.Pipe()
+		r := stream.FromReader(pr, 0)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		p := goPull(ctx, r)
+		p.waits(t, "nothing was written")
+		cancel(errBoom)
+		p.returns(t, errBoom)
+		wantEnd(t, r, errBoom)
+		_, err := pw.Write([]byte("x"))
+		require.Error(t, err)
+	})
+	bubble(t, func(t *testing.T) {
+		pr, pw := io.Pipe()
+		r := stream.FromReader(pr, 0)
+		p := goPull(t.Context(), r)
+		p.waits(t, "nothing was written")
+		require.NoError(t, r.Cancel(errOther))
+		p.returns(t, io.EOF)
+		_, err := pw.Write([]byte("x"))
+		require.Equal(t, errOther, err, "the cause is passed on")
+	})
+}
+
+func TestAsReaderReadsChunksAsBytes(t *testing.T) {
+	chunks := func() stream.Readable[[]byte] { return stream.From([]byte("ab"), nil, []byte("cde"), []byte("f")) }
+	require.NoError(t, iotest.TestReader(stream.AsReader(t.Context(), chunks()), []byte("abcdef")))
+	var calls []string
+	n, err := io.Copy(writes(func(p []byte) { calls = append(calls, string(p)) }), stream.AsReader(t.Context(), chunks()))
+	require.NoError(t, err)
+	require.EqualValues(t, 6, n)
+	require.Equal(t, []string{"ab", "cde", "f"}, calls, "each chunk as it is")
+	_, err = io.Copy(failing{1, nil}, stream.AsReader(t.Context(), chunks()))
+	require.Equal(t, io.ErrShortWrite, err)
+	_, err = stream.AsReader(ended(t), chunks()).Read(make([]byte, 1))
+	require.Equal(t, errBoom, err)
+}
+
+type writes func([]byte)
+
+func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }

@@ -1,0 +1,57 @@
+package stream_test
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/stream"
+)
+
+func TestMapWriterWritesInOrderOneAtATime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := stream.NewQueue[int](0)
+		busy := false
+		w := stream.MapWriter(q, func(v int) (int, error) {
+			require.False(t, busy)
+			busy = true
+			defer func() { busy = false }()
+			if v == 2 {
+				return 0, stream.Skip
+			}
+			return v * 10, nil
+		})
+		var calls []*call[struct{}]
+		for v := range 4 {
+			calls = append(calls, goWrite(t.Context(), w, v))
+			synctest.Wait()
+		}
+		closing := goDo(func() error { return w.Close(t.Context()) })
+		require.Equal(t, []int{0, 10, 30}, collect(t, q))
+		for _, c := range calls {
+			c.returns(t, nil)
+		}
+		closing.returns(t, nil)
+		require.NoError(t, w.Abort(nil))
+		require.Equal(t, errBoom, w.Write(ended(t), 1))
+	})
+}
+
+func TestMapWriterNeverCallsItsFunctionConcurrently(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		begun, release := 0, make(chan struct{})
+		w := stream.MapWriter(stream.Discard[int](), func(v int) (int, error) {
+			begun++
+			<-release
+			return v, nil
+		})
+		first, second := goWrite(t.Context(), w, 1), goWrite(t.Context(), w, 2)
+		first.waits(t, "the function is at work")
+		require.Equal(t, 1, begun)
+		close(release)
+		first.returns(t, nil)
+		second.returns(t, nil)
+		require.Equal(t, 2, begun)
+	})
+}
