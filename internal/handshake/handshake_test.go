@@ -101,7 +101,8 @@ func TestRefusalIsAFailureOnBothSides(t *testing.T) {
 	defer far.Close()
 	refused := make(chan error, 1)
 	go func() {
-		_, err := new(Server).AcceptConn(context.Background(), far, &guest{refused: errors.New("full")})
+		g := &guest{refused: errors.New("full")}
+		_, err := new(Server).AcceptConn(context.Background(), far, g)
 		refused <- err
 	}()
 	_, err := clientOf(t, near).Dial(t.Context())
@@ -118,7 +119,7 @@ func TestRefusalIsAFailureOnBothSides(t *testing.T) {
 func TestProxyThatCannotBeReachedIsAProxyFailure(t *testing.T) {
 	c := clientOf(t, nil)
 	c.Proxy = func(*http.Request) (*url.URL, error) {
-		return &url.URL{Scheme: "http", Host: "proxy.test", User: url.UserPassword("u", "secret")}, nil
+		return url.Parse("http://user:secret@proxy.test")
 	}
 	_, err := c.Dial(t.Context())
 	p, ok := err.(*Failure).Err.(*ProxyFailure)
@@ -132,7 +133,8 @@ func TestAcceptConnEndsWithAnOwnerThatHasEnded(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	go func() { _ = clientOf(t, near).request(newKey()).Write(near) }()
+	r := clientOf(t, near).request(newKey())
+	go func() { _ = r.Write(near) }()
 	_, err := new(Server).AcceptConn(t.Context(), far, &guest{ended: true})
 	require.EqualError(t, err, errAbandoned.Error())
 }
@@ -143,9 +145,23 @@ func TestAcceptConnEndsWithTheTimeoutWhileItAnswers(t *testing.T) {
 		near, far := net.Pipe()
 		defer near.Close()
 		defer far.Close()
-		go func() { _ = clientOf(t, near).request(newKey()).Write(near) }()
+		r := clientOf(t, near).request(newKey())
+		go func() { _ = r.Write(near) }()
 		_, err := (&Server{Timeout: time.Second}).AcceptConn(t.Context(), far, new(guest))
-		require.Equal(t, ErrTimeout, err.(*Failure).Err)
+		require.Equal(t, &Failure{Err: ErrTimeout}, err)
+	})
+}
+
+func TestAcceptConnEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		cause := errors.New("no longer")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(cause) })
+		_, err := (&Server{Timeout: time.Minute}).AcceptConn(ctx, far, new(guest))
+		require.Equal(t, cause, err)
 	})
 }
 
