@@ -142,6 +142,10 @@ func TestAPeerThatAnswersPingsItHasNotSeenMakesNothingGrow(t *testing.T) {
 func TestPongsOfABurstLeaveBeforeTheirReserveIsFullWhereTheTransportTakesThem(t *testing.T) {
 	const n = 5000
 	c, far := socketPair(t, Config{}, 0)
+	for !c.readGate.TryLock() { // a background reader could take the baton meanwhile
+		c, far = socketPair(t, Config{}, 0)
+	}
+	defer c.unlockRead()
 	c.mu.Lock()
 	c.send.flusher = true // it is on its way, and does not come
 	c.mu.Unlock()
