@@ -35,17 +35,20 @@ type Trace struct {
 	// that does not block, but must not write.
 	MessageOut func(c *Conn, t Type, bytes int64)
 
-	// StallBegan is called when the credit of a direction is spent. StallEnded is called when there
-	// is credit again, with the time since then. The two alternate. Inbound, a stall says that the
+	// StallBegan is called when the credit of a direction is spent. Inbound, a stall says that the
 	// program pulls more slowly than the peer sends. Outbound, it says that the transport takes
-	// less than is written. A stall ends at the latest with the connection, or, inbound, when the
-	// unread input is pulled or dropped. It needs only a full window, so a fast writer stalls
-	// thousands of times a second, each time for microseconds.
+	// less than is written. A full window is enough, so a fast writer stalls thousands of times a
+	// second, each time for microseconds.
 	//
-	// They run on the goroutine that took or gave the credit, the program's or the Conn's own. The
-	// Conn is locked, so that their order is that of the events. They may call URL, LocalAddr and
-	// RemoteAddr of the Conn, and no other method of it. They must not call the Conn's Meter.
+	// StallBegan and StallEnded run on the goroutine that took or gave the credit, the program's or
+	// the Conn's own. The Conn is locked, so that their order is that of the events. They may call
+	// URL, LocalAddr and RemoteAddr of the Conn, and no other method of it. They must not call the
+	// Conn's Meter.
 	StallBegan func(c *Conn, d Direction)
+
+	// StallEnded is called when there is credit again. took is the time since StallBegan. The two
+	// alternate. A stall ends at the latest with the connection, or, inbound, when the unread input
+	// is pulled or dropped.
 	StallEnded func(c *Conn, d Direction, took time.Duration)
 
 	// Closed is called once for each Conn that had opened, with the result of Closed. It runs on a

@@ -42,7 +42,10 @@ type Config struct {
 }
 
 // Params are what both sides agreed on.
-type Params struct{ Server, Client Sender }
+type Params struct {
+	Server Sender // how the server sends
+	Client Sender // how the client sends
+}
 
 // A Sender says how one side compresses.
 type Sender struct {

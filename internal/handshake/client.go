@@ -16,14 +16,14 @@ import (
 // A Client makes the client's side of one handshake. A field means what the option of
 // wsstream.DialOptions with its name means.
 type Client struct {
-	URL       *url.URL // of ParseURL
-	Host      string   // of the request
-	Header    http.Header
+	URL       *url.URL        // of ParseURL
+	Host      string          // of the request
+	Header    http.Header     // of the request; SetCredentials changes it
 	Deflate   *deflate.Config // nil: no compression is offered
 	MaxHeader int             // bytes; 0: no limit
 
-	Subprotocols        []string
-	SubprotocolOptional bool
+	Subprotocols        []string // that are offered, in order of preference
+	SubprotocolOptional bool     // the server may choose none
 
 	Jar     http.CookieJar                        // nil: none
 	TLS     *tls.Config                           // nil: the defaults

@@ -11,7 +11,10 @@ import (
 const extensionsField = "Sec-WebSocket-Extensions"
 
 // A Deflate says how both sides compress.
-type Deflate struct{ Ours, Peer deflate.Sender }
+type Deflate struct {
+	Ours deflate.Sender // how we send
+	Peer deflate.Sender // how the peer sends
+}
 
 // answerExtensions answers the extensions that a client offers. A nil want is no compression. If z
 // is nil, no compression was agreed, and extensions is empty. An error says that the offers are

@@ -14,9 +14,9 @@ import (
 // A Server makes the server's side of handshakes. A field means what the option of
 // wsstream.AcceptOptions with its name means.
 type Server struct {
-	Subprotocols []string
-	Header       http.Header
-	Origins      Origins
+	Subprotocols []string        // in no order
+	Header       http.Header     // of the 101; nil: nothing is added
+	Origins      Origins         // beside the server's own
 	Deflate      *deflate.Config // nil: no compression is agreed on
 	MaxHeader    int             // bytes; 0: no limit
 	Timeout      time.Duration   // 0: none

@@ -11,9 +11,9 @@ import (
 
 // A Transport is a connection whose handshake is done.
 type Transport struct {
-	Conn     net.Conn
-	Buffered []byte // input that came behind the handshake
-	Agreed   Agreement
+	Conn     net.Conn  // its next bytes are frames
+	Buffered []byte    // input that came behind the handshake, before those bytes
+	Agreed   Agreement // with the peer
 }
 
 // An Agreement is the result of a handshake.
