@@ -6,30 +6,10 @@ import (
 	"fmt"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
-
-// An endless is a transport that gives the same bytes over and over, without a system call.
-type endless struct {
-	net.Conn
-	data []byte
-	at   int
-}
-
-func (e *endless) Read(p []byte) (int, error) {
-	n := copy(p, e.data[e.at:])
-	e.at = (e.at + n) % len(e.data)
-	return n, nil
-}
-
-func (e *endless) Write(p []byte) (int, error)      { return len(p), nil }
-func (e *endless) Close() error                     { return nil }
-func (e *endless) SetDeadline(time.Time) error      { return nil }
-func (e *endless) SetReadDeadline(time.Time) error  { return nil }
-func (e *endless) SetWriteDeadline(time.Time) error { return nil }
 
 func benchConn(b *testing.B, nc net.Conn) *Conn {
 	c := New(nc, Config{
@@ -65,34 +45,6 @@ func BenchmarkPullWithoutKernel(b *testing.B) {
 					}
 				}
 			})
-		}
-	}
-}
-
-// A mirror is a pollable transport on which frames come for ever, each after a read in vain. A read
-// that has no memory for all of a frame leaves the rest to the next: under load the background
-// reader fills the window.
-type mirror struct {
-	c      *Conn
-	answer []byte
-	rest   []byte // of the frame that was last begun
-}
-
-func (m *mirror) read([]byte) (int, error) {
-	m.c.recv.borrowBuffer()
-	m.c.recv.returnBuffer()
-	if len(m.rest) == 0 {
-		m.rest = m.answer
-	}
-	n := copy(m.c.recv.borrowBuffer(), m.rest)
-	m.rest = m.rest[n:]
-	return n, nil
-}
-
-func (m *mirror) write(first, last *chunk, _ bool) (n int, err error) {
-	for c := first; ; c = c.next {
-		if n += len(c.buf) - c.taken; c == last {
-			return n, nil
 		}
 	}
 }

@@ -1,16 +1,23 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 // The names of functions say what becomes of mu: see the package comment.
@@ -104,4 +111,135 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// cutInABlock is a compressed message, its frame's header included, that ends inside a block: 'a',
+// 258 copies of it, and no end. All of its input is in the inflater before all of its output is
+// out.
+func cutInABlock() []byte {
+	var bits uint64
+	for i, bit := range "0" + "10" + "10010001" + "11000101" + "00000" {
+		bits |= uint64(bit-'0') << i
+	}
+	return []byte{0xc2, 3, byte(bits), byte(bits >> 8), byte(bits >> 16)}
+}
+
+// What looks at the input may find that a rule is broken, and then takes mu. So nothing that holds
+// mu looks at it.
+func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
+	withMu := map[string]func(c *Conn){
+		"Close":    func(c *Conn) { c.Close(CloseInfo{Code: 1000}) },
+		"Abort":    func(c *Conn) { c.Abort(CloseInfo{}, errClosed) },
+		"Cancel":   func(c *Conn) { c.Cancel(CloseInfo{}) },
+		"Discard":  func(c *Conn) { c.Discard() },
+		"CloseNow": func(c *Conn) { c.CloseNow() },
+		"Ping": func(c *Conn) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+			defer cancel()
+			_, _ = c.Ping(ctx)
+		},
+		"a write's error": func(c *Conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.outputFailedLocked(errClosed)
+		},
+		"a time that is over": func(c *Conn) { c.tooLate() },
+		"wake": func(c *Conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.requestReader()
+		},
+		"Reader.Close":  func(c *Conn) { _ = (&Reader{c: c, nth: c.reads.current.Load()}).Close() },
+		"Stats":         func(c *Conn) { c.Stats() },
+		"the idle tick": func(c *Conn) { c.timerFired() },
+	}
+	for name, call := range withMu {
+		t.Run(name, func(t *testing.T) {
+			near, far := net.Pipe()
+			defer far.Close()
+			go func() { _, _ = io.Copy(io.Discard, far) }() // ends with far
+			c := New(near, Config{
+				Client:       true,
+				ReadWindow:   1 << 16,
+				WriteWindow:  1 << 16,
+				MaxMessage:   1 << 20,
+				CloseTimeout: time.Second,
+				Deflate:      &Deflate{Ours: deflate.Sender{Bits: 15}, Peer: deflate.Sender{Bits: 15}},
+				Errors:       &testErrors,
+				Owner:        testOwner{},
+				Ends:         new(Ends),
+			})
+			c.Start(cutInABlock())
+			r := begun(t, c)
+			r.closed.Store(
+				true,
+			) // so far Close has come: what is left of the message is to be skipped, and fails
+			c.reads.skipped.Store(r.nth)
+			done := make(chan struct{})
+			go func() { // ends with the calls
+				defer close(done)
+				call(c)
+				c.CloseNow()
+				<-c.Done()
+			}()
+			select {
+			case <-done:
+			case <-time.After(10 * time.Second):
+				t.Fatal("a goroutine waits for mu, which it holds")
+			}
+		})
+	}
+}
+
+func TestWhatWaitsForNothingWaitsForNoCallOfTheTransport(t *testing.T) {
+	calls := map[string]func(c *Conn, r *Reader){
+		"Stats":        func(c *Conn, _ *Reader) { c.Stats() },
+		"Credit":       func(c *Conn, _ *Reader) { c.Credit() },
+		"TryWrite":     func(c *Conn, _ *Reader) { _, _ = c.TryWrite(ws.OpBinary, nil, false) },
+		"Close":        func(c *Conn, _ *Reader) { c.Close(CloseInfo{Code: 1000}) },
+		"Cancel":       func(c *Conn, _ *Reader) { c.Cancel(CloseInfo{}) },
+		"Abort":        func(c *Conn, _ *Reader) { c.Abort(CloseInfo{}, errClosed) },
+		"Discard":      func(c *Conn, _ *Reader) { c.Discard() },
+		"CloseNow":     func(c *Conn, _ *Reader) { c.CloseNow() },
+		"Reader.Close": func(_ *Conn, r *Reader) { _ = r.Close() },
+	}
+	states := map[string]func(c *Conn){
+		"a Read, and a Write": func(c *Conn) {
+			_, _ = c.TryWrite(ws.OpBinary, []byte("x"), false) // the flusher waits
+		},
+		"a Close": func(c *Conn) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.end.note().cut = true
+			c.settleLocked()
+		},
+		"a CloseWrite": func(c *Conn) {
+			c.fail(CodeProtocol, errText)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.closeLeftLocked()
+		},
+	}
+	for state, enter := range states {
+		for name, call := range calls {
+			t.Run(state+"/"+name, func(t *testing.T) {
+				grave := make(chan struct{})
+				defer close(grave)
+				c := onDeaf(t, newDeaf(grave), "\x02\x01a")
+				r := new(Reader)
+				require.NoError(t, c.Next(t.Context(), r))
+				done := make(chan struct{})
+				go func() { // ends with the calls
+					defer close(done)
+					enter(c)
+					call(c, r)
+				}()
+				select {
+				case <-done:
+				case <-time.After(10 * time.Second):
+					t.Fatal("it waits for the transport")
+				}
+			})
+		}
+	}
 }

@@ -11,27 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// framed returns a frame on the wire, as a client sends it if masked.
-func framed(t *testing.T, f ws.Frame, masked bool) []byte {
-	t.Helper()
-	if masked {
-		f = ws.MaskFrameWith(f, [4]byte{0x5a, 0x17, 0xc3, 0x8e})
-	}
-	b, err := ws.CompileFrame(f)
-	require.NoError(t, err)
-	return b
-}
-
-// sides are the two ends that an inbox can be of.
-var sides = []struct {
-	name   string
-	state  ws.State
-	masked bool // what comes
-}{
-	{"client", ws.StateClientSide, false},
-	{"server", ws.StateServerSide, true},
-}
-
 func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
 	for _, side := range sides {
 		for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary} {
@@ -112,54 +91,6 @@ func TestAMessageThatWasBegunIsNoPlainFrame(t *testing.T) {
 	}
 }
 
-func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
-	for _, side := range sides {
-		good := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("12345678")), side.masked)
-		mask := good[1] & 0x80
-		other := append(
-			[]byte{0x82, mask ^ 0x80 | 8, 0, 126},
-			make([]byte, 200)...) // as long as a length of 16 bits would say
-		rest := good[2:]
-		for _, test := range []struct {
-			name string
-			raw  []byte
-			rule string
-		}{
-			{"a mask that must not be, or none where one must", other, ""},
-			{"a length not in the fewest bytes", append([]byte{0x82, mask | 126, 0, 8}, rest...), errLength.Error()},
-			{"a reserved bit", append([]byte{0xa2, mask | 8}, rest...), ""},
-			{"a reserved opcode", append([]byte{0x83, mask | 8}, rest...), ""},
-			{"a continuation of nothing", append([]byte{0x80, mask | 8}, rest...), ""},
-		} {
-			t.Run(side.name+"/"+test.name, func(t *testing.T) {
-				in := inbox{state: side.state}
-				raw := append(bytes.Clone(good), test.raw...)
-				in.arrived(copy(in.space(smallChunk, smallChunk), raw))
-				_, err := in.scan()
-				require.ErrorContains(t, err, test.rule)
-				require.Equal(t, len(test.raw), in.unscanned, "the frame before it is good")
-			})
-		}
-	}
-}
-
-func TestAMessageInsideAnotherIsFoundBehindPlainFrames(t *testing.T) {
-	for _, side := range sides {
-		var raw []byte
-		for _, f := range []ws.Frame{
-			ws.NewFrame(ws.OpBinary, true, []byte("whole")),
-			ws.NewFrame(ws.OpBinary, false, []byte("begun")),
-			ws.NewFrame(ws.OpBinary, true, []byte("inside")),
-		} {
-			raw = append(raw, framed(t, f, side.masked)...)
-		}
-		in := inbox{state: side.state}
-		in.arrived(copy(in.space(smallChunk, smallChunk), raw))
-		_, err := in.scan()
-		require.ErrorIs(t, err, ws.ErrProtocolContinuationExpected)
-	}
-}
-
 func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
 	for _, side := range sides {
 		one := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("one")), side.masked)
@@ -190,27 +121,6 @@ func TestAChunkIsLetGoOfWithItsLastMessage(t *testing.T) {
 	op, _ := in.takePlain(nil, 0)
 	require.Equal(t, ws.OpBinary, op)
 	require.Same(t, in.head, in.tail)
-}
-
-func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
-	in := inbox{state: ws.StateServerSide}
-	ping := framed(t, ws.NewPingFrame(nil), true)
-	pings := func(n int) (err error) {
-		for range n {
-			in.arrived(copy(in.space(smallChunk, smallChunk), ping))
-			if _, err = in.scan(); err != nil {
-				break
-			}
-			in.passControls()
-		}
-		return err
-	}
-	require.NoError(t, pings(maxEmpty))
-	feed(t, &in, framed(t, ws.NewFrame(ws.OpBinary, true, nil), true), smallChunk)
-	op, _ := in.takePlain(nil, 0)
-	require.Equal(t, ws.OpBinary, op)
-	require.NoError(t, pings(maxEmpty))
-	require.ErrorIs(t, pings(1), errFlood)
 }
 
 func TestPlainFramesAmongOthersAreReadInOrder(t *testing.T) {
@@ -267,16 +177,5 @@ func TestPlainFramesAmongOthersAreReadInOrder(t *testing.T) {
 			require.Equal(t, want, got, "in pieces of %d", n)
 			require.Zero(t, in.held)
 		}
-	}
-}
-
-func TestUnmaskIsCipher(t *testing.T) {
-	mask := [4]byte{0x5a, 0x17, 0xc3, 0x8e}
-	for n := range 3 * maxControl {
-		src := bytes.Repeat([]byte("abcdefg"), 1+n/7)[:n]
-		got, want := make([]byte, n), bytes.Clone(src)
-		unmaskInto(got, src, mask)
-		ws.Cipher(want, mask, 0)
-		require.Equal(t, want, got)
 	}
 }

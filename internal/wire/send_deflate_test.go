@@ -2,48 +2,14 @@ package wire
 
 import (
 	"context"
-	"errors"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wsstream/wsstream/internal/deflate"
-	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-var errTestEnd = errors.New("ended")
-
-// deflating returns two Conns that compress all, with context takeover.
-func deflating() (client, server *Conn) {
-	near, far := memnet.Pipe(0)
-	one := func(nc net.Conn, client bool) *Conn {
-		s := deflate.Sender{Bits: 12}
-		c := New(nc, Config{
-			Client:       client,
-			ReadWindow:   1 << 16,
-			WriteWindow:  1 << 16,
-			MaxMessage:   1 << 20,
-			CloseTimeout: time.Second,
-			Deflate:      &Deflate{Ours: s, Peer: s, Level: 3},
-			Errors: &Errors{
-				errTestEnd, errTestEnd,
-				func(CloseInfo, error) error { return errTestEnd },
-				func(CloseInfo, error) error { return errTestEnd },
-			},
-			Owner: testOwner{},
-			Ends:  new(Ends),
-		})
-		c.Start(nil)
-		return c
-	}
-	return one(near, true), one(far, false)
-}
 
 func TestAConnHoldsNoCompressorBeforeItsFirstCompressedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -117,28 +83,3 @@ func TestWhatCompressionHeldIsLetGoOfAtTheEnd(t *testing.T) {
 		})
 	}
 }
-
-func TestWhatIsUnreadAtTheEndCanStillBeInflated(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server := deflating()
-		for range 3 {
-			require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("abcabcabcabc"), true))
-		}
-		client.Close(CloseInfo{})
-		<-server.Done()
-		for range 2 {
-			_, got, err := server.Pull(t.Context(), nil)
-			require.NoError(t, err)
-			require.Equal(t, "abcabcabcabc", string(got))
-		}
-		var r Reader
-		require.NoError(t, server.Next(t.Context(), &r))
-		b, err := io.ReadAll(&oneByte{&r})
-		require.NoError(t, err)
-		require.Equal(t, "abcabcabcabc", string(b))
-	})
-}
-
-type oneByte struct{ r io.Reader }
-
-func (o *oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }

@@ -1,46 +1,11 @@
 package wire
 
 import (
-	"bytes"
-	"io"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
-
-// leave takes all that is in the outbox, n bytes at a time.
-func leave(o *outbox, n int) []byte {
-	var wire []byte
-	for o.head != nil {
-		b := o.head.buf[o.head.taken:]
-		b = b[:min(n, len(b))]
-		wire = append(wire, b...)
-		o.took(len(b))
-	}
-	return wire
-}
-
-// between reports whether the transport is between two frames.
-func between(o *outbox) bool { return !o.mid && !o.firstBegun() }
-
-// frames parses what has left.
-func frames(t *testing.T, wire []byte) (all []ws.Frame) {
-	t.Helper()
-	for r := bytes.NewReader(wire); r.Len() > 0; {
-		h, err := ws.ReadHeader(r)
-		require.NoError(t, err)
-		payload := make([]byte, h.Length)
-		_, err = io.ReadFull(r, payload)
-		require.NoError(t, err)
-		if h.Masked {
-			ws.Cipher(payload, h.Mask, 0)
-		}
-		all = append(all, ws.Frame{Header: h, Payload: payload})
-	}
-	return all
-}
 
 func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *testing.T) {
 	for _, client := range []bool{true, false} {
@@ -92,66 +57,6 @@ func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *te
 				require.False(t, o.endLast(), "it has left")
 			})
 		}
-	}
-}
-
-func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
-	data := make([]byte, 300_000)
-	for i := range data {
-		data[i] = byte(rand.Uint32())
-	}
-	for _, test := range []struct {
-		name   string
-		limit  int
-		frames int
-	}{
-		{"frames smaller than a piece", 50_000, 6},
-		{"frames of several pieces", 200_000, 2},
-		{"one frame a message", 0, 1},
-	} {
-		for _, client := range []bool{true, false} {
-			t.Run(test.name, func(t *testing.T) {
-				f, o := newFramer(client, test.limit), outbox{}
-				p := piece{op: ws.OpBinary, rest: data, fin: true}
-				queued := 0
-				for !p.done() {
-					queued += f.size(&p)
-					o.encode(&f, &p)
-				}
-				wire := leave(&o, 9999)
-				require.Len(t, wire, queued, "size and put disagree")
-				all := frames(t, wire)
-				require.Len(t, all, test.frames)
-				var got []byte
-				for i, f := range all {
-					require.Equal(t, client, f.Header.Masked)
-					require.Equal(t, i == len(all)-1, f.Header.Fin)
-					require.Equal(
-						t,
-						map[bool]ws.OpCode{true: ws.OpBinary, false: ws.OpContinuation}[i == 0],
-						f.Header.OpCode,
-					)
-					got = append(got, f.Payload...)
-				}
-				require.Equal(t, data, got)
-			})
-		}
-	}
-}
-
-func TestEachFrameHasAMaskOfItsOwn(t *testing.T) {
-	f, o := newFramer(true, 0), outbox{}
-	for range 100 {
-		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true})
-	}
-	seen := map[[4]byte]bool{}
-	for r := bytes.NewReader(leave(&o, 1<<20)); r.Len() > 0; {
-		h, err := ws.ReadHeader(r)
-		require.NoError(t, err)
-		require.False(t, seen[h.Mask], "a mask came twice")
-		seen[h.Mask] = true
-		_, err = r.Seek(h.Length, io.SeekCurrent)
-		require.NoError(t, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,17 +13,6 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
-
-// drip writes b to nc in pieces of random length.
-func drip(nc net.Conn, rnd *rand.Rand, b []byte) {
-	for len(b) > 0 {
-		n := min(len(b), 1+rnd.IntN(1+rnd.IntN(100_000)))
-		if _, err := nc.Write(b[:n]); err != nil {
-			return
-		}
-		b = b[n:]
-	}
-}
 
 func TestPayloadThatIsReadStraightComesOutAsItWentIn(t *testing.T) {
 	text := strings.Repeat("né€𝄞", 20_000) // characters of every length, across every cut
@@ -102,21 +90,6 @@ func TestTextThatIsReadStraightIsChecked(t *testing.T) {
 		synctest.Wait()
 		_ = peer.Close() // it has our Close, and drops the transport
 		require.ErrorContains(t, <-pulled, errText.Error())
-	})
-}
-
-func TestADroppedMessageLeavesNothingOfAStraightRead(t *testing.T) {
-	frame := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 100_000)))
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
-		r := new(Reader)
-		go drip(peer, rand.New(rand.NewPCG(1, 2)), append(slices.Clip(frame), "\x81\x01z"...))
-		require.NoError(t, c.Next(t.Context(), r))
-		_, err := io.ReadFull(r, make([]byte, 60_000))
-		require.NoError(t, err)
-		require.NoError(t, r.Close())
-		_, got, err := c.Pull(t.Context(), nil)
-		require.NoError(t, err)
-		require.Len(t, got, 1)
 	})
 }
 

@@ -1,0 +1,44 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestAPullThatGetsItsTurnAfterACancelGetsNoMessage(t *testing.T) {
+	forced(t, []byte("\x81\x02ab\x81\x02cd"), func(t *testing.T, c *Conn, _ net.Conn) {
+		require.True(t, c.readGate.TryLock(), "somebody else has the turn")
+		c.Cancel(CloseInfo{})
+		var data []byte
+		var err error
+		go func() { _, data, err = c.Pull(t.Context(), nil) }() // ends with the wait for the turn
+		synctest.Wait()
+		c.unlockRead()
+		synctest.Wait()
+		require.Equal(t, io.EOF, err)
+		require.Empty(t, data)
+	})
+}
+
+func TestAPullThatWaitedThroughTheEndDropsHalfAHeader(t *testing.T) {
+	forced(t, []byte("\x81"), func(t *testing.T, c *Conn, _ net.Conn) {
+		require.NoError(t, c.lockRead(t.Context()))
+		pulled := make(chan error)
+		go func() {
+			_, _, err := c.Pull(t.Context(), nil)
+			pulled <- err
+		}()
+		synctest.Wait()
+		c.CloseNow()
+		c.background.requested.Store(false) // a background reader has come, and has made way for the Pull
+		c.background.armed.Store(true)      // the end has stopped the timer
+		c.unlockRead()
+		require.Error(t, <-pulled)
+		received, _ := c.Stats()
+		require.Zero(t, received.Held)
+	})
+}

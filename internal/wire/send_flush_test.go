@@ -1,0 +1,24 @@
+package wire
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatAFlusherHasLeftIsSentThoughWhoTookItsBatonMayNotWrite(t *testing.T) {
+	for _, size := range []int{64 << 10, 1 << 20} { // with no turn, and with one
+		synctest.Test(t, func(t *testing.T) {
+			c, v := flushing(t, func(c *Conn) { c.Close(CloseInfo{}) })
+			require.Equal(t, errClosed, c.Write(t.Context(), ws.OpBinary, make([]byte, size), false))
+			got := frames(t, v.let(all))
+			require.Len(t, got, 2)
+			require.Equal(t, ws.OpClose, got[1].Header.OpCode)
+			held, _, _ := c.writeWindow.Usage()
+			require.Zero(t, held)
+			c.CloseNow()
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"testing"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, peer) }()
+		c.mu.Lock()
+		c.send.flusher = true // so far the start of a flusher has come
+		c.mu.Unlock()
+		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch), false)
+		require.NoError(t, err)
+		require.True(t, wrote)
+		for range 3 {
+			c.answerPing(nil)
+		}
+		c.mu.Lock()
+		chunks := 0
+		for x := c.send.out.head; x != nil; x = x.next {
+			chunks++
+		}
+		c.mu.Unlock()
+		require.Equal(t, 1, chunks, "no pong has overtaken the message yet")
+		c.flush()
+	})
+}
+
+func TestPongsAreWithdrawnUnlessTheTransportHasBegunThem(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		front int // frames of messages in front of the pongs
+		sent  int // bytes of the pongs
+		busy  int // chunks that the transport is being given
+		stay  bool
+	}{
+		{name: "alone"},
+		{name: "behind a frame", front: 1},
+		{name: "behind a frame that is being given", front: 1, busy: 1},
+		{name: "being given", busy: 1, stay: true},
+		{name: "being given behind a frame", front: 1, busy: 2, stay: true},
+		{name: "begun", sent: 1, stay: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var o outbox
+			for range test.front {
+				o.push(borrow(1))
+			}
+			o.pongs = borrow(1)
+			o.pongs.taken = test.sent
+			o.push(o.pongs)
+			for range test.busy {
+				if o.givenTo == nil {
+					o.givenTo = o.head
+				} else {
+					o.givenTo = o.givenTo.next
+				}
+			}
+			o.dropPongs()
+			require.Equal(t, test.stay, o.pongs != nil)
+			left := 0
+			for at := o.head; at != nil; at = at.next {
+				left++
+				if at.next == nil {
+					require.Same(t, at, o.tail)
+				}
+			}
+			if test.stay {
+				left--
+			}
+			require.Equal(t, test.front, left)
+		})
+	}
+}

@@ -1,0 +1,47 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come
+		c.peerClosed(CloseInfo{Code: 1000}, false)
+		require.False(t, c.admit(&piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true}, 10))
+		require.Equal(t, 256, c.writeWindow.Credit())
+		require.NoError(t, c.writeEnd(), "our answer has not left")
+		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with peer
+		<-c.end.streams.Write.Done()
+		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
+		c.CloseNow()
+		<-c.Done()
+		err := c.End()
+		require.NoError(t, err)
+	})
+}
+
+func TestAWriteThatWasAcceptedIsCountedThoughTheTransportStuckInIt(t *testing.T) {
+	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		written := make(chan error)
+		go func() { written <- c.Write(ctx, ws.OpBinary, make([]byte, 3*maxPiece), false) }()
+		synctest.Wait()
+		c.mu.Lock()
+		c.outputFailedLocked(errors.New("it takes nothing"))
+		c.mu.Unlock()
+		cancel()
+		require.NoError(t, <-written)
+		_, sent := c.Stats()
+		require.EqualValues(t, 1, sent.Messages)
+		require.EqualValues(t, 3*maxPiece, sent.Bytes)
+	})
+}
