@@ -65,10 +65,12 @@ func TestSinkIsNeverWrittenToAfterItsEnd(t *testing.T) {
 
 func TestSinkIgnoresACallWhoseContextHasEnded(t *testing.T) {
 	for name, w := range map[string]stream.Writable[[]byte]{
-		"Discard":   stream.Discard[[]byte](),
-		"ToWriter":  stream.ToWriter(io.Discard),
-		"ToChan":    stream.ToChan(make(chan []byte, 1)),
-		"MapWriter": stream.MapWriter(stream.NewQueue[[]byte](1), func(p []byte) ([]byte, error) { return p, nil }),
+		"Discard":  stream.Discard[[]byte](),
+		"ToWriter": stream.ToWriter(io.Discard),
+		"ToChan":   stream.ToChan(make(chan []byte, 1)),
+		"MapWriter": stream.MapWriter(stream.NewQueue[[]byte](1), func(p []byte) ([]byte, error) {
+			return p, nil
+		}),
 		"Publisher": stream.NewBroadcast[[]byte](nil).Publisher(),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,10 +101,11 @@ func TestSourceGivesNothingToAContextThatHasEnded(t *testing.T) {
 	room := stream.NewBroadcast(&stream.BroadcastOptions[string]{Replay: 1})
 	require.NoError(t, room.Publish(t.Context(), "a"))
 	for name, r := range map[string]stream.Readable[string]{
-		"From":         stream.From("a"),
-		"FromChan":     stream.FromChan(c),
-		"FromSeq":      stream.FromSeq(slices.Values([]string{"a"})),
-		"FromReader":   stream.Map(stream.FromReader(strings.NewReader("a"), 0), func(p []byte) (string, error) { return string(p), nil }),
+		"From":     stream.From("a"),
+		"FromChan": stream.FromChan(c),
+		"FromSeq":  stream.FromSeq(slices.Values([]string{"a"})),
+		"FromReader": stream.Map(stream.FromReader(strings.NewReader("a"), 0),
+			func(p []byte) (string, error) { return string(p), nil }),
 		"Subscription": stream.Subscribe(room, stream.Count(1), stream.Block()),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -122,7 +125,11 @@ type stoppable struct {
 }
 
 func reading[T any](r stream.Readable[T], far func() error) stoppable {
-	return stoppable{func(ctx context.Context) error { _, err := r.Pull(ctx); return err }, r.Cancel, far}
+	return stoppable{
+		func(ctx context.Context) error { _, err := r.Pull(ctx); return err },
+		r.Cancel,
+		far,
+	}
 }
 
 func writing[T any](w stream.Writable[T], far func() error) stoppable {
@@ -132,8 +139,13 @@ func writing[T any](w stream.Writable[T], far func() error) stoppable {
 
 func TestAdaptersLeaveNoGoroutineBehind(t *testing.T) {
 	ends := map[string]func(s stoppable, cancel context.CancelCauseFunc) error{
-		"its context ends":  func(_ stoppable, cancel context.CancelCauseFunc) error { cancel(errBoom); return nil },
-		"it is stopped":     func(s stoppable, _ context.CancelCauseFunc) error { return s.stop(errBoom) },
+		"its context ends": func(_ stoppable, cancel context.CancelCauseFunc) error {
+			cancel(errBoom)
+			return nil
+		},
+		"it is stopped": func(s stoppable, _ context.CancelCauseFunc) error {
+			return s.stop(errBoom)
+		},
 		"the far side ends": func(s stoppable, _ context.CancelCauseFunc) error { return s.far() },
 	}
 	for name, adapter := range map[string]func() stoppable{

@@ -18,7 +18,8 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 		for _, v := range []string{"ab", "cde", "f"} {
 			require.NoError(t, q.Write(t.Context(), v))
 		}
-		require.Equal(t, []string{"ab", "cde"}, pull(t, r), "full, with its last chunk beyond the mark")
+		require.Equal(t, []string{"ab", "cde"}, pull(t, r),
+			"full, with its last chunk beyond the mark")
 		start := time.Now()
 		require.Equal(t, []string{"f"}, pull(t, r))
 		require.Equal(t, time.Second, time.Since(start))
@@ -32,9 +33,11 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 func TestBatchNowTakesTheChunksThatAreThere(t *testing.T) {
 	same := func(v int) (int, error) { return v, nil }
 	for name, on := range map[string]func(q *stream.Queue[int]) stream.Readable[int]{
-		"a queue":  func(q *stream.Queue[int]) stream.Readable[int] { return q },
-		"a map":    func(q *stream.Queue[int]) stream.Readable[int] { return stream.Map(q, same) },
-		"a concat": func(q *stream.Queue[int]) stream.Readable[int] { return stream.Concat(stream.From[int](), q) },
+		"a queue": func(q *stream.Queue[int]) stream.Readable[int] { return q },
+		"a map":   func(q *stream.Queue[int]) stream.Readable[int] { return stream.Map(q, same) },
+		"a concat": func(q *stream.Queue[int]) stream.Readable[int] {
+			return stream.Concat(stream.From[int](), q)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

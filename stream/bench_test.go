@@ -140,10 +140,11 @@ func BenchmarkMap(b *testing.B) {
 	}
 }
 
-// What a message costs a subscriber, which has to be flat as their number grows: published once, pulled by each. The
-// figure is what a subscriber adds: what a Publish costs without any (the case of 0) is taken off.
+// What a message costs a subscriber, which has to be flat as their number grows: published once,
+// pulled by each. The figure is what a subscriber adds: what a Publish costs without any (the case
+// of 0) is taken off.
 func BenchmarkBroadcast(b *testing.B) {
-	var own float64 // ns of a Publish that nobody gets
+	var own float64 // ns of a Publish without subscribers
 	for _, n := range []int{0, 1, 100, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			perMsg := broadcast(b, n, 0)
@@ -167,7 +168,8 @@ func BenchmarkStalledSubscriber(b *testing.B) {
 	}
 }
 
-// broadcast measures a message to n subscribers that pull and some that are stalled, and returns how many ns it took.
+// broadcast measures a message to n subscribers that pull and some that are stalled, and returns
+// how many ns it took.
 func broadcast(b *testing.B, n, stalled int) (perMsg float64) {
 	const depth = 16
 	ctx := b.Context()

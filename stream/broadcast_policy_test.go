@@ -27,7 +27,8 @@ func TestLatestForgetsTheKeysThatWerePulled(t *testing.T) {
 func TestLatestKnowsTheKeysThatAreHeldWhenItForgetsOthers(t *testing.T) {
 	type update struct{ key, version int }
 	room := stream.NewBroadcast[update](nil)
-	sub := stream.Subscribe(room, stream.Count(4), stream.Latest(func(u update) int { return u.key }))
+	sub := stream.Subscribe(room, stream.Count(4),
+		stream.Latest(func(u update) int { return u.key }))
 	require.NoError(t, room.Publish(t.Context(), update{0, 1}))
 	for key := 1; key <= 200; key++ {
 		for _, u := range []update{{key, 1}, {key - 1, 2}} { // the key before is held yet
@@ -40,7 +41,8 @@ func TestLatestKnowsTheKeysThatAreHeldWhenItForgetsOthers(t *testing.T) {
 
 func TestLatestForgetsKeysThatEqualNoOther(t *testing.T) {
 	room := stream.NewBroadcast[int](nil)
-	sub := stream.Subscribe(room, stream.Count(4), stream.Latest(func(int) float64 { return math.NaN() }))
+	sub := stream.Subscribe(room, stream.Count(4),
+		stream.Latest(func(int) float64 { return math.NaN() }))
 	round := func() {
 		for v := range 2000 {
 			require.NoError(t, room.Publish(t.Context(), v))
@@ -71,7 +73,8 @@ func TestLatestLimitsWhatItHoldsBySize(t *testing.T) {
 		require.NoError(t, room.Publish(t.Context(), v))
 	}
 	require.NoError(t, room.Close(t.Context()))
-	require.Equal(t, []string{"ccc"}, collect(t, sub), "what was replaced by more than the mark goes first")
+	require.Equal(t, []string{"ccc"}, collect(t, sub),
+		"what was replaced by more than the mark goes first")
 	require.EqualValues(t, 4, sub.Dropped())
 
 	room = stream.NewBroadcast[string](nil)
@@ -93,7 +96,9 @@ func TestDisconnectFailsWithErrSlowByDefault(t *testing.T) {
 }
 
 // full returns a room whose subscriber holds two chunks, as many as it may, and has d to pull one.
-func full(t *testing.T, d time.Duration) (*stream.Broadcast[int], *stream.Subscription[int], *[]int) {
+func full(
+	t *testing.T, d time.Duration,
+) (*stream.Broadcast[int], *stream.Subscription[int], *[]int) {
 	var drops []int
 	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{
 		SlowError: errBoom,
@@ -147,22 +152,33 @@ func TestDisconnectAfterDropsWhatASlowSubscriberHolds(t *testing.T) {
 	})
 }
 
+type (
+	intSub  = *stream.Subscription[int]
+	intRoom = *stream.Broadcast[int]
+)
+
 func TestDisconnectAfterCountsFromWhenItBecameFullOrLastPulled(t *testing.T) {
 	for name, c := range map[string]struct {
-		before func(t *testing.T, sub *stream.Subscription[int], room *stream.Broadcast[int])
+		before func(t *testing.T, sub intSub, room intRoom)
 		waits  time.Duration
 	}{
-		"full for a while": {func(*testing.T, *stream.Subscription[int], *stream.Broadcast[int]) {
-			<-time.After(400 * time.Millisecond)
-		}, 600 * time.Millisecond},
-		"full for too long": {func(*testing.T, *stream.Subscription[int], *stream.Broadcast[int]) { <-time.After(time.Hour) }, 0},
-		"pulled and full anew": {func(t *testing.T, sub *stream.Subscription[int], room *stream.Broadcast[int]) {
-			<-time.After(time.Hour)
-			pull(t, sub)
-			<-time.After(time.Hour)
-			require.Zero(t, publishes(t, room, 3), "there is room")
-			<-time.After(900 * time.Millisecond)
-		}, 100 * time.Millisecond},
+		"full for a while": {
+			before: func(*testing.T, intSub, intRoom) { <-time.After(400 * time.Millisecond) },
+			waits:  600 * time.Millisecond,
+		},
+		"full for too long": {
+			before: func(*testing.T, intSub, intRoom) { <-time.After(time.Hour) },
+		},
+		"pulled and full anew": {
+			before: func(t *testing.T, sub intSub, room intRoom) {
+				<-time.After(time.Hour)
+				pull(t, sub)
+				<-time.After(time.Hour)
+				require.Zero(t, publishes(t, room, 3), "there is room")
+				<-time.After(900 * time.Millisecond)
+			},
+			waits: 100 * time.Millisecond,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -195,7 +211,8 @@ func TestDisconnectAfterWaitsOnceForSubscribersThatStopTogether(t *testing.T) {
 			room := stream.NewBroadcast[int](nil)
 			var subs []*stream.Subscription[int]
 			for range 20 {
-				subs = append(subs, stream.Subscribe(room, stream.Count(mark), stream.DisconnectAfter(time.Second)))
+				subs = append(subs,
+					stream.Subscribe(room, stream.Count(mark), stream.DisconnectAfter(time.Second)))
 			}
 			for v := range mark {
 				require.Zero(t, publishes(t, room, v))

@@ -13,7 +13,8 @@ func TestPublisherEndsAlone(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
 		sub := stream.Subscribe(room, stream.Count(9), stream.Block())
 		require.NoError(t, stream.Pipe(t.Context(), room.Publisher(), stream.From(1, 2), nil))
-		require.Equal(t, errBoom, stream.Pipe(t.Context(), room.Publisher(), source(errBoom, 3), nil))
+		require.Equal(t, errBoom,
+			stream.Pipe(t.Context(), room.Publisher(), source(errBoom, 3), nil))
 		p := room.Publisher()
 		require.NoError(t, p.Write(t.Context(), 4))
 		require.NoError(t, p.Close(t.Context()))

@@ -30,14 +30,70 @@ func TestBroadcastPolicies(t *testing.T) {
 		drops   []int
 		end     error
 	}{
-		"DropNewest":                  {by(stream.DropNewest()), 2, []int{1, 2, 3, 4}, []int{1, 2}, []int{3, 4}, io.EOF},
-		"DropOldest":                  {by(stream.DropOldest()), 2, []int{1, 2, 3, 4}, []int{3, 4}, []int{1, 2}, io.EOF},
-		"Disconnect":                  {by(stream.Disconnect()), 2, []int{1, 2, 3, 4}, []int{1, 2}, nil, errBoom},
-		"Latest keeps a key's place":  {by(stream.Latest(tens)), 3, []int{10, 20, 11, 30, 21}, []int{11, 21, 30}, []int{10, 20}, io.EOF},
-		"Latest drops the oldest key": {by(stream.Latest(tens)), 2, []int{10, 20, 30, 31}, []int{20, 31}, []int{10, 30}, io.EOF},
-		"DropNewest, mark of zero":    {by(stream.DropNewest()), 0, []int{1}, nil, []int{1}, io.EOF},
-		"DropOldest, mark of zero":    {by(stream.DropOldest()), 0, []int{1}, nil, []int{1}, io.EOF},
-		"Latest, mark of zero":        {by(stream.Latest(tens)), 0, []int{1}, nil, []int{1}, io.EOF},
+		"DropNewest": {
+			by(stream.DropNewest()),
+			2,
+			[]int{1, 2, 3, 4},
+			[]int{1, 2},
+			[]int{3, 4},
+			io.EOF,
+		},
+		"DropOldest": {
+			by(stream.DropOldest()),
+			2,
+			[]int{1, 2, 3, 4},
+			[]int{3, 4},
+			[]int{1, 2},
+			io.EOF,
+		},
+		"Disconnect": {
+			by(stream.Disconnect()),
+			2,
+			[]int{1, 2, 3, 4},
+			[]int{1, 2},
+			nil,
+			errBoom,
+		},
+		"Latest keeps a key's place": {
+			by(stream.Latest(tens)),
+			3,
+			[]int{10, 20, 11, 30, 21},
+			[]int{11, 21, 30},
+			[]int{10, 20},
+			io.EOF,
+		},
+		"Latest drops the oldest key": {
+			by(stream.Latest(tens)),
+			2,
+			[]int{10, 20, 30, 31},
+			[]int{20, 31},
+			[]int{10, 30},
+			io.EOF,
+		},
+		"DropNewest, mark of zero": {
+			by(stream.DropNewest()),
+			0,
+			[]int{1},
+			nil,
+			[]int{1},
+			io.EOF,
+		},
+		"DropOldest, mark of zero": {
+			by(stream.DropOldest()),
+			0,
+			[]int{1},
+			nil,
+			[]int{1},
+			io.EOF,
+		},
+		"Latest, mark of zero": {
+			by(stream.Latest(tens)),
+			0,
+			[]int{1},
+			nil,
+			[]int{1},
+			io.EOF,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var drops []int
@@ -65,7 +121,8 @@ func TestBroadcastPolicies(t *testing.T) {
 			require.Equal(t, c.drops, drops)
 			require.EqualValues(t, len(c.drops), sub.Dropped())
 			require.EqualValues(t, len(c.drops), room.Dropped())
-			require.Equal(t, c.publish, collect(t, other), "a slow subscriber costs the others nothing")
+			require.Equal(t, c.publish, collect(t, other),
+				"a slow subscriber costs the others nothing")
 		})
 	}
 }
@@ -111,10 +168,12 @@ func TestBroadcastReplaysTheLastChunks(t *testing.T) {
 		require.NoError(t, room.Publish(t.Context(), v))
 	}
 	sub := stream.Subscribe(room, stream.Count(1), stream.Disconnect())
-	require.NoError(t, room.Publish(t.Context(), 5), "what is replayed does not count against the mark")
+	require.NoError(t, room.Publish(t.Context(), 5),
+		"what is replayed does not count against the mark")
 	require.NoError(t, room.Close(t.Context()))
 	require.Equal(t, []int{3, 4, 5}, collect(t, sub))
-	require.Equal(t, []int{4, 5}, collect(t, stream.Subscribe(room, stream.Count(1), stream.Block())))
+	require.Equal(t, []int{4, 5},
+		collect(t, stream.Subscribe(room, stream.Count(1), stream.Block())))
 }
 
 func TestBroadcastEndIsThatOfItsSubscriptions(t *testing.T) {

@@ -78,13 +78,30 @@ func TestCapabilitiesThatReadablesPassOn(t *testing.T) {
 		able string
 		bare string
 	}{
-		"Map":      {on: func(r bytesOf) any { return stream.Map(r, same) }, able: "Notifier"},
-		"Filter":   {on: func(r bytesOf) any { return stream.Filter(r, func([]byte) bool { return true }) }, able: "Notifier"},
-		"Through":  {on: func(r bytesOf) any { return stream.Through(r, transform()) }, able: "Notifier"},
-		"Decode":   {on: func(r bytesOf) any { return stream.Decode(r, borrowing()) }, able: "Notifier"},
-		"Lines":    {on: func(r bytesOf) any { return stream.Lines(r, 0) }, able: "Notifier"},
-		"Batch":    {on: func(r bytesOf) any { return stream.Batch(r, count, time.Second) }, able: "Notifier"},
-		"BatchNow": {on: func(r bytesOf) any { return stream.BatchNow(r, count) }, able: "Notifier"},
+		"Map": {on: func(r bytesOf) any { return stream.Map(r, same) }, able: "Notifier"},
+		"Filter": {
+			on: func(r bytesOf) any {
+				return stream.Filter(r, func([]byte) bool { return true })
+			},
+			able: "Notifier",
+		},
+		"Through": {
+			on:   func(r bytesOf) any { return stream.Through(r, transform()) },
+			able: "Notifier",
+		},
+		"Decode": {
+			on:   func(r bytesOf) any { return stream.Decode(r, borrowing()) },
+			able: "Notifier",
+		},
+		"Lines": {on: func(r bytesOf) any { return stream.Lines(r, 0) }, able: "Notifier"},
+		"Batch": {
+			on:   func(r bytesOf) any { return stream.Batch(r, count, time.Second) },
+			able: "Notifier",
+		},
+		"BatchNow": {
+			on:   func(r bytesOf) any { return stream.BatchNow(r, count) },
+			able: "Notifier",
+		},
 		"Throttle": {
 			on:   func(r bytesOf) any { return stream.Throttle(r, noLimit{}) },
 			able: "Notifier PullerInto",
@@ -105,13 +122,17 @@ func TestCapabilitiesThatReadablesPassOn(t *testing.T) {
 		},
 		"Parallel": {
 			on: func(r bytesOf) any {
-				return stream.Parallel(r, 1, func(_ context.Context, v []byte) ([]byte, error) { return v, nil })
+				return stream.Parallel(r, 1, func(_ context.Context, v []byte) ([]byte, error) {
+					return v, nil
+				})
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.able, capabilities[[]byte](tc.on(new(ableSource))), "on a source that has all")
-			require.Equal(t, tc.bare, capabilities[[]byte](tc.on(bareSource{})), "on a source that has none")
+			require.Equal(t, tc.able, capabilities[[]byte](tc.on(new(ableSource))),
+				"on a source that has all")
+			require.Equal(t, tc.bare, capabilities[[]byte](tc.on(bareSource{})),
+				"on a source that has none")
 		})
 	}
 }
@@ -150,7 +171,9 @@ func TestCapabilitiesThatWritablesPassOn(t *testing.T) {
 			bare: "Readier Failer Flusher",
 		},
 		"Encode": {
-			on:   func(w bytesOf) any { return stream.Encode(w, stream.Codec[[]byte, []byte]{Encode: same}) },
+			on: func(w bytesOf) any {
+				return stream.Encode(w, stream.Codec[[]byte, []byte]{Encode: same})
+			},
 			able: passed,
 			bare: "Readier Failer Flusher",
 		},
@@ -166,8 +189,10 @@ func TestCapabilitiesThatWritablesPassOn(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, tc.able, capabilities[[]byte](tc.on(newAbleSink())), "on a Writable that has all")
-			require.Equal(t, tc.bare, capabilities[[]byte](tc.on(new(bareSink))), "on a Writable that has none")
+			require.Equal(t, tc.able, capabilities[[]byte](tc.on(newAbleSink())),
+				"on a Writable that has all")
+			require.Equal(t, tc.bare, capabilities[[]byte](tc.on(new(bareSink))),
+				"on a Writable that has none")
 			flusher := tc.on(newAbleSink()).(stream.Flusher)
 			require.Equal(t, errBoom, flusher.Flush(t.Context()), "Flush reaches the Writable")
 			require.NoError(t, tc.on(new(bareSink)).(stream.Flusher).Flush(t.Context()))
@@ -209,15 +234,24 @@ func TestCapabilitiesKeepAPipeFreeOfAllocations(t *testing.T) {
 			return stream.Pipe(t.Context(), sink(), stream.Map(steady(n), same), nil)
 		},
 		"Filter": func(t *testing.T, n int) error {
-			return stream.Pipe(t.Context(), sink(), stream.Filter(steady(n), func([]byte) bool { return true }), nil)
+			return stream.Pipe(t.Context(), sink(),
+				stream.Filter(steady(n), func([]byte) bool { return true }), nil)
 		},
 		"Decode": func(t *testing.T, n int) error {
-			c := stream.Codec[[]byte, int]{Decode: func(v []byte) (int, error) { return len(v), nil }, Borrows: true}
-			return stream.Pipe(t.Context(), stream.Discard[int](), stream.Decode[[]byte](&intoSource{n: n}, c), nil)
+			c := stream.Codec[[]byte, int]{
+				Decode:  func(v []byte) (int, error) { return len(v), nil },
+				Borrows: true,
+			}
+			return stream.Pipe(t.Context(), stream.Discard[int](),
+				stream.Decode[[]byte](&intoSource{n: n}, c), nil)
 		},
 		"Encode": func(t *testing.T, n int) error {
-			c := stream.Codec[int, []byte]{Encode: func(v []byte) (int, error) { return len(v), nil }, Borrows: true}
-			return stream.Pipe(t.Context(), stream.Encode(stream.Discard[int](), c), &intoSource{n: n}, nil)
+			c := stream.Codec[int, []byte]{
+				Encode:  func(v []byte) (int, error) { return len(v), nil },
+				Borrows: true,
+			}
+			return stream.Pipe(t.Context(), stream.Encode(stream.Discard[int](), c),
+				&intoSource{n: n}, nil)
 		},
 		"MapWriter": func(t *testing.T, n int) error {
 			return stream.Pipe(t.Context(), stream.MapWriter(sink(), same), steady(n), nil)

@@ -42,7 +42,8 @@ func TestDecodeWithSkipBadDropsABadMessage(t *testing.T) {
 	})
 	require.Equal(t, []int{1, 3}, collect(t, stream.Decode(stream.From("1", "x", "3"), c)))
 	require.Equal(t, []string{"x"}, bad)
-	require.Equal(t, []int{1}, collect(t, stream.Decode(stream.From("y", "1"), number.SkipBad(nil))))
+	require.Equal(t, []int{1},
+		collect(t, stream.Decode(stream.From("y", "1"), number.SkipBad(nil))))
 }
 
 func TestEncodeFailsTheWriteOfABadValue(t *testing.T) {
@@ -55,6 +56,7 @@ func TestEncodeFailsTheWriteOfABadValue(t *testing.T) {
 	require.Equal(t, stream.ErrClosed, w.Write(t.Context(), 3))
 
 	q = stream.NewQueue[string](9)
-	require.Equal(t, errBoom, stream.Pipe(t.Context(), stream.Encode(q, number), stream.From(1, -1), nil))
+	require.Equal(t, errBoom,
+		stream.Pipe(t.Context(), stream.Encode(q, number), stream.From(1, -1), nil))
 	wantEnd(t, q, errBoom)
 }

@@ -105,8 +105,8 @@ func ExampleFuture() {
 	// Output: done <nil>
 }
 
-// A subscriber that is full has some time to pull, and is cut after that: the publisher waits so
-// long, once.
+// A subscriber whose subscription is full has some time to pull. Then it is disconnected: the
+// publisher waits that long, once.
 func ExampleDisconnectAfter() {
 	room := stream.NewBroadcast[int](nil)
 	sub := stream.Subscribe(room, stream.Count(2), stream.DisconnectAfter(time.Millisecond))
@@ -120,7 +120,7 @@ func ExampleDisconnectAfter() {
 	// error: stream: subscriber too slow
 }
 
-// A Pipe whose source fails drops nothing that came before, since a Queue is a Failer.
+// A Pipe whose source fails drops no chunk that came before, because a Queue is a Failer.
 func ExampleFailer() {
 	src, q := stream.NewQueue[int](1), stream.NewQueue[int](1)
 	src.Write(ctx, 1)
@@ -135,7 +135,9 @@ func ExampleFailer() {
 
 func ExamplePipe() {
 	src := stream.From("a", "b", "c")
-	dst := stream.MapWriter(stream.ToWriter(os.Stdout), func(s string) ([]byte, error) { return []byte(s + "\n"), nil })
+	dst := stream.MapWriter(stream.ToWriter(os.Stdout), func(s string) ([]byte, error) {
+		return []byte(s + "\n"), nil
+	})
 	err := stream.Pipe(ctx, dst, src, &stream.PipeOptions{
 		PreventClose: true, // standard output is not ours
 		Progress:     func(n int64) { fmt.Println("chunks:", n) },
@@ -151,7 +153,7 @@ func ExamplePipe() {
 	// <nil>
 }
 
-// Each end passes on to the other side. Here the sink has had enough, and the source is told why.
+// Each end is passed on to the other side. Here the sink fails, and the source is told why.
 func ExamplePipe_propagation() {
 	src := stream.NewQueue[int](9)
 	src.Write(ctx, 1)
@@ -219,9 +221,12 @@ func ExampleMap() {
 	// n3
 }
 
-// A function's panic reaches who pulls. From a goroutine of the stream's it comes as a *Panic, with its stack.
+// A panic of a function reaches the caller of Pull. A panic on a goroutine of the stream arrives as
+// a *Panic, with its stack.
 func ExamplePanic() {
-	quotients := stream.Parallel(stream.From(1, 0), 2, func(_ context.Context, n int) (int, error) { return 6 / n, nil })
+	quotients := stream.Parallel(stream.From(1, 0), 2, func(_ context.Context, n int) (int, error) {
+		return 6 / n, nil
+	})
 	defer quotients.Cancel(nil)
 	defer func() {
 		p := recover().(*stream.Panic)
@@ -235,7 +240,9 @@ func ExamplePanic() {
 
 func ExampleMapWriter() {
 	q := stream.NewQueue[string](9)
-	numbers := stream.MapWriter(q, func(n int) (string, error) { return strings.Repeat("*", n), nil })
+	numbers := stream.MapWriter(q, func(n int) (string, error) {
+		return strings.Repeat("*", n), nil
+	})
 	stream.Pipe(ctx, numbers, stream.From(1, 3), nil)
 	show(q)
 	// Output:
@@ -267,7 +274,9 @@ func ExampleFlatMap() {
 }
 
 func ExampleScan() {
-	show(stream.Scan(stream.From(1, 2, 3), 0, func(sum, n int) (int, error) { return sum + n, nil }))
+	show(stream.Scan(stream.From(1, 2, 3), 0, func(sum, n int) (int, error) {
+		return sum + n, nil
+	}))
 	// Output:
 	// 1
 	// 3
@@ -320,7 +329,8 @@ func ExampleThrottle() {
 }
 
 func ExampleParallel() {
-	squares := stream.Parallel(stream.From(1, 2, 3), 2, func(_ context.Context, n int) (int, error) { return n * n, nil })
+	square := func(_ context.Context, n int) (int, error) { return n * n, nil }
+	squares := stream.Parallel(stream.From(1, 2, 3), 2, square)
 	defer squares.Cancel(nil)
 	show(squares)
 	// Output:
@@ -330,17 +340,18 @@ func ExampleParallel() {
 }
 
 func ExampleStage() {
-	twice := stream.Stage(stream.From(1, 2), stream.Count(4), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
-		for n, err := range stream.All(ctx, src) {
-			if err != nil {
-				return err
+	twice := stream.Stage(stream.From(1, 2), stream.Count(4),
+		func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
+			for n, err := range stream.All(ctx, src) {
+				if err != nil {
+					return err
+				}
+				if err := errors.Join(dst.Write(ctx, n), dst.Write(ctx, n)); err != nil {
+					return err
+				}
 			}
-			if err := errors.Join(dst.Write(ctx, n), dst.Write(ctx, n)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+			return nil
+		})
 	defer twice.Cancel(nil)
 	show(twice)
 	// Output:
@@ -378,8 +389,8 @@ func ExampleTee() {
 	// [1 2] <nil>
 }
 
-// A Tee never drops: its slower branch holds back the other. Where one branch may lose chunks, a Broadcast with two
-// subscribers stands for it, each with its policy.
+// A Tee never drops a chunk: its slower branch holds back the other. If one branch may lose chunks,
+// use a Broadcast with two subscribers, each with its policy.
 func ExampleTee_policies() {
 	tee := stream.NewBroadcast[int](nil)
 	all := stream.Subscribe(tee, stream.Count(3), stream.Block())
@@ -413,7 +424,7 @@ func ExampleBroadcast() {
 	// [before a] 0 stream: subscriber too slow
 }
 
-// What was dropped, and for whom, is told to a hook and can be asked.
+// A hook is told which chunks were dropped, and which subscription lost them. Dropped counts them.
 func ExampleBroadcastOptions() {
 	names := map[*stream.Subscription[int]]string{}
 	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{
@@ -433,7 +444,7 @@ func ExampleBroadcastOptions() {
 	// 1 2 3
 }
 
-// With Block the publisher waits for the slowest, and nothing is lost.
+// With Block the publisher waits for the slowest subscriber, and no chunk is lost.
 func ExampleBlock() {
 	room := stream.NewBroadcast[int](nil)
 	slow := stream.Subscribe(room, stream.Count(1), stream.Block())
@@ -455,7 +466,8 @@ func ExampleLatest() {
 		cents  int
 	}
 	prices := stream.NewBroadcast[price](nil)
-	slow := stream.Subscribe(prices, stream.Count(10), stream.Latest(func(p price) string { return p.symbol }))
+	slow := stream.Subscribe(prices, stream.Count(10),
+		stream.Latest(func(p price) string { return p.symbol }))
 	for _, p := range []price{{"A", 1}, {"B", 1}, {"A", 2}, {"A", 3}} {
 		prices.Publish(ctx, p)
 	}
@@ -486,7 +498,7 @@ func ExampleFrom() {
 	// b
 }
 
-// Collect returns what came before an error, too.
+// Collect returns the chunks that came before an error, too.
 func ExampleCollect() {
 	q := stream.NewQueue[int](2)
 	q.Write(ctx, 1)
@@ -562,14 +574,17 @@ func ExampleFromReader() {
 
 func ExampleToWriter() {
 	var b strings.Builder
-	err := stream.Pipe(ctx, stream.ToWriter(&b), stream.From([]byte("hello, "), []byte("world")), nil)
+	err := stream.Pipe(ctx, stream.ToWriter(&b), stream.From([]byte("hello, "), []byte("world")),
+		nil)
 	fmt.Println(b.String(), err)
 	// Output: hello, world <nil>
 }
 
 func ExampleDiscard() {
 	var n int64
-	err := stream.Pipe(ctx, stream.Discard[int](), stream.From(1, 2), &stream.PipeOptions{Progress: func(k int64) { n = k }})
+	err := stream.Pipe(ctx, stream.Discard[int](), stream.From(1, 2), &stream.PipeOptions{
+		Progress: func(k int64) { n = k },
+	})
 	fmt.Println(n, err)
 	// Output: 2 <nil>
 }
@@ -599,13 +614,14 @@ func ExampleDecode() {
 	stream.Encode(wire, codec).Write(ctx, point{1, 2})
 	wire.Write(ctx, []byte("garbage"))
 	wire.Close(ctx)
-	show(stream.Decode(wire, codec.SkipBad(func(m []byte, _ error) { fmt.Printf("skipped %q\n", m) })))
+	show(stream.Decode(wire,
+		codec.SkipBad(func(m []byte, _ error) { fmt.Printf("skipped %q\n", m) })))
 	// Output:
 	// {1 2}
 	// skipped "garbage"
 }
 
-// A message that can't be decoded ends the stream, and is in the error.
+// A message that cannot be decoded ends the stream, and is in the error.
 func ExampleDecodeError() {
 	numbers := stream.Codec[string, int]{Decode: strconv.Atoi}
 	_, err := stream.Collect(ctx, stream.Decode(stream.From("1", "two", "3"), numbers))
@@ -616,7 +632,9 @@ func ExampleDecodeError() {
 }
 
 func ExampleEncode() {
-	numbers := stream.Codec[string, int]{Encode: func(n int) (string, error) { return strconv.Itoa(n), nil }}
+	numbers := stream.Codec[string, int]{
+		Encode: func(n int) (string, error) { return strconv.Itoa(n), nil },
+	}
 	q := stream.NewQueue[string](9)
 	stream.Pipe(ctx, stream.Encode(q, numbers), stream.From(1, 2), nil)
 	show(q)

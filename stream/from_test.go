@@ -37,7 +37,9 @@ func TestFromSeqEndsAsItsSequenceDoes(t *testing.T) {
 	require.Equal(t, []int{1, 2}, collect(t, stream.FromSeq(slices.Values([]int{1, 2}))))
 	require.NoError(t, stream.FromSeq(slices.Values([]int{1})).Cancel(nil), "one that never began")
 	stopped := false
-	r := stream.FromSeq2(func(yield func(int, error) bool) { stopped = yield(1, nil) && !yield(0, errBoom) })
+	r := stream.FromSeq2(func(yield func(int, error) bool) {
+		stopped = yield(1, nil) && !yield(0, errBoom)
+	})
 	require.Equal(t, 1, pull(t, r))
 	wantEnd(t, r, errBoom)
 	require.True(t, stopped)
@@ -79,7 +81,7 @@ func TestFromSeqIsStoppedWhenItIsLeftInTheMiddle(t *testing.T) {
 		}
 	}
 	require.False(t, stopped, "leaving the loop leaves the stream")
-	require.NoError(t, stream.Pipe(t.Context(), stream.Discard[int](), stream.Through(r, stream.Transform[int, int]{
+	through := stream.Through(r, stream.Transform[int, int]{
 		Each: func(v int, emit func(int)) error {
 			if v > 3 {
 				return stream.SkipAll
@@ -87,6 +89,7 @@ func TestFromSeqIsStoppedWhenItIsLeftInTheMiddle(t *testing.T) {
 			emit(v)
 			return nil
 		},
-	}), nil))
+	})
+	require.NoError(t, stream.Pipe(t.Context(), stream.Discard[int](), through, nil))
 	require.True(t, stopped, "by the pipe, whose transform had enough")
 }

@@ -23,7 +23,8 @@ func TestFromReaderCutsBytesIntoChunks(t *testing.T) {
 		iotest.DataErrReader(strings.NewReader(text)),
 	} {
 		chunks := collect(t, stream.FromReader(r, 7))
-		require.Equal(t, text, string(slices.Concat(chunks...)), "each chunk is the puller's to keep")
+		require.Equal(t, text, string(slices.Concat(chunks...)),
+			"each chunk is the puller's to keep")
 		for _, c := range chunks {
 			require.NotEmpty(t, c)
 			require.LessOrEqual(t, len(c), 7)
@@ -114,10 +115,13 @@ func TestFromReaderEndsABlockedReadByClose(t *testing.T) {
 }
 
 func TestAsReaderReadsChunksAsBytes(t *testing.T) {
-	chunks := func() stream.Readable[[]byte] { return stream.From([]byte("ab"), nil, []byte("cde"), []byte("f")) }
+	chunks := func() stream.Readable[[]byte] {
+		return stream.From([]byte("ab"), nil, []byte("cde"), []byte("f"))
+	}
 	require.NoError(t, iotest.TestReader(stream.AsReader(t.Context(), chunks()), []byte("abcdef")))
 	var calls []string
-	n, err := io.Copy(writes(func(p []byte) { calls = append(calls, string(p)) }), stream.AsReader(t.Context(), chunks()))
+	n, err := io.Copy(writes(func(p []byte) { calls = append(calls, string(p)) }),
+		stream.AsReader(t.Context(), chunks()))
 	require.NoError(t, err)
 	require.EqualValues(t, 6, n)
 	require.Equal(t, []string{"ab", "cde", "f"}, calls, "each chunk as it is")

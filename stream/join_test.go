@@ -19,7 +19,9 @@ import (
 func TestJoinRelaysBothWaysUntilBothHaveEnded(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		left, right := newPeer(), newPeer()
-		joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
+		joining := goDo(func() error {
+			return stream.Join(t.Context(), left.duplex(), right.duplex())
+		})
 		require.NoError(t, left.out.Write(t.Context(), 1))
 		require.Equal(t, 1, pull(t, right.in))
 		require.NoError(t, right.out.Write(t.Context(), 2))
@@ -36,7 +38,9 @@ func TestJoinRelaysBothWaysUntilBothHaveEnded(t *testing.T) {
 func TestJoinPassesAFailureOnBehindWhatCameAndTheOtherWayGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		left, right := newPeer(), newPeer()
-		joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
+		joining := goDo(func() error {
+			return stream.Join(t.Context(), left.duplex(), right.duplex())
+		})
 		require.NoError(t, left.out.Write(t.Context(), 1))
 		require.NoError(t, left.out.Fail(t.Context(), errBoom))
 		joining.waits(t, "the other way is open")
@@ -53,7 +57,9 @@ func TestJoinPassesAFailureOnBehindWhatCameAndTheOtherWayGoesOn(t *testing.T) {
 func TestJoinWhenOneSideLeavesIsAnEndAndNoFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		left, right := newPeer(), newPeer()
-		joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
+		joining := goDo(func() error {
+			return stream.Join(t.Context(), left.duplex(), right.duplex())
+		})
 		require.NoError(t, left.in.Cancel(nil))
 		require.NoError(t, left.out.Close(t.Context()))
 		require.NoError(t, joining.wait())
@@ -136,11 +142,17 @@ type line struct {
 }
 
 func newLine(mark int) *line {
-	return &line{in: stream.NewQueue[int](stream.Count(mark)), out: stream.NewQueue[int](stream.Count(mark))}
+	return &line{
+		in:  stream.NewQueue[int](stream.Count(mark)),
+		out: stream.NewQueue[int](stream.Count(mark)),
+	}
 }
 
 func (l *line) duplex() stream.Duplex[int, int] {
-	return stream.Duplex[int, int]{Readable: lineReadable{l.in, l}, Writable: lineWritable{l.out, l}}
+	return stream.Duplex[int, int]{
+		Readable: lineReadable{l.in, l},
+		Writable: lineWritable{l.out, l},
+	}
 }
 
 type lineReadable struct {
@@ -229,7 +241,8 @@ func TestJoinPassesEachEndOnAndLosesNothing(t *testing.T) {
 				"wraps io.EOF":       {errWrapsEOF, errWrapsEOF, errWrapsEOF},
 				"cannot be compared": {parts{"a"}, parts{"a"}, parts{"a"}},
 			} {
-				t.Run(fmt.Sprintf("%s/mark of %d/flipped %t", name, mark, flip), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/mark of %d/flipped %t", name, mark,
+					flip), func(t *testing.T) {
 					bubble(t, func(t *testing.T) {
 						client, backend := newLine(mark), newLine(mark)
 						a, b := client.duplex(), backend.duplex()
@@ -273,7 +286,9 @@ func TestJoinOfTwoThatEndTogetherReturns(t *testing.T) {
 	for _, end := range []error{io.EOF, errBoom} {
 		bubble(t, func(t *testing.T) {
 			left, right := newLine(1), newLine(1)
-			joining := goDo(func() error { return stream.Join(t.Context(), left.duplex(), right.duplex()) })
+			joining := goDo(func() error {
+				return stream.Join(t.Context(), left.duplex(), right.duplex())
+			})
 			joining.waits(t, "both are open")
 			left.say(t.Context(), 0, end)
 			right.say(t.Context(), 0, end)
@@ -313,7 +328,10 @@ func TestJoinDropsChunksForADestinationThatHasEnded(t *testing.T) {
 		back, alive := stream.NewQueue[int](1), &fakeSink{}
 		joining := goDo(func() error {
 			return stream.Join(t.Context(),
-				stream.Duplex[int, int]{Readable: src, Writable: alive}, stream.Duplex[int, int]{Readable: back, Writable: dead})
+				stream.Duplex[int, int]{
+					Readable: src,
+					Writable: alive,
+				}, stream.Duplex[int, int]{Readable: back, Writable: dead})
 		})
 		joining.waits(t, "the other way is open")
 		require.Equal(t, 3, src.taken())
@@ -335,8 +353,14 @@ func TestJoinEndsWhenBothDestinationsHaveEnded(t *testing.T) {
 		left, right := source(nil, 1), source(nil, 2)
 		joining := goDo(func() error {
 			return stream.Join(t.Context(),
-				stream.Duplex[int, int]{Readable: left, Writable: &fakeSink{writeErr: stream.ErrClosed}},
-				stream.Duplex[int, int]{Readable: right, Writable: &fakeSink{writeErr: stream.ErrClosed}})
+				stream.Duplex[int, int]{
+					Readable: left,
+					Writable: &fakeSink{writeErr: stream.ErrClosed},
+				},
+				stream.Duplex[int, int]{
+					Readable: right,
+					Writable: &fakeSink{writeErr: stream.ErrClosed},
+				})
 		})
 		joining.returns(t, nil)
 		require.Equal(t, []error{stream.ErrClosed}, left.causes())
@@ -346,11 +370,17 @@ func TestJoinEndsWhenBothDestinationsHaveEnded(t *testing.T) {
 
 func TestJoinFailsADestinationThatRefusesAChunk(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		src, picky := source(nil, 1, 2, 3), &half{fakeSink: &fakeSink{writeErr: errBoom}, done: make(chan struct{})}
+		src, picky := source(nil, 1, 2, 3), &half{
+			fakeSink: &fakeSink{writeErr: errBoom},
+			done:     make(chan struct{}),
+		}
 		back, alive := stream.NewQueue[int](1), &fakeSink{}
 		joining := goDo(func() error {
 			return stream.Join(t.Context(),
-				stream.Duplex[int, int]{Readable: src, Writable: alive}, stream.Duplex[int, int]{Readable: back, Writable: picky})
+				stream.Duplex[int, int]{
+					Readable: src,
+					Writable: alive,
+				}, stream.Duplex[int, int]{Readable: back, Writable: picky})
 		})
 		joining.waits(t, "the other way is open")
 		require.Equal(t, 1, src.taken())
@@ -406,7 +436,8 @@ func TestJoinContextCutsAllThatHasNotEnded(t *testing.T) {
 				}
 				a, b := &stuck{fakeSink: &fakeSink{}}, &stuck{fakeSink: &fakeSink{}}
 				joining := goDo(func() error {
-					return stream.Join(ctx, stream.Duplex[int, int]{Readable: left, Writable: a}, stream.Duplex[int, int]{Readable: right, Writable: b})
+					return stream.Join(ctx, stream.Duplex[int, int]{Readable: left, Writable: a},
+						stream.Duplex[int, int]{Readable: right, Writable: b})
 				})
 				synctest.Wait()
 				cancel(errBoom)
@@ -449,7 +480,10 @@ func (s *stuck) Fail(ctx context.Context, _ error) error { <-ctx.Done(); return 
 
 func TestJoinOfANilStreamPanics(t *testing.T) {
 	whole := newPeer().duplex()
-	for _, part := range []stream.Duplex[int, int]{{Readable: whole.Readable}, {Writable: whole.Writable}} {
+	for _, part := range []stream.Duplex[int, int]{
+		{Readable: whole.Readable},
+		{Writable: whole.Writable},
+	} {
 		require.Panics(t, func() { stream.Join(t.Context(), whole, part) })
 		require.Panics(t, func() { stream.Join(t.Context(), part, whole) })
 	}

@@ -21,8 +21,8 @@ var (
 	errOther = errors.New("other")
 )
 
-// A fakeSource is a Readable that delivers chunks, then end, and remembers what was done to it. With a nil end it
-// stays open and idle behind its chunks.
+// A fakeSource is a Readable that delivers chunks, then end, and remembers what was done to it.
+// With a nil end it stays open and idle behind its chunks.
 type fakeSource struct {
 	mu        sync.Mutex
 	chunks    []int

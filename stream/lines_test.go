@@ -52,7 +52,9 @@ func TestLinesGatherNoLineThatIsTooLong(t *testing.T) {
 }
 
 func TestLinesDropTheStartOfALineWhenTheSourceFails(t *testing.T) {
-	src := stream.FromSeq2(func(yield func([]byte, error) bool) { _ = yield([]byte("a\nb"), nil) && yield(nil, errBoom) })
+	src := stream.FromSeq2(func(yield func([]byte, error) bool) {
+		_ = yield([]byte("a\nb"), nil) && yield(nil, errBoom)
+	})
 	r := stream.Lines(src, 0)
 	require.Equal(t, "a", pull(t, r))
 	wantEnd(t, r, errBoom)

@@ -11,7 +11,8 @@ import (
 
 func TestMergeDeliversAllOfAllSources(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		require.ElementsMatch(t, []int{1, 2, 3, 4}, collect(t, stream.Merge(stream.From(1, 2), stream.From(3, 4))))
+		require.ElementsMatch(t, []int{1, 2, 3, 4},
+			collect(t, stream.Merge(stream.From(1, 2), stream.From(3, 4))))
 		require.Empty(t, collect(t, stream.Merge[int]()))
 	})
 }
@@ -41,7 +42,8 @@ func TestMergeHoldsOneChunkOfEachSource(t *testing.T) {
 }
 
 func TestConcatIsOneSourceAfterTheOther(t *testing.T) {
-	require.Equal(t, []int{1, 2, 3}, collect(t, stream.Concat(stream.From(1), stream.From[int](), stream.From(2, 3))))
+	require.Equal(t, []int{1, 2, 3},
+		collect(t, stream.Concat(stream.From(1), stream.From[int](), stream.From(2, 3))))
 	require.Empty(t, collect(t, stream.Concat[int]()))
 	later := source(nil, 9)
 	r := stream.Concat[int](source(errBoom, 1), later)

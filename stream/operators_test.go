@@ -23,7 +23,9 @@ var operators = map[string]func(stream.Readable[int]) stream.Readable[int]{
 		return stream.Filter(r, func(int) bool { return true })
 	},
 	"Through": func(r stream.Readable[int]) stream.Readable[int] {
-		return stream.Through(r, stream.Transform[int, int]{Each: func(v int, emit func(int)) error { emit(v); return nil }})
+		return stream.Through(r, stream.Transform[int, int]{
+			Each: func(v int, emit func(int)) error { emit(v); return nil },
+		})
 	},
 	"FlatMap": func(r stream.Readable[int]) stream.Readable[int] {
 		return stream.FlatMap(r, func(v int) iter.Seq2[int, error] {
@@ -36,22 +38,25 @@ var operators = map[string]func(stream.Readable[int]) stream.Readable[int]{
 	"Batch": func(r stream.Readable[int]) stream.Readable[int] {
 		return stream.Unbatch(stream.Batch(r, stream.Count(3), 0))
 	},
-	"Throttle": func(r stream.Readable[int]) stream.Readable[int] { return stream.Throttle(r, free{}) },
+	"Throttle": func(r stream.Readable[int]) stream.Readable[int] {
+		return stream.Throttle(r, free{})
+	},
 	"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
 		return stream.Parallel(r, 3, func(_ context.Context, v int) (int, error) { return v, nil })
 	},
 	"Stage": func(r stream.Readable[int]) stream.Readable[int] {
-		return stream.Stage(r, stream.Count(2), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
-			for {
-				v, err := src.Pull(ctx)
-				if err != nil {
-					return err
+		return stream.Stage(r, stream.Count(2),
+			func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
+				for {
+					v, err := src.Pull(ctx)
+					if err != nil {
+						return err
+					}
+					if err := dst.Write(ctx, v); err != nil {
+						return err
+					}
 				}
-				if err := dst.Write(ctx, v); err != nil {
-					return err
-				}
-			}
-		})
+			})
 	},
 	"Merge":  func(r stream.Readable[int]) stream.Readable[int] { return stream.Merge(r) },
 	"Concat": func(r stream.Readable[int]) stream.Readable[int] { return stream.Concat(r) },
@@ -61,7 +66,9 @@ var operators = map[string]func(stream.Readable[int]) stream.Readable[int]{
 		return &teeHalf{a}
 	},
 	"Decode": func(r stream.Readable[int]) stream.Readable[int] {
-		return stream.Decode(r, stream.Codec[int, int]{Decode: func(v int) (int, error) { return v, nil }})
+		return stream.Decode(r, stream.Codec[int, int]{
+			Decode: func(v int) (int, error) { return v, nil },
+		})
 	},
 }
 
@@ -73,7 +80,9 @@ type free struct{}
 
 func (free) Wait(ctx context.Context) error { return ctx.Err() }
 
-func eachOperator(t *testing.T, f func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int])) {
+func eachOperator(
+	t *testing.T, f func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]),
+) {
 	for name, op := range operators {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) { f(t, op) })
@@ -194,9 +203,13 @@ func TestOperatorsFailWithAnErrorOfTheirFunction(t *testing.T) {
 		}{
 			"fail the stream and cancel the source": {errBoom, []int{1, 2}, errBoom},
 			"Skip drops the chunk":                  {stream.Skip, []int{1, 2, 4, 5}, io.EOF},
-			"wrapped Skip drops the chunk":          {fmt.Errorf("bad: %w", stream.Skip), []int{1, 2, 4, 5}, io.EOF},
-			"SkipAll ends the stream well":          {stream.SkipAll, []int{1, 2}, io.EOF},
-			"io.EOF is no end":                      {io.EOF, []int{1, 2}, io.ErrUnexpectedEOF},
+			"wrapped Skip drops the chunk": {
+				fmt.Errorf("bad: %w", stream.Skip),
+				[]int{1, 2, 4, 5},
+				io.EOF,
+			},
+			"SkipAll ends the stream well": {stream.SkipAll, []int{1, 2}, io.EOF},
+			"io.EOF is no end":             {io.EOF, []int{1, 2}, io.ErrUnexpectedEOF},
 		} {
 			t.Run(name+"/"+what, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
@@ -248,8 +261,10 @@ func TestNilFunctionPanics(t *testing.T) {
 		"SkipBad":   func() { stream.Codec[int, int]{}.SkipBad(nil) },
 		"Size":      func() { stream.Size[int](1, nil) },
 		"Latest":    func() { stream.Latest[int, int](nil) },
-		"Subscribe": func() { stream.Subscribe(stream.NewBroadcast[int](nil), stream.Count(1), stream.Keyed[int]{}) },
-		"a source":  func() { stream.Map(nil, explode) },
+		"Subscribe": func() {
+			stream.Subscribe(stream.NewBroadcast[int](nil), stream.Count(1), stream.Keyed[int]{})
+		},
+		"a source": func() { stream.Map(nil, explode) },
 	} {
 		t.Run(name, func(t *testing.T) { require.Panics(t, f) })
 	}

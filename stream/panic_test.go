@@ -31,13 +31,14 @@ func TestPanicOfASourceReachesThePull(t *testing.T) {
 var withF = map[string]func(stream.Readable[int], func(int) (int, error)) stream.Readable[int]{
 	"Map": stream.Map[int, int],
 	"Through": func(r stream.Readable[int], f func(int) (int, error)) stream.Readable[int] {
-		return stream.Through(r, stream.Transform[int, int]{Each: func(v int, emit func(int)) error {
+		each := func(v int, emit func(int)) error {
 			v, err := f(v)
 			if err == nil {
 				emit(v)
 			}
 			return err
-		}})
+		}
+		return stream.Through(r, stream.Transform[int, int]{Each: each})
 	},
 	"FlatMap": func(r stream.Readable[int], f func(int) (int, error)) stream.Readable[int] {
 		return stream.FlatMap(r, func(v int) iter.Seq2[int, error] {
@@ -55,13 +56,16 @@ var withF = map[string]func(stream.Readable[int], func(int) (int, error)) stream
 func TestPanicOfAFunctionOnAnotherGoroutineReachesThePull(t *testing.T) {
 	for name, op := range map[string]func(stream.Readable[int]) stream.Readable[int]{
 		"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
-			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return explode(v) })
+			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) {
+				return explode(v)
+			})
 		},
 		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
-			return stream.Stage(r, stream.Count(0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
-				_, err := explode(1)
-				return err
-			})
+			return stream.Stage(r, stream.Count(0),
+				func(context.Context, stream.Readable[int], stream.Writable[int]) error {
+					_, err := explode(1)
+					return err
+				})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,8 +85,12 @@ func TestPanicOfAFunctionOnAnotherGoroutineReachesThePull(t *testing.T) {
 
 func TestPanicPassesThroughSeveralOperators(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		inner := stream.Parallel(source(nil, 1), 2, func(context.Context, int) (int, error) { panic(errBoom) })
-		outer := stream.Parallel(inner, 2, func(_ context.Context, v int) (int, error) { return v, nil })
+		inner := stream.Parallel(source(nil, 1), 2, func(context.Context, int) (int, error) {
+			panic(errBoom)
+		})
+		outer := stream.Parallel(inner, 2, func(_ context.Context, v int) (int, error) {
+			return v, nil
+		})
 		p := catchPanic(t, func() { outer.Pull(t.Context()) })
 		require.ErrorIs(t, p, errBoom, "it is the value")
 		require.ErrorContains(t, p, "stream: panic: boom\n\ngoroutine ")
@@ -96,17 +104,26 @@ func TestGoexitOfAFunctionFailsTheStream(t *testing.T) {
 	}
 	for name, op := range map[string]func(stream.Readable[int]) stream.Readable[int]{
 		"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
-			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) { return leave(v) })
-		},
-		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
-			return stream.Stage(r, stream.Count(0), func(context.Context, stream.Readable[int], stream.Writable[int]) error {
-				_, err := leave(1)
-				return err
+			return stream.Parallel(r, 2, func(_ context.Context, v int) (int, error) {
+				return leave(v)
 			})
 		},
-		"before Parallel": func(r stream.Readable[int]) stream.Readable[int] { return operators["Parallel"](stream.Map(r, leave)) },
-		"before Merge":    func(r stream.Readable[int]) stream.Readable[int] { return operators["Merge"](stream.Map(r, leave)) },
-		"before Tee":      func(r stream.Readable[int]) stream.Readable[int] { return operators["Tee"](stream.Map(r, leave)) },
+		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Stage(r, stream.Count(0),
+				func(context.Context, stream.Readable[int], stream.Writable[int]) error {
+					_, err := leave(1)
+					return err
+				})
+		},
+		"before Parallel": func(r stream.Readable[int]) stream.Readable[int] {
+			return operators["Parallel"](stream.Map(r, leave))
+		},
+		"before Merge": func(r stream.Readable[int]) stream.Readable[int] {
+			return operators["Merge"](stream.Map(r, leave))
+		},
+		"before Tee": func(r stream.Readable[int]) stream.Readable[int] {
+			return operators["Tee"](stream.Map(r, leave))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {

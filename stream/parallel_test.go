@@ -77,11 +77,12 @@ func TestWorkContextEndsWithCancel(t *testing.T) {
 			causes <- context.Cause(ctx)
 			return 0, nil
 		})
-		s := stream.Stage(source(nil), stream.Count(1), func(ctx context.Context, _ stream.Readable[int], _ stream.Writable[int]) error {
-			<-ctx.Done()
-			causes <- context.Cause(ctx)
-			return nil
-		})
+		s := stream.Stage(source(nil), stream.Count(1),
+			func(ctx context.Context, _ stream.Readable[int], _ stream.Writable[int]) error {
+				<-ctx.Done()
+				causes <- context.Cause(ctx)
+				return nil
+			})
 		for _, r := range []stream.Readable[int]{r, s} {
 			p := goPull(t.Context(), r)
 			p.waits(t, "the work goes on")

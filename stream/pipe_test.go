@@ -31,17 +31,39 @@ func TestPipeShutsDownByTheMatrix(t *testing.T) {
 		ctx  bool // ends
 		want ends // without options
 	}{
-		"source ends":        {src: source(io.EOF, 1, 2), dst: &fakeSink{}, want: ends{closes: 1}},
-		"source fails":       {src: source(errBoom, 1, 2), dst: &fakeSink{}, want: ends{aborts: []error{errBoom}, err: errBoom}},
-		"destination fails":  {src: source(nil, 1, 2), dst: &fakeSink{writeErr: errBoom}, want: ends{aborts: []error{errBoom}, cancels: []error{errBoom}, err: errBoom}},
-		"destination closed": {src: source(nil, 1, 2), dst: &fakeSink{writeErr: stream.ErrClosed}, want: ends{cancels: []error{stream.ErrClosed}, err: stream.ErrClosed}},
-		"context ends":       {src: source(nil, 1, 2), dst: &fakeSink{}, ctx: true, want: ends{aborts: []error{errBoom}, cancels: []error{errBoom}, err: errBoom}},
+		"source ends": {src: source(io.EOF, 1, 2), dst: &fakeSink{}, want: ends{closes: 1}},
+		"source fails": {
+			src:  source(errBoom, 1, 2),
+			dst:  &fakeSink{},
+			want: ends{aborts: []error{errBoom}, err: errBoom},
+		},
+		"destination fails": {
+			src:  source(nil, 1, 2),
+			dst:  &fakeSink{writeErr: errBoom},
+			want: ends{aborts: []error{errBoom}, cancels: []error{errBoom}, err: errBoom},
+		},
+		"destination closed": {
+			src:  source(nil, 1, 2),
+			dst:  &fakeSink{writeErr: stream.ErrClosed},
+			want: ends{cancels: []error{stream.ErrClosed}, err: stream.ErrClosed},
+		},
+		"context ends": {
+			src:  source(nil, 1, 2),
+			dst:  &fakeSink{},
+			ctx:  true,
+			want: ends{aborts: []error{errBoom}, cancels: []error{errBoom}, err: errBoom},
+		},
 	} {
 		for o := range 8 {
-			options := &stream.PipeOptions{PreventClose: o&1 != 0, PreventAbort: o&2 != 0, PreventCancel: o&4 != 0}
+			options := &stream.PipeOptions{
+				PreventClose:  o&1 != 0,
+				PreventAbort:  o&2 != 0,
+				PreventCancel: o&4 != 0,
+			}
 			t.Run(fmt.Sprintf("%s/%+v", name, *options), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					src, dst, want := source(c.src.end, c.src.chunks...), &fakeSink{writeErr: c.dst.writeErr}, c.want
+					src, dst, want := source(c.src.end,
+						c.src.chunks...), &fakeSink{writeErr: c.dst.writeErr}, c.want
 					ctx, cancel := context.WithCancelCause(t.Context())
 					defer cancel(nil)
 					piping := goDo(func() error { return stream.Pipe(ctx, dst, src, options) })
@@ -104,7 +126,9 @@ func TestPipeNoticesTheEndOfASourceThatTellsItWithoutRoom(t *testing.T) {
 func TestPipeHoldsOneChunkWhereTheDestinationDoesNotTellItsRoom(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		src := source(nil, 1, 2, 3)
-		dst := &fakeSink{onWrite: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) }}
+		dst := &fakeSink{
+			onWrite: func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) },
+		}
 		ctx, cancel := context.WithCancelCause(t.Context())
 		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
 		piping.waits(t, "the destination is stalled")
@@ -147,8 +171,16 @@ func TestPipeJoinsTheErrorsOfAShutdown(t *testing.T) {
 		dst  *fakeSink
 		want []error
 	}{
-		"abort fails":  {src: source(errBoom), dst: &fakeSink{abortErr: errOther}, want: []error{errBoom, errOther}},
-		"cancel fails": {src: source(nil, 1), dst: &fakeSink{writeErr: errBoom}, want: []error{errBoom, errOther}},
+		"abort fails": {
+			src:  source(errBoom),
+			dst:  &fakeSink{abortErr: errOther},
+			want: []error{errBoom, errOther},
+		},
+		"cancel fails": {
+			src:  source(nil, 1),
+			dst:  &fakeSink{writeErr: errBoom},
+			want: []error{errBoom, errOther},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.src.cancelErr = errOther
@@ -160,8 +192,10 @@ func TestPipeJoinsTheErrorsOfAShutdown(t *testing.T) {
 
 func TestPipeDropsNothingThatCameBeforeAFailure(t *testing.T) {
 	for name, dst := range map[string]func(q *stream.Queue[int]) stream.Writable[int]{
-		"a Queue":               func(q *stream.Queue[int]) stream.Writable[int] { return q },
-		"an adapter of a Queue": func(q *stream.Queue[int]) stream.Writable[int] { return stream.MapWriter(q, double) },
+		"a Queue": func(q *stream.Queue[int]) stream.Writable[int] { return q },
+		"an adapter of a Queue": func(q *stream.Queue[int]) stream.Writable[int] {
+			return stream.MapWriter(q, double)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := stream.NewQueue[int](3)
@@ -171,7 +205,8 @@ func TestPipeDropsNothingThatCameBeforeAFailure(t *testing.T) {
 		})
 	}
 	q := stream.NewQueue[int](3)
-	require.Equal(t, errBoom, stream.Pipe(t.Context(), q, source(errBoom, 1), &stream.PipeOptions{PreventAbort: true}))
+	require.Equal(t, errBoom,
+		stream.Pipe(t.Context(), q, source(errBoom, 1), &stream.PipeOptions{PreventAbort: true}))
 	require.NoError(t, q.Write(t.Context(), 2), "it is as it was")
 }
 
@@ -206,7 +241,8 @@ func TestPipeEndsWithErrorsThatCannotBeCompared(t *testing.T) {
 		piping.waits(t, "the source is idle")
 		cancel(cause)
 		piping.returns(t, cause)
-		require.Equal(t, []error{cause}, src.cancels, "it was the context, and no end of the source")
+		require.Equal(t, []error{cause}, src.cancels,
+			"it was the context, and no end of the source")
 		require.Equal(t, []error{cause}, dst.aborts)
 	})
 	room := stream.NewBroadcast[int](nil)
@@ -378,17 +414,22 @@ func TestPipePanicShutsBothEnds(t *testing.T) {
 		o   *stream.PipeOptions
 	}{
 		"in the source": {
-			src: func(r stream.Readable[int]) stream.Readable[int] { return stream.Map(r, explode) },
+			src: func(r stream.Readable[int]) stream.Readable[int] {
+				return stream.Map(r, explode)
+			},
 		},
 		"in the destination": {
-			dst: func(w stream.Writable[int]) stream.Writable[int] { return stream.MapWriter(w, explode) },
+			dst: func(w stream.Writable[int]) stream.Writable[int] {
+				return stream.MapWriter(w, explode)
+			},
 		},
 		"in a transform": {
 			src: func(r stream.Readable[int]) stream.Readable[int] {
-				return stream.Through(r, stream.Transform[int, int]{Each: func(v int, _ func(int)) error {
+				each := func(v int, _ func(int)) error {
 					_, err := explode(v)
 					return err
-				}})
+				}
+				return stream.Through(r, stream.Transform[int, int]{Each: each})
 			},
 		},
 		"in progress": {o: &stream.PipeOptions{Progress: func(int64) { _, _ = explode(0) }}},
@@ -424,7 +465,9 @@ func panicOf(f func()) (value any, stack string) {
 
 func TestPipePanicBehindTheEndOfASourceDoesNotCancelIt(t *testing.T) {
 	src := source(io.EOF)
-	require.PanicsWithValue(t, "boom", func() { stream.Pipe(t.Context(), closePanics{&fakeSink{}}, src, nil) })
+	require.PanicsWithValue(t, "boom", func() {
+		stream.Pipe(t.Context(), closePanics{&fakeSink{}}, src, nil)
+	})
 	require.Empty(t, src.cancels)
 }
 

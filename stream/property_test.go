@@ -48,19 +48,23 @@ var links = slices.Sorted(maps.Keys(chained))
 var chained = func() map[string]func(stream.Readable[int]) stream.Readable[int] {
 	all := maps.Clone(operators)
 	all["Queue"] = func(r stream.Readable[int]) stream.Readable[int] { return piped(r, 2) }
-	all["Queue without a mark"] = func(r stream.Readable[int]) stream.Readable[int] { return piped(r, 0) }
+	all["Queue without a mark"] = func(r stream.Readable[int]) stream.Readable[int] {
+		return piped(r, 0)
+	}
 	all["FromSeq2 of All"] = func(r stream.Readable[int]) stream.Readable[int] {
 		return both{stream.FromSeq2(stream.All(context.Background(), r)), r}
 	}
 	return all
 }()
 
-// piped returns a queue that a Pipe fills, by way of a MapWriter, and that fails as r does, behind what it holds.
+// piped returns a queue that a Pipe fills, by way of a MapWriter, and that fails as r does, behind
+// what it holds.
 func piped(r stream.Readable[int], mark int) stream.Readable[int] {
 	q := stream.NewQueue[int](stream.Count(mark))
 	go func() { // ends with r, or with the queue
 		w := stream.MapWriter(q, func(v int) (int, error) { return v, nil })
-		if err := stream.Pipe(context.Background(), w, r, &stream.PipeOptions{PreventAbort: true}); err != nil {
+		if err := stream.Pipe(context.Background(), w, r,
+			&stream.PipeOptions{PreventAbort: true}); err != nil {
 			_ = q.Fail(context.Background(), err)
 		}
 	}()
@@ -79,12 +83,13 @@ func (b both) Cancel(cause error) error {
 	return err
 }
 
-// A random chain of operators delivers each chunk once and in order, or fails with the first error behind what came
-// before it, and leaves no goroutine, whatever contexts end on the way and whoever gives up.
+// A random chain of operators delivers each chunk once and in order, or fails with the first error
+// behind the chunks before it. It leaves no goroutine, whichever contexts end on the way and
+// whichever side gives up.
 func TestPipelineDeliversEachChunkOnceInOrder(t *testing.T) {
 	holds := func(seed uint64) bool {
 		return t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(t *testing.T) { planOf(seed).run(t) }) // which fails if a goroutine is left
+			bubble(t, func(t *testing.T) { planOf(seed).run(t) }) // fails if a goroutine is left
 		})
 	}
 	require.NoError(t, quick.Check(holds, &quick.Config{MaxCount: 500}))
@@ -121,14 +126,16 @@ func (p plan) run(t *testing.T) {
 	require.LessOrEqual(t, len(src.causes()), 1, "cancelled once at most: %+v", p)
 }
 
-// pullAll pulls until the end, now and then with a context that ends at a random moment, and returns the end. Behind
-// stop chunks it cancels.
-func pullAll(t *testing.T, rnd *rand.Rand, r stream.Readable[int], stop int) (got []int, err error) {
+// pullAll pulls until the end, now and then with a context that ends at a random moment, and
+// returns the end. Behind stop chunks it cancels.
+func pullAll(
+	t *testing.T, rnd *rand.Rand, r stream.Readable[int], stop int,
+) (got []int, err error) {
 	got = []int{}
 	for len(got) != stop {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		if rnd.IntN(3) == 0 {
-			go cancel(errLeft) // ends at once; it races with the Pull
+			go cancel(errLeft) // ends immediately; it races with the Pull
 		}
 		v, err := r.Pull(ctx)
 		cancel(nil)
@@ -153,13 +160,14 @@ var holders = []struct {
 	{"Map", 0, operators["Map"]},
 	{"Through", 0, operators["Through"]},
 	{"Concat", 0, operators["Concat"]},
-	{"Merge", 0, operators["Merge"]}, // of one source: it pulls while a Pull waits, which gets the chunk
+	{"Merge", 0, operators["Merge"]}, // of one source: it pulls for a Pull that waits
 	{"Parallel", 3, operators["Parallel"]},
 	{"Stage", 2 + 1, operators["Stage"]}, // its mark, and the chunk in its function's hands
 	{"Tee", 1, operators["Tee"]},
 }
 
-// What a pipeline holds is the sum of its marks, whatever the speeds: a fast source against a stalled sink.
+// What a pipeline holds is the sum of its marks, whatever the speeds: a fast source against a
+// stalled sink.
 func TestPipelineHoldsTheSumOfItsMarks(t *testing.T) {
 	holds := func(seed uint64) bool {
 		return t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -179,7 +187,8 @@ func TestPipelineHoldsTheSumOfItsMarks(t *testing.T) {
 					marks += h.holds + mark
 					names = append(names, fmt.Sprint(h.name, " ", mark))
 					q, stage := stream.NewQueue[int](stream.Count(mark)), h.make(r)
-					pipes = append(pipes, goDo(func() error { return stream.Pipe(ctx, q, stage, nil) }))
+					pipes = append(pipes,
+						goDo(func() error { return stream.Pipe(ctx, q, stage, nil) }))
 					r = q
 				}
 				synctest.Wait()

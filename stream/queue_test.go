@@ -40,11 +40,14 @@ func TestStrategyCountsChunksBytesOrWhatSizeSays(t *testing.T) {
 		q    *stream.Queue[int]
 		want int
 	}{
-		"count":     {stream.NewQueue[int](10), 9},
-		"size":      {stream.NewQueueOf(stream.Size(10, double)), 4},
-		"nil size":  {stream.NewQueueOf(stream.Strategy[int]{Mark: 10}), 9},
-		"free":      {stream.NewQueueOf(stream.Size(10, func(int) int { return 0 })), 10},
-		"very much": {stream.NewQueueOf(stream.Size(10, func(int) int { return math.MaxInt })), 10 - math.MaxInt},
+		"count":    {stream.NewQueue[int](10), 9},
+		"size":     {stream.NewQueueOf(stream.Size(10, double)), 4},
+		"nil size": {stream.NewQueueOf(stream.Strategy[int]{Mark: 10}), 9},
+		"free":     {stream.NewQueueOf(stream.Size(10, func(int) int { return 0 })), 10},
+		"very much": {
+			stream.NewQueueOf(stream.Size(10, func(int) int { return math.MaxInt })),
+			10 - math.MaxInt,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := c.q
@@ -243,13 +246,28 @@ func TestQueueKeepsItsFirstEnd(t *testing.T) {
 		write error
 		close error
 	}{
-		"Close":       {end: closed, held: true, pull: io.EOF, write: stream.ErrClosed},
-		"Fail":        {end: failed, held: true, pull: errBoom, write: errBoom, close: errBoom},
-		"Fail(nil)":   {end: func(t *testing.T, q queue) { q.Fail(ctx(t), nil) }, held: true, pull: stream.ErrClosed, write: stream.ErrClosed, close: stream.ErrClosed},
-		"Abort":       {end: aborted, pull: errBoom, write: errBoom, close: errBoom},
-		"Abort(nil)":  {end: func(_ *testing.T, q queue) { q.Abort(nil) }, pull: stream.ErrClosed, write: stream.ErrClosed, close: stream.ErrClosed},
-		"Cancel":      {end: cancelled, pull: io.EOF, write: errBoom, close: errBoom},
-		"Cancel(nil)": {end: func(_ *testing.T, q queue) { q.Cancel(nil) }, pull: io.EOF, write: stream.ErrClosed},
+		"Close": {end: closed, held: true, pull: io.EOF, write: stream.ErrClosed},
+		"Fail":  {end: failed, held: true, pull: errBoom, write: errBoom, close: errBoom},
+		"Fail(nil)": {
+			end:   func(t *testing.T, q queue) { q.Fail(ctx(t), nil) },
+			held:  true,
+			pull:  stream.ErrClosed,
+			write: stream.ErrClosed,
+			close: stream.ErrClosed,
+		},
+		"Abort": {end: aborted, pull: errBoom, write: errBoom, close: errBoom},
+		"Abort(nil)": {
+			end:   func(_ *testing.T, q queue) { q.Abort(nil) },
+			pull:  stream.ErrClosed,
+			write: stream.ErrClosed,
+			close: stream.ErrClosed,
+		},
+		"Cancel": {end: cancelled, pull: io.EOF, write: errBoom, close: errBoom},
+		"Cancel(nil)": {
+			end:   func(_ *testing.T, q queue) { q.Cancel(nil) },
+			pull:  io.EOF,
+			write: stream.ErrClosed,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			q := stream.NewQueue[int](2)
@@ -359,7 +377,7 @@ func TestQueueHandsEachChunkOverOnceUnderLoad(t *testing.T) {
 				for i := range each {
 					if i%3 == 0 {
 						ctx, cancel := context.WithCancel(t.Context())
-						go cancel() // ends at once: it races with the Write
+						go cancel() // ends immediately: it races with the Write
 						if q.Write(ctx, w*each+i) == nil {
 							continue
 						}

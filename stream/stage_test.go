@@ -25,7 +25,9 @@ func TestStageEndsAsItsFunctionDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				src := source(io.EOF, 1)
-				r := stream.Stage(src, stream.Count(1), func(ctx context.Context, src stream.Readable[int], dst stream.Writable[int]) error {
+				r := stream.Stage(src, stream.Count(1), func(
+					ctx context.Context, src stream.Readable[int], dst stream.Writable[int],
+				) error {
 					if c.drain {
 						if _, err := stream.Collect(ctx, src); err != nil {
 							return err
@@ -39,7 +41,8 @@ func TestStageEndsAsItsFunctionDoes(t *testing.T) {
 				require.Equal(t, 7, pull(t, r))
 				wantEnd(t, r, c.want)
 				synctest.Wait()
-				require.Equal(t, !c.drain, len(src.causes()) == 1, "a source that has not ended is cancelled")
+				require.Equal(t, !c.drain, len(src.causes()) == 1,
+					"a source that has not ended is cancelled")
 			})
 		})
 	}

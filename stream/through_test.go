@@ -63,7 +63,10 @@ func TestThroughCallsItsCancelHookInsteadOfFlush(t *testing.T) {
 						emit(v)
 						return nil
 					},
-					Flush: func(func(int)) error { require.Fail(t, "Flush after Cancel"); return nil },
+					Flush: func(func(int)) error {
+						require.Fail(t, "Flush after Cancel")
+						return nil
+					},
 					Cancel: func(cause error) {
 						require.False(t, inEach, "the hook ran beside Each")
 						causes = append(causes, cause)

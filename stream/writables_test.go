@@ -25,9 +25,15 @@ var writables = map[string]struct {
 	mute  bool // Ready does not tell of room
 	waits bool // TryWrite would wait, so there is none
 }{
-	"Queue": {make: func() made { return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] { return q }) }},
+	"Queue": {
+		make: func() made {
+			return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] { return q })
+		},
+	},
 	"MapWriter": {make: func() made {
-		return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] { return stream.MapWriter(q, same) })
+		return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] {
+			return stream.MapWriter(q, same)
+		})
 	}},
 	"MapWriter of a MapWriter": {make: func() made {
 		return onQueue(func(q *stream.Queue[[]byte]) stream.Writable[[]byte] {
@@ -126,7 +132,8 @@ func eachWritable(t *testing.T, f func(t *testing.T, name string, m made)) {
 func TestWritablesFailBehindWhatWasWritten(t *testing.T) {
 	eachWritable(t, func(t *testing.T, name string, m made) {
 		w := m.w.(telling)
-		require.Equal(t, errOther, w.Fail(endedWith(errOther), errBoom), "its context had ended: nothing happened")
+		require.Equal(t, errOther, w.Fail(endedWith(errOther), errBoom),
+			"its context had ended: nothing happened")
 		first := goWrite(t.Context(), m.w, []byte("a"))
 		synctest.Wait()
 		second := goWrite(t.Context(), m.w, []byte("b"))
@@ -260,7 +267,8 @@ func TestWritablesOverABareWritableAbortItInTurn(t *testing.T) {
 		})
 	}
 	sink := new(bareSink)
-	require.NoError(t, stream.AsWriter(t.Context(), sink).(interface{ CloseWithError(cause error) error }).CloseWithError(nil))
+	w := stream.AsWriter(t.Context(), sink).(interface{ CloseWithError(cause error) error })
+	require.NoError(t, w.CloseWithError(nil))
 	require.Equal(t, 1, sink.closes)
 }
 
@@ -272,13 +280,17 @@ type bareSink struct {
 
 func (*bareSink) Write(context.Context, []byte) error { return nil }
 func (s *bareSink) Close(context.Context) error       { s.closes++; return nil }
-func (s *bareSink) Abort(cause error) error           { s.aborts = append(s.aborts, cause); return nil }
+func (s *bareSink) Abort(cause error) error {
+	s.aborts = append(s.aborts, cause)
+	return nil
+}
 
 func TestWritablesOfAStageAreAQueue(t *testing.T) {
-	r := stream.Stage(stream.From(1), stream.Count(1), func(_ context.Context, _ stream.Readable[int], dst stream.Writable[int]) error {
-		require.IsType(t, stream.NewQueue[int](0), dst)
-		return nil
-	})
+	r := stream.Stage(stream.From(1), stream.Count(1),
+		func(_ context.Context, _ stream.Readable[int], dst stream.Writable[int]) error {
+			require.IsType(t, stream.NewQueue[int](0), dst)
+			return nil
+		})
 	require.Empty(t, collect(t, r))
 }
 

@@ -14,17 +14,20 @@ import (
 
 func TestHandshakeOfPeersLosesNoFrameBehindIt(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
-		client.SendRaw(append(UpgradeRequest("/feed?x=1", "Origin: http://example.org"), client.Encode(Text("early"))...))
+		request := UpgradeRequest("/feed?x=1", "Origin: http://example.org")
+		client.SendRaw(append(request, client.Encode(Text("early"))...))
 		req := server.ReadRequest()
 		require.Equal(t, "/feed?x=1", req.RequestURI)
 		require.Equal(t, "example.org", req.Host)
 		require.Equal(t, "http://example.org", req.Header.Get("Origin"))
-		server.SendRaw(append(SwitchingProtocols(req, "Sec-WebSocket-Protocol: chat"), server.Encode(Text("early too"))...))
+		server.SendRaw(append(SwitchingProtocols(req, "Sec-WebSocket-Protocol: chat"),
+			server.Encode(Text("early too"))...))
 		server.Want("the frame behind the request", Text("early"))
 		res := client.ReadResponse()
 		require.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
 		require.Equal(t, "chat", res.Header.Get("Sec-WebSocket-Protocol"))
-		require.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", res.Header.Get("Sec-WebSocket-Accept")) // RFC 6455, section 1.3
+		// RFC 6455, section 1.3.
+		require.Equal(t, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", res.Header.Get("Sec-WebSocket-Accept"))
 		client.Want("the frame behind the response", Text("early too"))
 	})
 }
@@ -36,16 +39,18 @@ func TestHandshakeHalvesFitEachOther(t *testing.T) {
 		res := client.DialHandshake("/feed", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
 		require.Equal(t, "1", res.Header.Get("X-Extra"))
 		require.Equal(t, "/feed", <-path)
-		long := Binary(make([]byte, 2*handshakeLimit)) // the handshake's bound is the handshake's alone
+		long := Binary(make([]byte, 2*handshakeLimit)) // the limit is for the handshake alone
 		go client.Write(long, Ping("1"))
 		server.Want("frames follow", long, Ping("1"))
 	})
 }
 
 func TestUpgradeRequestReplacesAndRemovesLines(t *testing.T) {
-	require.Equal(t, "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "+key+
-		"\r\nsec-websocket-version: 8\r\nsec-websocket-version: 13\r\n\r\n",
-		string(UpgradeRequest("/", "Host:", "sec-websocket-version: 8", "sec-websocket-version: 13")))
+	require.Equal(t, "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Key: "+key+"\r\n"+
+		"sec-websocket-version: 8\r\nsec-websocket-version: 13\r\n\r\n",
+		string(UpgradeRequest("/", "Host:", "sec-websocket-version: 8",
+			"sec-websocket-version: 13")))
 }
 
 func TestServeHandshakeRejectsAnInvalidRequest(t *testing.T) {
@@ -63,13 +68,16 @@ func TestServeHandshakeRejectsAnInvalidRequest(t *testing.T) {
 		})
 	}
 	t.Run("POST", func(t *testing.T) {
-		served(t, strings.Replace(string(UpgradeRequest("/")), "GET", "POST", 1), "its method is POST")
+		served(t, strings.Replace(string(UpgradeRequest("/")), "GET", "POST", 1),
+			"its method is POST")
 	})
 	t.Run("HTTP/1.0", func(t *testing.T) {
-		served(t, strings.Replace(string(UpgradeRequest("/")), "1.1", "1.0", 1), "its protocol is HTTP/1.0")
+		served(t, strings.Replace(string(UpgradeRequest("/")), "1.1", "1.0", 1),
+			"its protocol is HTTP/1.0")
 	})
 	t.Run("too long", func(t *testing.T) {
-		served(t, string(UpgradeRequest("/", "X: "+strings.Repeat("x", handshakeLimit))), "no request of at most 65536 bytes")
+		served(t, string(UpgradeRequest("/", "X: "+strings.Repeat("x", handshakeLimit))),
+			"no request of at most 65536 bytes")
 	})
 	t.Run("none", func(t *testing.T) {
 		served(t, "GET", "no request")
@@ -93,7 +101,10 @@ func TestDialHandshakeRejectsA101ThatDoesNotFit(t *testing.T) {
 		{"Connection: keep-alive, uPGRADE", ""},
 		{"Upgrade:", "its Upgrade is []"},
 		{"Connection: keep-alive", "its Connection is [\"keep-alive\"]"},
-		{"Sec-WebSocket-Accept: x", "its Sec-WebSocket-Accept is [\"x\"], not \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\""},
+		{
+			"Sec-WebSocket-Accept: x",
+			"its Sec-WebSocket-Accept is [\"x\"], not \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\"",
+		},
 	} {
 		t.Run(tc.extra, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -27,7 +27,10 @@ func TestPairIsConnectedBothWays(t *testing.T) {
 		opened, err := d.Client.Opened().Wait(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "chat", opened.Protocol)
-		for _, c := range []struct{ from, to *wsstream.Conn }{{d.Client, d.Server}, {d.Server, d.Client}} {
+		for _, c := range []struct{ from, to *wsstream.Conn }{
+			{d.Client, d.Server},
+			{d.Server, d.Client},
+		} {
 			require.NoError(t, c.from.Writable().Write(t.Context(), wsstream.Text("hello")))
 			m, err := c.to.Readable().Pull(t.Context())
 			require.NoError(t, err)
@@ -70,7 +73,8 @@ func TestServerReachesItsHandlerByPath(t *testing.T) {
 				return
 			}
 			defer conn.CloseNow()
-			_ = conn.Writable().Write(r.Context(), wsstream.Text(r.PathValue("name")+" "+r.FormValue("q")))
+			_ = conn.Writable().Write(r.Context(),
+				wsstream.Text(r.PathValue("name")+" "+r.FormValue("q")))
 			_ = conn.Shutdown(context.WithoutCancel(r.Context()), wsstream.CloseInfo{Code: 1000})
 		})
 		s := wstest.NewServer(t, mux)

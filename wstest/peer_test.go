@@ -92,13 +92,15 @@ func TestPeerMasksEachFrameOfAClientAnew(t *testing.T) {
 			ws.Cipher(b[6:], [4]byte(b[2:6]), 0)
 			require.Equal(t, "Hello", string(b[6:]))
 		}
-		require.Equal(t, []byte("\x81\x05Hello"), server.Encode(Text("Hello"))) // RFC 6455, section 5.7
+		// RFC 6455, section 5.7.
+		require.Equal(t, []byte("\x81\x05Hello"), server.Encode(Text("Hello")))
 	})
 }
 
 func TestPeerEncodeHeaderDeclaresAnyLength(t *testing.T) {
 	test(t, func(t *testing.T, client, server *Peer) {
-		require.Equal(t, []byte{0x82, 0x7f, 0x40, 0, 0, 0, 0, 0, 0, 0}, server.EncodeHeader(Binary(nil), 1<<62))
+		require.Equal(t, []byte{0x82, 0x7f, 0x40, 0, 0, 0, 0, 0, 0, 0},
+			server.EncodeHeader(Binary(nil), 1<<62))
 		client.SendRaw(client.EncodeHeader(Text(""), 5))
 		client.SendRaw([]byte("Hello"))
 		server.Want("the payload as it is", Text("Hello"))
@@ -126,7 +128,9 @@ func TestPeerNextRejectsWhatBreaksTheRFC(t *testing.T) {
 		{
 			name:   "16 bits of length for 125 bytes",
 			client: true,
-			sends:  func(*Peer) []byte { return append([]byte{0x82, 126, 0, 125}, make([]byte, 125)...) },
+			sends: func(*Peer) []byte {
+				return append([]byte{0x82, 126, 0, 125}, make([]byte, 125)...)
+			},
 			breaks: "in more bytes than it needs",
 		},
 		{
@@ -157,8 +161,10 @@ func TestPeerNextRejectsWhatBreaksTheRFC(t *testing.T) {
 			breaks: "control frame of 126 bytes",
 		},
 		{
-			name:   "half a close code",
-			sends:  func(p *Peer) []byte { return p.Encode(Frame{Fin: true, Op: OpClose, Payload: []byte{3}}) },
+			name: "half a close code",
+			sends: func(p *Peer) []byte {
+				return p.Encode(Frame{Fin: true, Op: OpClose, Payload: []byte{3}})
+			},
 			breaks: "half a code",
 		},
 		{
@@ -167,18 +173,24 @@ func TestPeerNextRejectsWhatBreaksTheRFC(t *testing.T) {
 			breaks: "continues nothing",
 		},
 		{
-			name:   "a message within another",
-			sends:  func(p *Peer) []byte { return append(p.Encode(Text("x").Part()), p.Encode(Text("x"))...) },
+			name: "a message within another",
+			sends: func(p *Peer) []byte {
+				return append(p.Encode(Text("x").Part()), p.Encode(Text("x"))...)
+			},
 			breaks: "within another",
 		},
 		{
-			name:   "a continuation after the end of a message",
-			sends:  func(p *Peer) []byte { return append(p.Encode(Text("x")), p.Encode(Cont(nil, true))...) },
+			name: "a continuation after the end of a message",
+			sends: func(p *Peer) []byte {
+				return append(p.Encode(Text("x")), p.Encode(Cont(nil, true))...)
+			},
 			breaks: "continues nothing",
 		},
 		{
-			name:   "a frame after a Close",
-			sends:  func(p *Peer) []byte { return append(p.Encode(CloseEmpty()), p.Encode(Ping(""))...) },
+			name: "a frame after a Close",
+			sends: func(p *Peer) []byte {
+				return append(p.Encode(CloseEmpty()), p.Encode(Ping(""))...)
+			},
 			breaks: "comes after a Close",
 		},
 	} {
@@ -258,13 +270,38 @@ func TestPeerWantFailsUnlessTheFramesAreThese(t *testing.T) {
 		got, want []Frame
 		says      string
 	}{
-		{"another payload", []Frame{Text("a")}, []Frame{Text("b")}, "what\n got: text \"a\"\nwant: text \"b\""},
-		{"another opcode", []Frame{Binary([]byte("a"))}, []Frame{Text("a")}, "got: binary 1 bytes 61"},
-		{"a fragment", []Frame{Text("a").Part()}, []Frame{Text("a")}, "got: text (not the last) \"a\""},
+		{
+			"another payload",
+			[]Frame{Text("a")},
+			[]Frame{Text("b")},
+			"what\n got: text \"a\"\nwant: text \"b\"",
+		},
+		{
+			"another opcode",
+			[]Frame{Binary([]byte("a"))},
+			[]Frame{Text("a")},
+			"got: binary 1 bytes 61",
+		},
+		{
+			"a fragment",
+			[]Frame{Text("a").Part()},
+			[]Frame{Text("a")},
+			"got: text (not the last) \"a\"",
+		},
 		{"another code", []Frame{Close(1000, "")}, []Frame{Close(1001, "")}, "got: close 1000"},
 		{"no code", []Frame{CloseEmpty()}, []Frame{Close(1005, "")}, "got: close without a code"},
-		{"the second", []Frame{Ping("1"), Ping("2")}, []Frame{Ping("1"), Ping("3")}, "what (frame 2 of 2)\n got: ping \"2\""},
-		{"far inside", []Frame{Binary(long)}, []Frame{Binary(other)}, "have 1000 and 1000 bytes and differ from byte 700 on: got 78"},
+		{
+			"the second",
+			[]Frame{Ping("1"), Ping("2")},
+			[]Frame{Ping("1"), Ping("3")},
+			"what (frame 2 of 2)\n got: ping \"2\"",
+		},
+		{
+			"far inside",
+			[]Frame{Binary(long)},
+			[]Frame{Binary(other)},
+			"have 1000 and 1000 bytes and differ from byte 700 on: got 78",
+		},
 		{"the end", nil, []Frame{Ping("")}, "got: EOF\nwant: ping \"\""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -273,7 +310,8 @@ func TestPeerWantFailsUnlessTheFramesAreThese(t *testing.T) {
 				server := NewPeer(t, b, AsServer)
 				server.Send(tc.got...)
 				server.Close()
-				require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.Want("what", tc.want...) }), tc.says)
+				require.Contains(t,
+					failure(t, a, AsClient, func(p *Peer) { p.Want("what", tc.want...) }), tc.says)
 			})
 		})
 	}
@@ -303,8 +341,16 @@ func TestPeerWantEOFAndWantResetTellEndsApart(t *testing.T) {
 	}{
 		"close": {func(p *Peer) { p.Close() }, "", "got: EOF\nwant: a reset"},
 		"half":  {func(p *Peer) { p.CloseWrite() }, "", "got: EOF\nwant: a reset"},
-		"cut":   {func(p *Peer) { p.Cut() }, "connection reset by peer\nwant: the end of the stream", ""},
-		"frame": {func(p *Peer) { p.Send(Ping("")) }, "got: ping \"\"\nwant: the end", "got: ping \"\"\nwant: a reset"},
+		"cut": {
+			func(p *Peer) { p.Cut() },
+			"connection reset by peer\nwant: the end of the stream",
+			"",
+		},
+		"frame": {
+			func(p *Peer) { p.Send(Ping("")) },
+			"got: ping \"\"\nwant: the end",
+			"got: ping \"\"\nwant: a reset",
+		},
 	} {
 		for want, says := range map[string]string{"eof": tc.eof, "reset": tc.reset} {
 			t.Run(name+"/"+want, func(t *testing.T) {
@@ -336,10 +382,22 @@ func TestPeerWantIdleFailsIfAnythingCame(t *testing.T) {
 		says string
 	}{
 		{"nothing", func(*memnet.Conn, *Peer) {}, ""},
-		{"a frame", func(_ *memnet.Conn, p *Peer) { p.Send(Ping("")) }, "what\n got: 2 bytes, with: ping \"\"\nwant: nothing"},
+		{
+			"a frame",
+			func(_ *memnet.Conn, p *Peer) { p.Send(Ping("")) },
+			"what\n got: 2 bytes, with: ping \"\"\nwant: nothing",
+		},
 		{"a frame later", func(_ *memnet.Conn, p *Peer) { go p.Write(Ping("")) }, "ping \"\""},
-		{"a frame on hold", func(b *memnet.Conn, p *Peer) { b.Stall(true); p.Send(Ping("")) }, "got: 2 bytes: read mem"},
-		{"half a frame", func(_ *memnet.Conn, p *Peer) { p.SendRaw([]byte{0x81}) }, "got: 1 bytes: read mem"},
+		{
+			"a frame on hold",
+			func(b *memnet.Conn, p *Peer) { b.Stall(true); p.Send(Ping("")) },
+			"got: 2 bytes: read mem",
+		},
+		{
+			"half a frame",
+			func(_ *memnet.Conn, p *Peer) { p.SendRaw([]byte{0x81}) },
+			"got: 1 bytes: read mem",
+		},
 		{"the end", func(_ *memnet.Conn, p *Peer) { p.Close() }, "got: the transport's end: EOF"},
 		{"a cut", func(_ *memnet.Conn, p *Peer) { p.Cut() }, "got: the transport's end: read mem"},
 	} {
@@ -373,7 +431,8 @@ func TestPeerWantIdleWorksOnlyInABubble(t *testing.T) {
 	idle := func(p *Peer) { p.WantIdle("what") }
 	a, b := memnet.Pipe(0)
 	defer b.Close()
-	require.Contains(t, failure(t, a, AsClient, idle), "what: WantIdle works only under testing/synctest")
+	require.Contains(t, failure(t, a, AsClient, idle),
+		"what: WantIdle works only under testing/synctest")
 	client, _ := tcp(t)
 	require.Contains(t, failure(t, client, AsClient, idle), "not on a *net.TCPConn")
 	synctest.Test(t, func(t *testing.T) {
@@ -478,11 +537,13 @@ func TestPeerFailsToCutOrHalfCloseWhatCannotBe(t *testing.T) {
 	a, b := net.Pipe()
 	defer b.Close()
 	require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.Cut() }), "cannot be cut")
-	require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.CloseWrite() }), "cannot be half-closed")
+	require.Contains(t, failure(t, a, AsClient, func(p *Peer) { p.CloseWrite() }),
+		"cannot be half-closed")
 }
 
 func TestPeerHasARole(t *testing.T) {
 	a, b := memnet.Pipe(0)
 	defer b.Close()
-	require.Contains(t, failure(t, a, 0, func(*Peer) {}), "the role of a Peer is AsClient or AsServer, not 0")
+	require.Contains(t, failure(t, a, 0, func(*Peer) {}),
+		"the role of a Peer is AsClient or AsServer, not 0")
 }

@@ -151,7 +151,8 @@ func TestWritesLeaveWholeAndInOrder(t *testing.T) {
 			first.parked("no room")
 			_, err := b.Read(make([]byte, 4))
 			require.NoError(t, err)
-			second := write(t, a, []byte("BBBBBBBB")) // comes when there is room, and the first has not run yet
+			// It comes when there is room, and the first has not run yet.
+			second := write(t, a, []byte("BBBBBBBB"))
 			second.parked("no room")
 			read(t, b, 8).reads("AAAAAAAA")
 			first.wrote(12)
@@ -260,7 +261,7 @@ func TestDeadlineWakesAReadThatWaits(t *testing.T) {
 		require.Equal(t, time.Minute, time.Since(start))
 		ne, ok := err.(net.Error)
 		require.True(t, ok && ne.Timeout())
-		require.True(t, ne.Temporary()) //nolint:staticcheck // callers that still ask must see what TCP says
+		require.True(t, ne.Temporary()) //nolint:staticcheck // callers still ask: as TCP answers
 	})
 }
 
@@ -333,7 +334,8 @@ func TestDeadlineOutsideABubble(t *testing.T) {
 	a, b := Pipe(0)
 	defer a.Close()
 	defer b.Close()
-	require.NoError(t, a.SetReadDeadline(time.Now().Add(time.Millisecond).Round(0))) // no monotonic clock
+	soon := time.Now().Add(time.Millisecond).Round(0) // without a monotonic clock
+	require.NoError(t, a.SetReadDeadline(soon))
 	_, err := a.Read(make([]byte, 1))
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 }

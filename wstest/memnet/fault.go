@@ -2,9 +2,9 @@ package memnet
 
 import "time"
 
-// Stall(true) holds back all that this end sends, until Stall(false). The peer reads nothing,
-// neither bytes that it could have read before nor the end. Writes fill the buffer, and then wait.
-// Only a cut reaches the peer.
+// Stall holds back all that this end sends, from Stall(true) until Stall(false). The peer reads
+// nothing, neither bytes that it could have read before nor the end. Writes fill the buffer, and
+// then wait. Only a cut reaches the peer.
 func (c *Conn) Stall(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

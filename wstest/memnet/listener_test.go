@@ -44,7 +44,11 @@ func TestListenerServesHTTP(t *testing.T) {
 		})}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(l) }()
-		tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.Dial(ctx) }}
+		tr := &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return l.Dial(ctx)
+			},
+		}
 		res, err := (&http.Client{Transport: tr}).Get("http://example.org/you")
 		require.NoError(t, err)
 		body, err := io.ReadAll(res.Body)
