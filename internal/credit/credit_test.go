@@ -76,7 +76,7 @@ var waits = []struct {
 	{"Fit", 0, func(w *Window, ctx context.Context) error { return w.Fit(ctx) }},
 }
 
-func TestWhatIsTakenIsHeldUntilItIsGivenBack(t *testing.T) {
+func TestGiveReturnsWhatWasTaken(t *testing.T) {
 	w := newWindow(10)
 	require.Equal(t, 10, w.Credit())
 	require.NoError(t, w.Take(t.Context(), 4))
@@ -90,7 +90,7 @@ func TestWhatIsTakenIsHeldUntilItIsGivenBack(t *testing.T) {
 	require.EqualValues(t, 7, most, "the most that was held")
 }
 
-func TestTakeOverdrawsWhereThereIsAnyCredit(t *testing.T) {
+func TestTakeOverdrawsIfThereIsAnyCredit(t *testing.T) {
 	w := newWindow(10)
 	require.NoError(t, w.Take(t.Context(), 9))
 	require.NoError(t, w.Take(t.Context(), 100))
@@ -176,7 +176,7 @@ func TestFitWaitsWhileTheWindowIsOverdrawnAndTakesNone(t *testing.T) {
 	})
 }
 
-func TestThoseWhoWaitAreServedInTheOrderTheyCame(t *testing.T) {
+func TestTakeServesWaitersInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(10)
 		w.Force(10)
@@ -196,7 +196,7 @@ func TestThoseWhoWaitAreServedInTheOrderTheyCame(t *testing.T) {
 	})
 }
 
-func TestASmallTakeDoesNotOvertakeALargeOne(t *testing.T) {
+func TestTakeOfLittleDoesNotOvertakeOneOfMuch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(10)
 		w.Force(8)
@@ -224,7 +224,7 @@ func TestTryTakeNeverOvertakes(t *testing.T) {
 	})
 }
 
-func TestOneGiveServesAllWhoFit(t *testing.T) {
+func TestGiveServesAllWaitersThatFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(10)
 		w.Force(10)
@@ -242,7 +242,7 @@ func TestOneGiveServesAllWhoFit(t *testing.T) {
 	})
 }
 
-func TestAContextThatEndsTakesNothing(t *testing.T) {
+func TestTakeWhoseContextEndsTakesNothing(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestAContextThatEndsTakesNothing(t *testing.T) {
 	}
 }
 
-func TestAContextThatEndsLetsThoseBehindGoOn(t *testing.T) {
+func TestTakeWhoseContextEndsLetsTheNextGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(10)
 		w.Force(8)
@@ -278,7 +278,7 @@ func TestAContextThatEndsLetsThoseBehindGoOn(t *testing.T) {
 	})
 }
 
-func TestAGrantThatMeetsTheEndOfItsContextIsTaken(t *testing.T) {
+func TestTakeGrantedWhileItsContextEndsTakesCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(10)
 		w.Force(10)
@@ -294,7 +294,7 @@ func TestAGrantThatMeetsTheEndOfItsContextIsTaken(t *testing.T) {
 	})
 }
 
-func TestTheEndOfTheWindowEndsAllWaits(t *testing.T) {
+func TestCloseEndsAllWaits(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -313,7 +313,7 @@ func TestTheEndOfTheWindowEndsAllWaits(t *testing.T) {
 	}
 }
 
-func TestNothingIsTakenAfterTheEnd(t *testing.T) {
+func TestTakeAfterCloseTakesNothing(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			w := newWindow(10)
@@ -326,7 +326,7 @@ func TestNothingIsTakenAfterTheEnd(t *testing.T) {
 	}
 }
 
-func TestWhatIsHeldCanBeGivenBackAfterTheEnd(t *testing.T) {
+func TestGiveAfterCloseReturnsCredit(t *testing.T) {
 	w := newWindow(10)
 	w.Force(4)
 	w.Close(errEnd)
@@ -334,7 +334,7 @@ func TestWhatIsHeldCanBeGivenBackAfterTheEnd(t *testing.T) {
 	require.Equal(t, 10, w.Credit())
 }
 
-func TestEachWaitTakesWhatItSays(t *testing.T) {
+func TestTakeTakesTheSameWithAndWithoutAWait(t *testing.T) {
 	for _, wait := range waits {
 		t.Run(wait.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -351,7 +351,7 @@ func TestEachWaitTakesWhatItSays(t *testing.T) {
 	}
 }
 
-func TestAWindowOfNoSizeHasNoBound(t *testing.T) {
+func TestWindowWithoutASizeHasNoLimit(t *testing.T) {
 	for _, size := range []int{0, -1} {
 		w := newWindow(size)
 		const much = math.MaxInt / 8
@@ -391,7 +391,7 @@ func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 	})
 }
 
-func TestATakerThatWaitsForMoreCreditThanThereIsIsStalled(t *testing.T) {
+func TestStalledCountsAWaitForMoreCreditThanThereIs(t *testing.T) {
 	for name, wait := range map[string]func(ctx context.Context, w *Window) error{
 		"TakeWithin": func(ctx context.Context, w *Window) error { return w.TakeWithin(ctx, 5) },
 		"Room":       func(ctx context.Context, w *Window) error { return w.Room(ctx, 5) },
@@ -421,7 +421,7 @@ func TestATakerThatWaitsForMoreCreditThanThereIsIsStalled(t *testing.T) {
 	}
 }
 
-func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) {
+func TestStalledIsReportedToTheObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
 		var w Window
@@ -452,7 +452,7 @@ func TestWhoWatchesIsToldWhenCreditRunsOutAndHowLongUntilItIsBack(t *testing.T) 
 	})
 }
 
-func TestToGiveBackMoreThanWasTakenPanics(t *testing.T) {
+func TestGiveOfMoreThanWasTakenPanics(t *testing.T) {
 	w := newWindow(10)
 	require.NoError(t, w.Take(t.Context(), 3))
 	require.Panics(t, func() { w.Give(4) })
@@ -509,7 +509,7 @@ func BenchmarkStall(b *testing.B) {
 	}
 }
 
-func TestAWaitAllocatesNothingOnceThereWasOne(t *testing.T) {
+func TestTakeThatWaitsAllocatesOnlyOnce(t *testing.T) {
 	w := newWindow(10)
 	w.Force(10)
 	back := make(chan struct{})

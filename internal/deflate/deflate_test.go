@@ -43,7 +43,7 @@ func TestDeflateRoundTrips(t *testing.T) {
 	}
 }
 
-func TestAnEmptyMessageIsOneByte(t *testing.T) {
+func TestDeflateMakesOneByteOfAnEmptyMessage(t *testing.T) {
 	for _, s := range both(15) {
 		d := NewDeflater(DefaultLevel, s)
 		for range 2 {
@@ -93,7 +93,7 @@ func TestDeflateInParts(t *testing.T) {
 	}
 }
 
-// TestInflateHoldsThePeerToItsWindow says that the Inflater of roundTrip finds a copy from too far
+// TestInflateRefusesACopyFromBeyondTheWindow says that the Inflater of roundTrip finds a copy from too far
 // away.
 func TestDeflateKeepsToItsWindow(t *testing.T) {
 	for n := MinBits; n <= MaxBits; n++ {
@@ -118,7 +118,7 @@ func TestDeflateKeepsToItsWindow(t *testing.T) {
 
 // The copies that are looked for across messages, and across the parts of one, keep to the window
 // as well.
-func TestWhatWasSentBeforeKeepsToTheWindow(t *testing.T) {
+func TestDeflateKeepsToItsWindowAcrossMessages(t *testing.T) {
 	for n := MinBits; n <= MaxBits; n++ {
 		for level := range 10 {
 			data := noise(1 << n)
@@ -143,7 +143,7 @@ func TestWhatWasSentBeforeKeepsToTheWindow(t *testing.T) {
 
 // A message refers back as far as it is long itself. So a long message after a long one is short. A
 // short message need not search all of a long one.
-func TestAMessageThatComesAgainIsShort(t *testing.T) {
+func TestDeflateOfARepeatedMessageIsShort(t *testing.T) {
 	for _, n := range []int{100, 1000, 5000, 16_000, 32_000} {
 		d, f := NewDeflater(DefaultLevel, Sender{Bits: 15}), NewInflater(Sender{Bits: 15})
 		data := noise(n)
@@ -153,7 +153,7 @@ func TestAMessageThatComesAgainIsShort(t *testing.T) {
 	}
 }
 
-func TestContextTakeoverIsWorthIt(t *testing.T) {
+func TestDeflateWithContextTakeoverIsShorter(t *testing.T) {
 	var size [2]int
 	for i, s := range both(12) {
 		d := NewDeflater(DefaultLevel, s)
@@ -165,7 +165,7 @@ func TestContextTakeoverIsWorthIt(t *testing.T) {
 }
 
 // A message that was compressed once for many can be sent between others, if each Deflater is told.
-func TestRemember(t *testing.T) {
+func TestRememberMakesAMessageAPartOfTheContext(t *testing.T) {
 	shared := text(3000, 5)
 	m := NewDeflater(9, Sender{10, true}).Deflate(nil, shared, End)
 	for _, s := range both(12) {
@@ -190,7 +190,7 @@ func TestRemember(t *testing.T) {
 }
 
 // Pools change nothing: each of many concurrent connections gets what it would get alone.
-func TestPooledStateIsNobodys(t *testing.T) {
+func TestPooledStateChangesNoMessage(t *testing.T) {
 	want := make([][]byte, 8)
 	for i := range want {
 		d := NewDeflater(6, Sender{Bits: MinBits + i, NoTakeover: true})
@@ -225,7 +225,7 @@ func TestPooledStateIsNobodys(t *testing.T) {
 
 // Without takeover an Inflater that another connection's window was borrowed for does not see into
 // it.
-func TestAPooledWindowIsEmpty(t *testing.T) {
+func TestPooledWindowIsEmpty(t *testing.T) {
 	s := Sender{Bits: 15, NoTakeover: true}
 	secret := NewInflater(s)
 	_, _, err := secret.Inflate(nil, newStdPeer(0).message(text(1000, 1)), math.MaxInt, false)

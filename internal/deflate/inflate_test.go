@@ -165,7 +165,7 @@ func TestInflateRefersToEarlierMessages(t *testing.T) {
 }
 
 // A distance beyond the window that was agreed on is refused, whatever there is still in memory.
-func TestInflateHoldsThePeerToItsWindow(t *testing.T) {
+func TestInflateRefusesACopyFromBeyondTheWindow(t *testing.T) {
 	block := noise(300)
 	// the copy is 700 bytes away
 	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...)
@@ -198,7 +198,7 @@ func zeros(n int) []byte {
 	return m[:len(m)-4]
 }
 
-func TestABombStopsAtTheLimit(t *testing.T) {
+func TestInflateOfABombStopsAtTheLimit(t *testing.T) {
 	bomb := zeros(1024)
 	require.Less(t, len(bomb), 5<<18)
 	for _, peer := range both(15) {
@@ -227,7 +227,7 @@ func TestABombStopsAtTheLimit(t *testing.T) {
 }
 
 // A block may declare 64 KiB that never come.
-func TestInflateReservesByWhatHasCome(t *testing.T) {
+func TestInflateReservesMemoryForWhatHasCome(t *testing.T) {
 	early := []byte{0, 0xff, 0xff, 0, 0, 'a'}
 	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, early, math.MaxInt, false)
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnswerTheFirstOfferThatCanBeMet(t *testing.T) {
+func TestAnswerTakesTheFirstOfferThatCanBeMet(t *testing.T) {
 	all := Config{Bits: 15, PeerBits: 15}
 	small := Config{Bits: 12, PeerBits: 10}
 	none := Config{Bits: 15, NoTakeover: true, PeerBits: 15, PeerNoTakeover: true}
@@ -298,7 +298,7 @@ func TestAnswerTheFirstOfferThatCanBeMet(t *testing.T) {
 	}
 }
 
-func TestMalformedHeadersAreErrors(t *testing.T) {
+func TestNegotiateRefusesMalformedHeaders(t *testing.T) {
 	for _, field := range []string{
 		";",
 		"permessage-deflate;",
@@ -354,7 +354,7 @@ func TestOffer(t *testing.T) {
 	}
 }
 
-func TestCheckTheResponseToOurOffer(t *testing.T) {
+func TestCheckOfTheResponseToOurOffer(t *testing.T) {
 	all := Config{Bits: 15, PeerBits: 15}
 	small := Config{Bits: 12, PeerBits: 10}
 	none := Config{Bits: 15, NoTakeover: true, PeerBits: 15, PeerNoTakeover: true}
@@ -570,14 +570,14 @@ func TestCheckTheResponseToOurOffer(t *testing.T) {
 	}
 }
 
-func TestNothingMayBeAnsweredToNoOffer(t *testing.T) {
+func TestCheckWithoutAnOfferAllowsNoAnswer(t *testing.T) {
 	require.NoError(t, Unoffered(nil))
 	require.NoError(t, Unoffered([]string{""}))
 	require.ErrorIs(t, Unoffered([]string{Name}), ErrResponse)
 }
 
 // A server that knows the plain offer alone, as some that refuse every parameter, takes that.
-func TestAServerThatRefusesParametersTakesThePlainOffer(t *testing.T) {
+func TestOfferEndsWithAPlainOne(t *testing.T) {
 	for _, c := range []Config{{15, false, 15, true}, {15, false, 9, false}, {8, false, 15, false},
 		{8, true, 8, true}} {
 		offers, err := parse([]string{c.Offer()})
@@ -591,7 +591,7 @@ func TestAServerThatRefusesParametersTakesThePlainOffer(t *testing.T) {
 }
 
 // Whatever a client of ours offers, a server of ours answers, and both read the same from it.
-func TestBothSidesAgree(t *testing.T) {
+func TestNegotiateMakesBothSidesAgree(t *testing.T) {
 	var configs []Config
 	for _, bits := range []int{8, 9, 12, 15} {
 		for _, peer := range []int{8, 11, 15} {

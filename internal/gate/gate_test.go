@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
+func TestLockServesWaitersInTheirOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(nil)
 		require.True(t, g.Lock(t.Context()))
@@ -37,7 +37,7 @@ func TestWaitersAreServedInTheOrderTheyCame(t *testing.T) {
 	})
 }
 
-func TestAContextEndsTheWaitAndNotTheGate(t *testing.T) {
+func TestLockEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(nil)
 		require.True(t, g.Lock(t.Context()))
@@ -49,7 +49,7 @@ func TestAContextEndsTheWaitAndNotTheGate(t *testing.T) {
 	})
 }
 
-func TestTheEndLetsAllWaitersGo(t *testing.T) {
+func TestLockEndsWithTheGate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
 		g := New(end)
@@ -69,7 +69,7 @@ func TestTheEndLetsAllWaitersGo(t *testing.T) {
 	})
 }
 
-func TestNoTurnIsOvertakenWhateverTryLockAndUnlockDoMeanwhile(t *testing.T) {
+func TestLockIsNotOvertakenByTryLock(t *testing.T) {
 	for _, procs := range []int{1, 2, 8} {
 		was := runtime.GOMAXPROCS(procs)
 		var g Gate
@@ -144,7 +144,7 @@ func BenchmarkHandOver(b *testing.B) {
 	}
 }
 
-func TestAContextThatMeetsTheHandOverLosesNoTurn(t *testing.T) {
+func TestLockCancelledDuringTheHandOverLosesNoTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 1000 {
 			g := New(nil)

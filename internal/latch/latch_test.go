@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheFirstCloseCounts(t *testing.T) {
+func TestCloseCountsOnce(t *testing.T) {
 	var l Latch
 	require.False(t, l.Closed())
 	n := 0
@@ -22,7 +22,7 @@ func TestTheFirstCloseCounts(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-func TestAllWhoWaitAreWokenAndThoseWhoComeLaterDoNotWait(t *testing.T) {
+func TestDoneWakesAllWaiters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l Latch
 		var wg sync.WaitGroup
@@ -36,7 +36,7 @@ func TestAllWhoWaitAreWokenAndThoseWhoComeLaterDoNotWait(t *testing.T) {
 	})
 }
 
-func TestWhoComesFirstAfterTheCloseDoesNotWait(t *testing.T) {
+func TestDoneAfterCloseDoesNotWait(t *testing.T) {
 	var l Latch
 	l.Close(nil)
 	<-l.Done()

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheAnswerToWhatIsGoodIsNotDroppedForABreach(t *testing.T) {
+func TestCloseForABreachFollowsTheAnswers(t *testing.T) {
 	c, far := socketPair(t, Config{}, 0)
 	neverIdle(t, c) // so that this goroutine may be slow
 	_, err := far.Write([]byte("\x81\x84\x00\x00\x00\x00good" + "\x83\x80\x00\x00\x00\x00"))

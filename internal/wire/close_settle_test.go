@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestNothingIsHeldAfterTheEndOfWhatCanNeverBePulled(t *testing.T) {
+func TestCloseFreesInputThatCanNeverBePulled(t *testing.T) {
 	pull := func(t *testing.T, c *Conn) {
 		_, _, err := c.Pull(t.Context(), nil)
 		require.Error(t, err)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnAbortAfterAWriteDropsWhatTheFlusherWaitsWith(t *testing.T) {
+func TestAbortDropsTheBacklogOfAFlusherThatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, v := valved(t, Config{})
 		wrote := goWrite(t.Context(), c, pattern(1<<20, 0))
@@ -28,7 +28,7 @@ func TestAnAbortAfterAWriteDropsWhatTheFlusherWaitsWith(t *testing.T) {
 	})
 }
 
-func TestNothingStandsBehindTheCloseOfAnAbortThoughThereIsRoomAgain(t *testing.T) {
+func TestAbortSendsNothingBehindItsClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, v := valved(t, Config{})
 		cause := errors.New("cause")
@@ -44,7 +44,7 @@ func TestNothingStandsBehindTheCloseOfAnAbortThoughThereIsRoomAgain(t *testing.T
 	})
 }
 
-func TestTheCloseFollowsAWriteThatFoundRoomWhenItWasCalledBack(t *testing.T) {
+func TestCloseFollowsAWriteThatFoundRoomWhenRecalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, v := valved(t, Config{})
 		wrote := goWrite(t.Context(), c, pattern(3<<20, 0))

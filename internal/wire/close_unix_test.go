@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestACloseLetsAWriteThatWaitsForRoomGoAndSendsWhatItHadBefore(t *testing.T) {
+func TestCloseSendsAWriteThatWaitsForRoomWhole(t *testing.T) {
 	c, far := crammed(t, Config{MaxFrame: 64 << 10})
 	data := pattern(3<<20, 0)
 	wrote := goWrite(t.Context(), c, data)
@@ -25,7 +25,7 @@ func TestACloseLetsAWriteThatWaitsForRoomGoAndSendsWhatItHadBefore(t *testing.T)
 	require.True(t, bytes.Equal(pattern(3<<20, 0), all[0]))
 }
 
-func TestAnAbortEndsAWriteThatWaitsForRoomAndFinishesTheFrameThatHasBegun(t *testing.T) {
+func TestAbortOfAWriteThatWaitsForRoomFinishesItsFrame(t *testing.T) {
 	c, far := crammed(t, Config{MaxFrame: 64 << 10})
 	data := pattern(1<<20, 0)
 	wrote := goWrite(t.Context(), c, data)

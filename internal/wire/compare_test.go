@@ -30,7 +30,7 @@ func (incomparable) Error() string { return "incomparable" }
 // CloseWrite makes it a transport that can be half-closed.
 func (incomparable) CloseWrite() error { return nil }
 
-func TestATransportThatCannotBeComparedIsNoFault(t *testing.T) {
+func TestCompareOfATransportThatCannotBeCompared(t *testing.T) {
 	near, far := net.Pipe()
 	c := started(t, Config{}, incomparable{Conn: near}, far)
 	_, err := far.Write([]byte{0x83, 0x80, 0, 0, 0, 0}) // opcode 3 is reserved
@@ -43,7 +43,7 @@ func TestATransportThatCannotBeComparedIsNoFault(t *testing.T) {
 	require.Error(t, end)
 }
 
-func TestATransportsErrorThatCannotBeComparedIsNoFault(t *testing.T) {
+func TestCompareOfAnErrorThatCannotBeCompared(t *testing.T) {
 	near, far := net.Pipe()
 	c := started(t, Config{}, failing{near}, far)
 	_, _, err := c.Pull(t.Context(), nil)
@@ -69,7 +69,7 @@ var sentinels = []string{
 	"c.errs.Closed",
 }
 
-func TestNoInterfaceIsComparedButWithNilOrASentinel(t *testing.T) {
+func TestCompareIsOnlyWithNilOrASentinel(t *testing.T) {
 	type pkg struct {
 		ImportPath, Dir, Export string
 		GoFiles                 []string

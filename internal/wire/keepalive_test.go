@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
+func TestKeepaliveDoesNotDelayTheBackgroundReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		c := New(near, Config{
@@ -35,12 +35,12 @@ func TestATimerThatTheReaderNeedsIsNotPutOffForTheKeepalive(t *testing.T) {
 	})
 }
 
-func TestWithoutOptionsThereIsNoKeepalive(t *testing.T) {
+func TestKeepaliveIsNilWithoutOptions(t *testing.T) {
 	require.Nil(t, newKeepalive(nil, &Config{PongTimeout: time.Second}))
 	require.Nil(t, newKeepalive(nil, &Config{PingInterval: -1, IdleTimeout: -1, StallTimeout: -1}))
 }
 
-func TestAPeerThatPingsAndTakesNothingIsAStall(t *testing.T) {
+func TestStallOfAPeerThatPingsAndTakesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, v := valved(t, Config{StallTimeout: time.Minute})
 		wrote := goWrite(t.Context(), c, make([]byte, 3<<20))

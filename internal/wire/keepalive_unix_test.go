@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
+func TestStallIsSeenThoughEachWriteIsCancelledBefore(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	c, _ := crammed(t, Config{MaxFrame: 64 << 10, StallTimeout: limit, CloseTimeout: time.Millisecond})
 	for c.writeEnd() == nil {
@@ -28,7 +28,7 @@ func TestAStallIsSeenThoughEveryWriteHasAContextThatEndsBefore(t *testing.T) {
 	require.ErrorContains(t, err, "WriteStallTimeout")
 }
 
-func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffered(t *testing.T) {
+func TestStallIsSeenBetweenTheFramesOfAWrite(t *testing.T) {
 	c, _ := socketPair(
 		t,
 		Config{MaxFrame: lendFrom, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond},
@@ -37,7 +37,7 @@ func TestAStallIsSeenInTheMiddleOfALongWriteOfWhichTheKernelHasTakenAllItWasOffe
 	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
 }
 
-func TestAPeerThatIsLostBehindAFullWindowIsNoticed(t *testing.T) {
+func TestKeepaliveNoticesALostPeerBehindAFullWindow(t *testing.T) {
 	for name, cfg := range watching {
 		t.Run(name, func(t *testing.T) {
 			c := lostBehind(t, cfg, reset)
@@ -56,7 +56,7 @@ func TestAPeerThatIsLostBehindAFullWindowIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAFINBehindAFullWindowIsNoLoss(t *testing.T) {
+func TestKeepaliveTakesAFINBehindAFullWindowForNoLoss(t *testing.T) {
 	for name, cfg := range watching {
 		if cfg.ReadTimeout > 0 {
 			continue // it is for this, too
@@ -75,7 +75,7 @@ func TestAFINBehindAFullWindowIsNoLoss(t *testing.T) {
 	}
 }
 
-func TestAProgramThatPullsSlowlyGetsAllThatALostPeerHadSent(t *testing.T) {
+func TestKeepaliveLeavesASlowPullAllThatALostPeerSent(t *testing.T) {
 	c := lostBehind(t, Config{PingInterval: lookAfter, PongTimeout: lookAfter}, reset)
 	for i := range 1000 {
 		if i%50 == 0 {

@@ -82,7 +82,7 @@ func noteLockUse(uses map[string]*lockUse, name string, body *ast.BlockStmt) {
 	})
 }
 
-func TestNamesOfFunctionsSayWhatBecomesOfTheLock(t *testing.T) {
+func TestLockingIsInTheNamesOfFunctions(t *testing.T) {
 	uses := lockUses(t)
 	require.Greater(t, len(uses), 200)
 	for name, use := range uses {
@@ -126,7 +126,7 @@ func cutInABlock() []byte {
 
 // What looks at the input may find that a rule is broken, and then takes mu. So nothing that holds
 // mu looks at it.
-func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
+func TestLockingKeepsMuFromTheInput(t *testing.T) {
 	withMu := map[string]func(c *Conn){
 		"Close":    func(c *Conn) { c.Close(CloseInfo{Code: 1000}) },
 		"Abort":    func(c *Conn) { c.Abort(CloseInfo{}, errClosed) },
@@ -191,7 +191,7 @@ func TestWhatHoldsMuLooksAtNoInput(t *testing.T) {
 	}
 }
 
-func TestWhatWaitsForNothingWaitsForNoCallOfTheTransport(t *testing.T) {
+func TestLockingKeepsMuFromTheTransport(t *testing.T) {
 	calls := map[string]func(c *Conn, r *Reader){
 		"Stats":        func(c *Conn, _ *Reader) { c.Stats() },
 		"Credit":       func(c *Conn, _ *Reader) { c.Credit() },

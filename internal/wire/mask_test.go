@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
+func TestMaskPhaseDoesNotGrow(t *testing.T) {
 	// An int of 32 bits would wrap around in the middle of a frame of 2 GiB.
 	in := inbox{state: ws.StateServerSide}
 	feed(t, &in, ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 100)))), 100)
@@ -22,7 +22,7 @@ func TestTheMasksPhaseDoesNotGrow(t *testing.T) {
 	}
 }
 
-func TestUnmaskIsCipher(t *testing.T) {
+func TestMaskIsThatOfCipher(t *testing.T) {
 	mask := [4]byte{0x5a, 0x17, 0xc3, 0x8e}
 	for n := range 3 * maxControl {
 		src := bytes.Repeat([]byte("abcdefg"), 1+n/7)[:n]
@@ -33,7 +33,7 @@ func TestUnmaskIsCipher(t *testing.T) {
 	}
 }
 
-func TestEachFrameHasAMaskOfItsOwn(t *testing.T) {
+func TestMaskOfEachFrameIsNew(t *testing.T) {
 	f, o := newFramer(true, 0), outbox{}
 	for range 100 {
 		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true})

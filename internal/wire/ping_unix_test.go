@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPeerThatAnswersPingsItHasNotSeenMakesNothingGrow(t *testing.T) {
+func TestPingsAnsweredBeforeTheyLeaveDoNotGrow(t *testing.T) {
 	c, _ := stuffed(t, false)
 	for range 100 {
 		c.mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestADiscardThatMeetsAHeldReadGateIsSeenToWhenItIsGivenUp(t *testing.T) {
+func TestDiscardTakesEffectWhenReadGateIsReleased(t *testing.T) {
 	full := append([]byte{0x82, 126, 1, 0}, make([]byte, 256)...)
 	forced(t, full, func(t *testing.T, c *Conn, peer net.Conn) {
 		require.NoError(t, c.lockRead(t.Context()))

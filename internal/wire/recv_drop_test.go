@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPullThatComesInTheMiddleOfACloseGetsNoTail(t *testing.T) {
+func TestPullDuringAReaderCloseGetsTheNextMessage(t *testing.T) {
 	forced(t, []byte("\x81\x03abc\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		r.closed.Store(true) // so far Close has come
@@ -25,7 +25,7 @@ func TestAPullThatComesInTheMiddleOfACloseGetsNoTail(t *testing.T) {
 	})
 }
 
-func TestACloseThatMeetsTheEndOfItsMessageSkipsNoOther(t *testing.T) {
+func TestReaderCloseAtTheEndOfItsMessageSkipsNoOther(t *testing.T) {
 	forced(t, []byte("\x81\x01a\x81\x01y\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		require.NoError(t, c.lockRead(t.Context()))
@@ -39,7 +39,7 @@ func TestACloseThatMeetsTheEndOfItsMessageSkipsNoOther(t *testing.T) {
 	})
 }
 
-func TestACloseReachesAReadThatIsAboutToPark(t *testing.T) {
+func TestReaderCloseEndsAReadThatIsAboutToWait(t *testing.T) {
 	forced(t, []byte("\x81\x03a"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		require.NoError(t, c.lockRead(t.Context()))
@@ -59,7 +59,7 @@ func TestACloseReachesAReadThatIsAboutToPark(t *testing.T) {
 	})
 }
 
-func TestWhatWasAssembledOfAMessageIsSkippedWithIt(t *testing.T) {
+func TestReaderCloseSkipsWhatAPullAssembled(t *testing.T) {
 	for name, next := range map[string]func(c *Conn) (string, error){
 		"Pull": func(c *Conn) (string, error) {
 			_, data, err := c.Pull(context.Background(), nil)
@@ -103,7 +103,7 @@ func TestWhatWasAssembledOfAMessageIsSkippedWithIt(t *testing.T) {
 	}
 }
 
-func TestADroppedMessageLeavesNothingOfAStraightRead(t *testing.T) {
+func TestReaderCloseSkipsPayloadOfADirectRead(t *testing.T) {
 	frame := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 100_000)))
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		r := new(Reader)

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPullThatGetsItsTurnAfterACancelGetsNoMessage(t *testing.T) {
+func TestPullWhoseTurnComesAfterCancelGetsNoMessage(t *testing.T) {
 	forced(t, []byte("\x81\x02ab\x81\x02cd"), func(t *testing.T, c *Conn, _ net.Conn) {
 		require.True(t, c.readGate.TryLock(), "somebody else has the turn")
 		c.Cancel(CloseInfo{})
@@ -24,7 +24,7 @@ func TestAPullThatGetsItsTurnAfterACancelGetsNoMessage(t *testing.T) {
 	})
 }
 
-func TestAPullThatWaitedThroughTheEndDropsHalfAHeader(t *testing.T) {
+func TestPullThatWaitedUntilTheEndDropsHalfAHeader(t *testing.T) {
 	forced(t, []byte("\x81"), func(t *testing.T, c *Conn, _ net.Conn) {
 		require.NoError(t, c.lockRead(t.Context()))
 		pulled := make(chan error)

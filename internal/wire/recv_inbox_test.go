@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestControlFramesInFrontOfNothingAreNotHeld(t *testing.T) {
+func TestScanKeepsNoControlFrames(t *testing.T) {
 	in := inbox{state: ws.StateClientSide}
 	ping := ws.MustCompileFrame(ws.NewPingFrame([]byte("still there?")))
 	for range 10_000 {
@@ -19,7 +19,7 @@ func TestControlFramesInFrontOfNothingAreNotHeld(t *testing.T) {
 	require.Same(t, in.head, in.tail, "chunks are kept")
 }
 
-func TestOnlyWhatCameIsHeld(t *testing.T) {
+func TestScanKeepsNothingBesideTheInput(t *testing.T) {
 	in := inbox{state: ws.StateClientSide}
 	empty := bytes.Repeat(ws.MustCompileFrame(ws.NewTextFrame(nil)), 1000)
 	feed(t, &in, empty, 777)
@@ -27,7 +27,7 @@ func TestOnlyWhatCameIsHeld(t *testing.T) {
 	require.Len(t, drain(t, &in, 1), 1000)
 }
 
-func TestNothingBehindASealCanBePulled(t *testing.T) {
+func TestSealHidesWhatFollows(t *testing.T) {
 	in := inbox{state: ws.StateClientSide}
 	feed(t, &in, ws.MustCompileFrame(ws.NewTextFrame([]byte("before"))), 100)
 	in.arrived(copy(in.space(smallChunk, 100), "\x81\x06behind"))

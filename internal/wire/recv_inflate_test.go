@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatIsUnreadAtTheEndCanStillBeInflated(t *testing.T) {
+func TestPullInflatesWhatWasUnreadAtTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := deflating()
 		for range 3 {

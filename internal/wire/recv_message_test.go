@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPayloadThatIsReadStraightComesOutAsItWentIn(t *testing.T) {
+func TestDirectReadsReturnThePayloadAsSent(t *testing.T) {
 	text := strings.Repeat("né€𝄞", 20_000) // characters of every length, across every cut
 	want := []byte(text + text)
 	for seed := range uint64(20) {
@@ -55,7 +55,7 @@ func TestPayloadThatIsReadStraightComesOutAsItWentIn(t *testing.T) {
 	}
 }
 
-func TestAPullThatEndsInAStraightReadKeepsWhatCame(t *testing.T) {
+func TestPullCancelledInADirectReadKeepsWhatCame(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 10_000)
 	frame := ws.MustCompileFrame(ws.NewBinaryFrame(data))
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
@@ -77,7 +77,7 @@ func TestAPullThatEndsInAStraightReadKeepsWhatCame(t *testing.T) {
 	})
 }
 
-func TestTextThatIsReadStraightIsChecked(t *testing.T) {
+func TestPullChecksTextOfADirectRead(t *testing.T) {
 	bad := []byte(strings.Repeat("x", 60_000) + "\xff" + strings.Repeat("x", 60_000))
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()
@@ -93,7 +93,7 @@ func TestTextThatIsReadStraightIsChecked(t *testing.T) {
 	})
 }
 
-func TestAReaderIsGivenNoTextThatWasFoundBad(t *testing.T) {
+func TestReadReturnsNoInvalidText(t *testing.T) {
 	bad := []byte(strings.Repeat("x", 40_000) + "\xff" + strings.Repeat("x", 60_000))
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()

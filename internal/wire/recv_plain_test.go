@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
+func TestTakePlainTakesAWholeFrameOrNothing(t *testing.T) {
 	for _, side := range sides {
 		for _, op := range []ws.OpCode{ws.OpText, ws.OpBinary} {
 			for _, size := range []int{2, 3, 7, 8, 9, 31, 32, 33, 64, 70, 124, 125, 126, 127, 1 << 10} {
@@ -40,7 +40,7 @@ func TestAPlainFrameIsTakenWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotPlainIsTakenFrameByFrame(t *testing.T) {
+func TestTakePlainLeavesOtherFrames(t *testing.T) {
 	binary := ws.NewFrame(ws.OpBinary, true, []byte("12345678"))
 	first := ws.NewFrame(ws.OpBinary, false, []byte("12345678"))
 	packed := ws.NewFrame(ws.OpBinary, true, []byte("12345678"))
@@ -72,7 +72,7 @@ func TestWhatIsNotPlainIsTakenFrameByFrame(t *testing.T) {
 	}
 }
 
-func TestAMessageThatWasBegunIsNoPlainFrame(t *testing.T) {
+func TestTakePlainLeavesABegunMessage(t *testing.T) {
 	for _, side := range sides {
 		inner := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("inner")), side.masked)
 		payload := append([]byte("12345"), inner...)
@@ -91,7 +91,7 @@ func TestAMessageThatWasBegunIsNoPlainFrame(t *testing.T) {
 	}
 }
 
-func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
+func TestTakePlainStopsAtASeal(t *testing.T) {
 	for _, side := range sides {
 		one := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("one")), side.masked)
 		end := framed(t, ws.NewCloseFrame(nil), side.masked)
@@ -112,7 +112,7 @@ func TestNothingBehindTheEndOfScanningIsTaken(t *testing.T) {
 	}
 }
 
-func TestAChunkIsLetGoOfWithItsLastMessage(t *testing.T) {
+func TestTakePlainReleasesAnEmptyChunk(t *testing.T) {
 	one := framed(t, ws.NewFrame(ws.OpBinary, true, make([]byte, smallChunk-8)), true)
 	require.Len(t, one, smallChunk)
 	in := inbox{state: ws.StateServerSide}
@@ -123,7 +123,7 @@ func TestAChunkIsLetGoOfWithItsLastMessage(t *testing.T) {
 	require.Same(t, in.head, in.tail)
 }
 
-func TestPlainFramesAmongOthersAreReadInOrder(t *testing.T) {
+func TestTakePlainKeepsTheOrderOfMessages(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, side := range sides {
 		var raw []byte

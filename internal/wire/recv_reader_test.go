@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
+func TestReadFreesWhatAPullAssembled(t *testing.T) {
 	forced(t, []byte("\x81\x03ab"), func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		pulled := make(chan error, 1)
@@ -35,7 +35,7 @@ func TestAReaderKeepsNoMemoryOfWhatAPullHadAssembled(t *testing.T) {
 	})
 }
 
-func TestAMessageThatTheEndCutsIsNotWholeToAReadWhoseContextEndsThen(t *testing.T) {
+func TestReadOfACutMessageNeverReturnsEOF(t *testing.T) {
 	forced(t, []byte("\x01\x03abc\x88\x00"), func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with the connection
 		r := new(Reader)

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestFramesAreReadAlikeHoweverTheyArrive(t *testing.T) {
+func TestScanFindsTheSameFramesHoweverTheyArrive(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 700) // more than two chunks
 	var b bytes.Buffer
 	frame := func(op ws.OpCode, fin bool, payload string) {
@@ -41,7 +41,7 @@ func TestFramesAreReadAlikeHoweverTheyArrive(t *testing.T) {
 	}
 }
 
-func TestRandomStreamsComeOutAsTheyWentIn(t *testing.T) {
+func TestScanOfRandomStreams(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
 		var b bytes.Buffer
@@ -70,7 +70,7 @@ func TestRandomStreamsComeOutAsTheyWentIn(t *testing.T) {
 	}
 }
 
-func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
+func TestScanChecksFramesBehindPlainOnes(t *testing.T) {
 	for _, side := range sides {
 		good := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("12345678")), side.masked)
 		mask := good[1] & 0x80
@@ -101,7 +101,7 @@ func TestAFrameThatIsNotPlainIsCheckedInFull(t *testing.T) {
 	}
 }
 
-func TestAMessageInsideAnotherIsFoundBehindPlainFrames(t *testing.T) {
+func TestScanFindsAMessageInsideAnother(t *testing.T) {
 	for _, side := range sides {
 		var raw []byte
 		for _, f := range []ws.Frame{
@@ -118,7 +118,7 @@ func TestAMessageInsideAnotherIsFoundBehindPlainFrames(t *testing.T) {
 	}
 }
 
-func TestAPlainFrameEndsARowOfFramesThatBringNothing(t *testing.T) {
+func TestScanOfAPlainFrameEndsARunOfEmptyFrames(t *testing.T) {
 	in := inbox{state: ws.StateServerSide}
 	ping := framed(t, ws.NewPingFrame(nil), true)
 	pings := func(n int) (err error) {

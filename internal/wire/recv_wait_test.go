@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAReadThatDoesNotComeBackIsCutWithinASecondOfTheCallsEnd(t *testing.T) {
+func TestReadThatDoesNotReturnIsCutAfterASecond(t *testing.T) {
 	const wait = 300 * time.Millisecond
 	for name, test := range map[string]struct {
 		input string
@@ -74,7 +74,7 @@ func TestAReadThatDoesNotComeBackIsCutWithinASecondOfTheCallsEnd(t *testing.T) {
 	}
 }
 
-func TestAReadThatComesBackInTimeIsNotCut(t *testing.T) {
+func TestReadThatReturnsInTimeIsNotCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDeaf(nil)
 		c := onDeaf(t, d, "")
@@ -94,7 +94,7 @@ func TestAReadThatComesBackInTimeIsNotCut(t *testing.T) {
 	})
 }
 
-func TestAMachineThatStoodStillCutsNoConnection(t *testing.T) {
+func TestReadIsCheckedOnceMoreAfterTheMachineStoodStill(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 		go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
 		synctest.Wait()

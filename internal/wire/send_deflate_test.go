@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAConnHoldsNoCompressorBeforeItsFirstCompressedMessage(t *testing.T) {
+func TestDeflateNeedsNoMemoryBeforeACompressedMessage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := deflating()
 		require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("plain"), false))
@@ -31,7 +31,7 @@ func TestAConnHoldsNoCompressorBeforeItsFirstCompressedMessage(t *testing.T) {
 	})
 }
 
-func TestWhatCompressionHeldIsLetGoOfAtTheEnd(t *testing.T) {
+func TestDeflateMemoryIsFreedAtTheEnd(t *testing.T) {
 	long := []byte(strings.Repeat("0123456789 ", 500))
 	for name, end := range map[string]func(t *testing.T, client, server *Conn){
 		"in order": func(t *testing.T, client, server *Conn) {

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatAFlusherHasLeftIsSentThoughWhoTookItsBatonMayNotWrite(t *testing.T) {
+func TestFlushOfABacklogWhoseNewSenderMayNotWrite(t *testing.T) {
 	for _, size := range []int{64 << 10, 1 << 20} { // with no turn, and with one
 		synctest.Test(t, func(t *testing.T) {
 			c, v := flushing(t, func(c *Conn) { c.Close(CloseInfo{}) })

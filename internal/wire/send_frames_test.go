@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAMessageLeavesInFramesOfTheLimit(t *testing.T) {
+func TestFramesKeepToTheLimit(t *testing.T) {
 	data := make([]byte, 300_000)
 	for i := range data {
 		data[i] = byte(rand.Uint32())

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
+func TestLendSendsTheWholeFrameHoweverMuchIsTaken(t *testing.T) {
 	data := make([]byte, lendFrom)
 	for i := range data {
 		data[i] = byte(i * 7)
@@ -52,7 +52,7 @@ func TestWhatWasLentLeavesWholeHoweverMuchTheTransportTook(t *testing.T) {
 	}
 }
 
-func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
+func TestLendDropsAFrameThatIsNotBegun(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	p := piece{op: ws.OpBinary, rest: make([]byte, lendFrom), fin: true}
 	o.lend(&f, &p)
@@ -62,7 +62,7 @@ func TestWhatWasLentAndNotBegunIsDropped(t *testing.T) {
 	require.Zero(t, o.held())
 }
 
-func TestNothingGetsIntoALongFrameThatWasTakenBack(t *testing.T) {
+func TestLendLetsNothingIntoAFrameThatWasTakenBack(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	data := bytes.Repeat([]byte("data"), maxPiece)
 	p := piece{op: ws.OpBinary, rest: data, fin: true}

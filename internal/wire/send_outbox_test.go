@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *testing.T) {
+func TestOutboxMarksTheLastFrameUnlessItsHeaderMayHaveLeft(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		for _, test := range []struct {
 			name  string
@@ -60,7 +60,7 @@ func TestAFrameIsToldThatItIsTheLastUnlessTheTransportMayHaveSeenItsHeader(t *te
 	}
 }
 
-func TestDropKeepsTheFrameThatHasBegun(t *testing.T) {
+func TestOutboxDropsNoFrameThatHasBegun(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	first := piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
 	o.encode(&f, &first)
@@ -77,7 +77,7 @@ func TestDropKeepsTheFrameThatHasBegun(t *testing.T) {
 	require.True(t, between(&o))
 }
 
-func TestDropTellsWhenAFrameIsLeftOpen(t *testing.T) {
+func TestOutboxIsInsideAFrameUntilThatIsDropped(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	p := piece{op: ws.OpBinary, rest: make([]byte, 2*maxPiece), fin: true}
 	o.encode(&f, &p)
@@ -93,7 +93,7 @@ func TestDropTellsWhenAFrameIsLeftOpen(t *testing.T) {
 	require.False(t, o.insideFrame(), "nothing of the frame has left")
 }
 
-func TestSmallMessagesShareChunks(t *testing.T) {
+func TestOutboxSmallMessagesShareChunks(t *testing.T) {
 	f, o := newFramer(false, 0), outbox{}
 	for range 1000 {
 		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, 62), fin: true})
@@ -106,7 +106,7 @@ func TestSmallMessagesShareChunks(t *testing.T) {
 	require.Len(t, frames(t, leave(&o, 1<<20)), 1000)
 }
 
-func TestWhatTheTransportIsBeingGivenIsLeftAlone(t *testing.T) {
+func TestOutboxLeavesChunksThatAreBeingGiven(t *testing.T) {
 	f := newFramer(false, 0)
 	put := func(o *outbox, n int) { o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, n), fin: true}) }
 	var o outbox

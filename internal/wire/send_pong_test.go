@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
+func TestPongsWaitInOneChunkForTheFlusher(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()
 		c.mu.Lock()
@@ -32,7 +32,7 @@ func TestPongsReplaceEachOtherWhileTheFlusherIsOnItsWay(t *testing.T) {
 	})
 }
 
-func TestPongsAreWithdrawnUnlessTheTransportHasBegunThem(t *testing.T) {
+func TestPongsAreDroppedUnlessTheyHaveBegun(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		front int // frames of messages in front of the pongs

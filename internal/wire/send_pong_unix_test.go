@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAPeerThatPingsAndReadsNothingMakesNothingGrow(t *testing.T) {
+func TestPongsOfAPeerThatReadsNothingDoNotGrow(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		c, far := stuffed(t, client)
 		_, others := controls(c)
@@ -41,7 +41,7 @@ func TestAPeerThatPingsAndReadsNothingMakesNothingGrow(t *testing.T) {
 	}
 }
 
-func TestPongsOfABurstLeaveBeforeTheirReserveIsFullWhereTheTransportTakesThem(t *testing.T) {
+func TestPongsOfABurstAllLeave(t *testing.T) {
 	const n = 5000
 	c, far := socketPair(t, Config{}, 0)
 	for !c.readGate.TryLock() { // a background reader could take the baton meanwhile

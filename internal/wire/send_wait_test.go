@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhoWaitsForRoomComesBackAtOnce(t *testing.T) {
+func TestWriteThatWaitsForRoomIsRecalledImmediately(t *testing.T) {
 	const size = 3 << 20
 	for name, test := range map[string]struct {
 		event  func(c *Conn, cancel func())
@@ -57,7 +57,7 @@ func TestWhoWaitsForRoomComesBackAtOnce(t *testing.T) {
 	}
 }
 
-func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
+func TestWriteThatWaitsForRoomCountsAsStalled(t *testing.T) {
 	for _, front := range []int{0, 20 << 10} { // the Write waits, or takes the baton first
 		synctest.Test(t, func(t *testing.T) {
 			c, v := valved(t, Config{})
@@ -86,7 +86,7 @@ func TestAWriteThatWaitsForRoomWhereItsMessageLiesIsStalled(t *testing.T) {
 	}
 }
 
-func TestAWriteThatWaitsForTheBatonIsNotOvertakenByOneThatComesLater(t *testing.T) {
+func TestWriteThatWaitsForTheBatonIsNotOvertaken(t *testing.T) {
 	for _, size := range []int{1, 64 << 10} { // of the later one
 		synctest.Test(t, func(t *testing.T) {
 			var later <-chan error
@@ -107,7 +107,7 @@ func TestAWriteThatWaitsForTheBatonIsNotOvertakenByOneThatComesLater(t *testing.
 	}
 }
 
-func TestWaitingWritesLeaveInTheOrderTheyCame(t *testing.T) {
+func TestWritesThatWaitLeaveInTheirOrder(t *testing.T) {
 	for _, procs := range []int{1, 2, 8} {
 		was := runtime.GOMAXPROCS(procs)
 		for seed := range uint64(20) {

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestALongWriteWaitsForRoomWhereItsMessageLies(t *testing.T) {
+func TestWriteOfALongMessageWaitsForRoomItself(t *testing.T) {
 	for _, limit := range frameLimits {
 		c, far := crammed(t, Config{MaxFrame: limit})
 		data := pattern(1<<20, 0)
@@ -42,7 +42,7 @@ func TestALongWriteWaitsForRoomWhereItsMessageLies(t *testing.T) {
 	}
 }
 
-func TestAWriteWhoseContextEndsWhileItWaitsForRoomIsSentWhole(t *testing.T) {
+func TestWriteCancelledWhileItWaitsForRoomIsSentWhole(t *testing.T) {
 	for _, limit := range frameLimits {
 		c, far := crammed(t, Config{MaxFrame: limit})
 		for seed := range byte(3) { // with the same window: those that follow must take the baton from the flusher
@@ -67,16 +67,16 @@ func TestAWriteWhoseContextEndsWhileItWaitsForRoomIsSentWhole(t *testing.T) {
 	}
 }
 
-func TestALongWriteTakesTheBatonFromAFlusherThatWaitsForRoom(t *testing.T) {
+func TestWriteTakesTheBatonFromAFlusherThatWaits(t *testing.T) {
 	for range 10 { // a kernel that finds some room at that moment keeps the flusher awake
-		if longWriteTakesTheBaton(t) {
+		if writeTakesTheBaton(t) {
 			return
 		}
 	}
 	require.Fail(t, "no Write has taken the baton")
 }
 
-func longWriteTakesTheBaton(t *testing.T) bool {
+func writeTakesTheBaton(t *testing.T) bool {
 	c, far := crammed(t, Config{MaxFrame: 64 << 10})
 	begin := time.Now()
 	for stalled := false; !stalled; { // until the flusher waits, with credit left
@@ -114,7 +114,7 @@ func longWriteTakesTheBaton(t *testing.T) bool {
 	return true
 }
 
-func TestWritesOfManyGoroutinesLeaveWholeWhateverTheyAreLongFor(t *testing.T) {
+func TestWritesOfManyGoroutinesLeaveWhole(t *testing.T) {
 	c, far := crammed(t, Config{MaxFrame: 64 << 10})
 	const writers, each = 8, 20
 	sizes := []int{10, 5 << 10, 40 << 10, 64 << 10, 200 << 10, 700 << 10}

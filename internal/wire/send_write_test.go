@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
+func TestWriteThatIsNotAdmittedDelaysNoEnd(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come
 		c.peerClosed(CloseInfo{Code: 1000}, false)
@@ -29,7 +29,7 @@ func TestAMessageThatIsNotAdmittedIsNotOwed(t *testing.T) {
 	})
 }
 
-func TestAWriteThatWasAcceptedIsCountedThoughTheTransportStuckInIt(t *testing.T) {
+func TestWriteThatWasAcceptedIsCountedThoughItFails(t *testing.T) {
 	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		written := make(chan error)

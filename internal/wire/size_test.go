@@ -30,7 +30,7 @@ func onTheHeap(create func() any) int {
 	return int(after.TotalAlloc-before.TotalAlloc) / n
 }
 
-func TestAConnTakesAsMuchOfTheHeapAsTheDocSays(t *testing.T) {
+func TestSizeOfAConnIsAsDocumented(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()

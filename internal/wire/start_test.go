@@ -39,7 +39,7 @@ import (
 //	otelws, promws      register callbacks that use what was made before.
 //	examples            context.AfterFunc and go of functions whose variables are set before.
 
-func TestNothingOfTheConnsOwnRunsBeforeStart(t *testing.T) {
+func TestStartIsWhenAConnBeginsToRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		cfg := Config{
@@ -66,7 +66,7 @@ func TestNothingOfTheConnsOwnRunsBeforeStart(t *testing.T) {
 }
 
 // The timer that a Conn makes anew after a reader has let go of it is stored before it fires, too.
-func TestConnectionsOpenWhileThreadsAreScarceAndTheirTimersFindThemselves(t *testing.T) {
+func TestStartTimersAreStoredBeforeTheyFire(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
 	var wg sync.WaitGroup
 	for range 64 {

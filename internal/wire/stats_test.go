@@ -13,7 +13,7 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
+func TestStatsBeforeStartDoNotWait(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
 	c := New(near, Config{Owner: testOwner{}, Errors: &testErrors,
@@ -25,7 +25,7 @@ func TestStatsAskedForBeforeTheStartDoNotWait(t *testing.T) {
 	<-c.Done()
 }
 
-func TestAHookMayAskForWhatWasReceived(t *testing.T) {
+func TestStatsInAHookDoNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		var c *Conn
@@ -59,7 +59,7 @@ func TestAHookMayAskForWhatWasReceived(t *testing.T) {
 	})
 }
 
-func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
+func TestStatsWaitForARunningPull(t *testing.T) {
 	for name, goesOn := range map[string]func(t *testing.T, c *Conn){
 		"it gives the gate up": func(_ *testing.T, c *Conn) { c.unlockRead() },
 		"it waits for the transport": func(t *testing.T, c *Conn) {
@@ -117,7 +117,7 @@ func TestStatsWaitForARunningPullAndDoNotSpin(t *testing.T) {
 	}
 }
 
-func TestAWakeThatMeetsTheAnswerToStatsIsNotLost(t *testing.T) {
+func TestStatsAnswerLosesNoRequestForAReader(t *testing.T) {
 	near, far := net.Pipe() // in no bubble: a goroutine that waits for mu would stop it
 	defer far.Close()
 	c := New(near, Config{ReadWindow: 256, Errors: &testErrors, Owner: testOwner{}, Ends: new(Ends)})

@@ -52,7 +52,7 @@ func readAt(t *testing.T, nc net.Conn, rate, enough int) {
 	}
 }
 
-func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.T) {
+func TestTransportProgressRestartsThePongTimeout(t *testing.T) {
 	const size = 300 << 10
 	c, far := slow(
 		t,
@@ -67,7 +67,7 @@ func TestAPingThatStandsBehindMuchInTheKernelIsWaitedForWhileItMoves(t *testing.
 	require.False(t, c.end.done.Closed())
 }
 
-func TestWhatThePeersKernelTakesIsProgress(t *testing.T) {
+func TestTransportProgressIsWhatThePeersKernelTakes(t *testing.T) {
 	c, far := slow(t, Config{StallTimeout: 800 * time.Millisecond})
 	writing := make(chan error, 1)
 	go func() { writing <- c.Write(t.Context(), 2, make([]byte, 2<<20), false) }()

@@ -43,7 +43,7 @@ func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
 	return near, far
 }
 
-func TestAPushOverTLSNeverBlocksHoweverLittleThePeerTakes(t *testing.T) {
+func TestTransportTLSNeverBlocksAWrite(t *testing.T) {
 	for _, limit := range []int{0, 1, 8 << 10, 100 << 10, 1 << 20} {
 		for _, size := range []int{1, 500, 1500, 4 << 10, 16 << 10, 50 << 10, largeChunk} {
 			t.Run(fmt.Sprint(limit, " ", size), func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestAPushOverTLSNeverBlocksHoweverLittleThePeerTakes(t *testing.T) {
 	}
 }
 
-func TestTLSIsNotPushedWhereWhatMayLieUnsentIsLimited(t *testing.T) {
+func TestTransportTLSWithALimitOnUnsentBytesIsNotNonblocking(t *testing.T) {
 	near, _ := tlsPair(t, 0)
 	raw, err := near.NetConn().(*net.TCPConn).SyscallConn()
 	require.NoError(t, err)

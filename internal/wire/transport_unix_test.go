@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestASystemCallIsGivenLessThan2GiB(t *testing.T) {
+func TestTransportGivesASystemCallLessThan2GiB(t *testing.T) {
 	huge, err := syscall.Mmap(
 		-1,
 		0,

@@ -22,7 +22,7 @@ func TestTextIsCheckedAlikeHoweverItIsCut(t *testing.T) {
 	}
 }
 
-func TestTextFailsAtTheFirstByteThatCannotBe(t *testing.T) {
+func TestTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		text string
