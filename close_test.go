@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -325,63 +324,6 @@ func TestShutdownOfAConnReturnsHowItEnded(t *testing.T) {
 		ctx, cancel := withCause(t)
 		cancel(errWhy)
 		require.NoError(t, e.conn.Shutdown(ctx, wsstream.CloseInfo{}))
-	})
-}
-
-func TestWritableCloseSendsEverythingThen1000AndWaitsForTheEnd(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		for range 3 {
-			require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("accepted")))
-		}
-		closed := make(chan error, 1)
-		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"),
-			wstest.Text("accepted"))
-		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
-		require.Empty(t, closed)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
-		e.peer.Send(wstest.CloseEmpty())
-		e.peer.Close()
-		require.NoError(t, <-closed)
-		info, err := e.closed(t)
-		require.NoError(t, err)
-		require.Equal(t, 1005, info.Code)
-	})
-}
-
-func TestWritableCloseReturnsTheErrorOfAnUncleanEnd(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		closed := make(chan error, 1)
-		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
-		e.peer.Close()
-		err := <-closed
-		require.ErrorAs(t, err, new(*wsstream.Error))
-		_, end := e.closed(t)
-		require.Equal(t, end, err)
-		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
-	})
-}
-
-func TestWritableCloseWaitsItsTurn(t *testing.T) {
-	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
-		e.net.(*memnet.Conn).Stall(true)
-		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
-		synctest.Wait()
-		second := goWrite(t, e, wsstream.Text("waits its turn"))
-		synctest.Wait()
-		closed := make(chan error, 1)
-		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
-		synctest.Wait()
-		e.net.(*memnet.Conn).Stall(false)
-		require.Len(t, readMessage(t, e), 2000)
-		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"),
-			wstest.Close(1000, ""))
-		require.NoError(t, (<-first).err)
-		require.NoError(t, (<-second).err)
-		e.peer.Send(wstest.CloseEmpty())
-		e.peer.Close()
-		require.NoError(t, <-closed)
 	})
 }
 

@@ -90,35 +90,6 @@ func TestCloseTimeOfAClientIsASecondAfterBothCloseFrames(t *testing.T) {
 	})
 }
 
-func TestWritableCloseWaitsForTheEndOrItsContext(t *testing.T) {
-	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
-		size := e.stuff(t, true)
-		waiting := goWrite(t, e, wsstream.Text("waits"))
-		synctest.Wait()
-
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
-		defer cancel()
-		require.Equal(t, errWhy, e.conn.Writable().Close(ctx), "it waits its turn")
-		require.Equal(t, size, e.wantData(t))
-		e.peer.Want("the Write that stood before it", wstest.Text("waits"))
-		require.NoError(t, (<-waiting).err)
-		e.peer.WantIdle("nothing was closed")
-		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("more")))
-		e.peer.Want("more", wstest.Text("more"))
-
-		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, errWhy)
-		defer cancel()
-		require.Equal(t, errWhy, e.conn.Writable().Close(ctx), "it waits for the peer")
-		e.peer.Want("the Close", wstest.Close(1000, ""))
-		e.peer.Send(wstest.Close(1000, ""))
-		e.drop(t)
-		require.NoError(t, e.conn.Writable().Close(t.Context()))
-	})
-	inBubble(t, config{}, func(t *testing.T, e *end) {
-		theEnd(t, e, e.conn.Writable().Close(t.Context())) // the peer does nothing
-	})
-}
-
 func TestCloseLetsTheServerDropTheTransportFirst(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Close(1000, ""))

@@ -625,3 +625,55 @@ func TestSubprotocolThatIsNoTokenIsOfferedWhereAllowed(t *testing.T) {
 		})
 	}
 }
+
+func TestSubprotocolMayBeMissingInTheAnswerWhereOptional(t *testing.T) {
+	for _, tc := range []struct{ name, answer, want, says string }{
+		{name: "none", answer: "X-Nothing: here"},
+		{name: "one of them", answer: "Sec-WebSocket-Protocol: a", want: "a"},
+		{name: "another", answer: "Sec-WebSocket-Protocol: d", says: "not one of"},
+		{name: "two", answer: "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b", says: "not one of"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near,
+					&wsstream.DialOptions{Subprotocols: []string{"b", "a"}, SubprotocolOptional: true})
+				wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake(tc.answer)
+				if tc.says != "" {
+					require.ErrorContains(t, notOpened(t, conn), tc.says)
+					return
+				}
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, tc.want, opened.Protocol)
+			})
+		})
+	}
+}
+
+func TestSubprotocolOfTheAnswerMustBeOneThatWasOffered(t *testing.T) {
+	for _, tc := range []struct{ name, answer, want string }{
+		{"the first", "Sec-WebSocket-Protocol: b", "b"},
+		{"the last", "Sec-WebSocket-Protocol: c", "c"},
+		{"none", "X-Nothing: here", ""},
+		{"an empty one", "Sec-WebSocket-Protocol: ", ""},
+		{"another", "Sec-WebSocket-Protocol: d", ""},
+		{"another by case", "Sec-WebSocket-Protocol: B", ""},
+		{"two in one field", "Sec-WebSocket-Protocol: b, a", ""},
+		{"two fields", "Sec-WebSocket-Protocol: b\r\nSec-WebSocket-Protocol: a", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialOver(t, near, &wsstream.DialOptions{Subprotocols: []string{"b", "a", "c"}})
+				req := wstest.NewPeer(t, far, wstest.AsServer).ServeHandshake(tc.answer)
+				require.Equal(t, []string{"b, a, c"}, req.Header.Values("Sec-WebSocket-Protocol"))
+				if tc.want == "" {
+					require.ErrorContains(t, notOpened(t, conn), "the server chose")
+					return
+				}
+				opened, err := conn.Opened().Wait(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, tc.want, opened.Protocol)
+			})
+		})
+	}
+}

@@ -419,3 +419,89 @@ func TestFlushWhoseContextEndsReturnsTheCause(t *testing.T) {
 		require.Equal(t, errWhy, e.conn.Writable().Flush(ctx), "they may still leave")
 	})
 }
+
+func TestWritableCloseSendsEverythingThen1000AndWaitsForTheEnd(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		for range 3 {
+			require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("accepted")))
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
+		e.peer.Want("what was accepted", wstest.Text("accepted"), wstest.Text("accepted"),
+			wstest.Text("accepted"))
+		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
+		require.Empty(t, closed)
+		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
+		e.peer.Send(wstest.CloseEmpty())
+		e.peer.Close()
+		require.NoError(t, <-closed)
+		info, err := e.closed(t)
+		require.NoError(t, err)
+		require.Equal(t, 1005, info.Code)
+	})
+}
+
+func TestWritableCloseReturnsTheErrorOfAnUncleanEnd(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		closed := make(chan error, 1)
+		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
+		e.peer.Want("a Close with 1000", wstest.Close(1000, ""))
+		e.peer.Close()
+		err := <-closed
+		require.ErrorAs(t, err, new(*wsstream.Error))
+		_, end := e.closed(t)
+		require.Equal(t, end, err)
+		require.Equal(t, wsstream.ErrClosed, e.conn.Writable().Write(patient(t), wsstream.Text("late")))
+	})
+}
+
+func TestWritableCloseWaitsItsTurn(t *testing.T) {
+	inBubble(t, config{WriteWindow: 1000, Limit: 1}, func(t *testing.T, e *end) {
+		e.net.(*memnet.Conn).Stall(true)
+		first := goWrite(t, e, wsstream.Binary(make([]byte, 2000)))
+		synctest.Wait()
+		second := goWrite(t, e, wsstream.Text("waits its turn"))
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- e.conn.Writable().Close(patient(t)) }()
+		synctest.Wait()
+		e.net.(*memnet.Conn).Stall(false)
+		require.Len(t, readMessage(t, e), 2000)
+		e.peer.Want("the Write that waited, then the Close", wstest.Text("waits its turn"),
+			wstest.Close(1000, ""))
+		require.NoError(t, (<-first).err)
+		require.NoError(t, (<-second).err)
+		e.peer.Send(wstest.CloseEmpty())
+		e.peer.Close()
+		require.NoError(t, <-closed)
+	})
+}
+
+func TestWritableCloseWaitsForTheEndOrItsContext(t *testing.T) {
+	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
+		size := e.stuff(t, true)
+		waiting := goWrite(t, e, wsstream.Text("waits"))
+		synctest.Wait()
+
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		require.Equal(t, errWhy, e.conn.Writable().Close(ctx), "it waits its turn")
+		require.Equal(t, size, e.wantData(t))
+		e.peer.Want("the Write that stood before it", wstest.Text("waits"))
+		require.NoError(t, (<-waiting).err)
+		e.peer.WantIdle("nothing was closed")
+		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("more")))
+		e.peer.Want("more", wstest.Text("more"))
+
+		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		require.Equal(t, errWhy, e.conn.Writable().Close(ctx), "it waits for the peer")
+		e.peer.Want("the Close", wstest.Close(1000, ""))
+		e.peer.Send(wstest.Close(1000, ""))
+		e.drop(t)
+		require.NoError(t, e.conn.Writable().Close(t.Context()))
+	})
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		theEnd(t, e, e.conn.Writable().Close(t.Context())) // the peer does nothing
+	})
+}
