@@ -22,8 +22,6 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// The writable, line by line.
-
 func TestWriteOf8MiBTakesAsLongAsThePeerPauses(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		start := time.Now()
