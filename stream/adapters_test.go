@@ -19,7 +19,7 @@ func TestSinkIsNeverCalledConcurrently(t *testing.T) {
 		pr, pw := io.Pipe()
 		w := stream.ToWriter(pw)
 		first := goWrite(t.Context(), w, []byte("1"))
-		first.waits(t, "nobody reads")
+		first.waits(t, "there is no Read")
 		second := goWrite(t.Context(), w, []byte("2"))
 		second.waits(t, "its turn is after the first")
 		closing := goDo(func() error { return w.Close(t.Context()) })

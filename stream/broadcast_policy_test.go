@@ -293,7 +293,7 @@ func TestBlockWithALimitOfZeroGivesToAPull(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)
 		sub := stream.Subscribe(room, stream.Count(0), stream.Block())
 		publishing := goDo(func() error { return room.Publish(t.Context(), 1) })
-		publishing.waits(t, "nobody pulls")
+		publishing.waits(t, "there is no Pull")
 		require.Equal(t, 1, pull(t, sub))
 		publishing.returns(t, nil)
 	})

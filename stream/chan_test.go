@@ -35,7 +35,7 @@ func TestFromChanAndToChan(t *testing.T) {
 		c := make(chan int)
 		w := stream.ToChan(c)
 		write := goWrite(t.Context(), w, 1)
-		write.waits(t, "nobody receives")
+		write.waits(t, "there is no receive")
 		require.NoError(t, w.Abort(errBoom))
 		write.returns(t, errBoom)
 		_, open := <-c

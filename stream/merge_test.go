@@ -36,7 +36,7 @@ func TestMergeHoldsOneChunkOfEachSource(t *testing.T) {
 		r := stream.Merge[int](a, b)
 		pull(t, r)
 		synctest.Wait()
-		require.LessOrEqual(t, a.taken()+b.taken(), 2, "one was delivered; nobody asks for more")
+		require.LessOrEqual(t, a.taken()+b.taken(), 2, "one was delivered; no Pull wants more")
 		require.NoError(t, r.Cancel(nil))
 	})
 }

@@ -215,12 +215,12 @@ func double(v int) (int, error) { return 2 * v, nil }
 func TestPipeWhenTheContextEndsDuringFailAbortsAndReturnsBothErrors(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		dst := stream.NewQueue[int](0)
-		goWrite(t.Context(), dst, 1).waits(t, "nobody pulls") // Fail takes its turn behind it
+		goWrite(t.Context(), dst, 1).waits(t, "there is no Pull") // Fail takes its turn behind it
 		ctx, cancel := context.WithCancelCause(t.Context())
 		src := stream.NewQueue[int](1)
 		require.NoError(t, src.Fail(t.Context(), errOther))
 		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
-		piping.waits(t, "nobody pulls")
+		piping.waits(t, "there is no Pull")
 		cancel(errBoom)
 		piping.returns(t, errors.Join(errOther, errBoom))
 		wantEnd(t, dst, errOther)
@@ -289,11 +289,11 @@ func TestPipeReturnsTheErrorOfClose(t *testing.T) {
 func TestPipeWhenTheContextEndsDuringCloseAborts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		dst := stream.NewQueue[int](0)
-		goWrite(t.Context(), dst, 1).waits(t, "nobody pulls") // Close takes its turn behind it
+		goWrite(t.Context(), dst, 1).waits(t, "there is no Pull") // Close takes its turn behind it
 		ctx, cancel := context.WithCancelCause(t.Context())
 		src := stream.From[int]()
 		piping := goDo(func() error { return stream.Pipe(ctx, dst, src, nil) })
-		piping.waits(t, "nobody pulls")
+		piping.waits(t, "there is no Pull")
 		cancel(errBoom)
 		piping.returns(t, errBoom)
 		wantEnd(t, dst, errBoom)

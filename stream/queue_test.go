@@ -103,11 +103,11 @@ func TestQueueWithAMarkOfZeroWaitsForAPull(t *testing.T) {
 		bubble(t, func(t *testing.T) {
 			q := stream.NewQueue[int](stream.Count(mark))
 			w := goWrite(t.Context(), q, 1)
-			w.waits(t, "nobody pulls")
+			w.waits(t, "there is no Pull")
 			require.Equal(t, 1, pull(t, q))
 			w.returns(t, nil)
 			p := goPull(t.Context(), q)
-			p.waits(t, "nobody writes")
+			p.waits(t, "there is no Write")
 			ok, err := q.TryWrite(2)
 			require.NoError(t, err)
 			require.True(t, ok)
@@ -119,7 +119,7 @@ func TestQueueWithAMarkOfZeroWaitsForAPull(t *testing.T) {
 func TestQueueTryWriteNeverOvertakesAWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
-		goWrite(t.Context(), q, 1).waits(t, "nobody pulls")
+		goWrite(t.Context(), q, 1).waits(t, "there is no Pull")
 		ok, err := q.TryWrite(2)
 		require.NoError(t, err)
 		require.False(t, ok)
@@ -147,9 +147,9 @@ func TestQueueReadyWaitsForRoomAndTakesNone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		ready := goDo(func() error { return q.Ready(t.Context()) })
-		ready.waits(t, "nobody pulls")
+		ready.waits(t, "there is no Pull")
 		p := goPull(t.Context(), q)
-		p.waits(t, "nobody writes")
+		p.waits(t, "there is no Write")
 		ready.returns(t, nil)
 		require.NoError(t, q.Cancel(nil))
 	})
@@ -206,7 +206,7 @@ func TestQueueServesACloseBehindAWriteThatLeaves(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		write := goWrite(ctx, q, 1)
-		write.waits(t, "nobody pulls")
+		write.waits(t, "there is no Pull")
 		closing := goDo(func() error { return q.Close(t.Context()) })
 		closing.waits(t, "its turn is after the write")
 		cancel(errBoom)
@@ -218,7 +218,7 @@ func TestQueueServesACloseBehindAWriteThatLeaves(t *testing.T) {
 func TestQueueServesWritesBehindACloseThatLeaves(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
-		goWrite(t.Context(), q, 1).waits(t, "nobody pulls")
+		goWrite(t.Context(), q, 1).waits(t, "there is no Pull")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		closing := goDo(func() error { return q.Close(ctx) })
 		closing.waits(t, "its turn is after the write")
@@ -299,7 +299,7 @@ func TestQueueEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		write := goWrite(t.Context(), q, 1)
-		write.waits(t, "nobody pulls")
+		write.waits(t, "there is no Pull")
 		closing := goDo(func() error { return q.Close(t.Context()) })
 		closing.waits(t, "its turn is after the write")
 		late := goWrite(t.Context(), q, 2)
@@ -312,7 +312,7 @@ func TestQueueEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		write := goWrite(t.Context(), q, 1)
-		write.waits(t, "nobody pulls")
+		write.waits(t, "there is no Pull")
 		closing := goDo(func() error { return q.Close(t.Context()) })
 		closing.waits(t, "its turn is after the write")
 		require.NoError(t, q.Abort(errBoom))
@@ -322,7 +322,7 @@ func TestQueueEndReachesCallsThatWait(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		q := stream.NewQueue[int](0)
 		p := goPull(t.Context(), q)
-		p.waits(t, "nobody writes")
+		p.waits(t, "there is no Write")
 		require.NoError(t, q.Cancel(errBoom))
 		p.returns(t, io.EOF)
 	})

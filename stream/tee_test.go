@@ -35,7 +35,7 @@ func TestTeeBranchThatIsNotPulledHoldsBackTheOther(t *testing.T) {
 		require.Equal(t, 1, pull(t, b))
 		require.Equal(t, 3, p.returns(t, nil))
 		require.NoError(t, b.Cancel(errBoom))
-		require.Equal(t, 4, pull(t, a), "one that was cancelled holds nobody back")
+		require.Equal(t, 4, pull(t, a), "one that was cancelled does not hold back the other")
 		require.Empty(t, src.causes())
 		require.NoError(t, a.Cancel(errOther))
 		require.Len(t, src.causes(), 1)
