@@ -1,6 +1,9 @@
 package stream
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // A Policy says what a [Broadcast] does with a chunk for which a subscription has no room. [Latest]
 // is one more, whose type says which chunks it is for. The zero Policy is that of [Block].
@@ -8,6 +11,10 @@ type Policy struct {
 	kind  policyKind
 	grace time.Duration // of DisconnectAfter
 }
+
+// ErrSlow is the error of a subscription that [Disconnect] or [DisconnectAfter] ended, unless the
+// [Broadcast] has a SlowError.
+var ErrSlow = errors.New("stream: subscriber too slow")
 
 // A PolicyFor is what [Subscribe] takes as the policy of a subscription to chunks of type T.
 type PolicyFor[T any] interface {

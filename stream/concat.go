@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 )
@@ -56,20 +55,4 @@ func (c *concat[T]) each(ctx context.Context, pull func(*source[T]) error) error
 		}
 	}
 	return io.EOF
-}
-
-func newSources[T any](src []Readable[T]) []*source[T] {
-	sources := make([]*source[T], len(src))
-	for i, r := range src {
-		sources[i] = newSource(r)
-	}
-	return sources
-}
-
-func cancelAll[T any](sources []*source[T], cause error) error {
-	var all error
-	for _, s := range sources {
-		all = errors.Join(all, s.Cancel(cause))
-	}
-	return all
 }

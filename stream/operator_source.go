@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync/atomic"
 )
@@ -57,3 +58,19 @@ func (s *source[T]) Cancel(cause error) error {
 
 // Done returns that of the source, which may be nil.
 func (s *source[T]) Done() <-chan struct{} { return doneOf(s.r) }
+
+func newSources[T any](src []Readable[T]) []*source[T] {
+	sources := make([]*source[T], len(src))
+	for i, r := range src {
+		sources[i] = newSource(r)
+	}
+	return sources
+}
+
+func cancelAll[T any](sources []*source[T], cause error) error {
+	var all error
+	for _, s := range sources {
+		all = errors.Join(all, s.Cancel(cause))
+	}
+	return all
+}

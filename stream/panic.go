@@ -54,3 +54,10 @@ func catch(f func() error, done func(error)) {
 	}()
 	err = f()
 }
+
+// mustFunc panics if the caller left a function out: a programming error.
+func mustFunc(missing bool, of string) {
+	if missing {
+		panic("stream: nil function given to " + of)
+	}
+}

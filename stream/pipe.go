@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"reflect"
 
 	"github.com/wsstream/wsstream/internal/lasting"
 )
@@ -174,20 +173,6 @@ func ctxEnded(ctx context.Context) outcome {
 	return outcome{err: context.Cause(ctx), abort: true, cancel: true}
 }
 
-// ofCtx reports whether err is the end of ctx, and not of a stream. It takes every err for the end
-// if the cause cannot be compared.
-func ofCtx(ctx context.Context, err error) bool {
-	if err == nil || ctx.Err() == nil {
-		return false
-	}
-	cause := context.Cause(ctx)
-	return !canCompare(cause) || errors.Is(err, cause) || errors.Is(err, ctx.Err())
-}
-
-// canCompare reports whether err, which a caller of this package made, can be compared: == panics
-// for a struct that has a slice or a map inside.
-func canCompare(err error) bool { return reflect.ValueOf(err).Comparable() }
-
 // srcEnded returns the outcome of a pull that failed with err.
 func (p *pipe[T]) srcEnded(ctx, pctx context.Context, err error) outcome {
 	switch {
@@ -262,13 +247,4 @@ func (p *pipe[T]) shut(ctx context.Context, o outcome) error {
 		err = join(err, p.src.Cancel(o.err))
 	}
 	return err
-}
-
-// join joins an error of a shutdown to the error that caused the shutdown, unless they are the
-// same.
-func join(err, met error) error {
-	if met == nil || canCompare(met) && errors.Is(err, met) {
-		return err
-	}
-	return errors.Join(err, met)
 }

@@ -1,13 +1,8 @@
 package stream
 
 import (
-	"errors"
 	"fmt"
 )
-
-// ErrSlow is the error of a subscription that [Disconnect] or [DisconnectAfter] ended, unless the
-// [Broadcast] has a SlowError.
-var ErrSlow = errors.New("stream: subscriber too slow")
 
 // A Limit says how much a stream may hold: a [Count] of chunks, or a [Strategy], which measures
 // them.
@@ -72,11 +67,4 @@ func (s Strategy[T]) of(v T) (uint64, error) {
 		return 0, fmt.Errorf("stream: size function returned %d", n)
 	}
 	return uint64(n), nil
-}
-
-// mustFunc panics if the caller left a function out: a programming error.
-func mustFunc(missing bool, of string) {
-	if missing {
-		panic("stream: nil function given to " + of)
-	}
 }
