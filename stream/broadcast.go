@@ -159,10 +159,12 @@ func (b *Broadcast[T]) ready(ctx context.Context) error {
 		return b.orCause(ctx)
 	}
 	defer b.gate.Unlock()
-	if b.ctx.Err() != nil {
-		return context.Cause(b.ctx)
+	if b.ctx.Err() == nil {
+		if err := b.waitRoom(ctx); err != nil {
+			return err
+		}
 	}
-	return b.waitRoom(ctx)
+	return context.Cause(b.ctx) // of an end that came before, or ended the wait
 }
 
 // give gives v to all. The gate must be held.

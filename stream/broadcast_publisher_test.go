@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,4 +52,24 @@ func TestPublisherAllocatesOnlyForWhatBlocks(t *testing.T) {
 	require.Positive(t, write(), "a Write that may wait has to be ended by Abort")
 	require.NoError(t, blocks.Cancel(nil))
 	require.Zero(t, write(), "it has left")
+}
+
+func TestPublisherReadyEndsWithTheBroadcastAndWithItsContext(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		stream.Subscribe(room, stream.Count(0), stream.Block())
+		p := room.Publisher().(stream.Readier)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		first := goDo(func() error { return p.Ready(ctx) })
+		first.waits(t, "there is no Pull")
+		second := goDo(func() error { return p.Ready(t.Context()) }) // behind the first
+		second.waits(t, "there is no Pull")
+		cancel(errBoom)
+		first.returns(t, errBoom)
+		second.waits(t, "there is no Pull")
+		require.False(t, isClosed(room.Done()))
+		require.NoError(t, room.Abort(errOther))
+		second.returns(t, errOther)
+		require.True(t, isClosed(room.Done()))
+	})
 }

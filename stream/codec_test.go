@@ -60,3 +60,12 @@ func TestEncodeFailsTheWriteOfABadValue(t *testing.T) {
 		stream.Pipe(t.Context(), stream.Encode(q, number), stream.From(1, -1), nil))
 	wantEnd(t, q, errBoom)
 }
+
+func TestDecodeThatBorrowsIsCancelled(t *testing.T) {
+	src := stream.FromReader(iterated("a", "b"), 8)
+	r := stream.Decode(src, borrowing())
+	require.Equal(t, "a", string(pull(t, r)))
+	require.NoError(t, r.Cancel(nil))
+	wantEnd(t, r, io.EOF)
+	wantEnd(t, src, io.EOF)
+}

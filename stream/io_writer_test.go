@@ -146,3 +146,22 @@ var number = stream.Codec[string, int]{
 	},
 	Decode: strconv.Atoi,
 }
+
+func TestAsWriterTryWriteOfNoBytesWritesNoChunk(t *testing.T) {
+	q := stream.NewQueue[[]byte](1)
+	w := stream.AsWriter(t.Context(), q).(stream.TryWriter[[]byte])
+	for range 2 {
+		ok, err := w.TryWrite(nil)
+		require.True(t, ok)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, q.DesiredSize())
+}
+
+func TestAsWriterReadFromReturnsTheErrorOfTheDestination(t *testing.T) {
+	q := stream.NewQueue[[]byte](1)
+	require.NoError(t, q.Abort(errBoom))
+	n, err := io.Copy(stream.AsWriter(t.Context(), q), iterated("a"))
+	require.Equal(t, errBoom, err)
+	require.Zero(t, n)
+}

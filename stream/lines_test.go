@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -73,4 +74,14 @@ func (p pace) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func TestLinesCancelDropsTheLineThatHasBegun(t *testing.T) {
+	src := stream.NewQueue[[]byte](1)
+	r := stream.Lines(src, 0)
+	require.NoError(t, src.Write(t.Context(), []byte("a\nb")))
+	require.Equal(t, "a", pull(t, r))
+	require.NoError(t, r.Cancel(errBoom))
+	wantEnd(t, r, io.EOF)
+	require.Equal(t, errBoom, src.Write(t.Context(), nil))
 }

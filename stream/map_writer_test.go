@@ -55,3 +55,31 @@ func TestMapWriterNeverCallsItsFunctionConcurrently(t *testing.T) {
 		require.Equal(t, 2, begun)
 	})
 }
+
+func TestMapWriterTryWriteWithSkipAndWithAnError(t *testing.T) {
+	q := stream.NewQueue[int](9)
+	w := stream.MapWriter(q, func(v int) (int, error) {
+		switch v {
+		case 0:
+			return 0, stream.Skip
+		case 1:
+			return 0, errBoom
+		}
+		return v, nil
+	}).(stream.TryWriter[int])
+	for _, tc := range []struct {
+		v  int
+		ok bool
+		is error
+	}{
+		{v: 0, ok: true},
+		{v: 1, is: errBoom},
+		{v: 2, ok: true},
+	} {
+		ok, err := w.TryWrite(tc.v)
+		require.Equal(t, tc.ok, ok)
+		require.Equal(t, tc.is, err)
+	}
+	require.Equal(t, 2, pull(t, q), "nothing else was written")
+	require.Equal(t, 9, q.DesiredSize())
+}

@@ -264,7 +264,8 @@ func TestNilFunctionPanics(t *testing.T) {
 		"Subscribe": func() {
 			stream.Subscribe(stream.NewBroadcast[int](nil), stream.Count(1), stream.Keyed[int]{})
 		},
-		"a source": func() { stream.Map(nil, explode) },
+		"a Writable": func() { stream.MapWriter(nil, same) },
+		"a source":   func() { stream.Map(nil, explode) },
 	} {
 		t.Run(name, func(t *testing.T) { require.Panics(t, f) })
 	}
