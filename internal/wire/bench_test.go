@@ -12,21 +12,14 @@ import (
 )
 
 func benchConn(b *testing.B, nc net.Conn) *Conn {
-	c := New(nc, Config{
-		ReadWindow:  64 << 10,
-		WriteWindow: 64 << 10,
-		MaxMessage:  1 << 20,
-		Errors:      &testErrors,
-		Owner:       testOwner{},
-		Ends:        new(Ends),
-	})
+	c := newConn(nc, Config{ReadWindow: 64 << 10, WriteWindow: 64 << 10, MaxMessage: 1 << 20})
 	c.Start(nil)
 	b.Cleanup(c.CloseNow)
 	return c
 }
 
-// BenchmarkPullWithoutKernel measures what a Pull costs besides system calls: a server's, of masked
-// messages that come by the thousand.
+// BenchmarkPullWithoutKernel measures what a Pull costs beside system calls. A server pulls masked
+// messages. One read returns many.
 func BenchmarkPullWithoutKernel(b *testing.B) {
 	for _, op := range []ws.OpCode{ws.OpBinary, ws.OpText} {
 		for _, size := range []int{0, 64, 1 << 10} {
@@ -49,7 +42,7 @@ func BenchmarkPullWithoutKernel(b *testing.B) {
 	}
 }
 
-// BenchmarkAnswerWithoutKernel measures what a Pull that waits and the Write of its answer cost
+// BenchmarkAnswerWithoutKernel measures what a Pull that waits and the Write of its reply cost,
 // beside system calls.
 func BenchmarkAnswerWithoutKernel(b *testing.B) {
 	f := ws.MaskFrameInPlace(ws.NewFrame(ws.OpBinary, true, make([]byte, 64)))

@@ -9,12 +9,12 @@ import (
 
 func TestCloseForABreachFollowsTheAnswers(t *testing.T) {
 	c, far := socketPair(t, Config{}, 0)
-	neverIdle(t, c) // so that this goroutine may be slow
+	stopIdleTimer(t, c) // this goroutine may be slow
 	_, err := far.Write([]byte("\x81\x84\x00\x00\x00\x00good" + "\x83\x80\x00\x00\x00\x00"))
 	require.NoError(t, err)
 	_, data, err := c.Pull(t.Context(), nil)
 	require.NoError(t, err)
-	for range 3 { // the second is gathered: so far the flusher's start has come
+	for range 3 { // the second is gathered, for the flusher that has been started
 		require.NoError(t, c.Write(t.Context(), ws.OpText, data, false))
 	}
 	go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection

@@ -12,7 +12,7 @@ import (
 )
 
 func TestCloseSendsAWriteThatWaitsForRoomWhole(t *testing.T) {
-	c, far := crammed(t, Config{MaxFrame: 64 << 10})
+	c, far := smallSocket(t, Config{MaxFrame: 64 << 10})
 	data := pattern(3<<20, 0)
 	wrote := goWrite(t.Context(), c, data)
 	untilStalled(t, c, onCall)
@@ -26,7 +26,7 @@ func TestCloseSendsAWriteThatWaitsForRoomWhole(t *testing.T) {
 }
 
 func TestAbortOfAWriteThatWaitsForRoomFinishesItsFrame(t *testing.T) {
-	c, far := crammed(t, Config{MaxFrame: 64 << 10})
+	c, far := smallSocket(t, Config{MaxFrame: 64 << 10})
 	data := pattern(1<<20, 0)
 	wrote := goWrite(t.Context(), c, data)
 	begun := make([]byte, 1)

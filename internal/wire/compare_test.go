@@ -38,7 +38,7 @@ func TestCompareOfATransportThatCannotBeCompared(t *testing.T) {
 	f := readFrame(t, far)
 	require.Equal(t, ws.OpClose, f.Header.OpCode, "we half-close behind it")
 	require.NoError(t, far.Close())
-	<-c.Done()
+	<-c.end.done.Done()
 	end := c.End()
 	require.Error(t, end)
 }

@@ -14,7 +14,7 @@ import (
 type Config struct {
 	Client      bool     // we sent the handshake; our frames are masked
 	ReadWindow  int      // limits what is received and not pulled, in bytes on the wire
-	WriteWindow int      // limits what is accepted and not taken by the transport, in bytes on the wire
+	WriteWindow int      // limits what is accepted and has not left, in bytes on the wire
 	MaxMessage  int      // limits the payload bytes that a Pull assembles
 	MaxFrame    int      // limits the payload bytes of a frame that we send
 	Deflate     *Deflate // the agreed compression; nil for none

@@ -31,8 +31,8 @@
 // and Read. It takes, unmasks and checks the payload. The header of a plain frame is not parsed. If
 // a frame lacks 32 KiB or more, its payload is read straight into the caller's memory.
 //
-// The holder of readGate owns all that. It reads from the transport on its own goroutine. If no call
-// pulls for a while, the background reader takes readGate, as long as there is credit.
+// The holder of readGate owns all that. It reads from the transport on its own goroutine. If no
+// call pulls for a while, the background reader takes readGate, as long as there is credit.
 //
 // # Sending
 //

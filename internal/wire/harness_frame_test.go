@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// framed returns a frame on the wire, as a client sends it if masked.
+// framed returns the bytes of f, masked as a client's if masked is set.
 func framed(t *testing.T, f ws.Frame, masked bool) []byte {
 	t.Helper()
 	if masked {
@@ -22,18 +22,18 @@ func framed(t *testing.T, f ws.Frame, masked bool) []byte {
 	return b
 }
 
-// sides are the two ends that an inbox can be of.
+// sides are the two ends that can have an inbox.
 var sides = []struct {
 	name   string
 	state  ws.State
-	masked bool // what comes
+	masked bool // the frames that come
 }{
 	{"client", ws.StateClientSide, false},
 	{"server", ws.StateServerSide, true},
 }
 
-// feed puts b into the inbox in pieces of at most n bytes, scans each, and returns the control
-// frames.
+// feed puts b into the inbox, at most n bytes in one step, and scans after each step. It returns
+// the control frames.
 func feed(t *testing.T, in *inbox, b []byte, n int) (controls []string) {
 	t.Helper()
 	for len(b) > 0 {
@@ -52,13 +52,13 @@ func feed(t *testing.T, in *inbox, b []byte, n int) (controls []string) {
 	return controls
 }
 
-// drain takes all whole messages.
-func drain(t *testing.T, in *inbox, piece int) (messages []string) {
+// drain takes all whole messages, at most limit bytes in one step.
+func drain(t *testing.T, in *inbox, limit int) (messages []string) {
 	t.Helper()
 	var data []byte
 	for in.toPayload() {
 		var err error
-		data, err = in.takePayload(data, piece)
+		data, err = in.takePayload(data, limit)
 		require.NoError(t, err)
 		if in.messageEnded() {
 			messages = append(messages, string(data))
@@ -71,7 +71,7 @@ func drain(t *testing.T, in *inbox, piece int) (messages []string) {
 	return messages
 }
 
-// leave takes all that is in the outbox, n bytes at a time.
+// leave returns all bytes of the outbox. It takes at most n in one step.
 func leave(o *outbox, n int) []byte {
 	var wire []byte
 	for o.head != nil {
@@ -83,10 +83,10 @@ func leave(o *outbox, n int) []byte {
 	return wire
 }
 
-// between reports whether the transport is between two frames.
+// between reports whether what has left ends between two frames.
 func between(o *outbox) bool { return !o.mid && !o.firstBegun() }
 
-// frames parses what has left.
+// frames parses the frames that have left, and unmasks them.
 func frames(t *testing.T, wire []byte) (all []ws.Frame) {
 	t.Helper()
 	for r := bytes.NewReader(wire); r.Len() > 0; {
@@ -103,7 +103,8 @@ func frames(t *testing.T, wire []byte) (all []ws.Frame) {
 	return all
 }
 
-// messages joins frames, and tells where pongs stood: how many bytes of messages were in front.
+// messages joins the frames of each message. For each pong it returns how many payload bytes were
+// before it. closed reports whether there is a Close frame.
 func messages(t *testing.T, wire []byte) (all [][]byte, pongs []int, closed bool) {
 	t.Helper()
 	n := 0
@@ -123,7 +124,7 @@ func messages(t *testing.T, wire []byte) (all [][]byte, pongs []int, closed bool
 	return all, pongs, closed
 }
 
-// readFrame reads a frame that must come.
+// readFrame reads the next frame.
 func readFrame(t *testing.T, far io.Reader) ws.Frame {
 	t.Helper()
 	h, err := ws.ReadHeader(far)
@@ -134,7 +135,7 @@ func readFrame(t *testing.T, far io.Reader) ws.Frame {
 	return f
 }
 
-// pattern returns n bytes that are not like those of another seed.
+// pattern returns n bytes that differ from those of another seed.
 func pattern(n int, seed byte) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -143,7 +144,7 @@ func pattern(n int, seed byte) []byte {
 	return b
 }
 
-// drip writes b to nc in pieces of random length.
+// drip writes b to nc, a random number of bytes in one call.
 func drip(nc net.Conn, rnd *rand.Rand, b []byte) {
 	for len(b) > 0 {
 		n := min(len(b), 1+rnd.IntN(1+rnd.IntN(100_000)))
@@ -154,6 +155,7 @@ func drip(nc net.Conn, rnd *rand.Rand, b []byte) {
 	}
 }
 
+// A oneByte reads one byte in each call.
 type oneByte struct{ r io.Reader }
 
 func (o *oneByte) Read(p []byte) (int, error) { return o.r.Read(p[:1]) }

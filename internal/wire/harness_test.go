@@ -19,14 +19,11 @@ import (
 
 var errClosed = errors.New("closed")
 
-var errTestEnd = errors.New("ended")
-
-// A testOwner takes no note of anything.
+// A testOwner ignores what it is told.
 type testOwner struct{}
 
 func (testOwner) Ended(CloseInfo, error, error) {}
-
-func (testOwner) Owns(context.Context) bool { return false }
+func (testOwner) Owns(context.Context) bool     { return false }
 
 var testErrors = Errors{
 	Closed:  errClosed,
@@ -35,22 +32,26 @@ var testErrors = Errors{
 	Coded:   func(_ CloseInfo, err error) error { return err },
 }
 
-// forced runs f in a bubble with a client's Conn that has got input, and with the peer's end of its
-// transport.
-func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.Conn)) {
+// newConn returns a Conn on nc that is not started. It sets the fields of cfg that each Conn needs.
+func newConn(nc net.Conn, cfg Config) *Conn {
+	cfg.Errors, cfg.Owner, cfg.Ends = &testErrors, testOwner{}, new(Ends)
+	return New(nc, cfg)
+}
+
+// cut closes c, and waits for its end.
+func cut(c *Conn) {
+	c.CloseNow()
+	<-c.end.done.Done()
+}
+
+// inBubble runs f in a bubble of synctest. It passes a client's Conn that has received input, and
+// the peer's end of the transport. The windows are 256 bytes.
+func inBubble(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.Conn)) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		c := New(near, Config{
-			Client:      true,
-			ReadWindow:  256,
-			WriteWindow: 256,
-			Errors:      &testErrors,
-			Owner:       testOwner{},
-			Ends:        new(Ends),
-		})
+		c := newConn(near, Config{Client: true, ReadWindow: 256, WriteWindow: 256})
 		t.Cleanup(func() {
-			c.CloseNow()
-			<-c.Done()
+			cut(c)
 			_ = far.Close()
 		})
 		c.Start(input)
@@ -58,24 +59,21 @@ func forced(t *testing.T, input []byte, f func(t *testing.T, c *Conn, peer net.C
 	})
 }
 
-// started returns a Conn with windows of 64 KiB on near, and closes both ends when the test is
-// over.
+// started returns a Conn on near that is started. Its windows are 64 KiB. It closes both ends when
+// the test is over.
 func started(t *testing.T, cfg Config, near, far net.Conn) *Conn {
 	cfg.WriteWindow, cfg.ReadWindow = 64<<10, 64<<10
-	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
-	cfg.Owner = testOwner{}
-	c := New(near, cfg)
+	c := newConn(near, cfg)
 	t.Cleanup(func() {
-		c.CloseNow()
-		<-c.Done()
+		cut(c)
 		_ = far.Close()
 	})
 	c.Start(nil)
 	return c
 }
 
-// socketPair returns a server's Conn and the peer's end; limit bounds what the kernel holds of
-// either where it is not 0.
+// socketPair returns a server's Conn on TCP over loopback, and the peer's end. If limit is not 0,
+// it is the size of the kernel's buffers at both ends.
 func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -91,25 +89,18 @@ func socketPair(t *testing.T, cfg Config, limit int) (*Conn, net.Conn) {
 	return started(t, cfg, near, far), far
 }
 
-// deflating returns two Conns that compress all, with context takeover.
+// deflating returns two Conns that compress all messages, with context takeover.
 func deflating() (client, server *Conn) {
 	near, far := memnet.Pipe(0)
 	one := func(nc net.Conn, client bool) *Conn {
 		s := deflate.Sender{Bits: 12}
-		c := New(nc, Config{
+		c := newConn(nc, Config{
 			Client:       client,
 			ReadWindow:   1 << 16,
 			WriteWindow:  1 << 16,
 			MaxMessage:   1 << 20,
 			CloseTimeout: time.Second,
 			Deflate:      &Deflate{Ours: s, Peer: s, Level: 3},
-			Errors: &Errors{
-				errTestEnd, errTestEnd,
-				func(CloseInfo, error) error { return errTestEnd },
-				func(CloseInfo, error) error { return errTestEnd },
-			},
-			Owner: testOwner{},
-			Ends:  new(Ends),
 		})
 		c.Start(nil)
 		return c
@@ -117,19 +108,47 @@ func deflating() (client, server *Conn) {
 	return one(near, true), one(far, false)
 }
 
-// neverIdle has no tick start the background reader of c.
-func neverIdle(t *testing.T, c *Conn) {
+// until waits until done reports true.
+func until(t *testing.T, done func() bool) {
+	t.Helper()
+	require.True(t, within(30*time.Second, done))
+}
+
+// within reports whether done reports true before limit is over.
+func within(limit time.Duration, done func() bool) bool {
+	for begin := time.Now(); time.Since(begin) < limit; runtime.Gosched() {
+		if done() {
+			return true
+		}
+	}
+	return false
+}
+
+// untilStalled waits until a call of that kind waits for the transport to take more.
+func untilStalled(t *testing.T, c *Conn, kind waiter) {
+	t.Helper()
+	until(t, func() bool { return stalls(c, kind) })
+}
+
+// stalls reports whether a call of that kind waits for the transport to take more.
+func stalls(c *Conn, kind waiter) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.send.stalled().kind == kind
+}
+
+// stopIdleTimer prevents the idle timer from starting the background reader of c.
+func stopIdleTimer(t *testing.T, c *Conn) {
 	require.NoError(t, c.lockRead(t.Context()))
 	defer c.unlockRead()
-	if tick := c.background.timer.Load(); tick != nil && !tick.Stop() {
-		for c.background.armed.Load() { // it has come, and found the gate held
-			runtime.Gosched()
-		}
+	if timer := c.background.timer.Load(); timer != nil && !timer.Stop() {
+		// It has fired, and finds readGate locked.
+		until(t, func() bool { return !c.background.armed.Load() })
 	}
 	c.background.armed.Store(true)
 }
 
-// begun has a Reader read the first byte of the next message.
+// begun returns a Reader that has read the first byte of the next message.
 func begun(t *testing.T, c *Conn) *Reader {
 	t.Helper()
 	r := new(Reader)
@@ -139,40 +158,20 @@ func begun(t *testing.T, c *Conn) *Reader {
 	return r
 }
 
-// goWrite writes on a goroutine of its own.
+// goWrite calls Write on a new goroutine.
 func goWrite(ctx context.Context, c *Conn, data []byte) <-chan error {
 	wrote := make(chan error, 1)
 	go func() { wrote <- c.Write(ctx, ws.OpBinary, data, false) }()
 	return wrote
 }
 
-// untilStalled waits until a goroutine of that kind waits for room.
-func untilStalled(t *testing.T, c *Conn, kind waiter) {
-	t.Helper()
-	require.True(t, stallsWithin(c, kind, 30*time.Second))
-}
-
-// stallsWithin reports whether a goroutine of that kind comes to wait for room in time.
-func stallsWithin(c *Conn, kind waiter, limit time.Duration) bool {
-	for begin := time.Now(); time.Since(begin) < limit; runtime.Gosched() {
-		c.mu.Lock()
-		now := c.send.stalled().kind
-		c.mu.Unlock()
-		if now == kind {
-			return true
-		}
-	}
-	return false
-}
-
-// A late context ends when the connection's end is known to pulls, and before they look at it
-// again.
-type late struct {
+// A lateContext ends when the end of all pulls is known, and before a call looks at that again.
+type lateContext struct {
 	context.Context
 	c *Conn
 }
 
-func (l late) Err() error {
+func (l lateContext) Err() error {
 	if l.c.reads.final.Load() != nil {
 		return context.Canceled
 	}

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A deaf transport's Read and Write end with its Close alone, as those of a tls.Conn may whose peer
-// asks for a KeyUpdate and does not read.
+// A deaf transport ignores deadlines: only Close ends its Read and its Write. A tls.Conn behaves so
+// while its peer asks for a KeyUpdate and does not read.
 type deaf struct {
-	net.Conn // nil: what is not below is not called
+	net.Conn // nil: its methods are not called
 	shut     sync.Once
 	closed   chan struct{}
-	grave    chan struct{} // Close and CloseWrite return when it is closed; nil: they do not wait
+	release  chan struct{} // Close and CloseWrite wait until it is closed; nil: they do not wait
 	input    chan []byte
 }
 
@@ -43,8 +43,8 @@ func (d *deaf) Close() error {
 }
 
 func (d *deaf) CloseWrite() error {
-	if d.grave != nil {
-		<-d.grave
+	if d.release != nil {
+		<-d.release
 	}
 	return nil
 }
@@ -55,37 +55,36 @@ func (d *deaf) SetReadDeadline(time.Time) error { return nil }
 
 func (d *deaf) SetWriteDeadline(time.Time) error { return nil }
 
-func newDeaf(grave chan struct{}) *deaf {
-	return &deaf{closed: make(chan struct{}), grave: grave, input: make(chan []byte, 10)}
+// newDeaf returns a deaf transport. See release for its argument.
+func newDeaf(release chan struct{}) *deaf {
+	return &deaf{closed: make(chan struct{}), release: release, input: make(chan []byte, 10)}
 }
 
+// onDeaf returns a client's Conn on d that has received input.
 func onDeaf(t *testing.T, d *deaf, input string) *Conn {
-	c := New(d, Config{
-		ReadWindow: 1 << 10, WriteWindow: 1 << 10, Client: true,
-		Errors: &testErrors, Owner: testOwner{}, Ends: new(Ends),
-	})
+	c := newConn(d, Config{Client: true, ReadWindow: 1 << 10, WriteWindow: 1 << 10})
 	c.Start([]byte(input))
-	t.Cleanup(func() {
-		c.CloseNow()
-		<-c.Done()
-	})
+	t.Cleanup(func() { cut(c) })
 	return c
 }
 
-// A valve is a transport with a prompt, in memory, that takes what it is told to, to the byte.
+// A valve is a pollable transport in memory. It takes as many bytes as the test lets through.
 type valve struct {
-	net.Conn        // nil: what is not below is not called
-	onRecall func() // called once, by who has been brought back from a wait, before the Conn knows; nil for none
+	net.Conn // nil: its methods are not called
 
-	mu     sync.Mutex
-	moved  sync.Cond
-	room   int // bytes that it takes
-	closed bool
-	poked  [2]bool // the deadline of reads, and of writes, is in the past
-	wire   []byte
+	// onRecall is called once, when a write was recalled, before the Conn knows that; nil for none.
+	onRecall func()
+
+	mu      sync.Mutex
+	moved   sync.Cond
+	room    int // bytes that it takes
+	closed  bool
+	expired [2]bool // the deadline of reads, and of writes, is in the past
+	wire    []byte  // the bytes that it has taken
 }
 
-// let lets n more bytes through, and returns all that came so far once nobody moves any more.
+// let lets n more bytes through. It waits until all goroutines of the bubble wait, and returns all
+// bytes so far.
 func (v *valve) let(n int) []byte {
 	v.set(func() { v.room += n })
 	synctest.Wait()
@@ -94,6 +93,7 @@ func (v *valve) let(n int) []byte {
 	return v.wire
 }
 
+// set changes the valve, and wakes the calls that wait.
 func (v *valve) set(f func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -104,10 +104,10 @@ func (v *valve) set(f func()) {
 func (v *valve) read([]byte) (int, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for !v.closed && !v.poked[0] {
+	for !v.closed && !v.expired[0] {
 		v.moved.Wait()
 	}
-	if v.poked[0] {
+	if v.expired[0] {
 		return 0, os.ErrDeadlineExceeded
 	}
 	return 0, io.EOF
@@ -116,13 +116,13 @@ func (v *valve) read([]byte) (int, error) {
 func (v *valve) write(first, last *chunk, wait bool) (n int, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for wait && v.room == 0 && !v.closed && !v.poked[1] {
+	for wait && v.room == 0 && !v.closed && !v.expired[1] {
 		v.moved.Wait()
 	}
 	switch {
 	case v.closed:
 		return 0, net.ErrClosed
-	case v.poked[1]:
+	case v.expired[1]:
 		if f := v.onRecall; f != nil {
 			v.onRecall = nil
 			v.mu.Unlock()
@@ -143,12 +143,12 @@ func (v *valve) write(first, last *chunk, wait bool) (n int, err error) {
 }
 
 func (v *valve) SetReadDeadline(t time.Time) error {
-	v.set(func() { v.poked[0] = !t.IsZero() })
+	v.set(func() { v.expired[0] = !t.IsZero() })
 	return nil
 }
 
 func (v *valve) SetWriteDeadline(t time.Time) error {
-	v.set(func() { v.poked[1] = !t.IsZero() })
+	v.set(func() { v.expired[1] = !t.IsZero() })
 	return nil
 }
 
@@ -159,24 +159,23 @@ func (v *valve) Close() error {
 	return nil
 }
 
-// valved returns a server's Conn on a valve that is shut.
+// valved returns a server's Conn on a valve that takes nothing yet.
 func valved(t *testing.T, cfg Config) (*Conn, *valve) {
 	v := &valve{}
 	v.moved.L = &v.mu
 	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame = 64<<10, 64<<10, 64<<10
-	cfg.Errors, cfg.Ends = &testErrors, new(Ends)
-	cfg.Owner = testOwner{}
-	c := New(v, cfg)
+	c := newConn(v, cfg)
 	c.pollable, c.nonblocking = v, v
 	c.Start(nil)
 	t.Cleanup(c.CloseNow)
 	return c, v
 }
 
+// all lets all bytes through a valve.
 const all = 1 << 30
 
-// flushing returns a Conn whose flusher waits, with credit left, and calls f when a Write has
-// called it back.
+// flushing returns a Conn whose flusher waits, with credit left. It calls f when a Write has
+// recalled the flusher.
 func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
 	c, v := valved(t, Config{})
 	ok, err := c.TryWrite(ws.OpText, make([]byte, 20<<10), false)
@@ -188,7 +187,7 @@ func flushing(t *testing.T, f func(c *Conn)) (*Conn, *valve) {
 	return c, v
 }
 
-// An endless is a transport that gives the same bytes over and over, without a system call.
+// An endless is a transport that repeats the same bytes for ever, without a system call.
 type endless struct {
 	net.Conn
 	data []byte
@@ -211,13 +210,13 @@ func (e *endless) SetReadDeadline(time.Time) error { return nil }
 
 func (e *endless) SetWriteDeadline(time.Time) error { return nil }
 
-// A mirror is a pollable transport on which frames come for ever, each after a read in vain. A read
-// that has no memory for all of a frame leaves the rest to the next: under load the background
-// reader fills the window.
+// A mirror is a pollable transport on which the same frame comes for ever. Each read first borrows
+// memory in vain, as a read of a socket does. If the memory is too small for the frame, the next
+// read returns the rest.
 type mirror struct {
 	c      *Conn
 	answer []byte
-	rest   []byte // of the frame that was last begun
+	rest   []byte // of the frame whose start was read
 }
 
 func (m *mirror) read([]byte) (int, error) {

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"runtime"
 	"testing"
 	"time"
 
@@ -14,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// crammed returns a server's Conn on a socket that takes little, and the peer's end.
-func crammed(t *testing.T, cfg Config) (*Conn, net.Conn) { return socketPair(t, cfg, 32<<10) }
+// smallSocket returns a server's Conn on a socket whose kernel takes little, and the peer's end.
+func smallSocket(t *testing.T, cfg Config) (*Conn, net.Conn) { return socketPair(t, cfg, 32<<10) }
 
-// stuffed returns a Conn whose flusher waits for a peer that reads nothing.
-func stuffed(t *testing.T, client bool) (*Conn, net.Conn) {
+// stalledFlusher returns a Conn whose flusher waits, because the peer reads nothing.
+func stalledFlusher(t *testing.T, client bool) (*Conn, net.Conn) {
 	c, far := socketPair(t, Config{Client: client, MaxFrame: 16 << 10}, 4<<10)
 	ok, err := c.TryWrite(ws.OpBinary, make([]byte, 1<<20), false)
 	require.NoError(t, err)
@@ -27,28 +26,27 @@ func stuffed(t *testing.T, client bool) (*Conn, net.Conn) {
 	return c, far
 }
 
-// controls counts the chunks that hold control frames and have not left, and the chunks of frames
-// of messages.
-func controls(c *Conn) (held, others int) {
+// unsentChunks counts the chunks of control frames, and those of messages, that have not left.
+func unsentChunks(c *Conn) (controls, messages int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for at := c.send.out.head; at != nil; at = at.next {
 		if at.paid {
-			others++
+			messages++
 		} else {
-			held++
+			controls++
 		}
 	}
 	if c.send.pongs != nil {
-		held++
+		controls++
 	}
 	if c.send.pings != nil && c.send.pings.unsent != nil {
-		held++
+		controls++
 	}
-	return held, others
+	return controls, messages
 }
 
-// receive reads from the peer's end until the Conn has nothing left to send.
+// receive closes c, and returns all that arrives at the peer's end until then.
 func receive(t *testing.T, c *Conn, far net.Conn) []byte {
 	t.Helper()
 	var wire bytes.Buffer
@@ -58,31 +56,26 @@ func receive(t *testing.T, c *Conn, far net.Conn) []byte {
 		read <- err
 	}()
 	c.Close(CloseInfo{Code: 1000})
-	for sent := false; !sent; runtime.Gosched() {
-		require.NoError(t, t.Context().Err())
+	until(t, func() bool {
 		c.mu.Lock()
-		sent = c.end.facts().closeLeft
-		c.mu.Unlock()
-	}
+		defer c.mu.Unlock()
+		return c.end.facts().closeLeft
+	})
 	require.NoError(t, c.nc.(*net.TCPConn).CloseWrite())
 	require.NoError(t, <-read)
 	return wire.Bytes()
 }
 
-// lostBehind returns a Conn whose peer fills its read window and more, and is gone then as gone
-// does it.
-func lostBehind(t *testing.T, cfg Config, gone func(far *net.TCPConn)) *Conn {
+// behindFullWindow returns a Conn whose peer sends more than the read window takes, and then calls
+// leave.
+func behindFullWindow(t *testing.T, cfg Config, leave func(far *net.TCPConn)) *Conn {
 	cfg.CloseTimeout = 50 * time.Millisecond
 	c, far := socketPair(t, cfg, 0)
-	_, err := far.Write(
-		bytes.Repeat(append([]byte{0x82, 0x80 | 100, 0, 0, 0, 0}, make([]byte, 100)...), 1000),
-	)
+	frame := append([]byte{0x82, 0x80 | 100, 0, 0, 0, 0}, make([]byte, 100)...)
+	_, err := far.Write(bytes.Repeat(frame, 1000))
 	require.NoError(t, err)
-	for full := false; !full; runtime.Gosched() {
-		require.NoError(t, t.Context().Err())
-		full = c.recv.window.Credit() <= 0
-	}
-	gone(far.(*net.TCPConn))
+	until(t, func() bool { return c.recv.window.Credit() <= 0 })
+	leave(far.(*net.TCPConn))
 	return c
 }
 
@@ -91,15 +84,16 @@ func reset(far *net.TCPConn) {
 	_ = far.Close()
 }
 
-const lookAfter = 100 * time.Millisecond
+// peerLimit is the time of each option in peerOptions.
+const peerLimit = 100 * time.Millisecond
 
-// watching is each option that looks at a peer, alone.
-var watching = map[string]Config{
-	"PingInterval and PongTimeout": {PingInterval: lookAfter, PongTimeout: lookAfter},
-	"PingInterval":                 {PingInterval: lookAfter, PongTimeout: 0},
-	"IdleTimeout":                  {IdleTimeout: lookAfter},
-	"WriteStallTimeout":            {StallTimeout: lookAfter},
-	"ReadStallTimeout":             {ReadTimeout: lookAfter},
+// peerOptions has each option alone that checks whether the peer lives.
+var peerOptions = map[string]Config{
+	"PingInterval and PongTimeout": {PingInterval: peerLimit, PongTimeout: peerLimit},
+	"PingInterval":                 {PingInterval: peerLimit, PongTimeout: 0},
+	"IdleTimeout":                  {IdleTimeout: peerLimit},
+	"WriteStallTimeout":            {StallTimeout: peerLimit},
+	"ReadStallTimeout":             {ReadTimeout: peerLimit},
 }
 
 // frameLimits are a limit that makes many frames of a message, and none.

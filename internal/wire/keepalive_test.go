@@ -12,16 +12,13 @@ import (
 func TestKeepaliveDoesNotDelayTheBackgroundReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
-		c := New(near, Config{
-			PingInterval: time.Hour, Errors: &testErrors, Owner: testOwner{},
-			Ends: new(Ends),
-		})
+		c := newConn(near, Config{PingInterval: time.Hour})
 		defer func() {
-			c.CloseNow()
-			<-c.Done()
+			cut(c)
 			_ = far.Close()
 		}()
-		c.background.timer.Load().Stop() // so far unlockRead has come: it has armed the timer
+		// unlockRead has armed the timer, and goes no further.
+		c.background.timer.Load().Stop()
 		c.background.armed.Store(true)
 		c.readGate.Unlock()
 		c.mu.Lock()
@@ -46,7 +43,7 @@ func TestStallOfAPeerThatPingsAndTakesNothing(t *testing.T) {
 		wrote := goWrite(t.Context(), c, make([]byte, 3<<20))
 		v.let(100)
 		for range 9 {
-			c.answerPing(nil) // calls the Write back
+			c.answerPing(nil) // recalls the Write
 			<-time.After(10 * time.Second)
 		}
 		c.mu.Lock()

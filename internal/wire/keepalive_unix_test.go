@@ -16,16 +16,16 @@ import (
 
 func TestStallIsSeenThoughEachWriteIsCancelledBefore(t *testing.T) {
 	const limit = 200 * time.Millisecond
-	c, _ := crammed(t, Config{MaxFrame: 64 << 10, StallTimeout: limit, CloseTimeout: time.Millisecond})
-	for c.writeEnd() == nil {
-		require.NoError(t, t.Context().Err())
+	cfg := Config{MaxFrame: 64 << 10, StallTimeout: limit, CloseTimeout: time.Millisecond}
+	c, _ := smallSocket(t, cfg)
+	for begin := time.Now(); c.writeEnd() == nil; {
+		require.Less(t, time.Since(begin), 30*time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), limit/10)
 		_ = c.Write(ctx, ws.OpBinary, pattern(100<<10, 0), false)
 		cancel()
 	}
-	<-c.Done()
-	err := c.End()
-	require.ErrorContains(t, err, "WriteStallTimeout")
+	<-c.end.done.Done()
+	require.ErrorContains(t, c.End(), "WriteStallTimeout")
 }
 
 func TestStallIsSeenBetweenTheFramesOfAWrite(t *testing.T) {
@@ -38,10 +38,10 @@ func TestStallIsSeenBetweenTheFramesOfAWrite(t *testing.T) {
 }
 
 func TestKeepaliveNoticesALostPeerBehindAFullWindow(t *testing.T) {
-	for name, cfg := range watching {
+	for name, cfg := range peerOptions {
 		t.Run(name, func(t *testing.T) {
-			c := lostBehind(t, cfg, reset)
-			<-c.Done()
+			c := behindFullWindow(t, cfg, reset)
+			<-c.end.done.Done()
 			err := c.End()
 			require.ErrorIs(t, err, syscall.ECONNRESET)
 			n := 0
@@ -51,19 +51,19 @@ func TestKeepaliveNoticesALostPeerBehindAFullWindow(t *testing.T) {
 				}
 			}
 			require.ErrorIs(t, err, syscall.ECONNRESET)
-			require.Equal(t, (64<<10)/106, n, "what had come can still be pulled")
+			require.Equal(t, (64<<10)/106, n, "the program can pull all that has come")
 		})
 	}
 }
 
 func TestKeepaliveTakesAFINBehindAFullWindowForNoLoss(t *testing.T) {
-	for name, cfg := range watching {
+	for name, cfg := range peerOptions {
 		if cfg.ReadTimeout > 0 {
-			continue // it is for this, too
+			continue // ReadStallTimeout closes then, too
 		}
 		t.Run(name, func(t *testing.T) {
-			c := lostBehind(t, cfg, func(far *net.TCPConn) { _ = far.CloseWrite() })
-			<-time.After(5 * lookAfter)
+			c := behindFullWindow(t, cfg, func(far *net.TCPConn) { _ = far.CloseWrite() })
+			<-time.After(5 * peerLimit)
 			require.False(t, c.end.done.Closed())
 			for range 1000 {
 				_, _, err := c.Pull(t.Context(), nil)
@@ -76,10 +76,10 @@ func TestKeepaliveTakesAFINBehindAFullWindowForNoLoss(t *testing.T) {
 }
 
 func TestKeepaliveLeavesASlowPullAllThatALostPeerSent(t *testing.T) {
-	c := lostBehind(t, Config{PingInterval: lookAfter, PongTimeout: lookAfter}, reset)
+	c := behindFullWindow(t, Config{PingInterval: peerLimit, PongTimeout: peerLimit}, reset)
 	for i := range 1000 {
 		if i%50 == 0 {
-			<-time.After(lookAfter / 4)
+			<-time.After(peerLimit / 4)
 		}
 		_, _, err := c.Pull(t.Context(), nil)
 		require.NoError(t, err)

@@ -20,7 +20,7 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// The names of functions say what becomes of mu: see the package comment.
+// A lockUse is what a function does with mu. Its name must say that: see the package comment.
 type lockUse struct {
 	locks, unlocks bool // calls mu.Lock, or mu.Unlock
 	locked         []string
@@ -113,9 +113,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// cutInABlock is a compressed message, its frame's header included, that ends inside a block: 'a',
-// 258 copies of it, and no end. All of its input is in the inflater before all of its output is
-// out.
+// cutInABlock returns a frame with a compressed message that ends inside a block. The block has 'a'
+// and 258 copies of it. The inflater has all of the input before it has returned all output.
 func cutInABlock() []byte {
 	var bits uint64
 	for i, bit := range "0" + "10" + "10010001" + "11000101" + "00000" {
@@ -124,8 +123,8 @@ func cutInABlock() []byte {
 	return []byte{0xc2, 3, byte(bits), byte(bits >> 8), byte(bits >> 16)}
 }
 
-// What looks at the input may find that a rule is broken, and then takes mu. So nothing that holds
-// mu looks at it.
+// A call that looks at the input may find a broken rule, and then it locks mu. So no call looks at
+// the input while it holds mu.
 func TestLockingKeepsMuFromTheInput(t *testing.T) {
 	withMu := map[string]func(c *Conn){
 		"Close":    func(c *Conn) { c.Close(CloseInfo{Code: 1000}) },
@@ -138,54 +137,49 @@ func TestLockingKeepsMuFromTheInput(t *testing.T) {
 			defer cancel()
 			_, _ = c.Ping(ctx)
 		},
-		"a write's error": func(c *Conn) {
+		"the error of a write": func(c *Conn) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.outputFailedLocked(errClosed)
 		},
-		"a time that is over": func(c *Conn) { c.tooLate() },
-		"wake": func(c *Conn) {
+		"the end of CloseTimeout": func(c *Conn) { c.tooLate() },
+		"requestReader": func(c *Conn) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.requestReader()
 		},
-		"Reader.Close":  func(c *Conn) { _ = (&Reader{c: c, nth: c.reads.current.Load()}).Close() },
-		"Stats":         func(c *Conn) { c.Stats() },
-		"the idle tick": func(c *Conn) { c.timerFired() },
+		"Reader.Close":   func(c *Conn) { _ = (&Reader{c: c, nth: c.reads.current.Load()}).Close() },
+		"Stats":          func(c *Conn) { c.Stats() },
+		"the idle timer": func(c *Conn) { c.timerFired() },
 	}
 	for name, call := range withMu {
 		t.Run(name, func(t *testing.T) {
 			near, far := net.Pipe()
 			defer far.Close()
 			go func() { _, _ = io.Copy(io.Discard, far) }() // ends with far
-			c := New(near, Config{
+			c := newConn(near, Config{
 				Client:       true,
 				ReadWindow:   1 << 16,
 				WriteWindow:  1 << 16,
 				MaxMessage:   1 << 20,
 				CloseTimeout: time.Second,
 				Deflate:      &Deflate{Ours: deflate.Sender{Bits: 15}, Peer: deflate.Sender{Bits: 15}},
-				Errors:       &testErrors,
-				Owner:        testOwner{},
-				Ends:         new(Ends),
 			})
 			c.Start(cutInABlock())
 			r := begun(t, c)
-			r.closed.Store(
-				true,
-			) // so far Close has come: what is left of the message is to be skipped, and fails
+			// Reader.Close goes no further: the rest of the message is skipped, and fails.
+			r.closed.Store(true)
 			c.reads.skipped.Store(r.nth)
 			done := make(chan struct{})
 			go func() { // ends with the calls
 				defer close(done)
 				call(c)
-				c.CloseNow()
-				<-c.Done()
+				cut(c)
 			}()
 			select {
 			case <-done:
 			case <-time.After(10 * time.Second):
-				t.Fatal("a goroutine waits for mu, which it holds")
+				t.Fatal("a goroutine waits for mu while it holds mu")
 			}
 		})
 	}
@@ -204,16 +198,16 @@ func TestLockingKeepsMuFromTheTransport(t *testing.T) {
 		"Reader.Close": func(_ *Conn, r *Reader) { _ = r.Close() },
 	}
 	states := map[string]func(c *Conn){
-		"a Read, and a Write": func(c *Conn) {
+		"Read and Write": func(c *Conn) {
 			_, _ = c.TryWrite(ws.OpBinary, []byte("x"), false) // the flusher waits
 		},
-		"a Close": func(c *Conn) {
+		"Close": func(c *Conn) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.end.note().cut = true
 			c.settleLocked()
 		},
-		"a CloseWrite": func(c *Conn) {
+		"CloseWrite": func(c *Conn) {
 			c.fail(CodeProtocol, errText)
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -223,9 +217,9 @@ func TestLockingKeepsMuFromTheTransport(t *testing.T) {
 	for state, enter := range states {
 		for name, call := range calls {
 			t.Run(state+"/"+name, func(t *testing.T) {
-				grave := make(chan struct{})
-				defer close(grave)
-				c := onDeaf(t, newDeaf(grave), "\x02\x01a")
+				release := make(chan struct{})
+				defer close(release)
+				c := onDeaf(t, newDeaf(release), "\x02\x01a")
 				r := new(Reader)
 				require.NoError(t, c.Next(t.Context(), r))
 				done := make(chan struct{})
@@ -237,7 +231,7 @@ func TestLockingKeepsMuFromTheTransport(t *testing.T) {
 				select {
 				case <-done:
 				case <-time.After(10 * time.Second):
-					t.Fatal("it waits for the transport")
+					t.Fatal("a call waits for the transport")
 				}
 			})
 		}

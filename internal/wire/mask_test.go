@@ -42,7 +42,7 @@ func TestMaskOfEachFrameIsNew(t *testing.T) {
 	for r := bytes.NewReader(leave(&o, 1<<20)); r.Len() > 0; {
 		h, err := ws.ReadHeader(r)
 		require.NoError(t, err)
-		require.False(t, seen[h.Mask], "a mask came twice")
+		require.False(t, seen[h.Mask], "two frames have the same mask")
 		seen[h.Mask] = true
 		_, err = r.Seek(h.Length, io.SeekCurrent)
 		require.NoError(t, err)

@@ -10,20 +10,20 @@ import (
 )
 
 func TestPingsAnsweredBeforeTheyLeaveDoNotGrow(t *testing.T) {
-	c, _ := stuffed(t, false)
+	c, _ := stalledFlusher(t, false)
 	for range 100 {
 		c.mu.Lock()
-		c.newPingLocked() // so far Ping has come
+		c.newPingLocked() // Ping has come so far
 		c.sendRelocks()
 		next := c.send.pings.last
 		c.mu.Unlock()
-		untilStalled(t, c, inBackground) // it was called back, and has seen to the ping
+		untilStalled(t, c, inBackground) // the flusher was recalled, and waits again
 		var payload [8]byte
 		for nth := next - 2; nth != next+2; nth++ {
 			binary.BigEndian.PutUint64(payload[:], nth)
 			c.takePong(payload[:])
 		}
-		held, _ := controls(c)
+		held, _ := unsentChunks(c)
 		require.LessOrEqual(t, held, 2)
 	}
 }

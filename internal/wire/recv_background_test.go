@@ -11,7 +11,7 @@ import (
 
 func TestDiscardTakesEffectWhenReadGateIsReleased(t *testing.T) {
 	full := append([]byte{0x82, 126, 1, 0}, make([]byte, 256)...)
-	forced(t, full, func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, full, func(t *testing.T, c *Conn, peer net.Conn) {
 		require.NoError(t, c.lockRead(t.Context()))
 		require.False(t, c.wantsInput(), "the window is full")
 		c.Discard()
@@ -22,6 +22,6 @@ func TestDiscardTakesEffectWhenReadGateIsReleased(t *testing.T) {
 		h, err := ws.ReadHeader(peer)
 		require.NoError(t, err)
 		require.Equal(t, ws.OpPong, h.OpCode)
-		require.Zero(t, time.Since(start), "it took the idle timer")
+		require.Zero(t, time.Since(start), "the pong waits for the idle timer")
 	})
 }

@@ -15,9 +15,9 @@ import (
 )
 
 func TestPullDuringAReaderCloseGetsTheNextMessage(t *testing.T) {
-	forced(t, []byte("\x81\x03abc\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
+	inBubble(t, []byte("\x81\x03abc\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
-		r.closed.Store(true) // so far Close has come
+		r.closed.Store(true) // Close has come so far
 		c.reads.skipped.Store(r.nth)
 		_, data, err := c.Pull(t.Context(), nil)
 		require.NoError(t, err)
@@ -26,10 +26,10 @@ func TestPullDuringAReaderCloseGetsTheNextMessage(t *testing.T) {
 }
 
 func TestReaderCloseAtTheEndOfItsMessageSkipsNoOther(t *testing.T) {
-	forced(t, []byte("\x81\x01a\x81\x01y\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
+	inBubble(t, []byte("\x81\x01a\x81\x01y\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		require.NoError(t, c.lockRead(t.Context()))
-		_, whole := r.take(make([]byte, 1)) // so far Read has come
+		_, whole := r.take(make([]byte, 1)) // Read has come so far
 		require.True(t, whole)
 		require.NoError(t, r.Close())
 		c.unlockRead()
@@ -40,10 +40,10 @@ func TestReaderCloseAtTheEndOfItsMessageSkipsNoOther(t *testing.T) {
 }
 
 func TestReaderCloseEndsAReadThatIsAboutToWait(t *testing.T) {
-	forced(t, []byte("\x81\x03a"), func(t *testing.T, c *Conn, _ net.Conn) {
+	inBubble(t, []byte("\x81\x03a"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		require.NoError(t, c.lockRead(t.Context()))
-		n, whole := r.take(make([]byte, 1)) // so far Read has come
+		n, whole := r.take(make([]byte, 1)) // Read has come so far
 		require.Zero(t, n)
 		require.False(t, whole)
 		require.NoError(t, r.Close())
@@ -54,7 +54,7 @@ func TestReaderCloseEndsAReadThatIsAboutToWait(t *testing.T) {
 			back <- err
 		}()
 		synctest.Wait()
-		require.Len(t, back, 1, "it waits for the peer")
+		require.Len(t, back, 1, "Read waits for the peer")
 		require.NoError(t, <-back)
 	})
 }
@@ -76,8 +76,8 @@ func TestReaderCloseSkipsWhatAPullAssembled(t *testing.T) {
 	} {
 		for _, last := range []string{"\x80\x00", "\x80\x03END"} {
 			t.Run(name, func(t *testing.T) {
-				forced(t, []byte("\x02\x04SKIP\x00\x03PED"), func(t *testing.T, c *Conn, peer net.Conn) {
-					for range 2 { // the second assembles nothing more
+				inBubble(t, []byte("\x02\x04SKIP\x00\x03PED"), func(t *testing.T, c *Conn, peer net.Conn) {
+					for range 2 { // the second Pull assembles nothing more
 						ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 						defer cancel()
 						_, _, err := c.Pull(ctx, nil)
@@ -86,7 +86,7 @@ func TestReaderCloseSkipsWhatAPullAssembled(t *testing.T) {
 					}
 					r := new(Reader)
 					require.NoError(t, c.Next(t.Context(), r))
-					r.closed.Store(true) // so far Close has come when another call reads
+					r.closed.Store(true) // Close has come so far when another call reads
 					c.reads.skipped.Store(r.nth)
 					var data string
 					var err error
@@ -105,7 +105,7 @@ func TestReaderCloseSkipsWhatAPullAssembled(t *testing.T) {
 
 func TestReaderCloseSkipsPayloadOfADirectRead(t *testing.T) {
 	frame := ws.MustCompileFrame(ws.NewBinaryFrame(make([]byte, 100_000)))
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		r := new(Reader)
 		go drip(peer, rand.New(rand.NewPCG(1, 2)), append(slices.Clip(frame), "\x81\x01z"...))
 		require.NoError(t, c.Next(t.Context(), r))

@@ -10,8 +10,8 @@ import (
 )
 
 func TestPullWhoseTurnComesAfterCancelGetsNoMessage(t *testing.T) {
-	forced(t, []byte("\x81\x02ab\x81\x02cd"), func(t *testing.T, c *Conn, _ net.Conn) {
-		require.True(t, c.readGate.TryLock(), "somebody else has the turn")
+	inBubble(t, []byte("\x81\x02ab\x81\x02cd"), func(t *testing.T, c *Conn, _ net.Conn) {
+		require.True(t, c.readGate.TryLock(), "another call has the turn")
 		c.Cancel(CloseInfo{})
 		var data []byte
 		var err error
@@ -25,7 +25,7 @@ func TestPullWhoseTurnComesAfterCancelGetsNoMessage(t *testing.T) {
 }
 
 func TestPullThatWaitedUntilTheEndDropsHalfAHeader(t *testing.T) {
-	forced(t, []byte("\x81"), func(t *testing.T, c *Conn, _ net.Conn) {
+	inBubble(t, []byte("\x81"), func(t *testing.T, c *Conn, _ net.Conn) {
 		require.NoError(t, c.lockRead(t.Context()))
 		pulled := make(chan error)
 		go func() {
@@ -34,8 +34,9 @@ func TestPullThatWaitedUntilTheEndDropsHalfAHeader(t *testing.T) {
 		}()
 		synctest.Wait()
 		c.CloseNow()
-		c.background.requested.Store(false) // a background reader has come, and has made way for the Pull
-		c.background.armed.Store(true)      // the end has stopped the timer
+		// A background reader has made way for the Pull, and the end has stopped the timer.
+		c.background.requested.Store(false)
+		c.background.armed.Store(true)
 		c.unlockRead()
 		require.Error(t, <-pulled)
 		received, _ := c.Stats()

@@ -16,7 +16,7 @@ func TestScanKeepsNoControlFrames(t *testing.T) {
 		in.passControls()
 	}
 	require.Zero(t, in.held)
-	require.Same(t, in.head, in.tail, "chunks are kept")
+	require.Same(t, in.head, in.tail, "the inbox keeps more than one chunk")
 }
 
 func TestScanKeepsNothingBesideTheInput(t *testing.T) {

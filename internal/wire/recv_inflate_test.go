@@ -16,7 +16,7 @@ func TestPullInflatesWhatWasUnreadAtTheEnd(t *testing.T) {
 			require.NoError(t, client.Write(t.Context(), ws.OpText, []byte("abcabcabcabc"), true))
 		}
 		client.Close(CloseInfo{})
-		<-server.Done()
+		<-server.end.done.Done()
 		for range 2 {
 			_, got, err := server.Pull(t.Context(), nil)
 			require.NoError(t, err)

@@ -15,10 +15,10 @@ import (
 )
 
 func TestDirectReadsReturnThePayloadAsSent(t *testing.T) {
-	text := strings.Repeat("né€𝄞", 20_000) // characters of every length, across every cut
+	text := strings.Repeat("né€𝄞", 20_000) // characters of 1 to 4 bytes
 	want := []byte(text + text)
 	for seed := range uint64(20) {
-		forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			var b bytes.Buffer
 			for range 5 {
@@ -30,7 +30,7 @@ func TestDirectReadsReturnThePayloadAsSent(t *testing.T) {
 			go drip(peer, rnd, b.Bytes())
 			var dst []byte
 			for n := range 5 {
-				if n == 2 { // by a Reader, whose buffer is long and short
+				if n == 2 { // with a Reader, and a buffer of any length
 					r := new(Reader)
 					require.NoError(t, c.Next(t.Context(), r))
 					var got bytes.Buffer
@@ -58,7 +58,7 @@ func TestDirectReadsReturnThePayloadAsSent(t *testing.T) {
 func TestPullCancelledInADirectReadKeepsWhatCame(t *testing.T) {
 	data := bytes.Repeat([]byte("0123456789"), 10_000)
 	frame := ws.MustCompileFrame(ws.NewBinaryFrame(data))
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		pulled := make(chan error, 1)
 		go func() {
@@ -79,7 +79,7 @@ func TestPullCancelledInADirectReadKeepsWhatCame(t *testing.T) {
 
 func TestPullChecksTextOfADirectRead(t *testing.T) {
 	bad := []byte(strings.Repeat("x", 60_000) + "\xff" + strings.Repeat("x", 60_000))
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()
 		go drip(peer, rand.New(rand.NewPCG(1, 2)), ws.MustCompileFrame(ws.NewTextFrame(bad)))
 		pulled := make(chan error, 1)
@@ -88,18 +88,18 @@ func TestPullChecksTextOfADirectRead(t *testing.T) {
 			pulled <- err
 		}()
 		synctest.Wait()
-		_ = peer.Close() // it has our Close, and drops the transport
+		_ = peer.Close() // the peer has our Close
 		require.ErrorContains(t, <-pulled, errText.Error())
 	})
 }
 
 func TestReadReturnsNoInvalidText(t *testing.T) {
 	bad := []byte(strings.Repeat("x", 40_000) + "\xff" + strings.Repeat("x", 60_000))
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()
 		go func() {
 			frame := ws.MustCompileFrame(ws.NewTextFrame(bad))
-			for _, part := range [][]byte{frame[:10], frame[10:]} { // the header first, then all of the text
+			for _, part := range [][]byte{frame[:10], frame[10:]} { // the header, then the text
 				_, _ = peer.Write(part)
 			}
 			_ = peer.Close()
@@ -107,7 +107,7 @@ func TestReadReturnsNoInvalidText(t *testing.T) {
 		r := new(Reader)
 		require.NoError(t, c.Next(t.Context(), r))
 		var got bytes.Buffer
-		buf := make([]byte, 200_000) // so long that all payload is read straight
+		buf := make([]byte, 200_000) // long enough for direct reads
 		_, err := io.CopyBuffer(struct{ io.Writer }{&got}, struct{ io.Reader }{r}, buf)
 		require.ErrorContains(t, err, errText.Error())
 		require.NotContains(t, got.String(), "\xff")

@@ -22,7 +22,7 @@ func TestTakePlainTakesAWholeFrameOrNothing(t *testing.T) {
 						in := inbox{state: side.state}
 						feed(t, &in, raw[:cut], largeChunk)
 						got, data := in.takePlain(nil, 0)
-						require.Zero(t, got, "of %d bytes that came", cut)
+						require.Zero(t, got, "of the first %d bytes", cut)
 						require.Empty(t, data)
 						require.Equal(t, cut, in.held)
 					}
@@ -32,7 +32,7 @@ func TestTakePlainTakesAWholeFrameOrNothing(t *testing.T) {
 					got, data := in.takePlain(dst, size)
 					require.Equal(t, op, got)
 					require.Equal(t, payload, data)
-					require.Same(t, &dst[:1][0], &data[0], "the memory is the caller's")
+					require.Same(t, &dst[:1][0], &data[0], "the payload is not in the caller's memory")
 					require.Zero(t, in.held)
 				})
 			}
@@ -51,12 +51,15 @@ func TestTakePlainLeavesOtherFrames(t *testing.T) {
 			frame ws.Frame
 			limit int
 		}{
-			{name: "the first of several", frame: first},
+			{name: "the first of several frames", frame: first},
 			{name: "compressed", frame: packed},
 			{name: "a ping", frame: ws.NewPingFrame([]byte("12345678"))},
-			{name: "longer than may be", frame: binary, limit: 7},
+			{name: "longer than the limit", frame: binary, limit: 7},
 			{name: "not UTF-8", frame: ws.NewFrame(ws.OpText, true, []byte("1234567\xff"))},
-			{name: "text that ends inside a character", frame: ws.NewFrame(ws.OpText, true, []byte("1234567\xc3"))},
+			{
+				name:  "text that ends inside a character",
+				frame: ws.NewFrame(ws.OpText, true, []byte("1234567\xc3")),
+			},
 			{name: "with a length of 64 bits", frame: ws.NewFrame(ws.OpBinary, true, make([]byte, 1<<16))},
 		} {
 			t.Run(side.name+"/"+test.name, func(t *testing.T) {
@@ -85,7 +88,7 @@ func TestTakePlainLeavesABegunMessage(t *testing.T) {
 		require.True(t, in.toPayload())
 		_, err := in.takePayload(nil, 5)
 		require.NoError(t, err)
-		require.Equal(t, inner, in.head.buf[in.pullAt:], "the cursor is at what looks like a frame")
+		require.Equal(t, inner, in.head.buf[in.pullAt:], "the payload at the cursor looks like a frame")
 		op, _ := in.takePlain(nil, 0)
 		require.Zero(t, op)
 	}
@@ -174,7 +177,7 @@ func TestTakePlainKeepsTheOrderOfMessages(t *testing.T) {
 					got = append(got, string(data))
 				}
 			}
-			require.Equal(t, want, got, "in pieces of %d", n)
+			require.Equal(t, want, got, "%d bytes in one step", n)
 			require.Zero(t, in.held)
 		}
 	}

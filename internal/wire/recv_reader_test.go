@@ -11,7 +11,7 @@ import (
 )
 
 func TestReadFreesWhatAPullAssembled(t *testing.T) {
-	forced(t, []byte("\x81\x03ab"), func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, []byte("\x81\x03ab"), func(t *testing.T, c *Conn, peer net.Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		pulled := make(chan error, 1)
 		go func() {
@@ -36,15 +36,15 @@ func TestReadFreesWhatAPullAssembled(t *testing.T) {
 }
 
 func TestReadOfACutMessageNeverReturnsEOF(t *testing.T) {
-	forced(t, []byte("\x01\x03abc\x88\x00"), func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, []byte("\x01\x03abc\x88\x00"), func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with the connection
 		r := new(Reader)
-		require.NoError(t, c.Next(late{t.Context(), c}, r))
+		require.NoError(t, c.Next(lateContext{t.Context(), c}, r))
 		n, err := r.Read(make([]byte, 3))
 		require.NoError(t, err)
 		require.Equal(t, 3, n)
 		_, err = r.Read(make([]byte, 1))
 		require.Error(t, err)
-		require.NotEqual(t, io.EOF, err, "the message looks whole")
+		require.NotEqual(t, io.EOF, err, "Read takes the message for a whole one")
 	})
 }

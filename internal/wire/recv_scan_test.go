@@ -27,16 +27,16 @@ func TestScanFindsTheSameFramesHoweverTheyArrive(t *testing.T) {
 	frame(ws.OpPing, true, strings.Repeat("p", 125))
 
 	for _, n := range []int{1, 2, 3, 7, 125, 4095, 4096, 1 << 20} {
-		for _, piece := range []int{1, 5, 1 << 20} {
+		for _, limit := range []int{1, 5, 1 << 20} {
 			in := inbox{state: ws.StateServerSide}
 			require.Equal(
 				t,
 				[]string{"9one", ":", "9" + strings.Repeat("p", 125)},
 				feed(t, &in, b.Bytes(), n),
 			)
-			require.Equal(t, []string{"", "hé" + long, long + long}, drain(t, &in, piece))
+			require.Equal(t, []string{"", "hé" + long, long + long}, drain(t, &in, limit))
 			require.False(t, in.toPayload())
-			require.Zero(t, in.held, "pieces of %d", n)
+			require.Zero(t, in.held, "%d bytes in one step", n)
 		}
 	}
 }
@@ -74,17 +74,20 @@ func TestScanChecksFramesBehindPlainOnes(t *testing.T) {
 	for _, side := range sides {
 		good := framed(t, ws.NewFrame(ws.OpBinary, true, []byte("12345678")), side.masked)
 		mask := good[1] & 0x80
-		other := append(
-			[]byte{0x82, mask ^ 0x80 | 8, 0, 126},
-			make([]byte, 200)...) // as long as a length of 16 bits would say
+		// It is as long as if its length had 16 bits.
+		other := append([]byte{0x82, mask ^ 0x80 | 8, 0, 126}, make([]byte, 200)...)
 		rest := good[2:]
 		for _, test := range []struct {
 			name string
 			raw  []byte
 			rule string
 		}{
-			{"a mask that must not be, or none where one must", other, ""},
-			{"a length not in the fewest bytes", append([]byte{0x82, mask | 126, 0, 8}, rest...), errLength.Error()},
+			{"masked by a server, or not masked by a client", other, ""},
+			{
+				"a length not in the fewest bytes",
+				append([]byte{0x82, mask | 126, 0, 8}, rest...),
+				errLength.Error(),
+			},
 			{"a reserved bit", append([]byte{0xa2, mask | 8}, rest...), ""},
 			{"a reserved opcode", append([]byte{0x83, mask | 8}, rest...), ""},
 			{"a continuation of nothing", append([]byte{0x80, mask | 8}, rest...), ""},
@@ -95,7 +98,7 @@ func TestScanChecksFramesBehindPlainOnes(t *testing.T) {
 				in.arrived(copy(in.space(smallChunk, smallChunk), raw))
 				_, err := in.scan()
 				require.ErrorContains(t, err, test.rule)
-				require.Equal(t, len(test.raw), in.unscanned, "the frame before it is good")
+				require.Equal(t, len(test.raw), in.unscanned, "the scan passes the frame before")
 			})
 		}
 	}

@@ -15,7 +15,7 @@ func TestReadThatDoesNotReturnIsCutAfterASecond(t *testing.T) {
 	const wait = 300 * time.Millisecond
 	for name, test := range map[string]struct {
 		input string
-		call  func(ctx context.Context, c *Conn) error // which ends with ctx, or of itself
+		call  func(ctx context.Context, c *Conn) error // ends when ctx does
 		want  error
 	}{
 		"Pull": {"", func(ctx context.Context, c *Conn) error {
@@ -33,7 +33,7 @@ func TestReadThatDoesNotReturnIsCutAfterASecond(t *testing.T) {
 			_, err := io.ReadAll(r)
 			return err
 		}, context.DeadlineExceeded},
-		"Read behind a Close of its message": {"\x02\x01a", func(ctx context.Context, c *Conn) error {
+		"Read, ended by Reader.Close": {"\x02\x01a", func(ctx context.Context, c *Conn) error {
 			r := new(Reader)
 			if err := c.Next(context.Background(), r); err != nil {
 				return err
@@ -42,18 +42,18 @@ func TestReadThatDoesNotReturnIsCutAfterASecond(t *testing.T) {
 			_, err := io.ReadAll(r)
 			return err
 		}, errClosed},
-		"Pull behind a Cancel": {"", func(ctx context.Context, c *Conn) error {
+		"Pull, ended by Cancel": {"", func(ctx context.Context, c *Conn) error {
 			context.AfterFunc(ctx, func() { c.Cancel(CloseInfo{}) })
 			_, _, err := c.Pull(context.Background(), nil)
 			return err
 		}, io.EOF},
-		"Pull behind a Cancel, while the background reader reads": {"", func(ctx context.Context, c *Conn) error {
+		"Pull after Cancel, while the background reader reads": {"", func(ctx context.Context, c *Conn) error {
 			<-ctx.Done()
 			c.Cancel(CloseInfo{})
 			_, _, err := c.Pull(context.Background(), nil)
 			return err
 		}, io.EOF},
-		"Pull behind a breach": {"\x83\x00", func(ctx context.Context, c *Conn) error {
+		"Pull after a breach": {"\x83\x00", func(ctx context.Context, c *Conn) error {
 			_, _, err := c.Pull(ctx, nil)
 			return err
 		}, context.DeadlineExceeded},
@@ -66,9 +66,8 @@ func TestReadThatDoesNotReturnIsCutAfterASecond(t *testing.T) {
 				start := time.Now()
 				require.ErrorIs(t, test.call(ctx, c), test.want)
 				require.Equal(t, wait+time.Second, time.Since(start))
-				<-c.Done()
-				err := c.End()
-				require.Error(t, err)
+				<-c.end.done.Done()
+				require.Error(t, c.End())
 			})
 		})
 	}
@@ -89,23 +88,23 @@ func TestReadThatReturnsInTimeIsNotCut(t *testing.T) {
 			}
 			cancel()
 		}
-		<-time.After(10 * time.Second) // of the bubble: no timer is left
+		<-time.After(10 * time.Second) // no timer is left
 		require.False(t, c.end.done.Closed())
 	})
 }
 
 func TestReadIsCheckedOnceMoreAfterTheMachineStoodStill(t *testing.T) {
-	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 		go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
 		synctest.Wait()
 		c.mu.Lock()
-		c.wait.recalled = true // and it has not yet come back
+		c.wait.recalled = true // the Pull is not back yet
 		c.wait.recalls++
 		nth := c.wait.recalls
 		c.mu.Unlock()
-		c.checkBack(nth, 1) // the look comes before the goroutine does
+		c.checkBack(nth, 1) // the timer fires before the Pull is back
 		require.False(t, c.end.done.Closed())
 		c.checkBack(nth, 0)
-		<-c.Done()
+		<-c.end.done.Done()
 	})
 }

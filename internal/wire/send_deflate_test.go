@@ -24,10 +24,8 @@ func TestDeflateNeedsNoMemoryBeforeACompressedMessage(t *testing.T) {
 		require.NoError(t, err)
 		require.NotNil(t, client.compression.deflater)
 		require.NotNil(t, server.compression.inflater)
-		client.CloseNow()
-		server.CloseNow()
-		<-client.Done()
-		<-server.Done()
+		cut(client)
+		cut(server)
 	})
 }
 
@@ -39,7 +37,9 @@ func TestDeflateMemoryIsFreedAtTheEnd(t *testing.T) {
 			_, _, err := server.Pull(t.Context(), nil)
 			require.Equal(t, io.EOF, err)
 		},
-		"in order, and nobody pulls": func(t *testing.T, client, server *Conn) { client.Close(CloseInfo{}) },
+		"in order, without a pull": func(t *testing.T, client, server *Conn) {
+			client.Close(CloseInfo{})
+		},
 		"Discard": func(t *testing.T, client, server *Conn) {
 			server.Discard()
 			client.Close(CloseInfo{})
@@ -70,7 +70,7 @@ func TestDeflateMemoryIsFreedAtTheEnd(t *testing.T) {
 				}
 				end(t, client, server)
 				for _, c := range []*Conn{client, server} {
-					<-c.Done()
+					<-c.end.done.Done()
 				}
 				synctest.Wait()
 				for _, c := range []*Conn{client, server} {

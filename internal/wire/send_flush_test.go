@@ -9,7 +9,7 @@ import (
 )
 
 func TestFlushOfABacklogWhoseNewSenderMayNotWrite(t *testing.T) {
-	for _, size := range []int{64 << 10, 1 << 20} { // with no turn, and with one
+	for _, size := range []int{64 << 10, 1 << 20} { // without the turn to write, and with it
 		synctest.Test(t, func(t *testing.T) {
 			c, v := flushing(t, func(c *Conn) { c.Close(CloseInfo{}) })
 			require.Equal(t, errClosed, c.Write(t.Context(), ws.OpBinary, make([]byte, size), false))

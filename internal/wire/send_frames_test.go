@@ -32,7 +32,7 @@ func TestFramesKeepToTheLimit(t *testing.T) {
 					o.encode(&f, &p)
 				}
 				wire := leave(&o, 9999)
-				require.Len(t, wire, queued, "size and put disagree")
+				require.Len(t, wire, queued, "size and encode disagree")
 				all := frames(t, wire)
 				require.Len(t, all, test.frames)
 				var got []byte

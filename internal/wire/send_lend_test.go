@@ -14,17 +14,18 @@ func TestLendSendsTheWholeFrameHoweverMuchIsTaken(t *testing.T) {
 		data[i] = byte(i * 7)
 	}
 	const header = 4
-	for _, taken := range []int{0, 1, header, header + 1, header + lendFrom/2, header + lendFrom - 1, header + lendFrom} {
+	const whole = header + lendFrom
+	for _, taken := range []int{0, 1, header, header + 1, header + lendFrom/2, whole - 1, whole} {
 		for _, behind := range []bool{false, true} {
 			f, o := newFramer(false, 0), outbox{}
 			callers := bytes.Clone(data)
 			p := piece{op: ws.OpBinary, rest: callers, fin: true}
 			o.lend(&f, &p)
 			require.True(t, p.done())
-			require.Equal(t, header+lendFrom, o.held())
+			require.Equal(t, whole, o.held())
 			last, size := o.vector()
 			require.Same(t, o.tail, last)
-			require.Equal(t, header+lendFrom, size)
+			require.Equal(t, whole, size)
 
 			all := append(bytes.Clone(o.head.buf), last.buf...)
 			wire := all[:taken:taken]
@@ -32,12 +33,12 @@ func TestLendSendsTheWholeFrameHoweverMuchIsTaken(t *testing.T) {
 			if taken > header {
 				o.took(taken - header)
 			}
-			if behind { // by another, while the transport had it
+			if behind { // another call writes while the transport has the frame
 				o.encode(&f, &piece{op: ws.OpText, rest: []byte("behind"), fin: true})
 			}
 			o.takeBack()
-			clear(callers) // they are the caller's again
-			require.Equal(t, taken == 0 || taken == header+lendFrom, between(&o), "taken %d", taken)
+			clear(callers) // the memory is the caller's again
+			require.Equal(t, taken == 0 || taken == whole, between(&o), "taken %d", taken)
 
 			wire = append(wire, leave(&o, 10_000)...)
 			got := frames(t, wire)

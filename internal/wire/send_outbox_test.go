@@ -11,18 +11,18 @@ func TestOutboxMarksTheLastFrameUnlessItsHeaderMayHaveLeft(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		for _, test := range []struct {
 			name  string
-			front int  // bytes of other frames in front of it
-			sent  int  // bytes that the transport has taken
-			given bool // and it is being given the rest
-			told  bool
+			front int  // payload bytes of the frame before it
+			sent  int  // bytes that the transport has taken, without the first header
+			given bool // the transport is being given the rest
+			marks bool // endLast succeeds
 		}{
-			{name: "alone", told: true},
-			{name: "behind others", front: 100, told: true},
-			{name: "behind one that has begun", front: 100, sent: 50, told: true},
-			{name: "behind one that has left", front: 100, sent: 100, told: true},
+			{name: "alone", marks: true},
+			{name: "behind another", front: 100, marks: true},
+			{name: "behind one that has begun", front: 100, sent: 50, marks: true},
+			{name: "behind one that has left", front: 100, sent: 100, marks: true},
 			{name: "begun", front: 100, sent: 101},
 			{name: "being given", given: true},
-			{name: "being given with others", front: 100, sent: 50, given: true},
+			{name: "being given with another", front: 100, sent: 50, given: true},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				f := newFramer(client, 0)
@@ -32,7 +32,7 @@ func TestOutboxMarksTheLastFrameUnlessItsHeaderMayHaveLeft(t *testing.T) {
 				}
 				front := 0
 				if o.tail != nil {
-					front = len(o.tail.buf) - test.front // of its header
+					front = len(o.tail.buf) - test.front // the size of its header
 				}
 				o.encode(&f, &piece{op: ws.OpBinary, rest: []byte("payload")})
 				var wire []byte
@@ -40,21 +40,21 @@ func TestOutboxMarksTheLastFrameUnlessItsHeaderMayHaveLeft(t *testing.T) {
 					if sent >= test.front {
 						sent += front
 					}
-					require.Same(t, o.head, o.tail, "both frames are in it")
+					require.Same(t, o.head, o.tail, "the frames are in two chunks")
 					wire = append(wire, o.head.buf[:sent]...)
 					o.took(sent)
 				}
 				if test.given {
 					o.givenTo = o.tail
 				}
-				require.Equal(t, test.told, o.endLast())
-				require.False(t, o.endLast(), "once")
+				require.Equal(t, test.marks, o.endLast())
+				require.False(t, o.endLast(), "the frame is marked already")
 				o.givenTo = nil
 				all := frames(t, append(wire, leave(&o, 3)...))
 				last := all[len(all)-1]
-				require.Equal(t, test.told, last.Header.Fin)
+				require.Equal(t, test.marks, last.Header.Fin)
 				require.Equal(t, "payload", string(last.Payload))
-				require.False(t, o.endLast(), "it has left")
+				require.False(t, o.endLast(), "the frame has left")
 			})
 		}
 	}
@@ -108,10 +108,12 @@ func TestOutboxSmallMessagesShareChunks(t *testing.T) {
 
 func TestOutboxLeavesChunksThatAreBeingGiven(t *testing.T) {
 	f := newFramer(false, 0)
-	put := func(o *outbox, n int) { o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, n), fin: true}) }
+	put := func(o *outbox, n int) {
+		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, n), fin: true})
+	}
 	var o outbox
 	put(&o, maxPiece)
-	put(&o, 100) // in a chunk with room
+	put(&o, 100) // into a chunk with room
 	o.givenTo = o.tail
 	put(&o, 200)
 	require.NotSame(t, o.givenTo, o.tail)

@@ -10,10 +10,10 @@ import (
 )
 
 func TestPongsWaitInOneChunkForTheFlusher(t *testing.T) {
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, peer) }()
 		c.mu.Lock()
-		c.send.flusher = true // so far the start of a flusher has come
+		c.send.flusher = true // a flusher was started, and does not run yet
 		c.mu.Unlock()
 		wrote, err := c.TryWrite(ws.OpBinary, make([]byte, batch), false)
 		require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestPongsWaitInOneChunkForTheFlusher(t *testing.T) {
 			chunks++
 		}
 		c.mu.Unlock()
-		require.Equal(t, 1, chunks, "no pong has overtaken the message yet")
+		require.Equal(t, 1, chunks, "a pong is in the outbox")
 		c.flush()
 	})
 }
@@ -35,8 +35,8 @@ func TestPongsWaitInOneChunkForTheFlusher(t *testing.T) {
 func TestPongsAreDroppedUnlessTheyHaveBegun(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		front int // frames of messages in front of the pongs
-		sent  int // bytes of the pongs
+		front int // frames of messages before the pongs
+		sent  int // bytes of the pongs that have left
 		busy  int // chunks that the transport is being given
 		stay  bool
 	}{

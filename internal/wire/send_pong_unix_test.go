@@ -13,17 +13,17 @@ import (
 
 func TestPongsOfAPeerThatReadsNothingDoNotGrow(t *testing.T) {
 	for _, client := range []bool{true, false} {
-		c, far := stuffed(t, client)
-		_, others := controls(c)
+		c, far := stalledFlusher(t, client)
+		_, others := unsentChunks(c)
 		var payload [8]byte
 		const n = 30_000
 		for i := range uint64(n) {
 			binary.BigEndian.PutUint64(payload[:], i)
 			c.answerPing(payload[:])
 			if i%1000 == 0 {
-				untilStalled(t, c, inBackground) // it was called back, and has seen to the pongs
-				held, now := controls(c)
-				require.LessOrEqual(t, held, 2, "each a chunk of 4 KiB")
+				untilStalled(t, c, inBackground) // the flusher was recalled, and waits again
+				held, now := unsentChunks(c)
+				require.LessOrEqual(t, held, 2, "chunks of control frames")
 				require.LessOrEqual(t, now, others)
 			}
 		}
@@ -49,7 +49,7 @@ func TestPongsOfABurstAllLeave(t *testing.T) {
 	}
 	defer c.unlockRead()
 	c.mu.Lock()
-	c.send.flusher = true // it is on its way, and does not come
+	c.send.flusher = true // a flusher was started, and never runs
 	c.mu.Unlock()
 	var payload [8]byte
 	for i := range uint64(n) {

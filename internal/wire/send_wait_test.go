@@ -19,12 +19,16 @@ func TestWriteThatWaitsForRoomIsRecalledImmediately(t *testing.T) {
 	for name, test := range map[string]struct {
 		event  func(c *Conn, cancel func())
 		wrote  bool      // the Write has returned
-		second ws.OpCode // of the frames that leave then
+		second ws.OpCode // of the second frame that leaves
 	}{
-		"for its context":    {func(_ *Conn, cancel func()) { cancel() }, true, ws.OpContinuation},
-		"for Close":          {func(c *Conn, _ func()) { c.Close(CloseInfo{}) }, true, ws.OpContinuation},
-		"for a pong":         {func(c *Conn, _ func()) { c.answerPing([]byte("p")) }, false, ws.OpPong},
-		"for a ping of ours": {func(c *Conn, _ func()) { go c.Ping(context.Background()) }, false, ws.OpPing},
+		"its context ends": {func(_ *Conn, cancel func()) { cancel() }, true, ws.OpContinuation},
+		"Close":            {func(c *Conn, _ func()) { c.Close(CloseInfo{}) }, true, ws.OpContinuation},
+		"a pong":           {func(c *Conn, _ func()) { c.answerPing([]byte("p")) }, false, ws.OpPong},
+		"our ping": {
+			func(c *Conn, _ func()) { go c.Ping(context.Background()) }, // ends with c
+			false,
+			ws.OpPing,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -37,7 +41,7 @@ func TestWriteThatWaitsForRoomIsRecalledImmediately(t *testing.T) {
 				require.Equal(t, onCall, c.send.stalled().kind)
 				test.event(c, cancel)
 				synctest.Wait()
-				require.False(t, v.poked[1], "no deadline stands")
+				require.False(t, v.expired[1], "the deadline stands on the transport")
 				require.Equal(t, test.wrote, len(wrote) == 1)
 				got := frames(t, v.let(all))
 				require.Equal(t, test.second, got[1].Header.OpCode)
@@ -70,9 +74,9 @@ func TestWriteThatWaitsForRoomCountsAsStalled(t *testing.T) {
 			<-time.After(3 * time.Second)
 			synctest.Wait()
 			c.mu.Lock()
-			who := c.send.stalled().kind
+			kind := c.send.stalled().kind
 			c.mu.Unlock()
-			require.Equal(t, onCall, who)
+			require.Equal(t, onCall, kind)
 			_, sent := c.Stats()
 			require.Equal(t, 3*time.Second, sent.Stalled)
 			v.let(all)
@@ -117,14 +121,14 @@ func TestWritesThatWaitLeaveInTheirOrder(t *testing.T) {
 	}
 }
 
-// writeInOrder has Writes of many sizes come one after the other, each when all before it wait or
-// are done, while the transport takes a little now and then and other things call the flusher back.
+// writeInOrder starts Writes of many sizes, each when all before it wait or are done. Meanwhile the
+// transport takes some bytes now and then, and other events recall the flusher.
 func writeInOrder(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	c, v := valved(t, Config{})
 	sizes := []int{8, 5 << 10, 32 << 10, 60 << 10, 64 << 10, 150 << 10}
 	var wrote []<-chan error
-	later := func() { // a Write of which all that matters is its number
+	next := func() { // writes a message that begins with its number
 		data := make([]byte, sizes[random.IntN(len(sizes))])
 		binary.BigEndian.PutUint64(data, uint64(len(wrote)))
 		wrote = append(wrote, goWrite(t.Context(), c, data))
@@ -138,7 +142,7 @@ func writeInOrder(t *testing.T, seed uint64) {
 		case 2:
 			v.set(func() { v.onRecall = func() { <-time.After(10 * time.Millisecond) } })
 		}
-		later()
+		next()
 		if random.IntN(2) == 0 {
 			<-time.After(time.Millisecond)
 		} else {
@@ -149,7 +153,7 @@ func writeInOrder(t *testing.T, seed uint64) {
 	for _, w := range wrote {
 		for len(w) == 0 {
 			v.let(64 << 10)
-			<-time.After(10 * time.Millisecond) // of whoever was called back
+			<-time.After(10 * time.Millisecond) // as long as onRecall waits
 		}
 		require.NoError(t, <-w)
 	}

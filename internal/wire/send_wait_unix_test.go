@@ -17,12 +17,12 @@ import (
 
 func TestWriteOfALongMessageWaitsForRoomItself(t *testing.T) {
 	for _, limit := range frameLimits {
-		c, far := crammed(t, Config{MaxFrame: limit})
+		c, far := smallSocket(t, Config{MaxFrame: limit})
 		data := pattern(1<<20, 0)
 		wrote := goWrite(t.Context(), c, data)
 		untilStalled(t, c, onCall)
 		c.mu.Lock()
-		require.False(t, c.send.flusher, "it waits itself")
+		require.False(t, c.send.flusher, "the flusher runs, too")
 		require.NotZero(t, c.send.out.lent)
 		require.True(t, limit == 0 || c.send.out.lent <= maxLent)
 		c.mu.Unlock()
@@ -33,7 +33,7 @@ func TestWriteOfALongMessageWaitsForRoomItself(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, <-wrote)
-		clear(data) // it is the caller's again
+		clear(data) // the memory is the caller's again
 		require.GreaterOrEqual(t, c.Credit(), 0)
 		wire.Write(receive(t, c, far))
 		all, _, _ := messages(t, wire.Bytes())
@@ -44,8 +44,8 @@ func TestWriteOfALongMessageWaitsForRoomItself(t *testing.T) {
 
 func TestWriteCancelledWhileItWaitsForRoomIsSentWhole(t *testing.T) {
 	for _, limit := range frameLimits {
-		c, far := crammed(t, Config{MaxFrame: limit})
-		for seed := range byte(3) { // with the same window: those that follow must take the baton from the flusher
+		c, far := smallSocket(t, Config{MaxFrame: limit})
+		for seed := range byte(3) { // the later ones must take the baton from the flusher
 			ctx, cancel := context.WithCancel(t.Context())
 			data := pattern(3<<20, seed)
 			wrote := goWrite(ctx, c, data)
@@ -55,7 +55,7 @@ func TestWriteCancelledWhileItWaitsForRoomIsSentWhole(t *testing.T) {
 				require.NoError(t, <-wrote)
 				clear(data)
 				untilStalled(t, c, inBackground)
-			} else { // the window is overdrawn, and none of it is admitted
+			} else { // the window is overdrawn: none of the message is admitted
 				cancel()
 				require.ErrorIs(t, <-wrote, context.Canceled)
 			}
@@ -68,7 +68,7 @@ func TestWriteCancelledWhileItWaitsForRoomIsSentWhole(t *testing.T) {
 }
 
 func TestWriteTakesTheBatonFromAFlusherThatWaits(t *testing.T) {
-	for range 10 { // a kernel that finds some room at that moment keeps the flusher awake
+	for range 10 { // a kernel that finds room then keeps the flusher awake
 		if writeTakesTheBaton(t) {
 			return
 		}
@@ -77,22 +77,22 @@ func TestWriteTakesTheBatonFromAFlusherThatWaits(t *testing.T) {
 }
 
 func writeTakesTheBaton(t *testing.T) bool {
-	c, far := crammed(t, Config{MaxFrame: 64 << 10})
+	c, far := smallSocket(t, Config{MaxFrame: 64 << 10})
 	begin := time.Now()
 	for stalled := false; !stalled; { // until the flusher waits, with credit left
 		require.Less(t, time.Since(begin), 30*time.Second)
 		c.mu.Lock()
-		held, kind := c.send.out.held(), c.send.stalled().kind
+		held := c.send.out.held()
 		c.mu.Unlock()
 		if held < 32<<10 {
 			_, err := c.TryWrite(ws.OpBinary, pattern(4<<10, 1), false)
 			require.NoError(t, err)
 			continue
 		}
-		stalled = kind == inBackground || stallsWithin(c, inBackground, time.Millisecond)
+		stalled = within(time.Millisecond, func() bool { return stalls(c, inBackground) })
 	}
 	wrote := goWrite(t.Context(), c, pattern(1<<20, 2))
-	if !stallsWithin(c, onCall, 2*time.Second) {
+	if !within(2*time.Second, func() bool { return stalls(c, onCall) }) {
 		c.CloseNow()
 		<-wrote
 		return false
@@ -109,13 +109,13 @@ func writeTakesTheBaton(t *testing.T) bool {
 	}
 	require.True(t, bytes.Equal(pattern(1<<20, 2), all[len(all)-1]))
 	require.Len(t, pongs, 1)
-	// Under load the kernel may take some frames more before the Write waits.
-	require.Less(t, pongs[0], (len(all)-1)*4<<10+512<<10, "it overtakes what has not begun")
+	// Under load the kernel may take more frames before the Write waits.
+	require.Less(t, pongs[0], (len(all)-1)*4<<10+512<<10, "the pong overtakes nothing")
 	return true
 }
 
 func TestWritesOfManyGoroutinesLeaveWhole(t *testing.T) {
-	c, far := crammed(t, Config{MaxFrame: 64 << 10})
+	c, far := smallSocket(t, Config{MaxFrame: 64 << 10})
 	const writers, each = 8, 20
 	sizes := []int{10, 5 << 10, 40 << 10, 64 << 10, 200 << 10, 700 << 10}
 	wrote := make(chan error, writers)

@@ -13,24 +13,22 @@ import (
 )
 
 func TestWriteThatIsNotAdmittedDelaysNoEnd(t *testing.T) {
-	forced(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
-		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // so far a Write has come
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // Write has come so far
 		c.peerClosed(CloseInfo{Code: 1000}, false)
 		require.False(t, c.admit(&piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true}, 10))
 		require.Equal(t, 256, c.writeWindow.Credit())
 		require.NoError(t, c.writeEnd(), "our answer has not left")
 		go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with peer
 		<-c.end.streams.Write.Done()
-		require.Equal(t, errClosed, c.writeEnd(), "nothing stands in the way of an end in order")
-		c.CloseNow()
-		<-c.Done()
-		err := c.End()
-		require.NoError(t, err)
+		require.Equal(t, errClosed, c.writeEnd(), "the refused message prevents an end in order")
+		cut(c)
+		require.NoError(t, c.End())
 	})
 }
 
 func TestWriteThatWasAcceptedIsCountedThoughItFails(t *testing.T) {
-	forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
 		written := make(chan error)
 		go func() { written <- c.Write(ctx, ws.OpBinary, make([]byte, 3*maxPiece), false) }()

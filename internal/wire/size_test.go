@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onTheHeap returns how many bytes of the heap each thing that create returns takes: its size,
-// rounded up by the allocator to a size class.
+// onTheHeap returns how many bytes of the heap each result of create takes: its size, rounded up to
+// a size class of the allocator.
 func onTheHeap(create func() any) int {
 	const n = 1000
 	all := make([]any, n)
@@ -45,7 +45,7 @@ func TestSizeOfAConnIsAsDocumented(t *testing.T) {
 	documented(t, "the socket", onTheHeap(func() any { return newPollable(c) }))
 }
 
-// documented holds docs/memory.md to what a part of a connection takes.
+// documented checks that docs/memory.md says what a part of a connection takes.
 func documented(t *testing.T, part string, takes int) {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/memory.md")

@@ -13,7 +13,8 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// What is published after something is started that may already run? All places in all modules:
+// Each place in all modules that starts a goroutine, a timer or a callback, and why that finds all
+// that it uses:
 //
 //	wire.New            starts nothing.
 //	wire.armIdle        newTimer stores the timer before it is armed.
@@ -33,8 +34,10 @@ import (
 //	Acceptor.take       the Conn is in the set, and knows its Acceptor, before it is answered.
 //	alarm.set           time.AfterFunc under mu. What it calls is bound before.
 //	stream              interrupter.begin: context.AfterFunc under mu, which ctxEnded takes.
-//	                    publisher, merge, parallel, tee, pipe: the goroutines use what is stored before.
-//	memnet              flow.arm, deadline.set: time.AfterFunc under the lock that its function takes.
+//	                    publisher, merge, parallel, tee, pipe: the goroutines use what is stored
+//	                    before.
+//	memnet              flow.arm, deadline.set: time.AfterFunc under the lock that its function
+//	                    takes.
 //	wstest.NewServer    go: the handler is stored before.
 //	otelws, promws      register callbacks that use what was made before.
 //	examples            context.AfterFunc and go of functions whose variables are set before.
@@ -43,29 +46,28 @@ func TestStartIsWhenAConnBeginsToRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
 		cfg := Config{
-			Errors: &testErrors, Ends: new(Ends), Owner: testOwner{},
 			PingInterval: time.Millisecond, PongTimeout: time.Millisecond,
 			IdleTimeout: time.Millisecond, StallTimeout: time.Millisecond,
 		}
-		c := New(near, cfg)
+		c := newConn(near, cfg)
 		require.NotNil(t, c.background.timer.Load(), "a Write before Start may need it")
 		<-time.After(time.Hour)
 		require.NoError(t, far.SetReadDeadline(time.Now().Add(time.Second)))
 		_, err := far.Read(make([]byte, 1))
-		require.ErrorContains(t, err, "timeout", "it has sent something")
+		require.ErrorContains(t, err, "timeout", "the Conn has sent something")
 		require.False(t, c.end.done.Closed())
 		c.Start(nil)
 		_, err = far.Read(make([]byte, 1))
 		require.Error(t, err, "the deadline has passed")
 		require.NoError(t, far.SetReadDeadline(time.Time{}))
 		_, err = far.Read(make([]byte, 1))
-		require.NoError(t, err, "now it runs")
-		c.CloseNow()
-		<-c.Done()
+		require.NoError(t, err, "the Conn has not begun to ping")
+		cut(c)
 	})
 }
 
-// The timer that a Conn makes anew after a reader has let go of it is stored before it fires, too.
+// A Conn drops its timer when the background reader starts. The next timer is stored before it
+// fires, too.
 func TestStartTimersAreStoredBeforeTheyFire(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
 	var wg sync.WaitGroup
@@ -73,14 +75,10 @@ func TestStartTimersAreStoredBeforeTheyFire(t *testing.T) {
 		wg.Go(func() {
 			for range 30 {
 				near, far := net.Pipe()
-				c := New(near, Config{
-					Errors: &testErrors, Ends: new(Ends), Owner: testOwner{},
-					PingInterval: time.Second,
-				})
+				c := newConn(near, Config{PingInterval: time.Second})
 				c.Start(nil)
 				<-time.After(idleWait)
-				c.CloseNow()
-				<-c.Done()
+				cut(c)
 				_ = far.Close()
 			}
 		})

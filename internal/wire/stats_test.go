@@ -2,7 +2,6 @@ package wire
 
 import (
 	"net"
-	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,13 +15,11 @@ import (
 func TestStatsBeforeStartDoNotWait(t *testing.T) {
 	near, far := net.Pipe()
 	defer far.Close()
-	c := New(near, Config{Owner: testOwner{}, Errors: &testErrors,
-		Ends: new(Ends)})
+	c := newConn(near, Config{})
 	received, _ := c.Stats()
 	require.Zero(t, received.Messages)
 	c.Start(nil)
-	c.CloseNow()
-	<-c.Done()
+	cut(c)
 }
 
 func TestStatsInAHookDoNotWait(t *testing.T) {
@@ -30,21 +27,17 @@ func TestStatsInAHookDoNotWait(t *testing.T) {
 		near, far := net.Pipe()
 		var c *Conn
 		var told tally
-		cfg := Config{
-			ReadWindow: 256, WriteWindow: 256, Client: true, Errors: &testErrors, Owner: testOwner{},
-			Ends: new(Ends),
-		}
+		cfg := Config{Client: true, ReadWindow: 256, WriteWindow: 256}
 		cfg.Hooks = &Hooks{OnPong: func([]byte) {
 			c.mu.Lock()
-			held := c.wait.kind == notWaiting && !c.wait.inHook // then it would ask for ever
+			waits := c.wait.kind == notWaiting && !c.wait.inHook
 			c.mu.Unlock()
-			require.False(t, held)
+			require.False(t, waits, "Stats waits for the goroutine that runs the hook")
 			told = c.receivedSoFar()
 		}}
-		c = New(near, cfg)
+		c = newConn(near, cfg)
 		defer func() {
-			c.CloseNow()
-			<-c.Done()
+			cut(c)
 			_ = far.Close()
 		}()
 		c.Start([]byte("\x81\x01a"))
@@ -61,7 +54,7 @@ func TestStatsInAHookDoNotWait(t *testing.T) {
 
 func TestStatsWaitForARunningPull(t *testing.T) {
 	for name, goesOn := range map[string]func(t *testing.T, c *Conn){
-		"it gives the gate up": func(_ *testing.T, c *Conn) { c.unlockRead() },
+		"it releases readGate": func(_ *testing.T, c *Conn) { c.unlockRead() },
 		"it waits for the transport": func(t *testing.T, c *Conn) {
 			go func() { // ends with the connection
 				defer c.unlockRead()
@@ -74,17 +67,20 @@ func TestStatsWaitForARunningPull(t *testing.T) {
 				_ = c.awaitEnd(t.Context())
 			}()
 		},
-		"the background reader takes over":   func(_ *testing.T, c *Conn) { go c.runBackground() },
-		"the background reader has no cause": func(_ *testing.T, c *Conn) { c.recv.eof = true; c.readInBackground() },
+		"the background reader takes over": func(_ *testing.T, c *Conn) { go c.runBackground() },
+		"the background reader has no reason to read": func(_ *testing.T, c *Conn) {
+			c.recv.eof = true
+			c.readInBackground()
+		},
 		"another pull has the turn": func(t *testing.T, c *Conn) {
 			go func() { _, _, _ = c.Pull(t.Context(), nil) }() // ends with the connection
 			synctest.Wait()
 			c.unlockRead()
 		},
-		"it tells a hook": func(t *testing.T, c *Conn) {
+		"it runs a hook": func(t *testing.T, c *Conn) {
 			told := make(chan struct{})
 			c.hooks = &Hooks{OnPing: func([]byte) { <-told }}
-			go func() { // ends when it is told
+			go func() { // ends when told is closed
 				c.callHook(control{op: ws.OpPing})
 				c.unlockRead()
 			}()
@@ -93,9 +89,9 @@ func TestStatsWaitForARunningPull(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			forced(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+			inBubble(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 				require.NoError(t, c.lockRead(t.Context()))
-				c.recv.received.add(7) // so far a Pull has come
+				c.recv.received.add(7) // Pull has come so far
 				told := make(chan Flow, 10)
 				for range cap(told) {
 					go func() { // ends with the answer
@@ -103,7 +99,7 @@ func TestStatsWaitForARunningPull(t *testing.T) {
 						told <- received
 					}()
 				}
-				synctest.Wait() // never returns while one spins
+				synctest.Wait() // never returns while a goroutine spins
 				require.Empty(t, told)
 				start := time.Now()
 				goesOn(t, c)
@@ -118,26 +114,21 @@ func TestStatsWaitForARunningPull(t *testing.T) {
 }
 
 func TestStatsAnswerLosesNoRequestForAReader(t *testing.T) {
-	near, far := net.Pipe() // in no bubble: a goroutine that waits for mu would stop it
+	near, far := net.Pipe() // in no bubble: there a goroutine may not wait for mu
 	defer far.Close()
-	c := New(near, Config{ReadWindow: 256, Errors: &testErrors, Owner: testOwner{}, Ends: new(Ends)})
+	c := newConn(near, Config{ReadWindow: 256})
 	c.Start(nil)
-	defer func() {
-		c.CloseNow()
-		<-c.Done()
-	}()
-	neverIdle(t, c)
+	defer cut(c)
+	stopIdleTimer(t, c)
 	c.reads.statsAsked.Store(new(latch.Latch))
 	c.mu.Lock()
-	go c.answerStats() // it waits for mu, with the gate
-	for c.readGate.Free() {
-		runtime.Gosched()
-	}
+	go c.answerStats() // locks readGate, and waits for mu
+	until(t, func() bool { return !c.readGate.Free() })
 	c.requestReader()
 	c.mu.Unlock()
-	require.Eventually(t, func() bool {
+	until(t, func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		return c.wait.kind == inBackground
-	}, 10*time.Second, time.Millisecond)
+	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// slow returns a server's Conn on a socket whose kernel holds much for a peer whose kernel holds
-// little.
+// slow returns a server's Conn on a socket with a large send buffer, and the peer's end, with a
+// small receive buffer.
 func slow(t *testing.T, cfg Config) (*Conn, *net.TCPConn) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -36,8 +36,7 @@ func smallReceiver(_, _ string, raw syscall.RawConn) error {
 	}), err)
 }
 
-// readAt reads so many bytes a second, more or less evenly, until the end or until enough have
-// come.
+// readAt reads about rate bytes a second, evenly, until it has read enough.
 func readAt(t *testing.T, nc net.Conn, rate, enough int) {
 	t.Helper()
 	const tick = 20 * time.Millisecond
@@ -62,8 +61,8 @@ func TestTransportProgressRestartsThePongTimeout(t *testing.T) {
 	require.NoError(t, c.Flush(t.Context()))
 	_, queued, ok := tcpProgress(c.nc)
 	require.True(t, ok)
-	require.Greater(t, queued, uint64(200<<10), "it is in our kernel")
-	readAt(t, far, 150<<10, size) // for two seconds, with the ping behind it
+	require.Greater(t, queued, uint64(200<<10), "our kernel does not have it")
+	readAt(t, far, 150<<10, size) // for two seconds, with a ping behind the message
 	require.False(t, c.end.done.Closed())
 }
 
@@ -71,8 +70,8 @@ func TestTransportProgressIsWhatThePeersKernelTakes(t *testing.T) {
 	c, far := slow(t, Config{StallTimeout: 800 * time.Millisecond})
 	writing := make(chan error, 1)
 	go func() { writing <- c.Write(t.Context(), 2, make([]byte, 2<<20), false) }()
-	// Our kernel wakes a writer only when a third of what it holds has left.
+	// Our kernel wakes a writer only when a third of its buffer has left.
 	readAt(t, far, 40<<10, 120<<10)
 	require.False(t, c.end.done.Closed())
-	require.ErrorContains(t, <-writing, "WriteStallTimeout", "and now it takes nothing")
+	require.ErrorContains(t, <-writing, "WriteStallTimeout", "the peer takes nothing now")
 }

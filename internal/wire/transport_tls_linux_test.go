@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tlsPair returns the two ends of TLS over loopback; limit bounds the sender's buffer in the kernel
-// where it is not 0.
+// tlsPair returns the two ends of TLS over loopback. If limit is not 0, it is the size of the send
+// buffer of near.
 func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
 	certs := httptest.NewUnstartedServer(nil)
 	certs.StartTLS()
@@ -54,7 +54,7 @@ func TestTransportTLSNeverBlocksAWrite(t *testing.T) {
 				sent := 0
 				for range 3 { // the peer reads now and then
 					for {
-						n, err := p.write(c, c, false) // a write that blocks does so for ever
+						n, err := p.write(c, c, false) // if it blocks, it does so for ever
 						require.NoError(t, err)
 						if sent += n; n == 0 {
 							break

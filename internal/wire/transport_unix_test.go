@@ -10,13 +10,8 @@ import (
 )
 
 func TestTransportGivesASystemCallLessThan2GiB(t *testing.T) {
-	huge, err := syscall.Mmap(
-		-1,
-		0,
-		1<<31,
-		syscall.PROT_NONE,
-		syscall.MAP_ANON|syscall.MAP_PRIVATE,
-	) // addresses, no memory
+	// Addresses without memory.
+	huge, err := syscall.Mmap(-1, 0, 1<<31, syscall.PROT_NONE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, syscall.Munmap(huge)) }()
 	require.Len(t, clip(huge), maxSyscall)

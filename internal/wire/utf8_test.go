@@ -9,7 +9,8 @@ import (
 
 func TestTextIsCheckedAlikeHoweverItIsCut(t *testing.T) {
 	for _, s := range []string{
-		"", "a", "κόσμε", "日本語", "\U0001F600", "a\U0010FFFFz", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
+		"", "a", "κόσμε", "日本語", "\U0001F600", "a\U0010FFFFz",
+		"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
 		"\xe2\x82", "a\xe2\x82z", "\xf0\x9f\x98", "ok\xf0\x28\x8c\xbc", "\x80", "é\x80",
 	} {
 		for i := range len(s) + 1 {
@@ -26,7 +27,7 @@ func TestTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		text string
-		at   int // the byte that makes it impossible
+		at   int // the first invalid byte
 	}{
 		{"a lone continuation", "ab\x80", 2},
 		{"an overlong form", "\xe0\x80", 1},
