@@ -5,20 +5,26 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-
-	"github.com/wsstream/wsstream/internal/latch"
 )
 
 // A Gate is a lock that its waiters get in order. If the gate has an end, that ends all waits. The
 // zero Gate is free and has no end. All methods may be called concurrently.
 type Gate struct {
-	state atomic.Int32    // free, held or wanted
-	end   <-chan struct{} // closed by the owner when the wait is of no use any more
-	latch *latch.Latch    // the same, for an owner that has one
+	state atomic.Int32 // free, held or wanted
+	end   End          // ends all waits; nil for none
 
 	mu      sync.Mutex
 	waiters []chan struct{} // each is closed when its turn comes; in order; guarded by mu
 }
+
+// An End is an event that ends all waits for a gate. Its channel is asked for only when a call
+// waits. A *latch.Latch and a context.Context are Ends.
+type End interface{ Done() <-chan struct{} }
+
+// channel is the End that comes when the channel is closed.
+type channel <-chan struct{}
+
+func (c channel) Done() <-chan struct{} { return c }
 
 const (
 	free   = iota
@@ -27,10 +33,10 @@ const (
 )
 
 // New returns a free gate. Closing end ends all waits. A nil end never comes.
-func New(end <-chan struct{}) *Gate { return &Gate{end: end} }
+func New(end <-chan struct{}) *Gate { return &Gate{end: channel(end)} }
 
 // Until makes end the end of all waits. It must be called before all other methods.
-func (g *Gate) Until(end *latch.Latch) { g.latch = end }
+func (g *Gate) Until(end End) { g.end = end }
 
 // TryLock locks the gate if it is free, and reports whether it did.
 func (g *Gate) TryLock() bool { return g.state.CompareAndSwap(free, held) }
@@ -48,9 +54,9 @@ func (g *Gate) Lock(ctx context.Context) bool {
 	if turn == nil {
 		return true
 	}
-	end := g.end
-	if g.latch != nil {
-		end = g.latch.Done()
+	var end <-chan struct{}
+	if g.end != nil {
+		end = g.end.Done()
 	}
 	select {
 	case <-turn:

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/wsstream/wsstream/internal/latch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -30,7 +32,7 @@ func TestLockServesWaitersInTheirOrder(t *testing.T) {
 			}()
 			synctest.Wait()
 		}
-		require.False(t, g.TryLock(), "a gate that is held was taken")
+		require.False(t, g.TryLock(), "TryLock has locked a gate that is held")
 		g.Unlock()
 		synctest.Wait()
 		require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, order)
@@ -50,23 +52,38 @@ func TestLockEndsWithItsContext(t *testing.T) {
 }
 
 func TestLockEndsWithTheGate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		end := make(chan struct{})
-		g := New(end)
-		require.True(t, g.Lock(t.Context()))
-		var gone atomic.Int32
-		for range 3 {
-			go func() {
-				if !g.Lock(t.Context()) {
-					gone.Add(1)
+	for name, ending := range map[string]func() (g *Gate, end func()){
+		"a channel": func() (*Gate, func()) {
+			end := make(chan struct{})
+			return New(end), func() { close(end) }
+		},
+		"a latch": func() (*Gate, func()) {
+			var g Gate
+			var end latch.Latch
+			g.Until(&end)
+			return &g, func() { end.Close(nil) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g, end := ending()
+				require.True(t, g.Lock(t.Context()))
+				var gone atomic.Int32
+				for range 3 {
+					go func() {
+						if !g.Lock(t.Context()) {
+							gone.Add(1)
+						}
+					}()
+					synctest.Wait()
 				}
-			}()
-			synctest.Wait()
-		}
-		close(end)
-		synctest.Wait()
-		require.EqualValues(t, 3, gone.Load())
-	})
+				require.Zero(t, gone.Load())
+				end()
+				synctest.Wait()
+				require.EqualValues(t, 3, gone.Load())
+			})
+		})
+	}
 }
 
 func TestLockIsNotOvertakenByTryLock(t *testing.T) {
@@ -85,7 +102,7 @@ func TestLockIsNotOvertakenByTryLock(t *testing.T) {
 			})
 		}
 		for range 3000 {
-			first, second := g.queue(), g.queue() // the first is nil where the gate was free
+			first, second := g.queue(), g.queue() // the first is nil if the gate was free
 			if first == nil {
 				first = make(chan struct{})
 				close(first)
@@ -93,11 +110,11 @@ func TestLockIsNotOvertakenByTryLock(t *testing.T) {
 			select {
 			case <-first:
 			case <-second:
-				t.Fatal("the second was served first")
+				t.Fatal("the second waiter was served first")
 			}
 			select {
 			case <-second:
-				t.Fatal("both were served")
+				t.Fatal("both waiters were served")
 			default:
 			}
 			g.Unlock()
@@ -153,12 +170,12 @@ func TestLockCancelledDuringTheHandOverLosesNoTurn(t *testing.T) {
 			got := make(chan bool, 1)
 			go func() { got <- g.Lock(ctx) }()
 			synctest.Wait()
-			cancel() // wakes it
+			cancel() // wakes the Lock
 			g.Unlock()
 			if <-got {
 				g.Unlock()
 			}
-			require.True(t, g.TryLock(), "nobody holds it")
+			require.True(t, g.TryLock(), "the gate is still held")
 		}
 	})
 }
