@@ -6,7 +6,7 @@ import (
 
 // outcomeLocked returns how the connection has ended for pulls. All other ends follow from it. It
 // returns io.EOF if the peer said that it was done, or if the program had decided to close and the
-// peer agreed. The end must be decided, but for what the transport still takes.
+// peer agreed. It is called when the peer's Close has come, or with e.err set.
 func (c *Conn) outcomeLocked() error {
 	e := c.end.facts()
 	switch {
@@ -45,7 +45,8 @@ func (c *Conn) writableEnd(end error) error {
 	return end
 }
 
-// End returns how the connection ended: nil if pulls end with io.EOF. Done must be closed.
+// End returns how the connection ended: nil if pulls end with io.EOF. It is called after
+// Owner.Ended.
 func (c *Conn) End() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 type ending struct {
 	known   *endState // guarded by mu; nil until there is something to know
 	streams *Ends
-	done    latch.Latch // closed when all has ended
+	done    latch.Latch // closed when all has ended: the transport, too
 }
 
 // An endState is what is known of a connection's end. mu guards it.

@@ -101,7 +101,3 @@ func (c *Conn) Start(buffered []byte) {
 
 // Transport returns the transport, for its addresses.
 func (c *Conn) Transport() net.Conn { return c.nc }
-
-// Done returns a channel that is closed when all has ended: the transport is closed, and both
-// streams' ends are decided.
-func (c *Conn) Done() <-chan struct{} { return c.end.done.Done() }
