@@ -1,8 +1,15 @@
 package wire
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
 	"net"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,34 +20,99 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// Each place in all modules that starts a goroutine, a timer or a callback, and why that finds all
-// that it uses:
+// starts has each function of the library that starts a goroutine, a timer or a callback. It says
+// why what it starts finds all that it uses, although that may run immediately.
 //
-//	wire.New            starts nothing.
-//	wire.armIdle        newTimer stores the timer before it is armed.
-//	wire.hurryLocked,   time.AfterFunc under mu, which tooLate takes before it reads.
-//	  awaitDropLocked
-//	wire.watchRead      stores stop under mu. If the watch was replaced or has fired, it stops it.
-//	wire.watchWriteLocked, checkBackLocked
-//	                    AfterFunc under mu, which the function takes.
-//	wire.startFlusherLocked, requestReader, readInBackground
-//	                    go: all that the goroutine uses is stored before, under the lock or the gate.
-//	wire.closeLeftLocked, finishLocked
-//	                    go: they use the transport alone.
-//	Conn.open           the engine is stored before it is started. What New calls back needs Start.
-//	Conn.ended, Dial,   go: all that the goroutine uses is stored before.
-//	  AcceptConn
-//	Dial, AcceptConn    context.AfterFunc only sets a deadline on a net.Conn that it was given.
-//	Acceptor.take       the Conn is in the set, and knows its Acceptor, before it is answered.
-//	alarm.set           time.AfterFunc under mu. What it calls is bound before.
-//	stream              interrupter.begin: context.AfterFunc under mu, which ctxEnded takes.
-//	                    publisher, merge, parallel, tee, pipe: the goroutines use what is stored
-//	                    before.
-//	memnet              flow.arm, deadline.set: time.AfterFunc under the lock that its function
-//	                    takes.
-//	wstest.NewServer    go: the handler is stored before.
-//	otelws, promws      register callbacks that use what was made before.
-//	examples            context.AfterFunc and go of functions whose variables are set before.
+// Three more places make callbacks. Conn.open stores the engine before it starts it, and the engine
+// calls back only after Start. Acceptor.take puts a Conn into its set before its handshake is
+// answered. otelws and promws register callbacks that use what was made before.
+var starts = map[string]string{
+	"acceptConn": "all is made before",
+	"Dial":       "all is stored before",
+	"Ended":      "all is stored before",
+	"set":        "under the lock of the alarm; what is called is bound before",
+
+	"internal/handshake/exchange":      "all is made before",
+	"internal/handshake/readNoMore":    "sets a deadline on a net.Conn that it was given",
+	"internal/handshake/uninterrupted": "sets a deadline on a net.Conn that it was given",
+
+	"internal/lasting/For":   "all is made before",
+	"internal/pipes/OverTLS": "all is made before",
+
+	"internal/wire/awaitDropLocked":    "tooLate locks mu before it reads",
+	"internal/wire/beginWait":          "watchRead locks mu before it reads",
+	"internal/wire/checkBackLocked":    "checkBack locks mu before it reads",
+	"internal/wire/closeLeftLocked":    "uses the transport alone",
+	"internal/wire/finishLocked":       "uses the transport, and then locks mu",
+	"internal/wire/hurryLocked":        "tooLate locks mu before it reads",
+	"internal/wire/newTimer":           "the timer is stored before it is armed",
+	"internal/wire/readInBackground":   "the caller holds readGate, and hands it over",
+	"internal/wire/requestReader":      "the caller holds readGate, and hands it over",
+	"internal/wire/startFlusherLocked": "flush locks mu before it reads",
+	"internal/wire/watchRead":          "stop is stored under mu, unless the watch has fired",
+	"internal/wire/watchWriteLocked":   "writeExpired locks mu before it reads",
+
+	"stream/begin":  "ctxEnded locks mu before it reads",
+	"stream/Join":   "all is made before",
+	"stream/Merge":  "all is made before",
+	"stream/Stage":  "all is made before",
+	"stream/Tee":    "all is made before",
+	"stream/watch":  "all is made before",
+	"stream/within": "all is made before",
+	"stream/work":   "all is stored before",
+
+	"wstest/memnet/arm": "under the lock that its function takes",
+	"wstest/memnet/set": "under the lock that its function takes",
+	"wstest/NewServer":  "the handler is stored before",
+}
+
+// programs are the folders that do not belong to the library.
+var programs = []string{".git", "bench", "docs", "e2e", "examples", "tools"}
+
+func TestStartsAreListed(t *testing.T) {
+	const root = "../.."
+	found := map[string]bool{}
+	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(root, path)
+		name = filepath.ToSlash(name)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && slices.Contains(programs, name):
+			return filepath.SkipDir
+		case filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		require.NoError(t, err)
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Body != nil && startsOne(f.Body) {
+				found[strings.TrimSuffix(name, filepath.Base(name))+f.Name.Name] = true
+			}
+		}
+		return nil
+	}))
+	for name := range found {
+		require.NotEmpty(t, starts[name], "%s starts something, and is not listed", name)
+	}
+	for name := range starts {
+		require.True(t, found[name], "%s starts nothing", name)
+	}
+}
+
+// startsOne reports whether body has a go statement, or uses a function named AfterFunc or Go.
+func startsOne(body *ast.BlockStmt) (found bool) {
+	ast.Inspect(body, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			found = true
+		case *ast.SelectorExpr:
+			found = found || n.Sel.Name == "AfterFunc" || n.Sel.Name == "Go"
+		}
+		return !found
+	})
+	return found
+}
 
 func TestStartIsWhenAConnBeginsToRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
