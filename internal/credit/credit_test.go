@@ -24,10 +24,10 @@ func newWindow(size int) *Window {
 	return w
 }
 
-// A call is a method that may wait, on a goroutine of its own.
+// A call is a call of a method that may wait, on a goroutine of its own.
 type call struct{ done chan error }
 
-// goCall starts f and lets it come to its wait. It expects to be in a bubble.
+// goCall starts f, and returns when f waits or has returned. It must run in a bubble of synctest.
 func goCall(f func() error) call {
 	c := call{make(chan error, 1)}
 	go func() { c.done <- f() }()
@@ -56,7 +56,7 @@ func (c call) returns(t *testing.T, want error) {
 	}
 }
 
-// pass lets time pass in a bubble.
+// pass lets d pass in a bubble of synctest.
 func pass(d time.Duration) { <-time.After(d) }
 
 func held(w *Window) int64 {
@@ -64,7 +64,7 @@ func held(w *Window) int64 {
 	return n
 }
 
-// waits are the four calls that may wait, each as it is called on a window of 10.
+// waits are the four calls that may wait, for a window of 10 bytes.
 var waits = []struct {
 	name  string
 	takes int64
@@ -87,7 +87,7 @@ func TestGiveReturnsWhatWasTaken(t *testing.T) {
 	require.Equal(t, 8, w.Credit())
 	now, most, _ := w.Usage()
 	require.EqualValues(t, 2, now)
-	require.EqualValues(t, 7, most, "the most that was held")
+	require.EqualValues(t, 7, most, "the maximum")
 }
 
 func TestTakeOverdrawsIfThereIsAnyCredit(t *testing.T) {
@@ -106,7 +106,7 @@ func TestForceTakesWhateverCreditThereIs(t *testing.T) {
 	require.Equal(t, -5, w.Credit())
 	w.Close(errEnd)
 	w.Force(1)
-	require.EqualValues(t, 16, held(w), "what was forced after the end is counted too")
+	require.EqualValues(t, 16, held(w), "Force counts after the end, too")
 }
 
 func TestTakeWaitsUntilThereIsSomeCredit(t *testing.T) {
@@ -141,7 +141,7 @@ func TestTakeWithinOverdrawsOnlyForWhatCanNeverFit(t *testing.T) {
 		w := newWindow(10)
 		w.Force(1)
 		c := goCall(func() error { return w.TakeWithin(t.Context(), 11) })
-		c.waits(t, "something is held")
+		c.waits(t, "the window is not empty")
 		w.Give(1)
 		c.returns(t, nil)
 		require.Equal(t, -1, w.Credit())
@@ -165,7 +165,7 @@ func TestFitWaitsWhileTheWindowIsOverdrawnAndTakesNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWindow(10)
 		w.Force(10)
-		require.NoError(t, w.Fit(t.Context()), "full is not overdrawn")
+		require.NoError(t, w.Fit(t.Context()), "a full window is not overdrawn")
 		w.Force(2)
 		c := goCall(func() error { return w.Fit(t.Context()) })
 		w.Give(1)
@@ -203,7 +203,7 @@ func TestTakeOfLittleDoesNotOvertakeOneOfMuch(t *testing.T) {
 		large := goCall(func() error { return w.TakeWithin(t.Context(), 5) })
 		small := goCall(func() error { return w.TakeWithin(t.Context(), 1) })
 		large.waits(t, "only 2 are left")
-		small.waits(t, "it came later, though it would fit")
+		small.waits(t, "it came later, although it would fit")
 		w.Give(4)
 		large.returns(t, nil)
 		small.returns(t, nil)
@@ -215,12 +215,12 @@ func TestTryTakeNeverOvertakes(t *testing.T) {
 		w := newWindow(10)
 		w.Force(5)
 		c := goCall(func() error { return w.TakeWithin(t.Context(), 6) })
-		require.False(t, w.TryTake(1), "there is credit, but somebody waits for it")
+		require.False(t, w.TryTake(1), "another call waits for the credit")
 		w.Give(1)
 		c.returns(t, nil)
 		require.False(t, w.TryTake(1), "no credit")
 		w.Give(1)
-		require.True(t, w.TryTake(100), "any credit will do")
+		require.True(t, w.TryTake(100), "any credit is enough")
 	})
 }
 
@@ -256,7 +256,7 @@ func TestTakeWhoseContextEndsTakesNothing(t *testing.T) {
 				w.Give(11)
 				require.Equal(t, 10, w.Credit())
 				require.Equal(t, errCause, wait.call(w, ctx),
-					"a context that has ended, though there is credit")
+					"a context that has ended, although there is credit")
 				require.Equal(t, 10, w.Credit())
 			})
 		})
@@ -270,7 +270,7 @@ func TestTakeWhoseContextEndsLetsTheNextGoOn(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		large := goCall(func() error { return w.TakeWithin(ctx, 5) })
 		small := goCall(func() error { return w.TakeWithin(t.Context(), 2) })
-		small.waits(t, "behind the large one")
+		small.waits(t, "the large call is first")
 		cancel()
 		large.returns(t, context.Canceled)
 		small.returns(t, nil)
@@ -284,7 +284,7 @@ func TestTakeGrantedWhileItsContextEndsTakesCredit(t *testing.T) {
 		w.Force(10)
 		ctx, cancel := context.WithCancel(t.Context())
 		c := goCall(func() error { return w.Take(ctx, 4) })
-		w.mu.Lock() // the waiter has been woken by its context, and cannot leave the queue yet
+		w.mu.Lock() // the context wakes the waiter, which cannot leave the queue yet
 		cancel()
 		w.held.Store(0)
 		w.grantLocked()
@@ -305,9 +305,9 @@ func TestCloseEndsAllWaits(t *testing.T) {
 				w.Close(errEnd)
 				first.returns(t, errEnd)
 				second.returns(t, errEnd)
-				require.EqualValues(t, 11, held(w), "nothing was taken")
+				require.EqualValues(t, 11, held(w), "a wait has taken credit")
 				w.Give(11)
-				require.Equal(t, 10, w.Credit(), "nobody is left to be granted anything")
+				require.Equal(t, 10, w.Credit(), "Give has granted credit to a wait that has ended")
 			})
 		})
 	}
@@ -319,7 +319,7 @@ func TestTakeAfterCloseTakesNothing(t *testing.T) {
 			w := newWindow(10)
 			w.Close(errEnd)
 			w.Close(errCause)
-			require.Equal(t, errEnd, wait.call(w, t.Context()), "the first error stays")
+			require.Equal(t, errEnd, wait.call(w, t.Context()), "Close has replaced the first error")
 			require.False(t, w.TryTake(1))
 			require.Equal(t, 10, w.Credit())
 		})
@@ -340,7 +340,7 @@ func TestTakeTakesTheSameWithAndWithoutAWait(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWindow(10)
 				require.NoError(t, wait.call(w, t.Context()))
-				require.Equal(t, wait.takes, held(w), "at once")
+				require.Equal(t, wait.takes, held(w), "without a wait")
 				w.Force(11)
 				c := goCall(func() error { return wait.call(w, t.Context()) })
 				w.Give(11)
@@ -375,19 +375,19 @@ func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 		require.Zero(t, stalled(w), "there was credit")
 		w.Force(1)
 		pass(2 * time.Second)
-		require.Equal(t, 2*time.Second, stalled(w), "it counts while it lasts")
+		require.Equal(t, 2*time.Second, stalled(w), "a stall counts while it lasts")
 		w.Force(5)
 		pass(time.Second)
 		w.Give(5)
 		pass(time.Second)
-		require.Equal(t, 4*time.Second, stalled(w), "overdrawn and full count alike")
+		require.Equal(t, 4*time.Second, stalled(w), "a full window counts as an overdrawn one")
 		w.Give(1)
 		pass(time.Hour)
-		require.Equal(t, 4*time.Second, stalled(w), "credit ends it")
+		require.Equal(t, 4*time.Second, stalled(w), "credit ends the stall")
 		w.Force(1)
 		pass(time.Second)
 		w.Give(10)
-		require.Equal(t, 5*time.Second, stalled(w), "stalls add up")
+		require.Equal(t, 5*time.Second, stalled(w), "the sum of all stalls")
 	})
 }
 
@@ -397,14 +397,14 @@ func TestStalledCountsAWaitForMoreCreditThanThereIs(t *testing.T) {
 		"Room":       func(ctx context.Context, w *Window) error { return w.Room(ctx, 5) },
 	} {
 		for how, end := range map[string]func(w *Window, cancel func()){
-			"until it is given":     func(w *Window, _ func()) { w.Give(6) },
-			"until its context":     func(_ *Window, cancel func()) { cancel() },
-			"until the window ends": func(w *Window, _ func()) { w.Close(errEnd) },
+			"until it is given":      func(w *Window, _ func()) { w.Give(6) },
+			"until its context ends": func(_ *Window, cancel func()) { cancel() },
+			"until the window ends":  func(w *Window, _ func()) { w.Close(errEnd) },
 		} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWindow(10)
-					w.Force(6) // some is left
+					w.Force(6) // 4 are left
 					pass(time.Second)
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
@@ -435,7 +435,7 @@ func TestStalledIsReportedToTheObserver(t *testing.T) {
 		pass(time.Second)
 		w.Force(5)
 		w.Give(5)
-		require.Equal(t, []string{"true 0s"}, told, "it has not been back")
+		require.Equal(t, []string{"true 0s"}, told, "there was no credit meanwhile")
 		pass(time.Second)
 		w.Give(1)
 		require.Equal(t, []string{"true 0s", "false 2s"}, told)
@@ -446,9 +446,9 @@ func TestStalledIsReportedToTheObserver(t *testing.T) {
 		w.Give(10)
 		require.Equal(t, []string{
 			"true 0s", "false 2s",
-			"true 0s", "false 1s", // there was less than it waited for
-			"true 0s", "false 0s", // and then none
-		}, told, "granted to who waits")
+			"true 0s", "false 1s", // there was less credit than TakeWithin waits for
+			"true 0s", "false 0s", // the grant has used up the credit
+		}, told, "credit for a call that waits")
 	})
 }
 

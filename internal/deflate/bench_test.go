@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A message both ways, by what most Go libraries use and by ours.
+// BenchmarkBothWays compresses and inflates a message: with the standard library, as most Go
+// libraries do, and with this package.
 func BenchmarkBothWays(b *testing.B) {
 	for _, n := range []int{1 << 10, 64 << 10} {
 		msgs := make([][]byte, 64)

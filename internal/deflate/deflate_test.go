@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// roundTrip inflates what d makes of data, with the standard library and with f, which holds d to
-// its window.
+// roundTrip compresses data with d. It inflates the result with the standard library, and with f,
+// which refuses a copy from beyond the window.
 func roundTrip(t *testing.T, d *Deflater, f *Inflater, data, dict []byte) []byte {
 	t.Helper()
 	m := d.Deflate(nil, data, End)
@@ -93,8 +93,8 @@ func TestDeflateInParts(t *testing.T) {
 	}
 }
 
-// TestInflateRefusesACopyFromBeyondTheWindow says that the Inflater of roundTrip finds a copy from too far
-// away.
+// The Inflater of roundTrip refuses a copy from too far away, as
+// TestInflateRefusesACopyFromBeyondTheWindow checks.
 func TestDeflateKeepsToItsWindow(t *testing.T) {
 	for n := MinBits; n <= MaxBits; n++ {
 		for _, s := range both(n) {
@@ -116,8 +116,7 @@ func TestDeflateKeepsToItsWindow(t *testing.T) {
 	}
 }
 
-// The copies that are looked for across messages, and across the parts of one, keep to the window
-// as well.
+// Copies from earlier messages, and from earlier parts of a message, keep to the window, too.
 func TestDeflateKeepsToItsWindowAcrossMessages(t *testing.T) {
 	for n := MinBits; n <= MaxBits; n++ {
 		for level := range 10 {
@@ -141,8 +140,8 @@ func TestDeflateKeepsToItsWindowAcrossMessages(t *testing.T) {
 	}
 }
 
-// A message refers back as far as it is long itself. So a long message after a long one is short. A
-// short message need not search all of a long one.
+// A message refers back as far as its own length. So a long message that is repeated is short, and
+// a short one need not search all of a long one.
 func TestDeflateOfARepeatedMessageIsShort(t *testing.T) {
 	for _, n := range []int{100, 1000, 5000, 16_000, 32_000} {
 		d, f := NewDeflater(DefaultLevel, Sender{Bits: 15}), NewInflater(Sender{Bits: 15})
@@ -164,7 +163,8 @@ func TestDeflateWithContextTakeoverIsShorter(t *testing.T) {
 	require.Less(t, size[0]*4, size[1]*3)
 }
 
-// A message that was compressed once for many can be sent between others, if each Deflater is told.
+// A message that was compressed once can be sent on many connections, if each Deflater remembers
+// it.
 func TestRememberMakesAMessageAPartOfTheContext(t *testing.T) {
 	shared := text(3000, 5)
 	m := NewDeflater(9, Sender{10, true}).Deflate(nil, shared, End)
@@ -189,7 +189,7 @@ func TestRememberMakesAMessageAPartOfTheContext(t *testing.T) {
 	}
 }
 
-// Pools change nothing: each of many concurrent connections gets what it would get alone.
+// Each of many concurrent connections gets the result that it would get alone.
 func TestPooledStateChangesNoMessage(t *testing.T) {
 	want := make([][]byte, 8)
 	for i := range want {
@@ -223,8 +223,8 @@ func TestPooledStateChangesNoMessage(t *testing.T) {
 	wg.Wait()
 }
 
-// Without takeover an Inflater that another connection's window was borrowed for does not see into
-// it.
+// Without takeover, an Inflater borrows a window that another connection has used. It refuses
+// copies from there.
 func TestPooledWindowIsEmpty(t *testing.T) {
 	s := Sender{Bits: 15, NoTakeover: true}
 	secret := NewInflater(s)

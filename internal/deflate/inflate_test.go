@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// However the input is cut and however little room there is, the same comes out.
+// The result is the same however the input is cut, and however little room there is.
 func TestInflateGoesOnWhereItStopped(t *testing.T) {
 	for level := -2; level <= 9; level++ {
 		peer := newStdPeer(level)
@@ -69,7 +69,7 @@ func TestInflateTheExamplesOfTheRFC(t *testing.T) {
 	}
 }
 
-// What peers send that do not know the rules of section 7.2.1 to the letter.
+// Some peers do not follow section 7.2.1 to the letter.
 func TestInflateTakesAMessageThatEndsBetweenTwoBlocks(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -103,8 +103,8 @@ func TestInflateRefusesAMessageThatEndsInsideABlock(t *testing.T) {
 	}
 }
 
-// bitString writes numbers, each followed by how many bits it has; what has no 3 or 14 bits is a
-// code, its first bit highest.
+// bitString returns the bits of pairs: a number, and how many bits it has. A number of 3 or 14 bits
+// begins with its lowest bit. All others are codes, which begin with their highest bit.
 func bitString(p ...int) []byte {
 	b := make([]byte, 64)
 	o := 0
@@ -164,10 +164,10 @@ func TestInflateRefersToEarlierMessages(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-// A distance beyond the window that was agreed on is refused, whatever there is still in memory.
+// A copy from beyond the agreed window is refused, even if the bytes are still in memory.
 func TestInflateRefusesACopyFromBeyondTheWindow(t *testing.T) {
 	block := noise(300)
-	// the copy is 700 bytes away
+	// The copy is 700 bytes away.
 	data := append(append(bytes.Clone(block), noise(1000)[300:1000-300]...), block...)
 	m := newStdPeer(9).message(data)
 	for n := MinBits; n <= MaxBits; n++ {
@@ -188,7 +188,7 @@ func TestInflateRefusesACopyFromBeyondTheWindow(t *testing.T) {
 	}
 }
 
-// zeros is a message of n MiB of zeros.
+// zeros returns a compressed message of n MiB of zeros.
 func zeros(n int) []byte {
 	peer := newStdPeer(9)
 	mib := make([]byte, 1<<20)
@@ -282,8 +282,7 @@ func TestSkipWithoutTakeoverInflatesNothing(t *testing.T) {
 	require.Equal(t, string(text(1000, 1)), string(got))
 }
 
-// Whatever the data and however it is cut, we inflate what the standard library does, and refuse
-// what it refuses.
+// We inflate and refuse the same data as the standard library, however it is cut.
 func FuzzInflate(f *testing.F) {
 	f.Add([]byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, uint8(3), uint16(5))
 	for level := -2; level <= 9; level++ {
@@ -315,7 +314,7 @@ func FuzzInflate(f *testing.F) {
 		whole := append(bytes.Clone(data), tail...)
 		if want, left, err := std(whole, end); err == nil && left == 0 && len(want) < 1<<19 {
 			before, _, err := std(whole, nil)
-			// the end was a block, and no data of one
+			// the last byte was a block, and not a part of one
 			if err == io.ErrUnexpectedEOF && bytes.Equal(want, before) {
 				got, err := inflate(whole)
 				require.NoError(t, err)
@@ -324,7 +323,7 @@ func FuzzInflate(f *testing.F) {
 		}
 		if got, err := inflate(data); err == nil && len(got) < 1<<19 {
 			want, _, err := std(whole, end)
-			if err != nil { // it ended between two blocks
+			if err != nil { // the message ended between two blocks
 				want, _, err = std(data, end)
 			}
 			require.NoError(t, err)

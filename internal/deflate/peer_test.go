@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 )
 
-// text makes n bytes of JSON, different for each seed.
+// text returns n bytes of JSON, different for each seed.
 func text(n, seed int) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"items":[`)
@@ -46,12 +46,12 @@ func stdInflate(message, dict []byte) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-// noise makes n bytes that cannot be compressed.
+// noise returns n bytes that cannot be compressed.
 func noise(n int) []byte {
 	p := make([]byte, n)
 	rand.NewChaCha8([32]byte{1}).Read(p)
 	return p
 }
 
-// both is a Sender that remembers with a window of 1<<bits bytes, or does not.
+// both returns two Senders with a window of 1<<bits bytes: with context takeover, and without.
 func both(bits int) []Sender { return []Sender{{Bits: bits}, {bits, true}} }

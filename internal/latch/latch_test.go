@@ -13,7 +13,7 @@ func TestCloseCountsOnce(t *testing.T) {
 	require.False(t, l.Closed())
 	n := 0
 	require.True(t, l.Close(func() {
-		require.False(t, l.Closed(), "it was seen closed too early")
+		require.False(t, l.Closed(), "the latch is closed before first returns")
 		n++
 	}))
 	require.True(t, l.Closed())

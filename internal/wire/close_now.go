@@ -21,7 +21,7 @@ func (c *Conn) CloseNow() {
 }
 
 // awaitClosed waits until the transport is closed and the owner knows. That takes no time, unless
-// the transport's Close blocks.
+// the transport's Close blocks. After shortAbsence it waits no longer.
 func (c *Conn) awaitClosed() {
 	select {
 	case <-c.end.done.Done():

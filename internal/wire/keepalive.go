@@ -118,7 +118,8 @@ func (c *Conn) offeredLocked() {
 	}
 }
 
-// watchFull has checkAlive run because a background reader has filled the read window.
+// watchFull makes sure that checkAlive runs soon, because a background reader has filled the read
+// window.
 func (c *Conn) watchFull() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

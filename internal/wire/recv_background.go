@@ -12,7 +12,7 @@ import (
 type background struct {
 	timer     atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
 	armed     atomic.Bool                // the timer will start the reader
-	turns     atomic.Uint32              // of the receiver, when the timer was armed
+	turns     atomic.Uint32              // receiver.turns when the timer was armed
 	closing   atomic.Bool                // a Close is under way: releasing readGate starts the reader
 	requested atomic.Bool                // input needs attention; see requestReader
 }
@@ -55,9 +55,9 @@ func (c *Conn) startIfIdle() {
 	}
 }
 
-// requestReader has the input looked after although no call reads: by a new background reader, or
-// by the holder of readGate when it releases that. It only requests that, and looks at no input:
-// its caller may hold mu.
+// requestReader makes sure that a goroutine looks at the input although no call reads. That is a
+// new background reader, or the holder of readGate when it releases that. requestReader itself
+// looks at no input: its caller may hold mu.
 func (c *Conn) requestReader() {
 	c.background.requested.Store(true)
 	if c.readGate.TryLock() {

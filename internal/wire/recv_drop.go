@@ -7,8 +7,7 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// dropUnwanted drops the input that no call wants. It reports whether nothing is left that a call
-// may want.
+// dropUnwanted drops the input that no call wants. It reports whether it drops all that has come.
 func (c *Conn) dropUnwanted() bool {
 	return (c.reads.dropping.Load() || c.reads.current.Load() != 0) && c.dropNow()
 }

@@ -15,7 +15,7 @@ type inflating struct {
 	empties  emptyRun          // blocks that inflate to nothing
 }
 
-// inflates reports whether a message was inflated.
+// inflates reports whether there is an inflater: a message was inflated.
 func (z *compression) inflates() bool { return z != nil && z.inflater != nil }
 
 // ownInflater returns the inflater, which the first compressed message makes.

@@ -23,8 +23,8 @@ type Reader struct {
 	closed atomic.Bool // the rest is not wanted
 }
 
-// Next waits for the start of the next message, and has r read it. Until r is closed, or has read
-// the message to its end, no other message can be pulled.
+// Next waits for the start of the next message, and sets up r to read it. Until r is closed, or has
+// read the message to its end, no other message can be pulled.
 func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	if err := c.lockPull(ctx); err != nil {
 		return err

@@ -13,7 +13,7 @@ type Deflate struct {
 	Threshold  int // payload bytes from which Write compresses a message
 }
 
-// A compression is that of one connection.
+// A compression is the permessage-deflate of one connection.
 type compression struct {
 	*Deflate
 	deflater *deflate.Deflater // the holder of writeGate owns it; nil until a message was compressed
@@ -27,7 +27,7 @@ func newCompression(d *Deflate) *compression {
 	return &compression{Deflate: d}
 }
 
-// deflates reports whether a message was compressed.
+// deflates reports whether there is a deflater: a message was compressed.
 func (z *compression) deflates() bool { return z != nil && z.deflater != nil }
 
 // frameBuffers are for compressed payload that is not yet encoded.
@@ -41,7 +41,8 @@ func (p *piece) returnBuffer() {
 	p.buf = nil
 }
 
-// markCompressed has the message of p compressed, if that was agreed and it is long enough.
+// markCompressed marks the message of p to be compressed, if compression was agreed and the message
+// is long enough.
 func (c *Conn) markCompressed(p *piece) {
 	if z := c.compression; z != nil && len(p.rest) >= z.Threshold {
 		p.plain, p.rest = p.rest, nil

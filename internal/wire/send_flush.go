@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sending is what the sending side shares. mu guards it, but for the framer.
+// sending is the state of the way out. mu guards it, but for the framer.
 type sending struct {
 	out        outbox
 	framer     framer
@@ -63,7 +63,8 @@ func (c *Conn) gathersLocked() bool {
 	return time.Since(epoch)-c.send.given < lull
 }
 
-// sendNowRelocks gives a nonblocking transport what it takes. The baton must be free.
+// sendNowRelocks gives a nonblocking transport what it takes in a few writes: inlineWrites at most.
+// The baton must be free.
 func (c *Conn) sendNowRelocks() {
 	c.send.baton = true
 	for range inlineWrites {
@@ -122,8 +123,8 @@ func (c *Conn) giveFirstRelocks() {
 	c.tookLocked(n, err)
 }
 
-// offerRelocks gives a nonblocking transport as much of the outbox as one system call takes. It
-// reports whether all of that has left. If as is not notWaiting, it waits until something has left,
+// offerRelocks gives a nonblocking transport as many chunks as one system call takes. It reports
+// whether all of them have left. If as is not notWaiting, it waits until something has left,
 // or the goroutine is recalled.
 func (c *Conn) offerRelocks(as waiter) (whole bool) {
 	first := c.send.out.head
@@ -152,7 +153,8 @@ func (c *Conn) givesLocked(last *chunk) {
 	c.send.given = time.Since(epoch)
 }
 
-// nextOutLocked returns the chunk that leaves next, nil if there is none.
+// nextOutLocked returns the chunk that leaves next, nil if there is none. Before that it puts the
+// pongs and the ping that wait into the outbox, where that is possible.
 func (c *Conn) nextOutLocked() *chunk {
 	e, out := c.end.facts(), &c.send.out
 	if e.over || e.leaving || e.stuck != nil {
@@ -228,7 +230,8 @@ func (c *Conn) Flush(ctx context.Context) error {
 	return c.whyNotWritten(ctx)
 }
 
-// flushed waits for that, and reports false if ctx ends first, or not all of it will leave.
+// flushed waits until the transport has taken all that was accepted before. It reports false if ctx
+// ends first, or if some of it will not leave.
 func (c *Conn) flushed(ctx context.Context) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -182,7 +182,8 @@ func (c *Conn) awaitDrop(ctx context.Context) {
 	}
 }
 
-// enqueueRelocks puts the next frame of p, or more of them, into the outbox, and has them sent.
+// enqueueRelocks puts the next frame of p, or more of them, into the outbox, and sends them or
+// makes sure that they leave.
 func (c *Conn) enqueueRelocks(p *piece) {
 	if c.lends(p) && !c.send.baton {
 		c.sendLentRelocks(p)

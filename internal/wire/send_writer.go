@@ -48,7 +48,7 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 	return w, nil
 }
 
-// NoCompress has a message sent as it is, if nothing of it was written yet.
+// NoCompress prevents the compression of the message. It has no effect once some of it was written.
 func (w *Writer) NoCompress() {
 	w.turn.Lock(context.Background()) // its holder waits until ctx ends at most
 	defer w.turn.Unlock()
@@ -120,7 +120,7 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	return nil
 }
 
-// endInPlace makes the last frame of w's message its end, and has it sent. It reports false if that
+// endInPlace makes the last frame of w's message its end, and sends it. It reports false if that
 // frame may have left. The end of a compressed message needs other bytes, too.
 //
 // RFC 7692, section 7.2.1.
