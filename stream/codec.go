@@ -54,8 +54,6 @@ func (c Codec[M, T]) SkipBad(report func(M, error)) Codec[M, T] {
 // dropped. For everything else Decode is [Map] with c.Decode. It panics if c.Decode is nil.
 func Decode[M, T any](src Readable[M], c Codec[M, T]) Readable[T] {
 	mustFunc(c.Decode == nil, "Decode")
-	s := newSource(src)
-	pull := s.Pull
 	decode := func(m M) (T, error) {
 		v, err := c.Decode(m)
 		switch {
@@ -66,27 +64,34 @@ func Decode[M, T any](src Readable[M], c Codec[M, T]) Readable[T] {
 		}
 		return v, err
 	}
-	if !c.Borrows || s.into == nil {
-		return mapOf(s, pull, decode)
+	if _, into := src.(PullerInto[M]); !into || !c.Borrows {
+		return Map(src, decode)
 	}
-	var message M // the last one, whose memory the next one reuses
-	pull = func(ctx context.Context) (M, error) {
-		err := s.PullInto(ctx, &message)
-		return message, err
-	}
-	r := mapOf(s, pull, func(m M) (T, error) {
+	r := &reusing[M]{source: newSource(src)}
+	return Map(r, func(m M) (T, error) {
 		v, err := decode(m)
-		if err != nil { // the error, or report, has the message
-			var none M
-			message = none
+		if err != nil {
+			r.forget() // the error, or report, has the message
 		}
 		return v, err
 	})
-	r.drop = func(error) {
-		var none M
-		message = none
-	}
-	return r
+}
+
+// A reusing is a source whose Pull pulls into the memory of the last chunk.
+type reusing[T any] struct {
+	*source[T]
+	last T
+}
+
+func (r *reusing[T]) Pull(ctx context.Context) (T, error) {
+	err := r.PullInto(ctx, &r.last)
+	return r.last, err
+}
+
+// forget makes the next Pull use other memory.
+func (r *reusing[T]) forget() {
+	var none T
+	r.last = none
 }
 
 // Encode returns a [Writable] of values, which writes their messages to dst. It is [MapWriter] with

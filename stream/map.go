@@ -16,16 +16,9 @@ import (
 func Map[In, Out any](src Readable[In], f func(In) (Out, error)) Readable[Out] {
 	mustFunc(f == nil, "Map")
 	s := newSource(src)
-	return mapOf(s, s.Pull, f)
-}
-
-// mapOf is Map with a pull that pulls from s.
-func mapOf[In, Out any](
-	s *source[In], pull func(context.Context) (In, error), f func(In) (Out, error),
-) *inline[Out] {
 	return from(s, func(ctx context.Context) (none Out, err error) {
 		for {
-			in, err := pull(ctx)
+			in, err := s.Pull(ctx)
 			if err != nil {
 				return none, err
 			}

@@ -26,7 +26,9 @@ func newSource[T any](r Readable[T]) *source[T] {
 // Pull pulls from the source.
 func (s *source[T]) Pull(ctx context.Context) (T, error) {
 	v, err := s.r.Pull(ctx)
-	s.note(ctx, err)
+	if err != nil {
+		s.note(ctx, err)
+	}
 	return v, err
 }
 
@@ -36,14 +38,15 @@ func (s *source[T]) PullInto(ctx context.Context, v *T) (err error) {
 		*v, err = s.Pull(ctx)
 		return err
 	}
-	err = s.into.PullInto(ctx, v)
-	s.note(ctx, err)
+	if err = s.into.PullInto(ctx, v); err != nil {
+		s.note(ctx, err)
+	}
 	return err
 }
 
-// note notes whether err is the end of the source.
+// note notes whether the error of a pull is the end of the source.
 func (s *source[T]) note(ctx context.Context, err error) {
-	if err != nil && (err == io.EOF || ctx.Err() == nil) {
+	if err == io.EOF || ctx.Err() == nil {
 		s.ended.Store(true)
 	}
 }
