@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
@@ -570,6 +571,34 @@ func ExampleBytes() {
 	// true <nil> 5
 	// true <nil> -5
 	// false <nil> -5
+}
+
+// A message of any length is sent as it is made, and read as it comes.
+func ExampleMessageWriter_ReadFrom() {
+	url, stop := serve(func(ctx context.Context, conn *wsstream.Conn) error {
+		w, err := conn.Writable().NewMessage(ctx, wsstream.TypeText)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(w, strings.NewReader("a long file")); err != nil {
+			return err // the message has no end, and the Handler closes with 1011
+		}
+		return w.Close()
+	})
+	defer stop()
+
+	conn := wsstream.Dial(context.Background(), url, nil)
+	defer conn.CloseNow()
+	r, err := conn.Readable().NextMessage(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := io.Copy(os.Stdout, r)
+	fmt.Printf("\n%d bytes, %v\n", n, err)
+	// Output:
+	// a long file
+	// 11 bytes, <nil>
 }
 
 // A Conn's halves are a source and a sink among others: here a log's lines are sent, and what comes
