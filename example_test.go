@@ -581,7 +581,8 @@ func ExampleMessageWriter_ReadFrom() {
 			return err
 		}
 		if _, err := io.Copy(w, strings.NewReader("a long file")); err != nil {
-			return err // the message has no end, and the Handler closes with 1011
+			_ = conn.Writable().Abort(err) // the message will have no end
+			return err
 		}
 		return w.Close()
 	})

@@ -263,7 +263,8 @@ func (s sheet) Error() string { return s.rows.([]string)[0] }
 func TestErrorsAreComparedByErrorsIs(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
-	compares := regexp.MustCompile(`([\w.()]*)\b[\w]*(?i:err|end|cause|met|ErrClosed)(?:\(\w*\))? [!=]= (\w[\w.]*)`)
+	compares := regexp.MustCompile(`([\w.()]*)\b[\w]*(?i:err|end|cause|met|ErrClosed)(?:\(\w*\))?` +
+		` [!=]= (\w[\w.]*)`)
 	seen := 0
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
