@@ -23,8 +23,8 @@ type Readable struct{ c *Conn }
 
 var _ interface {
 	stream.Readable[Message]
+	stream.Notifier
 	stream.PullerInto[Message]
-	Done() <-chan struct{} // for stream.Pipe
 } = (*Readable)(nil)
 
 // Pull waits for the next message, of at most MaxMessageSize bytes. A larger one fails the

@@ -19,13 +19,14 @@ import (
 // it was.
 type Writable struct{ c *Conn }
 
-var _ interface {
+var _ interface { // and all that stream.Pipe and stream.Join know
 	stream.Writable[Message]
+	stream.Notifier
+	stream.Readier
+	stream.TryWriter[Message]
+	stream.Failer
+	stream.Flusher
 	stream.Borrower
-	Fail(ctx context.Context, cause error) error
-	Done() <-chan struct{} // for stream.Pipe, with the next two
-	Ready(ctx context.Context) error
-	TryWrite(m Message) (bool, error)
 } = (*Writable)(nil)
 
 // Write waits its turn, then for credit. From then on the message is admitted. Write returns when
