@@ -284,3 +284,23 @@ func TestContextOfAConnLosesNothingInAPipeline(t *testing.T) {
 		})
 	}
 }
+
+// TestContextOfAConnEndsNoLoopAtItsDeadline: once the Conn has ended, its context ends no Pull, and
+// the deadline of a context that was made from it does not either.
+func TestContextOfAConnEndsNoLoopAtItsDeadline(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		ctx, cancel := context.WithTimeout(e.conn.Context(), time.Minute)
+		defer cancel()
+		e.peer.Send(wstest.Text("a"), wstest.Text("b"), wstest.Text("c"), wstest.Close(1000, ""))
+		e.wantClose(t, wstest.Close(1000, ""))
+		e.drop(t)
+		<-ctx.Done()
+		var got string
+		for m, err := range e.conn.Readable().All(ctx) {
+			require.NoError(t, err)
+			got += string(m.Data)
+			<-time.After(time.Minute)
+		}
+		require.Equal(t, "abc", got)
+	})
+}

@@ -71,7 +71,15 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 //
 // Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
-	return stream.All(ctx, r)
+	// Not stream.All: that ends at the deadline of a context that has ended with the Conn.
+	return func(yield func(Message, error) bool) {
+		for {
+			m, err := r.Pull(ctx)
+			if err == io.EOF || !yield(m, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // NextMessage waits for the start of the next message and returns it as a stream. The message may
