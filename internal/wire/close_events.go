@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"time"
 )
 
 // Each event of a connection's end notes what it knows, and calls settleLocked, which decides what
@@ -98,34 +97,5 @@ func (c *Conn) outputFailedLocked(err error) {
 	c.notifyLocked()
 	c.hurryLocked()
 	c.requestReader()
-	c.settleLocked()
-}
-
-// hurryLocked starts the time that closing may take, and makes sure that the input is read
-// meanwhile.
-func (c *Conn) hurryLocked() {
-	c.background.closing.Store(true)
-	if e := c.end.note(); e.timer == nil && c.closeTimeout > 0 {
-		e.timer = time.AfterFunc(c.closeTimeout, c.tooLate)
-	}
-}
-
-// awaitDropLocked gives the server a second to drop the transport.
-//
-// RFC 6455, section 7.1.1.
-func (c *Conn) awaitDropLocked() {
-	e := c.end.note()
-	if e.timer != nil {
-		e.timer.Stop()
-	}
-	e.timer = time.AfterFunc(time.Second, c.tooLate)
-	c.requestReader()
-}
-
-// tooLate notes that the time for closing is over.
-func (c *Conn) tooLate() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.end.note().late = true
 	c.settleLocked()
 }

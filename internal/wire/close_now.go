@@ -27,7 +27,7 @@ func (c *Conn) awaitClosed() {
 	case <-c.end.done.Done():
 		c.mu.Lock() // goneLocked holds it while it tells the owner
 		defer c.mu.Unlock()
-	case <-time.After(shortAbsence):
+	case <-time.After(closeNowWait):
 	}
 }
 

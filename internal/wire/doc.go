@@ -5,7 +5,8 @@
 // # Files
 //
 // Files sort by way. recv_* is a message's way in, send_* its way out, and close_* the end.
-// transport_* is what the engine asks of a socket. limits.go has all limits that no option sets.
+// transport_* is what the engine asks of a socket. limits_and_timings.go has all numbers that no
+// option sets.
 //
 // The three ways know each other through a few calls:
 //

@@ -2,7 +2,7 @@ package wire
 
 import "time"
 
-// All limits of the engine that no option sets, by what they limit.
+// All numbers of the engine that no option sets: sizes, counts and times.
 
 // Frames (RFC 6455, sections 5.2 and 5.5).
 const (
@@ -30,7 +30,7 @@ const (
 	maxEmpty = 16 << 10
 
 	// idleWait is the longest time without a pull before the background reader starts. The shortest
-	// is half of it.
+	// is half of it: idle timers fire on common ticks.
 	idleWait = 10 * time.Millisecond
 
 	// maxDrain is how many bytes drainReceived reads: a peer that goes on sending cannot delay a
@@ -62,13 +62,22 @@ const (
 
 // Waiting.
 const (
-	// checksBack is how often in a second a recalled goroutine is checked before the connection is
-	// cut. There are several, so that a machine that stood still cuts no connection when it goes on.
+	// backWait is how long a recalled goroutine may take to come back. Then the connection is cut.
+	// checksBack is how often it is checked in that time. There are several checks, so that a
+	// machine that stood still cuts no connection when it goes on.
+	backWait   = time.Second
 	checksBack = 4
 
 	// shortAbsence is how long a reader may be away from the transport, between two reads, and still
-	// count as listening. CloseNow waits as long for a transport to close.
-	shortAbsence = 10 * idleWait
+	// count as listening.
+	shortAbsence = 100 * time.Millisecond
+
+	// closeNowWait is how long CloseNow waits for a transport whose Close blocks.
+	closeNowWait = 100 * time.Millisecond
+
+	// dropWait is how long a client waits for the server to drop the transport, once both Close
+	// frames have passed.
+	dropWait = time.Second
 
 	// checks is how often a stall is checked before it has lasted too long. The peer's kernel may
 	// have taken bytes of which ours does not tell us.

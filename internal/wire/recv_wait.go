@@ -125,7 +125,7 @@ func (w *readWait) checked() bool { return w.watch.stop != nil && w.watch.done =
 
 // checkBackLocked arms the next of so many checks that the goroutine of the nth recall is back.
 func (c *Conn) checkBackLocked(nth uint32, checks int) {
-	timer := time.AfterFunc(time.Second/checksBack, func() { c.checkBack(nth, checks-1) })
+	timer := time.AfterFunc(backWait/checksBack, func() { c.checkBack(nth, checks-1) })
 	c.wait.watch.stop = timer.Stop
 }
 
