@@ -1,11 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 func TestFramesKeepToTheLimit(t *testing.T) {
@@ -49,5 +52,42 @@ func TestFramesKeepToTheLimit(t *testing.T) {
 				require.Equal(t, data, got)
 			})
 		}
+	}
+}
+
+func TestFramesOfEncodeAreThoseOfWrite(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789"), 10_000)
+	for _, limit := range []int{0, 100, 30_000, 200_000} {
+		var direct, ready outbox
+		f := newFramer(false, limit)
+		p := piece{op: ws.OpText, rest: data, fin: true}
+		for !p.done() {
+			direct.encode(&f, &p)
+		}
+		p = piece{ready: Encode(ws.OpText, data, Encoding{MaxFrame: limit}), fin: true}
+		queued := 0
+		for !p.done() {
+			queued += f.size(&p)
+			ready.encode(&f, &p)
+		}
+		require.Equal(t, queued, ready.held())
+		require.Equal(t, leave(&direct, 1<<20), leave(&ready, 999))
+	}
+}
+
+func TestFramesOfEncodeAreCompressed(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789"), 1000)
+	for _, limit := range []int{0, 10} {
+		var b []byte
+		for i, raw := range Encode(ws.OpBinary, data, Encoding{MaxFrame: limit, Bits: 12, Level: 1}) {
+			f := frames(t, raw)[0]
+			require.Equal(t, i == 0, f.Header.Rsv == rsv1)
+			require.True(t, limit == 0 || len(f.Payload) <= limit)
+			b = append(b, f.Payload...)
+		}
+		inflater := deflate.NewInflater(deflate.Sender{Bits: 12, NoTakeover: true})
+		got, _, err := inflater.Inflate(nil, b, 1<<20, true)
+		require.NoError(t, err)
+		require.Equal(t, data, got)
 	}
 }
