@@ -39,6 +39,8 @@ func TestAbortFinishesTheFrameThatHasBegunAndDropsTheRest(t *testing.T) {
 	})
 }
 
+// TestAbortOfAPartlySentMessageSendsNoFurtherFrames: the frames that the transport has begun
+// leave whole. What was dropped on purpose does not make the end unclean.
 func TestAbortOfAPartlySentMessageSendsNoFurtherFrames(t *testing.T) {
 	c := config{MaxFrameSize: 1000, Limit: 16 << 10, WriteWindow: 64 << 20}
 	onEveryPath(t, c, func(t *testing.T, e *end) {
@@ -82,6 +84,8 @@ func TestAbortIsCutAfterCloseTimeoutIfThePeerReadsNothing(t *testing.T) {
 	})
 }
 
+// TestAbortFailsWaitingWritesOverTCP: the peer reads one frame and no more. The end comes after
+// CloseTimeout.
 func TestAbortFailsWaitingWritesOverTCP(t *testing.T) {
 	for _, client := range []bool{true, false} {
 		e := overTCP(t, config{CloseTimeout: 200 * time.Millisecond, Limit: 16 << 10}, client)
@@ -126,6 +130,8 @@ func TestAbortFailsABlockedWriteAndTheNextInLine(t *testing.T) {
 	})
 }
 
+// TestAbortIsACleanEnd: the accepted data that Abort drops does not make the end unclean, also
+// if our Close did not leave.
 func TestAbortIsACleanEnd(t *testing.T) {
 	c := config{WriteWindow: 256, MaxFrameSize: 16 << 10, Limit: 4 << 10}
 	inBubble(t, c, func(t *testing.T, e *end) {
@@ -230,6 +236,8 @@ func TestFailWaitsItsTurnAndDropsNothing(t *testing.T) {
 	})
 }
 
+// TestFailFollowedByAbortKeepsFailsCodeAndError: the Abort drops what is unsent, and changes
+// neither the code nor the error.
 func TestFailFollowedByAbortKeepsFailsCodeAndError(t *testing.T) {
 	inBubble(t, config{MaxFrameSize: 16 << 10, Limit: 4 << 10}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)

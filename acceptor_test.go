@@ -402,6 +402,8 @@ func TestShutdownStopsWaitingForHandlersWhenItsContextEnds(t *testing.T) {
 	})
 }
 
+// TestShutdownMayBeCalledByAHandler: Shutdown waits for the other handlers, and not for the
+// handlers that have called it.
 func TestShutdownMayBeCalledByAHandler(t *testing.T) {
 	for _, callers := range []int{1, 3} {
 		t.Run(fmt.Sprint(callers), func(t *testing.T) {
@@ -494,6 +496,8 @@ func TestShutdownEndsAHandlersPullWith1001AndNotEOF(t *testing.T) {
 	})
 }
 
+// TestShutdownWithTheContextOfAReturnedHandler: such a call counts as one from outside: it waits
+// for all handlers.
 func TestShutdownWithTheContextOfAReturnedHandler(t *testing.T) {
 	for _, slow := range []bool{false, true} {
 		t.Run(fmt.Sprint(slow), func(t *testing.T) {

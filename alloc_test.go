@@ -45,6 +45,8 @@ func TestPullAllocatesOnlyItsData(t *testing.T) {
 	}
 }
 
+// TestNextMessageAllocatesNothing: the MessageReader stays with its caller, so it is no
+// allocation either.
 func TestNextMessageAllocatesNothing(t *testing.T) {
 	buf := make([]byte, 2*allocSize)
 	for _, test := range pulls {

@@ -368,6 +368,8 @@ func TestPullWhoseContextEndsInAMessageHasConsumedNothing(t *testing.T) {
 	}
 }
 
+// TestCancellationBeforeACallFailsItAndChangesNothing: the call fails immediately with the
+// cause. It has consumed and sent nothing.
 func TestCancellationBeforeACallFailsItAndChangesNothing(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("first"), wstest.Text("second"))
@@ -424,6 +426,8 @@ func TestCancellationBeforeACallFailsItAfterTheEndToo(t *testing.T) {
 	})
 }
 
+// TestCancellationOfACallEndsThatCallOnly: the call returns the cause. The connection goes on,
+// and closes cleanly.
 func TestCancellationOfACallEndsThatCallOnly(t *testing.T) {
 	calls := map[string]func(context.Context, *end) error{
 		"Pull": func(ctx context.Context, e *end) error {

@@ -199,6 +199,8 @@ func (c *closeCounter) Close() error {
 	return c.Conn.Close()
 }
 
+// TestTransportIsClosedOnceAndItsDeadlinesAreCleared: what came with the handshake is read
+// first.
 func TestTransportIsClosedOnceAndItsDeadlinesAreCleared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)
@@ -297,6 +299,7 @@ func TestCloseNowDoesNotWaitForTheCloseNotifyOfTLS(t *testing.T) {
 	}
 }
 
+// TestCloseNowIsUncleanIfAcceptedDataIsUnsent: the peer's Close was there.
 func TestCloseNowIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
 	inBubble(t, config{Limit: 300}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1000))))
@@ -307,6 +310,8 @@ func TestCloseNowIsUncleanIfAcceptedDataIsUnsent(t *testing.T) {
 	})
 }
 
+// TestCloseNowIsDoneWhenItReturns: cancel, Abort and Close do not wait for the peer either, and
+// do not end the connection.
 func TestCloseNowIsDoneWhenItReturns(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		e.stuff(t, true)

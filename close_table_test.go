@@ -361,6 +361,7 @@ func inTurn(t *testing.T, e *end, err error) {
 	}
 }
 
+// TestCloseTable: each row of the table in doc.go, "How a connection ends".
 func TestCloseTable(t *testing.T) {
 	for _, r := range table {
 		cell := func(what string, f func(t *testing.T, e *end)) {

@@ -37,6 +37,8 @@ var unsendable = []wsstream.CloseInfo{
 	{Reason: "\xff"},
 }
 
+// TestCloseRefusesWhatMayNotBeSent: that is an error before, during and after the close, and
+// changes nothing.
 func TestCloseRefusesWhatMayNotBeSent(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		refused := func(state string) {
@@ -97,6 +99,7 @@ var decisions = map[string]func(e *end, code int) error{
 	"Abort":  func(e *end, code int) error { return e.conn.Writable().Abort(withCode(code)) },
 }
 
+// TestCloseKeepsTheFirstDecision: later decisions succeed and change nothing.
 func TestCloseKeepsTheFirstDecision(t *testing.T) {
 	for first, decide := range decisions {
 		for later, again := range decisions {
@@ -579,6 +582,8 @@ func TestEOFComesOnceOurCloseHasLeft(t *testing.T) {
 	})
 }
 
+// TestCloseStopsPongsAndStillDeliversMessages: behind our Close nothing may be sent, and the
+// peer may still send.
 func TestCloseStopsPongsAndStillDeliversMessages(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Close(wsstream.CloseInfo{Code: 1000}))
@@ -688,6 +693,7 @@ func TestCloseCode(t *testing.T) {
 	}
 }
 
+// TestShutdownOfAConnNeedsNoReader: the window is full, and no call pulls.
 func TestShutdownOfAConnNeedsNoReader(t *testing.T) {
 	inBubble(t, config{ReadWindow: 256, CloseTimeout: time.Minute}, func(t *testing.T, e *end) {
 		start := time.Now()

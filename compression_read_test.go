@@ -20,6 +20,8 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
+// TestCompressionBitIsOnlyForTheFirstFrame: RSV1 elsewhere, or where compression was not agreed,
+// fails the connection.
 func TestCompressionBitIsOnlyForTheFirstFrame(t *testing.T) {
 	first := wstest.Frame{Op: wstest.OpText, Rsv: rsv1, Payload: []byte{0}}
 	whole := first
@@ -78,6 +80,7 @@ func TestCompressionBitIsOnlyForTheFirstFrame(t *testing.T) {
 	}
 }
 
+// TestCompressedMessageMayComeInFragments: Control frames and plain messages come between.
 func TestCompressedMessageMayComeInFragments(t *testing.T) {
 	onEveryPath(t, packing, func(t *testing.T, e *end) {
 		p := newPacker(t)
@@ -405,6 +408,7 @@ func asBits(bits string) []byte {
 	return b
 }
 
+// TestCompressedBlocksWithoutDataAreAFlood: they count as frames without data do.
 func TestCompressedBlocksWithoutDataAreAFlood(t *testing.T) {
 	read := map[string]func(e *end) error{
 		"Pull": func(e *end) error {
@@ -470,6 +474,7 @@ func TestCompressedBlocksWithoutDataAreAFlood(t *testing.T) {
 	}
 }
 
+// TestCompressedBlocksWithoutDataPassIfSlow: they also pass with bytes between.
 func TestCompressedBlocksWithoutDataPassIfSlow(t *testing.T) {
 	inBubble(t, packing, func(t *testing.T, e *end) {
 		pull := goPull(t, e)

@@ -134,6 +134,7 @@ func readSamples(t *testing.T, r *wsstream.Readable, seed uint64) error {
 	return nil
 }
 
+// TestCompressionBeginsAtTheThreshold: NoCompress sends a message as it is.
 func TestCompressionBeginsAtTheThreshold(t *testing.T) {
 	c := packing
 	c.Compression = &wsstream.CompressionOptions{} // 256
@@ -174,6 +175,7 @@ func TestCompressionOfAnEmptyMessage(t *testing.T) {
 	})
 }
 
+// TestCompressionSendsFullFrames: RSV1 is on the first frame alone.
 func TestCompressionSendsFullFrames(t *testing.T) {
 	for _, limit := range []int{7, 1000, -1} {
 		c := packing

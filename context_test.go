@@ -200,6 +200,8 @@ func TestContextOfAConnEndsWaitingCallsWithTheConnsEnd(t *testing.T) {
 	}
 }
 
+// TestContextThatEndedForAnotherReasonStillEndsCalls: it ends them after the end of the Conn,
+// too.
 func TestContextThatEndedForAnotherReasonStillEndsCalls(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithCancelCause(e.conn.Context())

@@ -276,6 +276,8 @@ func (c lateConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// TestDialTellsARefusalWithWhatCameOfItsBody: the body has one moment to come, once the header
+// is there.
 func TestDialTellsARefusalWithWhatCameOfItsBody(t *testing.T) {
 	const moment = 100 * time.Millisecond
 	long := strings.Repeat("x", 1<<10)
@@ -376,6 +378,8 @@ func TestDialSkips1xxResponsesBeforeThe101(t *testing.T) {
 	}
 }
 
+// TestDialLimits1xxResponses: they are limited before a refusal, and where no other response
+// follows.
 func TestDialLimits1xxResponses(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)

@@ -242,6 +242,8 @@ func tcpEnds() (near, far *net.TCPConn, err error) {
 	return near, far, err
 }
 
+// TestPullDeliversWholeMessagesBeforeAnUncleanEnd: behind them every pull returns the error of
+// Closed.
 func TestPullDeliversWholeMessagesBeforeAnUncleanEnd(t *testing.T) {
 	for name, lose := range map[string]func(p *wstest.Peer){
 		"closed": func(p *wstest.Peer) { p.Close() },
@@ -426,6 +428,8 @@ func TestFailureDropsAcceptedDataToTellThePeerSoon(t *testing.T) {
 	})
 }
 
+// TestFailureFoundBehindTheEndKeepsThePeersCode: A message is found bad after the peer's Close
+// was answered. The Pull fails with the peer's code.
 func TestFailureFoundBehindTheEndKeepsThePeersCode(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("\xff"), wstest.Close(3001, "bye"))
@@ -480,6 +484,7 @@ func TestFailureHoldsNothingToBeSent(t *testing.T) {
 	})
 }
 
+// TestPullDeliversWhatCameBeforeARandomCut: the end is settled once, and the same for all.
 func TestPullDeliversWhatCameBeforeARandomCut(t *testing.T) {
 	const n, size = 20, 100
 	for seed := range uint64(200) {

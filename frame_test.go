@@ -170,6 +170,7 @@ func TestTextFailsIfItEndsInsideACharacter(t *testing.T) {
 	}
 }
 
+// TestTextMayBeCutInsideACharacter: binary messages are not checked.
 func TestTextMayBeCutInsideACharacter(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		text := "κόσμε€😀\U0010ffff\ud7ff\ue000"

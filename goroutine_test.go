@@ -31,6 +31,8 @@ func own() (stacks []string) {
 	return stacks
 }
 
+// TestGoroutinesAreNoneWhilePullsWait: of 200 Conns whose Pulls wait the library has no
+// goroutine.
 func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 	const n = 200
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -74,6 +76,8 @@ func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 	}
 }
 
+// TestGoroutinesAreOneReaderAndOneFlusher: A Conn without a Pull has a background reader. One
+// that is stalled has a flusher, too.
 func TestGoroutinesAreOneReaderAndOneFlusher(t *testing.T) {
 	e := overTCP(t, config{}, true)
 	e.peer.Send(wstest.Ping("x"))

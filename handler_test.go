@@ -31,6 +31,8 @@ func serving(t *testing.T, o *wsstream.AcceptOptions, f function) *wsstream.Conn
 	return conn
 }
 
+// TestHandlerClosesWithTheCodeOfItsResult: the Close stands behind what the function has
+// written.
 func TestHandlerClosesWithTheCodeOfItsResult(t *testing.T) {
 	for name, tc := range map[string]struct {
 		result error
@@ -96,6 +98,7 @@ func TestHandlerResultDoesNotChangeAnEarlierDecision(t *testing.T) {
 	})
 }
 
+// TestHandlerThatPanicsClosesWith1011: the panic goes on, as does a Goexit.
 func TestHandlerThatPanicsClosesWith1011(t *testing.T) {
 	for name, end := range map[string]func(){
 		"panic":  func() { panic("oops") },
@@ -210,6 +213,7 @@ func TestHandlerContextHasTheRequestsValuesAndEndsWithTheConn(t *testing.T) {
 	})
 }
 
+// TestHandlerErrorIsLogged: A failure is logged as an error, an end of the connection as debug.
 func TestHandlerErrorIsLogged(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err   error
@@ -245,6 +249,7 @@ func TestHandlerErrorIsLogged(t *testing.T) {
 	}
 }
 
+// TestHandlerPanicsForBadOptions: Check returns the same error.
 func TestHandlerPanicsForBadOptions(t *testing.T) {
 	bad := &wsstream.AcceptOptions{ReadWindow: 1}
 	require.ErrorContains(t, bad.Check(), "ReadWindow")
@@ -272,6 +277,7 @@ func TestHandlerIsNotCalledForARefusedRequest(t *testing.T) {
 	})
 }
 
+// TestHandlerThatReturnsATypedNilErrorCloses: the error is a nil *Error in an error.
 func TestHandlerThatReturnsATypedNilErrorCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn := serving(t, nil, func(*wsstream.Conn, *http.Request) error {

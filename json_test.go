@@ -49,6 +49,7 @@ func TestJSONIsATextMessage(t *testing.T) {
 	require.Equal(t, wsstream.Text(`{"x":1,"y":2}`), m)
 }
 
+// TestJSONThatCannotBeEncodedSendsNothing: the Write returns the error, and the stream goes on.
 func TestJSONThatCannotBeEncodedSendsNothing(t *testing.T) {
 	d := wstest.Pair(t, nil)
 	out := stream.Encode(d.Client.Writable(), wsstream.JSON[float64]())

@@ -33,6 +33,7 @@ func (e *end) alive(t *testing.T) {
 	e.peer.Want("the answer", wstest.Text("alive"))
 }
 
+// TestKeepalivePingsASilentPeer: its pongs keep the connection open.
 func TestKeepalivePingsASilentPeer(t *testing.T) {
 	const interval = 50 * time.Millisecond
 	c := config{PingInterval: interval, PongTimeout: 10 * time.Second}
@@ -89,6 +90,7 @@ func TestKeepalivePingsWhileOneDirectionIsSilent(t *testing.T) {
 	})
 }
 
+// TestPongTimeoutClosesWith1008: the error names the option.
 func TestPongTimeoutClosesWith1008(t *testing.T) {
 	const interval, timeout = 50 * time.Millisecond, 100 * time.Millisecond
 	onEveryPath(t, config{PingInterval: interval, PongTimeout: timeout}, func(t *testing.T, e *end) {
@@ -178,6 +180,8 @@ func TestPongTimeoutIsPutOffByAnyByte(t *testing.T) {
 	}
 }
 
+// TestKeepaliveDoesNotCutAPausedReader: A window that is full, because no call pulls, must not
+// cut the connection.
 func TestKeepaliveDoesNotCutAPausedReader(t *testing.T) {
 	const n = 200
 	stalled := func(t *testing.T, e *end) {
@@ -270,6 +274,8 @@ func (e *end) wantRest(t *testing.T) {
 	}
 }
 
+// TestPongTimeoutStartsOnceThePingHasLeft: A ping behind a large message on a slow line does not
+// cut it.
 func TestPongTimeoutStartsOnceThePingHasLeft(t *testing.T) {
 	c := config{
 		MaxFrameSize: -1,
@@ -332,6 +338,7 @@ func TestKeepalivePingsInTimeAfterALatePong(t *testing.T) {
 	})
 }
 
+// TestKeepaliveStopsOnceAConnCloses: from then on CloseTimeout alone counts.
 func TestKeepaliveStopsOnceAConnCloses(t *testing.T) {
 	c := config{
 		CloseTimeout: time.Hour, WriteStallTimeout: time.Minute, IdleTimeout: time.Minute,
@@ -491,6 +498,7 @@ func TestIdleTimeoutWaitsForUnreadAndUnsentData(t *testing.T) {
 	}
 }
 
+// TestWriteStallTimeoutCutsAPeerThatTakesNothing: the error names the option.
 func TestWriteStallTimeoutCutsAPeerThatTakesNothing(t *testing.T) {
 	const stall = 400 * time.Millisecond
 	c := config{Limit: 4 << 10, WriteStallTimeout: stall, CloseTimeout: 100 * time.Millisecond}
@@ -584,6 +592,7 @@ func TestWriteStallTimeoutIgnoresAFullReadWindow(t *testing.T) {
 	})
 }
 
+// TestKeepaliveTimeoutsAreOffByDefault: without the options a stall may last for ten days.
 func TestKeepaliveTimeoutsAreOffByDefault(t *testing.T) {
 	inBubble(t, config{Limit: 256}, func(t *testing.T, e *end) {
 		write := goErr(func() error {
@@ -595,6 +604,7 @@ func TestKeepaliveTimeoutsAreOffByDefault(t *testing.T) {
 	})
 }
 
+// TestReadStallTimeoutClosesWith1008: nothing is pulled from a full ReadWindow.
 func TestReadStallTimeoutClosesWith1008(t *testing.T) {
 	const limit = 200 * time.Millisecond
 	c := config{ReadWindow: 1000, ReadStallTimeout: limit, CloseTimeout: 50 * time.Millisecond}

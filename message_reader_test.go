@@ -31,6 +31,8 @@ func TestMessageReaderMakesAPullBusyWhileItsReadWaits(t *testing.T) {
 	})
 }
 
+// TestMessageReaderDoesNotHoldUpTheEnd: Cancel and CloseNow drop the input while a MessageReader
+// is open.
 func TestMessageReaderDoesNotHoldUpTheEnd(t *testing.T) {
 	for what, c := range map[string]struct {
 		drop func(e *end)
@@ -109,6 +111,7 @@ func TestPullBehindANextMessageIsBusy(t *testing.T) {
 	})
 }
 
+// TestMessageReaderMakesPullsBusy: they return ErrBusy immediately.
 func TestMessageReaderMakesPullsBusy(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		e.peer.Send(wstest.Text("first").Part())
@@ -181,6 +184,7 @@ func TestMessageReaderClosedEarlyIsDrainedWithoutAPull(t *testing.T) {
 	})
 }
 
+// TestMessageReaderWhoseContextEndsStaysOpen: its Reads return the cause until it is closed.
 func TestMessageReaderWhoseContextEndsStaysOpen(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		ctx, cancel := context.WithCancelCause(t.Context())

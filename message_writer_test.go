@@ -17,6 +17,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
+// TestMessageWriterMakesOtherWritesWait: control frames pass between its frames.
 func TestMessageWriterMakesOtherWritesWait(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		w := e.newMessage(t, t.Context())
@@ -82,6 +83,8 @@ func TestMessageWriterFailsWithTheConnection(t *testing.T) {
 	}
 }
 
+// TestMessageWriterWhoseContextEndsStaysOpen: its Writes return the cause. Close finishes the
+// message.
 func TestMessageWriterWhoseContextEndsStaysOpen(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256}, func(t *testing.T, e *end) {
 		size := e.stuff(t, true)
@@ -104,6 +107,7 @@ func TestMessageWriterWhoseContextEndsStaysOpen(t *testing.T) {
 	})
 }
 
+// TestMessageWriterDoesNotFinishAMessageAfterClose: no frame of the message has FIN.
 func TestMessageWriterDoesNotFinishAMessageAfterClose(t *testing.T) {
 	ways := []struct {
 		what string
@@ -215,6 +219,8 @@ func TestMessageWriterReturnsTheCauseOfAbort(t *testing.T) {
 	})
 }
 
+// TestMessageWriterClosedInsideACharacterFailsTheWritable: the writes that wait for their turn
+// fail with the same error.
 func TestMessageWriterClosedInsideACharacterFailsTheWritable(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("before")))
@@ -239,6 +245,8 @@ func TestMessageWriterClosedInsideACharacterFailsTheWritable(t *testing.T) {
 	})
 }
 
+// TestMessageWriterEndsWithItsLastFragment: if the last fragment has not left yet it gets FIN,
+// and no empty frame follows.
 func TestMessageWriterEndsWithItsLastFragment(t *testing.T) {
 	const n = 300
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {

@@ -420,6 +420,8 @@ func TestStatsTellHowLongThereWasNoCredit(t *testing.T) {
 	})
 }
 
+// TestStatsTellStallsOfEveryWayToWrite: the time without credit is as long as the peer takes
+// nothing.
 func TestStatsTellStallsOfEveryWayToWrite(t *testing.T) {
 	const size = 5000
 	data := make([]byte, size)

@@ -402,6 +402,7 @@ func TestDialResumesTLSSessions(t *testing.T) {
 	}
 }
 
+// TestDialNegotiatesHTTP1ByALPN: it offers the names of the caller, too, but never HTTP/2.
 func TestDialNegotiatesHTTP1ByALPN(t *testing.T) {
 	for _, tc := range []struct{ protos, want []string }{
 		{nil, []string{"http/1.1"}},

@@ -21,6 +21,7 @@ import (
 
 var soon = 50 * time.Millisecond
 
+// TestNetConnReadDeadline: the connection goes on, and nothing is lost.
 func TestNetConnReadDeadline(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
@@ -72,6 +73,8 @@ func TestNetConnDeadlineThatIsMovedAppliesToAWaitingRead(t *testing.T) {
 	})
 }
 
+// TestNetConnWriteDeadlineSendsNothing: the Write whose deadline passes has sent nothing of its
+// message.
 func TestNetConnWriteDeadlineSendsNothing(t *testing.T) {
 	inBubble(t, config{WriteWindow: 256, Limit: 256}, func(t *testing.T, e *end) {
 		nc := wsstream.NetConn(e.conn, wsstream.TypeBinary)
@@ -131,6 +134,7 @@ func TestNetConnRefusesTheOtherTypeWith1003(t *testing.T) {
 	})
 }
 
+// TestNetConnReadsMessagesLargerThanMaxMessageSize: what is held stays within ReadWindow.
 func TestNetConnReadsMessagesLargerThanMaxMessageSize(t *testing.T) {
 	const size = 4 << 20
 	onEveryPath(t, config{ReadWindow: 4096, MaxMessageSize: 1000}, func(t *testing.T, e *end) {
@@ -193,6 +197,7 @@ func TestNetConnFailsAsItsConn(t *testing.T) {
 	})
 }
 
+// TestNetConnAddresses: before opening, the remote address is the URL.
 func TestNetConnAddresses(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		conn := dialOver(t, near, nil)

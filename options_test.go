@@ -35,6 +35,7 @@ var badOptions = map[string]wsstream.DialOptions{
 	"Header: the value of X-Del":             {Header: http.Header{"X-Del": {"\x7f"}}},
 }
 
+// TestOptionsThatAreBadFailDial: the error is a plain one, and nothing is dialled.
 func TestOptionsThatAreBadFailDial(t *testing.T) {
 	for says, o := range badOptions {
 		t.Run(says, func(t *testing.T) {
@@ -71,6 +72,7 @@ func badAccept() map[string]wsstream.AcceptOptions {
 	return all
 }
 
+// TestOptionsThatAreBadAnswer500: the error is a plain one, and the client is not told more.
 func TestOptionsThatAreBadAnswer500(t *testing.T) {
 	for says, o := range badAccept() {
 		t.Run(says, func(t *testing.T) {
@@ -84,6 +86,7 @@ func TestOptionsThatAreBadAnswer500(t *testing.T) {
 	}
 }
 
+// TestOptionsThatAreBadFailAcceptConn: the error is a plain one, and nothing is read.
 func TestOptionsThatAreBadFailAcceptConn(t *testing.T) {
 	for says, o := range badAccept() {
 		t.Run(says, func(t *testing.T) {

@@ -33,6 +33,7 @@ func goPing(ctx context.Context, e *end) <-chan trip {
 	return c
 }
 
+// TestPingReturnsTheRoundTrip: it makes no difference whether a Pull waits.
 func TestPingReturnsTheRoundTrip(t *testing.T) {
 	const away = 30 * time.Millisecond
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
@@ -459,6 +460,8 @@ func TestPongForEveryPingInOrder(t *testing.T) {
 	}
 }
 
+// TestPongOvertakesQueuedFramesAndTheNewestStays: where the peer reads no pongs the newest
+// replaces the older ones.
 func TestPongOvertakesQueuedFramesAndTheNewestStays(t *testing.T) {
 	const frame = 1 << 10
 	const reserve = 4 << 10 // bytes of pongs that are kept

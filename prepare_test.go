@@ -227,6 +227,8 @@ func TestPreparedMessageIsForgottenByPullInto(t *testing.T) {
 	})
 }
 
+// TestPreparedMessageIsCompressedOnce: the bytes are the same for all connections that have
+// agreed on the same compression.
 func TestPreparedMessageIsCompressedOnce(t *testing.T) {
 	long, other := jsonText(1, 3000), jsonText(2, 3000)
 	ready := wsstream.Text(long).Prepare()

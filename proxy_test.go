@@ -276,6 +276,7 @@ func TestProxyThatWantsCredentials(t *testing.T) {
 	})
 }
 
+// TestProxyRefusalWithoutItsBodyIsTold: the body has one moment to come.
 func TestProxyRefusalWithoutItsBodyIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := memnet.Pipe(0)

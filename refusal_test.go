@@ -289,6 +289,7 @@ func TestMaxHandshakeSizeLimitsTheHeader(t *testing.T) {
 	}
 }
 
+// TestAcceptConnAnswers408AfterHandshakeTimeout: the client sends its request too slowly.
 func TestAcceptConnAnswers408AfterHandshakeTimeout(t *testing.T) {
 	for name, sent := range map[string]string{
 		"a byte a second": string(wstest.UpgradeRequest("/")),
@@ -632,6 +633,8 @@ func TestRefusalReachesAClientThatIsStillWriting(t *testing.T) {
 	}
 }
 
+// TestRefusalWaitsASecondForTheClientToClose: otherwise the kernel would reset the connection,
+// and the client would not see the refusal.
 func TestRefusalWaitsASecondForTheClientToClose(t *testing.T) {
 	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
 		accepted := goAccept(t, near, &wsstream.AcceptOptions{HandshakeTimeout: -1})

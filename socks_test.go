@@ -30,6 +30,7 @@ func dialThrough(t *testing.T, nc net.Conn, proxy, url string) *wsstream.Conn {
 	return conn
 }
 
+// TestSOCKSProxyIsAskedForTheName: it gets the credentials of the URL.
 func TestSOCKSProxyIsAskedForTheName(t *testing.T) {
 	for _, tc := range []struct {
 		name, proxy, url string

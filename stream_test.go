@@ -378,6 +378,7 @@ func TestRelayClosesBothSidesWithTheCodeOfItsContext(t *testing.T) {
 	})
 }
 
+// TestRelayHoldsItsWindowsAndOneMessage: the server pulls nothing.
 func TestRelayHoldsItsWindowsAndOneMessage(t *testing.T) {
 	const window, size = 4096, 1000
 	synctest.Test(t, func(t *testing.T) {
@@ -434,6 +435,7 @@ func TestPipeFromOneConnToAnother(t *testing.T) {
 	})
 }
 
+// TestPipeNoticesALostDestination: the source is silent meanwhile.
 func TestPipeNoticesALostDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := wstest.Pair(t, nil), wstest.Pair(t, nil)

@@ -49,6 +49,7 @@ func callsCounted(t *testing.T, c config, f func(t *testing.T, e *end, calls *at
 	}
 }
 
+// TestReadWindowStopsAFloodAndPullStartsItAgain: A stalled stream costs no processor time.
 func TestReadWindowStopsAFloodAndPullStartsItAgain(t *testing.T) {
 	const window, size, n = 8 << 10, 1000, 100
 	c := config{ReadWindow: window, Limit: 4 << 10}
@@ -77,6 +78,8 @@ func TestReadWindowStopsAFloodAndPullStartsItAgain(t *testing.T) {
 	})
 }
 
+// TestWriteWindowStopsWritersAndReadyWakesThem: Ready returns exactly when there is credit
+// again.
 func TestWriteWindowStopsWritersAndReadyWakesThem(t *testing.T) {
 	const window, size = 4 << 10, 500
 	c := config{WriteWindow: window, Limit: 1 << 10}
@@ -155,6 +158,8 @@ func TestReadWindowLimitsNextMessage(t *testing.T) {
 	})
 }
 
+// TestReadWindowOfAMillionEmptyFrames: they use credit for their bytes, and allocate nothing
+// each.
 func TestReadWindowOfAMillionEmptyFrames(t *testing.T) {
 	n := 1_000_000
 	if raceEnabled {
@@ -243,6 +248,8 @@ func TestWindowOfLessThanZeroHasNoLimit(t *testing.T) {
 	})
 }
 
+// TestMaxMessageSizeLimitsPullAndItsErrorNamesIt: the error names the side, the size and the
+// option. NextMessage is not limited.
 func TestMaxMessageSizeLimitsPullAndItsErrorNamesIt(t *testing.T) {
 	const says = "received a message of 101 bytes or more; our MaxMessageSize is 100"
 	fits := wstest.Binary(make([]byte, 100))

@@ -71,6 +71,8 @@ func TestWriteReturnsOnceTheRestFitsTheWindow(t *testing.T) {
 	})
 }
 
+// TestWriteLeavesTheCallersBytesAlone: when Write returns the bytes are the caller's again, and
+// have not been changed.
 func TestWriteLeavesTheCallersBytesAlone(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
 		buf := make([]byte, 3000)
@@ -92,6 +94,7 @@ func TestWriteLeavesTheCallersBytesAlone(t *testing.T) {
 	})
 }
 
+// TestWriteWhoseContextEndsHasCopiedTheRest: A Write that was admitted is sent whole.
 func TestWriteWhoseContextEndsHasCopiedTheRest(t *testing.T) {
 	inBubble(t, config{WriteWindow: 1000, MaxFrameSize: 500}, func(t *testing.T, e *end) {
 		e.net.(*memnet.Conn).Stall(true)
@@ -408,6 +411,7 @@ func TestFlushWaitsForWhatWasAcceptedBeforeIt(t *testing.T) {
 	})
 }
 
+// TestFlushWhoseContextEndsReturnsTheCause: the bytes may still leave.
 func TestFlushWhoseContextEndsReturnsTheCause(t *testing.T) {
 	inBubble(t, config{CloseTimeout: time.Minute, Limit: 1 << 10}, func(t *testing.T, e *end) {
 		require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 16<<10))))
