@@ -8,13 +8,16 @@
 // transport_* is what the engine asks of a socket. limits_and_timings.go has all numbers that no
 // option sets.
 //
-// The three ways know each other through a few calls:
+// The three ways know each other through these calls. close_state.go is for all.
 //
-//	recv → send    answerPing, takePong, sendBeforeWaitRelocks
-//	recv → close   fail, peerClosed, inputFailed
-//	send → close   closeLeftLocked, outputFailedLocked
-//	close → recv   requestReader, recallReadLocked, stopReadLocked
-//	close → send   queueCloseLocked, dropUnbegunLocked, sendRelocks, recallWriteLocked
+//	recv → send    answerPing, sendBeforeWaitRelocks
+//	recv → close   fail, inputFailed, parseClose, peerClosed, settleLocked
+//	send → recv    none
+//	send → close   appendClose, closeLeftLocked, closeWrite, outputFailedLocked
+//	close → recv   recallReadLocked, requestReader, stopReadLocked
+//	close → send   dropUnbegunLocked, freeDeflater, owesLocked, queueCloseLocked, unlockWrite,
+//	               awaitMoveRelocks, notifyLocked, offerRelocks, recallWriteLocked, sendRelocks,
+//	               stalled
 //
 // keepalive.go and ping.go look at both directions.
 //
