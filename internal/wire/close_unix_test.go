@@ -11,20 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestCloseSendsAWriteThatWaitsForRoomWhole(t *testing.T) {
-	c, far := smallSocket(t, Config{MaxFrame: 64 << 10})
-	data := pattern(3<<20, 0)
-	wrote := goWrite(t.Context(), c, data)
-	untilStalled(t, c, onCall)
-	c.Close(CloseInfo{Code: 1000})
-	require.NoError(t, <-wrote)
-	clear(data)
-	all, _, closed := messages(t, receive(t, c, far))
-	require.True(t, closed)
-	require.Len(t, all, 1)
-	require.True(t, bytes.Equal(pattern(3<<20, 0), all[0]))
-}
-
 func TestAbortOfAWriteThatWaitsForRoomFinishesItsFrame(t *testing.T) {
 	c, far := smallSocket(t, Config{MaxFrame: 64 << 10})
 	data := pattern(1<<20, 0)

@@ -29,11 +29,9 @@ func TestStallIsSeenThoughEachWriteIsCancelledBefore(t *testing.T) {
 }
 
 func TestStallIsSeenBetweenTheFramesOfAWrite(t *testing.T) {
-	c, _ := socketPair(
-		t,
-		Config{MaxFrame: lendFrom, StallTimeout: 200 * time.Millisecond, CloseTimeout: time.Millisecond},
-		0,
-	)
+	const limit = 200 * time.Millisecond
+	cfg := Config{MaxFrame: lendFrom, StallTimeout: limit, CloseTimeout: time.Millisecond}
+	c, _ := socketPair(t, cfg, 0)
 	require.ErrorContains(t, <-goWrite(t.Context(), c, make([]byte, 64<<20)), "WriteStallTimeout")
 }
 

@@ -13,7 +13,7 @@ func TestPingsAnsweredBeforeTheyLeaveDoNotGrow(t *testing.T) {
 	c, _ := stalledFlusher(t, false)
 	for range 100 {
 		c.mu.Lock()
-		c.newPingLocked() // Ping has come so far
+		c.newPingLocked() // this much of Ping has run
 		c.sendRelocks()
 		next := c.send.pings.last
 		c.mu.Unlock()

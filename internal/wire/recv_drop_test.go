@@ -17,7 +17,7 @@ import (
 func TestPullDuringAReaderCloseGetsTheNextMessage(t *testing.T) {
 	inBubble(t, []byte("\x81\x03abc\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
-		r.closed.Store(true) // Close has come so far
+		r.closed.Store(true) // this much of Close has run
 		c.reads.skipped.Store(r.nth)
 		_, data, err := c.Pull(t.Context(), nil)
 		require.NoError(t, err)
@@ -29,7 +29,7 @@ func TestReaderCloseAtTheEndOfItsMessageSkipsNoOther(t *testing.T) {
 	inBubble(t, []byte("\x81\x01a\x81\x01y\x81\x01z"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		require.NoError(t, c.lockRead(t.Context()))
-		_, whole := r.take(make([]byte, 1)) // Read has come so far
+		_, whole := r.take(make([]byte, 1)) // this much of Read has run
 		require.True(t, whole)
 		require.NoError(t, r.Close())
 		c.unlockRead()
@@ -43,7 +43,7 @@ func TestReaderCloseEndsAReadThatIsAboutToWait(t *testing.T) {
 	inBubble(t, []byte("\x81\x03a"), func(t *testing.T, c *Conn, _ net.Conn) {
 		r := begun(t, c)
 		require.NoError(t, c.lockRead(t.Context()))
-		n, whole := r.take(make([]byte, 1)) // Read has come so far
+		n, whole := r.take(make([]byte, 1)) // this much of Read has run
 		require.Zero(t, n)
 		require.False(t, whole)
 		require.NoError(t, r.Close())
@@ -86,7 +86,7 @@ func TestReaderCloseSkipsWhatAPullAssembled(t *testing.T) {
 					}
 					r := new(Reader)
 					require.NoError(t, c.Next(t.Context(), r))
-					r.closed.Store(true) // Close has come so far when another call reads
+					r.closed.Store(true) // this much of Close has run when another call reads
 					c.reads.skipped.Store(r.nth)
 					var data string
 					var err error

@@ -18,45 +18,73 @@ func TestReadThatDoesNotReturnIsCutAfterASecond(t *testing.T) {
 		call  func(ctx context.Context, c *Conn) error // ends when ctx does
 		want  error
 	}{
-		"Pull": {"", func(ctx context.Context, c *Conn) error {
-			_, _, err := c.Pull(ctx, nil)
-			return err
-		}, context.DeadlineExceeded},
-		"Next": {"", func(ctx context.Context, c *Conn) error {
-			return c.Next(ctx, new(Reader))
-		}, context.DeadlineExceeded},
-		"Read": {"\x02\x01a", func(ctx context.Context, c *Conn) error {
-			r := new(Reader)
-			if err := c.Next(ctx, r); err != nil {
+		"Pull": {
+			input: "",
+			call: func(ctx context.Context, c *Conn) error {
+				_, _, err := c.Pull(ctx, nil)
 				return err
-			}
-			_, err := io.ReadAll(r)
-			return err
-		}, context.DeadlineExceeded},
-		"Read, ended by Reader.Close": {"\x02\x01a", func(ctx context.Context, c *Conn) error {
-			r := new(Reader)
-			if err := c.Next(context.Background(), r); err != nil {
+			},
+			want: context.DeadlineExceeded,
+		},
+		"Next": {
+			input: "",
+			call: func(ctx context.Context, c *Conn) error {
+				return c.Next(ctx, new(Reader))
+			},
+			want: context.DeadlineExceeded,
+		},
+		"Read": {
+			input: "\x02\x01a",
+			call: func(ctx context.Context, c *Conn) error {
+				r := new(Reader)
+				if err := c.Next(ctx, r); err != nil {
+					return err
+				}
+				_, err := io.ReadAll(r)
 				return err
-			}
-			context.AfterFunc(ctx, func() { _ = r.Close() })
-			_, err := io.ReadAll(r)
-			return err
-		}, errClosed},
-		"Pull, ended by Cancel": {"", func(ctx context.Context, c *Conn) error {
-			context.AfterFunc(ctx, func() { c.Cancel(CloseInfo{}) })
-			_, _, err := c.Pull(context.Background(), nil)
-			return err
-		}, io.EOF},
-		"Pull after Cancel, while the background reader reads": {"", func(ctx context.Context, c *Conn) error {
-			<-ctx.Done()
-			c.Cancel(CloseInfo{})
-			_, _, err := c.Pull(context.Background(), nil)
-			return err
-		}, io.EOF},
-		"Pull after a breach": {"\x83\x00", func(ctx context.Context, c *Conn) error {
-			_, _, err := c.Pull(ctx, nil)
-			return err
-		}, context.DeadlineExceeded},
+			},
+			want: context.DeadlineExceeded,
+		},
+		"Read, ended by Reader.Close": {
+			input: "\x02\x01a",
+			call: func(ctx context.Context, c *Conn) error {
+				r := new(Reader)
+				if err := c.Next(context.Background(), r); err != nil {
+					return err
+				}
+				context.AfterFunc(ctx, func() { _ = r.Close() })
+				_, err := io.ReadAll(r)
+				return err
+			},
+			want: errClosed,
+		},
+		"Pull, ended by Cancel": {
+			input: "",
+			call: func(ctx context.Context, c *Conn) error {
+				context.AfterFunc(ctx, func() { c.Cancel(CloseInfo{}) })
+				_, _, err := c.Pull(context.Background(), nil)
+				return err
+			},
+			want: io.EOF,
+		},
+		"Pull after Cancel, while the background reader reads": {
+			input: "",
+			call: func(ctx context.Context, c *Conn) error {
+				<-ctx.Done()
+				c.Cancel(CloseInfo{})
+				_, _, err := c.Pull(context.Background(), nil)
+				return err
+			},
+			want: io.EOF,
+		},
+		"Pull after a breach": {
+			input: "\x83\x00",
+			call: func(ctx context.Context, c *Conn) error {
+				_, _, err := c.Pull(ctx, nil)
+				return err
+			},
+			want: context.DeadlineExceeded,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

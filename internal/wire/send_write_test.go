@@ -14,7 +14,7 @@ import (
 
 func TestWriteThatIsNotAdmittedDelaysNoEnd(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
-		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // Write has come so far
+		require.NoError(t, c.writeWindow.Take(t.Context(), 10)) // this much of Write has run
 		c.peerClosed(CloseInfo{Code: 1000}, false)
 		require.False(t, c.admit(&piece{op: ws.OpBinary, rest: make([]byte, 4), fin: true}, 10))
 		require.Equal(t, 256, c.writeWindow.Credit())

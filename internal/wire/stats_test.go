@@ -91,7 +91,7 @@ func TestStatsWaitForARunningPull(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
 				require.NoError(t, c.lockRead(t.Context()))
-				c.recv.received.add(7) // Pull has come so far
+				c.recv.received.add(7) // this much of Pull has run
 				told := make(chan Flow, 10)
 				for range cap(told) {
 					go func() { // ends with the answer
