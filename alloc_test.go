@@ -16,7 +16,7 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// These tests hold what the doc comments say of allocations, for messages of 64 bytes over TCP,
+// These tests check what the doc comments say of allocations, for messages of 64 bytes over TCP,
 // with the same cancellable context each time. The counts take in the whole process, so the far
 // side runs in raw bytes, and where nothing has to block, on the test's own goroutine.
 
@@ -249,7 +249,7 @@ func TestTraceAndMeterAllocateNothing(t *testing.T) {
 	require.Equal(t, conn.Stats().Sent.Bytes, out)
 }
 
-// That holds for a gigabyte as for what is counted here, since it is counted in the steady state.
+// What is counted is a steady state, so it is the same for a gigabyte.
 func TestPipeBetweenConnsAllocatesNothing(t *testing.T) {
 	for _, size := range []int{64, 64 << 10} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {

@@ -266,7 +266,7 @@ func TestCompressionParametersOfAutobahn(t *testing.T) {
 	}
 }
 
-// echoesCompressed holds that messages of all sizes come back, compressed as it was agreed.
+// echoesCompressed checks that messages of all sizes come back, compressed as it was agreed.
 func (e *end) echoesCompressed(t *testing.T) {
 	opened, err := e.conn.Opened().Wait(patient(t))
 	require.NoError(t, err)

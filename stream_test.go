@@ -19,7 +19,7 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// These tests hold that a Conn is a source, a sink and a duplex as package stream wants them.
+// These tests check that a Conn is a source, a sink and a duplex for package stream.
 
 func TestBytesCountsMessagesByTheirData(t *testing.T) {
 	q := stream.NewQueueOf(wsstream.Bytes(10))
