@@ -24,68 +24,6 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// A service is a server under test: ask sends a client's bytes, and returns the response and what
-// Accept or AcceptConn returned.
-type service struct {
-	bare bool
-	ask  func(t *testing.T, raw []byte) (*http.Response, error)
-}
-
-// onEveryService runs f with a server on net/http and on a bare connection, in memory under
-// synctest and over TCP.
-func onEveryService(t *testing.T, o *wsstream.AcceptOptions, f func(t *testing.T, s service)) {
-	t.Run("bare", func(t *testing.T) {
-		onBothPaths(t, func(t *testing.T, near, far net.Conn) {
-			f(t, service{true, func(t *testing.T, raw []byte) (*http.Response, error) {
-				peer := wstest.NewPeer(t, far, wstest.AsClient)
-				accepted := goAccept(t, near, o)
-				peer.SendRaw(raw)
-				res := peer.ReadResponse()
-				peer.Close()
-				return res, <-accepted
-			}})
-		})
-	})
-	accepted := func() (chan error, http.Handler) {
-		accepted := make(chan error, 1)
-		return accepted, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			conn, err := wsstream.Accept(w, r, o)
-			if err == nil {
-				conn.CloseNow()
-			}
-			accepted <- err
-		})
-	}
-	ask := func(t *testing.T, nc net.Conn, raw []byte, accepted chan error) (*http.Response, error) {
-		peer := wstest.NewPeer(t, nc, wstest.AsClient)
-		peer.SendRaw(raw)
-		res := peer.ReadResponse()
-		peer.Close()
-		return res, <-accepted
-	}
-	t.Run("http/memory", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			accepted, h := accepted()
-			srv := wstest.NewServer(t, h)
-			f(t, service{false, func(t *testing.T, raw []byte) (*http.Response, error) {
-				nc, err := srv.Listener.Dial(t.Context())
-				require.NoError(t, err)
-				return ask(t, nc, raw, accepted)
-			}})
-		})
-	})
-	t.Run("http/tcp", func(t *testing.T) {
-		accepted, h := accepted()
-		srv := httptest.NewServer(h)
-		defer srv.Close()
-		f(t, service{false, func(t *testing.T, raw []byte) (*http.Response, error) {
-			nc, err := net.Dial("tcp", srv.Listener.Addr().String())
-			require.NoError(t, err)
-			return ask(t, nc, raw, accepted)
-		}})
-	})
-}
-
 func TestAcceptTakesUnusualRequestsThatAreAllowed(t *testing.T) {
 	for name, extra := range map[string][]string{
 		"as browsers do": {

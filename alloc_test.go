@@ -20,8 +20,6 @@ import (
 // with the same cancellable context each time. The counts take in the whole process, so the far
 // side runs in raw bytes, and where nothing has to block, on the test's own goroutine.
 
-const allocSize = 64 // bytes of payload
-
 func TestPullIntoAllocatesNothing(t *testing.T) {
 	var m wsstream.Message
 	for _, test := range pulls {
@@ -162,20 +160,6 @@ func readFull(t *testing.T, nc net.Conn, buf []byte) {
 	if _, err := io.ReadFull(nc, buf); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// requireAllocs requires that f, once it has come to a steady state, allocates want times a run:
-// what is made once in many runs, a goroutine of the library's or a buffer after a garbage
-// collection, does not count.
-func requireAllocs(t *testing.T, want float64, f func()) {
-	t.Helper()
-	for range 200 {
-		f()
-	}
-	if raceEnabled {
-		return
-	}
-	require.Equal(t, want, testing.AllocsPerRun(2000, f), "allocations a run")
 }
 
 func TestCompressionAllocatesNothing(t *testing.T) {

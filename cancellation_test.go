@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -151,20 +150,6 @@ func writeNumbered(t *testing.T, w *wsstream.Writable, in *moments) error {
 	return nil
 }
 
-// writePieces writes a message in pieces of size bytes.
-func writePieces(ctx context.Context, w *wsstream.Writable, m wsstream.Message, size int) error {
-	mw, err := w.NewMessage(ctx, m.Type)
-	if err != nil {
-		return err
-	}
-	for piece := range slices.Chunk(m.Data, size) {
-		if _, err := mw.Write(piece); err != nil {
-			return err
-		}
-	}
-	return mw.Close()
-}
-
 func TestCancellationAtAnyMomentLosesNothingToAScriptedPeer(t *testing.T) {
 	c := config{ReadWindow: 512, WriteWindow: 512, MaxFrameSize: 100, Limit: 300}
 	inBubble(t, c, func(t *testing.T, e *end) {
@@ -236,20 +221,6 @@ func requireEnded(t *testing.T, all ...*moments) {
 	for _, m := range all {
 		require.Greater(t, m.ended.Load(), int64(perWay/50))
 	}
-}
-
-// echo shows that the connection goes on.
-func (e *end) echo(t *testing.T) {
-	t.Helper()
-	e.peer.Send(wstest.Text("on"))
-	require.Equal(t, "on", e.pull(t))
-	require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("and on")))
-	f, err := e.peer.Next()
-	for err == nil && f.Op == wstest.OpPong {
-		f, err = e.peer.Next()
-	}
-	require.NoError(t, err)
-	require.Equal(t, wstest.Text("and on"), f)
 }
 
 func TestCancellationAtAnyMomentLosesNothingBetweenTwoConns(t *testing.T) {

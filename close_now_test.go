@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -324,4 +326,65 @@ func TestCloseNowIsDoneWhenItReturns(t *testing.T) {
 		require.True(t, ended(e), "a cut is done when CloseNow returns")
 		require.Zero(t, time.Since(start))
 	})
+}
+
+// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as
+// tls.Conn.Close does.
+type deafConn struct {
+	net.Conn
+	full   atomic.Bool
+	once   sync.Once
+	closed chan struct{} // closed by Close
+}
+
+func (c *deafConn) Write(b []byte) (int, error) {
+	if !c.full.Load() {
+		return c.Conn.Write(b)
+	}
+	select {
+	case <-c.closed:
+		return 0, net.ErrClosed
+	case <-time.After(5 * time.Second):
+		return 0, os.ErrDeadlineExceeded
+	}
+}
+
+func (c *deafConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+func TestCloseNowDoesNotWaitForTheTLSOfAProxy(t *testing.T) {
+	for _, scheme := range []string{"ws", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			srv := greeter(
+				t,
+				scheme == "wss",
+				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					conn, err := wsstream.Accept(w, r, nil)
+					if err == nil {
+						_, _ = conn.Closed().Wait(t.Context())
+					}
+				}),
+			)
+			p := newTunneller(t, true, srv.Listener.Addr().String())
+			o := through(p.URL)
+			o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
+			transport := &deafConn{closed: make(chan struct{})}
+			o.NetDial = func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
+				transport.Conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				return transport, err
+			}
+			conn := wsstream.Dial(t.Context(), scheme+"://behind.test/", o)
+			_, err := conn.Opened().Wait(patient(t))
+			require.NoError(t, err)
+			transport.full.Store(true)
+			start := time.Now()
+			conn.CloseNow()
+			_, err = conn.Closed().Wait(patient(t))
+			require.Error(t, err)
+			require.Less(t, time.Since(start), 3*time.Second,
+				"tls.Conn.Close gives a peer that reads nothing 5 s")
+		})
+	}
 }

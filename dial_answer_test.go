@@ -438,29 +438,6 @@ func TestDialTellsARefusalOfAServerThatReadsNoMore(t *testing.T) {
 	}
 }
 
-// serveTCP answers each connection as f does, and returns the address. It ends with the test.
-func serveTCP(t *testing.T, f func(nc net.Conn)) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			f(nc)
-			nc.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		<-done
-	})
-	return l.Addr().String()
-}
-
 func TestDialTellsAnEarlyRefusalInSpiteOfAWriteError(t *testing.T) {
 	refuse := func(nc net.Conn) {
 		_, _ = io.ReadFull(nc, make([]byte, 1))

@@ -377,15 +377,6 @@ func dialIntoFlood(t *testing.T, near, far net.Conn, behind []byte) time.Duratio
 	return took
 }
 
-// A failure is one event of the table on a connection whose handshake is not done.
-type failure struct {
-	event string
-	url   string // empty: a good one
-	opts  wsstream.DialOptions
-	fail  func(d *dialling)
-	check func(t *testing.T, err error) // what all calls and both futures give
-}
-
 var failures = []failure{{
 	event: "the handshake fails",
 	fail: func(d *dialling) {
@@ -500,70 +491,6 @@ func plain(name string) func(t *testing.T, err error) {
 func abandoned(t *testing.T, err error) {
 	require.IsType(t, &wsstream.Error{}, err)
 	require.Equal(t, 1006, err.(*wsstream.Error).Code)
-}
-
-// A dialling is a Conn whose handshake waits for the peer's answer.
-type dialling struct {
-	t      *testing.T
-	ctx    context.Context // of calls
-	conn   *wsstream.Conn
-	peer   *wstest.Peer
-	cancel context.CancelCauseFunc // of Dial's context
-	mem    bool
-}
-
-func (d *dialling) quiet() { (&end{mem: d.mem}).quiet() }
-
-// whileDialling runs f while a handshake waits, in memory under synctest and over TCP.
-func whileDialling(t *testing.T, f failure, test func(*dialling)) {
-	dial := func(t *testing.T, near, far net.Conn) *dialling {
-		t.Cleanup(func() { near.Close() })
-		d := &dialling{t: t, ctx: patient(t), peer: wstest.NewPeer(t, far, wstest.AsServer)}
-		ctx, cancel := context.WithCancelCause(t.Context())
-		d.cancel = cancel
-		bad := f.fail == nil
-		f.opts.NetDial = func(context.Context, string, string) (net.Conn, error) {
-			if bad {
-				t.Error("something was dialled")
-			}
-			return near, nil
-		}
-		if f.url == "" {
-			f.url = "ws://example.test/"
-		}
-		d.conn = wsstream.Dial(ctx, f.url, &f.opts)
-		if !bad {
-			d.peer.ReadRequest()
-		}
-		return d
-	}
-	t.Run("memory", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			near, far := memnet.Pipe(0)
-			d := dial(t, near, far)
-			d.mem = true
-			test(d)
-			synctest.Wait()
-			require.Equal(t, f.fail != nil, near.Closed(),
-				"the transport of a handshake that failed is closed")
-		})
-	})
-	t.Run("tcp", func(t *testing.T) {
-		near, far := pipes.TCP(t, 0)
-		test(dial(t, near, far))
-	})
-}
-
-// A dialled NetDial counts its calls, and connects to no server.
-type dialled struct {
-	calls atomic.Int32
-	addr  string // of the last call; it is read after the handshake has failed
-}
-
-func (d *dialled) dial(_ context.Context, _, addr string) (net.Conn, error) {
-	d.calls.Add(1)
-	d.addr = addr
-	return nil, errNoRoute
 }
 
 func TestSubprotocolIsOneTokenAndAppearsOnce(t *testing.T) {

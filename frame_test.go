@@ -103,29 +103,6 @@ func TestFrameOfControlMayStandBetweenFragments(t *testing.T) {
 	})
 }
 
-// notUTF8 are texts, and how many bytes of each it takes until it cannot be UTF-8 whatever follows.
-var notUTF8 = []struct {
-	text string
-	at   int
-}{
-	{text: "\x80", at: 1},                         // continues nothing
-	{text: "ab\xbfcd", at: 3},                     // continues nothing
-	{text: "\xc0\x80", at: 1},                     // overlong
-	{text: "\xc1\xbf", at: 1},                     // overlong
-	{text: "\xe0\x9f\xbf", at: 2},                 // overlong
-	{text: "\xf0\x8f\xbf\xbf", at: 2},             // overlong
-	{text: "\xed\xa0\x80", at: 2},                 // a surrogate
-	{text: "\xed\xbf\xbf", at: 2},                 // a surrogate
-	{text: "\xf4\x90\x80\x80", at: 2},             // above U+10FFFF
-	{text: "\xf5\x80\x80\x80", at: 1},             // above U+10FFFF
-	{text: "\xfe", at: 1},                         // never stands in UTF-8
-	{text: "\xff", at: 1},                         // never stands in UTF-8
-	{text: "\xce\xce", at: 2},                     // two begin
-	{text: "\xe2\x82X", at: 3},                    // cut short
-	{text: "\xf0\x9f\x98\xf0", at: 4},             // cut short
-	{text: "κόσμε\xed\xa0\x80edited", at: 10 + 2}, // Autobahn 6.4
-}
-
 func TestTextFailsWithItsFirstBadByte(t *testing.T) {
 	for _, tc := range notUTF8 {
 		for _, how := range []string{"in one frame", "in frames of one byte"} {

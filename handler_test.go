@@ -19,18 +19,6 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// A function is that of a Handler.
-type function = func(conn *wsstream.Conn, r *http.Request) error
-
-// serving dials a Handler of f in memory, and returns the client's Conn.
-func serving(t *testing.T, o *wsstream.AcceptOptions, f function) *wsstream.Conn {
-	conn := wstest.NewServer(t, wsstream.Handler(f, o)).Dial("/", nil)
-	t.Cleanup(conn.CloseNow)
-	_, err := conn.Opened().Wait(t.Context())
-	require.NoError(t, err)
-	return conn
-}
-
 // TestHandlerClosesWithTheCodeOfItsResult: the Close stands behind what the function has
 // written.
 func TestHandlerClosesWithTheCodeOfItsResult(t *testing.T) {
@@ -181,9 +169,6 @@ func TestHandlerWaitsForTheEndForCloseTimeout(t *testing.T) {
 		})
 	}
 }
-
-// A key is one of a request's values.
-type key struct{}
 
 func TestHandlerContextHasTheRequestsValuesAndEndsWithTheConn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,47 +224,6 @@ func (e *end) pull(t *testing.T) string {
 func (e *end) closed(t *testing.T) (wsstream.CloseInfo, error) {
 	t.Helper()
 	return e.conn.Closed().Wait(patient(t))
-}
-
-// onBothPaths runs f with the two ends of a transport before any handshake, in memory under
-// synctest and over TCP.
-func onBothPaths(t *testing.T, f func(t *testing.T, near, far net.Conn)) {
-	t.Run("memory", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			near, far := memnet.Pipe(0)
-			f(t, near, far)
-		})
-	})
-	t.Run("tcp", func(t *testing.T) {
-		near, far := pipes.TCP(t, 0)
-		f(t, near, far)
-	})
-}
-
-// dialOver starts a handshake on nc, and cuts the Conn when the test ends.
-func dialOver(t *testing.T, nc net.Conn, o *wsstream.DialOptions) *wsstream.Conn {
-	var own wsstream.DialOptions
-	if o != nil {
-		own = *o
-	}
-	own.NetDial = func(context.Context, string, string) (net.Conn, error) { return nc, nil }
-	conn := wsstream.Dial(t.Context(), "ws://example.test/", &own)
-	t.Cleanup(func() {
-		conn.CloseNow()
-		<-conn.Closed().Done()
-		nc.Close() // one that was abandoned before it was used
-	})
-	return conn
-}
-
-// notOpened waits for a handshake to fail, and returns why: both futures say the same.
-func notOpened(t *testing.T, conn *wsstream.Conn) error {
-	t.Helper()
-	_, err := conn.Opened().Wait(patient(t))
-	require.Error(t, err)
-	_, end := conn.Closed().Wait(patient(t))
-	require.Equal(t, err, end)
-	return err
 }
 
 // withCause returns a context that its function ends with a cause.
@@ -528,22 +486,59 @@ func (e *end) drop(t *testing.T) {
 	}
 }
 
-var errNoRoute = errors.New("no route")
-
-// wantDropped waits for the end of the transport: nothing comes before it. TCP resets one with
-// unread input.
-func wantDropped(t *testing.T, peer *wstest.Peer) {
+// echo shows that the connection goes on.
+func (e *end) echo(t *testing.T) {
 	t.Helper()
-	f, err := peer.Next()
-	require.Error(t, err, "%v", f)
-	require.True(t, err == io.EOF || errors.Is(err, syscall.ECONNRESET), "%v", err)
+	e.peer.Send(wstest.Text("on"))
+	require.Equal(t, "on", e.pull(t))
+	require.NoError(t, e.conn.Writable().Write(t.Context(), wsstream.Text("and on")))
+	f, err := e.peer.Next()
+	for err == nil && f.Op == wstest.OpPong {
+		f, err = e.peer.Next()
+	}
+	require.NoError(t, err)
+	require.Equal(t, wstest.Text("and on"), f)
 }
 
-// requirePlain requires an error of the call, not of a connection.
-func requirePlain(t *testing.T, err error) {
+// alive requires that a message passes each way.
+func (e *end) alive(t *testing.T) {
 	t.Helper()
-	_, handshake := errors.AsType[*wsstream.HandshakeError](err)
-	_, end := errors.AsType[*wsstream.Error](err)
-	require.False(t, handshake || end, "%#v", err)
-	require.ErrorContains(t, err, "wsstream: ")
+	e.peer.Send(wstest.Text("alive?"))
+	require.Equal(t, "alive?", e.pull(t))
+	require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("alive")))
+	e.peer.Want("the answer", wstest.Text("alive"))
+}
+
+// wantPing reads a ping of ours and returns its pong.
+func (e *end) wantPing(t *testing.T) wstest.Frame {
+	t.Helper()
+	f, err := e.peer.Next()
+	require.NoError(t, err)
+	require.Equal(t, wstest.OpPing, f.Op, "%v", f)
+	require.Len(t, f.Payload, 8)
+	f.Op = wstest.OpPong
+	return f
+}
+
+func (e *end) newMessage(t *testing.T, ctx context.Context) *wsstream.MessageWriter {
+	t.Helper()
+	w, err := e.conn.Writable().NewMessage(ctx, wsstream.TypeText)
+	require.NoError(t, err)
+	return w
+}
+
+const allocSize = 64 // bytes of payload
+
+// requireAllocs requires that f, once it has come to a steady state, allocates want times a run:
+// what is made once in many runs, a goroutine of the library's or a buffer after a garbage
+// collection, does not count.
+func requireAllocs(t *testing.T, want float64, f func()) {
+	t.Helper()
+	for range 200 {
+		f()
+	}
+	if raceEnabled {
+		return
+	}
+	require.Equal(t, want, testing.AllocsPerRun(2000, f), "allocations a run")
 }

@@ -13,26 +13,6 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// wantPing reads a ping of ours and returns its pong.
-func (e *end) wantPing(t *testing.T) wstest.Frame {
-	t.Helper()
-	f, err := e.peer.Next()
-	require.NoError(t, err)
-	require.Equal(t, wstest.OpPing, f.Op, "%v", f)
-	require.Len(t, f.Payload, 8)
-	f.Op = wstest.OpPong
-	return f
-}
-
-// alive requires that a message passes each way.
-func (e *end) alive(t *testing.T) {
-	t.Helper()
-	e.peer.Send(wstest.Text("alive?"))
-	require.Equal(t, "alive?", e.pull(t))
-	require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("alive")))
-	e.peer.Want("the answer", wstest.Text("alive"))
-}
-
 // TestKeepalivePingsASilentPeer: its pongs keep the connection open.
 func TestKeepalivePingsASilentPeer(t *testing.T) {
 	const interval = 50 * time.Millisecond

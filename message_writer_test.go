@@ -179,13 +179,6 @@ func TestMessageWriterDoesNotFinishAMessageAfterClose(t *testing.T) {
 	}
 }
 
-func (e *end) newMessage(t *testing.T, ctx context.Context) *wsstream.MessageWriter {
-	t.Helper()
-	w, err := e.conn.Writable().NewMessage(ctx, wsstream.TypeText)
-	require.NoError(t, err)
-	return w
-}
-
 func TestReadyWaitsForAnOpenMessageWriter(t *testing.T) {
 	inBubble(t, config{}, func(t *testing.T, e *end) {
 		w := e.newMessage(t, t.Context())

@@ -290,17 +290,6 @@ func TestDialFailsWhereNoServerListens(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
-// greet says hello and closes.
-var greet = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-	conn, err := wsstream.Accept(w, r, nil)
-	if err != nil {
-		return
-	}
-	defer conn.CloseNow()
-	_ = conn.Writable().Write(r.Context(), wsstream.Text("hello from "+conn.URL()))
-	_ = conn.Shutdown(r.Context(), wsstream.CloseInfo{Code: 1000})
-})
-
 func TestDialOverTLS(t *testing.T) {
 	for name, h2 := range map[string]bool{"HTTP/1.1": false, "a server that speaks HTTP/2 too": true} {
 		t.Run(name, func(t *testing.T) {
@@ -348,31 +337,6 @@ func TestDialRefusesACertificateForAnotherHost(t *testing.T) {
 		},
 	}))
 	require.ErrorContains(t, err, "elsewhere.test")
-}
-
-// greeter returns a server that greets, with TLS or not, whose certificate is for example.com and
-// 127.0.0.1.
-func greeter(t *testing.T, secure bool, h http.Handler) *httptest.Server {
-	srv := httptest.NewUnstartedServer(h)
-	srv.Config.ErrorLog = quiet
-	if secure {
-		srv.StartTLS()
-	} else {
-		srv.Start()
-	}
-	t.Cleanup(srv.Close)
-	return srv
-}
-
-// rootsOf returns the certificates of servers.
-func rootsOf(servers ...*httptest.Server) *x509.CertPool {
-	roots := x509.NewCertPool()
-	for _, srv := range servers {
-		if srv.TLS != nil {
-			roots.AddCert(srv.Certificate())
-		}
-	}
-	return roots
 }
 
 func TestDialResumesTLSSessions(t *testing.T) {

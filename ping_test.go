@@ -336,8 +336,6 @@ func TestOnPingMayCallTheConn(t *testing.T) {
 	}
 }
 
-const maxRow = 16 << 10 // frames in a row, within a second, that bring nothing
-
 func TestFloodOfEmptyFramesFailsWith1008(t *testing.T) {
 	empty := wstest.Cont(nil, false)
 	for name, tc := range map[string]struct {

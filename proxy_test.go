@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,38 +24,6 @@ import (
 	"github.com/wsstream/wsstream/wstest"
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
-
-// through returns the options of a Dial that goes through the proxy.
-func through(proxy string) *wsstream.DialOptions {
-	u, err := url.Parse(proxy)
-	return &wsstream.DialOptions{Proxy: func(*http.Request) (*url.URL, error) { return u, err }}
-}
-
-// wantBytes requires that these bytes come.
-func wantBytes(t *testing.T, nc net.Conn, want string) {
-	t.Helper()
-	got := make([]byte, len(want))
-	require.NoError(t, nc.SetReadDeadline(time.Now().Add(10*time.Second)))
-	n, err := io.ReadFull(nc, got)
-	require.Equal(t, want, string(got[:n]))
-	require.NoError(t, err)
-	require.NoError(t, nc.SetReadDeadline(time.Time{}))
-}
-
-// refusedBy waits for a handshake to fail by a proxy's doing, and returns what it did.
-func refusedBy(t *testing.T, conn *wsstream.Conn, proxy string) *wsstream.ProxyError {
-	t.Helper()
-	err := notOpened(t, conn)
-	var failed *wsstream.HandshakeError
-	require.ErrorAs(t, err, &failed)
-	require.Zero(t, failed.Status, "the server has not answered")
-	var no *wsstream.ProxyError
-	require.ErrorAs(t, err, &no)
-	require.Equal(t, proxy, no.Proxy)
-	require.ErrorContains(t, err, "wsstream: handshake: proxy "+proxy+": ")
-	require.NotContains(t, err.Error(), "secret")
-	return no
-}
 
 func TestProxyIsAskedWithCONNECT(t *testing.T) {
 	for _, tc := range []struct {
@@ -411,60 +378,6 @@ func TestProxyOptionsErrorDialsNothing(t *testing.T) {
 	require.Zero(t, d.calls.Load())
 }
 
-// A tunneller is an HTTP proxy that connects every CONNECT to one address.
-type tunneller struct {
-	*httptest.Server
-	asked atomic.Int32           // how often
-	name  atomic.Pointer[string] // that TLS asked for
-}
-
-// newTunneller returns a proxy, with TLS or not, that ends with the test.
-func newTunneller(t *testing.T, secure bool, addr string) *tunneller {
-	p := &tunneller{}
-	var tunnels sync.WaitGroup
-	p.Server = httptest.NewUnstartedServer(
-		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			p.asked.Add(1)
-			if r.Method != http.MethodConnect {
-				http.Error(w, "CONNECT is what is asked of me", http.StatusMethodNotAllowed)
-				return
-			}
-			server, err := net.Dial("tcp", addr)
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadGateway)
-				return
-			}
-			client, _, err := http.NewResponseController(w).Hijack()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
-			for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
-				tunnels.Go(func() {
-					_, _ = io.Copy(way[0], way[1])
-					client.Close()
-					server.Close()
-				})
-			}
-		}),
-	)
-	p.Config.ErrorLog = quiet
-	if secure {
-		p.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			p.name.Store(&hello.ServerName)
-			return nil, nil
-		}}
-		p.StartTLS()
-	} else {
-		p.Start()
-	}
-	t.Cleanup(func() {
-		p.Close()
-		tunnels.Wait()
-	})
-	return p
-}
-
 func TestDialThroughProxies(t *testing.T) {
 	for _, proxyScheme := range []string{"http", "https"} {
 		for _, scheme := range []string{"ws", "wss"} {
@@ -497,67 +410,6 @@ func TestProxyWithAnUnknownCertificateFails(t *testing.T) {
 	no := refusedBy(t, wsstream.Dial(t.Context(), srv.URL, through(p.URL)), p.URL)
 	require.ErrorAs(t, no, new(*tls.CertificateVerificationError))
 	require.Zero(t, p.asked.Load())
-}
-
-// A deafConn takes no more bytes when it is full, and gives up on each Write after as long as
-// tls.Conn.Close does.
-type deafConn struct {
-	net.Conn
-	full   atomic.Bool
-	once   sync.Once
-	closed chan struct{} // closed by Close
-}
-
-func (c *deafConn) Write(b []byte) (int, error) {
-	if !c.full.Load() {
-		return c.Conn.Write(b)
-	}
-	select {
-	case <-c.closed:
-		return 0, net.ErrClosed
-	case <-time.After(5 * time.Second):
-		return 0, os.ErrDeadlineExceeded
-	}
-}
-
-func (c *deafConn) Close() error {
-	c.once.Do(func() { close(c.closed) })
-	return c.Conn.Close()
-}
-
-func TestCloseNowDoesNotWaitForTheTLSOfAProxy(t *testing.T) {
-	for _, scheme := range []string{"ws", "wss"} {
-		t.Run(scheme, func(t *testing.T) {
-			srv := greeter(
-				t,
-				scheme == "wss",
-				http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					conn, err := wsstream.Accept(w, r, nil)
-					if err == nil {
-						_, _ = conn.Closed().Wait(t.Context())
-					}
-				}),
-			)
-			p := newTunneller(t, true, srv.Listener.Addr().String())
-			o := through(p.URL)
-			o.TLSConfig = &tls.Config{RootCAs: rootsOf(srv, p.Server), ServerName: "example.com"}
-			transport := &deafConn{closed: make(chan struct{})}
-			o.NetDial = func(ctx context.Context, network, addr string) (nc net.Conn, err error) {
-				transport.Conn, err = new(net.Dialer).DialContext(ctx, network, addr)
-				return transport, err
-			}
-			conn := wsstream.Dial(t.Context(), scheme+"://behind.test/", o)
-			_, err := conn.Opened().Wait(patient(t))
-			require.NoError(t, err)
-			transport.full.Store(true)
-			start := time.Now()
-			conn.CloseNow()
-			_, err = conn.Closed().Wait(patient(t))
-			require.Error(t, err)
-			require.Less(t, time.Since(start), 3*time.Second,
-				"tls.Conn.Close gives a peer that reads nothing 5 s")
-		})
-	}
 }
 
 // proxyOfTheEnvironment is set in a process that dials as its environment says.
@@ -661,4 +513,159 @@ func TestDialTellsAnEarlyRefusalOfAProxy(t *testing.T) {
 		)
 		require.Equal(t, 400, no.Status, "%v", no)
 	}
+}
+
+// socksName asks for example.test:80 by its name (RFC 1928, section 4).
+const (
+	socksName = "\x05\x01\x00\x03\x0cexample.test\x00\x50"
+	socksDone = "\x05\x00\x00\x01\x7f\x00\x00\x01\x30\x39"
+)
+
+// TestSOCKSProxyIsAskedForTheName: it gets the credentials of the URL.
+func TestSOCKSProxyIsAskedForTheName(t *testing.T) {
+	for _, tc := range []struct {
+		name, proxy, url string
+		script           []string // what it is sent, what it answers, and so on
+	}{
+		{
+			"a name",
+			"socks5://proxy.test",
+			"ws://example.test",
+			[]string{"\x05\x01\x00", "\x05\x00", socksName, socksDone},
+		},
+		{
+			"a name, by socks5h",
+			"socks5h://proxy.test:9050",
+			"ws://example.test",
+			[]string{"\x05\x01\x00", "\x05\x00", socksName, socksDone},
+		},
+		{
+			"IPv4", "socks5://proxy.test", "ws://192.0.2.1:8080",
+			[]string{"\x05\x01\x00", "\x05\x00", "\x05\x01\x00\x01\xc0\x00\x02\x01\x1f\x90", socksDone},
+		},
+		{
+			"IPv6", "socks5://proxy.test", "ws://[2001:db8::1]",
+			[]string{
+				"\x05\x01\x00",
+				"\x05\x00",
+				"\x05\x01\x00\x04\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x00\x50",
+				socksDone,
+			},
+		},
+		{
+			"credentials", "socks5://eve:secret@proxy.test", "ws://example.test",
+			[]string{
+				"\x05\x02\x00\x02",
+				"\x05\x02",
+				"\x01\x03eve\x06secret",
+				"\x01\x00",
+				socksName,
+				socksDone,
+			},
+		},
+		{
+			"credentials that are not asked for", "socks5://eve:secret@proxy.test", "ws://example.test",
+			[]string{"\x05\x02\x00\x02", "\x05\x00", socksName, socksDone},
+		},
+		{
+			"an answer with a name", "socks5://proxy.test", "ws://example.test",
+			[]string{"\x05\x01\x00", "\x05\x00", socksName, "\x05\x00\x00\x03\x04exit\x30\x39"},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialThrough(t, near, tc.proxy, tc.url)
+				for i := 0; i < len(tc.script); i += 2 {
+					wantBytes(t, far, tc.script[i])
+					_, err := far.Write([]byte(tc.script[i+1]))
+					require.NoError(t, err)
+				}
+				peer := wstest.NewPeer(t, far, wstest.AsServer)
+				peer.ServeHandshake()
+				peer.Send(wstest.Text("hello"))
+				m, err := conn.Readable().Pull(patient(t))
+				require.NoError(t, err)
+				require.Equal(t, "hello", string(m.Data))
+			})
+		})
+	}
+}
+
+func TestSOCKSProxyAnswers(t *testing.T) {
+	greeting, credentials := "\x05\x02\x00\x02", "\x01\x03eve\x06secret"
+	for _, tc := range []struct {
+		says   string
+		script []string // as above; the last answer is the bad one, and then it hangs up
+	}{
+		{"no acceptable authentication methods", []string{greeting, "\x05\xff"}},
+		{"unsupported authentication method", []string{greeting, "\x05\x07"}},
+		{"unexpected protocol version 4", []string{greeting, "\x04\x00"}},
+		{"unexpected protocol version 72", []string{greeting, "HTTP/1.1 400 Bad Request\r\n\r\n"}},
+		{"EOF", []string{greeting, ""}},
+		{"EOF", []string{greeting, "\x05"}},
+		{
+			"username/password authentication failed",
+			[]string{greeting, "\x05\x02", credentials, "\x01\x01"},
+		},
+		{"invalid username/password version", []string{greeting, "\x05\x02", credentials, "\x05\x00"}},
+		{
+			"general SOCKS server failure",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"connection not allowed by ruleset",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x02\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"network unreachable",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"host unreachable",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"connection refused",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"unknown code: 153",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x99\x00\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"non-zero reserved field",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x00\x01\x01\x00\x00\x00\x00\x00\x00"},
+		},
+		{
+			"unknown address type 9",
+			[]string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x09\x00\x00\x00\x00\x00\x00"},
+		},
+		{"EOF", []string{greeting, "\x05\x00", socksName, "\x05\x00\x00\x01\x7f"}},
+	} {
+		t.Run(tc.says, func(t *testing.T) {
+			onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+				conn := dialThrough(t, near, "socks5h://eve:secret@proxy.test", "ws://example.test/")
+				for i := 0; i < len(tc.script); i += 2 {
+					wantBytes(t, far, tc.script[i])
+					_, err := far.Write([]byte(tc.script[i+1]))
+					require.NoError(t, err)
+				}
+				require.NoError(t, far.Close())
+				no := refusedBy(t, conn, "socks5h://proxy.test")
+				require.ErrorContains(t, no, tc.says)
+				require.Zero(t, no.Status)
+				_, err := near.Write([]byte("x"))
+				require.ErrorIs(t, err, net.ErrClosed)
+			})
+		})
+	}
+}
+
+func TestSOCKSProxyHasNoRoomForALongName(t *testing.T) {
+	onBothPaths(t, func(t *testing.T, near, far net.Conn) {
+		conn := dialThrough(t, near, "socks5://proxy.test", "ws://"+strings.Repeat("a.", 130)+"test")
+		wantBytes(t, far, "\x05\x01\x00")
+		wstest.NewPeer(t, far, wstest.AsServer).SendRaw([]byte("\x05\x00"))
+		require.ErrorContains(t, refusedBy(t, conn, "socks5://proxy.test"), "FQDN too long")
+	})
 }

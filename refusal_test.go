@@ -175,19 +175,6 @@ func TestAcceptRefusesWhatIsNoHandshake(t *testing.T) {
 	}
 }
 
-// wantRefusal requires that a response and an error tell the same.
-func wantRefusal(t *testing.T, res *http.Response, err error, status int, says string) {
-	t.Helper()
-	body, _ := io.ReadAll(res.Body)
-	require.Equal(t, status, res.StatusCode, "%s", body)
-	require.Contains(t, string(body), says)
-	require.Empty(t, res.Header.Values("Sec-WebSocket-Accept"))
-	var refused *wsstream.HandshakeError
-	require.ErrorAs(t, err, &refused)
-	require.Equal(t, status, refused.Status)
-	require.ErrorContains(t, err, says)
-}
-
 func TestAcceptConnRefusesWhatIsNotHTTP(t *testing.T) {
 	for _, tc := range []struct {
 		name, raw string
@@ -495,19 +482,6 @@ func TestAcceptConnRefusesAFoldedLine(t *testing.T) {
 		peer.Close()
 		wantRefusal(t, res, <-accepted, 400, "goes on with another")
 	})
-}
-
-// goAccept accepts on a goroutine of its own, and cuts what was accepted.
-func goAccept(t *testing.T, near net.Conn, o *wsstream.AcceptOptions) <-chan error {
-	accepted := make(chan error, 1)
-	go func() {
-		conn, err := wsstream.AcceptConn(patient(t), near, o)
-		if err == nil {
-			conn.CloseNow()
-		}
-		accepted <- err
-	}()
-	return accepted
 }
 
 func TestAcceptConnRefusesMoreThan256Lines(t *testing.T) {
