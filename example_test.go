@@ -24,13 +24,13 @@ import (
 var echo = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 	for msg, err := range conn.Readable().All(r.Context()) {
 		if err != nil {
-			return err // the client did not say that it was done; the loop is over when it did
+			return err // any end but a clean one; after a clean end the loop ends without an error
 		}
 		if err := conn.Writable().Write(r.Context(), msg); err != nil {
 			return err
 		}
 	}
-	return nil // closes with 1000, behind all that was written
+	return nil // sends all that was written, then closes with 1000
 }, nil)
 
 func shout(ctx context.Context, url string, words ...string) error {
@@ -218,16 +218,16 @@ func upload(dir string) func(*wsstream.Conn, *http.Request) error {
 		if err != nil {
 			return err // closes with 1011
 		}
-		defer os.Remove(f.Name()) // unless it has been renamed
+		defer os.Remove(f.Name()) // does nothing once the file is renamed
 		chunks := stream.Map(conn.Readable(), payload)
 		if err := stream.Pipe(r.Context(), stream.ToWriter(f), chunks, nil); err != nil {
-			return err // a page that was left in the middle, for one: CloseCode(err) is 1001
+			return err // for example, the user left the page: CloseCode(err) is 1001
 		}
 		return os.Rename(f.Name(), filepath.Join(dir, "upload"))
 	}
 }
 
-// A file is put in its place only when the client has said that it was done.
+// The file gets its name only after the client has closed with 1000 or without a code.
 func ExampleHandler_upload() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
