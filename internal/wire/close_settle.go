@@ -105,7 +105,7 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 }
 
 // closeOther closes a transport that may wait when it is closed, even for the peer: a type around a
-// tls.Conn writes. mu is not held meanwhile, since methods that wait for nothing take it.
+// tls.Conn writes. mu is not held meanwhile, since methods that must not wait lock it.
 func (c *Conn) closeOther(nc net.Conn) {
 	_ = nc.Close()
 	c.mu.Lock()

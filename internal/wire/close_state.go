@@ -19,7 +19,7 @@ type endState struct {
 	read, write error // the final error of each stream; nil until it is decided
 	verdict     error // of pulls, if a message left unread at the end proves invalid; else nil
 
-	by          party     // the party that decided to close first
+	by          party     // the party whose decision to close counts
 	away        error     // the end of both streams if the library decided to close; else nil
 	decided     bool      // we have decided to close, or to answer the peer's Close
 	ourClose    CloseInfo // what our Close carries
@@ -47,8 +47,8 @@ type endState struct {
 	coded    error // what outcomeLocked made of the peer's code; one for all calls
 }
 
-// A party is a side that can decide to close. A later one outweighs an earlier one, until the
-// peer's Close comes: then the decision stands.
+// A party is a side that can decide to close. The greater party's decision counts, until the peer's
+// Close comes: then the decision stands.
 type party uint8
 
 const (
@@ -58,7 +58,7 @@ const (
 	byPeer          // its Close came before any decision of ours
 )
 
-// noEnd is the state of all Conns of whose end nothing is known. It is never written to.
+// noEnd is the state of all Conns about whose end nothing is known yet. It is never written to.
 var noEnd endState
 
 // facts returns what is known, for reading.

@@ -98,8 +98,8 @@ func (k *keepalive) heardOf(n int) {
 	}
 }
 
-// gave notes that the transport has taken something, paid bytes of it of messages, and whether that
-// was all.
+// gave notes that the transport has taken something. paid is how many bytes of messages it has
+// taken. all says that nothing is left.
 func (k *keepalive) gave(paid int, all bool) {
 	k.moved = time.Now()
 	if all {

@@ -37,7 +37,7 @@ type inbox struct {
 	unmasked   int // bytes behind the pull cursor that are unmasked where they lie
 }
 
-// space returns the memory for at most limit bytes of input, of which expect are likely.
+// space returns the memory for at most limit bytes of input. expect is how many bytes are likely.
 func (in *inbox) space(expect, limit int) []byte {
 	expect = min(expect, largeChunk)
 	if in.tail != nil && cap(in.tail.buf) < expect {

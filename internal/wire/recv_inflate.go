@@ -92,7 +92,7 @@ func (z *compression) floods(bytes int) bool {
 	return false
 }
 
-// allows returns how many more bytes a compressed message may inflate to that has n bytes so far.
+// allows returns how many more bytes a compressed message may inflate to after its first n bytes.
 func (c *Conn) allows(n int) int {
 	if c.maxMessage <= 0 {
 		return math.MaxInt

@@ -48,7 +48,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	return op, dst, nil
 }
 
-// keepAssembled keeps what a Pull has assembled whose context has ended, unless pulls have ended.
+// keepAssembled keeps what a cancelled Pull has assembled, unless pulls have ended.
 func (c *Conn) keepAssembled(data []byte) {
 	if c.reads.final.Load() == nil {
 		c.recv.assembled = slices.Clone(data)

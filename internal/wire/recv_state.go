@@ -10,7 +10,7 @@ import (
 // A receiver is what the holder of readGate owns: the input, and what is known of it.
 type receiver struct {
 	in        inbox
-	assembled []byte         // of a message that a Pull has begun, whose context then ended
+	assembled []byte         // the start of a message, from a Pull whose context ended
 	window    credit.Account // the read window; other goroutines may read it
 	charged   int            // bytes that window is charged with
 	asked     int            // bytes that the last read had room for

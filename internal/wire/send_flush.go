@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sending is the state of the way out. mu guards it, but for the framer.
+// sending is the state of the way out. mu guards it, but for what never changes in the framer.
 type sending struct {
 	out        outbox
 	framer     framer

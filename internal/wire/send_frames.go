@@ -36,8 +36,7 @@ func (p *piece) done() bool {
 	return p.begun && len(p.rest) == 0 && len(p.ready) == 0 && !p.toCompress
 }
 
-// A framer cuts messages into frames. All but its masks never changes, so no lock guards it. mu
-// guards the encoding of headers.
+// A framer cuts messages into frames. client and limit never change. mu guards the rest.
 type framer struct {
 	client bool
 	limit  int // payload bytes of a frame; 0 for one frame a message
@@ -133,14 +132,14 @@ func (f *framer) appendControl(c *chunk, op ws.OpCode, payload []byte) {
 	mask.apply(c.buf[from:])
 }
 
-// An Encoding is what the frames of a message depend on that is compressed without reference to
-// others, or not at all.
+// An Encoding says how to encode a message for several connections. The message is compressed
+// without reference to others, or not at all.
 type Encoding struct {
 	MaxFrame    int // payload bytes of a frame; 0 or less: one frame
 	Bits, Level int // of the compression; 0 for none
 }
 
-// Encode returns the frames of a message, as all servers send it whose connections have the same
+// Encode returns the frames of a message. A server can send them on each connection that has this
 // Encoding.
 func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
 	f := newFramer(false, e.MaxFrame)

@@ -15,7 +15,7 @@ type stall struct {
 	handed  chan struct{} // gets a token when that Write has the baton
 }
 
-// noStall is the state of all Conns of which no goroutine has waited so. It is never written to.
+// noStall is the state of all Conns on which no goroutine has waited so. It is never written to.
 var noStall stall
 
 // stalled returns the state of the wait, for reading.
@@ -85,6 +85,7 @@ func (c *Conn) wantsBatonLocked(p *piece) bool {
 	return c.send.stall != nil && c.mustWaitLocked(p)
 }
 
+// mustWaitLocked is the rest of wantsBatonLocked, which is small enough to be inlined.
 func (c *Conn) mustWaitLocked(p *piece) bool {
 	s := c.send.stalled()
 	return s.kind == inBackground && !s.claimed && p.ctx != nil && c.lends(p) &&

@@ -135,7 +135,7 @@ func (c *Conn) encodeAll(p *piece, n int) (admitted, whole bool) {
 }
 
 // admit encodes the first step of a message, for which n bytes of credit were taken. If no message
-// may follow, it gives the credit back and reports false.
+// may be sent any more, it gives the credit back and reports false.
 func (c *Conn) admit(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,7 +150,7 @@ func (c *Conn) admit(p *piece, n int) bool {
 }
 
 // encodeNext encodes the next step of a message that was admitted. A close in order waits for it.
-// It reports false if going on is of no use.
+// It reports false if the rest of the message is dropped.
 func (c *Conn) encodeNext(p *piece, n int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -34,8 +34,8 @@ func (t tally) flow(a *credit.Account) Flow {
 	}
 }
 
-// receivedSoFar returns the tally of the holder of readGate. A pull spends no locked instruction on
-// being counted. Instead the caller of Stats waits while a pull runs, until that pull waits for the
+// receivedSoFar returns the tally of the holder of readGate. Counting costs a pull no atomic
+// operation. Instead the caller of Stats waits while a pull runs, until that pull waits for the
 // transport, or releases readGate.
 func (c *Conn) receivedSoFar() tally {
 	if c.readGate.TryLock() {
