@@ -6,18 +6,20 @@ import (
 	"time"
 )
 
-// AcceptOptions are the options of [Accept], [AcceptConn] and [Handler], which copy them. Nil
-// stands for the zero value, which is ready to use. The page docs/options.md lists all options with
-// their defaults.
+// AcceptOptions are the options of [Accept], [AcceptConn] and [Handler], which copy them. A nil
+// pointer means the zero value, which is ready to use. The page docs/options.md lists all options
+// with their defaults.
 type AcceptOptions struct {
-	// Subprotocols are those that the server speaks. The first in the client's list that is one of
-	// them is chosen; case counts. If there is none, the connection has no subprotocol. Other names
-	// in the client's list are ignored, valid or not. Each subprotocol is a token, and stands once.
+	// Subprotocols are those that the server speaks. The server chooses the first in the client's
+	// list that is one of them; case counts. If none is, the connection has no subprotocol. Other
+	// names in the client's list are ignored, valid or not. Each subprotocol is a token, and no
+	// name may appear twice.
 	// If empty, none is chosen.
 	Subprotocols []string
 
-	// Header is sent with the response, but not with one that refuses. Fields that belong to the
-	// handshake are an error. Accept also sends the fields in the ResponseWriter's header.
+	// Header is sent with the response that accepts, and not with a response that refuses. Fields
+	// that belong to the handshake are an error. Accept also sends the fields in the
+	// ResponseWriter's header.
 	// If nil, nothing is added.
 	Header http.Header
 
@@ -28,9 +30,10 @@ type AcceptOptions struct {
 	//
 	// A pattern is matched as path.Match does, without case, against the origin's host and port:
 	// "*.example.org", "localhost:*". A pattern with a scheme is matched against the whole origin:
-	// "https://example.org". The brackets of an IPv6 address stand for themselves: "[::1]:3000".
-	// Browsers leave out the default port of a scheme. A pattern that names it still matches,
-	// "https://example.org:443". "localhost:*" matches the other ports.
+	// "https://example.org". The brackets of an IPv6 address are no special characters:
+	// "[::1]:3000". Browsers leave out the default port of a scheme. A pattern that names it still
+	// matches: "https://example.org:443". "localhost:*" matches only ports that are not the
+	// default.
 	// If empty, the server's own origin only.
 	Origins []string
 
@@ -41,8 +44,8 @@ type AcceptOptions struct {
 	ReadWindow int
 
 	// WriteWindow limits the output that is buffered until the kernel takes it, in bytes on the
-	// wire, beside the one message that is being written. Behind a full window Write blocks. The
-	// minimum is 256 bytes.
+	// wire. The one message that is being written is buffered in addition. Behind a full window
+	// Write blocks. The minimum is 256 bytes.
 	// If zero, 64 KiB.
 	// If negative, no limit: a slow peer can make us fill the memory.
 	WriteWindow int
@@ -61,14 +64,15 @@ type AcceptOptions struct {
 
 	// MaxHandshakeSize limits the header of a request on a bare connection, in bytes. A client that
 	// sends more gets 431, as it does for more than 256 lines. The Conn keeps the header, for
-	// Opened. It is for AcceptConn only: http.Server.MaxHeaderBytes limits the requests of Accept.
+	// Opened. MaxHandshakeSize is for AcceptConn only: for Accept, http.Server.MaxHeaderBytes
+	// limits the request.
 	// If zero, 64 KiB.
-	// If negative, no limit but that of the lines: a client can fill the memory.
+	// If negative, no limit of the bytes, only of the lines: a client can fill the memory.
 	MaxHandshakeSize int
 
 	// HandshakeTimeout limits the reading of a request on a bare connection, and the writing of the
-	// response. A client whose request takes longer gets 408, and has a second to read that. The
-	// requests of Accept were read before: http.Server.ReadHeaderTimeout limits that.
+	// response. A client whose request takes longer gets 408, and has a second to read that. For
+	// Accept, net/http has read the request before: http.Server.ReadHeaderTimeout limits that.
 	// If zero, 10 seconds.
 	// If negative, no limit: a client can keep a goroutine.
 	HandshakeTimeout time.Duration
@@ -84,18 +88,19 @@ type AcceptOptions struct {
 	Compression *CompressionOptions
 
 	// PingInterval is the silence in one direction after which the peer is pinged. While ReadWindow
-	// is full and no call pulls, no ping is sent. It needs no goroutine and no timer of its own,
-	// and no call has to pull for the answers.
+	// is full and no call pulls, no ping is sent. PingInterval needs no goroutine and no timer of
+	// its own. The answers need no call that pulls.
 	//
-	// Without it the kernel notices lost hosts by TCP's own keepalive, which Go turns on. Set it,
-	// to 20 seconds or so, for what the kernel does not see: a process that hangs, and proxies that
-	// cut silent connections.
+	// Without PingInterval, the kernel notices lost hosts by TCP's own keepalive, which Go turns
+	// on. The kernel does not notice a process that hangs, and proxies cut silent connections. For
+	// these two set PingInterval to about 20 seconds.
 	// If zero or negative, no pings.
 	PingInterval time.Duration
 
-	// PongTimeout limits the silence of a peer that was pinged. It starts when the kernel has taken
-	// the ping. Any byte from the peer ends it. Beyond it the connection fails, with 1008 on the
-	// wire. A peer whose own reader is stalled answers no pings, and counts as silent.
+	// PongTimeout limits the silence of a peer after a ping. The time starts when the kernel has
+	// taken the ping. Any byte from the peer ends the silence. Beyond the limit the connection
+	// fails, with 1008 on the wire. A peer whose own reader is stalled answers no pings, and counts
+	// as silent.
 	// If zero, 20 seconds.
 	// If negative, no limit: pings only keep proxies from cutting the connection.
 	PongTimeout time.Duration
@@ -110,9 +115,9 @@ type AcceptOptions struct {
 	// it. Beyond it the connection fails, with 1008 on the wire. A blocked Write fails at most
 	// CloseTimeout later.
 	//
-	// Progress starts the time anew. On TCP on Linux every byte that the peer's kernel acknowledges
-	// is progress, and a stall may last a quarter longer. Elsewhere it is every 4 KiB that our
-	// kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
+	// Progress restarts the time. On TCP on Linux every byte that the peer's kernel acknowledges is
+	// progress, and a stall may last a quarter longer. Elsewhere every 4 KiB that our kernel takes
+	// is progress. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
 	// peer that reads less than a step within the timeout counts as stalled. So set 30 seconds or
 	// more.
 	// If zero or negative, no limit: a peer that reads nothing keeps what the windows buffer.
@@ -122,9 +127,9 @@ type AcceptOptions struct {
 	// Beyond it the connection fails, with 1008 on the wire. While ReadWindow is full, the socket
 	// is not read, so reading does not notice a lost peer.
 	//
-	// On sockets, also under TLS, a lost peer needs no ReadStallTimeout where PingInterval,
-	// IdleTimeout or WriteStallTimeout is set. Then the kernel is asked for an error once no byte
-	// was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
+	// If PingInterval, IdleTimeout or WriteStallTimeout is set, a lost peer is noticed without
+	// ReadStallTimeout on sockets, also under TLS. Then wsstream asks the kernel for an error, once
+	// no byte was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
 	// If zero or negative, no limit.
 	ReadStallTimeout time.Duration
 
@@ -133,9 +138,10 @@ type AcceptOptions struct {
 	// answer to the ping is on its way. payload is valid during the call only.
 	//
 	// The calls come one at a time and in order, on the goroutine that reads. That is a goroutine
-	// inside Pull, the Conn's background reader, or, for frames that came with the handshake, the
-	// goroutine that makes it. Nothing is read meanwhile, so they must not block. Of the Conn's
-	// methods they may call TryWrite, Close, CloseNow, and those that only report.
+	// inside Pull, or the Conn's background reader. For frames that came with the handshake, it is
+	// the goroutine that makes the handshake. Nothing is read meanwhile, so OnPing and OnPong must
+	// not block. Of the Conn's methods they may call TryWrite, Close, CloseNow, and methods that
+	// only return information.
 	// If nil, not called.
 	OnPing, OnPong func(payload []byte)
 

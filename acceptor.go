@@ -18,7 +18,7 @@ import (
 var errShutdown = errors.New("the server is shutting down")
 
 // An Acceptor accepts connections and knows those that have not ended, so that a server can close
-// them in order. (http.Server.Shutdown forgets connections that were hijacked.) The zero value is
+// them properly. (http.Server.Shutdown ignores connections that were hijacked.) The zero value is
 // ready to use. All methods may be called concurrently. An Acceptor must not be copied.
 type Acceptor struct {
 	// Options are those of each connection. They must not be changed once there is one.
@@ -81,8 +81,9 @@ func (a *Acceptor) All() iter.Seq[*Conn] {
 // does not wait for the functions: call it again for that.
 //
 // Shutdown waits only for the connections of handlers that call Accept, and not for the handlers.
-// It closes no listener: http.Server.Shutdown does. That in turn neither closes nor waits for a
-// connection that has become a WebSocket. To tell clients more than 1001, send it to All before.
+// It closes no listener: http.Server.Shutdown does. http.Server.Shutdown neither closes nor waits
+// for a connection that has become a WebSocket. If clients need more than the code 1001, first send
+// a message to each connection of All.
 //
 // Shutdown may be called again. It may also be called from a Handler's function with the context of
 // its request. Then it does not wait for that function, and its wait continues when the function's

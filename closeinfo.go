@@ -17,8 +17,8 @@ import (
 // browser lets scripts send only 1000 and 3000 to 4999.) Code 0 sends no code, or 1000 if there is
 // a reason. The reason is UTF-8 of at most 123 bytes.
 //
-// Closed reports the peer's code, or one of two codes that are never on the wire. 1005 stands for a
-// Close frame without a code, and 1006 for no Close frame.
+// Closed reports the peer's code, or one of two codes that are never on the wire. 1005 means a
+// Close frame without a code, and 1006 means no Close frame.
 //
 // RFC 6455, sections 5.5.1 and 7.4.
 type CloseInfo struct {
@@ -46,7 +46,7 @@ var codeNames = map[int]string{
 	1015: "TLS handshake failed",
 }
 
-// maxReason is how many bytes a reason may have, beside the code.
+// maxReason is how many bytes a reason may have, without the code.
 //
 // RFC 6455, section 5.5.
 const maxReason = 123

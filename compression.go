@@ -20,9 +20,10 @@ import (
 //
 // With context takeover, messages can refer to earlier ones, so short messages that resemble each
 // other compress better. From the first compressed message on, a connection then keeps earlier
-// bytes in each direction. It keeps as many sent bytes as the longest message had, and at least a
-// kilobyte. The bits of the window limit both directions, as in the table. With the default
-// options, and a peer that does as they ask, that is 8 KiB.
+// bytes in each direction. For sent messages it keeps as many bytes as the longest message had, and
+// at least a kilobyte. WindowBits and PeerWindowBits limit the bytes of each direction, as in the
+// table. With the default options, and a peer that follows them, both directions keep at most 8 KiB
+// together.
 //
 //	bits     8    9     10     11     12     13      14      15
 //	bytes  256  512  1,024  2,048  4,096  8,192  16,384  32,768
@@ -30,8 +31,8 @@ import (
 // Without context takeover, an idle connection keeps nothing. All other memory is borrowed while a
 // message is compressed or inflated.
 type CompressionOptions struct {
-	// Threshold is the minimum size of a message that is compressed, in bytes. Shorter messages
-	// gain little. It does not apply to NewMessage, whose length is not known before.
+	// Threshold is the minimum size of a message that is compressed, in bytes. Shorter messages do
+	// not get much smaller. It does not apply to NewMessage, whose length is not known before.
 	// If zero, 256.
 	// If negative, all messages are compressed.
 	Threshold int
@@ -57,8 +58,8 @@ type CompressionOptions struct {
 	NoContextTakeover bool
 
 	// PeerNoContextTakeover asks the peer for the same. Behind such an offer Dial makes a plain
-	// one, as for PeerWindowBits. A client is told to do so. Browsers obey. The client of tornado
-	// does not: its second compressed message then fails the connection with 1007.
+	// one, as for PeerWindowBits. A server requires it from the client. Browsers do it. The client
+	// of tornado does not: its second compressed message then fails the connection with 1007.
 	PeerNoContextTakeover bool
 }
 

@@ -14,8 +14,8 @@ import (
 // A Conn is a WebSocket connection: two streams with flow control, and two futures. All methods may
 // be called concurrently, in every state.
 //
-// After its end a Conn keeps only the messages that were not pulled. A deferred CloseNow ends every
-// Conn, whatever happened.
+// After its end a Conn keeps only the messages that were received and not pulled. A deferred
+// CloseNow ends a Conn in every case.
 type Conn struct {
 	url      string
 	seen     *observer // nil: no Logger, Trace or Meter
@@ -94,14 +94,14 @@ func (c *Conn) Opened() *stream.Future[Opened] {
 	return c.opened.future
 }
 
-// Closed settles when all has ended: the transport is closed, and the ends of both streams are
-// decided. After a clean close it has the peer's code and reason. The error of an unclean end is an
-// *Error. The error of a failed handshake is that of Opened. The table of ends in the package
+// Closed settles when the transport is closed and the ends of both streams are decided. After a
+// clean close its value is the peer's code and reason. After an unclean end its error is an *Error.
+// After a failed handshake its error is that of Opened. The table of ends in the package
 // documentation lists all cases.
 //
-// While no call pulls, a lost peer is noticed as long as there is read credit. Behind a full window
-// the next Pull notices it, or the error of a write, CloseTimeout or ReadStallTimeout. The other
-// options of the keepalive notice it where the kernel tells of an error.
+// While no call pulls, a lost peer is noticed as long as there is read credit. Behind a full
+// window, it is noticed by the next Pull, by the error of a write, or by CloseTimeout or
+// ReadStallTimeout. The other keepalive options notice it if the kernel reports an error.
 func (c *Conn) Closed() *stream.Future[CloseInfo] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,16 +130,16 @@ func (c *Conn) Duplex() stream.Duplex[Message, Message] {
 // Close starts the closing handshake and does not wait for it. Writes fail with ErrClosed from now
 // on, also those that wait. What was accepted is sent, then a Close frame with info. Messages that
 // come before the peer's Close can still be pulled. The end is io.EOF if the peer's Close has 1000,
-// no code or the code of info. Otherwise it is an *Error with the peer's code. CloseTimeout limits
-// all that.
+// no code or the code of info. Otherwise it is an *Error with the peer's code. All that happens
+// within CloseTimeout.
 //
 // While no call pulls, the input is read only as far as there is read credit. So the peer's Close
 // is not seen behind a full window of unread messages, and the end is 1006 after CloseTimeout.
 // Shutdown, Cancel and CloseNow need no reader.
 //
 // If info has a code or a reason that must not be sent, Close returns an error and leaves the
-// connection as it was. Otherwise it returns nil, in every state. The first decision to close
-// counts. During the handshake Close abandons it.
+// connection as it was. Otherwise it returns nil, in every state. If either side has already
+// decided to close, Close changes nothing. During the handshake Close abandons the handshake.
 //
 // RFC 6455, section 7.1.2.
 func (c *Conn) Close(info CloseInfo) error {
@@ -154,9 +154,9 @@ func (c *Conn) Close(info CloseInfo) error {
 }
 
 // Shutdown closes as Close does, discards the input that still comes, and waits for the end. It
-// returns nil if a Pull would return io.EOF, and otherwise the error of that Pull. That is an
-// unclean end, or a code of the peer's that is not ours. If ctx ends first, Shutdown cuts the
-// connection and returns context.Cause(ctx).
+// returns nil if a Pull would return io.EOF, and otherwise the error of that Pull. Such an error
+// means an unclean end, or a code of the peer that is not ours. If ctx ends first, Shutdown cuts
+// the connection and returns context.Cause(ctx).
 func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	if err := c.Close(info); err != nil {
 		return err
@@ -176,13 +176,14 @@ func (c *Conn) Shutdown(ctx context.Context, info CloseInfo) error {
 	return context.Cause(ctx)
 }
 
-// CloseNow cuts the connection and does not wait for the peer. Unread messages are dropped. All
-// that has not ended ends with an *Error of code 1006. No Close frame is sent, unless one is
-// already queued behind what was accepted. After the end CloseNow only drops unread messages.
+// CloseNow cuts the connection and does not wait for the peer. Unread messages are dropped. Streams
+// and futures that have not ended end with an *Error of code 1006. No Close frame is sent, unless
+// one is already queued behind what was accepted. After the end CloseNow only drops unread
+// messages.
 //
-// The kernel first gets as much of the accepted output as it takes without waiting. That is so on
-// TCP and unix sockets, and on TLS over TCP on Linux. If the peer goes on sending, its kernel may
-// still drop that output. Shutdown avoids this.
+// Before the cut, CloseNow gives the kernel as much of the accepted output as the kernel takes
+// without waiting. It does so on TCP and unix sockets, and on TLS over TCP on Linux. If the peer
+// goes on sending, its kernel may still drop that output. Shutdown avoids this.
 func (c *Conn) CloseNow() {
 	if w := c.orAbandon(errHandshakeClosed); w != nil {
 		w.CloseNow()

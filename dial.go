@@ -10,13 +10,13 @@ import (
 )
 
 // Dial connects to a WebSocket server. It returns immediately, as new WebSocketStream(url) does:
-// the Conn's Opened settles when the handshake is done. A Pull or a Write waits for that.
+// the Conn's Opened settles when the handshake is done. A Pull or a Write waits for the handshake.
 //
-// url is absolute, without a fragment. Its scheme is ws or wss; http and https stand for them. Its
-// user and password are sent as basic credentials. As in browsers, a name that is not in ASCII
-// stands for its A-labels, and spaces and characters outside ASCII are escaped. A bad URL or option
-// is the error of both futures, and nothing is dialled. Errors show the path and the query of a
-// URL, but never the part before an @.
+// url is absolute, without a fragment. Its scheme is ws or wss; http means ws, and https means wss.
+// Its user and password are sent as basic credentials. As in browsers, a host name outside ASCII is
+// converted to A-labels, and spaces and characters outside ASCII are escaped. If the URL or an
+// option is bad, both futures have that error, and nothing is dialled. Errors show the path and the
+// query of a URL, but never the part before an @.
 //
 // ctx governs the handshake only. If it ends before the handshake is done, the attempt is dropped,
 // and both futures settle with context.Cause(ctx). So a function with a deferred cancel must wait

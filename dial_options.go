@@ -10,18 +10,19 @@ import (
 	"time"
 )
 
-// DialOptions are the options of [Dial], which copies them. Nil stands for the zero value, which is
-// ready to use. The page docs/options.md lists all options with their defaults.
+// DialOptions are the options of [Dial], which copies them. A nil pointer means the zero value,
+// which is ready to use. The page docs/options.md lists all options with their defaults.
 type DialOptions struct {
 	// Subprotocols are offered to the server, in this order of preference. Each is a token, or
-	// visible ASCII without commas and quotes, for servers that expect such ("ZWS2.0/NULL"). Each
-	// stands once. If the server chooses none of them, the handshake fails.
+	// other visible ASCII without commas and quotes, for servers that expect such names
+	// ("ZWS2.0/NULL"). No name may appear twice. If the server chooses none of them, the handshake
+	// fails.
 	// If empty, none is offered.
 	Subprotocols []string
 
 	// SubprotocolOptional accepts a server that chooses no subprotocol. Opened.Protocol is empty
-	// then. It is for servers that never name one in their response. A subprotocol that was not
-	// offered still fails the handshake.
+	// then. It is for servers that never name a subprotocol in their response. A subprotocol that
+	// was not offered still fails the handshake.
 	SubprotocolOptional bool
 
 	// Header is sent with the request. Fields that belong to the handshake are an error.
@@ -33,32 +34,33 @@ type DialOptions struct {
 	// If empty, the URL's "host:port".
 	Host string
 
-	// Jar gives cookies for the request, beside those in Header. It gets the cookies of the
-	// server's response, also of one that refuses. It never sees a proxy's. It is asked for the URL
-	// with the scheme http or https, and with Host if that is set.
+	// Jar gives cookies for the request, in addition to those in Header. It stores the cookies of
+	// the server's response, even if the response refuses the handshake. It never stores cookies of
+	// a proxy. The URL that Jar gets has the scheme http or https, and Host as its host if Host is
+	// set.
 	// If nil, no cookies.
 	Jar http.CookieJar
 
 	// TLSConfig is for wss, and for proxies that are reached by https. If its NextProtos is empty,
-	// ALPN offers http/1.1. It never offers h2. Sessions are resumed if there is a
-	// ClientSessionCache. All Dials with the same cache share it.
+	// ALPN offers http/1.1. It never offers h2. TLS sessions are resumed if ClientSessionCache is
+	// set.
 	// If nil, the certificate is verified against the system's roots and the URL's host.
 	TLSConfig *tls.Config
 
-	// Proxy returns the proxy for a request, or nil for none. The request has the URL, with the
-	// scheme http for ws and https for wss.
+	// Proxy returns the proxy for a request, or nil for none. The request's URL is that of the
+	// server, with the scheme http for ws and https for wss.
 	//
 	// A proxy whose scheme is http or https is asked with CONNECT, also for ws. The schemes socks5
-	// and socks5h are the same: the proxy resolves the server's name. The user and password in the
-	// proxy's URL are sent to it. If the proxy fails, the *HandshakeError wraps a *ProxyError.
+	// and socks5h mean the same: the proxy resolves the server's name. The proxy gets the user and
+	// the password in its URL. If the proxy fails, the *HandshakeError wraps a *ProxyError.
 	// If nil, http.ProxyFromEnvironment: HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
 	// If nil and NetDial is set, no proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 
 	// NetDial connects to addr. That is the "host:port" of the URL, or of the proxy's URL, with the
 	// name not resolved. A NetDial can connect to a unix socket, or ask its own resolver. Read
-	// deadlines must work on the connection that it returns: the end of a Pull's context sets one.
-	// The proxy's tunnel and TLS come on top.
+	// deadlines must work on the connection that it returns: when a Pull's context ends, wsstream
+	// sets one. Dial then runs the proxy's handshake and TLS over that connection.
 	// If nil, DialContext of a net.Dialer, which tries all addresses of the name.
 	NetDial func(ctx context.Context, network, addr string) (net.Conn, error)
 
@@ -69,8 +71,8 @@ type DialOptions struct {
 	ReadWindow int
 
 	// WriteWindow limits the output that is buffered until the kernel takes it, in bytes on the
-	// wire, beside the one message that is being written. Behind a full window Write blocks. The
-	// minimum is 256 bytes.
+	// wire. The one message that is being written is buffered in addition. Behind a full window
+	// Write blocks. The minimum is 256 bytes.
 	// If zero, 64 KiB.
 	// If negative, no limit: a slow peer can make us fill the memory.
 	WriteWindow int
@@ -87,8 +89,9 @@ type DialOptions struct {
 	// If negative, no limit: one frame a message.
 	MaxFrameSize int
 
-	// MaxHandshakeSize limits the header of the server's response, in bytes, with the responses of
-	// 1xx before it. It limits the header of a proxy's response, too. A header may have 256 lines.
+	// MaxHandshakeSize limits the header of the server's response, in bytes. Responses with 1xx
+	// before it count, too. It also limits the header of a proxy's response. A header may have 256
+	// lines.
 	// If zero, 64 KiB.
 	// If negative, no limit: a server can fill the memory.
 	MaxHandshakeSize int
@@ -109,18 +112,19 @@ type DialOptions struct {
 	Compression *CompressionOptions
 
 	// PingInterval is the silence in one direction after which the peer is pinged. While ReadWindow
-	// is full and no call pulls, no ping is sent. It needs no goroutine and no timer of its own,
-	// and no call has to pull for the answers.
+	// is full and no call pulls, no ping is sent. PingInterval needs no goroutine and no timer of
+	// its own. The answers need no call that pulls.
 	//
-	// Without it the kernel notices lost hosts by TCP's own keepalive, which Go turns on. Set it,
-	// to 20 seconds or so, for what the kernel does not see: a process that hangs, and proxies that
-	// cut silent connections.
+	// Without PingInterval, the kernel notices lost hosts by TCP's own keepalive, which Go turns
+	// on. The kernel does not notice a process that hangs, and proxies cut silent connections. For
+	// these two set PingInterval to about 20 seconds.
 	// If zero or negative, no pings.
 	PingInterval time.Duration
 
-	// PongTimeout limits the silence of a peer that was pinged. It starts when the kernel has taken
-	// the ping. Any byte from the peer ends it. Beyond it the connection fails, with 1008 on the
-	// wire. A peer whose own reader is stalled answers no pings, and counts as silent.
+	// PongTimeout limits the silence of a peer after a ping. The time starts when the kernel has
+	// taken the ping. Any byte from the peer ends the silence. Beyond the limit the connection
+	// fails, with 1008 on the wire. A peer whose own reader is stalled answers no pings, and counts
+	// as silent.
 	// If zero, 20 seconds.
 	// If negative, no limit: pings only keep proxies from cutting the connection.
 	PongTimeout time.Duration
@@ -135,9 +139,9 @@ type DialOptions struct {
 	// it. Beyond it the connection fails, with 1008 on the wire. A blocked Write fails at most
 	// CloseTimeout later.
 	//
-	// Progress starts the time anew. On TCP on Linux every byte that the peer's kernel acknowledges
-	// is progress, and a stall may last a quarter longer. Elsewhere it is every 4 KiB that our
-	// kernel takes. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
+	// Progress restarts the time. On TCP on Linux every byte that the peer's kernel acknowledges is
+	// progress, and a stall may last a quarter longer. Elsewhere every 4 KiB that our kernel takes
+	// is progress. A kernel whose buffer is full acknowledges in steps, of 64 KiB over loopback. A
 	// peer that reads less than a step within the timeout counts as stalled. So set 30 seconds or
 	// more.
 	// If zero or negative, no limit: a peer that reads nothing keeps what the windows buffer.
@@ -147,9 +151,9 @@ type DialOptions struct {
 	// Beyond it the connection fails, with 1008 on the wire. While ReadWindow is full, the socket
 	// is not read, so reading does not notice a lost peer.
 	//
-	// On sockets, also under TLS, a lost peer needs no ReadStallTimeout where PingInterval,
-	// IdleTimeout or WriteStallTimeout is set. Then the kernel is asked for an error once no byte
-	// was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
+	// If PingInterval, IdleTimeout or WriteStallTimeout is set, a lost peer is noticed without
+	// ReadStallTimeout on sockets, also under TLS. Then wsstream asks the kernel for an error, once
+	// no byte was pulled for the smallest of PongTimeout, IdleTimeout and WriteStallTimeout.
 	// If zero or negative, no limit.
 	ReadStallTimeout time.Duration
 
@@ -158,9 +162,10 @@ type DialOptions struct {
 	// answer to the ping is on its way. payload is valid during the call only.
 	//
 	// The calls come one at a time and in order, on the goroutine that reads. That is a goroutine
-	// inside Pull, the Conn's background reader, or, for frames that came with the handshake, the
-	// goroutine that makes it. Nothing is read meanwhile, so they must not block. Of the Conn's
-	// methods they may call TryWrite, Close, CloseNow, and those that only report.
+	// inside Pull, or the Conn's background reader. For frames that came with the handshake, it is
+	// the goroutine that makes the handshake. Nothing is read meanwhile, so OnPing and OnPong must
+	// not block. Of the Conn's methods they may call TryWrite, Close, CloseNow, and methods that
+	// only return information.
 	// If nil, not called.
 	OnPing, OnPong func(payload []byte)
 

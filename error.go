@@ -31,7 +31,7 @@ var (
 // RFC 6455, sections 7.1.5 and 7.4.1.
 type Error struct {
 	CloseInfo       // the peer's code and reason
-	Err       error // nil where the code says it all
+	Err       error // more than the code says; nil if there is nothing more
 
 	unclean bool // it is the error of Closed: the closing handshake was not completed in order
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Handler returns an http.Handler. For each request it accepts a connection with o, calls serve,
-// and closes the connection when serve returns. A request that Accept refuses is answered, and
+// and closes the connection when serve returns. If Accept refuses a request, Accept answers it, and
 // serve is not called. Handler panics if o is bad: see [AcceptOptions.Check].
 //
 // serve runs on the request's goroutine. r is the request, with a context that ends only with the
@@ -22,10 +22,10 @@ import (
 // reuse the values of a request once serve has returned. So a goroutine that runs longer must not
 // use r.
 //
-// When serve returns, the connection is closed behind the output that was accepted. Input that
-// still comes is discarded. The first of these rules that applies gives the code:
+// When serve returns, Handler sends the output that was accepted, and then closes the connection.
+// Input that still comes is discarded. The first of these rules that applies gives the code:
 //
-//   - if the connection has ended, or either side has decided to close it, that decision stands;
+//   - if the connection has ended, or either side has decided to close it, that decision is final;
 //   - if serve panicked or ended its goroutine: 1011;
 //   - if serve returned nil while a MessageWriter was open: 1011;
 //   - else the code for the error of serve, as for [Writable.Abort]; 1000 for nil, io.EOF and
@@ -35,7 +35,7 @@ import (
 // cuts the connection after 5 seconds. After that a panic of serve continues.
 //
 // Logger gets the error of serve with the URL. The level is error. It is debug if the error wraps
-// an *Error, ErrClosed, io.EOF or context.Canceled, which are ends of connections.
+// an *Error, ErrClosed, io.EOF or context.Canceled, because these are usual ends of connections.
 func Handler(serve func(conn *Conn, r *http.Request) error, o *AcceptOptions) http.Handler {
 	var own AcceptOptions
 	if o != nil {

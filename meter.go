@@ -12,9 +12,9 @@ import (
 // process, of a server, or of one kind of client. The zero Meter is ready to use. It must not be
 // copied after first use. All methods may be called concurrently.
 //
-// A Meter counts nothing itself. It knows the open connections, and asks them when it is asked. So
-// messages share no counter. Opening and ending a connection lock the Meter for 0.2 µs together. A
-// connection costs 65 bytes more.
+// A Meter counts nothing itself. It knows the open connections, and asks them when Totals is
+// called. So the connections share no counter that each message would lock. Opening and ending a
+// connection lock the Meter for 0.2 µs together. A Meter adds 65 bytes to each connection.
 type Meter struct {
 	mu     sync.Mutex // guards all below; nothing is called or locked while it is held
 	open   map[*Conn]struct{}

@@ -56,8 +56,7 @@ func NetConn(conn *Conn, t Type) net.Conn {
 	}
 }
 
-// A netConn is a Conn as a net.Conn. It stands on NextMessage and Write, and buffers nothing
-// itself.
+// A netConn is a Conn as a net.Conn. It uses NextMessage and Write, and buffers nothing itself.
 type netConn struct {
 	conn            *Conn
 	typ             Type

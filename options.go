@@ -21,7 +21,7 @@ const (
 	DefaultCloseTimeout     = 5 * time.Second
 	DefaultPongTimeout      = 20 * time.Second
 
-	minWindow = 256 // bytes: a control frame, and the start of a message beside it
+	minWindow = 256 // bytes: room for a control frame and the start of a message
 )
 
 // common are the options that DialOptions and AcceptOptions share. Each has the name that it has

@@ -43,9 +43,9 @@ func (r *Readable) Pull(ctx context.Context) (Message, error) {
 	return m, err
 }
 
-// PullInto is Pull into a message of the caller's. The payload is appended to m.Data[:0], which
-// grows as append grows it. After an error Data is empty and keeps its capacity. The bytes in that
-// capacity are undefined. Concurrent calls need a message each.
+// PullInto is Pull into *m, and reuses its memory. The payload is appended to m.Data[:0], as append
+// does. After an error Data is empty and keeps its capacity. The bytes in that capacity are
+// undefined. Concurrent calls need a message each.
 //
 // Streams Standard, 4.5.3.
 func (r *Readable) PullInto(ctx context.Context, m *Message) error {
@@ -66,8 +66,8 @@ func (r *Readable) PullInto(ctx context.Context, m *Message) error {
 // the loop and yields nothing. Leaving the loop leaves the stream as it is: later calls pull the
 // next messages. (In JavaScript it would cancel the stream.)
 //
-// Take both values: a loop over the message alone compiles, and at an end that is an error its last
-// turn has an empty Message.
+// Take both values: a loop with one variable compiles, and gets an empty Message when the stream
+// ends with an error.
 //
 // Streams Standard, 4.2.5.
 func (r *Readable) All(ctx context.Context) iter.Seq2[Message, error] {
@@ -143,10 +143,10 @@ func (r *Readable) Discard() {
 	}
 }
 
-// Cancel says that no messages are wanted. Unread messages are dropped, and later ones when they
-// come. Pulls return io.EOF immediately, also those that wait. The connection closes behind the
-// output that was accepted. A nil cause, io.EOF and ErrClosed close without a code. Every other
-// cause closes with the code that [Writable.Abort] lists.
+// Cancel says that no messages are wanted. Unread messages are dropped, and later messages are
+// dropped when they come. Pulls return io.EOF immediately, also those that wait. The output that
+// was accepted is sent, and then the connection closes. A nil cause, io.EOF and ErrClosed close
+// without a code. Every other cause closes with the code that [Writable.Abort] lists.
 //
 // Cancel never waits for the peer, may be called again, and returns nil. During the handshake it
 // abandons the handshake.

@@ -14,7 +14,7 @@ type Flow struct {
 	Bytes    int64 // their payload
 
 	// Held counts the bytes that are buffered now: on the wire, and not pulled or not taken by the
-	// transport. HeldMax is the maximum so far. It includes the bytes that a Pull buffered to
+	// transport. HeldMax is the maximum so far. HeldMax includes the bytes that a Pull buffered to
 	// assemble a message.
 	Held, HeldMax int64
 

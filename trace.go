@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A Trace is a set of hooks that are called as things happen on a connection, in the manner of
+// A Trace is a set of hooks that are called as things happen on a connection, as in
 // net/http/httptrace. Any of them may be nil. One Trace may serve any number of connections
 // concurrently: each hook gets the Conn. The fields must not be changed while it is in use. For
 // figures that are read now and then, a [Meter] costs less.
@@ -37,8 +37,8 @@ type Trace struct {
 
 	// StallBegan is called when the credit of a direction is spent. Inbound, a stall says that the
 	// program pulls more slowly than the peer sends. Outbound, it says that the transport takes
-	// less than is written. A full window is enough, so a fast writer stalls thousands of times a
-	// second, each time for microseconds.
+	// less than is written. Each time that a window is full is a stall. So a fast writer stalls
+	// thousands of times a second, each time for microseconds.
 	//
 	// StallBegan and StallEnded run on the goroutine that took or gave the credit, the program's or
 	// the Conn's own. The Conn is locked, so that their order is that of the events. They may call
@@ -53,9 +53,9 @@ type Trace struct {
 
 	// Closed is called once for each Conn that had opened, with the result of Closed. It runs on a
 	// goroutine of its own, at any time after that. It may call any method, and may block. Messages
-	// that came before the end may be pulled later, and then MessageIn is called later. The garbage
-	// collector may collect a Conn that the program forgets without ending it. Its transport is
-	// closed then, and Closed is not called.
+	// that came before the end may be pulled after Closed was called, and then MessageIn is called
+	// after it. The garbage collector may collect a Conn that the program forgets without ending
+	// it. Its transport is closed then, and Closed is not called.
 	Closed func(c *Conn, info CloseInfo, err error)
 }
 

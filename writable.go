@@ -34,9 +34,9 @@ var _ interface { // and all that stream.Pipe and stream.Join know
 // immediately. A large message is sent in frames of MaxFrameSize as room comes. While it need not
 // wait, Write allocates nothing.
 //
-// m.Data is never changed. The caller owns it again when Write returns. Nil does not say that the
-// peer has the message, or that the kernel has: see Flush. Text that is not UTF-8 is an error of
-// the call.
+// m.Data is never changed. The caller owns it again when Write returns. A nil error does not mean
+// that the peer or the kernel has the message: see Flush. Text that is not UTF-8 is an error of the
+// call.
 //
 // If ctx ends before the message is admitted, Write returns context.Cause(ctx), and nothing was
 // sent. If it ends later, the rest is copied into memory, and Write succeeds.
@@ -167,8 +167,8 @@ func (w *Writable) NewMessage(ctx context.Context, t Type) (*MessageWriter, erro
 // Close takes its turn behind the Writes that wait and an open MessageWriter. It sends what was
 // accepted and a Close frame with 1000, and waits for the end. It returns nil if a Pull then
 // returns io.EOF, and otherwise the error of that Pull. After an Abort or a Fail it returns their
-// cause. If ctx ends while Close waits for its turn, nothing was closed. If it ends later, only the
-// wait ends.
+// cause. If ctx ends while Close waits for its turn, Close has changed nothing. If ctx ends later,
+// only the wait ends.
 //
 // Streams Standard, 5.2.4.
 func (w *Writable) Close(ctx context.Context) error {
@@ -179,7 +179,7 @@ func (w *Writable) Close(ctx context.Context) error {
 	return e.CloseWrite(ctx, wire.CloseInfo{Code: wire.CodeNormal}, ErrClosed)
 }
 
-// Fail closes as Close does, but because of a failure. Writes behind it fail with cause. The Close
+// Fail closes as Close does, but because of a failure. Later Writes fail with cause. The Close
 // frame has the code that Abort lists, and 1000 for a nil cause, io.EOF and ErrClosed. CloseTimeout
 // starts when Fail has its turn.
 //
@@ -220,7 +220,7 @@ func (w *Writable) Abort(cause error) error {
 }
 
 // Borrows reports that the caller owns a message's Data again when Write returns. So a stream.Pipe
-// from one Conn to another pulls into the same memory all the time, and allocates nothing for a
+// from one Conn to another pulls all messages into the same memory, and allocates nothing for a
 // message.
 func (w *Writable) Borrows() bool { return true }
 
