@@ -77,20 +77,3 @@ func (c *Client) check(resp *http.Response, key string) error {
 	}
 	return c.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))
 }
-
-// checkSubprotocol checks the subprotocol that the server chose.
-func (c *Client) checkSubprotocol(chosen []string) error {
-	offered := c.Subprotocols
-	switch {
-	case len(chosen) == 0 && (len(offered) == 0 || c.SubprotocolOptional):
-		return nil
-	case len(chosen) == 0:
-		return fmt.Errorf("the server chose none of the Subprotocols %q; "+
-			"SubprotocolOptional would let that be", offered)
-	case len(offered) == 0:
-		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)
-	case len(chosen) > 1, !slices.Contains(offered, chosen[0]):
-		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", chosen, offered)
-	}
-	return nil
-}

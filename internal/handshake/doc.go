@@ -18,9 +18,10 @@
 //
 // # Both
 //
-// header_limits.go limits the headers that are read. token.go, key.go and compression.go know the
-// fields of the handshake. options.go checks the options that are written into a header. url.go
-// reads a URL as a browser does, and redact.go keeps the credentials of a URL out of errors.
+// header_limits.go limits the headers that are read. token.go, key.go, subprotocol.go and
+// compression.go know the fields of the handshake. options.go checks the options that are written
+// into a header. url.go reads a URL as a browser does. redact.go keeps the credentials of a URL out
+// of errors.
 //
 // RFC 6455, section 4.
 package handshake

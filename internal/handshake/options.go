@@ -10,28 +10,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// CheckSubprotocols checks the option Subprotocols. A server's are tokens. A client's may have
-// other characters, as some servers need: libzmq expects "ZWS2.0/NULL".
-//
-// RFC 6455, section 4.1.
-func CheckSubprotocols(protocols []string, client bool) error {
-	for i, p := range protocols {
-		switch {
-		case client && !mayBeOffered(p):
-			return fmt.Errorf("wsstream: Subprotocols: %q is neither a token "+
-				"nor visible ASCII without commas and quotes", p)
-		case !client && !isToken(p):
-			return fmt.Errorf("wsstream: Subprotocols: %q is not a token "+
-				"(RFC 6455, section 4.1)", p)
-		}
-		isP := func(q string) bool { return strings.EqualFold(p, q) }
-		if slices.ContainsFunc(protocols[:i], isP) {
-			return fmt.Errorf("wsstream: Subprotocols: %q stands twice", p)
-		}
-	}
-	return nil
-}
-
 // isToken reports whether s is a token, as the name of a field is.
 //
 // RFC 9110, section 5.6.2.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -88,17 +87,6 @@ func (s *Server) admit(r *http.Request, secure bool, o Owner) (agreed Agreement,
 		return agreed, &refusal{http.StatusServiceUnavailable, nil, err}
 	}
 	return agreed, nil
-}
-
-// subprotocol chooses the first of the client's subprotocols that the server speaks. It ignores
-// those that are not valid, or stand twice.
-func (s *Server) subprotocol(h http.Header) string {
-	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
-		if i := slices.Index(s.Subprotocols, p); i >= 0 {
-			return s.Subprotocols[i] // p would keep all that was offered in memory
-		}
-	}
-	return ""
 }
 
 var errAbandoned = errors.New("closed during the handshake")

@@ -100,22 +100,6 @@ func (c *Conn) allows(n int) int {
 	return c.maxMessage - n
 }
 
-// skipCompressed passes what has come of the frame at the pull cursor. It has to inflate it if
-// later messages may refer to it, MaxMessage bytes of it at most.
-func (c *Conn) skipCompressed() error {
-	z := c.compression
-	inflater, before := z.ownInflater(), z.skipped
-	err := c.recv.in.feed(func(src []byte, last bool) (used int, err error) {
-		n, used, err := inflater.Skip(src, c.allows(z.skipped), last)
-		z.skipped += n
-		return used, err
-	})
-	if z.floods(z.skipped - before) {
-		return errBlocks
-	}
-	return err
-}
-
 // mustInflate reports whether dropUnwanted would have to inflate something.
 func (c *Conn) mustInflate() bool {
 	in := &c.recv.in

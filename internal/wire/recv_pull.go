@@ -90,3 +90,30 @@ func (c *Conn) assemble(dst []byte) []byte {
 	}
 	return dst
 }
+
+// lockPull locks readGate to start a new message. It returns ErrBusy if a Reader is open. It
+// returns the final error without locking, so that failing pulls in a loop do not starve the
+// background reader.
+func (c *Conn) lockPull(ctx context.Context) error {
+	if ctx.Err() != nil { // causeOf asks the same; this saves a call
+		if err := c.causeOf(ctx); err != nil {
+			return err
+		}
+	}
+	if end := c.reads.final.Load(); end != nil {
+		return *end
+	}
+	if c.isReaderOpen() {
+		return c.errs.Busy
+	}
+	if !c.readGate.TryLock() {
+		if err := c.awaitRead(ctx); err != nil {
+			return err
+		}
+	}
+	if c.isReaderOpen() {
+		c.unlockRead()
+		return c.errs.Busy
+	}
+	return nil
+}

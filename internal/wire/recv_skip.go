@@ -1,12 +1,5 @@
 package wire
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/wsstream/wsstream/internal/deflate"
-)
-
 // dropUnwanted drops the input that no call wants. It reports whether it drops all that has come.
 func (c *Conn) dropUnwanted() bool {
 	return (c.reads.dropping.Load() || c.reads.current.Load() != 0) && c.dropNow()
@@ -24,28 +17,6 @@ func (c *Conn) dropNow() bool {
 		return c.skipMessage()
 	}
 	return false
-}
-
-// reject fails the connection for a message that may not be delivered. It drops all input that
-// follows. If the end was decided before, only the error of pulls changes.
-func (c *Conn) reject(code int, rule error) {
-	c.reads.dropping.Store(true)
-	if info, ended := c.fail(code, rule); ended {
-		c.mu.Lock()
-		c.end.note().verdict = c.errs.Unclean(info, rule)
-		c.mu.Unlock()
-	}
-}
-
-// rejectCompressed rejects a compressed message.
-func (c *Conn) rejectCompressed(err error) {
-	code := codeFor(err)
-	if err == deflate.ErrRoom {
-		code = CodeTooBig
-		err = fmt.Errorf("received a compressed message of %d bytes or more; our MaxMessageSize is %d",
-			uint64(c.maxMessage)+1, c.maxMessage)
-	}
-	c.reject(code, err)
 }
 
 // skipMessage drops what has come of the message that is skipped. It reports whether more of it
@@ -75,14 +46,18 @@ func (c *Conn) skipMessage() bool {
 	return true
 }
 
-// codeFor returns the close code for a broken rule.
-func codeFor(rule error) int {
-	switch {
-	case errors.Is(rule, errFlood), errors.Is(rule, errBlocks):
-		return CodePolicy
-	case errors.Is(rule, errText), errors.Is(rule, deflate.ErrCorrupt),
-		errors.Is(rule, deflate.ErrTruncated):
-		return CodeBadData
+// skipCompressed passes what has come of the frame at the pull cursor. It has to inflate it if
+// later messages may refer to it, MaxMessage bytes of it at most.
+func (c *Conn) skipCompressed() error {
+	z := c.compression
+	inflater, before := z.ownInflater(), z.skipped
+	err := c.recv.in.feed(func(src []byte, last bool) (used int, err error) {
+		n, used, err := inflater.Skip(src, c.allows(z.skipped), last)
+		z.skipped += n
+		return used, err
+	})
+	if z.floods(z.skipped - before) {
+		return errBlocks
 	}
-	return CodeProtocol
+	return err
 }
