@@ -122,6 +122,22 @@ func bitString(p ...int) []byte {
 	return b[:o/8+2]
 }
 
+func TestInflateCountsTheBlocksThatEnd(t *testing.T) {
+	f := NewInflater(Sender{Bits: 15})
+	empty := []byte{0, 0, 0, 0xff, 0xff} // without compression
+	require.Zero(t, f.Blocks())
+	for _, n := range []int{1, 7} {
+		got, _, err := f.Inflate(nil, bytes.Repeat(empty, n), math.MaxInt, false)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		require.Equal(t, n, f.Blocks())
+		require.Zero(t, f.Blocks(), "they count once")
+	}
+	_, _, err := f.Inflate(nil, empty[:4], math.MaxInt, false)
+	require.NoError(t, err)
+	require.Zero(t, f.Blocks(), "the block has not ended")
+}
+
 func TestInflateRefusesCorruptData(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -135,6 +151,11 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		// 'a', then 3 bytes from there
 		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)},
 		{"a code that leaves bits unused", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 2, 3, 2, 3)},
+		{"a repeat of no length", bitString(2<<1, 3, 0, 14, 1, 3, 0, 3, 0, 3, 1, 3, 1, 1)},
+		{
+			"more lengths than codes",
+			bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 1, 3, 1, 3, 1, 1, 127, 7, 1, 1, 127, 7),
+		},
 		{"too many codes", []byte{0xfc, 0xff, 0xff, 0xff}},
 		{"codes of lengths that do not fit", []byte{0x04, 0x00, 0xfe, 0xff, 0xff, 0xff}},
 	} {

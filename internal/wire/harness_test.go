@@ -108,7 +108,8 @@ func deflating() (client, server *Conn) {
 	return one(near, true), one(far, false)
 }
 
-// until waits until done reports true.
+// until waits until done reports true. It must not be called in a bubble of synctest, whose clock
+// stands still meanwhile.
 func until(t *testing.T, done func() bool) {
 	t.Helper()
 	require.True(t, within(30*time.Second, done))
