@@ -17,8 +17,9 @@ import (
 )
 
 // These tests check what the doc comments say of allocations, for messages of 64 bytes over TCP,
-// with the same cancellable context each time. The counts take in the whole process, so the far
-// side runs in raw bytes, and where nothing has to block, on the test's own goroutine.
+// with the same cancellable context each time. The counts are those of the whole process. So the
+// far side sends and receives raw bytes. Where nothing has to block, it runs on the test's own
+// goroutine.
 
 func TestPullIntoAllocatesNothing(t *testing.T) {
 	var m wsstream.Message

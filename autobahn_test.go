@@ -171,8 +171,9 @@ func TestFrameOrderOfAutobahnsStrictCases(t *testing.T) {
 			}
 			for _, client := range []bool{true, false} {
 				t.Run(fmt.Sprint(c.name, "/", chop, "/client: ", client), func(t *testing.T) {
-					// If the machine keeps the echo waiting for some milliseconds, no call reads, and the
-					// breach takes effect before the answer: once in 1,000 runs under load.
+					// If the machine keeps the echo waiting for some milliseconds, no call reads.
+					// Then the breach takes effect before the answer. That happens once in 1,000
+					// runs under load.
 					got := talk(t, overTCP(t, config{}, client))
 					for range 4 {
 						if len(got) == len(c.want) && (len(got) == 0 || got[0].Op != wstest.OpClose) {

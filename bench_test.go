@@ -241,9 +241,9 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkAnswerOfABusyHandler measures from the Write of the first of 64 answers, which are
-// gathered, to its arrival, while the handler computes and calls nothing: with one processor that
-// is one preemption.
+// BenchmarkAnswerOfABusyHandler measures the time from the Write of an answer to its arrival. The
+// answer is the first of 64, which are gathered. The handler computes meanwhile, and calls nothing.
+// With one processor that time is one preemption.
 func BenchmarkAnswerOfABusyHandler(b *testing.B) {
 	for _, procs := range []int{1, 2} {
 		b.Run(fmt.Sprintf("%dprocs", procs), func(b *testing.B) {

@@ -20,8 +20,8 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// Each test sends this many messages each way, so that there are ten thousand Pulls and Writes at
-// the least; fewer under the race detector, where pools lose compressors on purpose.
+// Each test sends this many messages each way, so that there are at least ten thousand Pulls and
+// Writes. Under the race detector there are fewer, because pools lose compressors there on purpose.
 var perWay = func() int {
 	if raceEnabled {
 		return 1000

@@ -213,8 +213,9 @@ func TestContextThatEndedForAnotherReasonStillEndsCalls(t *testing.T) {
 	})
 }
 
-// TestContextOfAConnLosesNothingInAPipeline is law 2 for what reads through package stream: the
-// context of a Handler's request ends with the connection, while something of its stream is left.
+// TestContextOfAConnLosesNothingInAPipeline checks law 2 for programs that read through package
+// stream. The context of a Handler's request ends with the connection, while chunks of its stream
+// are left.
 func TestContextOfAConnLosesNothingInAPipeline(t *testing.T) {
 	const n = 20
 	data := func(m wsstream.Message) ([]byte, error) { return m.Data, nil }

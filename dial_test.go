@@ -291,9 +291,9 @@ func TestDialIsNotSlowedByAFloodBehindThe101(t *testing.T) {
 	}
 }
 
-// With busy processors the handshake takes what a bare exchange of as many bytes takes, the
-// control, times the goroutines that have to run one after another. WSSTREAM_STRESS_DIALS says how
-// many Dials of each kind are made.
+// The control is a bare exchange of as many bytes. With busy processors the handshake takes as long
+// as the control, times the goroutines that have to run one after another. WSSTREAM_STRESS_DIALS
+// says how many Dials of each kind are made.
 func TestDialReturnsDuringAFloodBehindThe101(t *testing.T) {
 	behind := longFrame()
 	for _, procs := range []int{1, 2, 8} {

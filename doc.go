@@ -36,8 +36,8 @@
 //     even if the context ends. There is one exception: the end of the connection also ends
 //     [Conn.Context], the context of a [Handler]'s request, and contexts made from them. Then these
 //     contexts end no call on that connection.
-//  3. Pull returns a bare io.EOF only if the peer said that it was done: it closed with 1000 or
-//     without a code, or agreed to our Close. A page that was left (1001), a server that failed
+//  3. Pull returns a bare io.EOF only if the peer said that it was done. The peer closed with 1000
+//     or without a code, or agreed to our Close. A page that was left (1001), a server that failed
 //     (1011) and half a message never look complete. Pull and Write return an [*Error] with the
 //     peer's code and reason. Pull first returns all messages that came before. Closed returns the
 //     code without an error if the closing handshake was complete.
@@ -51,8 +51,8 @@
 //     It runs while no call pulls, and there is read credit or a close is pending. A connection has
 //     at most one goroutine that writes. It runs while there is a backlog. The handshake of Dial or
 //     AcceptConn has a goroutine, and so has the writing of Dial's request. Other goroutines run
-//     for a moment only. They start the watch of a context, react to the end of a context or a
-//     timer, or report the connection's end to the Logger, the Trace and the Meter.
+//     for a moment only. They start the watch of a context, or react to the end of a context or a
+//     timer. One reports the connection's end to the Logger, the Trace and the Meter.
 //  8. The library prints nothing, except to the Logger that it is given.
 //
 // # How a connection ends

@@ -630,8 +630,8 @@ func ExampleConn_Writable_pipe() {
 	// stopped <nil>
 }
 
-// One stream goes to many connections: a prepared message is encoded once for all of them, and a
-// client that is slow loses messages, the oldest first, and holds no other back.
+// One stream goes to many connections. A prepared message is encoded once for all of them. A slow
+// client loses messages, the oldest first, and does not slow the others down.
 func ExampleMessage_Prepare() {
 	room := stream.NewBroadcast[wsstream.Message](nil)
 	var here sync.WaitGroup

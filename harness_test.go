@@ -529,9 +529,9 @@ func (e *end) newMessage(t *testing.T, ctx context.Context) *wsstream.MessageWri
 
 const allocSize = 64 // bytes of payload
 
-// requireAllocs requires that f, once it has come to a steady state, allocates want times a run:
-// what is made once in many runs, a goroutine of the library's or a buffer after a garbage
-// collection, does not count.
+// requireAllocs requires that f allocates want times a run, once f has come to a steady state.
+// Allocations that come once in many runs do not count. Examples are a goroutine of the library, or
+// a buffer after a garbage collection.
 func requireAllocs(t *testing.T, want float64, f func()) {
 	t.Helper()
 	for range 200 {

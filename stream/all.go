@@ -11,11 +11,11 @@ import (
 // All ranges over the chunks of src, as Pull returns them. An error is yielded once, last. A clean
 // end yields nothing.
 //
-// Take both values. A loop over the chunk alone compiles, and its last turn has a zero chunk if the
-// end is an error.
+// Take both values. A loop with one variable compiles, and gets a zero chunk when the stream ends
+// with an error.
 //
-// Leaving the loop leaves src as it is: it can be pulled on, and should be cancelled if it is not.
-// If ctx ends, its cause is the error, and src is as it was. A context that has ended because a
+// Leaving the loop leaves src as it is: later calls can pull from it. Cancel it if no call will. If
+// ctx ends, its cause is the error, and src is as it was. A context that has ended because a
 // connection has does not end the loop, as for [Pipe].
 //
 // Streams Standard, 4.2.5 (where leaving the loop cancels).

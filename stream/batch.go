@@ -16,7 +16,7 @@ import (
 // A batch is never empty. With a limit of one or less each chunk is a batch. The slice belongs to
 // the caller.
 //
-// Batch pulls on the goroutine that pulls, so it checks wait only during a Pull. A Pull whose ctx
+// Batch runs on the goroutine that pulls, so it checks wait only during a Pull. A Pull whose ctx
 // ends leaves the chunks that were gathered, and their time, for the next Pull. A negative size
 // ends the stream, behind the batch before it, and cancels src. Cancel drops the chunks that were
 // gathered and cancels src.
@@ -28,11 +28,12 @@ func Batch[T any, L Limit[T]](src Readable[T], limit L, wait time.Duration) Read
 }
 
 // BatchNow waits for one chunk of src, and gathers with it the chunks that are there already, up to
-// limit. It waits for none of those. So a slow source makes small batches, and a fast source makes
-// large ones. For everything else it is [Batch].
+// limit. It does not wait for more chunks. So a slow source makes small batches, and a fast source
+// makes large ones. For everything else it is [Batch].
 //
-// The chunks that are there are those that a Pull returns without waiting: what a [Queue] or a
-// [Subscription] holds, or the messages that a connection has received with the first one.
+// The chunks that are there are those that a Pull returns without waiting. From a [Queue] or a
+// [Subscription], those are the chunks that it holds. From a connection, those are the messages
+// that it has received with the first one.
 func BatchNow[T any, L Limit[T]](src Readable[T], limit L) Readable[[]T] {
 	b := &batching[T]{src: newSource(src), limit: strategyOf[T](limit)}
 	return b.readable(b.nextNow)

@@ -112,9 +112,9 @@ func Subscribe[T any, L Limit[T], P PolicyFor[T]](
 	return sub
 }
 
-// Publish gives v to all subscribers. It waits its turn, and then until all subscribers have room
-// whose policy is [Block], or [DisconnectAfter] with time left. If ctx ends before that, Publish
-// returns its cause, and no subscriber has got v.
+// Publish gives v to all subscribers. It waits its turn. Then it waits for the subscribers whose
+// policy is [Block], or [DisconnectAfter] with time left, until all of them have room. If ctx ends
+// before that, Publish returns its cause, and no subscriber has got v.
 //
 // After Close it returns [ErrClosed], and after Abort the cause. If a Size or a key function
 // panics, the panic reaches the caller, and some subscribers have got v.
@@ -284,8 +284,8 @@ func (b *Broadcast[T]) Len() int {
 	return len(b.subs)
 }
 
-// Dropped returns the number of chunks that policies have dropped, for all subscribers together,
-// those that have left included.
+// Dropped returns the number of chunks that policies have dropped. It counts all subscribers
+// together, also those that have left.
 func (b *Broadcast[T]) Dropped() int64 { return b.dropped.Load() }
 
 func (b *Broadcast[T]) finish(end error) {

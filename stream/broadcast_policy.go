@@ -6,7 +6,8 @@ import (
 )
 
 // A Policy says what a [Broadcast] does with a chunk for which a subscription has no room. [Latest]
-// is one more, whose type says which chunks it is for. The zero Policy is that of [Block].
+// returns another kind of policy, a Keyed, which is for one type of chunks. The zero Policy is that
+// of [Block].
 type Policy struct {
 	kind  policyKind
 	grace time.Duration // of DisconnectAfter
@@ -38,13 +39,13 @@ func Disconnect() Policy { return Policy{kind: disconnect} }
 
 // DisconnectAfter gives a subscriber whose subscription is full the time d to pull a chunk. After
 // that, at the next Publish or during one, the subscription fails with the Broadcast's SlowError,
-// and the chunks that it holds are dropped. ([Disconnect] disconnects a subscriber that is full for
-// an instant, as each subscriber is in a burst.)
+// and the chunks that it holds are dropped. ([Disconnect] disconnects a subscriber that is full
+// only for an instant. In a burst, every subscriber is.)
 //
 // Within that time no chunk is dropped and no more is held: Publish waits for room as with [Block].
-// It waits for the time that is left of d, since the subscription became full, or since a chunk was
-// last pulled from it. So a subscriber that has stopped costs the publisher d once. Several
-// subscribers that stopped together cost the publisher d once, too.
+// The time d starts when the subscription becomes full, and again when a chunk is pulled from it.
+// Publish waits only for the rest of d. So a subscriber that has stopped costs the publisher d
+// once. Several subscribers that stopped together cost the publisher d once, too.
 //
 // A subscriber that pulls, however slowly, sets the publisher's pace. A broadcast that must not
 // wait for a subscriber uses [Disconnect], [DropOldest] or [Latest]. If the limit is zero, d counts

@@ -28,7 +28,7 @@ type Readier interface {
 // A TryWriter is a [Writable] that can write without waiting. TryWrite reports whether it has
 // accepted v: it returns false while a Write would wait. After the end it fails as Write does.
 //
-// [Pipe] tries such a destination with the chunk that it has in hand when its context ends.
+// When its context ends, [Pipe] tries to write the chunk that it holds to such a destination.
 type TryWriter[T any] interface {
 	TryWrite(v T) (bool, error)
 }
@@ -39,8 +39,8 @@ type TryWriter[T any] interface {
 // returns its cause, and has changed nothing.
 //
 // [Pipe] and [Join] fail such a destination when the source has failed, and abort any other. Each
-// Writable that this package makes is a Failer. One that stands on a Writable without a Fail aborts
-// that, in turn.
+// Writable that this package makes is a Failer. An adapter of a Writable without a Fail takes its
+// turn, and then aborts that Writable.
 type Failer interface {
 	Fail(ctx context.Context, cause error) error
 }
@@ -63,9 +63,9 @@ type Borrower interface {
 	Borrows() bool
 }
 
-// A PullerInto is a [Readable] that can fill a chunk of the caller's. PullInto is Pull into *v. It
-// reuses the memory that *v refers to, and v may refer to other memory when it returns. After an
-// error *v holds nothing of use.
+// A PullerInto is a [Readable] that can reuse the memory of a chunk. PullInto is Pull into *v. It
+// reuses the memory that *v refers to. When it returns, *v may refer to other memory. After an
+// error the content of *v is undefined.
 type PullerInto[T any] interface {
 	PullInto(ctx context.Context, v *T) error
 }

@@ -12,8 +12,8 @@ import (
 // FromChan returns the chunks that c delivers. The close of c is a clean end, and a channel has no
 // other. A nil channel delivers nothing.
 //
-// Cancel leaves the chunks that are in c there, and does not tell the goroutine that sends to c:
-// that needs another way to know. FromChan starts no goroutine.
+// Cancel does not take the chunks that are in c. It also does not stop the goroutine that sends to
+// c: you must stop it in another way. FromChan starts no goroutine.
 func FromChan[T any](c <-chan T) Readable[T] {
 	return &chanSource[T]{c: c, cancelled: make(chan struct{})}
 }
@@ -64,8 +64,9 @@ func (s *chanSource[T]) Cancel(error) error {
 // not wait. Close and Fail take their turn and close c. Abort closes c, too, after the Write in
 // progress, which fails.
 //
-// A channel cannot pass an error on, so look at what [Pipe] returned. It cannot tell when it has
-// room, so Ready never waits. Only ToChan may close c. ToChan starts no goroutine.
+// A channel cannot pass an error on, so check the error that [Pipe] returns. A channel cannot tell
+// when it has room, so Ready never waits. Nothing but ToChan may close c. ToChan starts no
+// goroutine.
 func ToChan[T any](c chan<- T) Writable[T] {
 	s := &chanSink[T]{c: c, sinkEnd: newSinkEnd()}
 	s.gate = gate.New(s.done)
@@ -120,7 +121,7 @@ func (s *chanSink[T]) TryWrite(v T) (bool, error) {
 	}
 }
 
-// Close closes c in turn.
+// Close takes its turn, and closes c.
 func (s *chanSink[T]) Close(ctx context.Context) error {
 	if err := s.Fail(ctx, ErrClosed); err != nil {
 		return err
@@ -128,7 +129,7 @@ func (s *chanSink[T]) Close(ctx context.Context) error {
 	return closeResult(io.EOF, s.endOr(ctx))
 }
 
-// Fail closes c in turn, for later Writes to fail with cause.
+// Fail takes its turn, and closes c. Later Writes fail with cause.
 func (s *chanSink[T]) Fail(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

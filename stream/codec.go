@@ -6,8 +6,9 @@ import (
 	"io"
 )
 
-// A Codec turns values into messages and back, as encoding/json turns values into bytes and back. A
-// nil function makes a codec for one way only. Both functions may be called concurrently.
+// A Codec turns values into messages and back, as encoding/json turns values into bytes and back.
+// If one function is nil, the codec is for the other direction only. Both functions may be called
+// concurrently.
 type Codec[M, T any] struct {
 	Encode func(T) (M, error)
 	Decode func(M) (T, error)

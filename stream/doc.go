@@ -1,7 +1,7 @@
 // Package stream makes pipelines of chunks with backpressure, for chunks of any type. Errors and
-// cancellation pass through a pipeline both ways. The package is for Go what the Streams Standard
-// is for the browser: pipes, transforms, tee, queuing strategies. It knows no WebSocket and no
-// network: a connection is one source and one destination among others.
+// cancellation pass through a pipeline both ways. The package gives Go programs what the Streams
+// Standard gives browsers: pipes, transforms, tee, queuing strategies. It does not depend on
+// WebSocket or on a network. A connection is one of many possible sources and destinations.
 //
 //	lines := stream.Lines(stream.FromReader(f, 4096), 64<<10)
 //	hits := stream.Filter(lines, func(s string) bool { return strings.Contains(s, "error") })
@@ -10,24 +10,28 @@
 //		…
 //	}
 //
-// A loop over [All] that leaves err out compiles. It then gets a zero chunk at an end that is an
-// error. Take both values.
+// Take both values of [All]. A loop with one variable compiles, and gets a zero chunk when the
+// stream ends with an error.
 //
 // # Names
 //
-// A function From… makes a [Readable] of something of Go's: its chunks come from there. A function
-// To… makes a [Writable]: its chunks go there. A function As… makes something of Go's of a stream.
+// A function From… makes a [Readable] from a Go value, such as an io.Reader or a channel. The
+// chunks come from that value. A function To… makes a [Writable] whose chunks go to a Go value. A
+// function As… makes a Go value, such as an io.Reader, from a stream.
 //
 // # Words
 //
 //   - A chunk is what one Pull returns or one Write takes.
 //   - A source is the Readable that a pipe or an operator pulls from. A destination is the Writable
 //     that a pipe or an adapter writes to.
-//   - An operator makes a Readable of a Readable, as [Map] does. It runs inline if it runs on the
-//     goroutine that pulls. An adapter makes one kind of stream of another.
+//   - An operator makes a Readable from a Readable, as [Map] does. It runs inline if it runs on the
+//     goroutine that pulls. An adapter makes one kind of stream from another.
 //   - Behind means later in the order of chunks. An error behind a chunk is what the Pull after
 //     that chunk returns.
-//   - A turn is a call's place among calls that wait. Calls are served in the order they came.
+//   - A stream holds a chunk if it has accepted or pulled the chunk and has not delivered it yet.
+// - A stream ends well, or cleanly, if its end is io.EOF and no error.
+// - A turn is a call's place among the calls that wait. Calls are served in the order they came. A
+//   call that takes its turn waits until the calls before it are done.
 //   - The mark is the high-water mark of a [Strategy].
 //
 // # The laws
@@ -38,21 +42,21 @@
 //     call whose context had ended before fails immediately with the context's cause.
 //   - A clean end is a bare [io.EOF]. An error ends a stream behind the chunks that came before it,
 //     and every later call returns it, too.
-//   - Cancel goes up a pipeline, to its source. Close, Fail and Abort go down. Close and Fail come
-//     behind all chunks that were written. Cancel and Abort never wait for a peer, and may be
-//     called again.
+//   - Cancel goes up a pipeline, to its source. Close, Fail and Abort go down, to its destination.
+//     Close and Fail come behind all chunks that were written. Cancel and Abort never wait for a
+//     peer, and may be called again.
 //   - Calls on one stream may be made concurrently. They are served in the order they came.
 //   - Inline operators start no goroutine: [Map], [Filter], [FlatMap], [Scan], [Through], [Lines],
-//     [Batch], [Unbatch], [Throttle], [Concat] and [Decode]. The functions that they are given get
-//     no context, and must not block. Work that blocks goes into [Parallel] or [Stage].
-//   - Operators with goroutines end with Cancel: [Parallel], [Stage], [Tee] and [Merge]. Defer it.
-//   - A panic of a function reaches the caller of Pull, once both ends of the stream were shut. See
-//     [Panic].
+//     [Batch], [Unbatch], [Throttle], [Concat] and [Decode]. Your functions for these operators get
+//     no context, and must not block. Use [Parallel] or [Stage] for work that blocks.
+//   - [Parallel], [Stage], [Tee] and [Merge] have goroutines, which Cancel ends. So defer Cancel.
+//   - If a function panics, both ends of the stream are shut, and then the panic reaches the caller
+//     of Pull. See [Panic].
 //
 // # Capabilities
 //
-// A stream may have more methods than [Readable] and [Writable] have. [Pipe] and [Join] use those
-// that they know. Each has an interface of its own, which says how: [Notifier], [Readier],
+// A stream may have more methods than [Readable] and [Writable] have. [Pipe] and [Join] use the
+// methods of these interfaces. Each interface says how they use it: [Notifier], [Readier],
 // [TryWriter], [Failer], [Flusher], [Borrower] and [PullerInto].
 //
 //	Writable             Notifier  Readier  TryWriter  Failer  Flusher  Borrower
@@ -76,7 +80,7 @@
 //	  FlatMap, Batch, Unbatch
 //	Parallel                           no        no
 //
-// An adapter that passes a capability on has it if the stream below has it.
+// "passes" means that an adapter has the capability if the stream that it was made from has it.
 //
 // Streams Standard, https://streams.spec.whatwg.org.
 package stream

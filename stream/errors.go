@@ -16,8 +16,8 @@ func ofCtx(ctx context.Context, err error) bool {
 	return !canCompare(cause) || errors.Is(err, cause) || errors.Is(err, ctx.Err())
 }
 
-// canCompare reports whether err, which a caller of this package made, can be compared: == panics
-// for a struct that has a slice or a map inside.
+// canCompare reports whether err can be compared. A caller of this package may have made it, and ==
+// panics for a struct that has a slice or a map inside.
 func canCompare(err error) bool { return reflect.ValueOf(err).Comparable() }
 
 // join joins an error of a shutdown to the error that caused the shutdown, unless they are the

@@ -5,9 +5,9 @@ import (
 	"iter"
 )
 
-// FlatMap returns all that f makes of each chunk of src, in order. When a chunk is pulled from src,
-// the sequence that f returns runs to its end, on the goroutine that pulls. So the sequence must be
-// finite, and its values are held until they are pulled.
+// FlatMap returns a stream of all values that f returns for each chunk of src, in order. When a
+// chunk is pulled from src, the sequence that f returns runs to its end, on the goroutine that
+// pulls. So the sequence must be finite, and its values are held until they are pulled.
 //
 // An error in the sequence is like an error of [Map]'s function, behind the values before it.
 // [Skip] goes on with the sequence. [SkipAll] ends the stream well, and any other error ends the

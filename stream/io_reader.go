@@ -19,7 +19,7 @@ const defaultChunk = 32 << 10 // as io.Copy's buffer
 //
 // A context that ends, and Cancel, end a Read that blocks. They use r's SetReadDeadline if it has
 // one: then the stream is as it was. Else they close r if it is an [io.Closer]: then the stream has
-// failed with the context's cause. Else Pull returns when Read does.
+// failed with the context's cause. If r has neither, Pull returns only when Read does.
 //
 // Cancel closes r if it is an io.Closer, with the cause if it has a CloseWithError, and returns the
 // error of that. The end of the stream does not close r. FromReader starts no goroutine.

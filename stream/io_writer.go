@@ -23,9 +23,9 @@ import (
 //
 // Close takes its turn, flushes w if it has a Flush() error, and closes w if it is an io.Closer. So
 // give [Pipe] PreventClose for an os.Stdout. Fail does the same, and closes w with the cause if it
-// has a CloseWithError. Any other w does not show that it did not get all, so look at what Pipe
-// returned. Abort closes w as Fail does, but immediately and without flushing. All three return the
-// errors of flushing and closing.
+// has a CloseWithError. Any other w does not show that it did not get all chunks, so check the
+// error that Pipe returns. Abort closes w as Fail does, but immediately and without flushing. All
+// three return the errors of flushing and closing.
 //
 // There is no TryWrite, since any Write of w may wait. ToWriter starts no goroutine.
 func ToWriter(w io.Writer) Writable[[]byte] {
@@ -80,7 +80,7 @@ func (s *byteSink) Write(ctx context.Context, p []byte) error {
 // Borrows reports that Write keeps nothing.
 func (s *byteSink) Borrows() bool { return true }
 
-// Close closes w in turn.
+// Close takes its turn, and closes w.
 func (s *byteSink) Close(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -91,7 +91,7 @@ func (s *byteSink) Close(ctx context.Context) error {
 	return closeResult(io.EOF, s.endOr(ctx))
 }
 
-// Fail closes w in turn, with cause.
+// Fail takes its turn, and closes w with cause.
 func (s *byteSink) Fail(ctx context.Context, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -135,10 +135,10 @@ func (s *byteSink) Abort(cause error) error {
 // writer is an [io.ReaderFrom]: io.Copy to it copies nothing twice, and each Read makes one chunk
 // of at most 32 KiB.
 //
-// Close closes dst: that is the end of a stream that is complete. For one that is not, use the
-// method CloseWithError(cause error) error, as of an io.PipeWriter. It fails dst with cause (see
-// [Failer]), or closes dst if cause is nil. Fail, Abort, Ready, Done, Flush and TryWrite are those
-// of dst, where dst has them. TryWrite copies as Write does.
+// Close closes dst. Use it if the stream is complete. If the stream is not complete, use the method
+// CloseWithError(cause error) error, which an [io.PipeWriter] has, too. It fails dst with cause
+// (see [Failer]), or closes dst if cause is nil. Fail, Abort, Ready, Done, Flush and TryWrite are
+// those of dst, where dst has them. TryWrite copies as Write does.
 func AsWriter(ctx context.Context, dst Writable[[]byte]) io.WriteCloser {
 	w := &writer{
 		dst:     dst,

@@ -15,16 +15,17 @@ import (
 // The end of a side is the end of its Readable. Join passes it on behind all chunks that came
 // before it. After io.EOF or [ErrClosed] it closes the other side's Writable. After any other error
 // it fails that Writable (see [Failer]). Before that it flushes the other side (see [Flusher]): it
-// waits, without a limit of its own, until that side has taken its chunks. On a connection set
-// WriteStallTimeout, or a peer that reads nothing holds Join for ever.
+// waits until that side has taken its chunks. Join does not limit that wait. So set
+// WriteStallTimeout on a connection. Without it, a peer that reads nothing blocks Join for ever.
 //
-// A side that has ended takes no more chunks. The way to it then pulls its source and drops the
-// chunks, so that the end of the source is seen. It neither cancels its source nor aborts. It
-// cancels its source when the other way is done, or cannot write any more either. The cause is the
-// error of the Write that failed, if one did.
+// A side that has ended takes no more chunks. Join then still pulls the chunks for that side and
+// drops them, so that it sees the end of their source. It does not cancel that source yet. Join
+// cancels it when the other way is done, or cannot write any more either. The cause is the error of
+// the Write that failed, if one did.
 //
-// A Writable may refuse one chunk without having ended, as its Done says (see [Notifier]). Then
-// neither side has ended. Join fails that Writable with the error, and cancels the source with it.
+// A Writable may refuse one chunk without having ended, as its Done shows (see [Notifier]). Then
+// neither side has ended. Join fails that Writable with the error of its Write, and cancels the
+// source with the same error.
 //
 // Join returns the first error of either way that is neither io.EOF nor ErrClosed. When ctx ends,
 // Join aborts and cancels the halves that have not ended, with its cause. It returns the cause if

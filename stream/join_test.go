@@ -134,7 +134,7 @@ func (p *peer) duplex() stream.Duplex[int, int] {
 	return stream.Duplex[int, int]{Readable: p.out, Writable: p.in}
 }
 
-// A line is a connection as a relay sees it: both halves end together, Close and Fail wait until
+// A line is a connection as a relay sees it. Both halves end together. Close and Fail wait until
 // the peer has seen them, and the peer answers.
 type line struct {
 	in, out *stream.Queue[int] // of the relay

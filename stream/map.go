@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// Map returns what f makes of each chunk of src. It calls f for one chunk at a time, on the
-// goroutine that pulls, so f must not block: [Parallel] is for work that does. Map pulls from src
-// when it is pulled, and holds nothing.
+// Map returns a stream of the results of f, one for each chunk of src. It calls f for one chunk at
+// a time, on the goroutine that pulls, so f must not block: [Parallel] is for work that does. Map
+// pulls from src when it is pulled, and holds nothing.
 //
 // If f returns [Skip], the chunk is dropped. If f returns [SkipAll], the stream ends well. Any
 // other error ends the stream, and cancels src with it; a bare io.EOF becomes

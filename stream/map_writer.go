@@ -8,8 +8,8 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// MapWriter returns a [Writable] that writes to dst what f makes of each chunk. It calls f on the
-// goroutine that writes, when its turn has come, and never concurrently.
+// MapWriter returns a [Writable]. For each chunk that is written, it writes the result of f to dst.
+// It calls f on the goroutine that writes, when its turn has come, and never concurrently.
 //
 // If f returns [Skip], Write returns nil and nothing is written. Any other error of f is an error
 // of that Write: nothing is written, and the stream is as it was ([Pipe] then aborts it). A panic

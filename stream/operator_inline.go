@@ -17,9 +17,10 @@ type inline[T any] struct {
 	// called again. If ctx had ended, next must be ready to go on. An error of the operator itself
 	// is a failure.
 	next func(ctx context.Context) (T, error)
-	// cancel tells the source. It may run beside next, and next must then return soon.
+	// cancel cancels the source. It may run concurrently with next, and next must then return soon.
 	cancel func(cause error) error
-	// drop runs once after Cancel, never beside next, which is not called again. It may be nil.
+	// drop runs once after Cancel, never concurrently with next. next is not called again. drop may
+	// be nil.
 	drop func(cause error)
 
 	sourceDone <-chan struct{} // of the source; may be nil

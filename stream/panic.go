@@ -14,9 +14,9 @@ var errPanicked = errors.New("stream: a function of the stream panicked")
 var errGone = errors.New("stream: a function of the stream ended its goroutine")
 
 // A Panic is a panic of a function that ran on a goroutine of a stream ([Parallel], [Stage], [Tee],
-// [Merge]). The Pull that reaches it panics with the *Panic, once. Later Pulls return it as an
-// error. A function that runs on the goroutine that pulls panics there, with its own value. Both
-// ends of the stream are shut in either case.
+// [Merge]). The Pull that reaches it panics with the *Panic, once. Later Pulls return the *Panic as
+// an error. If the function runs on the goroutine that pulls, Pull panics with the function's own
+// value. In both cases both ends of the stream are shut.
 //
 // A function that ends its goroutine (runtime.Goexit, the FailNow of a test) fails the stream with
 // an error that says so.

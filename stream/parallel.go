@@ -10,9 +10,9 @@ import (
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
-// Parallel returns what f makes of each chunk of src, in the order of src. It makes up to n calls
-// of f concurrently. If n is zero, [runtime.GOMAXPROCS](0). If n is negative, 1. It holds at most n
-// chunks: in work, or waiting to be pulled.
+// Parallel returns a stream of the results of f, one for each chunk of src, in the order of src. It
+// makes up to n calls of f concurrently. If n is zero, [runtime.GOMAXPROCS](0). If n is negative,
+// 1. It holds at most n chunks: in work, or waiting to be pulled.
 //
 // At most n goroutines call f. The first Pull starts the first of them. The context of f ends with
 // Cancel, with the cause that Cancel was given, or when the stream has failed.

@@ -21,7 +21,7 @@ type PipeOptions struct {
 }
 
 // Pipe moves the chunks of src to dst until one of them ends or ctx does. Then it shuts down the
-// ends that are left, and returns.
+// other end, and returns.
 //
 //	what happens            what Pipe does              returns    unless
 //	src ends                closes dst                  nil        PreventClose
@@ -35,9 +35,9 @@ type PipeOptions struct {
 // dst. If ctx ends during that Fail, Pipe aborts dst, and returns e and the cause, joined.
 //
 // If closing dst fails, Pipe returns that error. If ctx ends during the closing, Pipe aborts dst.
-// Errors of other shutdowns are joined to the first error. If both ends fail, the first failure
-// counts. A source that has ended is never cancelled: if dst is closed by then, that is success. If
-// ctx had ended before the start, nothing is moved.
+// If another shutdown fails, Pipe joins its error to the first error. If both ends fail, the first
+// failure counts. A source that has ended is never cancelled: if dst is closed by then, that is
+// success. If ctx had ended before the start, nothing is moved.
 //
 // A dst whose Write failed may have refused that one chunk. If its Done does not say that it has
 // ended (see [Notifier]), Pipe aborts it with the error. That changes nothing for a dst that has
@@ -54,9 +54,9 @@ type PipeOptions struct {
 // its end is what its Ready returns, or ErrClosed if it has no Ready. Else the next Write notices
 // the end of dst.
 //
-// A ctx that has ended because a connection has does not end Pipe: the Context of a Conn is one,
-// and so is that of a Handler's request. Pipe moves the chunks that are left in the
-// connection's stream, and then reaches its end.
+// The end of a connection also ends the Context of its Conn, and the context of its Handler's
+// request. If ctx is such a context, that does not end Pipe. Pipe moves the chunks that are left in
+// the connection's stream, and then reaches its end.
 //
 // Streams Standard, 4.9.1 (ReadableStreamPipeTo).
 func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeOptions) error {
@@ -156,7 +156,7 @@ func (p *pipe[T]) puller() func(context.Context) (*T, error) {
 	}
 }
 
-// lastChance writes the chunk in hand if ctx has ended and there is room.
+// lastChance writes the chunk that Pipe holds if ctx has ended and there is room.
 func (p *pipe[T]) lastChance(ctx context.Context, v T) bool {
 	if ctx.Err() == nil {
 		return false
@@ -188,7 +188,7 @@ func (p *pipe[T]) srcEnded(ctx, pctx context.Context, err error) outcome {
 	return outcome{err: err, fail: true}
 }
 
-// closeDst closes the destination in turn, because the source has ended.
+// closeDst closes the destination, behind the chunks that it has, because the source has ended.
 func (p *pipe[T]) closeDst(ctx context.Context) outcome {
 	if p.o.PreventClose {
 		return outcome{}

@@ -8,8 +8,8 @@ import (
 )
 
 // A Queue is a [Writable] and a [Readable] with a limit between them. Chunks that are written to it
-// can be pulled from it, in order. A Write waits while the queue is full. It is the bounded buffer
-// between two goroutines, and the identity transform. It holds what its limit allows.
+// can be pulled from it, in order. A Write waits while the queue is full. Use it as the bounded
+// buffer between two goroutines. It holds what its limit allows.
 //
 // All methods may be called concurrently. Writes are served in the order they came, and so are
 // pulls. A chunk that was accepted belongs to the caller that pulls it: the Queue does not look
@@ -198,8 +198,8 @@ func (q *Queue[T]) Abort(cause error) error {
 }
 
 // Cancel ends the Queue immediately, and drops the chunks that are held. Pulls return io.EOF.
-// Writes fail with cause, or with [ErrClosed] if cause is nil. Calls that wait do so, too. Cancel
-// returns nil. After the end it drops the chunks that are still held.
+// Writes fail with cause, or with [ErrClosed] if cause is nil. Calls that wait return the same.
+// Cancel returns nil. After the end it drops the chunks that are still held.
 func (q *Queue[T]) Cancel(cause error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -100,8 +100,8 @@ func (q *Queue[T]) reject(err error) error {
 	return q.cause // set once: reading it needs no mu
 }
 
-// finish ends the Queue in turn. Pulls return err behind the chunks that are held, and io.EOF for
-// nil.
+// finish takes its turn, and ends the Queue. Pulls return err behind the chunks that are held, and
+// io.EOF for nil.
 func (q *Queue[T]) finish(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -6,8 +6,8 @@ import (
 	"github.com/wsstream/wsstream/internal/closed"
 )
 
-// ErrClosed is the error of a call on a stream that was closed in order: of a Write after Close, or
-// after an Abort without a cause. Compare with errors.Is. wsstream.ErrClosed matches it.
+// ErrClosed is the error of a call on a stream that was closed in order. A Write returns it after
+// Close, or after an Abort without a cause. Compare with errors.Is. wsstream.ErrClosed matches it.
 var ErrClosed = closed.New("stream: closed")
 
 // A Readable is the side of a stream that chunks are pulled from.
@@ -17,9 +17,9 @@ var ErrClosed = closed.New("stream: closed")
 // context.Cause(ctx), and has consumed nothing. Pulls may run concurrently. They are served in the
 // order they came, and each gets a chunk of its own.
 //
-// Cancel says that no more chunks are wanted. The chunks that are held are dropped, pending and
-// later Pulls return io.EOF, and the source is told the cause. Cancel may be called again, and
-// never waits for a peer.
+// Cancel says that no more chunks are wanted. The chunks that are held are dropped. Pending and
+// later Pulls return io.EOF. The source gets the cause. Cancel may be called again, and never waits
+// for a peer.
 //
 // A Readable may have more methods: see Capabilities in the package documentation.
 //

@@ -9,15 +9,15 @@ import (
 
 // Tee returns two streams. Each delivers all chunks of src, in order. The chunks are shared:
 // neither branch may change what they refer to. Each branch holds what its limit allows. A branch
-// that is not pulled holds back the other when it is full. With limits of zero the two are pulled
-// in step. (In the Standard a branch grows without a limit. A [Broadcast] has policies that drop
-// chunks instead.)
+// that is not pulled holds back the other when it is full. With limits of zero, a chunk is pulled
+// from src only when both branches are pulled. (In the Standard a branch grows without a limit. A
+// [Broadcast] has policies that drop chunks instead.)
 //
 // The first Pull of either branch starts one goroutine, which pulls from src while both branches
 // have room. It ends when src does, or when both branches are cancelled. So pull to the end, or
 // Cancel. It notices the end of src when both branches have room.
 //
-// To cancel one branch leaves the other as it is, and returns nil. To cancel the second branch
+// Cancel of one branch leaves the other as it is, and returns nil. Cancel of the second branch
 // cancels src, with both causes joined. When src fails, both branches fail, behind the chunks that
 // they hold. A negative size fails its branch alone. Both branches pass a panic of src on: see
 // [Panic].

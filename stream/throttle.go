@@ -9,11 +9,11 @@ import (
 // the chunk has come. A *rate.Limiter of golang.org/x/time/rate is such an l. Several streams may
 // share one.
 //
-// Throttle holds the one chunk that waits: a Pull whose ctx ends leaves it for the next Pull. Wait
-// gets a context that ends with that of the Pull or with Cancel, and that has no deadline: a
-// limiter cannot refuse because of one. Any other error of Wait ends the stream, and cancels src.
-// Cancel drops the chunk and cancels src. Throttle panics if l is nil. Each Wait costs the
-// allocation of its context.
+// Throttle holds the one chunk that waits: a Pull whose ctx ends leaves it for the next Pull. The
+// context of Wait ends when the context of the Pull ends, or with Cancel. It has no deadline, so
+// that a limiter cannot refuse because of a deadline. Any other error of Wait ends the stream, and
+// cancels src. Cancel drops the chunk and cancels src. Throttle panics if l is nil. Each Wait costs
+// the allocation of its context.
 func Throttle[T any](src Readable[T], l interface {
 	Wait(ctx context.Context) error
 }) Readable[T] {

@@ -26,8 +26,8 @@ type Transform[In, Out any] struct {
 	Cancel func(cause error)
 }
 
-// Through returns what t makes of src. It pulls from src when it is pulled and has nothing left. So
-// it holds what one chunk of src expands to.
+// Through returns a stream of the chunks that t emits for src. It pulls from src when it is pulled
+// and has nothing left. So it holds at most the results of one chunk of src.
 //
 // Cancel of the output drops the chunks that are held, and cancels src with the same cause. If a
 // function panics, the panic reaches the caller of Pull, src is cancelled, and later Pulls fail. A

@@ -30,7 +30,7 @@ type Duo struct {
 	ClientNet, ServerNet *memnet.Conn   // the transport's ends: Stall, Drip, Chunk, Cut, CutAfter
 }
 
-// Pair returns two open Conns that are connected in memory. The end of the test cuts them. In a
+// Pair returns two open Conns that are connected in memory. Pair cuts them when the test ends. In a
 // synctest bubble, call it inside the bubble.
 func Pair(t testing.TB, o *PairOptions) *Duo {
 	t.Helper()

@@ -20,7 +20,7 @@ import (
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
-// A Peer is the other side of the connection under test. The test plays it frame by frame.
+// A Peer is the other side of the connection under test. The test controls it frame by frame.
 //
 // It has no goroutine: [Peer.Next] and the methods Want… read the frames. A method that fails ends
 // the test, so call it on the goroutine of the test. [Peer.Encode], [Peer.Write], [Peer.Cut] and
@@ -31,7 +31,7 @@ import (
 // floods that are meant to block. The Peer sets the deadlines of its net.Conn.
 type Peer struct {
 	// AllowRsv has the reserved bits that may be set in the frames that are received, as in
-	// [Frame.Rsv]: those that an extension of the connection gives a meaning to.
+	// [Frame.Rsv]. They are those that an extension of the connection gives a meaning to.
 	AllowRsv byte
 
 	t      testing.TB
@@ -146,9 +146,9 @@ func (p *Peer) encodeAll(frames []Frame) []byte {
 // frames, and io.ErrUnexpectedEOF if it ends inside a frame. If the transport fails, it returns
 // that error.
 //
-// If the frame breaks RFC 6455, the error names the rule: masking, reserved bits and opcodes,
-// minimal encoding of the length, control frames, the order of continuations, a frame after a
-// Close. Next does not check text for UTF-8.
+// If the frame breaks RFC 6455, the error names the rule. Next checks masking, reserved bits and
+// opcodes, and the minimal encoding of the length. It also checks control frames, the order of
+// continuations, and that no frame follows a Close. Next does not check text for UTF-8.
 func (p *Peer) Next() (Frame, error) {
 	p.nc.SetReadDeadline(time.Now().Add(p.patience()))
 	defer p.nc.SetReadDeadline(time.Time{})
@@ -235,7 +235,7 @@ func (p *Peer) Want(what string, frames ...Frame) {
 }
 
 // WantClose reads a frame, and fails the test unless it is a Close with that code. The code 1005
-// stands for a Close without a code. WantClose returns the reason.
+// means a Close without a code. WantClose returns the reason.
 func (p *Peer) WantClose(what string, code uint16) (reason string) {
 	p.t.Helper()
 	f, err := p.Next()

@@ -19,8 +19,8 @@ type Server struct {
 	done chan struct{} // closed when the server has stopped
 }
 
-// NewServer returns a server for h in memory. The end of the test stops the server, and cuts the
-// Conns that [Server.Dial] made. In a synctest bubble, call it inside the bubble.
+// NewServer returns a server for h in memory. When the test ends, NewServer stops the server, and
+// cuts the Conns that [Server.Dial] made. In a synctest bubble, call it inside the bubble.
 func NewServer(t testing.TB, h http.Handler) *Server {
 	s := &Server{Listener: memnet.Listen(), t: t, done: make(chan struct{})}
 	s.http.Handler = h

@@ -40,6 +40,9 @@ var done = []string{
 	"internal/words",
 	"otelws",
 	"promws",
+	"stream",
+	"wstest",
+	".",
 }
 
 const (
@@ -104,6 +107,7 @@ var (
 	target   = regexp.MustCompile(`\]\([^)]*\)`) // of a link
 	quoted   = regexp.MustCompile(`"[^"]*"`)
 	sentence = regexp.MustCompile(`[.?!][")*]*(\s|$)`)
+	bold     = regexp.MustCompile(`\*\*\w`)
 	item     = regexp.MustCompile(`^(\s*([-*]|\d+\.) |#|$)`) // begins a paragraph
 )
 
@@ -199,7 +203,7 @@ func source(text string) (all []breach) {
 func comment(p *paragraph, line int, text string) (all []breach) {
 	text = quoted.ReplaceAllString(span.ReplaceAllString(text, "code"), "quoted")
 	all = words(line, text)
-	if strings.Contains(text, "**") {
+	if bold.MatchString(text) {
 		all = append(all, breach{line, "bold"})
 	}
 	text = strings.TrimPrefix(strings.Trim(text, "/*"), " ")
