@@ -73,11 +73,11 @@
 //	FromReader                         no        yes
 //	FromChan, FromSeq                  no        no
 //	Stage, Merge, Tee                  yes       no
-//	Throttle                           passes    passes
 //	Concat                             no        passes
 //	Lines, Decode                      passes    uses it
 //	Map, Filter, Scan, Through,        passes    no: a function may keep its chunk
 //	  FlatMap, Batch, Unbatch
+//	Throttle                           passes    no: it keeps the chunk that waits
 //	Parallel                           no        no
 //
 // "passes" means that an adapter has the capability if the stream that it was made from has it.

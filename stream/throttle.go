@@ -28,10 +28,7 @@ func Throttle[T any](src Readable[T], l interface {
 		return l.Wait(ctx)
 	}
 	r.drop = func(error) { *t = throttled[T]{} }
-	if t.src.into == nil {
-		return r
-	}
-	return inlineInto[T]{r, t.nextInto}
+	return r
 }
 
 type throttled[T any] struct {
@@ -41,28 +38,24 @@ type throttled[T any] struct {
 	has  bool
 }
 
-func (t *throttled[T]) next(ctx context.Context) (v T, err error) {
-	err = t.nextInto(ctx, &v)
-	return v, err
-}
-
-// nextInto is next into *v. A chunk that is held, and its memory, stay with t.
-func (t *throttled[T]) nextInto(ctx context.Context, v *T) error {
+// next has no variant for PullInto: the chunk that waits would keep the memory of a caller that has
+// left.
+func (t *throttled[T]) next(ctx context.Context) (none T, err error) {
 	if !t.has {
-		if err := t.src.PullInto(ctx, v); err != nil {
-			return err
+		if t.held, err = t.src.Pull(ctx); err != nil {
+			return none, err
 		}
-		t.held, t.has = *v, true
+		t.has = true
 	}
 	if err := t.wait(ctx); err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return none, context.Cause(ctx)
 		}
-		return asFailure(err)
+		return none, asFailure(err)
 	}
-	var none T
-	*v, t.held, t.has = t.held, none, false
-	return nil
+	v := t.held
+	t.held, t.has = none, false
+	return v, nil
 }
 
 // An undated context ends when another does, and has no deadline.
