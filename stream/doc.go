@@ -31,7 +31,7 @@
 //   - A stream holds a chunk if it has accepted or pulled the chunk and has not delivered it yet.
 //   - A stream ends well, or cleanly, if its end is io.EOF and no error.
 //   - A turn is a call's place among the calls that wait. Calls are served in the order they came.
-//     A call that takes its turn waits until the calls before it are done.
+//     To take its turn, a call waits until the calls before it are done.
 //   - The mark is the high-water mark of a [Strategy].
 //
 // # The laws
