@@ -10,7 +10,7 @@
 //	defer conn.CloseNow()
 //	for msg, err := range conn.Readable().All(ctx) { // waits for the handshake
 //		if err != nil {
-//			return err // any end but a clean one; after a clean end the loop ends without an error
+//			return err // a clean end is no error: it ends the loop
 //		}
 //		if err := conn.Writable().Write(ctx, reply(msg)); err != nil {
 //			return err

@@ -24,7 +24,7 @@ import (
 var echo = wsstream.Handler(func(conn *wsstream.Conn, r *http.Request) error {
 	for msg, err := range conn.Readable().All(r.Context()) {
 		if err != nil {
-			return err // any end but a clean one; after a clean end the loop ends without an error
+			return err // a clean end is no error: it ends the loop
 		}
 		if err := conn.Writable().Write(r.Context(), msg); err != nil {
 			return err
