@@ -6,8 +6,8 @@ import (
 )
 
 // A chunk is a piece of wire bytes on its way in or out. It is borrowed from a pool as long as
-// there are bytes in it. There are two sizes: a lone message borrows little, and a busy stream
-// moves much in one step. A large chunk takes a frame of the largest piece with its header.
+// there are bytes in it. There are two sizes. A small chunk is for a lone message. A large chunk is
+// for a busy stream: it has room for the largest piece with its header.
 type chunk struct {
 	buf  []byte // its capacity is the memory for more bytes
 	next *chunk

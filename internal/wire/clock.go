@@ -13,7 +13,8 @@ var past = time.Unix(1, 0)
 func milliseconds() uint32 { return uint32(time.Since(epoch).Milliseconds()) }
 
 // idleTick returns the time until the tick at which an idle timer fires that is armed now. The
-// ticks are the same for all connections: a thousand quiet ones wake the process together.
+// ticks are the same for all connections, so that a thousand quiet connections wake the process
+// only once.
 func idleTick() time.Duration {
 	return idleWait - time.Duration(time.Now().UnixNano())%(idleWait/2)
 }

@@ -16,8 +16,8 @@ func (c *Conn) Close(info CloseInfo) {
 	c.closeRelocks(info, byProgram)
 }
 
-// Finish is Close, unless a close was decided before. While a Writer's message is open it closes
-// with unfinished instead.
+// Finish is Close, unless a close was decided before. If a Writer's message is open, Finish closes
+// with unfinished instead of info.
 func (c *Conn) Finish(info, unfinished CloseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,8 +31,8 @@ func (c *Conn) Finish(info, unfinished CloseInfo) {
 	c.closeRelocks(info, byProgram)
 }
 
-// GoAway closes in order because the library decided so, for the reason that rule names. Both
-// streams end with it, unless the program decides to close before the peer does.
+// GoAway closes in order because the library has decided so. rule is the reason, and the end of
+// both streams, unless the program decides to close before the peer does.
 func (c *Conn) GoAway(info CloseInfo, rule error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -43,8 +43,8 @@ func (c *Conn) GoAway(info CloseInfo, rule error) {
 	c.closeRelocks(info, byLibrary)
 }
 
-// Cancel drops all input, now and from here on. Pulls return io.EOF immediately, and the connection
-// closes with info unless it closes already.
+// Cancel drops all input, also later input. Pulls return io.EOF immediately. The connection closes
+// with info, unless a close was decided before.
 func (c *Conn) Cancel(info CloseInfo) {
 	c.reads.dropping.Store(true)
 	c.mu.Lock()
@@ -54,8 +54,8 @@ func (c *Conn) Cancel(info CloseInfo) {
 	c.closeRelocks(info, byProgram)
 }
 
-// Abort drops what was accepted and has not begun to leave, fails the writers with cause, and
-// closes with info unless the connection closes already.
+// Abort drops what was accepted and has not begun to leave, and fails the writers with cause. It
+// closes with info, unless a close was decided before.
 func (c *Conn) Abort(info CloseInfo, cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,8 +118,8 @@ func (c *Conn) closeWrite(info CloseInfo, cause error) (mine bool) {
 	return mine
 }
 
-// writeDropped reports whether Abort has dropped what was accepted: then the end of the connection
-// is not worth waiting for. It also returns the writable's end.
+// writeDropped reports whether Abort has dropped what was accepted. Then no call needs to wait for
+// the end of the connection. It also returns the writable's end.
 func (c *Conn) writeDropped() (dropped bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

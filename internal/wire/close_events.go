@@ -12,10 +12,11 @@ import (
 // fail closes because the peer, or a message, broke a rule. If the end was decided before, it
 // reports that, and returns the end.
 //
-// What was accepted is sent before our Close: it answers messages that were good. If it fills the
-// window, all that has not begun to leave is dropped, so that the peer is told soon. Both streams
-// end with the peer's Close, the end of the transport, or CloseTimeout, whichever comes first. The
-// transport is not closed now: the kernel could reset it, and our Close would never arrive.
+// What was accepted is sent before our Close, because it answers messages that were valid. If it
+// fills the window, all that has not begun to leave is dropped, so that our Close leaves soon. Both
+// streams end with the peer's Close, the end of the transport, or CloseTimeout, whichever comes
+// first. The transport is not closed now: the kernel could reset it, and our Close would never
+// arrive.
 func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,8 +42,8 @@ func (c *Conn) fail(code int, rule error) (info CloseInfo, ended bool) {
 	return info, false
 }
 
-// peerClosed notes the peer's Close. It is answered with the same code, behind all that was
-// accepted. torn says that the Close stands between the frames of a message.
+// peerClosed notes the peer's Close. The engine answers it with the same code, behind all that was
+// accepted. torn says that the Close came between two frames of a message.
 //
 // RFC 6455, section 5.5.1.
 func (c *Conn) peerClosed(info CloseInfo, torn bool) {
@@ -61,9 +62,9 @@ func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 	c.settleLocked()
 }
 
-// closeLeftLocked notes that the transport has taken our Close. After a broken rule the peer then
-// sees the end of our output, whatever it writes. The CloseWrite of TLS would write, so it is not
-// called.
+// closeLeftLocked notes that the transport has taken our Close. After a broken rule it half-closes
+// the transport, so that the peer sees the end of our output. The CloseWrite of TLS would write, so
+// it is not called.
 func (c *Conn) closeLeftLocked() {
 	e := c.end.note()
 	e.closeLeft = true
@@ -85,8 +86,8 @@ func (c *Conn) inputFailed(err error) {
 	c.settleLocked()
 }
 
-// outputFailedLocked notes that the transport takes no more. That is not the end: the peer's Close
-// may still be on its way, and tells more than the error of a write.
+// outputFailedLocked notes that the transport takes no more. The connection does not end yet. The
+// peer's Close may still be on its way, and its code says more than the error of a write.
 func (c *Conn) outputFailedLocked(err error) {
 	e := c.end.note()
 	if e.over || e.stuck != nil {

@@ -29,7 +29,7 @@ var (
 	errCloseReason = errors.New("a Close frame's reason is not UTF-8 (RFC 6455, section 5.5.1)")
 )
 
-// A CloseInfo is what a Close frame carries. Code 0 stands for a frame without a body.
+// A CloseInfo is what a Close frame carries. Code 0 means a frame without a body.
 type CloseInfo struct {
 	Code   int
 	Reason string
@@ -55,8 +55,8 @@ func parseClose(body []byte) (info CloseInfo, code int, err error) {
 	return CloseInfo{Code: int(c), Reason: reason}, 0, nil
 }
 
-// Sendable reports whether code may stand in a Close frame: the defined ones, 1012 to 1014 of the
-// registry, and 3000 to 4999.
+// Sendable reports whether a Close frame may have code. That is so for the codes that the RFC
+// defines, for 1012 to 1014 of the registry, and for 3000 to 4999.
 //
 // RFC 6455, section 7.4.2.
 func Sendable(code int) bool {

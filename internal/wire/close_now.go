@@ -20,8 +20,8 @@ func (c *Conn) CloseNow() {
 	}
 }
 
-// awaitClosed waits until the transport is closed and the owner knows. That takes no time, unless
-// the transport's Close blocks. After shortAbsence it waits no longer.
+// awaitClosed waits until the transport is closed and Owner.Ended has returned. That takes no time,
+// unless the transport's Close blocks. It waits for closeNowWait at most.
 func (c *Conn) awaitClosed() {
 	select {
 	case <-c.end.done.Done():
@@ -31,9 +31,9 @@ func (c *Conn) awaitClosed() {
 	}
 }
 
-// giveLastRelocks gives a nonblocking transport what it takes of the outbox. It first recalls the
-// goroutine that has the baton. One inside a write that may block keeps the baton, and then nothing
-// is given.
+// giveLastRelocks gives a nonblocking transport as much of the outbox as it takes. It first recalls
+// the goroutine that has the baton. A goroutine inside a write that may block keeps the baton. Then
+// giveLastRelocks gives nothing.
 func (c *Conn) giveLastRelocks() {
 	e, s := c.end.note(), &c.send
 	if c.nonblocking == nil || e.over {

@@ -4,9 +4,9 @@ import (
 	"io"
 )
 
-// outcomeLocked returns how the connection has ended for pulls. All other ends follow from it. It
-// returns io.EOF if the peer said that it was done, or if the program had decided to close and the
-// peer agreed. It is called when the peer's Close has come, or with e.err set.
+// outcomeLocked returns the end of pulls. All other ends follow from it. It returns io.EOF if the
+// peer said that it was done, or if the program had decided to close and the peer agreed. Before a
+// call, the peer's Close has come, or e.err is set.
 func (c *Conn) outcomeLocked() error {
 	e := c.end.facts()
 	switch {
@@ -27,8 +27,8 @@ func (c *Conn) outcomeLocked() error {
 // meansDone reports whether code says that the peer is done: normal closure, or no code.
 func meansDone(code int) bool { return code == CodeNormal || code == CodeNone }
 
-// codedLocked returns the error of an end in order with another code of the peer's. It makes it
-// once.
+// codedLocked returns the error of an end in order, for a code of the peer that does not mean done.
+// It makes the error once.
 func (c *Conn) codedLocked(cause error) error {
 	e := c.end.note()
 	if e.coded == nil {

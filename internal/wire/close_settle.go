@@ -14,7 +14,7 @@ var (
 	errUnsent = errors.New("messages that were accepted could not be sent")
 )
 
-// settleLocked decides what can be decided. Its caller has noted an event.
+// settleLocked decides everything that the known facts decide. Its caller has noted a new fact.
 func (c *Conn) settleLocked() {
 	e := c.end.note()
 	switch {
@@ -25,9 +25,9 @@ func (c *Conn) settleLocked() {
 		e.unsent = e.unsent || c.owesLocked()
 		c.finishLocked(*e.peerClose, c.uncleanLocked(*e.peerClose, nil))
 	case e.peerClose != nil:
-		// What was accepted, and our Close, are on their way out.
+		// Wait: what was accepted, and our Close, have not left yet.
 	case e.lost != nil && e.broken != nil && !e.closeLeft && e.stuck == nil && !e.late && !e.cut:
-		// Our Close, which tells the peer what was wrong, is on its way out.
+		// Wait: our Close, which tells the peer what was wrong, has not left yet.
 	case e.lost != nil:
 		c.finishLocked(noClose, c.uncleanLocked(noClose, e.lost))
 	case e.late && e.stuck != nil:
@@ -56,8 +56,8 @@ func (c *Conn) settleClosedLocked() {
 	}
 }
 
-// uncleanLocked makes the error of an end that is not clean: for cause, or for a better reason if
-// there is one. It returns nil if there is neither.
+// uncleanLocked makes the error of an end that is not clean. The reason in it is cause, unless a
+// better reason is known. If there is no reason, uncleanLocked returns nil.
 func (c *Conn) uncleanLocked(info CloseInfo, cause error) error {
 	switch e := c.end.facts(); {
 	case e.broken != nil:

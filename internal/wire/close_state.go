@@ -47,8 +47,8 @@ type endState struct {
 	coded    error // what outcomeLocked made of the peer's code; one for all calls
 }
 
-// A party is a side that can decide to close. The greater party's decision counts, until the peer's
-// Close comes: then the decision stands.
+// A party is a side that can decide to close. The decision of the greatest party counts. Once the
+// peer's Close has come, it is final.
 type party uint8
 
 const (

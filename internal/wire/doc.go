@@ -4,11 +4,11 @@
 //
 // # Files
 //
-// Files sort by way. recv_* is a message's way in, send_* its way out, and close_* the end.
-// transport_* is what the engine asks of a socket. limits_and_timings.go has all numbers that no
-// option sets.
+// The first word of a file's name says what it is for. recv_* is a message's way in, send_* its way
+// out, and close_* the end. transport_* has the system calls for sockets. limits_and_timings.go has
+// all numbers that no option sets.
 //
-// The three ways know each other through these calls. close_state.go is for all.
+// The three groups call each other only through these functions. All of them use close_state.go.
 //
 //	recv → send    answerPing, sendBeforeWaitRelocks
 //	recv → close   fail, inputFailed, parseClose, peerClosed, settleLocked
@@ -23,28 +23,32 @@
 //
 // # Locks
 //
-// Conn says which lock guards what. A method of Conn whose name ends in Locked is called with mu
-// locked. One whose name ends in Relocks is called so, too: it unlocks mu meanwhile, and returns
-// with mu locked. No other method unlocks what its caller has locked. Types without a lock of
-// their own, as inbox and outbox, belong to the owner that their comment names.
+// The comments of Conn say which lock guards what. A method of Conn whose name ends in Locked is
+// called with mu locked. A method whose name ends in Relocks is also called with mu locked. It
+// unlocks mu meanwhile, and returns with mu locked. No other method unlocks a lock that its caller
+// has locked. Types without a lock of their own, such as inbox and outbox, belong to the owner that
+// their comment names.
 //
 // # Receiving
 //
-// Input is held as it came, in pooled chunks. The scan cursor passes each header as soon as it is
-// whole: it checks it, answers pings, and sees the peer's Close. The pull cursor follows with Pull
-// and Read. It takes, unmasks and checks the payload. The header of a plain frame is not parsed. If
-// a frame lacks 32 KiB or more, its payload is read straight into the caller's memory.
+// Input is buffered as it came, in pooled chunks. The scan cursor passes each header as soon as all
+// of it has come. There the engine checks the header, answers pings, and notices the peer's Close.
+// The pull cursor follows with Pull and Read. There the engine takes, unmasks and checks the
+// payload. The header of a plain frame is not parsed. If a frame lacks 32 KiB or more, its payload
+// is read straight into the caller's memory.
 //
-// The holder of readGate owns all that. It reads from the transport on its own goroutine. If no
-// call pulls for a while, the background reader takes readGate, as long as there is credit.
+// The holder of readGate owns the chunks and both cursors. It reads from the transport on its own
+// goroutine. If no call pulls for a while, the background reader takes readGate, as long as there
+// is credit.
 //
 // # Sending
 //
 // A Write takes credit, and is encoded into the outbox. A message of several frames is encoded one
-// frame at a time while its Write holds writeGate. From the outbox one goroutine at a time sends:
-// the one with the baton. Frames leave whole. Only pongs and our ping overtake them.
+// frame at a time while its Write holds writeGate. One goroutine at a time sends from the outbox:
+// the one that has the baton. Frames leave whole. Only pongs and our ping overtake them.
 //
-// What a message costs its writer, beside the copy that encodes it (and masks it, for a client):
+// A message always costs the copy that encodes it, and masks it for a client. The table shows what
+// it costs in addition:
 //
 //	the message                        a nonblocking transport    another transport
 //	a reply when no more input is      one write, by the writer,  the start of the flusher,
@@ -60,17 +64,17 @@
 //	bytes that the kernel does not     the flusher waits          the flusher waits
 //	  take
 //
-// Nonblocking transports are TCP and unix sockets, and TLS over TCP if the kernel tells how much
-// room it has. A server's frames of 32 KiB and more are lent, 15 of them with one system call.
-// While they overdraw the window, their Write waits for socket space itself, without copying. If
-// the flusher is already waiting, the Write takes over from it.
+// Nonblocking transports are TCP and unix sockets, and TLS over TCP on Linux (amd64, arm64). A
+// server's frames of 32 KiB and more are lent, 15 of them with one system call. While they overdraw
+// the window, their Write waits for socket space itself, without copying. If the flusher is already
+// waiting, the Write takes over from it.
 //
-// The flusher starts with the first message of a burst, so what is gathered leaves although no call
-// follows. A Pull that is about to wait sends it before that.
+// The flusher starts with the first message of a burst. So the gathered messages leave even if no
+// call follows. A Pull that is about to wait sends them before it waits.
 //
 // # Ending
 //
-// Each event notes what it knows in one struct, and settleLocked decides what follows.
+// Each event notes its facts in one struct, endState. Then settleLocked decides what follows.
 //
 // # Glossary
 //

@@ -15,9 +15,9 @@ const rsv1 = 4
 const finBit = 0x80 // of a header's first byte
 
 // parseHeader parses the frame header that b begins with into h, and returns its length; 0 if b
-// does not have all of it. It stands in for ws.ReadHeaderBuffer, which cannot go on with a part of
-// a header, and does not tell how the length was written. That function also costs as much as all
-// other work for a small message.
+// does not have all of it. The engine does not use ws.ReadHeaderBuffer for three reasons. That
+// function cannot continue with a part of a header. It does not say how the length was encoded. It
+// takes as long as all other work for a small message.
 //
 // RFC 6455, section 5.2.
 func parseHeader(b []byte, h *ws.Header) (size int) {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A keepalive is what a connection needs to tell whether its peer lives, and whether the connection
-// is of use. It has no goroutine and no timer. It shares the Conn's one timer, which is armed for
-// whatever is due next. When the timer fires, checkAlive reads what reading and writing have noted.
-// Without an option that needs it there is no keepalive, and nothing is noted.
+// A keepalive decides whether the peer is alive, and whether the connection is in use. It has no
+// goroutine and no timer of its own. It shares the Conn's one timer, which is armed for the next
+// event that is due. When the timer fires, checkAlive looks at the times that reading and writing
+// have noted. If no option needs a keepalive, there is none, and nothing is noted.
 //
 // docs/windows.md lists what it costs for 10,000 idle connections (BenchmarkIdle).
 type keepalive struct {
@@ -75,7 +75,7 @@ func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 	return k
 }
 
-// What reading and writing note.
+// Reading and writing call the next functions, to note what happens.
 
 // listeningLocked notes that the holder of readGate waits for the transport from here on.
 func (c *Conn) listeningLocked() {
@@ -146,7 +146,7 @@ func (c *Conn) armLocked() {
 	}
 }
 
-// What the timer does.
+// The timer calls the next functions.
 
 // checkAlive closes the connection if a limit has passed. It runs when the timer fires.
 func (c *Conn) checkAlive() {
@@ -301,8 +301,8 @@ func (c *Conn) judgeMessageLocked() (due time.Time, rule error) {
 
 // judgeReaderLocked returns when to check again a full read window from which nothing is pulled.
 // Reading does not notice that its peer is lost. The peer is lost if the kernel has noted an error,
-// for example of a reset; a plain FIN is none. What the kernel still holds is lost with it, so a
-// program that pulls, however slowly, is left to read it.
+// for example of a reset; a plain FIN is none. Bytes in the kernel's buffer are lost with the
+// connection. So the kernel is not asked while the program pulls, however slowly.
 func (c *Conn) judgeReaderLocked() (due time.Time, code int, rule error) {
 	k, now := c.alive, time.Now()
 	if k.full.IsZero() {

@@ -20,7 +20,7 @@ const (
 // Receiving.
 const (
 	// directRead is how many bytes of a frame must be missing for a read straight into the caller's
-	// memory. Such a read saves a copy, and costs the header of the next frame a read of its own.
+	// memory. Such a read saves a copy, but the header of the next frame then needs another read.
 	directRead = 32 << 10
 
 	// maxEmpty is how many frames in a row may carry no data within a second: control frames and
@@ -33,8 +33,8 @@ const (
 	// is half of it: idle timers fire on common ticks.
 	idleWait = 10 * time.Millisecond
 
-	// maxDrain is how many bytes drainReceived reads: a peer that goes on sending cannot delay a
-	// close for longer.
+	// maxDrain is how many bytes drainReceived reads: with this limit a peer that goes on sending
+	// cannot delay the close.
 	maxDrain = 64 << 20
 )
 
@@ -42,8 +42,8 @@ const (
 const (
 	batch = 16 << 10 // bytes in the outbox that are worth a system call of their own
 
-	// inlineWrites is how many writes a caller makes for the outbox in a row. What other callers
-	// queue meanwhile must not keep it for ever.
+	// inlineWrites is how many writes a caller makes for the outbox in a row. Other callers may
+	// queue more meanwhile, and that must not keep this caller for ever.
 	inlineWrites = 4
 
 	// lull is how long the transport must have been given nothing for a message to count as a lone
@@ -63,8 +63,8 @@ const (
 // Waiting.
 const (
 	// backWait is how long a recalled goroutine may take to come back. Then the connection is cut.
-	// checksBack is how often it is checked in that time. There are several checks, so that a
-	// machine that stood still cuts no connection when it goes on.
+	// checksBack is how often it is checked in that time. There are several checks, so that no
+	// connection is cut because the machine was suspended for a while.
 	backWait   = time.Second
 	checksBack = 4
 
@@ -79,15 +79,15 @@ const (
 	// frames have passed.
 	dropWait = time.Second
 
-	// checks is how often a stall is checked before it has lasted too long. The peer's kernel may
-	// have taken bytes of which ours does not tell us.
+	// checks is how often a stall is checked within its timeout. Between two checks the peer's
+	// kernel may acknowledge bytes, and our kernel does not notify us.
 	checks = 4
 
-	// stallStep is how many bytes a peer must take within StallTimeout where the kernel does not
-	// tell of fewer.
+	// stallStep is how many bytes a peer must take within StallTimeout if our kernel cannot report
+	// acknowledged bytes.
 	stallStep = 4 << 10
 
-	// aloneInKernel is how many bytes may stand before a ping in our kernel while it counts as
-	// alone there. So few bytes leave within a round trip or two.
+	// aloneInKernel is how many bytes may be in front of a ping in our kernel without delaying it.
+	// So few bytes leave within a round trip or two.
 	aloneInKernel = 4 << 10
 )

@@ -42,7 +42,7 @@ func (m *masking) apply(b []byte) {
 }
 
 // unmaskInto copies src to dst, which has the same length, and takes the mask off. For short
-// payloads that is faster than a copy and ws.Cipher.
+// payloads this is faster than a copy followed by ws.Cipher.
 func unmaskInto(dst, src []byte, key [4]byte) {
 	if len(src) > maxControl {
 		ws.Cipher(dst[:copy(dst, src)], key, 0)

@@ -22,12 +22,12 @@ type pings struct {
 	awaited []*ping // not answered, and a call waits for the answer
 }
 
-// A ping is one of ours. mu guards it, but for trip.
+// A ping is one of our pings. mu guards its fields, except trip.
 type ping struct {
 	nth      uint64
 	waiters  int
 	left     time.Time // when the transport had taken it; zero before
-	front    uint64    // bytes that stood before it in our kernel at the last check; see behindLocked
+	front    uint64    // bytes in front of it in our kernel at the last check; see behindLocked
 	acked    uint64    // bytes that the peer's kernel had then
 	answered bool
 	trip     time.Duration // valid when back is closed
@@ -110,7 +110,7 @@ func (c *Conn) pingLeftLocked() {
 		k.pinged = p.left
 		c.dueByLocked(p.left.Add(k.ping))
 		if k.pong > 0 {
-			p.acked, p.front, _ = tcpProgress(c.nc) // much may stand before it in our kernel
+			p.acked, p.front, _ = tcpProgress(c.nc) // many bytes may be in front of it in our kernel
 			c.dueByLocked(p.left.Add(k.pong))
 		}
 	}

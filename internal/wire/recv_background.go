@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A background is what starts the background reader: the goroutine that reads while no call does,
-// as long as there is credit. It sees pings and the peer's Close.
+// A background decides when the background reader starts. That is the goroutine that reads while no
+// call does, as long as there is credit. So pings are answered and the peer's Close is noticed.
 type background struct {
 	timer     atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
 	armed     atomic.Bool                // the timer will start the reader
@@ -55,9 +55,9 @@ func (c *Conn) startIfIdle() {
 	}
 }
 
-// requestReader makes sure that a goroutine looks at the input although no call reads. That is a
-// new background reader, or the holder of readGate when it releases that. requestReader itself
-// looks at no input: its caller may hold mu.
+// requestReader makes sure that a goroutine handles the input even if no call reads. If readGate is
+// free, it starts a background reader. Otherwise the holder of readGate does so when it releases
+// readGate. requestReader itself handles no input, because its caller may hold mu.
 func (c *Conn) requestReader() {
 	c.background.requested.Store(true)
 	if c.readGate.TryLock() {

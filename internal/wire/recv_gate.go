@@ -4,8 +4,8 @@ import (
 	"context"
 )
 
-// lockRead locks readGate to go on with a message. If the background reader holds it, lockRead
-// recalls that.
+// lockRead locks readGate to continue with a message. If the background reader holds readGate,
+// lockRead recalls it.
 func (c *Conn) lockRead(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
@@ -29,15 +29,15 @@ func (c *Conn) awaitRead(ctx context.Context) error {
 	}
 	c.reads.waiting.Add(-1)
 	if !locked {
-		c.requestReader() // the background reader has released readGate for nothing
+		c.requestReader() // the background reader released readGate for this call, which did not take it
 		return context.Cause(ctx)
 	}
 	return nil
 }
 
-// unlockRead releases readGate after a call. Pings and the peer's Close must be seen although no
-// call reads. So it arms the idle timer, or starts the background reader immediately if a Close is
-// under way.
+// unlockRead releases readGate after a call. Pings and the peer's Close must be noticed even if no
+// call reads. So unlockRead arms the idle timer. If a Close is under way, it starts the background
+// reader immediately.
 func (c *Conn) unlockRead() {
 	c.freeUnused()
 	c.recv.turns++
@@ -85,7 +85,7 @@ func (c *Conn) publishLocked() {
 	}
 }
 
-// freeUnused frees the memory that the input needs no more.
+// freeUnused frees the memory that the input no longer needs.
 func (c *Conn) freeUnused() {
 	c.recv.in.trim()
 	if c.compression.inflates() {

@@ -8,7 +8,7 @@ import (
 
 // An inbox holds input as it came, in chunks, with two cursors on it. The scan cursor goes first,
 // over headers (recv_scan.go). The pull cursor follows, and takes the payload (recv_message.go).
-// There is no object for a message: a million empty frames are two million bytes, and nothing else.
+// There is no object for a message. So a million empty frames take two million bytes.
 //
 // The holder of readGate owns it.
 type inbox struct {
@@ -41,7 +41,7 @@ type inbox struct {
 func (in *inbox) space(expect, limit int) []byte {
 	expect = min(expect, largeChunk)
 	if in.tail != nil && cap(in.tail.buf) < expect {
-		in.trim() // a small chunk makes way for a large one
+		in.trim() // replaces a small chunk by a large one
 	}
 	if in.tail == nil || in.tail.free() < smallChunk/8 {
 		c := borrow(expect)
@@ -137,8 +137,8 @@ func (in *inbox) release() {
 	in.pullAt, in.scanAt = 0, 0
 }
 
-// clear drops all that the scan cursor has passed. Of a message that it cuts, it drops the rest as
-// it comes.
+// clear drops all that the scan cursor has passed. If that is only a part of a message, the rest of
+// the message is dropped as it comes.
 func (in *inbox) clear() {
 	in.consume(in.scanned())
 	in.op, in.left, in.fin, in.compressed, in.unmasked = 0, 0, false, false, 0

@@ -26,9 +26,9 @@ func (z *compression) ownInflater() *deflate.Inflater {
 	return z.inflater
 }
 
-// unmaskInPlace returns what the first chunk holds of the frame at the pull cursor, unmasked where
-// it lies. What the caller does not use is returned again. last reports whether the message ends
-// with it.
+// unmaskInPlace returns the bytes in the first chunk that belong to the frame at the pull cursor,
+// unmasked in place. The next call returns the bytes that the caller does not use again. last
+// reports whether the message ends with these bytes.
 func (in *inbox) unmaskInPlace() (b []byte, last bool) {
 	n := int(min(in.left, int64(in.scanned())))
 	if n > 0 {
@@ -40,8 +40,8 @@ func (in *inbox) unmaskInPlace() (b []byte, last bool) {
 	return b, in.fin && int64(n) == in.left
 }
 
-// feed gives inflate what has come of the frame at the pull cursor, and consumes what inflate used.
-// An error of inflate ends it.
+// feed calls inflate with the bytes that have come of the frame at the pull cursor, and consumes
+// the bytes that inflate used. An error of inflate ends feed.
 func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error)) error {
 	for {
 		src, last := in.unmaskInPlace()
@@ -80,9 +80,9 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	return dst, err
 }
 
-// floods counts the blocks that ended since its last call against the bytes that came of them. It
-// reports whether too many have inflated to nothing. A byte makes up for two blocks only: its own,
-// and the empty block behind it with which a sender flushes.
+// floods compares the number of blocks that ended since its last call with the bytes that they
+// inflated to. It reports whether too many blocks have inflated to nothing. Each byte allows two
+// blocks: its own, and the empty block behind it with which a sender flushes.
 func (z *compression) floods(bytes int) bool {
 	n := z.inflater.Blocks() - 2*bytes
 	if n > 0 {

@@ -29,7 +29,7 @@ func (c *Conn) inputEnd(ctx context.Context) error {
 	return nil
 }
 
-// awaitEnd waits until the end is decided, since no message comes before it.
+// awaitEnd waits until the end is decided. Its caller knows that no message comes before the end.
 func (c *Conn) awaitEnd(ctx context.Context) error {
 	c.account()
 	c.mu.Lock()
@@ -46,8 +46,8 @@ func (c *Conn) awaitEnd(ctx context.Context) error {
 	return c.pullEnd()
 }
 
-// pullEnd returns the final error of all pulls. The end is decided, and all whole messages before
-// it are pulled. It drops what has come of a message that never ends.
+// pullEnd returns the final error of all pulls. Before a call, the end is decided, and all whole
+// messages before it are pulled. pullEnd drops the start of a message that never ends.
 func (c *Conn) pullEnd() error {
 	end := c.readEnd()
 	c.reads.final.Store(&end)

@@ -32,7 +32,7 @@ func (in *inbox) toPayload() bool {
 }
 
 // passControls moves the pull cursor over control frames, which the scan cursor has handled. If
-// nothing unread stands before them they use no credit, so pings alone never fill the window.
+// nothing unread is in front of them they use no credit, so pings alone never fill the window.
 func (in *inbox) passControls() {
 	for in.left == 0 && in.hasScanned() && in.head.buf[in.pullAt]&0x08 != 0 {
 		var h ws.Header
@@ -99,8 +99,8 @@ func (in *inbox) skipPayload() {
 	in.consume(n)
 }
 
-// grow makes room in dst for a direct read, if the frame at the pull cursor lacks enough for one.
-// Memory grows with what has come, and not with what was declared.
+// grow makes room in dst for a direct read, if enough bytes of the frame at the pull cursor are
+// missing. Memory grows with what has come, and not with what was declared.
 func (in *inbox) grow(dst []byte) []byte {
 	if in.compressed || in.left < directRead || cap(dst)-len(dst) >= smallChunk {
 		return dst
@@ -109,7 +109,8 @@ func (in *inbox) grow(dst []byte) []byte {
 }
 
 // directTarget returns the part of dst that the next read may fill with payload, without a copy. It
-// is nil unless the frame at the pull cursor lacks enough, and nothing stands before its payload.
+// is nil unless enough bytes of the frame at the pull cursor are missing, and nothing is in front
+// of its payload.
 func (in *inbox) directTarget(dst []byte) []byte {
 	if in.left < directRead || in.compressed || in.held > 0 || len(dst) < smallChunk || in.sealed {
 		return nil
@@ -117,7 +118,7 @@ func (in *inbox) directTarget(dst []byte) []byte {
 	return dst[:min(int64(len(dst)), in.left)]
 }
 
-// landed notes that these bytes came by a direct read. It unmasks them, and checks text.
+// landed notes that a direct read has brought these bytes. It unmasks them, and checks text.
 func (in *inbox) landed(got []byte) error {
 	in.left -= int64(len(got))
 	in.toSkip -= int64(len(got))

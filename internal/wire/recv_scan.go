@@ -117,7 +117,7 @@ func (c *Conn) scan() {
 			in.seal()
 			info, code, err := parseClose(ctl.payload)
 			if err != nil {
-				c.fail(code, err) // the peer's Close counts wherever it stands
+				c.fail(code, err) // the peer's Close counts even behind unread messages
 				return
 			}
 			c.recv.peerDone = true
@@ -126,9 +126,9 @@ func (c *Conn) scan() {
 	}
 }
 
-// noteBreach notes a rule that the scan cursor found broken. The messages before it are good, and
-// are to be answered. So the breach takes effect when a pull has come to it. If no call pulls, the
-// background reader makes it take effect.
+// noteBreach notes a rule that the scan cursor found broken. The messages before the breach are
+// valid, and the program may answer them. So the breach takes effect when a pull has reached it. If
+// no call pulls, the background reader makes it take effect.
 func (c *Conn) noteBreach(rule error) {
 	c.recv.breached = true
 	c.mu.Lock()

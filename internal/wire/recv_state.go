@@ -7,7 +7,7 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// A receiver is what the holder of readGate owns: the input, and what is known of it.
+// A receiver has what the holder of readGate owns: the input, and facts about it.
 type receiver struct {
 	in        inbox
 	assembled []byte         // the start of a message, from a Pull whose context ended
@@ -25,7 +25,7 @@ type receiver struct {
 	fetched   bool   // the transport was read since the last message
 }
 
-// reads is what all reading calls share.
+// reads has the fields that all reading calls share.
 type reads struct {
 	// current is the number of the Reader whose message is at the pull cursor; 0 for none.
 	current atomic.Uint64
@@ -89,7 +89,7 @@ func (c *Conn) noMoreInput() {
 	c.recv.in.seal()
 }
 
-// noteHeld notes that a Pull holds n bytes of a message beside the window.
+// noteHeld notes that a Pull holds n bytes of a message in addition to the window.
 func (c *Conn) noteHeld(n int) {
 	if n > 0 {
 		c.recv.received.most = max(c.recv.received.most, int64(c.recv.in.held+n))

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A readWait is what other goroutines see of the holder of readGate while it waits in the
+// A readWait has what other goroutines know about the holder of readGate while it waits in the
 // transport's Read. mu guards it.
 type readWait struct {
 	wait
@@ -119,8 +119,8 @@ func (c *Conn) stopReadLocked() {
 	}
 }
 
-// checked reports whether a timer checks that the recalled goroutine comes back. The timer stands
-// in place of the watch.
+// checked reports whether a timer checks that the recalled goroutine comes back. The timer uses the
+// field of the watch.
 func (w *readWait) checked() bool { return w.watch.stop != nil && w.watch.done == nil }
 
 // checkBackLocked arms the next of so many checks that the goroutine of the nth recall is back.

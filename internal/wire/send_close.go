@@ -2,7 +2,7 @@ package wire
 
 import "github.com/gobwas/ws"
 
-// queueCloseLocked puts our Close into the outbox, once all that was accepted stands before it.
+// queueCloseLocked puts our Close into the outbox, once all that was accepted is in front of it.
 func (c *Conn) queueCloseLocked() {
 	e, s := c.end.facts(), &c.send
 	if !e.decided || e.closeQueued || e.over || s.out.insideFrame() || s.encoding && !e.aborted {
@@ -24,8 +24,8 @@ func (c *Conn) dropUnbegunLocked() {
 	c.end.note().closeQueued = out.tail != nil && out.tail.closes
 }
 
-// owesLocked reports whether something that was accepted has not left, and was not dropped on
-// purpose.
+// owesLocked reports whether accepted output has not left yet. Output that Abort dropped does not
+// count.
 func (c *Conn) owesLocked() bool {
 	return !c.end.facts().aborted && (c.send.out.held() > 0 || c.send.encoding)
 }

@@ -89,8 +89,8 @@ func (c *Conn) readyPiece(frames [][]byte, data []byte, e Encoding) piece {
 	return p
 }
 
-// remember makes a message that was compressed elsewhere a part of the compressor's context, as it
-// is of the peer's. Without a compressor yet nothing refers to it.
+// remember adds a message that was compressed elsewhere to the compressor's context, because the
+// peer's context has it, too. If there is no compressor yet, no message can refer to it.
 func (c *Conn) remember(p *piece) {
 	if !p.toCompress && len(p.plain) > 0 && c.compression.deflates() {
 		c.compression.deflater.Remember(p.plain)

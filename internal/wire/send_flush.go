@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// sending is the state of the way out. mu guards it, but for what never changes in the framer.
+// sending is the state of the way out. mu guards it, except the fields of the framer that never
+// change.
 type sending struct {
 	out        outbox
 	framer     framer
@@ -28,9 +29,9 @@ type sending struct {
 // sendRelocks makes sure that the outbox leaves.
 //
 // A nonblocking transport gets a lone message, or a full batch, immediately. The messages of a
-// burst are gathered: the flusher, which starts with the first, sends them when it runs. So they
-// leave even if no call follows, and many share a system call. Fragments of a Writer's message are
-// gathered, too: the last of them may yet get the FIN bit.
+// burst are gathered. The first of them starts the flusher, which sends them all when it runs. So
+// they leave even if no call follows, and many share a system call. Fragments of a Writer's message
+// are gathered, too: the last of them may yet get the FIN bit.
 func (c *Conn) sendRelocks() {
 	s := &c.send
 	pongsFull := s.pongs != nil && s.pongs.free() < cap(s.pongs.buf)/2

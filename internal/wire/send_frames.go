@@ -8,8 +8,8 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A piece is a message, or a part of one, on its way into the outbox. Frames are cut from rest, one
-// after another. A long frame is encoded in several steps.
+// A piece is a message, or a part of one, on its way into the outbox. The framer cuts frames from
+// rest, one after another. A long frame is encoded in several steps.
 type piece struct {
 	ctx    context.Context // of the Write; nil if it never waits
 	op     ws.OpCode       // OpContinuation after the first frame

@@ -35,7 +35,7 @@ func (c *Conn) sendLentRelocks(p *piece) {
 	c.send.out.takeBack()
 	c.send.baton = false
 	c.queueCloseLocked()
-	c.startFlusherLocked() // the transport has just taken all that it takes
+	c.startFlusherLocked() // the transport takes no more now
 }
 
 // lendLocked puts as many frames of p into the outbox as one system call takes. paid of their bytes
@@ -89,7 +89,8 @@ func (o *outbox) takeBack() {
 	}
 }
 
-// copied returns chunks of our own with what has not left of l, in the place of l.
+// copied returns chunks of our own that replace l. They have copies of the bytes of l that have not
+// left.
 func (o *outbox) copied(l *chunk) (first *chunk) {
 	at := &first
 	for rest := l.buf[l.taken:]; len(rest) > 0; {

@@ -1,7 +1,7 @@
 package wire
 
-// An outbox holds encoded frames on their way out, in chunks. A chunk that the transport has begun
-// leaves whole. Pongs and our ping overtake the others.
+// An outbox holds encoded frames on their way out, in chunks. Once the transport has taken a byte
+// of a chunk, the rest of the chunk follows next. Pongs and our ping overtake the other chunks.
 type outbox struct {
 	head, tail *chunk
 	givenTo    *chunk // the last chunk that a goroutine is giving to the transport; nil for none
@@ -168,7 +168,7 @@ func (o *outbox) took(n int) (paid int, closed bool) {
 	return paid, closed
 }
 
-// letGo releases c, which is no more in the outbox.
+// letGo releases c, which is no longer in the outbox.
 func (o *outbox) letGo(c *chunk) {
 	if c.lent {
 		o.lent--

@@ -8,14 +8,15 @@ import (
 )
 
 // A stall is the wait of the goroutine with the baton until a pollable transport takes more. That
-// is a Write that lends (onCall), or the flusher (inBackground). mu guards it.
+// goroutine is a Write that lends (onCall), or the flusher (inBackground). mu guards the stall.
 type stall struct {
 	wait
 	claimed bool          // a Write wants the flusher's baton
 	handed  chan struct{} // gets a token when that Write has the baton
 }
 
-// noStall is the state of all Conns on which no goroutine has waited so. It is never written to.
+// noStall is the state of all Conns on which no goroutine has waited in this way. It is never
+// written to.
 var noStall stall
 
 // stalled returns the state of the wait, for reading.
@@ -59,7 +60,7 @@ func (c *Conn) writeExpired(done <-chan struct{}) {
 }
 
 // recallWriteLocked brings back the goroutine that waits until the transport takes more. A write
-// deadline harms no pollable transport; it would harm TLS, which is none.
+// deadline damages no pollable transport. It would damage TLS, which is not pollable.
 func (c *Conn) recallWriteLocked() {
 	if c.send.stalled().recall() {
 		_ = c.nc.SetWriteDeadline(past)

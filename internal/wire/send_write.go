@@ -214,7 +214,7 @@ func (c *Conn) stoppedLocked() bool {
 // fit waits until what is unsent fits the window.
 func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
-		_ = c.writeWindow.Fit(ctx) // after an end in order, what was admitted is sent all the same
+		_ = c.writeWindow.Fit(ctx) // after an end in order, what was admitted is still sent
 	}
 	if c.failing.Load() {
 		return c.whyCutShort(ctx)

@@ -7,7 +7,7 @@ import (
 	"github.com/wsstream/wsstream/internal/latch"
 )
 
-// A Flow is what went in one direction.
+// A Flow has the figures of one direction.
 type Flow struct {
 	Messages, Bytes int64         // whole messages, and their payload bytes
 	Held, HeldMax   int64         // bytes on the wire that the window charges, now and at most

@@ -7,7 +7,7 @@ import "net"
 // newPollable returns nil: here no transport is pollable.
 func newPollable(*Conn) pollable { return nil }
 
-// socketError returns nil: here no transport tells of an error without a read.
+// socketError returns nil: here no transport reports an error without a read.
 func socketError(net.Conn) error { return nil }
 
 // drainReceived does nothing: here no socket can be read without waiting.

@@ -164,9 +164,9 @@ func socketError(nc net.Conn) error {
 	return err
 }
 
-// drainReceived drops what stands in the receive queue of a socket that is about to be closed. It
-// does not wait. A socket that is closed over unread bytes is reset, and its kernel forgets what it
-// had yet to send. The read is made in Control, since a goroutine may wait in RawConn.Read.
+// drainReceived drops the bytes in the receive queue of a socket that is about to be closed. It
+// does not wait. If a socket is closed with unread bytes, the kernel resets it, and drops the bytes
+// that it has not sent. The read is made in Control, since a goroutine may wait in RawConn.Read.
 //
 // RFC 9293, section 3.6.1.
 func drainReceived(nc net.Conn) {

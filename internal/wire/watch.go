@@ -1,10 +1,11 @@
 package wire
 
-// How a wait in the transport ends. A goroutine that waits in Read or in Write notes it in a wait.
-// Another goroutine recalls it with a deadline in the past, which the first removes when it is
-// back. No deadline of a context is ever set on the transport: it could pass before the context's
-// error is set. One context is watched for each direction. The watch stays from one call to the
-// next, since the same context mostly comes again, and comparing costs less than arming.
+// This file says how a wait in the transport ends. A goroutine that waits in Read or in Write notes
+// that in a wait. Another goroutine recalls it with a deadline in the past. The recalled goroutine
+// removes that deadline when it is back. No deadline of a context is ever set on the transport: it
+// could pass before the context's error is set. One context is watched for each direction. The
+// watch stays from one call to the next, since the same context mostly comes again, and comparing
+// costs less than arming.
 
 // A waiter is the kind of call that waits in the transport.
 type waiter uint8
@@ -19,7 +20,7 @@ const (
 // A wait is the wait of one direction of the transport. mu guards it.
 type wait struct {
 	kind     waiter
-	recalled bool // a deadline in the past stands on the transport
+	recalled bool // a deadline in the past is set on the transport
 	watched  bool // the context of the call that waits is that of watch
 	watch    watch
 }
@@ -72,8 +73,8 @@ func (w *wait) recall() bool {
 	return true
 }
 
-// back notes that the goroutine is back. It reports whether a deadline in the past stands on the
-// transport, which the caller must remove.
+// back notes that the goroutine is back. It reports whether a deadline in the past is set on the
+// transport. The caller must remove that deadline.
 func (w *wait) back() (recalled bool) {
 	recalled = w.recalled
 	w.kind, w.recalled = notWaiting, false
