@@ -1,5 +1,5 @@
-// Package closed is the error of a stream that was closed in order. The root and package stream
-// both export one, and errors.Is takes the two for the same.
+// Package closed has the error of a stream that was closed in order. The root and package stream
+// export one each. For errors.Is the two are equal.
 package closed
 
 // An Error is an ErrClosed. For errors.Is, all Errors are the same.

@@ -1,4 +1,4 @@
-// Package credit is a window of credit: how many bytes may be buffered for a stream.
+// Package credit has windows of credit. A window says how many bytes may be buffered for a stream.
 package credit
 
 import (
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// An Account counts the bytes that are buffered for a stream against its size. The credit is the
-// rest of the size. It is negative while the account is overdrawn. Taking and giving are an atomic
+// An Account counts the bytes that are buffered for a stream. Its credit is its size minus these
+// bytes. The credit is negative while the account is overdrawn. Taking and giving are an atomic
 // operation each. All methods may be called concurrently, after Init.
 type Account struct {
 	size int64        // constant after Init
@@ -115,8 +115,8 @@ func (a *Account) gave(n int) (held int64) {
 // Give gives n bytes back, and lets the takers pass that waited for them.
 func (w *Window) Give(n int) {
 	held := w.gave(n)
-	// A taker that queues up sets slow and then reads held. So either it sees the bytes, or we see
-	// slow.
+	// A taker that queues up sets slow and then reads held. So either the taker sees the bytes, or
+	// this goroutine sees slow.
 	if w.slow.Load() || w.crosses(held, int64(n)) {
 		w.mu.Lock()
 		w.grantLocked()
@@ -124,8 +124,8 @@ func (w *Window) Give(n int) {
 	}
 }
 
-// Close ends the window with err. All takers that wait get err, and all that come later. The first
-// error stays.
+// Close ends the window with err. All takers that wait get err, and so do later takers. A second
+// Close does not change the error.
 func (w *Window) Close(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -266,7 +266,7 @@ func (w *Window) enqueue(need, n int64) *waiter {
 	return x
 }
 
-// leave leaves the queue, and reports false if the wait was over before.
+// leave removes x from the queue. It reports false if the wait of x was over before.
 func (w *Window) leave(x *waiter) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -288,7 +288,8 @@ func (w *Window) reuse(x *waiter) error {
 	return x.err
 }
 
-// grantLocked serves waiters from the first on while the credit suffices. It keeps the clock right.
+// grantLocked serves waiters from the first on while there is enough credit. It also starts or
+// stops the clock.
 func (w *Window) grantLocked() {
 	q := w.queue
 	if q == nil {

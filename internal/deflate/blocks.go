@@ -101,7 +101,7 @@ type input struct {
 	i   int // bytes of src that were used
 }
 
-// need reads until there are n bits, n ≤ 48, if there are.
+// need reads until there are n bits, n ≤ 48, or until the input ends.
 func (in *input) need(n uint) bool {
 	for in.nbits < n && in.i < len(in.src) {
 		in.bits |= uint64(in.src[in.i]) << in.nbits
@@ -386,7 +386,7 @@ func reserve(out []byte, o, n, end, left int) []byte {
 	return out[:min(cap(out), end)]
 }
 
-// repeat copies to out[o:o+n] the bytes that stand distance before it, and returns o+n. Those that
+// repeat copies to out[o:o+n] the bytes that begin distance before it, and returns o+n. Those that
 // are not in out[base:] are in w.
 func repeat(w *window, out []byte, base, o, n, distance int) int {
 	to := o + n

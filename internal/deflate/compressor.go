@@ -6,8 +6,8 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// A compressor is a Writer of some 800 KB or more, and the output of it. It keeps nothing but its
-// memory from one call to the next, so there are as many compressors as there are concurrent calls.
+// A compressor is a Writer of some 800 KB or more, and its output. It keeps no data from one call
+// to the next, only memory. So there are as many compressors as there are concurrent calls.
 type compressor struct {
 	w   *flate.Writer
 	out []byte

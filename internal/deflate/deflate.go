@@ -12,8 +12,8 @@ const (
 	End               // nothing follows: the message is whole
 )
 
-// DefaultLevel stands for level 1 with context takeover and level 4 without. With takeover each
-// message pays for the index of the bytes before it.
+// DefaultLevel means level 1 with context takeover and level 4 without. With takeover the bytes
+// before a message must be indexed, for each message again.
 const DefaultLevel = 0
 
 // A Deflater compresses the messages that are sent on one connection, one after another, part by
@@ -31,7 +31,7 @@ type Deflater struct {
 // NewDeflater returns a Deflater for what was agreed about our side. level is 1 to 9, or
 // DefaultLevel. It says how hard the compressor searches. With a window of less than MaxBits, a
 // part may be longer than the window, together with the bytes that it may refer to. Such a part is
-// searched as level 5 does, whatever the level is.
+// compressed as at level 5, whatever the level is.
 func NewDeflater(level int, ours Sender) *Deflater {
 	if level == DefaultLevel {
 		level = 1

@@ -1,31 +1,31 @@
 // Package deflate is permessage-deflate (RFC 7692): its negotiation, and a compressor and a
-// decompressor for the messages of one connection. It knows no frames and no network.
+// decompressor for the messages of one connection. It does not depend on frames or on a network.
 //
-// # Whose code it is
+// # What is ours, and what is of others
 //
 // github.com/klauspost/compress compresses. Its Writers take 0.8 to 1.4 MB, so no connection has
 // its own. Each call borrows a Writer from a pool. It gives the Writer the last bytes that were
-// sent as its dictionary, and flushes. So a connection with context takeover keeps that plain text
-// and nothing else.
+// sent as its dictionary, and flushes. So a connection with context takeover keeps only these last
+// bytes, uncompressed.
 //
 // The inflater is ours. Credit counts compressed bytes while they are unread, and a Pull whose
-// context ends consumes nothing. So the inflater must stop where the input runs dry, and continue
-// there later. Those of compress/flate and of github.com/klauspost/compress cannot: an error of
-// their reader ends them. Ours stops between any two symbols. It writes straight into the caller's
-// buffer, exactly up to a limit. Its tests compare it with compress/flate.
+// context ends consumes nothing. So the inflater must stop where the input ends, and continue there
+// later. The inflaters of compress/flate and of github.com/klauspost/compress cannot do that: an
+// error of their reader ends them. Our inflater stops between any two symbols. It writes straight
+// into the caller's buffer, exactly up to a limit. Its tests compare it with compress/flate.
 //
 // # What was measured
 //
-// JSON text, each message different, compressed and then inflated. The times are processor time for
-// a message both ways, and in brackets for compressing alone. The number behind is the ratio. They
-// are medians of 60 rounds in random order, on a shared machine of 2 cores: compare within a column
-// only.
+// Messages of JSON text, each different, were compressed and then inflated. The first number is the
+// processor time in µs for a message, both ways. The number in brackets is the time for compressing
+// alone. The third number is the ratio of the sizes. All are medians of 60 rounds in random order,
+// on a shared machine of 2 cores. So compare within a column only.
 //
 // compress/flate is used at level 1 by gorilla/websocket (without takeover only) and
 // coder/websocket. It inflates its own output. Our inflater inflates that of all others. «Own» is a
 // Writer for each connection. «2 Ki» is the StatelessDeflate of the library with 2 KiB of
-// dictionary. «Ours» is a compressor that stood here before. The last column is what a connection
-// with takeover keeps to send.
+// dictionary. «Ours» is a compressor that this package had before. The last column is what a
+// connection with takeover keeps to send.
 //
 //	                 1 KiB              1 KiB, takeover    64 KiB           with takeover       bytes
 //	compress/flate 1 19.2 (14.4)  3.30  17.6 (12.2)  3.85  307 (194)  5.94  307 (194)  5.94 1,212,000
@@ -41,9 +41,9 @@
 //
 // So the default is faster than compress/flate at level 1. At 1 KiB it is 1.9 times as fast, with
 // takeover 1.7 times. At 64 KiB it is 1.35 to 1.4 times as fast. Its ratio is better each time. In
-// the steady state only two allocate: compress/flate when it inflates codes longer than 9 bits, and
-// StatelessDeflate with a dictionary. Our own compressor was no slower at 1 KiB, and its ratio
-// there was better with takeover. It was a third slower at 64 KiB, and had to be maintained.
+// the steady state only two of them allocate: compress/flate when it inflates codes longer than 9
+// bits, and StatelessDeflate with a dictionary. Our own compressor was no slower at 1 KiB, and its
+// ratio there was better with takeover. It was a third slower at 64 KiB, and had to be maintained.
 //
 // A longer dictionary costs each message about 1 µs a KiB at level 1, and 2 µs at level 5. Messages
 // of 1 KiB with a dictionary of 32 KiB took 40 µs, at a ratio of 5.39 instead of 4.96. So a message
@@ -60,9 +60,9 @@
 //
 // # What is too short
 //
-// Messages of mixed JSON, and in brackets of similar JSON, at the default level and 15 bits. The
-// tables show the bytes saved, and the time for each of them, both ways together. A byte on a line
-// of 100 Mbit/s is 80 ns.
+// The figures are for messages of mixed JSON, and in brackets for similar JSON, at the default
+// level and 15 bits. The tables show the bytes saved, and the time for each saved byte, both ways
+// together. A byte takes 80 ns on a line of 100 Mbit/s.
 //
 //	bytes                  32        64        96       128       192       256       512     1,024
 //	saved            -6   (1)  -4   (1)   1  (-5)   6  (23)  47  (69)  81 (112) 217 (309) 529 (724)
@@ -70,8 +70,8 @@
 //	saved, takeover  14  (13)  27  (36)  51  (62)  68  (87) 112 (127) 154 (171) 320 (388) 660 (808)
 //	ns a byte       251 (199) 155  (96)  98  (55)  86  (44)  62  (35)  52  (34)  31  (19)  19  (11)
 //
-// Below 128 bytes compression without takeover saves nothing, or adds bytes. It pays from 256 bytes
-// on without takeover, and from 128 with.
+// Below 128 bytes compression without takeover saves nothing, or adds bytes. Without takeover it is
+// worth its time from 256 bytes on, and with takeover from 128.
 //
 // # Windows of 8 bits
 //

@@ -77,9 +77,9 @@ func (c Config) Answer(fields []string) (p Params, response string, ok bool, err
 	return Params{}, "", false, nil
 }
 
-// accept answers an offer. The answer has a parameter that the client did not ask for only where
-// that saves the client memory. Every client must know the parameter, or the client must have
-// allowed it.
+// accept answers an offer. The answer may have a parameter that the client did not ask for, if that
+// saves the client memory. It must be a parameter that every client must know, or that the client
+// has allowed.
 func (c Config) accept(o told) (Params, string) {
 	p := Params{
 		Server: Sender{Bits: c.Bits, NoTakeover: c.NoTakeover || o.serverNoTakeover},
@@ -105,8 +105,8 @@ func (c Config) accept(o told) (Params, string) {
 	return p, b.String()
 }
 
-// Offer returns a client's Sec-WebSocket-Extensions. A plain offer stands behind one that some
-// servers refuse.
+// Offer returns a client's Sec-WebSocket-Extensions. If some servers refuse the first offer, a
+// plain offer follows it.
 //
 // RFC 7692, section 5.1.
 func (c Config) Offer() string {
@@ -183,8 +183,8 @@ func tellBits(b *strings.Builder, name string, bits int) {
 	b.WriteString("; " + name + "=" + strconv.Itoa(bits))
 }
 
-// A told is what an element says. Window bits are 0 where the element has none, and hint where they
-// have no value.
+// A told has the parameters of an element. Window bits are 0 where the element has none, and hint
+// where they have no value.
 type told struct {
 	serverNoTakeover, clientNoTakeover bool
 	server, client                     int
@@ -192,7 +192,7 @@ type told struct {
 
 const hint = -1
 
-// read reads the parameters. Each must be known, stand once, and have a valid value.
+// read reads the parameters. Each must be known, appear once, and have a valid value.
 func (x extension) read() (told, error) {
 	var t told
 	for i, p := range x.params {

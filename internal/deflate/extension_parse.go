@@ -117,7 +117,7 @@ func (r *reader) value() (string, bool) {
 	return "", false
 }
 
-// isTokenByte reports whether c may stand in a token.
+// isTokenByte reports whether a token may have c.
 //
 // RFC 9110, section 5.6.2.
 func isTokenByte(c byte) bool { return httpguts.IsTokenRune(rune(c)) }

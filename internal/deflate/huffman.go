@@ -86,7 +86,7 @@ func (d *decoder) long(b uint64) (symbol, n uint) {
 	return 0, 0
 }
 
-// fixed are the codes of blocks that bring none.
+// fixed are the codes of blocks without codes of their own.
 //
 // RFC 1951, section 3.2.6.
 var fixed = func() (f struct{ lit, dist decoder }) {
@@ -109,8 +109,8 @@ var fixed = func() (f struct{ lit, dist decoder }) {
 	return f
 }()
 
-// An extra is a range of lengths or distances that one symbol stands for. More bits say which one
-// it is.
+// An extra is a range of lengths or distances that share one symbol. More bits say which one of
+// them is meant.
 type extra struct {
 	base uint16
 	bits uint8
@@ -133,7 +133,7 @@ var (
 	}
 )
 
-// headerOrder is the order in which the lengths of the header's own code stand.
+// headerOrder is the order in which a header lists the lengths of its own code.
 //
 // RFC 1951, section 3.2.7.
 var headerOrder = [19]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}

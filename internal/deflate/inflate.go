@@ -18,11 +18,11 @@ var (
 )
 
 // An Inflater inflates the messages that come on one connection, one after another, as their
-// payload comes. It continues where the input ran dry, and where the room was used up.
+// payload comes. It continues where the input ended, or where the room was used up.
 //
-// Between messages it keeps the peer's window if its context is taken over, as far as that is
-// filled, and nothing else. While a message is under way, it borrows 4 KiB for tables from a pool.
-// Without takeover it borrows the window, too. Its methods must not be called concurrently.
+// Between messages it keeps nothing, unless the peer's context is taken over. Then it keeps the
+// bytes in the peer's window. While a message is under way, it borrows 4 KiB for tables from a
+// pool. Without takeover it borrows the window, too. Its methods must not be called concurrently.
 type Inflater struct {
 	window window
 	keep   bool // the peer's context is taken over

@@ -38,7 +38,7 @@ func (w *window) grow(n int) {
 	w.buf = buf
 }
 
-// copy copies to p the bytes that stand distance before the end, distance ≤ len(w.buf). It copies
+// copy copies to p the bytes that begin distance before the end, distance ≤ len(w.buf). It copies
 // no further than the end.
 func (w *window) copy(p []byte, distance int) int {
 	n := min(len(p), distance)

@@ -1,4 +1,4 @@
-// Package gate is a lock whose wait a context can end.
+// Package gate has a lock. A context can end the wait for it.
 package gate
 
 import (
@@ -17,8 +17,8 @@ type Gate struct {
 	waiters []chan struct{} // each is closed when its turn comes; in order; guarded by mu
 }
 
-// An End is an event that ends all waits for a gate. Its channel is asked for only when a call
-// waits. A *latch.Latch and a context.Context are Ends.
+// An End is an event that ends all waits for a gate. The gate calls Done only when a call waits. A
+// *latch.Latch and a context.Context are Ends.
 type End interface{ Done() <-chan struct{} }
 
 // channel is the End that comes when the channel is closed.
@@ -97,7 +97,8 @@ func (g *Gate) leave(turn chan struct{}) bool {
 	return false
 }
 
-// Unlock hands the gate to the first waiter. Any goroutine may call it for the holder.
+// Unlock hands the gate to the first waiter. The goroutine that calls it need not be the one that
+// locked the gate.
 func (g *Gate) Unlock() {
 	if g.state.CompareAndSwap(held, free) {
 		return

@@ -13,8 +13,8 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A Client makes the client's side of one handshake. A field means what the option of
-// wsstream.DialOptions with its name means.
+// A Client makes the client's side of one handshake. Its fields mean the same as the options of
+// wsstream.DialOptions with these names.
 type Client struct {
 	URL       *url.URL        // of ParseURL
 	Host      string          // of the request

@@ -26,7 +26,8 @@ func basic(user *url.Userinfo) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password))
 }
 
-// webURL returns the URL as HTTP knows it. Proxies and cookies are chosen by it.
+// webURL returns the URL with the scheme http or https. It is the URL for which proxies and cookies
+// are chosen.
 func (c *Client) webURL(host string) *url.URL {
 	u := *c.URL
 	u.Host = host

@@ -15,9 +15,9 @@ import (
 // for a response if it could not write its request.
 const moment = 100 * time.Millisecond
 
-// exchange sends a request, and concurrently reads the header of the response. A server may refuse
-// a request of which it reads a part only. When the writing is done, written gives its error. A
-// caller that closes nc need not wait for it.
+// exchange sends a request, and concurrently reads the header of the response. The reason is that a
+// server may read only a part of a request, and refuse it. When the writing is done, written has
+// its error. A caller that closes nc need not wait for that error.
 func exchange(nc net.Conn, br *headerReader, r *http.Request) (
 	resp *http.Response, written <-chan error, err error,
 ) {

@@ -1,7 +1,8 @@
 // Package handshake makes the opening handshake of a WebSocket connection: its HTTP side.
 //
-// It knows no Conn. It returns a [Transport]: a net.Conn whose next bytes are frames, the bytes
-// that came behind the handshake, and what both sides agreed on. The caller makes a Conn of it.
+// It does not know wsstream.Conn. It returns a [Transport], from which the caller makes a Conn. A
+// Transport has a net.Conn whose next bytes are frames, and the bytes that came behind the
+// handshake. It also has what both sides agreed on.
 //
 // # A client
 //
@@ -19,9 +20,9 @@
 // # Both
 //
 // header_limits.go limits the headers that are read. token.go, key.go, subprotocol.go and
-// compression.go know the fields of the handshake. options.go checks the options that are written
-// into a header. url.go reads a URL as a browser does. redact.go keeps the credentials of a URL out
-// of errors.
+// compression.go read and write the fields of the handshake. options.go checks the options that are
+// written into a header. url.go reads a URL as a browser does. redact.go keeps the credentials of a
+// URL out of errors.
 //
 // RFC 6455, section 4.
 package handshake

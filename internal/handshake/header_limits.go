@@ -8,7 +8,7 @@ import (
 	"net/http"
 )
 
-// maxHeaderLines is how many lines a header may have, its first line aside.
+// maxHeaderLines is how many lines a header may have, without its first line.
 const maxHeaderLines = 256
 
 var errHeaderLines = fmt.Errorf("the header has more than %d lines", maxHeaderLines)

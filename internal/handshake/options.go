@@ -15,7 +15,7 @@ import (
 // RFC 9110, section 5.6.2.
 func isToken(s string) bool { return httpguts.ValidHeaderFieldName(s) }
 
-// mayBeOffered reports whether a server can find s whole in a list.
+// mayBeOffered reports whether a server can find s in a list that is split at commas.
 func mayBeOffered(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r >= 0x7f || r == ',' || r == '"'
@@ -41,7 +41,7 @@ func CheckHeader(h http.Header) error {
 	return nil
 }
 
-// isControl reports whether r must not stand in the value of a field.
+// isControl reports whether the value of a field must not have r.
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
 // ofHandshake reports whether the handshake itself writes the field of that canonical name.

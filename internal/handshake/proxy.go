@@ -90,7 +90,7 @@ func (c *Client) through(ctx context.Context, u *url.URL, addr string) (net.Conn
 }
 
 // A secured is a TLS connection to a proxy, through which the server's bytes go. Its Close closes
-// the bare connection without a word, as Cut does.
+// the bare connection and sends nothing, as Cut does.
 type secured struct {
 	net.Conn
 	bare net.Conn
@@ -131,7 +131,7 @@ func (c *Client) ask(nc net.Conn, u *url.URL, addr string) error {
 	return <-written
 }
 
-// reason says why a proxy refused, as far as its response tells.
+// reason returns the reason of a proxy's refusal, from the response.
 func reason(resp *http.Response, u *url.URL) error {
 	switch {
 	case resp.StatusCode != http.StatusProxyAuthRequired:

@@ -34,8 +34,8 @@ func behindAt(s string) string {
 }
 
 // redactText returns the text of an error about a URL, without the part before an @. A quotation in
-// the text may be a piece of that part, even where it has no @: net/url quotes a URL without its
-// fragment. Whole URLs are shown.
+// the text may be a piece of that part even if it has no @. The reason is that net/url quotes a URL
+// without its fragment. Whole URLs are shown.
 func redactText(s string) string {
 	if behind := behindAt(s); behind != s {
 		return quotations.ReplaceAllString("…"+behind, "…")
@@ -59,9 +59,9 @@ func redactURL(s string) string {
 	return s
 }
 
-// withoutCredentials returns an error whose text shows no credentials. errors.Is finds all that err
-// is. errors.As finds only errors whose text shows no credentials, and a *url.Error that is
-// redacted.
+// withoutCredentials returns an error whose text shows no credentials. errors.Is finds all errors
+// that err wraps. errors.As finds only errors whose text shows no credentials, and a *url.Error
+// that is redacted.
 func withoutCredentials(err error) error {
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		if quotesURL.MatchString(e.Error()) {
@@ -71,13 +71,13 @@ func withoutCredentials(err error) error {
 	return err
 }
 
-// A redactedError stands for an error whose text may show a URL.
+// A redactedError wraps an error whose text may show a URL.
 type redactedError struct{ err error }
 
 // Error returns the text without credentials.
 func (e *redactedError) Error() string { return redactText(e.err.Error()) }
 
-// Is reports whether the error that e stands for is target.
+// Is reports whether the wrapped error is target.
 func (e *redactedError) Is(target error) bool { return errors.Is(e.err, target) }
 
 // As finds errors whose text shows no credentials.

@@ -45,10 +45,10 @@ func refuse(w http.ResponseWriter, f *refusal) error {
 // lingerTime is how long a client that was refused on a bare connection has to read why.
 const lingerTime = time.Second
 
-// dismiss refuses a request on a bare connection, and waits for the client to read why. If it
-// closed the connection while input is unread or still comes, the connection would be reset and the
-// response lost. It has the time that is left of timed, and at least a second. The end of ctx ends
-// it.
+// dismiss refuses a request on a bare connection, and waits for the client to read why. If dismiss
+// closed the connection while input is unread or still comes, the kernel would reset it, and the
+// response would be lost. The client has the time that is left of timed, and at least a second. The
+// end of ctx ends the wait.
 //
 // RFC 9112, section 9.6.
 func dismiss(ctx, timed context.Context, nc net.Conn, no *refusal) error {

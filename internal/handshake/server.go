@@ -10,12 +10,12 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A Server makes the server's side of handshakes. A field means what the option of
-// wsstream.AcceptOptions with its name means.
+// A Server makes the server's side of handshakes. Its fields mean the same as the options of
+// wsstream.AcceptOptions with these names.
 type Server struct {
 	Subprotocols []string        // in no order
 	Header       http.Header     // of the 101; nil: nothing is added
-	Origins      Origins         // beside the server's own
+	Origins      Origins         // in addition to the server's own
 	Deflate      *deflate.Config // nil: no compression is agreed on
 	MaxHeader    int             // bytes; 0: no limit
 	Timeout      time.Duration   // 0: none

@@ -30,7 +30,7 @@ func CheckSubprotocols(protocols []string, client bool) error {
 }
 
 // subprotocol chooses the first of the client's subprotocols that the server speaks. It ignores
-// those that are not valid, or stand twice.
+// names that are not valid, and repeated names.
 func (s *Server) subprotocol(h http.Header) string {
 	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
 		if i := slices.Index(s.Subprotocols, p); i >= 0 {

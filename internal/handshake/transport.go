@@ -27,8 +27,8 @@ type Agreement struct {
 // ErrTimeout is the error of a handshake that took longer than the option HandshakeTimeout allows.
 var ErrTimeout = errors.New("not done within HandshakeTimeout")
 
-// A Failure is a handshake that failed. The root makes a *HandshakeError of it, whose fields are
-// the same.
+// A Failure is a handshake that failed. The root converts it to a *HandshakeError, which has the
+// same fields.
 type Failure struct {
 	Status int         // of the HTTP response; 0 if there was none
 	Header http.Header // of the HTTP response; nil if there was none
@@ -40,7 +40,7 @@ type Failure struct {
 func (f *Failure) Error() string { return f.Err.Error() }
 
 // A ProxyFailure is a proxy that let no handshake through. It is the Err of a Failure. The root
-// makes a *ProxyError of it, whose fields are the same.
+// converts it to a *ProxyError, which has the same fields.
 type ProxyFailure struct {
 	Proxy  string      // its URL, without credentials
 	Status int         // of its HTTP response; 0 if there was none
@@ -52,7 +52,7 @@ type ProxyFailure struct {
 // Error returns the text of Err.
 func (f *ProxyFailure) Error() string { return f.Err.Error() }
 
-// Cut closes nc without a word, also under TLS, where an orderly close could wait for the peer.
+// Cut closes nc and sends nothing, also under TLS, where an orderly close could wait for the peer.
 func Cut(nc net.Conn) {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()

@@ -72,8 +72,8 @@ func escapeQuery(q string) string {
 	return b.String()
 }
 
-// names maps names as browsers do: UTS #46, nontransitional. Underscores and hyphens may stand
-// anywhere.
+// names maps names as browsers do: UTS #46, nontransitional. Underscores and hyphens are allowed in
+// every position.
 var names = idna.New(
 	idna.MapForLookup(),
 	idna.StrictDomainName(false),

@@ -1,5 +1,5 @@
-// Package lasting is about contexts that end with their owner, a connection. Some calls must
-// outlive that end: the messages that are left in the connection's stream must still pass.
+// Package lasting has contexts that end with their owner, a connection. Some calls with such a
+// context must continue after that end, because messages are left in the connection's stream.
 package lasting
 
 import (

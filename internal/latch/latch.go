@@ -1,4 +1,5 @@
-// Package latch is an event that happens once. It needs a channel only if a goroutine waits for it.
+// Package latch has an event that happens once. The event needs a channel only if a goroutine waits
+// for it.
 package latch
 
 import (
@@ -6,15 +7,16 @@ import (
 	"sync/atomic"
 )
 
-// A Latch is closed once, for good. The zero Latch is open. All methods may be called concurrently.
+// A Latch is open at first, and is closed once. The zero Latch is open. All methods may be called
+// concurrently.
 type Latch struct {
 	closed atomic.Bool
 	mu     sync.Mutex
 	done   chan struct{} // nil until Done is called; guarded by mu
 }
 
-// Close closes the latch and reports true if it was open. Before any call sees it closed, Close
-// calls first, which may be nil.
+// Close closes the latch and reports true if it was open. Before other calls see the latch as
+// closed, Close calls the function first, which may be nil.
 func (l *Latch) Close(first func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

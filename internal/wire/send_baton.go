@@ -1,7 +1,7 @@
 package wire
 
 // wantsBatonLocked reports whether a Write of p should take the baton from a flusher that waits.
-// That is of use if p has credit, can be lent, and would have to wait in any case.
+// That helps if p has credit, can be lent, and would have to wait in any case.
 func (c *Conn) wantsBatonLocked(p *piece) bool {
 	return c.send.stall != nil && c.mustWaitLocked(p)
 }
@@ -13,7 +13,7 @@ func (c *Conn) mustWaitLocked(p *piece) bool {
 		!(c.send.framer.single(p) && c.writeWindow.Credit() >= 0)
 }
 
-// takeBatonRelocks takes the baton from the flusher if that is of use. The caller has the turn to
+// takeBatonRelocks takes the baton from the flusher if that helps. The caller has the turn to
 // write. It must then send, or start a flusher.
 func (c *Conn) takeBatonRelocks(p *piece) {
 	if !c.wantsBatonLocked(p) {
