@@ -371,7 +371,7 @@ func TestCompressionThatWasNotOfferedFailsTheHandshake(t *testing.T) {
 		{
 			offers:   "permessage-deflate; client_max_window_bits=12",
 			response: "\r\nSec-WebSocket-Extensions: permessage-deflate",
-			says:     "extensions stand in 2 fields",
+			says:     "extensions are in 2 fields",
 		},
 		{
 			options:  wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 10},

@@ -198,7 +198,7 @@ func (x extension) read() (told, error) {
 	for i, p := range x.params {
 		for _, before := range x.params[:i] {
 			if before.name == p.name {
-				return t, fmt.Errorf("%s stands twice", p.name)
+				return t, fmt.Errorf("%s appears twice", p.name)
 			}
 		}
 		var ok bool

@@ -517,7 +517,7 @@ func TestCheckOfTheResponseToOurOffer(t *testing.T) {
 			name:   "a parameter twice",
 			config: all,
 			fields: []string{"permessage-deflate; server_no_context_takeover; server_no_context_takeover"},
-			wrong:  "server_no_context_takeover stands twice",
+			wrong:  "server_no_context_takeover appears twice",
 		},
 		{
 			name:   "a flag with a value",

@@ -64,7 +64,7 @@ func (h *headerReader) explain(err error) error {
 	case err == nil || h.Buffered() > 0:
 		return err
 	case h.lines.exceeded() && h.max > 0:
-		return fmt.Errorf("%w, which holds beside MaxHandshakeSize, %d bytes",
+		return fmt.Errorf("%w, a limit in addition to MaxHandshakeSize, %d bytes",
 			errHeaderLines, h.max)
 	case h.lines.exceeded():
 		return errHeaderLines

@@ -9,7 +9,7 @@ func checkRequest(r *http.Request) *refusal {
 	h := r.Header
 	for _, once := range []string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"} {
 		if n := len(h.Values(once)); n > 1 {
-			return refused(http.StatusBadRequest, "%s stands %d times", once, n)
+			return refused(http.StatusBadRequest, "%s appears %d times", once, n)
 		}
 	}
 	version, key := h.Get("Sec-WebSocket-Version"), h.Get("Sec-WebSocket-Key")

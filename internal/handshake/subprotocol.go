@@ -23,7 +23,7 @@ func CheckSubprotocols(protocols []string, client bool) error {
 		}
 		isP := func(q string) bool { return strings.EqualFold(p, q) }
 		if slices.ContainsFunc(protocols[:i], isP) {
-			return fmt.Errorf("wsstream: Subprotocols: %q stands twice", p)
+			return fmt.Errorf("wsstream: Subprotocols: %q appears twice", p)
 		}
 	}
 	return nil

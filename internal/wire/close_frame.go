@@ -48,7 +48,7 @@ func parseClose(body []byte) (info CloseInfo, code int, err error) {
 	switch {
 	case !Sendable(int(c)):
 		return info, CodeProtocol, fmt.Errorf(
-			"a Close frame carries code %d, which may not stand there (RFC 6455, section 7.4)", c)
+			"a Close frame has code %d, which must not be sent (RFC 6455, section 7.4)", c)
 	case !utf8.ValidString(reason):
 		return info, CodeBadData, errCloseReason
 	}
