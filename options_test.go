@@ -22,7 +22,7 @@ var badOptions = map[string]wsstream.DialOptions{
 	"WriteWindow is 1":                       {WriteWindow: 1},
 	"WriteWindow is 255":                     {WriteWindow: 255},
 	`Subprotocols: "a b"`:                    {Subprotocols: []string{"a b"}},
-	`Subprotocols: "A" appears twice`:         {Subprotocols: []string{"a", "A"}},
+	`Subprotocols: "A" appears twice`:        {Subprotocols: []string{"a", "A"}},
 	"Header: the field Upgrade":              {Header: http.Header{"Upgrade": {"x"}}},
 	"Header: the field Sec-Websocket-Accept": {Header: http.Header{"sec-websocket-accept": {"x"}}},
 	`Header: ""`:                             {Header: http.Header{"": {"x"}}},
