@@ -58,8 +58,9 @@ type CompressionOptions struct {
 	NoContextTakeover bool
 
 	// PeerNoContextTakeover asks the peer for the same. Behind such an offer Dial makes a plain
-	// one, as for PeerWindowBits. A server requires it from the client. Browsers do it. The client
-	// of tornado does not: its second compressed message then fails the connection with 1007.
+	// one, as for PeerWindowBits. A server does not only ask but requires it. Browsers obey. The
+	// client of tornado does not: its second compressed message then fails the connection with
+	// 1007.
 	PeerNoContextTakeover bool
 }
 

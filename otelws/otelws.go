@@ -23,8 +23,8 @@
 // none, and 1006 if no Close came. A counter by code or status exists from its first event on. Only
 // clean ends with 1000 and unclean ends with 1006 always exist.
 //
-// The instruments are observed: a message costs nothing, and a collecting reader asks the
-// connections.
+// The instruments are observable: a message costs nothing. The connections are asked when a reader
+// collects.
 package otelws
 
 import (
@@ -42,8 +42,8 @@ import (
 const Name = "github.com/wsstream/wsstream/otelws"
 
 // Register reports the figures of m through p, or through otel.GetMeterProvider() if p is nil. Each
-// figure has the attributes attrs, which tell one Meter from another. Unregister of the
-// Registration ends the reports. An error is the provider's.
+// figure has the attributes attrs, which distinguish one Meter from another. Call Unregister of the
+// Registration to end the reports. An error comes from the provider.
 func Register(
 	m *wsstream.Meter, p metric.MeterProvider, attrs ...attribute.KeyValue,
 ) (metric.Registration, error) {

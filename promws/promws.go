@@ -22,8 +22,8 @@
 // none, and 1006 if no Close came. A counter by code or status exists from its first event on. Only
 // {clean,1000} and {unclean,1006} always exist.
 //
-// A message costs nothing: the connections are asked when Prometheus asks. To tell kinds of
-// connections apart give each kind a Meter and a label, as in the example.
+// A message costs nothing: the collector asks the connections when Prometheus collects. To
+// distinguish kinds of connections, give each kind a Meter and a label, as in the example.
 package promws
 
 import (
@@ -61,8 +61,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("wsstream_"+name, help, labels, nil)
 }
 
-// NewCollector returns a collector of m's figures. It may be used from any number of goroutines at
-// once, and keeps nothing but m. Labels of your own come from prometheus.WrapRegistererWith.
+// NewCollector returns a collector of m's figures. Its methods may be called concurrently. It keeps
+// nothing but m. Labels of your own come from prometheus.WrapRegistererWith.
 func NewCollector(m *wsstream.Meter) prometheus.Collector { return collector{m} }
 
 type collector struct{ meter *wsstream.Meter }

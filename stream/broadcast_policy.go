@@ -96,7 +96,7 @@ func policyOf[T any, P PolicyFor[T]](policy P) (Policy, keys[T]) {
 	return Policy{kind: latest}, keyed.keys()
 }
 
-// keys finds the place in a ring of the chunk with the same key.
+// keys finds the chunk with the same key in a ring.
 type keys[T any] interface {
 	// find returns where in r the chunk with the key of v is.
 	find(r *ring[T], v T) (at int, found bool)

@@ -1,5 +1,5 @@
-// Package adapters shows what runs over wsstream.NetConn unchanged: whatever takes a net.Conn. Each
-// example stands in a file of its own, and all run with
+// Package adapters shows that code which takes a net.Conn runs over wsstream.NetConn unchanged.
+// Each example has a file of its own, and all run with
 //
 //	go test ./examples/adapters
 package adapters

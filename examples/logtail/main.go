@@ -1,5 +1,5 @@
 // Logtail follows a log file as tail -F does, parses and filters its lines, and sends them to
-// viewers over WebSockets. Each viewer says what is to become of lines that come faster than it
+// viewers over WebSockets. Each viewer chooses what happens to lines that come faster than it
 // reads:
 //
 //	file → lines → entries → filter → broadcast ┬ subscription, by its policy → WebSocket → viewer

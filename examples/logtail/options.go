@@ -38,8 +38,8 @@ var modes = []struct {
 	{"a viewer (-dial)", []string{"dial", "policy", "speed", "name"}},
 }
 
-// parseOptions parses the command line. Asked for help it prints that to out and returns
-// flag.ErrHelp.
+// parseOptions parses the command line. If the flag -h is given, it prints the help to out and
+// returns flag.ErrHelp.
 func parseOptions(args []string, out io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("logtail", flag.ContinueOnError)
@@ -98,7 +98,7 @@ func parseOptions(args []string, out io.Writer) (options, error) {
 	return o, nil
 }
 
-// checkMode holds that the flags that were given belong together.
+// checkMode checks that the flags belong to one way to run the program.
 func (o *options) checkMode(fs *flag.FlagSet) (err error) {
 	mode := modes[0]
 	switch {
