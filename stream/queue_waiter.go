@@ -72,3 +72,46 @@ func (l *waiters[T]) serve(w *waiter[T], err error) {
 	w.err = err
 	w.woken <- struct{}{}
 }
+
+// waitTurnUnlocks waits among the writers. It unlocks mu.
+func (q *Queue[T]) waitTurnUnlocks(ctx context.Context, w *waiter[T]) error {
+	q.writers.push(w)
+	q.settleLocked()
+	q.mu.Unlock()
+	_, err := q.wait(ctx, w)
+	return err
+}
+
+// wait waits until w is served or ctx ends, and takes w back.
+func (q *Queue[T]) wait(ctx context.Context, w *waiter[T]) (v T, err error) {
+	served := w.wait(ctx)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !served && w.in != nil {
+		w.in.remove(w)
+		w.err = context.Cause(ctx)
+		q.settleLocked() // the calls behind it may have waited for it alone
+	} else if !served {
+		<-w.woken
+	}
+	err = w.err
+	if w.kind == waitPull {
+		v = w.v
+	}
+	var none T
+	w.v, w.err = none, nil
+	w.next, q.free = q.free, w
+	return v, err
+}
+
+// waiterLocked returns a waiter that is in no list.
+func (q *Queue[T]) waiterLocked(kind waitKind) *waiter[T] {
+	w := q.free
+	if w == nil {
+		w = &waiter[T]{woken: make(chan struct{}, 1)}
+	} else {
+		q.free, w.next = w.next, nil
+	}
+	w.kind = kind
+	return w
+}

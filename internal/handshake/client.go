@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/wsstream/wsstream/internal/deflate"
 )
@@ -79,39 +78,4 @@ func (c *Client) dial(ctx context.Context) (net.Conn, error) {
 	config := c.tlsConfig()
 	config.ServerName = cmp.Or(config.ServerName, c.URL.Hostname())
 	return secure(ctx, nc, config)
-}
-
-// shake makes the handshake on t.
-//
-// RFC 6455, section 4.1.
-func (c *Client) shake(t *Transport) error {
-	key := newKey()
-	br := newHeaderReader(t.Conn, c.MaxHeader)
-	resp, written, err := exchange(t.Conn, br, c.request(key))
-	if err != nil {
-		return &Failure{Err: err}
-	}
-	if cookies := resp.Cookies(); c.Jar != nil && len(cookies) > 0 {
-		c.Jar.SetCookies(c.webURL(c.Host), cookies)
-	}
-	var z *Deflate
-	err = c.check(resp, key)
-	if err == nil {
-		z, err = readExtensions(c.Deflate, resp.Header)
-	}
-	if err == nil {
-		err = <-written
-	}
-	if err != nil {
-		body := firstKiB(t.Conn, resp)
-		return &Failure{Status: resp.StatusCode, Header: resp.Header, Body: body, Err: err}
-	}
-	t.Buffered = buffered(br.Reader)
-	t.Agreed = Agreement{
-		Protocol:   resp.Header.Get("Sec-WebSocket-Protocol"),
-		Extensions: strings.Join(resp.Header.Values(extensionsField), ", "),
-		Deflate:    z,
-		Header:     resp.Header,
-	}
-	return nil
 }
