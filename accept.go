@@ -19,8 +19,8 @@ import (
 // options are answered with 500, and are a plain error: see [AcceptOptions.Check].
 //
 // w must be an http.Hijacker, or unwrap to one, as http.ResponseController finds it. The fields in
-// w's header are sent with the response, for example cookies that a middleware has set. Those of
-// the handshake, and those that concern one hop only, are not sent. Accept does not call
+// w's header are sent with the response, for example cookies that a middleware has set. Fields of
+// the handshake, and fields that concern one hop only, are not sent. Accept does not call
 // WriteHeader, so fields that a middleware adds there are not sent either.
 //
 // RFC 6455, section 4.2.
@@ -48,12 +48,12 @@ func accept(
 }
 
 // AcceptConn makes the server's side of the handshake on a bare connection, TLS or not. It returns
-// an open Conn, whose Opened has the request's header, and whose URL is the address that was asked
-// for.
+// an open Conn. Its Opened has the request's header, and its URL is the address that the client
+// asked for.
 //
-// AcceptConn owns nc. If it returns an error, nc is closed. The error is a *HandshakeError where
-// the client could be answered. A client that was refused has a second to read why and to close,
-// for which AcceptConn waits. If ctx ends before the handshake is done, the error is
+// AcceptConn owns nc. If it returns an error, nc is closed. The error is a *HandshakeError if the
+// client could be answered. A client that was refused has a second to read the answer and to close.
+// AcceptConn waits for that. If ctx ends before the handshake is done, the error is
 // context.Cause(ctx).
 //
 // The handshake is made on a goroutine of its own. The hooks of Trace, OnPing and OnPong that
@@ -172,8 +172,8 @@ func (s *responder) open(t handshake.Transport, err error) (*Conn, error) {
 	return c, nil
 }
 
-// failed tells that the handshake with a client is done without a Conn, if err is not nil. remote
-// is the address of the client, or nil.
+// failed reports a failed handshake without a Conn to the observers, if err is not nil. remote is
+// the address of the client, or nil.
 func (s *responder) failed(err error, remote any) {
 	if err == nil {
 		return

@@ -85,8 +85,8 @@ func CloseCode(err error) int {
 	return -1
 }
 
-// codeFor returns the code and the reason to close with because of cause. well is for a cause that
-// is no failure.
+// codeFor returns the code and the reason to close with because of cause. If cause is no failure,
+// codeFor returns well.
 func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	e, coded := errors.AsType[*Error](cause)
 	coded = coded && e != nil

@@ -24,8 +24,8 @@ func (o *outcome) cause() error {
 // An owner is the Conn as its engine sees it.
 type owner Conn
 
-// Ended notes the end. The engine is locked. If there is an observer, a goroutine of its own tells
-// it: hooks may be slow, and may call the Conn.
+// Ended notes the end. The engine is locked. If there is an observer, a goroutine of its own
+// reports the end to it: hooks may be slow, and may call the Conn.
 func (o *owner) Ended(info wire.CloseInfo, err, end error) {
 	c, out := (*Conn)(o), &outcome{CloseInfo(info), err, end}
 	if c.seen != nil {

@@ -43,7 +43,8 @@ func (c *Conn) fail(err error) *wire.Conn {
 	return w
 }
 
-// tryFail is fail, but tells no Logger. It reports whether the connection has now ended with err.
+// tryFail is fail without a report to the Logger. It reports whether the connection has now ended
+// with err.
 func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

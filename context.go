@@ -12,17 +12,18 @@ type ending struct {
 	end context.CancelCauseFunc
 }
 
-// Context returns a context that ends when Closed settles. It is for work that is of no use after
-// the end of the connection. Each call returns the same context. It carries no values of the
-// program's, and needs no goroutine.
+// Context returns a context that ends when Closed settles. Use it for work that makes no sense
+// after the end of the connection. Each call returns the same context. It has no values, and needs
+// no goroutine.
 //
-// Its cause is the end as a Pull returns it, an *Error. Where a Pull returns io.EOF, it is an
-// *Error with the peer's code and reason whose Err is ErrClosed. CloseCode finds the code of both.
+// Its cause is the *Error that a Pull returns at the end. If a Pull returns io.EOF, the cause is an
+// *Error with the peer's code and reason, whose Err is ErrClosed. CloseCode returns the code of
+// both.
 //
-// Calls on the Conn itself, its streams and its NetConn may be made with it, and with contexts made
-// from it. If such a context has ended because the Conn has, a Pull still returns the messages that
-// are left and then the end. All other calls return the end. stream.Pipe, Join and All, too,
-// continue with it until the stream has ended. Only the Wait of a future returns the cause.
+// Calls on the Conn itself, its streams and its NetConn may use this context, and contexts made
+// from it. Such a context may have ended because the Conn has. Then a Pull still returns the
+// messages that are left, and then the end. All other calls return the end. stream.Pipe, Join and
+// All, too, continue until the stream has ended. Only the Wait of a future returns the cause.
 func (c *Conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()

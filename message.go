@@ -85,7 +85,7 @@ func (t Type) op() ws.OpCode { return ws.OpCode(t) }
 
 // Bytes is the strategy of a stream.Queue of messages, a Tee or a Broadcast that buffers n bytes of
 // Data. A message without Data counts as one byte, so a stream of such messages is limited, too. A
-// prepared message counts as any other, though its receivers share its memory.
+// prepared message counts in the same way, even if its receivers share its memory.
 func Bytes(n int) stream.Strategy[Message] {
 	return stream.Size(n, func(m Message) int { return max(len(m.Data), 1) })
 }

@@ -120,7 +120,7 @@ func (f *Flow) add(g Flow) {
 	f.Stalled += g.Stalled
 }
 
-// since returns what f has more than before, with nothing held. Where f is older, it has nothing
+// since returns the growth of f since before, with nothing held. Where f is older, it has nothing
 // more.
 func (f Flow) since(before Flow) Flow {
 	f.Messages = max(f.Messages-before.Messages, 0)

@@ -58,9 +58,9 @@ func (a *alarm) set(t time.Time) {
 	}
 }
 
-// A callContext is the context of work that several calls do, one after another: the context of the
-// call under way. The reader of a message has one context for all its Reads, and each Read has a
-// deadline of its own.
+// A callContext is a context for work that several calls do, one after another. It forwards its
+// methods to the context of the current call. The reader of a message has one context for all its
+// Reads, and each Read has a deadline of its own.
 type callContext struct{ call atomic.Pointer[term] }
 
 func (c *callContext) Deadline() (time.Time, bool) { return c.call.Load().Deadline() }

@@ -29,14 +29,14 @@ func (o *options) observer() *observer {
 	return &observer{log: o.Logger, trace: o.Trace, meter: o.Meter}
 }
 
-// starts tells the Trace that the handshake starts.
+// starts calls the Trace: the handshake starts.
 func (o *options) starts(client bool) {
 	if o.Trace != nil && o.Trace.Handshake != nil {
 		o.shook = o.Trace.Handshake(client)
 	}
 }
 
-// shaken tells the Trace that the handshake is done.
+// shaken calls the Trace: the handshake is done.
 func (o *options) shaken(c *Conn, err error) {
 	if o.shook == nil {
 		return
@@ -85,8 +85,8 @@ func (c *Conn) hooks(o *options) *wire.Hooks {
 	return h
 }
 
-// end tells how c has ended. The meter comes first: once Closed has settled, the meter has counted
-// the end.
+// end reports how c has ended. The Meter comes first: once Closed has settled, the Meter has
+// counted the end.
 func (s *observer) end(c *Conn, end *outcome) {
 	info, err := end.info, end.err
 	if s.meter != nil {

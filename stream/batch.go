@@ -88,8 +88,8 @@ func (b *batching[T]) nextNow(ctx context.Context) ([]T, error) {
 	return b.take()
 }
 
-// An instant is a context that ends when a call is about to wait for its end. So a Pull with it
-// returns a chunk that is there.
+// An instant is a context that ends as soon as a call asks for its Done, to wait. So a Pull with it
+// returns a chunk that is there, and does not wait.
 type instant struct {
 	context.Context
 	cancel context.CancelCauseFunc

@@ -180,7 +180,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// ReadFrom writes what r gives.
+// ReadFrom writes the bytes of r.
 func (w *writer) ReadFrom(r io.Reader) (read int64, err error) {
 	ctx := context.Background() // ends no Read, as io.Copy's ends with r alone
 	src := &byteSource{r: r, size: defaultChunk}

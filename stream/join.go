@@ -119,7 +119,7 @@ func relay[T any](j *joined, dst Writable[T], src Readable[T]) {
 	})
 }
 
-// A way is one way of a Join at work: a pipe that leaves its ends alone.
+// A way is the state of one way of a Join: a pipe that does not shut its ends.
 type way[T any] struct {
 	*joined
 	pipe[T]

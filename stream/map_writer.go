@@ -52,7 +52,7 @@ type mapWriter[In, Out any] struct {
 	gate    *gate.Gate // to call f; its waits end with dst
 }
 
-// Write writes what f makes of v.
+// Write writes the result of f for v.
 func (w *mapWriter[In, Out]) Write(ctx context.Context, v In) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -122,7 +122,8 @@ type tryMapWriter[In, Out any] struct {
 	try TryWriter[Out]
 }
 
-// TryWrite writes what f makes of v, if dst takes it without waiting and no Write is in progress.
+// TryWrite writes the result of f for v, if dst takes it without waiting and no Write is in
+// progress.
 func (w *tryMapWriter[In, Out]) TryWrite(v In) (bool, error) {
 	if isDone(w.Done()) {
 		return false, w.endOr(context.Background())

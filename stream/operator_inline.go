@@ -11,7 +11,7 @@ import (
 )
 
 // An inline is a Readable whose pulls run on the goroutine that pulls, one at a time, in the order
-// they came. It has no goroutine. Things happen in it only during a Pull or a Cancel.
+// they came. It has no goroutine. It does nothing except during a Pull or a Cancel.
 type inline[T any] struct {
 	// next makes the next chunk. Once it has returned an error while ctx had not ended, it is not
 	// called again. If ctx had ended, next must be ready to go on. An error of the operator itself
@@ -144,8 +144,8 @@ func (r *inline[T]) Cancel(cause error) error {
 	return err
 }
 
-// onCancel makes Cancel call f, which must not wait, to end the wait of a next. A nil f takes that
-// back.
+// onCancel makes Cancel call f, to end the wait of a next. f must not wait. With a nil f, Cancel
+// calls nothing.
 func (r *inline[T]) onCancel(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -46,8 +46,8 @@ func Parallel[In, Out any](
 	return p.out
 }
 
-// parallel is a Parallel at work. Its workers take turns to pull from the source. The order of the
-// turns is the order of the results.
+// parallel is the state of a Parallel. Its workers take turns to pull from the source. The order of
+// the turns is the order of the results.
 type parallel[In, Out any] struct {
 	src    *source[In]
 	f      func(context.Context, In) (Out, error)

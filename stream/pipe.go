@@ -80,7 +80,7 @@ func Pipe[T any](ctx context.Context, dst Writable[T], src Readable[T], o *PipeO
 	return err
 }
 
-// A pipe is a Pipe at work.
+// A pipe is the state of one call of Pipe.
 type pipe[T any] struct {
 	dst Writable[T]
 	src Readable[T]
@@ -203,8 +203,8 @@ func (p *pipe[T]) closeDst(ctx context.Context) outcome {
 	return outcome{err: err}
 }
 
-// dstEnded returns the outcome of a destination that has ended with err, while the pipe had no
-// chunk in hand. A nil err is an end without an error.
+// dstEnded returns the outcome of a destination that has ended with err, while the pipe held no
+// chunk. A nil err is an end without an error.
 func (p *pipe[T]) dstEnded(ctx context.Context, err error) outcome {
 	o := p.dstFailed(ctx, cmp.Or(err, ErrClosed))
 	if !errors.Is(o.err, ErrClosed) || p.o.PreventCancel || !isDone(doneOf(p.src)) {

@@ -44,7 +44,7 @@ func Through[In, Out any](src Readable[In], t Transform[In, Out]) Readable[Out] 
 	return r
 }
 
-// transforming is the state of a Transform at work.
+// transforming is the state of a Through.
 type transforming[In, Out any] struct {
 	src  *source[In]
 	t    Transform[In, Out]
