@@ -86,7 +86,7 @@ func CloseCode(err error) int {
 }
 
 // codeFor returns the code and the reason to close with because of cause. If cause is no failure,
-// codeFor returns well.
+// or is an *Error of 1005, codeFor returns well.
 func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	e, coded := errors.AsType[*Error](cause)
 	coded = coded && e != nil
@@ -107,8 +107,8 @@ func codeFor(cause error, well CloseInfo) wire.CloseInfo {
 	return wire.CloseInfo{Code: wire.CodeInternal}
 }
 
-// sendable returns a reason that may be sent. It is empty for one that is not UTF-8. The engine
-// cuts one that is too long.
+// sendable returns a reason that may be sent. If reason is not UTF-8, it returns an empty one. The
+// engine cuts a reason that is too long.
 func sendable(reason string) string {
 	if !utf8.ValidString(reason) {
 		return ""

@@ -120,8 +120,8 @@ func (f *Flow) add(g Flow) {
 	f.Stalled += g.Stalled
 }
 
-// since returns the growth of f since before, with nothing held. Where f is older, it has nothing
-// more.
+// since returns the growth of f since before, with nothing held. If f is older than before, the
+// growth is 0.
 func (f Flow) since(before Flow) Flow {
 	f.Messages = max(f.Messages-before.Messages, 0)
 	f.Bytes = max(f.Bytes-before.Bytes, 0)
