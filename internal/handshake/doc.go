@@ -14,7 +14,7 @@
 //
 // [Server.Accept] answers a request of net/http and takes its connection over (server.go,
 // hijack.go). [Server.AcceptConn] reads the request from a bare connection itself (server_bare.go,
-// server_read.go). Both check the request and its origin (server_request.go, origin.go). They
+// server_bare_read.go). Both check the request and its origin (server_request.go, origin.go). They
 // answer it with 101, or refuse it (refusal.go).
 //
 // # Both
