@@ -62,12 +62,6 @@ type Broadcast[T any] struct {
 	end   error // io.EOF or the cause of Abort; valid once ended
 }
 
-// A drop is a chunk that was dropped, and the subscription that lost it.
-type drop[T any] struct {
-	sub *Subscription[T]
-	v   T
-}
-
 // NewBroadcast returns a Broadcast without subscribers.
 func NewBroadcast[T any](o *BroadcastOptions[T]) *Broadcast[T] {
 	if o == nil {
@@ -176,23 +170,6 @@ func (b *Broadcast[T]) give(v T) error {
 
 // cut disconnects a subscription whose time is up. The gate must be held.
 func (b *Broadcast[T]) cut(s *Subscription[T]) { b.tellDrops(s.cutLocked) }
-
-// tellDrops calls f with mu held, and then OnDrop for the chunks that f has dropped. The gate must
-// be held.
-func (b *Broadcast[T]) tellDrops(f func()) {
-	for _, d := range b.dropsOf(f) {
-		b.onDrop(d.sub, d.v)
-	}
-	clear(b.drops) // no other call changes it while this one holds the gate
-}
-
-func (b *Broadcast[T]) dropsOf(f func()) []drop[T] {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.drops = b.drops[:0]
-	f()
-	return b.drops
-}
 
 // offerLocked gives v to all, and notes the chunks that this drops.
 func (b *Broadcast[T]) offerLocked(v T) error {
@@ -328,14 +305,6 @@ func (b *Broadcast[T]) removeLocked(s *Subscription[T]) {
 	s.at = -1
 	if s.policy.waits() {
 		b.blocked.Add(-1)
-	}
-}
-
-// dropLocked notes a chunk that s has dropped.
-func (b *Broadcast[T]) dropLocked(s *Subscription[T], v T) {
-	b.dropped.Add(1)
-	if b.onDrop != nil {
-		b.drops = append(b.drops, drop[T]{s, v})
 	}
 }
 

@@ -54,23 +54,6 @@ func Disconnect() Policy { return Policy{kind: disconnect} }
 // DisconnectAfter ends the subscription, not the connection that the chunks went to.
 func DisconnectAfter(d time.Duration) Policy { return Policy{disconnectAfter, d} }
 
-// Keyed is the policy that [Latest] returns.
-type Keyed[T any] struct {
-	keys func() keys[T] // makes those of one subscription
-}
-
-// Latest keeps the newest chunk of each key. A new chunk takes the place of the held chunk with the
-// same key, which is dropped, whether there is room or not. So a key that changes often does not
-// wait longer for its place. If there is no room for one more key, the oldest chunks are dropped
-// until there is. If the limit is zero, nothing is held, and the new chunk is dropped.
-//
-// The function key is called once for each chunk, with locks held: it must not call the Broadcast.
-// A NaN equals no other chunk's key. Latest panics if key is nil.
-func Latest[T any, K comparable](key func(T) K) Keyed[T] {
-	mustFunc(key == nil, "Latest")
-	return Keyed[T]{func() keys[T] { return &keysOf[T, K]{key: key, at: make(map[K]int)} }}
-}
-
 // A policyKind is which policy a Policy is.
 type policyKind uint8
 
@@ -96,33 +79,62 @@ func policyOf[T any, P PolicyFor[T]](policy P) (Policy, keys[T]) {
 	return Policy{kind: latest}, keyed.keys()
 }
 
-// keys finds the chunk with the same key in a ring.
-type keys[T any] interface {
-	// find returns where in r the chunk with the key of v is.
-	find(r *ring[T], v T) (at int, found bool)
-	// note says where in the ring the chunk of the last find is now.
-	note(at int)
-}
-
-type keysOf[T any, K comparable] struct {
-	key  func(T) K
-	at   map[K]int // places in the ring, counted from its start; those before its head are stale
-	last K
-}
-
-func (k *keysOf[T, K]) find(r *ring[T], v T) (int, bool) {
-	if len(k.at) > 2*r.n+16 {
-		fresh := make(map[K]int, r.n)
-		for key, at := range k.at { // delete would not find a NaN
-			if at >= r.head {
-				fresh[key] = at
-			}
-		}
-		k.at = fresh
+// cutLocked fails the subscription and drops the chunks that it holds, unless there is room by now.
+// The Broadcast's mu must be held. It takes the queue's mu.
+func (s *Subscription[T]) cutLocked() {
+	q := s.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended || q.roomLocked() {
+		return
 	}
-	k.last = k.key(v)
-	at, found := k.at[k.last]
-	return at, found && at >= r.head
+	for q.held.n > 0 {
+		s.dropLocked(q.popLocked())
+	}
+	q.endLocked(s.b.slow, s.b.slow)
+	s.b.removeLocked(s)
 }
 
-func (k *keysOf[T, K]) note(at int) { k.at[k.last] = at }
+// offerLocked gives v to the subscription, or does what its policy says. It reports false if the
+// subscription has ended. The Broadcast's mu must be held. It takes the queue's mu.
+func (s *Subscription[T]) offerLocked(v T) bool {
+	q := s.q
+	size, err := q.strategy.of(v)
+	if err != nil {
+		q.fail(err)
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.ended:
+		return false
+	case q.pullers.first != nil:
+		q.acceptLocked(v, size)
+	case s.policy.kind == latest:
+		s.conflateLocked(v, size)
+	case q.size < q.mark() || s.policy.waits():
+		// A policy that waits has waited for room. If that was a Pull, it may have left since.
+		q.acceptLocked(v, size)
+		if s.policy.kind == disconnectAfter && q.size >= q.mark() {
+			s.full = time.Since(s.began)
+		}
+	case s.policy.kind == disconnect:
+		q.endLocked(s.b.slow, s.b.slow)
+		return false
+	case s.policy.kind == dropNewest || q.mark() == 0:
+		s.dropLocked(v)
+	default:
+		s.evictLocked()
+		q.acceptLocked(v, size)
+	}
+	return true
+}
+
+// evictLocked drops the oldest chunks until there is room. The mu of the Broadcast and that of the
+// queue must be held.
+func (s *Subscription[T]) evictLocked() {
+	for s.q.size >= s.q.mark() {
+		s.dropLocked(s.q.popLocked())
+	}
+}

@@ -24,6 +24,11 @@ const (
 	CodeInternal  = 1011
 )
 
+// maxReason is how many bytes a Close frame's reason can have, behind the code.
+//
+// RFC 6455, section 5.5.1.
+const maxReason = maxControl - 2
+
 var (
 	errCloseBody   = errors.New("a Close frame's body has one byte (RFC 6455, section 5.5.1)")
 	errCloseReason = errors.New("a Close frame's reason is not UTF-8 (RFC 6455, section 5.5.1)")

@@ -2,14 +2,11 @@ package wire
 
 import "time"
 
-// All numbers of the engine that no option sets: sizes, counts and times.
+// All numbers of the engine that we chose and no option sets: sizes, counts and times. Those of the
+// protocol stand with its frames.
 
-// Frames (RFC 6455, sections 5.2 and 5.5).
+// Encoding and memory.
 const (
-	maxHeader        = 14                   // bytes of a frame's header
-	maxControl       = 125                  // payload bytes of a control frame
-	maxReason        = maxControl - 2       // bytes of a Close frame's reason
-	maxControlFrame  = maxControl + 8       // bytes of a control frame with header and mask
 	maxPiece         = 64 << 10             // payload bytes that are encoded in one step
 	maxCompressStep  = 32 << 10             // bytes of a Writer's message, compressed in one step
 	compressOverhead = 64                   // bytes by which a step may come out longer

@@ -6,7 +6,7 @@
 //
 // The first word of a file's name says what it is for. recv_* is a message's way in, send_* its way
 // out, and close_* the end. transport_* has the system calls for sockets. constants.go has all
-// numbers that no option sets.
+// numbers that we chose and no option sets.
 //
 // The three groups call each other only through these functions. All of them use close_state.go.
 //

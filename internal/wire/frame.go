@@ -7,6 +7,15 @@ import (
 	"github.com/gobwas/ws"
 )
 
+// Sizes of frames.
+//
+// RFC 6455, sections 5.2 and 5.5.
+const (
+	maxHeader       = 14             // bytes of a frame's header
+	maxControl      = 125            // payload bytes of a control frame
+	maxControlFrame = maxControl + 8 // bytes of a control frame with header and mask
+)
+
 // rsv1 in ws.Header.Rsv of a message's first frame says that the message is compressed.
 //
 // RFC 7692, section 6.
