@@ -154,3 +154,23 @@ func TestWriterReadFromReadsNoMoreThanTheWindow(t *testing.T) {
 		require.Equal(t, errClosed, <-failed)
 	})
 }
+
+func TestWriterReadFromReadsForManyShortFramesInOneStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{})
+		c.send.framer.limit = 100
+		w, err := c.NewWriter(t.Context(), ws.OpBinary)
+		require.NoError(t, err)
+		var source zeroes
+		failed := make(chan error, 1)
+		go func() { // ends with Abort
+			_, err := w.ReadFrom(&source)
+			failed <- err
+		}()
+		v.let(0)
+		require.Equal(t, 574*100+86, source.n, "575 frames of 114 bytes fill the window, the last short")
+		require.Positive(t, c.writeWindow.Credit(), "what was read has credit")
+		c.Abort(CloseInfo{}, errClosed)
+		require.Equal(t, errClosed, <-failed)
+	})
+}
