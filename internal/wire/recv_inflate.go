@@ -13,6 +13,7 @@ type inflating struct {
 	inflater *deflate.Inflater // nil until a message was inflated
 	skipped  int               // bytes that the rest of a skipped message has inflated to
 	empties  emptyRun          // blocks that inflate to nothing
+	pending  bool              // more has been inflated than there was room for
 }
 
 // inflates reports whether there is an inflater: a message was inflated.
@@ -67,10 +68,15 @@ func (in *inbox) feed(inflate func(src []byte, last bool) (used int, err error))
 func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	in, z, from := &c.recv.in, c.compression, len(dst)
 	inflater := z.ownInflater()
-	err := in.feed(func(src []byte, last bool) (used int, err error) {
+	inflate := func(src []byte, last bool) (used int, err error) {
 		dst, used, err = inflater.Inflate(dst, src, room-(len(dst)-from), last)
+		z.pending = err == deflate.ErrRoom
 		return used, err
-	})
+	}
+	err := in.feed(inflate)
+	if err == nil && z.pending { // nothing more has come
+		_, err = inflate(nil, false)
+	}
 	if z.floods(len(dst) - from) {
 		err = errBlocks
 	}
@@ -79,6 +85,10 @@ func (c *Conn) inflate(dst []byte, room int) ([]byte, error) {
 	}
 	return dst, err
 }
+
+// hasPending reports whether a part of the message at the pull cursor can be read although all that
+// has come of it was taken.
+func (c *Conn) hasPending() bool { return c.recv.in.compressed && c.compression.pending }
 
 // floods compares the number of blocks that ended since its last call with the bytes that they
 // inflated to. It reports whether too many blocks have inflated to nothing. Each byte allows two

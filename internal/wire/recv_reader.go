@@ -107,7 +107,7 @@ func (r *Reader) take(p []byte) (n int, whole bool) {
 		if n := r.takeAssembled(p); n >= 0 {
 			return n, false
 		}
-		if !in.toPayload() {
+		if !in.toPayload() && !c.hasPending() {
 			return 0, false
 		}
 		if in.messageEnded() {

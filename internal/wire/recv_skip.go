@@ -29,7 +29,7 @@ func (c *Conn) skipMessage() bool {
 			in.leaveMessage()
 			c.reads.current.Store(0)
 			if c.compression != nil {
-				c.compression.skipped = 0
+				c.compression.skipped, c.compression.pending = 0, false
 			}
 			return false
 		}
