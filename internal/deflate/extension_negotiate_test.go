@@ -620,18 +620,3 @@ func TestNegotiateMakesBothSidesAgree(t *testing.T) {
 		}
 	}
 }
-
-func FuzzAnswer(f *testing.F) {
-	f.Add(`permessage-deflate; server_max_window_bits="10"; client_max_window_bits, foo;bar=baz`)
-	f.Fuzz(func(t *testing.T, field string) {
-		c := Config{Bits: 12, PeerBits: 12}
-		p, response, ok, err := c.Answer([]string{field})
-		if !ok {
-			return
-		}
-		require.NoError(t, err)
-		require.LessOrEqual(t, p.Server.Bits, 12)
-		_, err = parse([]string{response})
-		require.NoError(t, err)
-	})
-}

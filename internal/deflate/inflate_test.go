@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -303,52 +304,120 @@ func TestSkipWithoutTakeoverInflatesNothing(t *testing.T) {
 	require.Equal(t, string(text(1000, 1)), string(got))
 }
 
-// We inflate and refuse the same data as the standard library, however it is cut.
+// FuzzInflate inflates a message twice, so that the second may refer to the first. Cut as cuts say,
+// with the room that rooms say, it must inflate as it does whole. A part that is skipped must leave
+// the same context. The standard library must inflate and refuse the same.
 func FuzzInflate(f *testing.F) {
-	f.Add([]byte{0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00}, uint8(3), uint16(5))
-	for level := -2; level <= 9; level++ {
-		f.Add(newStdPeer(level).message(text(500, 9+level)), uint8(100), uint16(300))
-	}
-	tail := []byte{0, 0, 0xff, 0xff}
-	f.Fuzz(func(t *testing.T, data []byte, cut uint8, room uint16) {
-		inflate := func(data []byte) ([]byte, error) {
-			i := NewInflater(Sender{Bits: 15, NoTakeover: true})
-			n := min(int(cut), len(data))
-			got, used, err := i.Inflate(nil, data[:n], 1+int(room), false)
-			for err == ErrRoom && len(got) < 1<<20 {
-				var more int
-				got, more, err = i.Inflate(got, data[used:n], 1+int(room), false)
-				used += more
+	f.Fuzz(func(t *testing.T, data, cuts, rooms []byte, bits uint8, keep bool) {
+		const most = 1 << 18
+		s := Sender{MinBits + int(bits%8), !keep}
+		whole, parts, skips := NewInflater(s), NewInflater(s), NewInflater(s)
+		for nth := range 2 {
+			want, used, wantErr := whole.Inflate(nil, data, most, true)
+			if wantErr == ErrRoom {
+				require.Len(t, want, most)
+				return
 			}
-			if err == nil {
-				require.Equal(t, n, used)
-				got, _, err = i.Inflate(got, data[n:], 1<<20, true)
+			got, err := inPieces(data, cuts, rooms, parts.Inflate)
+			require.Equal(t, wantErr, err)
+			require.True(t, bytes.Equal(want, got))
+			require.Equal(t, whole.Blocks(), parts.Blocks())
+			if nth == 0 {
+				compareWithStd(t, data, want, wantErr)
+				limited(t, s, data, want)
 			}
-			return got, err
-		}
-		end := []byte{1, 0, 0, 0xff, 0xff}
-		std := func(data, end []byte) (got []byte, left int, err error) {
-			r := bytes.NewReader(append(bytes.Clone(data), end...))
-			got, err = io.ReadAll(io.LimitReader(flate.NewReader(r), 1<<19))
-			return got, r.Len(), err
-		}
-		whole := append(bytes.Clone(data), tail...)
-		if want, left, err := std(whole, end); err == nil && left == 0 && len(want) < 1<<19 {
-			before, _, err := std(whole, nil)
-			// the last byte was a block, and not a part of one
-			if err == io.ErrUnexpectedEOF && bytes.Equal(want, before) {
-				got, err := inflate(whole)
-				require.NoError(t, err)
-				require.Equal(t, string(want), string(got))
+			if wantErr != nil {
+				return
 			}
-		}
-		if got, err := inflate(data); err == nil && len(got) < 1<<19 {
-			want, _, err := std(whole, end)
-			if err != nil { // the message ended between two blocks
-				want, _, err = std(data, end)
-			}
+			require.Equal(t, len(data), used)
+			got, err = inPieces(data, cuts, rooms, func(dst, src []byte, room int, fin bool) (
+				[]byte, int, error,
+			) {
+				n, used, err := skips.Skip(src, room, fin)
+				return append(dst, make([]byte, n)...), used, err
+			})
 			require.NoError(t, err)
-			require.True(t, bytes.HasPrefix(got, want)) // the standard library stops at a final block
+			if keep {
+				require.Equal(t, len(want), len(got))
+				a, b := remembered(&whole.window), remembered(&skips.window)
+				require.True(t, bytes.Equal(a, b))
+			}
 		}
 	})
+}
+
+// inPieces inflates a message in pieces of the sizes in cuts, with the room in rooms.
+func inPieces(data, cuts, rooms []byte, inflate func(dst, src []byte, room int, fin bool) (
+	[]byte, int, error,
+)) (out []byte, err error) {
+	for i := 0; ; i++ {
+		n := len(data)
+		if len(cuts) > 0 && i < 300 {
+			n = min(n, int(cuts[i%len(cuts)]))
+		}
+		piece, fin := data[:n], n == len(data)
+		data = data[n:]
+		for j := 0; ; j++ {
+			room := 1 + len(out)
+			if len(rooms) > 0 && j < 300 {
+				room = int(rooms[(i+j)%len(rooms)])
+			}
+			var used int
+			out, used, err = inflate(out, piece, room, fin)
+			if piece = piece[used:]; err != ErrRoom {
+				break
+			}
+		}
+		if err != nil || fin {
+			return out, err
+		}
+	}
+}
+
+// remembered returns all bytes of a window.
+func remembered(w *window) []byte {
+	b := make([]byte, len(w.buf))
+	w.copy(b, len(b))
+	return b
+}
+
+// limited inflates a message whose whole result is want, with less and less room.
+func limited(t *testing.T, s Sender, data, want []byte) {
+	for room := len(want); room > 0; {
+		room = min(room-1, room*2/3)
+		i := NewInflater(s)
+		got, _, err := i.Inflate(nil, data, room, true)
+		require.Equal(t, ErrRoom, err)
+		require.True(t, bytes.Equal(want[:room], got))
+		i.Close()
+	}
+}
+
+// compareWithStd compares what we make of a message with what the standard library does. That stops
+// at a final block, and needs one.
+func compareWithStd(t *testing.T, data, got []byte, err error) {
+	tail, end := []byte{0, 0, 0xff, 0xff}, []byte{1, 0, 0, 0xff, 0xff}
+	std := func(parts ...[]byte) (out []byte, left int, err error) {
+		r := bytes.NewReader(slices.Concat(parts...))
+		out, err = io.ReadAll(flate.NewReader(r))
+		return out, r.Len(), err
+	}
+	want, left, stdErr := std(data, tail, end)
+	if stdErr == nil && left == 0 {
+		before, _, errBefore := std(data, tail)
+		if errBefore == io.ErrUnexpectedEOF && bytes.Equal(want, before) { // end was a block of its own
+			whole, _, err := NewInflater(Sender{MaxBits, true}).
+				Inflate(nil, slices.Concat(data, tail), math.MaxInt, true)
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(want, whole))
+		}
+	}
+	if err != nil {
+		return
+	}
+	if stdErr != nil { // the message ends between two blocks
+		want, _, stdErr = std(data, end)
+	}
+	require.NoError(t, stdErr)
+	require.True(t, bytes.HasPrefix(got, want))
 }

@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -84,4 +86,50 @@ func TestCloseReasonIsCutBetweenCharacters(t *testing.T) {
 		require.Greater(t, len(info.Reason), maxReason-len("€"))
 		require.LessOrEqual(t, len(info.Reason), maxReason)
 	}
+}
+
+// FuzzCloseBody compares parseClose with ws.ParseCloseFrameData, and a naive reader. The answer to
+// each body is valid.
+func FuzzCloseBody(f *testing.F) {
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > maxControl {
+			return
+		}
+		info, code, err := parseClose(body)
+		want := new(naive).close(body)
+		if err != nil {
+			require.Equal(t, want.sent, code)
+			require.Equal(t, want.kind, closeKind(err))
+			info, code, err = parseClose(appendClose(nil, CloseInfo{code, err.Error()}))
+			require.NoError(t, err)
+			require.Zero(t, code)
+			require.Equal(t, want.sent, info.Code)
+			return
+		}
+		require.Zero(t, code)
+		again := appendClose(nil, info)
+		require.True(t, bytes.Equal(body, again))
+		if len(body) > 0 {
+			require.Equal(t, want.sent, info.Code)
+			c, reason := ws.ParseCloseFrameData(body)
+			require.Equal(t, CloseInfo{int(c), reason}, info)
+		}
+	})
+}
+
+// FuzzCloseReason sends any reason: it is cut between characters, and never for less than it must.
+func FuzzCloseReason(f *testing.F) {
+	f.Fuzz(func(t *testing.T, code uint16, reason string) {
+		if !Sendable(int(code)) || !utf8.ValidString(reason) {
+			return
+		}
+		info, _, err := parseClose(appendClose(nil, CloseInfo{int(code), reason}))
+		require.NoError(t, err)
+		require.Equal(t, int(code), info.Code)
+		require.True(t, strings.HasPrefix(reason, info.Reason))
+		if rest := reason[len(info.Reason):]; rest != "" {
+			_, size := utf8.DecodeRuneInString(rest)
+			require.Greater(t, len(info.Reason)+size, maxReason)
+		}
+	})
 }

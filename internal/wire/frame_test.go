@@ -6,6 +6,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 func TestFrameHeaderIsParsedWholeOrNotAtAll(t *testing.T) {
@@ -135,4 +137,41 @@ func TestFrameHeaderIsChecked(t *testing.T) {
 			require.ErrorIs(t, checkHeader(&h, []byte(test.raw), test.state), test.want)
 		})
 	}
+}
+
+// FuzzFrameHeader compares parseHeader with ws.ReadHeader, and checkHeader with a naive reader.
+func FuzzFrameHeader(f *testing.F) {
+	f.Fuzz(func(t *testing.T, raw []byte, client, extended, fragmented bool) {
+		var h ws.Header
+		size := parseHeader(raw, &h)
+		r := bytes.NewReader(raw)
+		want, err := ws.ReadHeader(r)
+		if size == 0 {
+			require.Error(t, err)
+			return
+		}
+		n := naive{client: client}
+		state := ws.StateServerSide
+		if client {
+			state = ws.StateClientSide
+		}
+		if extended {
+			state = state.Set(ws.StateExtended)
+			n.peer = &deflate.Sender{Bits: deflate.MaxBits}
+		}
+		if fragmented {
+			state = state.Set(ws.StateFragmented)
+			n.open = new(naiveMessage)
+		}
+		_, length, rule := n.frame(raw)
+		require.LessOrEqual(t, size, length)
+		if rule != "" {
+			require.Error(t, checkHeader(&h, raw, state))
+			return
+		}
+		require.NoError(t, checkHeader(&h, raw, state))
+		require.NoError(t, err)
+		require.Equal(t, want, h)
+		require.Equal(t, len(raw)-size, r.Len())
+	})
 }

@@ -46,13 +46,20 @@ func TestTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	}
 }
 
+// FuzzTextCheck compares a textCheck with utf8.Valid. The text is cut as cuts say, and fails with
+// the first byte that no valid text has there.
 func FuzzTextCheck(f *testing.F) {
-	f.Add([]byte("κόσμε\xff"), 3)
-	f.Fuzz(func(t *testing.T, p []byte, cut int) {
-		if cut < 0 || cut > len(p) {
-			return
-		}
+	f.Fuzz(func(t *testing.T, text, cuts []byte) {
 		var c textCheck
-		require.Equal(t, utf8.Valid(p), c.push(p[:cut]) && c.push(p[cut:]) && c.whole())
+		at := 0
+		for _, p := range split(text, cuts) {
+			at += len(p)
+			if !c.push(p) {
+				require.False(t, begunText(text[:at]))
+				return
+			}
+			require.True(t, begunText(text[:at]))
+		}
+		require.Equal(t, utf8.Valid(text), c.whole())
 	})
 }

@@ -1,0 +1,371 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+)
+
+// A played is a transport whose input is known. Its Read never waits.
+type played struct {
+	net.Conn // nil
+
+	pieces   [][]byte // each Read returns a part of one
+	eofAlong bool     // the end comes with the last bytes
+	onRead   func()   // called by the next Read; nil for none
+
+	mu  sync.Mutex
+	out bytes.Buffer // guarded by mu
+}
+
+func (p *played) Read(b []byte) (n int, err error) {
+	if p.onRead != nil {
+		p.onRead()
+		p.onRead = nil
+	}
+	if len(p.pieces) > 0 {
+		n = copy(b, p.pieces[0])
+		if p.pieces[0] = p.pieces[0][n:]; len(p.pieces[0]) == 0 {
+			p.pieces = p.pieces[1:]
+		}
+	}
+	if len(p.pieces) == 0 && (n == 0 || p.eofAlong) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (p *played) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *played) Close() error                     { return nil }
+func (p *played) SetDeadline(time.Time) error      { return nil }
+func (p *played) SetReadDeadline(time.Time) error  { return nil }
+func (p *played) SetWriteDeadline(time.Time) error { return nil }
+
+// split cuts b into pieces. A byte of cuts is the size of a piece, from 1 to 2^16 bytes.
+func split(b, cuts []byte) (pieces [][]byte) {
+	for i := 0; len(b) > 0; i++ {
+		n := len(b)
+		if len(cuts) > 0 {
+			cut := cuts[i%len(cuts)]
+			n = min(n, 1<<(cut%16)+int(cut>>4))
+		}
+		pieces = append(pieces, b[:n])
+		b = b[n:]
+	}
+	return pieces
+}
+
+// An inboundEnd is the end of pulls, as fuzzErrors make it.
+type inboundEnd struct {
+	code    int
+	err     error
+	unclean bool
+}
+
+func (e *inboundEnd) Error() string { return fmt.Sprintf("%d: %v", e.code, e.err) }
+
+var fuzzErrors = Errors{
+	Closed:  errClosed,
+	Busy:    testErrors.Busy,
+	Unclean: func(info CloseInfo, err error) error { return &inboundEnd{info.Code, err, true} },
+	Coded:   func(info CloseInfo, err error) error { return &inboundEnd{info.Code, err, false} },
+}
+
+// kindOf names an end of pulls as naive does.
+func kindOf(end error) string {
+	e, _ := errors.AsType[*inboundEnd](end)
+	switch {
+	case end == io.EOF:
+		return "done"
+	case !e.unclean && e.err == io.ErrUnexpectedEOF:
+		return fmt.Sprint("torn by ", e.code)
+	case !e.unclean:
+		return fmt.Sprint("closed with ", e.code)
+	case e.err == io.ErrUnexpectedEOF:
+		return "lost"
+	case errors.Is(e.err, errText):
+		return "text"
+	case errors.Is(e.err, deflate.ErrCorrupt), errors.Is(e.err, deflate.ErrTruncated):
+		return "compressed data"
+	case closeKind(e.err) != "":
+		return closeKind(e.err)
+	case strings.Contains(e.err.Error(), "our MaxMessageSize is"):
+		return "size"
+	case codeFor(e.err) == CodeProtocol && e.err != errLate:
+		return "header"
+	}
+	return e.err.Error()
+}
+
+// The bits of how a Conn is set up in FuzzInbound.
+const (
+	asClient byte = 1 << iota
+	withDeflate
+	withoutTakeover
+	withBuffered // the first piece comes with the handshake
+	withEOF      // the end comes with the last bytes
+)
+
+// closeKind names what is wrong with the body of a Close frame as naive does.
+func closeKind(rule error) string {
+	switch {
+	case errors.Is(rule, errCloseBody):
+		return "length of a Close"
+	case errors.Is(rule, errCloseReason):
+		return "reason of a Close"
+	case strings.Contains(rule.Error(), "a Close frame carries code"):
+		return "code of a Close"
+	}
+	return ""
+}
+
+// An inbound is one run of FuzzInbound.
+type inbound struct {
+	naive
+	t     *testing.T
+	c     *Conn
+	nc    *played
+	takes []byte
+}
+
+// FuzzInbound compares a Conn with a naive reader of the same input. The input is cut as cuts say,
+// and its messages are taken as takes say. A message of long bytes comes first.
+func FuzzInbound(f *testing.F) {
+	f.Fuzz(func(t *testing.T, input, cuts, takes []byte, setup byte, long uint32) {
+		if len(input) > 1000 { // the pongs of more pings replace each other
+			return
+		}
+		n := naive{client: setup&asClient != 0, limit: 300}
+		cfg := Config{
+			Client:       n.client,
+			ReadWindow:   256,
+			WriteWindow:  256,
+			MaxMessage:   n.limit,
+			CloseTimeout: time.Minute,
+		}
+		if setup&withDeflate != 0 {
+			s := deflate.Sender{Bits: 15, NoTakeover: setup&withoutTakeover != 0}
+			n.peer, cfg.Deflate = &s, &Deflate{Ours: s, Peer: s}
+		}
+		if long %= 1 << 17; long > 0 {
+			n.limit, cfg.MaxMessage = 1<<17, 1<<17
+			frame := ws.NewBinaryFrame(pattern(int(long), 0))
+			input = append(framed(t, frame, !n.client), input...)
+		}
+		r := &inbound{naive: n, t: t, takes: takes}
+		r.naive.taking = r.takingOf
+		r.run(input)
+
+		pieces := split(input, cuts)
+		if len(pieces) > 1000 {
+			pieces = split(input, []byte{12, 1}) // for speed
+		}
+		r.nc = &played{pieces: pieces, eofAlong: setup&withEOF != 0}
+		cfg.Errors, cfg.Owner, cfg.Ends = &fuzzErrors, testOwner{}, new(Ends)
+		r.c = New(r.nc, cfg)
+		r.c.background.armed.Store(true) // a slow machine starts no background reader
+		var buffered []byte
+		if p := r.nc.pieces; setup&withBuffered != 0 && len(p) > 0 && len(p[0]) <= cfg.ReadWindow {
+			buffered, r.nc.pieces = p[0], p[1:]
+		}
+		r.c.Start(buffered)
+		end := r.takeAll()
+		select {
+		case <-r.c.end.done.Done():
+		case <-time.After(30 * time.Second):
+			require.Fail(t, "the connection does not end")
+		}
+		r.checkEnd(kindOf(end))
+		received, _ := r.c.Stats()
+		require.Zero(t, received.Held)
+		require.LessOrEqual(t, received.HeldMax, int64(cfg.ReadWindow+r.longest()))
+	})
+}
+
+// The lowest three bits of a byte of takes: how a message is taken. The others are how much a Read
+// reads. Only messages that Pull would return are taken in the ways from cancelledPull on.
+const (
+	pull byte = iota
+	readWhole
+	skip
+	cancelledPull // and another Pull
+	cancelledRead // a cancelled Pull, and the rest with Reads
+	cancelledSkip // a cancelled Pull, then one Read
+	partSkip      // one Read
+)
+
+func (r *inbound) how(nth int) (how byte, size int) {
+	if len(r.takes) == 0 {
+		return pull, 1
+	}
+	b := r.takes[nth%len(r.takes)]
+	size = int(b >> 3)
+	return b & 7, 1 + size*size
+}
+
+// takingOf returns what a way means to a naive.
+func (r *inbound) takingOf(nth int) taking {
+	switch how, _ := r.how(nth); how {
+	case readWhole:
+		return read
+	case skip:
+		return skipped
+	}
+	return pulled
+}
+
+// takeAll takes all messages, and returns the end of pulls.
+func (r *inbound) takeAll() error {
+	var data []byte
+	for nth := 0; ; nth++ {
+		op, got, whole, err := r.take(nth, data)
+		if nth < len(r.whole) {
+			m := r.whole[nth]
+			require.NoError(r.t, err, "message %d", nth)
+			require.EqualValues(r.t, m.op, op)
+			require.True(r.t, bytes.HasPrefix(m.data, got), "message %d", nth)
+			require.True(r.t, !whole || len(got) == len(m.data), "message %d", nth)
+		} else if err != nil {
+			if len(got) > 0 {
+				require.True(r.t, bytes.HasPrefix(r.cut.data, got))
+			}
+			return err
+		} else {
+			require.False(r.t, whole, "there is no message %d", nth)
+			require.LessOrEqual(r.t, nth, len(r.whole))
+		}
+		data = got
+	}
+}
+
+// take takes a message, and reports whether it did so to its end. buf is for its payload.
+func (r *inbound) take(nth int, buf []byte) (op ws.OpCode, data []byte, whole bool, err error) {
+	how, size := r.how(nth)
+	if nth >= len(r.whole) && how >= cancelledPull || nth > len(r.whole) {
+		how = pull
+	}
+	if how >= cancelledPull && how <= cancelledSkip {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		r.nc.onRead = cancel
+		op, data, err = r.c.Pull(ctx, buf)
+		r.nc.onRead = nil
+		if !errors.Is(err, context.Canceled) {
+			return op, data, true, err
+		}
+	}
+	if how == pull || how > partSkip || how == cancelledPull {
+		op, data, err = r.c.Pull(context.Background(), buf)
+		return op, data, true, err
+	}
+	if n := r.longest(); n > 4<<10 {
+		size += n / 100 // for speed
+	}
+	return r.read(buf[:0], how, size)
+}
+
+// read takes a message with Reads.
+func (r *inbound) read(data []byte, how byte, size int) (ws.OpCode, []byte, bool, error) {
+	var m Reader
+	if err := r.c.Next(context.Background(), &m); err != nil {
+		return 0, nil, false, err
+	}
+	for p := make([]byte, size); how != skip; {
+		n, err := m.Read(p)
+		data = append(data, p[:n]...)
+		if err == io.EOF {
+			return m.Op(), data, true, nil
+		}
+		if err != nil {
+			_, _, err = r.c.Pull(context.Background(), nil) // an end in order is another error of Read
+			return 0, data, false, err
+		}
+		if how != readWhole && how != cancelledRead {
+			break
+		}
+	}
+	return m.Op(), data, false, m.Close()
+}
+
+// checkEnd checks the end of pulls, and what was sent.
+func (r *inbound) checkEnd(kind string) {
+	ends := []naiveEnd{r.stop}
+	closed := r.stop.kind != "header" && r.stop.kind != "lost" // by the peer
+	skips := slices.ContainsFunc(r.takes, func(b byte) bool {
+		return b&7 == skip || b&7 == cancelledSkip || b&7 == partSkip
+	})
+	if r.bad != nil {
+		// The peer's Close counts wherever it stands. After a Reader is closed, the background reader
+		// looks at what follows.
+		ends = []naiveEnd{*r.bad}
+		if closed || skips {
+			ends = append(ends, naiveEnd{r.bad.kind, r.stop.sent})
+		}
+		if r.stop.sent == CodeProtocol || r.stop.sent == CodeBadData {
+			ends = append(ends, r.stop, naiveEnd{r.stop.kind, r.bad.sent})
+		}
+		if skips || r.nc.eofAlong {
+			ends = append(ends, naiveEnd{r.bad.kind, -1})
+		}
+	}
+	if r.nc.eofAlong && r.stop.kind == "header" {
+		ends = append(ends, naiveEnd{"lost", -1})
+	}
+	sent, pongs := r.sent()
+	require.Contains(r.t, ends, naiveEnd{kind, sent})
+	require.LessOrEqual(r.t, len(pongs), len(r.pings))
+	require.True(r.t, slices.Equal(r.pings[:len(pongs)], pongs))
+	if sent >= 0 {
+		require.GreaterOrEqual(r.t, len(pongs), r.owed)
+	}
+}
+
+// sent returns the code of the Close that was sent, and the payloads of the pongs.
+func (r *inbound) sent() (code int, pongs []string) {
+	code = -1
+	for _, f := range frames(r.t, r.nc.out.Bytes()) {
+		require.Equal(r.t, -1, code, "nothing follows our Close")
+		require.True(r.t, f.Header.Fin)
+		require.Equal(r.t, r.client, f.Header.Masked)
+		if f.Header.OpCode == ws.OpPong {
+			pongs = append(pongs, string(f.Payload))
+			continue
+		}
+		require.Equal(r.t, ws.OpClose, f.Header.OpCode)
+		info, _, err := parseClose(f.Payload)
+		require.NoError(r.t, err)
+		if code = info.Code; code == CodeNone {
+			code = 0
+		}
+	}
+	return code, pongs
+}
+
+// longest returns the payload bytes of the longest message.
+func (r *inbound) longest() (n int) {
+	for _, m := range append(r.whole, naiveMessage{}) {
+		n = max(n, len(m.data))
+	}
+	if r.cut != nil {
+		n = max(n, len(r.cut.data))
+	}
+	return n
+}
