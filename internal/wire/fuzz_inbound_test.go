@@ -131,7 +131,7 @@ func closeKind(rule error) string {
 		return "length of a Close"
 	case errors.Is(rule, errCloseReason):
 		return "reason of a Close"
-	case strings.Contains(rule.Error(), "a Close frame carries code"):
+	case strings.Contains(rule.Error(), "Close frame") && codeFor(rule) == CodeProtocol:
 		return "code of a Close"
 	}
 	return ""
