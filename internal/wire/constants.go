@@ -26,6 +26,9 @@ const (
 	// blocks that inflate to nothing have the same limit: one costs 2 µs, whatever credit it used.
 	maxEmpty = 16 << 10
 
+	// emptyTime is the time within which so many are a flood.
+	emptyTime = time.Second
+
 	// idleWait is the longest time without a pull before the background reader starts. The shortest
 	// is half of it: idle timers fire on common ticks.
 	idleWait = 10 * time.Millisecond
@@ -83,6 +86,10 @@ const (
 	// stallStep is how many bytes a peer must take within StallTimeout if our kernel cannot report
 	// acknowledged bytes.
 	stallStep = 4 << 10
+
+	// tlsMargin is how many bytes of room the kernel must have in addition to twice those of a
+	// write over TLS.
+	tlsMargin = 4 << 10
 
 	// aloneInKernel is how many bytes may be in front of a ping in our kernel without delaying it.
 	// So few bytes leave within a round trip or two.

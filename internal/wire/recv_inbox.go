@@ -173,5 +173,5 @@ func (r *emptyRun) flooded(n int) bool {
 		return false
 	}
 	r.n = 0
-	return milliseconds()-r.began < 1000
+	return milliseconds()-r.began < uint32(emptyTime.Milliseconds())
 }

@@ -81,7 +81,7 @@ func (s *tlsSocket) write(first, last *chunk, _ bool) (wrote int, err error) {
 // cost returns how many bytes of room the kernel may count for n bytes. They leave in records of 1
 // to 16 KiB. Each can be a packet of its own, which counts as its bytes and somewhat more than 1
 // KiB.
-func cost(n int) int { return 4<<10 + 2*n }
+func cost(n int) int { return tlsMargin + 2*n }
 
 // look asks the kernel how much room it has.
 func (s *tlsSocket) look(fd uintptr) {
