@@ -24,8 +24,8 @@ func (w *Writer) ReadFrom(r io.Reader) (n int64, err error) {
 	return n, err
 }
 
-// room waits until half of the window is free, and returns how many bytes to read: as many as there
-// is credit for, however short the frames are.
+// room waits until half of the window is free, and returns how many bytes to read. That is as many
+// as there is credit for, however short the frames are.
 func (w *Writer) room() (int, error) {
 	if err := w.lock(); err != nil {
 		return 0, err
