@@ -217,3 +217,19 @@ func TestRedactedErrorsShowWholeURLsWithoutCredentials(t *testing.T) {
 	}
 	require.Equal(t, "http://proxy.test", Redact("http://u:p@proxy.test"))
 }
+
+// AcceptConn once took the host in the URL of such a request for its Host.
+func TestAcceptConnRefusesARequestWhoseURLAloneHasAHost(t *testing.T) {
+	const fields = " HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+	for request, status := range map[string]string{
+		"GET http://example.test/" + fields: "400",
+		"GET /" + fields:                    "400",
+		"GET http://example.test/" + fields + "hOST: example.test\r\n": "101",
+	} {
+		nc := newPlayed([]byte(request+"\r\n"), nil)
+		_, err := new(Server).AcceptConn(t.Context(), nc, new(guest))
+		require.Equal(t, status == "101", err == nil, request)
+		require.Contains(t, nc.out.String(), "HTTP/1.1 "+status)
+	}
+}

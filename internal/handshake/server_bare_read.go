@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -25,8 +26,16 @@ func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *r
 	if err != nil {
 		return nil, nil, &refusal{http.StatusBadRequest, nil, err}, nil
 	}
+	if r.URL.Host != "" && !hostLine.Match(head) { // http.ReadRequest is content with the URL's
+		return nil, nil, refused(http.StatusBadRequest, "Host is missing"), nil
+	}
 	return r, rest, nil, nil
 }
+
+// hostLine is the start of the field Host, which each request must have.
+//
+// RFC 9112, section 3.2.
+var hostLine = regexp.MustCompile(`(?i)\nhost:`)
 
 // readHead reads up to the empty line that ends a header. A line is checked as soon as it is whole,
 // so a header that will be refused is not kept.
