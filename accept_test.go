@@ -422,6 +422,8 @@ func TestOriginPatterns(t *testing.T) {
 		{"http://app.test", "example.org", []string{"https://app.test"}, false},
 		{"https://a.app.test", "example.org", []string{"https://*.app.test"}, true},
 		{"https://evil.test/a.app.test", "example.org", []string{"https://*.app.test"}, false},
+		{"https://evil.test:x.app.test", "example.org", []string{"https://*.app.test"}, false},
+		{"https://?.app.test", "example.org", []string{"https://*.app.test"}, false},
 		{"https://b.test", "example.org", []string{"a.test", "b.test"}, true},
 		{"https://c.test", "example.org", []string{"a.test", "b.test"}, false},
 		{"https://a1.test", "example.org", []string{"a[0-9].test"}, true},

@@ -100,10 +100,8 @@ func (all Origins) check(r *http.Request) error {
 			if p.matches(u.Scheme, u.Host, u.Port()) {
 				return nil
 			}
-		default: // "null" for example, which has no host
-			if ok, _ := path.Match(p.pattern, strings.ToLower(origin)); ok {
-				return nil
-			}
+		case p.pattern == strings.ToLower(origin): // "null" for example, which has no host
+			return nil
 		}
 	}
 	return fmt.Errorf("the origin %q is not the host %q, nor does one of the Origins match it",
