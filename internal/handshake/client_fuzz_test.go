@@ -160,8 +160,8 @@ func FuzzConnect(f *testing.F) {
 	})
 }
 
-// naiveSOCKS returns how many bytes a SOCKS proxy answers with until it has connected. It returns -1
-// if b is no such answer.
+// naiveSOCKS returns how many bytes a SOCKS proxy answers with until it has connected. It returns
+// -1 if b is no such answer.
 //
 // RFC 1928, sections 3 and 6; RFC 1929, section 2.
 func naiveSOCKS(b []byte, credentials bool) int {
