@@ -619,6 +619,7 @@ func TestWriteOfACompressedMessageWhoseContextEndsIsSentWhole(t *testing.T) {
 			require.Greater(t, e.conn.Stats().Sent.Held, held)
 			payload, _ := nextFrames(t, e.peer)
 			require.Equal(t, s, u.unpack(t, payload, len(s)))
+			synctest.Wait() // the flusher may not be back from the write
 			require.Zero(t, e.conn.Stats().Sent.Held)
 		}
 	})
