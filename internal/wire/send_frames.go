@@ -87,16 +87,26 @@ func (f *framer) single(p *piece) bool {
 	return f.length(p) == len(p.rest) && len(p.rest) <= maxPiece
 }
 
+// newMask returns the masking of a frame, with a fresh key if we are a client.
+func (f *framer) newMask() (m masking) {
+	if f.client {
+		m.on, m.key = true, f.masks.key()
+	}
+	return m
+}
+
 // beginFrame appends the header of the next frame of p to c.
 func (f *framer) beginFrame(c *chunk, p *piece) {
-	p.frameLeft = f.length(p)
+	p.frameLeft, p.mask = f.length(p), f.newMask()
 	h := ws.Header{
 		OpCode: p.op,
 		Rsv:    p.rsv,
 		Length: int64(p.frameLeft),
 		Fin:    p.fin && p.frameLeft == len(p.rest) && !p.toCompress,
+		Masked: p.mask.on,
+		Mask:   p.mask.key,
 	}
-	p.mask = f.appendHeader(c, &h)
+	_ = ws.WriteHeaderBuffer(c, h, f.header[:]) // a chunk takes what it is given
 	p.op, p.rsv, p.begun = ws.OpContinuation, 0, true
 }
 
@@ -108,15 +118,6 @@ func (f *framer) appendPayload(c *chunk, p *piece, n int) {
 	p.rest, p.frameLeft = p.rest[n:], p.frameLeft-n
 }
 
-// appendHeader appends a header to c. A client's has a fresh masking key, which it returns.
-func (f *framer) appendHeader(c *chunk, h *ws.Header) masking {
-	if h.Masked = f.client; f.client {
-		h.Mask = f.masks.key()
-	}
-	_ = ws.WriteHeaderBuffer(c, *h, f.header[:]) // a chunk takes what it is given
-	return masking{on: f.client, key: h.Mask}
-}
-
 // control returns a chunk with a control frame.
 func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
 	c := borrow(maxHeader + len(payload))
@@ -126,7 +127,15 @@ func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
 
 // appendControl appends a control frame to c, which has memory for it.
 func (f *framer) appendControl(c *chunk, op ws.OpCode, payload []byte) {
-	mask := f.appendHeader(c, &ws.Header{OpCode: op, Length: int64(len(payload)), Fin: true})
+	mask := f.newMask()
+	h := ws.Header{
+		OpCode: op,
+		Length: int64(len(payload)),
+		Fin:    true,
+		Masked: mask.on,
+		Mask:   mask.key,
+	}
+	_ = ws.WriteHeaderBuffer(c, h, f.header[:])
 	from := len(c.buf)
 	c.buf = append(c.buf, payload...)
 	mask.apply(c.buf[from:])
