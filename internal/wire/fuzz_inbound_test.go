@@ -4,12 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"slices"
-	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,102 +16,6 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// A played is a transport whose input is known. Its Read never waits.
-type played struct {
-	net.Conn // nil
-
-	pieces   [][]byte // each Read returns a part of one
-	eofAlong bool     // the end comes with the last bytes
-	onRead   func()   // called by the next Read; nil for none
-
-	mu  sync.Mutex
-	out bytes.Buffer // guarded by mu
-}
-
-func (p *played) Read(b []byte) (n int, err error) {
-	if p.onRead != nil {
-		p.onRead()
-		p.onRead = nil
-	}
-	if len(p.pieces) > 0 {
-		n = copy(b, p.pieces[0])
-		if p.pieces[0] = p.pieces[0][n:]; len(p.pieces[0]) == 0 {
-			p.pieces = p.pieces[1:]
-		}
-	}
-	if len(p.pieces) == 0 && (n == 0 || p.eofAlong) {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-func (p *played) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.Write(b)
-}
-
-func (p *played) Close() error                     { return nil }
-func (p *played) SetDeadline(time.Time) error      { return nil }
-func (p *played) SetReadDeadline(time.Time) error  { return nil }
-func (p *played) SetWriteDeadline(time.Time) error { return nil }
-
-// split cuts b into pieces. A byte of cuts is the size of a piece, from 1 to 2^16 bytes.
-func split(b, cuts []byte) (pieces [][]byte) {
-	for i := 0; len(b) > 0; i++ {
-		n := len(b)
-		if len(cuts) > 0 {
-			cut := cuts[i%len(cuts)]
-			n = min(n, 1<<(cut%16)+int(cut>>4))
-		}
-		pieces = append(pieces, b[:n])
-		b = b[n:]
-	}
-	return pieces
-}
-
-// An inboundEnd is the end of pulls, as fuzzErrors make it.
-type inboundEnd struct {
-	code    int
-	err     error
-	unclean bool
-}
-
-func (e *inboundEnd) Error() string { return fmt.Sprintf("%d: %v", e.code, e.err) }
-
-var fuzzErrors = Errors{
-	Closed:  errClosed,
-	Busy:    testErrors.Busy,
-	Unclean: func(info CloseInfo, err error) error { return &inboundEnd{info.Code, err, true} },
-	Coded:   func(info CloseInfo, err error) error { return &inboundEnd{info.Code, err, false} },
-}
-
-// kindOf names an end of pulls as naive does.
-func kindOf(end error) string {
-	e, _ := errors.AsType[*inboundEnd](end)
-	switch {
-	case end == io.EOF:
-		return "done"
-	case !e.unclean && e.err == io.ErrUnexpectedEOF:
-		return fmt.Sprint("torn by ", e.code)
-	case !e.unclean:
-		return fmt.Sprint("closed with ", e.code)
-	case e.err == io.ErrUnexpectedEOF:
-		return "lost"
-	case errors.Is(e.err, errText):
-		return "text"
-	case errors.Is(e.err, deflate.ErrCorrupt), errors.Is(e.err, deflate.ErrTruncated):
-		return "compressed data"
-	case closeKind(e.err) != "":
-		return closeKind(e.err)
-	case strings.Contains(e.err.Error(), "our MaxMessageSize is"):
-		return "size"
-	case codeFor(e.err) == CodeProtocol && e.err != errLate:
-		return "header"
-	}
-	return e.err.Error()
-}
-
 // The bits of how a Conn is set up in FuzzInbound.
 const (
 	asClient byte = 1 << iota
@@ -123,19 +24,6 @@ const (
 	withBuffered // the first piece comes with the handshake
 	withEOF      // the end comes with the last bytes
 )
-
-// closeKind names what is wrong with the body of a Close frame as naive does.
-func closeKind(rule error) string {
-	switch {
-	case errors.Is(rule, errCloseBody):
-		return "length of a Close"
-	case errors.Is(rule, errCloseReason):
-		return "reason of a Close"
-	case strings.Contains(rule.Error(), "Close frame") && codeFor(rule) == CodeProtocol:
-		return "code of a Close"
-	}
-	return ""
-}
 
 // An inbound is one run of FuzzInbound.
 type inbound struct {
@@ -153,7 +41,7 @@ func FuzzInbound(f *testing.F) {
 		if len(input) > 1000 { // the pongs of more pings replace each other
 			return
 		}
-		n := naive{client: setup&asClient != 0, limit: 300}
+		n := naive{client: setup&asClient != 0, limit: 200}
 		cfg := Config{
 			Client:       n.client,
 			ReadWindow:   256,
@@ -201,7 +89,8 @@ func FuzzInbound(f *testing.F) {
 }
 
 // The lowest three bits of a byte of takes: how a message is taken. The others are how much a Read
-// reads. Only messages that Pull would return are taken in the ways from cancelledPull on.
+// reads, and how often the transport is read before a Pull is cancelled. Only messages that Pull
+// would return are taken in the ways from cancelledPull on.
 const (
 	pull byte = iota
 	readWhole
@@ -212,13 +101,12 @@ const (
 	partSkip      // one Read
 )
 
-func (r *inbound) how(nth int) (how byte, size int) {
+func (r *inbound) how(nth int) (how byte, much int) {
 	if len(r.takes) == 0 {
-		return pull, 1
+		return pull, 0
 	}
 	b := r.takes[nth%len(r.takes)]
-	size = int(b >> 3)
-	return b & 7, 1 + size*size
+	return b & 7, int(b >> 3)
 }
 
 // takingOf returns what a way means to a naive.
@@ -244,9 +132,7 @@ func (r *inbound) takeAll() error {
 			require.True(r.t, bytes.HasPrefix(m.data, got), "message %d", nth)
 			require.True(r.t, !whole || len(got) == len(m.data), "message %d", nth)
 		} else if err != nil {
-			if len(got) > 0 {
-				require.True(r.t, bytes.HasPrefix(r.cut.data, got))
-			}
+			r.checkCut(op, got)
 			return err
 		} else {
 			require.False(r.t, whole, "there is no message %d", nth)
@@ -258,16 +144,21 @@ func (r *inbound) takeAll() error {
 
 // take takes a message, and reports whether it did so to its end. buf is for its payload.
 func (r *inbound) take(nth int, buf []byte) (op ws.OpCode, data []byte, whole bool, err error) {
-	how, size := r.how(nth)
+	how, much := r.how(nth)
 	if nth >= len(r.whole) && how >= cancelledPull || nth > len(r.whole) {
 		how = pull
 	}
 	if how >= cancelledPull && how <= cancelledSkip {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		r.nc.onRead = cancel
+		var reads atomic.Int32
+		r.nc.atRead(func() {
+			if int(reads.Add(1)) > much%8 {
+				cancel()
+			}
+		})
 		op, data, err = r.c.Pull(ctx, buf)
-		r.nc.onRead = nil
+		r.nc.atRead(nil)
 		if !errors.Is(err, context.Canceled) {
 			return op, data, true, err
 		}
@@ -276,6 +167,7 @@ func (r *inbound) take(nth int, buf []byte) (op ws.OpCode, data []byte, whole bo
 		op, data, err = r.c.Pull(context.Background(), buf)
 		return op, data, true, err
 	}
+	size := 1 + much*much
 	if n := r.longest(); n > 4<<10 {
 		size += n / 100 // for speed
 	}
@@ -296,13 +188,26 @@ func (r *inbound) read(data []byte, how byte, size int) (ws.OpCode, []byte, bool
 		}
 		if err != nil {
 			_, _, err = r.c.Pull(context.Background(), nil) // an end in order is another error of Read
-			return 0, data, false, err
+			return m.Op(), data, false, err
 		}
 		if how != readWhole && how != cancelledRead {
 			break
 		}
 	}
 	return m.Op(), data, false, m.Close()
+}
+
+// checkCut checks what came of a message that is not whole. A Reader, which has an op, returns all
+// that has come before it returns the end.
+func (r *inbound) checkCut(op ws.OpCode, got []byte) {
+	if op == 0 {
+		require.Empty(r.t, got)
+		return
+	}
+	require.NotNil(r.t, r.cut)
+	require.EqualValues(r.t, r.cut.op, op)
+	require.True(r.t, bytes.HasPrefix(r.cut.data, got))
+	require.True(r.t, r.bad != nil || len(got) == len(r.cut.data))
 }
 
 // checkEnd checks the end of pulls, and what was sent.
