@@ -139,9 +139,10 @@ func TestFrameHeaderIsChecked(t *testing.T) {
 	}
 }
 
-// FuzzFrameHeader compares parseHeader with ws.ReadHeader, and checkHeader with a naive reader.
+// FuzzFrameHeader compares parseHeader with ws.ReadHeader, and checkHeader with a naive reader in
+// each state of a connection.
 func FuzzFrameHeader(f *testing.F) {
-	f.Fuzz(func(t *testing.T, raw []byte, client, extended, fragmented bool) {
+	f.Fuzz(func(t *testing.T, raw []byte) {
 		var h ws.Header
 		size := parseHeader(raw, &h)
 		r := bytes.NewReader(raw)
@@ -150,28 +151,28 @@ func FuzzFrameHeader(f *testing.F) {
 			require.Error(t, err)
 			return
 		}
-		n := naive{client: client}
-		state := ws.StateServerSide
-		if client {
-			state = ws.StateClientSide
+		require.Equal(t, h.Length < 0, err != nil)
+		if err == nil {
+			require.Equal(t, want, h)
+			require.Equal(t, len(raw)-size, r.Len())
 		}
-		if extended {
-			state = state.Set(ws.StateExtended)
-			n.peer = &deflate.Sender{Bits: deflate.MaxBits}
+		for states := range 8 {
+			var n naive
+			state := ws.StateServerSide
+			if n.client = states&1 != 0; n.client {
+				state = ws.StateClientSide
+			}
+			if states&2 != 0 {
+				n.peer = new(deflate.Sender)
+				state = state.Set(ws.StateExtended)
+			}
+			if states&4 != 0 {
+				n.open = new(naiveMessage)
+				state = state.Set(ws.StateFragmented)
+			}
+			_, length, rule := n.frame(raw)
+			require.LessOrEqual(t, size, length)
+			require.Equal(t, rule != "", checkHeader(&h, raw, state) != nil)
 		}
-		if fragmented {
-			state = state.Set(ws.StateFragmented)
-			n.open = new(naiveMessage)
-		}
-		_, length, rule := n.frame(raw)
-		require.LessOrEqual(t, size, length)
-		if rule != "" {
-			require.Error(t, checkHeader(&h, raw, state))
-			return
-		}
-		require.NoError(t, checkHeader(&h, raw, state))
-		require.NoError(t, err)
-		require.Equal(t, want, h)
-		require.Equal(t, len(raw)-size, r.Len())
 	})
 }

@@ -28,69 +28,82 @@ const (
 // An inbound is one run of FuzzInbound.
 type inbound struct {
 	naive
-	t     *testing.T
-	c     *Conn
-	nc    *played
-	takes []byte
+	t  *testing.T
+	c  *Conn
+	nc *played
+	takes
 }
 
-// FuzzInbound compares a Conn with a naive reader of the same input. The input is cut as cuts say,
-// and its messages are taken as takes say. A message of long bytes comes first.
+// FuzzInbound compares a Conn with a naive reader of the same input. The input comes as cuts say,
+// then whole, then byte by byte. Its messages are taken as how says. A message of long bytes comes
+// first.
 func FuzzInbound(f *testing.F) {
-	f.Fuzz(func(t *testing.T, input, cuts, takes []byte, setup byte, long uint32) {
+	f.Fuzz(func(t *testing.T, input, cuts, how []byte, setup byte, long uint32) {
 		if len(input) > 1000 { // the pongs of more pings replace each other
 			return
 		}
 		n := naive{client: setup&asClient != 0, limit: 200}
-		cfg := Config{
-			Client:       n.client,
-			ReadWindow:   256,
-			WriteWindow:  256,
-			MaxMessage:   n.limit,
-			CloseTimeout: time.Minute,
-		}
 		if setup&withDeflate != 0 {
-			s := deflate.Sender{Bits: 15, NoTakeover: setup&withoutTakeover != 0}
-			n.peer, cfg.Deflate = &s, &Deflate{Ours: s, Peer: s}
+			n.peer = &deflate.Sender{Bits: 15, NoTakeover: setup&withoutTakeover != 0}
 		}
 		if long %= 1 << 17; long > 0 {
-			n.limit, cfg.MaxMessage = 1<<17, 1<<17
+			n.limit = 1 << 17
 			frame := ws.NewBinaryFrame(pattern(int(long), 0))
 			input = append(framed(t, frame, !n.client), input...)
 		}
-		r := &inbound{naive: n, t: t, takes: takes}
-		r.naive.taking = r.takingOf
-		r.run(input)
-
-		pieces := split(input, cuts)
-		if len(pieces) > 1000 {
-			pieces = split(input, []byte{12, 1}) // for speed
+		n.taken = takes(how).taking
+		n.read(input)
+		for _, cuts := range [][]byte{cuts, nil, {0}} {
+			pieces := split(input, cuts)
+			if len(pieces) > 1000 {
+				pieces = split(input, []byte{12, 1}) // for speed
+			}
+			(&inbound{naive: n, t: t, takes: how}).run(pieces, setup)
 		}
-		r.nc = &played{pieces: pieces, eofAlong: setup&withEOF != 0}
-		cfg.Errors, cfg.Owner, cfg.Ends = &fuzzErrors, testOwner{}, new(Ends)
-		r.c = New(r.nc, cfg)
-		r.c.background.armed.Store(true) // a slow machine starts no background reader
-		var buffered []byte
-		if p := r.nc.pieces; setup&withBuffered != 0 && len(p) > 0 && len(p[0]) <= cfg.ReadWindow {
-			buffered, r.nc.pieces = p[0], p[1:]
-		}
-		r.c.Start(buffered)
-		end := r.takeAll()
-		select {
-		case <-r.c.end.done.Done():
-		case <-time.After(30 * time.Second):
-			require.Fail(t, "the connection does not end")
-		}
-		r.checkEnd(kindOf(end))
-		received, _ := r.c.Stats()
-		require.Zero(t, received.Held)
-		require.LessOrEqual(t, received.HeldMax, int64(cfg.ReadWindow+r.longest()))
 	})
 }
 
-// The lowest three bits of a byte of takes: how a message is taken. The others are how much a Read
-// reads, and how often the transport is read before a Pull is cancelled. Only messages that Pull
-// would return are taken in the ways from cancelledPull on.
+// run makes a Conn read the pieces, and compares.
+func (r *inbound) run(pieces [][]byte, setup byte) {
+	cfg := Config{
+		Client:       r.client,
+		ReadWindow:   256,
+		WriteWindow:  256,
+		MaxMessage:   r.limit,
+		CloseTimeout: time.Minute,
+		Errors:       &fuzzErrors,
+		Owner:        testOwner{},
+		Ends:         new(Ends),
+	}
+	if r.peer != nil {
+		cfg.Deflate = &Deflate{Ours: *r.peer, Peer: *r.peer}
+	}
+	var buffered []byte
+	if setup&withBuffered != 0 && len(pieces) > 0 && len(pieces[0]) <= cfg.ReadWindow {
+		buffered, pieces = pieces[0], pieces[1:]
+	}
+	r.nc = &played{pieces: pieces, eofAlong: setup&withEOF != 0}
+	r.c = New(r.nc, cfg)
+	r.c.background.armed.Store(true) // a slow machine starts no background reader
+	r.c.Start(buffered)
+	end := r.takeAll()
+	select {
+	case <-r.c.end.done.Done():
+	case <-time.After(30 * time.Second):
+		require.Fail(r.t, "the connection does not end")
+	}
+	r.checkEnd(kindOf(end))
+	received, _ := r.c.Stats()
+	require.Zero(r.t, received.Held)
+	require.LessOrEqual(r.t, received.HeldMax, int64(cfg.ReadWindow+r.longest()))
+}
+
+// takes says how each message is taken, with a byte for each. The lowest three bits are one of the
+// ways below. The others are how much a Read reads, and how often the transport is read before a
+// Pull is cancelled.
+type takes []byte
+
+// Only messages that Pull would return are taken in the ways from cancelledPull on.
 const (
 	pull byte = iota
 	readWhole
@@ -101,17 +114,17 @@ const (
 	partSkip      // one Read
 )
 
-func (r *inbound) how(nth int) (how byte, much int) {
-	if len(r.takes) == 0 {
+func (t takes) how(nth int) (how byte, much int) {
+	if len(t) == 0 {
 		return pull, 0
 	}
-	b := r.takes[nth%len(r.takes)]
+	b := t[nth%len(t)]
 	return b & 7, int(b >> 3)
 }
 
-// takingOf returns what a way means to a naive.
-func (r *inbound) takingOf(nth int) taking {
-	switch how, _ := r.how(nth); how {
+// taking returns what a way means to a naive.
+func (t takes) taking(nth int) taking {
+	switch how, _ := t.how(nth); how {
 	case readWhole:
 		return read
 	case skip:
@@ -171,11 +184,11 @@ func (r *inbound) take(nth int, buf []byte) (op ws.OpCode, data []byte, whole bo
 	if n := r.longest(); n > 4<<10 {
 		size += n / 100 // for speed
 	}
-	return r.read(buf[:0], how, size)
+	return r.readMessage(buf[:0], how, size)
 }
 
-// read takes a message with Reads.
-func (r *inbound) read(data []byte, how byte, size int) (ws.OpCode, []byte, bool, error) {
+// readMessage takes a message with Reads.
+func (r *inbound) readMessage(data []byte, how byte, size int) (ws.OpCode, []byte, bool, error) {
 	var m Reader
 	if err := r.c.Next(context.Background(), &m); err != nil {
 		return 0, nil, false, err

@@ -18,7 +18,7 @@ type naive struct {
 	client bool            // we are the client, so that frames come without a mask
 	peer   *deflate.Sender // how the peer compresses; nil if it does not
 	limit  int             // payload bytes of a message that is pulled
-	taking func(nth int) taking
+	taken  func(nth int) taking
 
 	whole []naiveMessage // the messages before the first broken rule
 	cut   *naiveMessage  // the one that is broken, or never ends; nil for none
@@ -61,7 +61,7 @@ type naiveFrame struct {
 	payload         []byte // what has come of it
 }
 
-func (n *naive) run(b []byte) {
+func (n *naive) read(b []byte) {
 	if n.peer != nil {
 		n.inflater = deflate.NewInflater(*n.peer)
 	}
@@ -168,7 +168,7 @@ func (n *naive) closed(code, answer int) naiveEnd {
 // data adds a frame to its message. What follows a broken rule is no longer looked at.
 func (n *naive) data(f naiveFrame, whole bool) {
 	if f.op != 0 {
-		n.open = &naiveMessage{op: f.op, compressed: f.compressed, taking: n.taking(len(n.whole))}
+		n.open = &naiveMessage{op: f.op, compressed: f.compressed, taking: n.taken(len(n.whole))}
 	}
 	last := f.fin && whole
 	if n.bad == nil {

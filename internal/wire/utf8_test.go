@@ -46,20 +46,30 @@ func TestTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	}
 }
 
-// FuzzTextCheck compares a textCheck with utf8.Valid. The text is cut as cuts say, and fails with
-// the first byte that no valid text has there.
+// FuzzTextCheck compares a textCheck with utf8.Valid. The text comes as cuts say, then in two pieces
+// of any size. It fails with the first byte that no valid text has there.
 func FuzzTextCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, cuts []byte) {
-		var c textCheck
-		at := 0
-		for _, p := range split(text, cuts) {
-			at += len(p)
-			if !c.push(p) {
-				require.False(t, begunText(text[:at]))
-				return
-			}
-			require.True(t, begunText(text[:at]))
+		bad := 0 // how many bytes are the start of a text
+		for bad < len(text) && begunText(text[:bad+1]) {
+			bad++
 		}
-		require.Equal(t, utf8.Valid(text), c.whole())
+		check := func(pieces ...[]byte) {
+			var c textCheck
+			at := 0
+			for _, p := range pieces {
+				at += len(p)
+				if ok := c.push(p); !ok || at > bad {
+					require.False(t, ok)
+					require.Greater(t, at, bad)
+					return
+				}
+			}
+			require.Equal(t, utf8.Valid(text), c.whole())
+		}
+		check(split(text, cuts)...)
+		for i := range text {
+			check(text[:i], text[i:])
+		}
 	})
 }
