@@ -46,8 +46,8 @@ func TestTextFailsAtTheFirstInvalidByte(t *testing.T) {
 	}
 }
 
-// FuzzTextCheck compares a textCheck with utf8.Valid. The text comes as cuts say, then in two pieces
-// of any size. It fails with the first byte that no valid text has there.
+// FuzzTextCheck compares a textCheck with utf8.Valid. The text comes as cuts say, then in two
+// pieces of any size. It fails with the first byte that no valid text has there.
 func FuzzTextCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, cuts []byte) {
 		bad := 0 // how many bytes are the start of a text
