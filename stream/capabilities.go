@@ -13,6 +13,7 @@ import "context"
 // [Pipe] notices the end of such a destination while its source is idle. It notices the end of such
 // a source while its destination has no room.
 type Notifier interface {
+	// Done returns a channel that is closed when the end is decided, or nil.
 	Done() <-chan struct{}
 }
 
@@ -22,6 +23,7 @@ type Notifier interface {
 //
 // [Pipe] pulls a chunk only once such a destination is ready.
 type Readier interface {
+	// Ready waits its turn until there is room for a chunk.
 	Ready(ctx context.Context) error
 }
 
@@ -30,6 +32,7 @@ type Readier interface {
 //
 // When its context ends, [Pipe] tries to write the chunk that it holds to such a destination.
 type TryWriter[T any] interface {
+	// TryWrite writes v if that needs no waiting, and reports whether it did.
 	TryWrite(v T) (bool, error)
 }
 
@@ -42,6 +45,7 @@ type TryWriter[T any] interface {
 // Writable that this package makes is a Failer. An adapter of a Writable without a Fail takes its
 // turn, and then aborts that Writable.
 type Failer interface {
+	// Fail ends the stream with cause, behind what was accepted.
 	Fail(ctx context.Context, cause error) error
 }
 
@@ -50,6 +54,7 @@ type Failer interface {
 //
 // [Join] flushes such a destination before it passes the source's end on.
 type Flusher interface {
+	// Flush waits until the other side has taken what was written.
 	Flush(ctx context.Context) error
 }
 
@@ -60,6 +65,7 @@ type Flusher interface {
 // [Pipe] pulls into one chunk over and over, if the destination borrows and the source is a
 // [PullerInto].
 type Borrower interface {
+	// Borrows reports whether Write keeps nothing of a chunk.
 	Borrows() bool
 }
 
@@ -67,6 +73,7 @@ type Borrower interface {
 // reuses the memory that *v refers to. When it returns, *v may refer to other memory. After an
 // error the content of *v is undefined.
 type PullerInto[T any] interface {
+	// PullInto waits for the next chunk, and stores it in *v.
 	PullInto(ctx context.Context, v *T) error
 }
 

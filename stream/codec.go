@@ -10,8 +10,8 @@ import (
 // If one function is nil, the codec is for the other direction only. Both functions may be called
 // concurrently.
 type Codec[M, T any] struct {
-	Encode func(T) (M, error)
-	Decode func(M) (T, error)
+	Encode func(T) (M, error) // makes a message of a value
+	Decode func(M) (T, error) // makes a value of a message
 
 	// Borrows is set if neither function keeps its argument, nor returns a result that refers to
 	// it. Then [Decode] pulls each message into the memory of the last, and what Encode returns is
@@ -21,7 +21,7 @@ type Codec[M, T any] struct {
 
 // A DecodeError says which message could not be decoded, and why.
 type DecodeError[M any] struct {
-	Message M
+	Message M     // that could not be decoded
 	Err     error // the decoder's
 }
 

@@ -58,6 +58,6 @@ type Writable[T any] interface {
 
 // A Duplex is the two halves of a connection, taken together.
 type Duplex[In, Out any] struct {
-	Readable Readable[In]
-	Writable Writable[Out]
+	Readable Readable[In]  // what the other side writes
+	Writable Writable[Out] // what the other side reads
 }

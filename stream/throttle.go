@@ -2,7 +2,8 @@ package stream
 
 import (
 	"context"
-	"time"
+
+	"github.com/wsstream/wsstream/internal/lasting"
 )
 
 // Throttle delivers the chunks of src at the pace of l. It calls l.Wait once for each chunk, when
@@ -21,7 +22,7 @@ func Throttle[T any](src Readable[T], l interface {
 	t := &throttled[T]{src: newSource(src)}
 	r := from(t.src, t.next)
 	t.wait = func(ctx context.Context) error {
-		ctx, cancel := context.WithCancelCause(undated{ctx})
+		ctx, cancel := context.WithCancelCause(lasting.Undated(ctx))
 		defer cancel(nil)
 		r.onCancel(func() { cancel(ErrClosed) })
 		defer r.onCancel(nil)
@@ -57,8 +58,3 @@ func (t *throttled[T]) next(ctx context.Context) (none T, err error) {
 	t.held, t.has = none, false
 	return v, nil
 }
-
-// An undated context ends when another does, and has no deadline.
-type undated struct{ context.Context }
-
-func (undated) Deadline() (deadline time.Time, ok bool) { return deadline, false }

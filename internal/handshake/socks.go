@@ -7,9 +7,10 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"time"
 
 	"golang.org/x/net/proxy"
+
+	"github.com/wsstream/wsstream/internal/lasting"
 )
 
 // socks connects to addr through a SOCKS proxy.
@@ -31,7 +32,10 @@ func (c *Client) socks(ctx context.Context, u *url.URL, addr string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err = s.(proxy.ContextDialer).DialContext(timeless{ctx}, "tcp", addr); err != nil {
+	// Package proxy would set a deadline of ctx on the transport. It could pass there before ctx has
+	// ended, and would look like an error of the proxy.
+	undated := lasting.Undated(ctx)
+	if _, err = s.(proxy.ContextDialer).DialContext(undated, "tcp", addr); err != nil {
 		if e, ok := errors.AsType[*net.OpError](err); ok && strings.HasPrefix(e.Op, "socks") {
 			err = cmp.Or(e.Err, err) // e names the addresses of the proxy and of the server again
 		}
@@ -39,14 +43,6 @@ func (c *Client) socks(ctx context.Context, u *url.URL, addr string) (net.Conn, 
 	}
 	return nc, nil
 }
-
-// A timeless context ends when another does, but has no deadline. Package proxy would set the
-// deadline on the transport. It could pass there before the context has ended, and would look like
-// an error of the proxy.
-type timeless struct{ context.Context }
-
-// Deadline returns no deadline.
-func (timeless) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 // A forward connects to a SOCKS proxy. Package proxy calls its DialContext, and never its Dial.
 type forward struct {

@@ -1,5 +1,6 @@
 // Package lasting has contexts that end with their owner, a connection. Some calls with such a
-// context must continue after that end, because messages are left in the connection's stream.
+// context must continue after that end, because messages are left in the connection's stream. It
+// also has contexts without a deadline.
 package lasting
 
 import (

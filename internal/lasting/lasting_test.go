@@ -96,3 +96,17 @@ func TestAContextWithoutAnOwnerIsItself(t *testing.T) {
 	require.Equal(t, t.Context(), ctx)
 	require.NoError(t, ctx.Err())
 }
+
+func TestUndatedEndsWithItsContextAndHasNoDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errWhy)
+		defer cancel()
+		undated := lasting.Undated(ctx)
+		_, dated := undated.Deadline()
+		require.False(t, dated)
+		require.NoError(t, undated.Err())
+		<-undated.Done()
+		require.Equal(t, context.DeadlineExceeded, undated.Err())
+		require.Equal(t, errWhy, context.Cause(undated))
+	})
+}
