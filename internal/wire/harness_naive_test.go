@@ -11,7 +11,7 @@ import (
 )
 
 // A naive reads a whole stream of input, without care for splits, credit or speed. Its fields say
-// what a connection must make of that input, if input ends behind it.
+// what a connection must make of that input if it ends there.
 //
 // RFC 6455, sections 5 and 7; RFC 7692, section 6.
 type naive struct {
