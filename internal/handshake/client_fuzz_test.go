@@ -53,8 +53,6 @@ func lower(s string) string {
 // upgrades reports whether a response is a server's answer to our request.
 func upgrades(resp *http.Response, accept string, offered []string, optional, compress bool) bool {
 	h := resp.Header
-	connection := lower(strings.Join(h["Connection"], ","))
-	isUpgrade := func(s string) bool { return strings.Trim(s, " \t") == "upgrade" }
 	protocols := h["Sec-Websocket-Protocol"]
 	extensions := h["Sec-Websocket-Extensions"]
 	if len(extensions) > 0 && !compress {
@@ -71,7 +69,7 @@ func upgrades(resp *http.Response, accept string, offered []string, optional, co
 	return resp.StatusCode == http.StatusSwitchingProtocols &&
 		resp.ProtoMajor == 1 && resp.ProtoMinor >= 1 &&
 		len(h["Upgrade"]) == 1 && lower(h["Upgrade"][0]) == "websocket" &&
-		slices.ContainsFunc(strings.Split(connection, ","), isUpgrade) &&
+		lists(h, "Connection", "upgrade") &&
 		slices.Equal(h["Sec-Websocket-Accept"], []string{accept}) &&
 		(len(protocols) == 0 && (optional || len(offered) == 0) ||
 			len(protocols) == 1 && slices.Contains(offered, protocols[0]))

@@ -35,9 +35,15 @@ func FuzzURL(f *testing.F) {
 		require.Equal(t, want.EscapedPath(), u.EscapedPath())
 		require.Contains(t, []string{"ws", "wss"}, u.Scheme)
 		require.Equal(t, want.Scheme == "wss" || want.Scheme == "https", u.Scheme == "wss")
-		require.Empty(t, u.Fragment)
+		require.NotContains(t, s, "#")
 		require.Regexp(t, plainHost, u.Host)
 		require.Regexp(t, `^[!-~]*$`, u.RequestURI())
+		require.False(t, strings.ContainsAny(u.RawQuery, `"#<>'`))
+		if query, err := url.QueryUnescape(want.RawQuery); err == nil {
+			escaped, err := url.QueryUnescape(u.RawQuery)
+			require.NoError(t, err)
+			require.Equal(t, query, escaped)
+		}
 		require.Equal(t, want.Port(), u.Port())
 		host, port, err := net.SplitHostPort(hostPort(u))
 		require.NoError(t, err)
@@ -57,10 +63,13 @@ func FuzzURL(f *testing.F) {
 	})
 }
 
+// ats are the forms of an @ before which a password may stand.
+var ats = []string{"@", "%40", "\uff20", "\ufe6b", "%EF%BC%A0", "%ef%b9%ab"}
+
 // FuzzCredentials makes URLs with a password before an @, well formed or not. No error shows it.
 func FuzzCredentials(f *testing.F) {
-	f.Fuzz(func(t *testing.T, before, between, after string) {
-		s := before + secret + between + "@" + after
+	f.Fuzz(func(t *testing.T, before, between, after string, at uint) {
+		s := before + secret + between + ats[at%uint(len(ats))] + after
 		require.NotContains(t, Redact(s), secret)
 		if _, user, err := ParseURL(s); err != nil {
 			require.NotContains(t, err.Error(), secret)
@@ -97,7 +106,8 @@ func FuzzOrigin(f *testing.F) {
 		same := origin == "" || naiveOrigin(origin, host)
 		own := Origins(nil).check(r) == nil
 		require.True(t, same || !own, "%q is let in by %q", origin, host)
-		if browserOrigin.MatchString(origin) && !strings.HasSuffix(origin, ":80") {
+		browsers := browserOrigin.MatchString(origin) && !defaultPort.MatchString(origin)
+		if browsers {
 			require.Equal(t, same, own, "%q and %q", origin, host)
 		}
 
@@ -125,11 +135,16 @@ func FuzzOrigin(f *testing.F) {
 			u, _ := url.Parse(strings.ToLower(origin))
 			require.True(t, strings.EqualFold(pattern, origin) || naiveOrigin(origin, bare))
 			require.True(t, !whole || strings.EqualFold(pattern[:len(u.Scheme)+3], u.Scheme+"://"))
+		} else if browsers && browserOrigin.MatchString("http://"+pattern) {
+			require.False(t, naiveOrigin(origin, pattern), "%q does not match %q", pattern, origin)
 		}
 	})
 }
 
-var browserOrigin = regexp.MustCompile(`^http://[a-z0-9.-]+(:[1-9][0-9]{0,4})?$`)
+var (
+	browserOrigin = regexp.MustCompile(`^https?://[a-z0-9.-]+(:[1-9][0-9]{0,4})?$`)
+	defaultPort   = regexp.MustCompile(`^http:.*:80$|^https:.*:443$`) // which browsers leave out
+)
 
 // naiveOrigin reports whether an origin is of that host, with the default ports written out.
 func naiveOrigin(origin, host string) bool {
