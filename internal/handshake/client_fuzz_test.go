@@ -67,7 +67,7 @@ func upgrades(resp *http.Response, accept string, offered []string, optional, co
 		}
 	}
 	return resp.StatusCode == http.StatusSwitchingProtocols &&
-		resp.ProtoMajor == 1 && resp.ProtoMinor >= 1 &&
+		resp.ProtoAtLeast(1, 1) &&
 		len(h["Upgrade"]) == 1 && lower(h["Upgrade"][0]) == "websocket" &&
 		lists(h, "Connection", "upgrade") &&
 		slices.Equal(h["Sec-Websocket-Accept"], []string{accept}) &&
