@@ -130,6 +130,7 @@ func TestURLErrorShowsAURLWithoutAnAtSign(t *testing.T) {
 		"ftp://host.test/a":    `wsstream: URL "ftp://host.test/a": the scheme is not ws, wss, http or https`,
 		"ws://host.test/a#top": `wsstream: URL "ws://host.test/a#top" has a fragment`,
 		"ws://h<o>st.test/":    `wsstream: URL "ws://h<o>st.test/": the host is neither a name nor an address`,
+		"ws://[fe80::1%25]]/":  `wsstream: URL "ws://[fe80::1%25]]/": the host is neither a name nor an address`,
 	} {
 		conn := wsstream.Dial(t.Context(), bad, nil)
 		require.EqualError(t, notOpened(t, conn), says)

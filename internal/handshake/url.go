@@ -89,7 +89,7 @@ var errBadHost = errors.New("the host is neither a name nor an address")
 func asciiHost(host string) (string, error) {
 	if strings.HasPrefix(host, "[") {
 		_, err := netip.ParseAddr((&url.URL{Host: host}).Hostname())
-		if err != nil || strings.Contains(host, "@") {
+		if err != nil || strings.Contains(host, "@") || strings.Count(host, "]") > 1 { // in a zone
 			return "", errBadHost
 		}
 		return host, nil
