@@ -127,13 +127,15 @@ func FuzzOrigin(f *testing.F) {
 		}
 		if own {
 			require.NoError(t, all.check(r), "a pattern adds to the server's own origin")
+		} else if strings.EqualFold(pattern, origin) {
+			return
 		} else if !strings.ContainsAny(pattern, `*?[\`) && all.check(r) == nil {
 			_, bare, whole := strings.Cut(pattern, "://")
 			if !whole {
 				bare = pattern
 			}
 			u, _ := url.Parse(strings.ToLower(origin))
-			require.True(t, strings.EqualFold(pattern, origin) || naiveOrigin(origin, bare))
+			require.True(t, naiveOrigin(origin, bare))
 			require.True(t, !whole || strings.EqualFold(pattern[:len(u.Scheme)+3], u.Scheme+"://"))
 		} else if browsers && browserOrigin.MatchString("http://"+pattern) {
 			require.False(t, naiveOrigin(origin, pattern), "%q does not match %q", pattern, origin)
