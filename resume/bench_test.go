@@ -1,0 +1,79 @@
+package resume_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/resume"
+	"github.com/wsstream/wsstream/stream"
+)
+
+// BenchmarkConn and BenchmarkSession send messages over loopback TCP, from the server to a client
+// in the same process. They differ in the session alone.
+
+var benchSizes = []int{1 << 10, 64 << 10}
+
+func BenchmarkConn(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			h := wsstream.Handler(func(c *wsstream.Conn, r *http.Request) error {
+				return flood(r.Context(), c.Writable(), size)
+			}, nil)
+			url := benchServer(b, h)
+			conn := wsstream.Dial(b.Context(), url, nil)
+			defer conn.CloseNow()
+			drain(b, conn.Readable(), size)
+		})
+	}
+}
+
+func BenchmarkSession(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			h := resume.NewServer(func(s *resume.Session, r *http.Request) error {
+				return flood(r.Context(), s.Writable(), size)
+			}, nil)
+			url := benchServer(b, h)
+			s := resume.Dial(b.Context(), url, nil)
+			defer s.CloseNow()
+			drain(b, s.Readable(), size)
+		})
+	}
+}
+
+func benchServer(b *testing.B, h http.Handler) (url string) {
+	server := httptest.NewServer(h)
+	b.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// flood writes messages until the stream ends.
+func flood(ctx context.Context, w stream.Writable[wsstream.Message], size int) error {
+	m := wsstream.Binary(make([]byte, size))
+	for {
+		if err := w.Write(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// drain measures one Pull for each message.
+func drain(b *testing.B, r stream.PullerInto[wsstream.Message], size int) {
+	var m wsstream.Message
+	ctx := context.Background()
+	require.NoError(b, r.PullInto(ctx, &m))
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := r.PullInto(ctx, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,4 @@
+package resume
+
+// ID returns the id of the session, which the tests of takeovers need.
+func (s *Session) ID() []byte { return s.id[:] }

@@ -1,0 +1,183 @@
+package resume
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wsstream/wsstream"
+)
+
+// adopt makes l the connection of the session, before it is greeted. The one before is cut: what is
+// unread there does not count, and comes again. It reports false if the session has ended.
+func (s *Session) adopt(l *link) bool {
+	s.out.mu.Lock()
+	s.mu.Lock()
+	if s.isOver() {
+		s.mu.Unlock()
+		s.out.mu.Unlock()
+		return false
+	}
+	old := s.link
+	s.link, s.last, l.last = l, l, s.last
+	s.timer.Stop()
+	s.unlinkLocked()
+	s.mu.Unlock()
+	s.out.mu.Unlock()
+	if old != nil {
+		old.cut(codeTakenOver)
+		old.let(ErrTakenOver)
+	}
+	return true
+}
+
+// unlinkLocked takes the connection away from both ways. out.mu and mu must be held.
+func (s *Session) unlinkLocked() {
+	s.out.link = nil
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	s.in.link = nil
+	s.in.changed.fire()
+}
+
+// beginLocked lets the way in read l, after the greeting. It reports false if l was lost or taken
+// over. out.mu must be held.
+func (s *Session) beginLocked(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != l {
+		return false
+	}
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	s.in.link, s.in.told, s.in.owed = l, s.in.now, 0
+	s.in.changed.fire()
+	s.in.armLocked()
+	return true
+}
+
+// lost notes that l has ended with err.
+func (s *Session) lost(l *link, err error) {
+	s.out.mu.Lock()
+	s.mu.Lock()
+	mine := s.link == l
+	if mine {
+		s.link, s.lastErr, s.away = nil, err, time.Now()
+		s.unlinkLocked()
+		s.timer.Reset(s.awayTimeout)
+	}
+	s.mu.Unlock()
+	s.out.mu.Unlock()
+	if mine {
+		l.let(err)
+	}
+}
+
+// has reports whether l is the connection. While out.mu is held, l can be lost and not replaced.
+func (s *Session) has(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link == l
+}
+
+// greeting returns what we tell the peer. There must be no link: the numbers do not change then.
+func (s *Session) greeting() greeting {
+	s.in.mu.Lock()
+	defer s.in.mu.Unlock()
+	return greeting{
+		status: s.in.now, window: uint64(s.window), max: uint64(max(s.max, 0)),
+		id: s.id, welcome: isDone(s.opened.Done()),
+	}
+}
+
+// attend lives with l, from the greetings until the session has let go of it. Both greetings have
+// been made, and g is the peer's.
+func (s *Session) attend(l *link, g greeting) {
+	defer close(l.told)
+	if !s.out.resume(l, g) {
+		s.fail(errors.New("resume: the peer broke the protocol: it greets with wrong numbers"),
+			codeViolation)
+	}
+	s.mu.Lock()
+	current := s.link == l
+	again := isDone(s.opened.Done())
+	if current && again {
+		s.resumed++
+	}
+	s.mu.Unlock()
+	if current {
+		s.settleOpened(Opened{s.Readable(), s.Writable()}, nil)
+		if l.last != nil {
+			<-l.last.told // so that Lost is called before Resumed
+			l.last = nil
+		}
+		if again {
+			call(s.hooks.Resumed, s)
+		} else {
+			call(s.hooks.Connected, s)
+		}
+		s.out.send()
+		s.checkOver()
+	}
+	select {
+	case <-l.gone:
+	case <-l.conn.Closed().Done():
+		s.in.kick() // it reads what is left, and then the end
+		<-l.gone
+	}
+	if l.err == nil || s.isOver() {
+		return
+	}
+	if wsstream.CloseCode(l.err) == codeOver && s.peer.Load() != nil {
+		s.finish(nil, codeOver) // the peer has everything
+		return
+	}
+	if err := fatal(l.err); err != nil {
+		s.fail(&LostError{Err: err}, codeGone)
+		return
+	}
+	if s.hooks.Lost != nil {
+		s.hooks.Lost(s, l.err)
+	}
+}
+
+func call(hook func(*Session), s *Session) {
+	if hook != nil {
+		hook(s)
+	}
+}
+
+// fatal returns the error of a session whose connection ended with err, or nil if another
+// connection can continue it. After a message that the peer refused, another would only replay it.
+func fatal(err error) error {
+	switch code := wsstream.CloseCode(err); code {
+	case codeOver:
+		return fmt.Errorf("resume: the session is over for the peer: %w", err)
+	case codeGone:
+		return ErrGone
+	case codeTakenOver:
+		return ErrTakenOver
+	case codeViolation, 1002, 1003, 1007, 1009, 1010:
+		return err
+	case codeAbandoned:
+		return errPeerGone
+	}
+	return nil
+}
+
+// greetingTime limits the greetings.
+const greetingTime = 10 * time.Second
+
+// greet pulls the peer's greeting.
+func greet(ctx context.Context, conn *wsstream.Conn, hello bool) (greeting, error) {
+	m, err := conn.Readable().Pull(ctx)
+	if err != nil {
+		return greeting{}, err
+	}
+	g, err := parseGreeting(m, hello)
+	if err != nil {
+		err = fmt.Errorf("resume: the peer broke the protocol: %w", err)
+	}
+	return g, err
+}

@@ -1,0 +1,130 @@
+package resume
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/wsstream/wsstream"
+)
+
+// peerEnded notes the peer's END, and answers it with the same code behind what was accepted.
+func (s *Session) peerEnded(i wsstream.CloseInfo, writeEnd error) {
+	s.peer.Store(&i)
+	s.out.finish(i, writeEnd, false)
+}
+
+// checkOver ends the session in order if both sides have all.
+func (s *Session) checkOver() {
+	info := s.peer.Load()
+	if info == nil {
+		return
+	}
+	s.out.mu.Lock()
+	all := s.out.fin && s.out.replay.received == s.out.replay.next()-1
+	s.out.mu.Unlock()
+	if all {
+		s.finish(nil, codeOver)
+	}
+}
+
+// fail ends the session with an error, unless it has ended. code tells the peer why.
+func (s *Session) fail(err error, code int) { s.finish(err, code) }
+
+// finish ends the session. A nil err means in order.
+func (s *Session) finish(err error, code int) {
+	s.mu.Lock()
+	if s.isOver() {
+		s.mu.Unlock()
+		return
+	}
+	lost, isLost := errors.AsType[*LostError](err)
+	s.failure = err
+	l := s.link
+	s.link = nil
+	close(s.over)
+	s.timer.Stop()
+	s.mu.Unlock()
+	if err == nil {
+		s.in.fail(io.EOF)
+	} else {
+		messages := s.out.fail(err)
+		if isLost {
+			lost.Unacknowledged = messages
+		}
+		s.in.fail(err)
+		s.settleOpened(Opened{}, err)
+		s.settleClosed(wsstream.CloseInfo{}, err)
+	}
+	s.endContext(cmp.Or(err, wsstream.ErrClosed))
+	switch {
+	case l == nil && err == nil:
+		s.settle()
+	case l == nil:
+	case err == nil: // behind the last ACK; the owner of l settles Closed
+		_ = l.conn.Close(wsstream.CloseInfo{Code: codeOver})
+		l.conn.Readable().Discard()
+		l.let(nil)
+	default:
+		l.cut(code)
+		l.let(err)
+	}
+}
+
+// settle settles Closed for a session that has ended in order.
+func (s *Session) settle() { s.settleClosed(peerInfo(*s.peer.Load()), nil) }
+
+// expire ends the session because it was away for too long.
+func (s *Session) expire() {
+	s.mu.Lock()
+	expired, away, err := s.link == nil, time.Since(s.away), s.lastErr
+	s.mu.Unlock()
+	if expired {
+		s.fail(&LostError{Away: away, Err: err}, codeGone)
+	}
+}
+
+// let notes that the session has let go of l. mu of the session need not be held: the caller has
+// taken l out of it.
+func (l *link) let(err error) {
+	l.err = err
+	close(l.gone)
+}
+
+// cut ends the connection without what is unsent. The code tells the peer why.
+func (l *link) cut(code int) {
+	_ = l.conn.Writable().Abort(&wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: code}})
+	_ = l.conn.Readable().Cancel(nil)
+}
+
+// linger waits for the closing handshake of a connection that the session has let go of.
+func (l *link) linger() {
+	late := time.Second
+	if l.err == nil {
+		late = confirmTime
+	}
+	ctx, stop := context.WithTimeout(context.Background(), late)
+	defer stop()
+	_, _ = l.conn.Closed().Wait(ctx)
+	l.conn.CloseNow()
+}
+
+// codeFor returns what an END says about cause, and well for a cause that is no failure.
+func codeFor(cause error, well wsstream.CloseInfo) wsstream.CloseInfo {
+	e, coded := errors.AsType[*wsstream.Error](cause)
+	switch {
+	case cause == nil, cause == io.EOF, errors.Is(cause, wsstream.ErrClosed):
+		return well
+	case coded && !errors.Is(cause, io.ErrUnexpectedEOF) && sendable(e.Code):
+		i, err := checkInfo(e.CloseInfo)
+		if err != nil {
+			i.Reason = ""
+		}
+		return i
+	case !coded && errors.Is(cause, context.Canceled):
+		return wsstream.CloseInfo{Code: 1001}
+	}
+	return wsstream.CloseInfo{Code: 1011}
+}
