@@ -52,6 +52,16 @@ var starts = map[string]string{
 	"internal/wire/watchRead":          "stop is stored under mu, unless the watch has fired",
 	"internal/wire/watchWriteLocked":   "writeExpired locks mu before it reads",
 
+	"resume/Dial":                   "all is stored before",
+	"resume/armLocked":              "tick locks mu before it reads",
+	"resume/connected":              "all is made before",
+	"resume/ended":                  "locks mu before it reads",
+	"resume/newSession":             "expire locks mu before it reads",
+	"resume/run":                    "all is stored before",
+	"resume/sendInBackgroundLocked": "send locks mu before it reads",
+	"resume/tellLocked":             "locks mu before it reads",
+	"resume/tick":                   "background locks mu before it reads",
+
 	"stream/begin":  "ctxEnded locks mu before it reads",
 	"stream/Join":   "all is made before",
 	"stream/Merge":  "all is made before",

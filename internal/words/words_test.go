@@ -40,6 +40,7 @@ var done = []string{
 	"internal/words",
 	"otelws",
 	"promws",
+	"resume",
 	"stream",
 	"wstest",
 	".",
