@@ -169,7 +169,7 @@ func fatal(err error) error {
 // greetingTime limits the greetings.
 const greetingTime = 10 * time.Second
 
-// greet pulls the peer's greeting.
+// greet pulls the peer's greeting. After a bad one it closes the connection.
 func greet(ctx context.Context, conn *wsstream.Conn, hello bool) (greeting, error) {
 	m, err := conn.Readable().Pull(ctx)
 	if err != nil {
@@ -177,7 +177,8 @@ func greet(ctx context.Context, conn *wsstream.Conn, hello bool) (greeting, erro
 	}
 	g, err := parseGreeting(m, hello)
 	if err != nil {
-		err = fmt.Errorf("resume: the peer broke the protocol: %w", err)
+		refuse(conn, codeViolation)
+		return g, fmt.Errorf("resume: the peer broke the protocol: %w", err)
 	}
-	return g, err
+	return g, nil
 }
