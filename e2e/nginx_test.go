@@ -49,17 +49,26 @@ func with(t *testing.T, config, s, line string) string {
 // nginx. The end of the test stops it.
 func proxied(t *testing.T, s *site, config string) *site {
 	t.Helper()
+	dir, addr := configured(t, s.URL, config)
+	t.Cleanup(runNginx(t, dir, addr))
+	return &site{"http://" + addr, s.conns, s.refused}
+}
+
+// configured writes an nginx.conf for a proxy in front of url. It returns the folder of that, and
+// the address at which nginx will listen.
+func configured(t *testing.T, url, config string) (dir, addr string) {
+	t.Helper()
 	const backend = "http://127.0.0.1:8080"
 	require.Equal(t, 1, strings.Count(config, backend))
-	inHTTP, inServer, ok := strings.Cut(strings.Replace(config, backend, s.URL, 1), "location")
+	inHTTP, inServer, ok := strings.Cut(strings.Replace(config, backend, url, 1), "location")
 	require.True(t, ok)
 
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	addr := free.Addr().String()
+	addr = free.Addr().String()
 	require.NoError(t, free.Close())
 
-	dir := t.TempDir()
+	dir = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), fmt.Appendf(nil, `
 		daemon off;
 		master_process off;
@@ -79,15 +88,17 @@ func proxied(t *testing.T, s *site, config string) *site {
 				location %s
 			}
 		}`, inHTTP, addr, inServer), 0o600))
+	return dir, addr
+}
+
+// runNginx starts nginx with the nginx.conf in dir, and waits until it listens at addr. It returns
+// the function that stops it.
+func runNginx(t *testing.T, dir, addr string) (stop func()) {
+	t.Helper()
 	cmd := exec.Command(found(t, "nginx"), "-p", dir, "-c", "nginx.conf", "-e", "stderr")
 	own(cmd)
 	cmd.Stderr = t.Output()
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-		defer time.AfterFunc(5*time.Second, func() { kill(cmd) }).Stop()
-		require.NoError(t, cmd.Wait())
-	})
 	for { // it listens a moment after it has started
 		nc, err := net.Dial("tcp", addr)
 		if err == nil {
@@ -97,7 +108,11 @@ func proxied(t *testing.T, s *site, config string) *site {
 		require.NoError(t, patient(t).Err())
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	}
-	return &site{"http://" + addr, s.conns, s.refused}
+	return func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		defer time.AfterFunc(5*time.Second, func() { kill(cmd) }).Stop()
+		require.NoError(t, cmd.Wait())
+	}
 }
 
 func dial(t *testing.T, s *site, o *wsstream.DialOptions) *wsstream.Conn {
