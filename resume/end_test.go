@@ -178,6 +178,18 @@ func TestHandlerErrorIsTheCode(t *testing.T) {
 	})
 }
 
+func TestHandlerMayCloseBeforeTheClientIsGreeted(t *testing.T) {
+	for range 20 {
+		serve := func(s *resume.Session, _ *http.Request) error {
+			return s.Shutdown(context.Background(), wsstream.CloseInfo{Code: 1000})
+		}
+		inWorld(t, nil, serve, func(t *testing.T, w *world) {
+			_, err := w.dial(nil).Readable().Pull(t.Context())
+			require.Equal(t, io.EOF, err)
+		})
+	}
+}
+
 func TestHandlerPanicIs1011(t *testing.T) {
 	serve := func(*resume.Session, *http.Request) error { panic(http.ErrAbortHandler) }
 	inWorld(t, nil, serve, func(t *testing.T, w *world) {

@@ -1,6 +1,7 @@
 package resume_test
 
 import (
+	"fmt"
 	"io"
 	"testing"
 	"time"
@@ -274,5 +275,40 @@ func TestProtocolTakeoverCutsTheOldConnection(t *testing.T) {
 		old.wantClose(4002)
 		r.text("1")
 		w.want(server, "1")
+	})
+}
+
+// TestProtocolTakeoverCountsEachMessageOnce sends a message on a connection while another takes the
+// session over. WELCOME says whether the message counts.
+func TestProtocolTakeoverCountsEachMessageOnce(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		old, server := w.open()
+		got := make(chan string)
+		go func() {
+			for m, err := range server.Readable().All(server.Context()) {
+				if err != nil {
+					return
+				}
+				got <- string(m.Data)
+			}
+		}()
+		for n := range uint64(300) {
+			text := fmt.Sprint(n)
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				_ = old.conn.Writable().Write(t.Context(), wsstream.Text(text)) // may be cut
+			}()
+			r, received, _ := w.again(0, 0)
+			if received == n {
+				r.text(text)
+			} else {
+				require.Equal(t, n+1, received)
+			}
+			<-sent
+			require.Equal(t, text, <-got)
+			old = r
+		}
+		server.CloseNow()
 	})
 }
