@@ -106,9 +106,11 @@ func (d *dialer) run(ctx context.Context) {
 			if d.progress() != before {
 				d.backoff.Reset()
 			}
+		} else if d.overWith(err) {
+			return
 		} else if lost := permanent(err); lost != nil {
 			if isDone(d.opened.Done()) {
-				d.fail(lost, codeGone)
+				d.lose(lost)
 			} else {
 				d.fail(lost.Err, codeGone)
 			}

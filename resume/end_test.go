@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,4 +264,33 @@ func (w *world) peerOf(i int) *memnet.Conn {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.accepted[i]
+}
+
+// The END of a session is a message of its connections, too.
+func TestCloseWithALongReasonFitsASmallMessageLimit(t *testing.T) {
+	o := &resume.ServerOptions{Conn: &wsstream.AcceptOptions{MaxMessageSize: 10}}
+	inWorld(t, o, nil, func(t *testing.T, w *world) {
+		client, server := w.pair(nil)
+		end := wsstream.CloseInfo{Code: 3000, Reason: strings.Repeat("r", 123)}
+		require.NoError(t, client.Close(end))
+		info, err := server.Closed().Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, end, info)
+	})
+}
+
+// The client's END arrives, and what the server sends then is lost.
+func TestCloseOfTheServerSurvivesALossAtEachByte(t *testing.T) {
+	for n := range int64(60) {
+		inWorld(t, nil, nil, func(t *testing.T, w *world) {
+			client, server := w.pair(nil)
+			<-time.After(time.Second)
+			w.peerOf(0).CutAfter(n)
+			require.NoError(t, server.Close(wsstream.CloseInfo{Code: 1000}))
+			for _, s := range []*resume.Session{client, server} {
+				_, err := s.Closed().Wait(t.Context())
+				require.NoError(t, err, "cut after %d bytes", n)
+			}
+		})
+	}
 }

@@ -94,7 +94,7 @@ func (s *Session) greeting() greeting {
 // attend lives with l, from the greetings until the session has let go of it. Both greetings have
 // been made, and g is the peer's.
 func (s *Session) attend(l *link, g greeting) {
-	defer close(l.told)
+	defer l.tell()
 	if !s.out.resume(l, g) {
 		s.fail(errors.New("resume: the peer broke the protocol: it greets with wrong numbers"),
 			codeViolation)
@@ -108,10 +108,7 @@ func (s *Session) attend(l *link, g greeting) {
 	s.mu.Unlock()
 	if current {
 		s.settleOpened(Opened{s.Readable(), s.Writable()}, nil)
-		if l.last != nil {
-			<-l.last.told // so that Lost is called before Resumed
-			l.last = nil
-		}
+		l.awaitLast()
 		if again {
 			call(s.hooks.Resumed, s)
 		} else {
@@ -129,17 +126,31 @@ func (s *Session) attend(l *link, g greeting) {
 	if l.err == nil || s.isOver() {
 		return
 	}
-	if wsstream.CloseCode(l.err) == codeOver && s.peer.Load() != nil {
-		s.finish(nil, codeOver) // the peer has everything
+	if s.overWith(l.err) {
 		return
 	}
 	if err := fatal(l.err); err != nil {
-		s.fail(&LostError{Err: err}, codeGone)
+		s.lose(&LostError{Err: err})
 		return
 	}
 	if s.hooks.Lost != nil {
 		s.hooks.Lost(s, l.err)
 	}
+}
+
+// awaitLast waits until the hooks of the connection before l have returned. So Lost is called
+// before Resumed.
+func (l *link) awaitLast() {
+	if l.last != nil {
+		<-l.last.told
+		l.last = nil
+	}
+}
+
+// tell notes that the hooks of l have returned. Then l keeps no connection before it.
+func (l *link) tell() {
+	l.awaitLast()
+	close(l.told)
 }
 
 func call(hook func(*Session), s *Session) {

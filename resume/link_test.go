@@ -342,3 +342,19 @@ func TestServeConnServesABareConnection(t *testing.T) {
 		other.CloseNow()
 	})
 }
+
+// The context of a session that was lost ends the Dial of another one.
+func TestLostErrorOfAnotherSessionIsLeftAlone(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		lost := &resume.LostError{Unacknowledged: []wsstream.Message{wsstream.Text("kept")}}
+		w.refuse = true
+		ctx, cancel := context.WithCancelCause(t.Context())
+		s := resume.Dial(ctx, "ws://server.test/", &resume.DialOptions{
+			Conn: &wsstream.DialOptions{NetDial: w.netDial},
+		})
+		cancel(lost)
+		_, err := s.Closed().Wait(t.Context())
+		require.ErrorIs(t, err, error(lost))
+		require.Len(t, lost.Unacknowledged, 1)
+	})
+}

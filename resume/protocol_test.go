@@ -312,3 +312,28 @@ func TestProtocolTakeoverCountsEachMessageOnce(t *testing.T) {
 		server.CloseNow()
 	})
 }
+
+// A peer cannot have received what was never sent.
+func TestProtocolOverNeedsAllToBeSent(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		r := w.raw()
+		r.send(join(u64(0, 0, 1<<20, 0), []byte{0}, rawID, []byte{1})...)
+		r.want(join(u64(0, 0, 1<<20, 1<<20), []byte{2})...)
+		server := <-w.sessions
+		_, err := server.Opened().Wait(t.Context())
+		require.NoError(t, err)
+		go func() {
+			for { // until the window is full: the client does not pull
+				m := wsstream.Binary(make([]byte, 10000))
+				if server.Writable().Write(t.Context(), m) != nil {
+					return
+				}
+			}
+		}()
+		<-time.After(time.Second)
+		r.send(join([]byte{0x03, 0xe8}, []byte{4})...)
+		require.NoError(t, r.conn.Close(wsstream.CloseInfo{Code: 4000}))
+		_, err = server.Closed().Wait(t.Context())
+		require.Error(t, err)
+	})
+}

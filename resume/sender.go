@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/wsstream/wsstream"
@@ -214,8 +215,8 @@ func (o *sender) resume(l *link, g greeting) bool {
 		return false
 	}
 	if o.window == 0 {
-		o.window = min(o.session.window, int(g.window))
-		o.max = int(g.max)
+		o.window = int(min(uint64(o.session.window), g.window))
+		o.max = int(min(g.max, math.MaxInt))
 	}
 	if o.session.beginLocked(l) {
 		o.link = l
@@ -257,12 +258,29 @@ func (o *sender) finish(i wsstream.CloseInfo, cause error, abort bool) {
 	o.finishLocked(i, cause)
 }
 
-// fail ends the stream without an END, because the session has ended. It returns the messages that
-// the peer has not received.
-func (o *sender) fail(cause error) []wsstream.Message {
+// over notes that the peer says that it has everything. It reports false if some of it was never
+// sent.
+func (o *sender) over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	list := o.replay.unacknowledged()
+	last := o.replay.next() - 1
+	if !o.fin || o.replay.known != last {
+		return false
+	}
+	// The garbage collector gets the slabs: a Write may still read from one.
+	o.replay = replay{first: last + 1, received: last, sent: last, known: last}
+	o.changed.fire()
+	return true
+}
+
+// fail ends the stream without an END, because the session has ended. If lost is not nil, it gets
+// the messages that the peer has not received, before a Write returns it.
+func (o *sender) fail(cause error, lost *LostError) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if lost != nil {
+		lost.Unacknowledged = o.replay.unacknowledged()
+	}
 	o.replay = replay{} // the garbage collector gets the slabs: a Write may still read from one
 	o.replay.first = 1
 	o.link = nil
@@ -271,7 +289,6 @@ func (o *sender) fail(cause error) []wsstream.Message {
 		close(o.done)
 	}
 	o.changed.fire()
-	return list
 }
 
 // flush waits until the peer has received all that was accepted before.

@@ -197,14 +197,13 @@ func (v *Server) attend(s *served, conn *wsstream.Conn, g greeting) {
 	ctx, stop := context.WithTimeout(context.Background(), greetingTime)
 	err := conn.Writable().Write(ctx, s.greeting().encode(false))
 	stop()
-	if err != nil {
+	if err == nil {
+		s.attend(l, g)
+	} else {
 		s.lost(l, err)
-		close(l.told)
-		<-l.gone // by lost, or by the connection that has taken over
-		l.linger()
-		return
+		l.tell()
+		<-l.gone // by lost, by the connection that has taken over, or by the end
 	}
-	s.attend(l, g)
 	l.linger()
 	if s.isOver() && s.ended() == nil {
 		s.settle()

@@ -26,21 +26,33 @@ func (s *Session) checkOver() {
 	all := s.out.fin && s.out.replay.received == s.out.replay.next()-1
 	s.out.mu.Unlock()
 	if all {
-		s.finish(nil, codeOver)
+		s.finish(nil, nil, codeOver)
 	}
 }
 
-// fail ends the session with an error, unless it has ended. code tells the peer why.
-func (s *Session) fail(err error, code int) { s.finish(err, code) }
+// overWith ends the session in order if err says that it is over for the peer. That is so only if
+// the peer may have everything. It reports false if the session goes on.
+func (s *Session) overWith(err error) bool {
+	if wsstream.CloseCode(err) != codeOver || s.peer.Load() == nil || !s.out.over() {
+		return false
+	}
+	s.finish(nil, nil, codeOver)
+	return true
+}
 
-// finish ends the session. A nil err means in order.
-func (s *Session) finish(err error, code int) {
+// fail ends the session with an error, unless it has ended. code tells the peer why.
+func (s *Session) fail(err error, code int) { s.finish(err, nil, code) }
+
+// lose is fail, and gives the messages that were not acknowledged to err.
+func (s *Session) lose(err *LostError) { s.finish(err, err, codeGone) }
+
+// finish ends the session. A nil err means in order. lost is err or nil.
+func (s *Session) finish(err error, lost *LostError, code int) {
 	s.mu.Lock()
 	if s.isOver() {
 		s.mu.Unlock()
 		return
 	}
-	lost, isLost := errors.AsType[*LostError](err)
 	s.failure = err
 	l := s.link
 	s.link = nil
@@ -50,10 +62,7 @@ func (s *Session) finish(err error, code int) {
 	if err == nil {
 		s.in.fail(io.EOF)
 	} else {
-		messages := s.out.fail(err)
-		if isLost {
-			lost.Unacknowledged = messages
-		}
+		s.out.fail(err, lost)
 		s.in.fail(err)
 		s.settleOpened(Opened{}, err)
 		s.settleClosed(wsstream.CloseInfo{}, err)
@@ -82,7 +91,7 @@ func (s *Session) expire() {
 	expired, away, err := s.link == nil, time.Since(s.away), s.lastErr
 	s.mu.Unlock()
 	if expired {
-		s.fail(&LostError{Away: away, Err: err}, codeGone)
+		s.lose(&LostError{Away: away, Err: err})
 	}
 }
 

@@ -1,6 +1,7 @@
 package resume_test
 
 import (
+	"errors"
 	"io"
 	"testing"
 	"time"
@@ -84,6 +85,22 @@ func TestAwayTimeoutEndsBothSidesWithWhatWasNotAcknowledged(t *testing.T) {
 			_, pull := s.Readable().Pull(t.Context())
 			require.Equal(t, err, pull)
 			require.Equal(t, err, s.Writable().Write(t.Context(), want))
+		}
+	})
+}
+
+// A Write that waits has the messages as soon as it has the error.
+func TestLostErrorIsCompleteWhenAWriteReturnsIt(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		client, _ := w.pair(nil)
+		w.offline()
+		for {
+			err := client.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 10000)))
+			if lost, ok := errors.AsType[*resume.LostError](err); ok {
+				require.Greater(t, len(lost.Unacknowledged), 100)
+				return
+			}
+			require.NoError(t, err)
 		}
 	})
 }
