@@ -51,7 +51,7 @@ func (s *Session) beginLocked(l *link) bool {
 	}
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	s.in.link, s.in.told, s.in.owed = l, s.in.now, 0
+	s.in.link = l
 	s.in.changed.fire()
 	s.in.armLocked()
 	return true
@@ -85,6 +85,7 @@ func (s *Session) has(l *link) bool {
 func (s *Session) greeting() greeting {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
+	s.in.told, s.in.owed = s.in.now, 0 // a Pull may take more before the connection begins
 	return greeting{
 		status: s.in.now, window: uint64(s.window), max: uint64(max(s.max, 0)),
 		id: s.id, welcome: isDone(s.opened.Done()),
