@@ -55,14 +55,14 @@ func (r *receiver) background(ctx context.Context) {
 	for l := r.link; l != nil && ctx.Err() == nil; l = r.link {
 		var m wsstream.Message
 		r.mu.Unlock()
-		err := l.read(ctx, &m, false)
+		lost, err := l.read(ctx, &m, false)
 		r.mu.Lock()
 		switch {
 		case r.link != l: // the message comes again
-		case err != nil && ctx.Err() != nil && !isDone(l.conn.Readable().Done()):
-			return
-		case err != nil:
+		case lost:
 			r.lostUnlocks(l, err)
+		case err != nil:
+			return // recalled
 		case r.handleUnlocks(&m) && !r.cancelled:
 			r.queue = append(r.queue, m)
 			r.held += len(m.Data) + overhead

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -357,4 +358,30 @@ func TestLostErrorOfAnotherSessionIsLeftAlone(t *testing.T) {
 		require.ErrorIs(t, err, error(lost))
 		require.Len(t, lost.Unacknowledged, 1)
 	})
+}
+
+// TestReadRecalledAtTheEndTellsTheEnd: a session that was taken over took its connection back. Its
+// background reader was recalled when the Close with 4002 came, and told of the recall alone.
+func TestReadRecalledAtTheEndTellsTheEnd(t *testing.T) {
+	for _, into := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d := wstest.Pair(t, nil)
+			recalled, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, lost, err := resume.ReadLink(recalled, d.Client, into)
+			require.False(t, lost, "the connection lives")
+			require.Equal(t, context.Canceled, err)
+
+			require.NoError(t, d.Server.Writable().Write(t.Context(), wsstream.Text("last")))
+			require.NoError(t, d.Server.Close(wsstream.CloseInfo{Code: 4002}))
+			<-d.Client.Readable().Done()
+			m, lost, err := resume.ReadLink(recalled, d.Client, into)
+			require.NoError(t, err)
+			require.False(t, lost)
+			require.Equal(t, "last", string(m.Data))
+			_, lost, err = resume.ReadLink(recalled, d.Client, into)
+			require.True(t, lost)
+			require.Equal(t, 4002, wsstream.CloseCode(err))
+		})
+	}
 }

@@ -80,17 +80,17 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 			continue
 		}
 		r.mu.Unlock()
-		err := l.read(ctx, m, into)
+		lost, err := l.read(ctx, m, into)
 		r.mu.Lock()
 		if r.link != l {
 			continue // the message comes again
 		}
-		if err != nil {
-			if ctx.Err() != nil && !isDone(l.conn.Readable().Done()) {
-				return cmp.Or(r.end, context.Cause(ctx))
-			}
+		if lost {
 			r.lostUnlocks(l, err)
 			continue
+		}
+		if err != nil {
+			return cmp.Or(r.end, context.Cause(ctx))
 		}
 		if data := r.handleUnlocks(m); data && !r.cancelled {
 			r.takeLocked(len(m.Data) + overhead)
@@ -99,8 +99,24 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 	}
 }
 
-// read pulls a message. If into is set, it reuses the memory of m.
-func (l *link) read(ctx context.Context, m *wsstream.Message, into bool) (err error) {
+// read pulls a message. If into is set, it reuses the memory of m. lost reports whether err is the
+// end of the connection. Otherwise ctx has ended. If both have, the connection's end counts: its
+// code says whether another connection can continue the session.
+func (l *link) read(
+	ctx context.Context, m *wsstream.Message, into bool,
+) (lost bool, err error) {
+	err = l.pull(ctx, m, into)
+	if err == nil || ctx.Err() == nil {
+		return err != nil, err
+	}
+	if !isDone(l.conn.Readable().Done()) {
+		return false, err
+	}
+	err = l.pull(context.Background(), m, into) // it does not wait: the end is decided
+	return err != nil, err
+}
+
+func (l *link) pull(ctx context.Context, m *wsstream.Message, into bool) (err error) {
 	if into {
 		return l.conn.Readable().PullInto(ctx, m)
 	}
