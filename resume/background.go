@@ -60,10 +60,10 @@ func (r *receiver) background(ctx context.Context) {
 		switch {
 		case r.link != l: // the message comes again
 		case lost:
-			r.lostUnlocks(l, err)
+			r.lostRelocks(l, err)
 		case err != nil:
 			return // recalled
-		case r.handleUnlocks(&m) && !r.cancelled:
+		case r.handleRelocks(&m) && !r.cancelled:
 			r.queue = append(r.queue, m)
 			r.held += len(m.Data) + overhead
 			r.armLocked() // for the acknowledgement

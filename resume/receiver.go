@@ -74,7 +74,7 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 		}
 		l := r.link
 		if l == nil {
-			if err := r.awaitLinkLocked(ctx); err != nil {
+			if err := r.awaitLinkRelocks(ctx); err != nil {
 				return err
 			}
 			continue
@@ -86,13 +86,13 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 			continue // the message comes again
 		}
 		if lost {
-			r.lostUnlocks(l, err)
+			r.lostRelocks(l, err)
 			continue
 		}
 		if err != nil {
 			return cmp.Or(r.end, context.Cause(ctx))
 		}
-		if data := r.handleUnlocks(m); data && !r.cancelled {
+		if data := r.handleRelocks(m); data && !r.cancelled {
 			r.takeLocked(len(m.Data) + overhead)
 			return nil
 		}
@@ -124,15 +124,9 @@ func (l *link) pull(ctx context.Context, m *wsstream.Message, into bool) (err er
 	return err
 }
 
-// awaitLinkLocked waits until link or end changes.
-func (r *receiver) awaitLinkLocked(ctx context.Context) error {
-	changed := r.changed.wait()
-	r.mu.Unlock()
-	select {
-	case <-changed:
-	case <-ctx.Done():
-	}
-	r.mu.Lock()
+// awaitLinkRelocks waits until link or end changes.
+func (r *receiver) awaitLinkRelocks(ctx context.Context) error {
+	r.changed.wait(ctx, &r.mu)
 	if ctx.Err() != nil && r.link == nil && r.end == nil && !r.session.isOwn(ctx) {
 		return context.Cause(ctx)
 	}
@@ -186,13 +180,13 @@ func (r *receiver) tellLocked() {
 	}()
 }
 
-// handleUnlocks looks at a message from link. It reports whether m is data, without its kind now.
-func (r *receiver) handleUnlocks(m *wsstream.Message) bool {
+// handleRelocks looks at a message from link. It reports whether m is data, without its kind now.
+func (r *receiver) handleRelocks(m *wsstream.Message) bool {
 	kind := byte(kindData)
 	if m.Type == wsstream.TypeBinary {
 		n := len(m.Data) - 1
 		if n < 0 {
-			r.violationUnlocks(errors.New("a binary message without a kind"))
+			r.violationRelocks(errors.New("a binary message without a kind"))
 			return false
 		}
 		kind, m.Data = m.Data[n], m.Data[:n]
@@ -200,7 +194,7 @@ func (r *receiver) handleUnlocks(m *wsstream.Message) bool {
 	switch kind {
 	case kindData:
 		if err := r.admitLocked(len(m.Data) + overhead); err != nil {
-			r.violationUnlocks(err)
+			r.violationRelocks(err)
 			return false
 		}
 		if r.cancelled {
@@ -209,8 +203,8 @@ func (r *receiver) handleUnlocks(m *wsstream.Message) bool {
 		}
 		return true
 	case kindAck:
-		if err := r.ackedUnlocks(m.Data); err != nil {
-			r.violationUnlocks(err)
+		if err := r.ackedRelocks(m.Data); err != nil {
+			r.violationRelocks(err)
 		}
 	case kindEnd:
 		i, err := parseEnd(m.Data)
@@ -218,12 +212,12 @@ func (r *receiver) handleUnlocks(m *wsstream.Message) bool {
 			err = errors.New("a second END")
 		}
 		if err != nil {
-			r.violationUnlocks(err)
+			r.violationRelocks(err)
 			return false
 		}
-		r.endedUnlocks(i)
+		r.endedRelocks(i)
 	default:
-		r.violationUnlocks(fmt.Errorf("a message of kind %d", kind))
+		r.violationRelocks(fmt.Errorf("a message of kind %d", kind))
 	}
 	return false
 }
@@ -242,8 +236,8 @@ func (r *receiver) admitLocked(cost int) error {
 	return nil
 }
 
-// ackedUnlocks passes an ACK on. It unlocks mu meanwhile.
-func (r *receiver) ackedUnlocks(b []byte) error {
+// ackedRelocks passes an ACK on. It unlocks mu meanwhile.
+func (r *receiver) ackedRelocks(b []byte) error {
 	if len(b) != statusLen {
 		return errors.New("an ACK of a wrong length")
 	}
@@ -260,8 +254,8 @@ func (r *receiver) ackedUnlocks(b []byte) error {
 	return nil
 }
 
-// endedUnlocks notes the peer's END, and answers it. It unlocks mu meanwhile.
-func (r *receiver) endedUnlocks(i wsstream.CloseInfo) {
+// endedRelocks notes the peer's END, and answers it. It unlocks mu meanwhile.
+func (r *receiver) endedRelocks(i wsstream.CloseInfo) {
 	r.now.received++
 	if len(r.queue) == 0 {
 		r.now.taken = r.now.received
@@ -285,15 +279,15 @@ func (r *receiver) endedUnlocks(i wsstream.CloseInfo) {
 // ended reports whether the peer's END has come.
 func (r *receiver) ended() bool { return r.session.peer.Load() != nil }
 
-// violationUnlocks ends the session because the peer broke a rule. It unlocks mu meanwhile.
-func (r *receiver) violationUnlocks(err error) {
+// violationRelocks ends the session because the peer broke a rule. It unlocks mu meanwhile.
+func (r *receiver) violationRelocks(err error) {
 	r.mu.Unlock()
 	r.session.fail(fmt.Errorf("resume: the peer broke the protocol: %w", err), codeViolation)
 	r.mu.Lock()
 }
 
-// lostUnlocks tells the session that l has ended. It unlocks mu meanwhile.
-func (r *receiver) lostUnlocks(l *link, err error) {
+// lostRelocks tells the session that l has ended. It unlocks mu meanwhile.
+func (r *receiver) lostRelocks(l *link, err error) {
 	r.link = nil
 	r.mu.Unlock()
 	r.session.lost(l, err)

@@ -36,9 +36,9 @@ const largeMessage = 16 << 10
 // roomLocked reports whether a message may be added.
 func (o *sender) roomLocked() bool { return o.window > 0 && o.replay.cost < o.window }
 
-// awaitRoomLocked waits for the turn, and then until there is room. If it returns nil, the caller
+// awaitRoomRelocks waits for the turn, and then until there is room. If it returns nil, the caller
 // has the turn.
-func (o *sender) awaitRoomLocked(ctx context.Context) error {
+func (o *sender) awaitRoomRelocks(ctx context.Context) error {
 	if err := o.turn.take(ctx, &o.mu); err != nil {
 		if o.end != nil && o.session.isOwn(ctx) {
 			err = o.end
@@ -46,13 +46,7 @@ func (o *sender) awaitRoomLocked(ctx context.Context) error {
 		return err
 	}
 	for o.end == nil && !o.roomLocked() {
-		changed := o.changed.wait()
-		o.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		o.mu.Lock()
+		o.changed.wait(ctx, &o.mu)
 		if ctx.Err() != nil && o.end == nil {
 			o.turn.pass()
 			return context.Cause(ctx)
@@ -69,7 +63,7 @@ func (o *sender) awaitRoomLocked(ctx context.Context) error {
 func (o *sender) write(ctx context.Context, m wsstream.Message) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err := o.awaitRoomLocked(ctx); err != nil {
+	if err := o.awaitRoomRelocks(ctx); err != nil {
 		return err
 	}
 	defer o.turn.pass()
@@ -199,10 +193,7 @@ func (o *sender) resume(l *link, g greeting) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.sending && o.session.has(l) { // to the link before, which was cut
-		changed := o.changed.wait()
-		o.mu.Unlock()
-		<-changed
-		o.mu.Lock()
+		o.changed.wait(context.Background(), &o.mu)
 	}
 	if !o.session.has(l) {
 		return true
@@ -299,13 +290,7 @@ func (o *sender) flush(ctx context.Context) error {
 		if o.session.isOver() {
 			return o.end
 		}
-		changed := o.changed.wait()
-		o.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		o.mu.Lock()
+		o.changed.wait(ctx, &o.mu)
 		if ctx.Err() != nil && o.replay.received < last && !o.session.isOver() {
 			return context.Cause(ctx)
 		}

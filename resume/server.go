@@ -266,25 +266,19 @@ func (v *Server) Shutdown(ctx context.Context) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.shut = true
-	v.eachUnlocks(func(s *Session) { _ = s.Close(wsstream.CloseInfo{Code: 1001}) })
+	v.eachRelocks(func(s *Session) { _ = s.Close(wsstream.CloseInfo{Code: 1001}) })
 	for v.live > 0 {
-		changed := v.changed.wait()
-		v.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		v.mu.Lock()
+		v.changed.wait(ctx, &v.mu)
 		if ctx.Err() != nil {
-			v.eachUnlocks((*Session).CloseNow)
+			v.eachRelocks((*Session).CloseNow)
 			return context.Cause(ctx)
 		}
 	}
 	return nil
 }
 
-// eachUnlocks calls f with all sessions. It unlocks mu meanwhile.
-func (v *Server) eachUnlocks(f func(*Session)) {
+// eachRelocks calls f with all sessions. It unlocks mu meanwhile.
+func (v *Server) eachRelocks(f func(*Session)) {
 	var all []*Session
 	for _, s := range v.sessions {
 		all = append(all, s.Session)

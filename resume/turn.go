@@ -9,11 +9,19 @@ import (
 // A signal wakes all goroutines that wait for a change. The lock of its owner guards it.
 type signal struct{ c chan struct{} } // nil while no goroutine waits
 
-func (s *signal) wait() <-chan struct{} {
+// wait waits until the signal is fired, or ctx ends. mu must be held, and is held when wait
+// returns.
+func (s *signal) wait(ctx context.Context, mu *sync.Mutex) {
 	if s.c == nil {
 		s.c = make(chan struct{})
 	}
-	return s.c
+	fired := s.c
+	mu.Unlock()
+	defer mu.Lock()
+	select {
+	case <-fired:
+	case <-ctx.Done():
+	}
 }
 
 func (s *signal) fire() {

@@ -69,7 +69,7 @@ func check(m wsstream.Message) error {
 func (w *Writable) Ready(ctx context.Context) error {
 	w.out.mu.Lock()
 	defer w.out.mu.Unlock()
-	if err := w.out.awaitRoomLocked(ctx); err != nil {
+	if err := w.out.awaitRoomRelocks(ctx); err != nil {
 		return err
 	}
 	w.out.turn.pass()

@@ -80,5 +80,5 @@ func TestAnInterruptIsTheErrorAndNotTheEndOfAProcess(t *testing.T) {
 func TestARowThatFailsIsAnError(t *testing.T) {
 	var out strings.Builder
 	require.Error(t, beFar(t.Context(), row{}, "127.0.0.1:1", strings.NewReader("1\n"), &out),
-		"nobody listens")
+		"no server listens")
 }

@@ -109,7 +109,7 @@ func TestBadInputIsOneClearLine(t *testing.T) {
 		"fewer than no rows":     {[]string{"-n", "-1"}, `bad -n "-1": want a number of rows`},
 		"rows that are no number": {[]string{"-n", "1e6"},
 			`bad -n "1e6": want a number of rows such as 50000`},
-		"nobody to do the work": {[]string{"-workers", "0"},
+		"no workers": {[]string{"-workers", "0"},
 			`bad -workers "0": want a number, 1 at least`},
 		"a table and made-up rows": {[]string{"-in", "t.csv", "-n", "3"},
 			"-n is for rows that are made up"},
