@@ -111,8 +111,9 @@ func (all Origins) check(r *http.Request) error {
 // withoutPort returns a request's Host as the browser writes it in an origin: without the default
 // port of the origin's scheme. Proxies add that port.
 func withoutPort(host string, origin *url.URL) string {
-	if origin.Port() != "" {
+	port := defaultPorts[origin.Scheme]
+	if port == "" || origin.Port() != "" {
 		return host
 	}
-	return strings.TrimSuffix(host, ":"+defaultPorts[origin.Scheme])
+	return strings.TrimSuffix(host, ":"+port)
 }
