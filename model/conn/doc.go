@@ -1,0 +1,2 @@
+// Package conn tests one connection: random programs of calls, compared with a model.
+package conn
