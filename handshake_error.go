@@ -30,7 +30,7 @@ func (e *HandshakeError) Error() string {
 	}
 	s += " (status " + strings.TrimSpace(fmt.Sprint(e.Status, " ", http.StatusText(e.Status)))
 	if to := e.Header.Get("Location"); to != "" && e.Status/100 == 3 {
-		s += fmt.Sprintf(", which leads to %q", handshake.Redact(to))
+		s += fmt.Sprintf(", which leads to %.200q", handshake.Redact(to))
 	}
 	s += ")"
 	if start := textStart(e.Header.Get("Content-Type"), e.Body); start != "" {

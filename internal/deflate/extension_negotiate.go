@@ -141,7 +141,7 @@ func (c Config) Check(fields []string) (p Params, ok bool, err error) {
 	}
 	x := answers[0]
 	if x.name != Name || len(answers) > 1 {
-		err = fmt.Errorf("%w: %q is not %s and nothing else", ErrResponse, fields, Name)
+		err = fmt.Errorf("%w: %.100q is not %s and nothing else", ErrResponse, fields, Name)
 		return Params{}, false, err
 	}
 	t, err := x.read()
@@ -149,7 +149,7 @@ func (c Config) Check(fields []string) (p Params, ok bool, err error) {
 		err = errors.New("window bits without a value")
 	}
 	if err != nil {
-		return Params{}, false, fmt.Errorf("%w: %q: %w", ErrResponse, fields, err)
+		return Params{}, false, fmt.Errorf("%w: %.100q: %w", ErrResponse, fields, err)
 	}
 	p = Params{
 		Server: Sender{Bits: MaxBits, NoTakeover: t.serverNoTakeover},
@@ -168,7 +168,7 @@ func (c Config) Check(fields []string) (p Params, ok bool, err error) {
 func Unoffered(fields []string) error {
 	answers, err := parse(fields)
 	if err == nil && len(answers) > 0 {
-		err = fmt.Errorf("%w: %q, and nothing was", ErrResponse, fields)
+		err = fmt.Errorf("%w: %.100q, and nothing was", ErrResponse, fields)
 	}
 	return err
 }
@@ -198,7 +198,7 @@ func (x extension) read() (told, error) {
 	for i, p := range x.params {
 		for _, before := range x.params[:i] {
 			if before.name == p.name {
-				return t, fmt.Errorf("%s appears twice", p.name)
+				return t, fmt.Errorf("%.40s appears twice", p.name)
 			}
 		}
 		var ok bool
@@ -212,10 +212,10 @@ func (x extension) read() (told, error) {
 		case clientBits:
 			t.client, ok = p.bits()
 		default:
-			return t, fmt.Errorf("%s is unknown", p.name)
+			return t, fmt.Errorf("%.40s is unknown", p.name)
 		}
 		if !ok {
-			return t, fmt.Errorf("%s may not be %q", p.name, p.value)
+			return t, fmt.Errorf("%s may not be %.40q", p.name, p.value)
 		}
 	}
 	return t, nil

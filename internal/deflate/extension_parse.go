@@ -21,6 +21,10 @@ type extension struct {
 	params []param
 }
 
+// maxElements is how many extensions and parameters there may be together. Each takes 40 bytes of
+// memory, and as few as two in the field.
+const maxElements = 128
+
 type param struct {
 	name, value string
 	valued      bool
@@ -32,12 +36,17 @@ type param struct {
 // RFC 6455, section 9.1; RFC 9110, section 5.6.1.
 func parse(fields []string) ([]extension, error) {
 	var all []extension
+	n := 0
 	for _, f := range fields {
 		r := reader{f}
 		for r.list(); r.rest != ""; r.list() {
 			x, ok := r.extension()
 			if !ok || r.rest != "" && r.rest[0] != ',' {
-				return nil, fmt.Errorf("%w: %q, before %q", ErrMalformed, f, r.rest)
+				return nil, fmt.Errorf("%w: %.100q, before %.100q", ErrMalformed, f, r.rest)
+			}
+			if n += 1 + len(x.params); n > maxElements {
+				return nil, fmt.Errorf("%w: more than %d extensions and parameters",
+					ErrMalformed, maxElements)
 			}
 			all = append(all, x)
 		}
@@ -67,6 +76,9 @@ func (r *reader) extension() (x extension, ok bool) {
 		return x, false
 	}
 	for r.next(';') {
+		if len(x.params) == maxElements {
+			return x, false
+		}
 		var p param
 		if p.name, ok = r.token(); !ok {
 			return x, false

@@ -69,11 +69,11 @@ func (c *Client) check(resp *http.Response, key string) error {
 	case !resp.ProtoAtLeast(1, 1):
 		return fmt.Errorf("the server speaks %s, not HTTP/1.1", resp.Proto)
 	case !slices.EqualFunc(h.Values("Upgrade"), []string{"websocket"}, equalASCII):
-		return fmt.Errorf("the response's Upgrade is %q, not websocket alone", h.Values("Upgrade"))
+		return fmt.Errorf("the response's Upgrade is %.100q, not websocket alone", h.Values("Upgrade"))
 	case !HasToken(h, "Connection", "Upgrade"):
-		return fmt.Errorf("the response's Connection is %q, not Upgrade", h.Values("Connection"))
+		return fmt.Errorf("the response's Connection is %.100q, not Upgrade", h.Values("Connection"))
 	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{AcceptKey(key)}):
-		return fmt.Errorf("the response's Sec-WebSocket-Accept %q does not answer our key",
+		return fmt.Errorf("the response's Sec-WebSocket-Accept %.100q does not answer our key",
 			h.Values("Sec-WebSocket-Accept"))
 	}
 	return c.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))

@@ -39,7 +39,7 @@ func answerExtensions(want *deflate.Config, h http.Header) (
 func readExtensions(want *deflate.Config, h http.Header) (*Deflate, error) {
 	chosen := h.Values(extensionsField)
 	if len(chosen) > 1 {
-		return nil, fmt.Errorf("the server's extensions are in %d fields: %q",
+		return nil, fmt.Errorf("the server's extensions are in %d fields: %.100q",
 			len(chosen), chosen)
 	}
 	if want == nil {

@@ -40,7 +40,7 @@ func hijacked(w http.ResponseWriter) string {
 // RFC 9110, section 7.6.1.
 func passedOn(h http.Header) http.Header {
 	h = h.Clone()
-	for _, named := range tokens(h.Values("Connection")) {
+	for named := range tokens(h.Values("Connection")) {
 		h.Del(named)
 	}
 	maps.DeleteFunc(h, func(name string, _ []string) bool {

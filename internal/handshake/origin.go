@@ -79,6 +79,10 @@ func (o originPattern) matches(scheme, host, port string) bool {
 	return ok
 }
 
+// maxOrigin is how many bytes an origin may have: more than a browser sends, whose names of hosts
+// have at most 253.
+const maxOrigin = 512
+
 // check returns an error for a request whose origin may not connect. A request may connect if no
 // browser sent it, if it is from the server's own origin, or if a pattern matches its origin.
 //
@@ -87,6 +91,9 @@ func (all Origins) check(r *http.Request) error {
 	origin := r.Header.Get("Origin")
 	if origin == "" {
 		return nil
+	}
+	if len(origin) > maxOrigin {
+		return fmt.Errorf("the origin has more than %d bytes", maxOrigin)
 	}
 	u, err := url.Parse(strings.ToLower(origin))
 	if err == nil && u.Host != "" && u.Host == withoutPort(strings.ToLower(r.Host), u) {
@@ -104,7 +111,7 @@ func (all Origins) check(r *http.Request) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("the origin %q is not the host %q, nor does one of the Origins match it",
+	return fmt.Errorf("the origin %q is not the host %.300q, nor does one of the Origins match it",
 		origin, r.Host)
 }
 

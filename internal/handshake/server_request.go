@@ -18,21 +18,21 @@ func checkRequest(r *http.Request) *refusal {
 		return refused(http.StatusHTTPVersionNotSupported,
 			"the request is %s; WebSocket is served over HTTP/1.1 only", r.Proto)
 	case r.Method != http.MethodGet:
-		return refused(http.StatusMethodNotAllowed, "the method is %s, not GET", r.Method).
+		return refused(http.StatusMethodNotAllowed, "the method is %.100s, not GET", r.Method).
 			with("Allow", http.MethodGet)
 	case !HasToken(h, "Connection", "Upgrade"):
-		return upgradeRequired("Connection is %q, not Upgrade", h.Get("Connection"))
+		return upgradeRequired("Connection is %.100q, not Upgrade", h.Get("Connection"))
 	case !HasToken(h, "Upgrade", "websocket"):
-		return upgradeRequired("Upgrade is %q, not websocket", h.Get("Upgrade"))
+		return upgradeRequired("Upgrade is %.100q, not websocket", h.Get("Upgrade"))
 	case version != "13":
-		return upgradeRequired("Sec-WebSocket-Version is %q, not 13", version).
+		return upgradeRequired("Sec-WebSocket-Version is %.100q, not 13", version).
 			with("Sec-WebSocket-Version", "13")
 	case r.Host == "":
 		return refused(http.StatusBadRequest, "Host is missing")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
 		return refused(http.StatusBadRequest, "the request has a body")
 	case !isKey(key):
-		return refused(http.StatusBadRequest, "Sec-WebSocket-Key %q is not 16 bytes of base64", key)
+		return refused(http.StatusBadRequest, "Sec-WebSocket-Key %.100q is not 16 bytes of base64", key)
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func CheckSubprotocols(protocols []string, client bool) error {
 // subprotocol chooses the first of the client's subprotocols that the server speaks. It ignores
 // names that are not valid, and repeated names.
 func (s *Server) subprotocol(h http.Header) string {
-	for _, p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
+	for p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
 		if i := slices.Index(s.Subprotocols, p); i >= 0 {
 			return s.Subprotocols[i] // p would keep all that was offered in memory
 		}
@@ -50,9 +50,9 @@ func (c *Client) checkSubprotocol(chosen []string) error {
 		return fmt.Errorf("the server chose none of the Subprotocols %q; "+
 			"SubprotocolOptional would let that be", offered)
 	case len(offered) == 0:
-		return fmt.Errorf("the server chose the subprotocol %q, and none was offered", chosen)
+		return fmt.Errorf("the server chose the subprotocol %.100q, and none was offered", chosen)
 	case len(chosen) > 1, !slices.Contains(offered, chosen[0]):
-		return fmt.Errorf("the server chose the subprotocol %q, not one of %q", chosen, offered)
+		return fmt.Errorf("the server chose the subprotocol %.100q, not one of %q", chosen, offered)
 	}
 	return nil
 }

@@ -1,26 +1,33 @@
 package handshake
 
 import (
+	"iter"
 	"net/http"
-	"slices"
 	"strings"
 )
 
-// tokens splits the values of a header field at their commas.
-func tokens(values []string) []string {
-	var all []string
-	for _, v := range values {
-		for t := range strings.SplitSeq(v, ",") {
-			all = append(all, strings.Trim(t, " \t"))
+// tokens splits the values of a header field at their commas. A list of them would take more memory
+// than the field: an empty token is one byte there.
+func tokens(values []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, v := range values {
+			for t := range strings.SplitSeq(v, ",") {
+				if !yield(strings.Trim(t, " \t")) {
+					return
+				}
+			}
 		}
 	}
-	return all
 }
 
 // HasToken reports whether the header field lists token, in upper or lower case.
 func HasToken(h http.Header, field, token string) bool {
-	isToken := func(t string) bool { return equalASCII(t, token) }
-	return slices.ContainsFunc(tokens(h.Values(field)), isToken)
+	for t := range tokens(h.Values(field)) {
+		if equalASCII(t, token) {
+			return true
+		}
+	}
+	return false
 }
 
 // equalASCII reports whether s is token, in upper or lower case of ASCII letters. Other letters
