@@ -40,6 +40,7 @@ func (r *receiver) tick() {
 		r.armLocked()
 	default:
 		r.turn.held = true
+		r.queue.spare = nil
 		ctx, cancel := context.WithCancel(context.Background())
 		r.recall = cancel
 		go r.background(ctx) // the session's: it ends with the connection, or when a call pulls
@@ -53,20 +54,18 @@ func (r *receiver) background(ctx context.Context) {
 	defer r.turn.pass()
 	defer func() { r.recall(); r.recall = nil }()
 	for l := r.link; l != nil && ctx.Err() == nil; l = r.link {
-		var m wsstream.Message
+		var in wsstream.Message
 		r.mu.Unlock()
-		lost, err := l.read(ctx, &m, false)
+		lost, err := l.read(ctx, &in)
 		r.mu.Lock()
 		switch {
-		case r.link != l: // the message comes again
+		case r.link != l: // the records come again
 		case lost:
 			r.lostRelocks(l, err)
 		case err != nil:
 			return // recalled
-		case r.handleRelocks(&m) && !r.cancelled:
-			r.queue = append(r.queue, m)
-			r.held += len(m.Data) + overhead
-			r.armLocked() // for the acknowledgement
+		default:
+			r.arrivedRelocks(&in, nil)
 		}
 	}
 }

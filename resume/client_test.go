@@ -27,7 +27,7 @@ func againstScript(
 				return err
 			}
 			n++
-			script(n, raw{t, c}, m.Data)
+			script(n, newRaw(t, c), m.Data)
 			_, err = c.Closed().Wait(t.Context())
 			return err
 		}, &wsstream.AcceptOptions{Subprotocols: []string{resume.Protocol}})
@@ -37,16 +37,16 @@ func againstScript(
 	})
 }
 
-var welcome = join(u64(0, 0, 1000, 0), []byte{2})
+var welcomed = welcome(1000, 0)
 
 func TestProtocolHelloOfAClient(t *testing.T) {
 	var hellos [2][]byte
 	againstScript(t, func(n int, r raw, hello []byte) {
 		hellos[n-1] = hello
-		r.send(welcome...)
+		r.send(welcomed)
 		if n == 1 {
-			r.text("1")
-			r.want(join(u64(1, 1), []byte{3})...)
+			r.send(text("1"))
+			r.want(ack(6, 6))
 			r.conn.CloseNow()
 		}
 	}, func(t *testing.T, client *resume.Session) {
@@ -55,18 +55,18 @@ func TestProtocolHelloOfAClient(t *testing.T) {
 		require.Equal(t, wsstream.Text("1"), m)
 		<-time.After(time.Second) // it comes again
 		first, second := hellos[0], hellos[1]
-		id := first[33:65]
-		require.Equal(t, join(u64(0, 0, 1<<20, 1<<20), []byte{0}, id, []byte{1}), first)
-		require.Equal(t, join(u64(1, 1, 1<<20, 1<<20), []byte{1}, id, []byte{1}), second)
+		id := first[38:]
+		require.Equal(t, record(5, join(u64(0, 0, 1<<20, 1<<20), []byte{0}, id)...), first)
+		require.Equal(t, record(5, join(u64(6, 6, 1<<20, 1<<20), []byte{1}, id)...), second)
 	})
 }
 
 func TestProtocolA4000AcknowledgesEverything(t *testing.T) {
 	againstScript(t, func(_ int, r raw, _ []byte) {
-		r.send(welcome...)
-		r.send(0, 0, 4)
-		r.want(join(u64(1, 1), []byte{3})...)
-		r.want(0, 0, 4)
+		r.send(welcomed)
+		r.send(record(3))
+		r.want(ack(5, 0))
+		r.want(record(3))
 		_ = r.conn.Close(wsstream.CloseInfo{Code: 4000})
 	}, func(t *testing.T, client *resume.Session) {
 		info, err := client.Closed().Wait(t.Context())
@@ -77,7 +77,7 @@ func TestProtocolA4000AcknowledgesEverything(t *testing.T) {
 
 func TestProtocolA4000WithoutAnEndIsAnError(t *testing.T) {
 	againstScript(t, func(_ int, r raw, _ []byte) {
-		r.send(welcome...)
+		r.send(welcomed)
 		_ = r.conn.Close(wsstream.CloseInfo{Code: 4000})
 	}, func(t *testing.T, client *resume.Session) {
 		_, err := client.Closed().Wait(t.Context())
@@ -89,7 +89,7 @@ func TestProtocolCodesThatRepeatingDoesNotMend(t *testing.T) {
 	for _, code := range []int{1002, 1003, 1007, 1009, 1010, 4001, 4002, 4003, 4004} {
 		againstScript(t, func(n int, r raw, _ []byte) {
 			require.Equal(t, 1, n)
-			r.send(welcome...)
+			r.send(welcomed)
 			_ = r.conn.Close(wsstream.CloseInfo{Code: code})
 		}, func(t *testing.T, client *resume.Session) {
 			_, err := client.Closed().Wait(t.Context())
@@ -101,12 +101,12 @@ func TestProtocolCodesThatRepeatingDoesNotMend(t *testing.T) {
 func TestProtocolOtherCodesAreALoss(t *testing.T) {
 	for _, code := range []int{0, 1000, 1001, 1008, 1011, 1012, 1013, 3000} {
 		againstScript(t, func(n int, r raw, _ []byte) {
-			r.send(welcome...)
+			r.send(welcomed)
 			if n == 1 {
 				_ = r.conn.Close(wsstream.CloseInfo{Code: code})
 				return
 			}
-			r.text("1")
+			r.send(text("1"))
 		}, func(t *testing.T, client *resume.Session) {
 			_, err := client.Readable().Pull(t.Context())
 			require.NoError(t, err, "%d", code)
@@ -116,14 +116,15 @@ func TestProtocolOtherCodesAreALoss(t *testing.T) {
 
 func TestProtocolRefusesABadWelcome(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"short":          welcome[1:],
-		"other kind":     join(welcome[:32], []byte{1}),
-		"not sent ever":  join(u64(1, 0, 1000, 0), []byte{2}),
-		"taken first":    join(u64(0, 1, 1000, 0), []byte{2}),
-		"without window": join(u64(0, 0, 0, 0), []byte{2}),
+		"short":          record(6, u64(0, 0, 1000)...),
+		"other kind":     record(5, u64(0, 0, 1000, 0)...),
+		"not alone":      join(welcomed, text("1")),
+		"not sent ever":  record(6, u64(5, 0, 1000, 0)...),
+		"taken first":    record(6, u64(0, 5, 1000, 0)...),
+		"without window": welcome(0, 0),
 	} {
 		againstScript(t, func(_ int, r raw, _ []byte) {
-			r.send(data...)
+			r.send(data)
 			_, err := r.conn.Readable().Pull(r.t.Context())
 			require.Equal(r.t, 4003, wsstream.CloseCode(err), "%s: %v", name, err)
 		}, func(t *testing.T, client *resume.Session) {

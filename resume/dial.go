@@ -21,7 +21,7 @@ type DialOptions struct {
 	Conn *wsstream.DialOptions
 
 	// Window limits the messages that were accepted and that the peer's program has not pulled. It
-	// also limits those that were received and not pulled. It counts bytes of payload, and 16 for
+	// also limits those that were received and not pulled. It counts bytes of payload, and 5 for
 	// each message. The smaller window of both sides counts. Behind a full window Write blocks.
 	// If zero, 1 MiB. The minimum is 256 bytes.
 	Window int

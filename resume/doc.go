@@ -26,7 +26,7 @@
 //     there is no connection, Writes are accepted until the window is full. Then they wait.
 //  3. A receiver that does not pull stops the sender. The peer tells how far its program has
 //     pulled, and a sender is never further ahead than the window. So each side keeps at most its
-//     window and one message in each direction.
+//     window and one message in each direction. Short messages travel together.
 //  4. A side reads its connection even if its program does not pull. So acknowledgements arrive
 //     while the program only writes.
 //  5. A loss of the connection ends no call. A context ends a call, and never the session.
@@ -91,7 +91,7 @@
 //	Hooks              none       called when a connection opens,  –
 //	                                is lost, or continues
 //
-// Each message counts with 16 bytes beside its payload. A greeting has 10 seconds.
+// Each message counts with 5 bytes beside its payload. A greeting has 10 seconds.
 //
 // # The protocol
 //

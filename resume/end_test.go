@@ -236,7 +236,7 @@ func TestShutdownOfTheServerEndsItsSessions(t *testing.T) {
 		_, err = client.Readable().Pull(t.Context())
 		require.Equal(t, 1001, wsstream.CloseCode(err))
 		r := w.raw()
-		r.send(hello(0, 0, 0, rawID)...)
+		r.send(hello(0, 0, 0, rawID))
 		r.wantClose(1001)
 	})
 }

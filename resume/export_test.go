@@ -8,9 +8,9 @@ import (
 
 // ReadLink reads from a connection as a session does.
 func ReadLink(
-	ctx context.Context, conn *wsstream.Conn, into bool,
+	ctx context.Context, conn *wsstream.Conn,
 ) (m wsstream.Message, lost bool, err error) {
-	lost, err = newLink(conn).read(ctx, &m, into)
+	lost, err = newLink(conn).read(ctx, &m)
 	return m, lost, err
 }
 

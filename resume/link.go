@@ -51,7 +51,7 @@ func (s *Session) beginLocked(l *link) bool {
 	}
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	s.in.link = l
+	s.in.link, s.in.window = l, s.out.window
 	s.in.changed.fire()
 	s.in.armLocked()
 	return true
@@ -81,11 +81,11 @@ func (s *Session) has(l *link) bool {
 	return s.link == l
 }
 
-// greeting returns what we tell the peer. There must be no link: the numbers do not change then.
+// greeting returns what we tell the peer. There must be no link: the positions do not change then.
 func (s *Session) greeting() greeting {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
-	s.in.told, s.in.owed = s.in.now, 0 // a Pull may take more before the connection begins
+	s.in.told = s.in.now // a Pull may take more before the connection begins
 	return greeting{
 		status: s.in.now, window: uint64(s.window), max: uint64(max(s.max, 0)),
 		id: s.id, welcome: isDone(s.opened.Done()),
@@ -97,8 +97,7 @@ func (s *Session) greeting() greeting {
 func (s *Session) attend(l *link, g greeting) {
 	defer l.tell()
 	if !s.out.resume(l, g) {
-		s.fail(errors.New("resume: the peer broke the protocol: it greets with wrong numbers"),
-			codeViolation)
+		s.broken(errors.New("it greets with wrong positions"))
 	}
 	s.mu.Lock()
 	current := s.link == l
@@ -115,7 +114,7 @@ func (s *Session) attend(l *link, g greeting) {
 		} else {
 			call(s.hooks.Connected, s)
 		}
-		s.out.send()
+		s.out.offer()
 		s.checkOver()
 	}
 	select {

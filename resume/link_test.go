@@ -79,12 +79,12 @@ func TestTakeoverEndsTheClientThatWasTakenOver(t *testing.T) {
 		w.write(client, "kept back")
 		<-time.After(time.Second)
 		r := w.raw()
-		r.send(hello(0, 0, 1, server.ID())...)
+		r.send(hello(0, 0, 1, server.ID()))
 		_, err := client.Readable().Pull(t.Context())
 		require.ErrorIs(t, err, resume.ErrTakenOver)
 		m, err := r.conn.Readable().Pull(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, u64(2, 1), m.Data[:16])
+		require.Equal(t, u64(6+14, 6), m.Data[5:21])
 	})
 }
 
@@ -108,8 +108,8 @@ func TestTakeoverRaces(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		first, server := w.open()
 		w.write(server, "1")
-		first.wantText("1")
-		first.send(join(u64(1, 1), []byte{3})...)
+		first.want(text("1"))
+		first.send(ack(6, 6))
 		w.write(server, "2")
 		clients := make([]raw, 20)
 		for i := range clients {
@@ -119,7 +119,7 @@ func TestTakeoverRaces(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		for _, r := range clients {
-			wg.Go(func() { r.send(hello(1, 1, 1, rawID)...) })
+			wg.Go(func() { r.send(hello(6, 6, 1, rawID)) })
 		}
 		wg.Wait()
 		<-time.After(10 * time.Second)
@@ -136,9 +136,9 @@ func TestTakeoverRaces(t *testing.T) {
 			}
 		}
 		require.Len(t, left, 1)
-		left[0].want(join(u64(0, 0, 1<<20, 1<<20), []byte{2})...)
-		left[0].wantText("2")
-		left[0].text("3")
+		left[0].want(welcome(1<<20, 1<<20))
+		left[0].want(text("2"))
+		left[0].send(text("3"))
 		w.want(server, "3")
 	})
 }
@@ -162,24 +162,24 @@ func TestAuthenticationBindsASession(t *testing.T) {
 	}}
 	inWorld(t, o, nil, func(t *testing.T, w *world) {
 		as := func(user string) raw {
-			return raw{t, wsstream.Dial(t.Context(), "ws://server.test/", &wsstream.DialOptions{
+			return newRaw(t, wsstream.Dial(t.Context(), "ws://server.test/", &wsstream.DialOptions{
 				NetDial: w.netDial, Subprotocols: []string{resume.Protocol},
 				Header: http.Header{"User": {user}},
-			})}
+			}))
 		}
 		alice := as("alice")
 		defer alice.conn.CloseNow()
-		alice.send(hello(0, 0, 0, rawID)...)
+		alice.send(hello(0, 0, 0, rawID))
 		server := <-w.sessions
 		for _, again := range []byte{0, 1} {
 			mallory := as("mallory")
-			mallory.send(hello(0, 0, again, rawID)...)
+			mallory.send(hello(0, 0, again, rawID))
 			mallory.wantClose(4001)
 		}
 		w.write(server, "for alice")
 		_, err := alice.conn.Readable().Pull(t.Context()) // WELCOME
 		require.NoError(t, err)
-		alice.wantText("for alice")
+		alice.want(text("for alice"))
 
 		_, err = w.dial(nil).Opened().Wait(t.Context())
 		var refused *wsstream.HandshakeError
@@ -363,25 +363,23 @@ func TestLostErrorOfAnotherSessionIsLeftAlone(t *testing.T) {
 // TestReadRecalledAtTheEndTellsTheEnd: a session that was taken over took its connection back. Its
 // background reader was recalled when the Close with 4002 came, and told of the recall alone.
 func TestReadRecalledAtTheEndTellsTheEnd(t *testing.T) {
-	for _, into := range []bool{false, true} {
-		synctest.Test(t, func(t *testing.T) {
-			d := wstest.Pair(t, nil)
-			recalled, cancel := context.WithCancel(t.Context())
-			cancel()
-			_, lost, err := resume.ReadLink(recalled, d.Client, into)
-			require.False(t, lost, "the connection lives")
-			require.Equal(t, context.Canceled, err)
+	synctest.Test(t, func(t *testing.T) {
+		d := wstest.Pair(t, nil)
+		recalled, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, lost, err := resume.ReadLink(recalled, d.Client)
+		require.False(t, lost, "the connection lives")
+		require.Equal(t, context.Canceled, err)
 
-			require.NoError(t, d.Server.Writable().Write(t.Context(), wsstream.Text("last")))
-			require.NoError(t, d.Server.Close(wsstream.CloseInfo{Code: 4002}))
-			<-d.Client.Readable().Done()
-			m, lost, err := resume.ReadLink(recalled, d.Client, into)
-			require.NoError(t, err)
-			require.False(t, lost)
-			require.Equal(t, "last", string(m.Data))
-			_, lost, err = resume.ReadLink(recalled, d.Client, into)
-			require.True(t, lost)
-			require.Equal(t, 4002, wsstream.CloseCode(err))
-		})
-	}
+		require.NoError(t, d.Server.Writable().Write(t.Context(), wsstream.Text("last")))
+		require.NoError(t, d.Server.Close(wsstream.CloseInfo{Code: 4002}))
+		<-d.Client.Readable().Done()
+		m, lost, err := resume.ReadLink(recalled, d.Client)
+		require.NoError(t, err)
+		require.False(t, lost)
+		require.Equal(t, "last", string(m.Data))
+		_, lost, err = resume.ReadLink(recalled, d.Client)
+		require.True(t, lost)
+		require.Equal(t, 4002, wsstream.CloseCode(err))
+	})
 }

@@ -60,10 +60,11 @@ func newConfig(window, maxMessage int, away time.Duration, h Hooks) (config, err
 	return c, nil
 }
 
-// connMax returns the MaxMessageSize of a connection: a message has its kind, and each END fits.
+// connMax returns the MaxMessageSize of a connection: a record has its header, and several records
+// fit.
 func (c *config) connMax() int {
-	if c.max < 0 || c.max == math.MaxInt {
+	if c.max < 0 || c.max > math.MaxInt-headerLen {
 		return -1
 	}
-	return max(c.max+1, helloLen+1, maxEndLen+1)
+	return max(c.max+headerLen, maxBatch)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 
 	"github.com/wsstream/wsstream"
@@ -13,14 +14,21 @@ import (
 // Protocol is the subprotocol that both sides agree on. PROTOCOL.md describes it.
 const Protocol = "resume.v1.wsstream"
 
-// The last byte of each binary message is its kind. A text message has no kind: it is data.
+// The kinds of records. A message of a connection has one or more whole records.
 const (
-	kindData    = 0
-	kindHello   = 1
-	kindWelcome = 2
-	kindAck     = 3
-	kindEnd     = 4
+	kindText    = 1
+	kindBinary  = 2
+	kindEnd     = 3
+	kindAck     = 4
+	kindHello   = 5
+	kindWelcome = 6
 )
+
+// headerLen is what stands in front of a record's body: its kind, and the length of the body.
+const headerLen = 5
+
+// maxBatch limits the bytes of several records in one message.
+const maxBatch = 64 << 10
 
 // The codes of the Close frames that end a connection of a session.
 const (
@@ -30,10 +38,6 @@ const (
 	codeViolation = 4003 // the peer broke this protocol
 	codeAbandoned = 4004 // the peer gave the session up
 )
-
-// overhead is what a message counts against a window beside its payload, so that empty messages are
-// limited, too.
-const overhead = 16
 
 // idLen is the length of a session's id: the first half finds the session, the second half proves
 // that the client may have it.
@@ -46,10 +50,11 @@ func newID() (id sessionID) {
 	return id
 }
 
-// A status is what one side knows of the messages of the other.
+// A status is what one side has of the other's stream. Both are positions in the stream of records
+// that count: texts, binaries and ENDs, with their headers.
 type status struct {
-	received uint64 // the number of the last message that arrived
-	taken    uint64 // the number of the last message that the program took, or that was dropped
+	received uint64 // behind the last record that arrived
+	taken    uint64 // bytes of the messages that the program took, or that were dropped
 }
 
 // A greeting is a HELLO or a WELCOME.
@@ -65,8 +70,9 @@ const (
 	statusLen   = 16
 	welcomeLen  = statusLen + 16
 	helloLen    = welcomeLen + 1 + idLen
-	maxNumber   = 1<<53 - 1 // what a JavaScript number can count
+	maxPosition = 1<<53 - 1 // what a JavaScript number can count
 	maxEndLen   = 2 + 123
+	maxBody     = math.MaxUint32
 	welcomeFlag = 1
 )
 
@@ -76,45 +82,71 @@ func (s status) append(b []byte) []byte {
 }
 
 func (s status) ack() wsstream.Message {
-	return wsstream.Binary(append(s.append(make([]byte, 0, statusLen+1)), kindAck))
+	b := appendHeader(make([]byte, 0, headerLen+statusLen), kindAck, statusLen)
+	return wsstream.Binary(s.append(b))
+}
+
+func appendHeader(b []byte, kind byte, n int) []byte {
+	return binary.BigEndian.AppendUint32(append(b, kind), uint32(n))
+}
+
+// cutRecord returns the first record of b and what is behind it. It reports false if b does not
+// begin with a whole record.
+func cutRecord(b []byte) (kind byte, body, rest []byte, ok bool) {
+	if len(b) < headerLen {
+		return 0, nil, nil, false
+	}
+	n := binary.BigEndian.Uint32(b[1:])
+	if uint64(n) > uint64(len(b)-headerLen) {
+		return 0, nil, nil, false
+	}
+	end := headerLen + int(n)
+	return b[0], b[headerLen:end:end], b[end:], true
 }
 
 func parseStatus(b []byte) (s status, err error) {
+	if len(b) < statusLen {
+		return s, errors.New("positions are missing")
+	}
 	s.received, s.taken = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
-	if s.taken > s.received || s.received > maxNumber {
-		return s, fmt.Errorf("numbers %d and %d", s.received, s.taken)
+	if s.taken > s.received || s.received > maxPosition {
+		return s, fmt.Errorf("positions %d and %d", s.received, s.taken)
 	}
 	return s, nil
 }
 
 func (g greeting) encode(hello bool) wsstream.Message {
-	b := g.append(make([]byte, 0, helloLen+1))
+	kind, n := byte(kindWelcome), welcomeLen
+	if hello {
+		kind, n = kindHello, helloLen
+	}
+	b := g.append(appendHeader(make([]byte, 0, headerLen+n), kind, n))
 	b = binary.BigEndian.AppendUint64(b, g.window)
 	b = binary.BigEndian.AppendUint64(b, g.max)
 	if !hello {
-		return wsstream.Binary(append(b, kindWelcome))
+		return wsstream.Binary(b)
 	}
 	flag := byte(0)
 	if g.welcome {
 		flag = welcomeFlag
 	}
-	return wsstream.Binary(append(append(append(b, flag), g.id[:]...), kindHello))
+	return wsstream.Binary(append(append(b, flag), g.id[:]...))
 }
 
 func parseGreeting(m wsstream.Message, hello bool) (g greeting, err error) {
-	kind, length := byte(kindWelcome), welcomeLen
+	want, length := byte(kindWelcome), welcomeLen
 	if hello {
-		kind, length = kindHello, helloLen
+		want, length = kindHello, helloLen
 	}
-	b := m.Data
-	if m.Type != wsstream.TypeBinary || len(b) != length+1 || b[length] != kind {
+	kind, b, rest, ok := cutRecord(m.Data)
+	if m.Type != wsstream.TypeBinary || !ok || kind != want || len(b) != length || len(rest) > 0 {
 		return g, errors.New("the first message is no greeting")
 	}
 	if g.status, err = parseStatus(b); err != nil {
 		return g, err
 	}
 	g.window, g.max = binary.BigEndian.Uint64(b[16:]), binary.BigEndian.Uint64(b[24:])
-	if g.window == 0 || g.window > maxNumber || g.max > maxNumber {
+	if g.window == 0 || g.window > maxPosition || g.max > maxPosition {
 		return g, fmt.Errorf("a window of %d, messages of %d", g.window, g.max)
 	}
 	if hello {
@@ -124,18 +156,26 @@ func parseGreeting(m wsstream.Message, hello bool) (g greeting, err error) {
 	return g, nil
 }
 
-// appendEnd appends an END. Code 0 stands for none.
+// appendEnd appends an END. Its body is that of a Close frame. Code 0 stands for none.
+//
+// RFC 6455, section 5.5.1.
 func appendEnd(b []byte, i wsstream.CloseInfo) []byte {
-	b = binary.BigEndian.AppendUint16(b, uint16(i.Code))
-	return append(append(b, i.Reason...), kindEnd)
+	if i.Code == 0 {
+		return appendHeader(b, kindEnd, 0)
+	}
+	b = appendHeader(b, kindEnd, 2+len(i.Reason))
+	return append(binary.BigEndian.AppendUint16(b, uint16(i.Code)), i.Reason...)
 }
 
 func parseEnd(b []byte) (i wsstream.CloseInfo, err error) {
+	if len(b) == 0 {
+		return i, nil
+	}
 	if len(b) < 2 || len(b) > maxEndLen || !utf8.Valid(b[2:]) {
 		return i, errors.New("an END that has no code or no valid reason")
 	}
 	i.Code, i.Reason = int(binary.BigEndian.Uint16(b)), string(b[2:])
-	if i.Code != 0 && !sendable(i.Code) {
+	if !sendable(i.Code) {
 		return i, fmt.Errorf("an END with code %d", i.Code)
 	}
 	return i, nil

@@ -17,25 +17,22 @@ import (
 func TestProtocolTranscript(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		r, server := w.open()
-		r.text("hi")
-		r.send(0xff, 0)
+		r.send(text("hi"), record(2, 0xff))
 		w.want(server, "hi")
 		m, err := server.Readable().Pull(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, wsstream.Binary([]byte{0xff}), m)
-		r.want(join(u64(2, 2), []byte{3})...)
+		r.want(ack(13, 13))
 		w.write(server, "yes")
-		r.wantText("yes")
+		r.want(text("yes"))
 		r.conn.CloseNow()
 
 		r, received, taken := w.again(0, 0)
-		require.Equal(t, []uint64{2, 2}, []uint64{received, taken})
-		r.wantText("yes")
-		r.send(join(u64(1, 1), []byte{3})...)
-		r.send(join([]byte{0x03, 0xe8}, []byte("bye"), []byte{4})...)
-		r.want(join(u64(3, 3), []byte{3})...)
-		r.want(join([]byte{0x03, 0xe8}, []byte("bye"), []byte{4})...)
-		r.send(join(u64(2, 2), []byte{3})...)
+		require.Equal(t, []uint64{13, 13}, []uint64{received, taken})
+		r.want(text("yes"))
+		r.send(ack(8, 8), end(1000, "bye"))
+		r.want(ack(23, 13), end(1000, "bye"))
+		r.send(ack(18, 8))
 		r.wantClose(4000)
 		info, err := server.Closed().Wait(t.Context())
 		require.NoError(t, err)
@@ -46,7 +43,7 @@ func TestProtocolTranscript(t *testing.T) {
 func TestProtocolNeedsItsName(t *testing.T) {
 	inWorld(t, nil, nil, func(_ *testing.T, w *world) {
 		r := w.raw("other")
-		r.send(hello(0, 0, 0, rawID)...)
+		r.send(hello(0, 0, 0, rawID))
 		r.wantClose(4003)
 	})
 }
@@ -54,20 +51,21 @@ func TestProtocolNeedsItsName(t *testing.T) {
 func TestProtocolRefusesABadGreeting(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty":         {},
-		"data":          {0},
+		"data":          text("1"),
 		"short":         hello(0, 0, 0, rawID[1:]),
 		"long":          hello(0, 0, 0, join(rawID, rawID)),
-		"other kind":    join(hello(0, 0, 0, rawID)[:65], []byte{2}),
-		"taken":         hello(0, 1, 0, rawID),
-		"number":        hello(1<<53, 0, 0, rawID),
-		"window":        join(u64(0, 0, 0, 0), []byte{0}, rawID, []byte{1}),
-		"wide window":   join(u64(0, 0, 1<<53, 0), []byte{0}, rawID, []byte{1}),
-		"not sent ever": hello(1, 1, 0, rawID),
+		"not alone":     join(hello(0, 0, 0, rawID), text("1")),
+		"other kind":    record(6, hello(0, 0, 0, rawID)[5:]...),
+		"taken":         hello(0, 5, 0, rawID),
+		"position":      hello(1<<53, 0, 0, rawID),
+		"window":        record(5, join(u64(0, 0, 0, 0), []byte{0}, rawID)...),
+		"wide window":   record(5, join(u64(0, 0, 1<<53, 0), []byte{0}, rawID)...),
+		"not sent ever": hello(5, 5, 0, rawID),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, nil, func(_ *testing.T, w *world) {
 				r := w.raw()
-				r.send(data...)
+				r.send(data)
 				r.wantClose(4003)
 			})
 		})
@@ -89,23 +87,22 @@ func TestProtocolRepeatsWhatWasNotReceived(t *testing.T) {
 		for _, text := range []string{"1", "2", "3"} {
 			w.write(server, text)
 		}
-		r.wantText("1")
-		r.wantText("2")
+		r.want(text("1"), text("2"))
 		r.conn.CloseNow()
-		r, _, _ = w.again(2, 1)
-		r.wantText("3")
+		r, _, _ = w.again(12, 6)
+		r.want(text("3"))
 	})
 }
 
 func TestProtocolDropsNoMessageTwice(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		r, server := w.open()
-		r.text("1") // its ACK is lost
+		r.send(text("1")) // its ACK is lost
 		w.want(server, "1")
 		r.conn.CloseNow()
 		r, received, _ := w.again(0, 0)
-		require.Equal(t, uint64(1), received)
-		r.text("2")
+		require.Equal(t, uint64(6), received)
+		r.send(text("2"))
 		w.want(server, "2")
 	})
 }
@@ -113,19 +110,19 @@ func TestProtocolDropsNoMessageTwice(t *testing.T) {
 func TestProtocolAcknowledgesWithin5ms(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		r, server := w.open()
-		r.text("1")
+		r.send(text("1"))
 		w.want(server, "1")
-		within(t, 6*time.Millisecond, func() { r.want(join(u64(1, 1), []byte{3})...) })
+		within(t, 6*time.Millisecond, func() { r.want(ack(6, 6)) })
 	})
 }
 
 func TestProtocolAcknowledgesWhatIsNotPulled(t *testing.T) {
 	inWorld(t, nil, nil, func(_ *testing.T, w *world) {
 		r, server := w.open()
-		r.text("1")
-		r.want(join(u64(1, 0), []byte{3})...)
+		r.send(text("1"))
+		r.want(ack(6, 0))
 		w.want(server, "1")
-		r.want(join(u64(1, 1), []byte{3})...)
+		r.want(ack(6, 6))
 	})
 }
 
@@ -134,7 +131,7 @@ func TestProtocolHasAWindow(t *testing.T) {
 		_, server := w.open() // with a window of 1000
 		n := 0
 		for ; server.Writable().DesiredSize() > 0; n++ {
-			ok, err := server.Writable().TryWrite(wsstream.Binary(make([]byte, 84)))
+			ok, err := server.Writable().TryWrite(wsstream.Binary(make([]byte, 95)))
 			require.NoError(t, err)
 			require.True(t, ok)
 		}
@@ -148,31 +145,60 @@ func TestProtocolHasAWindow(t *testing.T) {
 func TestProtocolRefusesMoreThanTheWindow(t *testing.T) {
 	inWorld(t, &resume.ServerOptions{Window: 256}, nil, func(_ *testing.T, w *world) {
 		r := w.raw()
-		r.send(hello(0, 0, 0, rawID)...)
-		r.want(join(u64(0, 0, 256, 1<<20), []byte{2})...)
-		for range 17 { // 16 fill it
-			r.send(0)
+		r.send(hello(0, 0, 0, rawID))
+		r.want(welcome(256, 1<<20))
+		for range 53 { // 52 fill it
+			r.send(text(""))
 		}
 		r.wantClose(4003)
 	})
 }
 
+func TestProtocolTakesBatches(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		r, server := w.open()
+		w.write(server, "0")
+		r.want(text("0"))
+		r.send(text("1"), ack(6, 0), text(""), text("2"), ack(6, 6), text("3"))
+		for _, word := range []string{"1", "", "2", "3"} {
+			w.want(server, word)
+		}
+		require.Equal(t, 1000, server.Writable().DesiredSize())
+		r.send(text("4"), end(1000, ""), ack(6, 6))
+		w.want(server, "4")
+		_, err := server.Readable().Pull(t.Context())
+		require.Equal(t, io.EOF, err)
+	})
+}
+
 func TestProtocolRefusesBadMessages(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"no kind":              {},
-		"unknown kind":         {5},
+		"empty":                {},
+		"short header":         {1, 0, 0, 0},
+		"short record":         record(1, 'a')[:5],
+		"half a second one":    join(text("1"), []byte{1, 0, 0}),
+		"endless record":       {1, 0xff, 0xff, 0xff, 0xff},
+		"kind 0":               record(0),
+		"kind 7":               record(7),
+		"text that is not UTF": text("\xff"),
+		"many long records":    join(text(string(make([]byte, 60000))), text(string(make([]byte, 6000)))),
 		"HELLO":                hello(0, 0, 0, rawID),
-		"short ACK":            {1, 3},
-		"ACK of the unsent":    join(u64(1, 0), []byte{3}),
-		"ACK taken first":      join(u64(0, 1), []byte{3}),
-		"END without a code":   {4},
-		"END of a wrong code":  {0x03, 0xed, 4}, // 1005
-		"END that is not UTF8": {0x03, 0xe8, 0xff, 4},
+		"WELCOME":              welcome(1000, 0),
+		"short ACK":            record(4, 1),
+		"long ACK":             record(4, u64(0, 0, 0)...),
+		"ACK of the unsent":    ack(14, 0),
+		"ACK inside a record":  ack(3, 0),
+		"ACK taken first":      ack(0, 5),
+		"END of half a code":   record(3, 3),
+		"END of a wrong code":  end(1005, ""),
+		"END that is not UTF8": end(1000, "\xff"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, nil, func(t *testing.T, w *world) {
 				r, server := w.open()
-				r.send(data...)
+				w.write(server, "sent")
+				r.send(data)
+				r.want(text("sent"))
 				r.wantClose(4003)
 				_, err := server.Closed().Wait(t.Context())
 				require.ErrorContains(t, err, "the peer broke the protocol")
@@ -183,16 +209,15 @@ func TestProtocolRefusesBadMessages(t *testing.T) {
 
 func TestProtocolHasNothingBehindEnd(t *testing.T) {
 	for name, data := range map[string][]byte{
-		"data": {0},
-		"END":  {0, 0, 4},
+		"data": text(""),
+		"END":  record(3),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, nil, nil, func(t *testing.T, w *world) {
 				r, _ := w.open()
-				r.send(0, 0, 4)
-				r.want(join(u64(1, 1), []byte{3})...)
-				r.want(0, 0, 4)
-				r.send(data...)
+				r.send(record(3))
+				r.want(ack(5, 0), record(3))
+				r.send(data)
 				r.wantClose(4003)
 			})
 		})
@@ -203,14 +228,13 @@ func TestProtocolEndIsRepeated(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		r, server := w.open()
 		require.NoError(t, server.Close(wsstream.CloseInfo{Code: 4321, Reason: "why"}))
-		end := join([]byte{0x10, 0xe1}, []byte("why"), []byte{4})
-		r.want(end...)
+		r.want(end(4321, "why"))
 		r.conn.CloseNow()
 		r, _, _ = w.again(0, 0)
-		r.want(end...)
-		r.send(join(u64(1, 1), []byte{3})...)
-		r.send(end...)
-		r.want(join(u64(1, 1), []byte{3})...)
+		r.want(end(4321, "why"))
+		r.send(ack(10, 0))
+		r.send(end(4321, "why"))
+		r.want(ack(10, 0))
 		r.wantClose(4000)
 		_, err := server.Readable().Pull(t.Context())
 		require.Equal(t, io.EOF, err) // the peer agreed
@@ -223,14 +247,14 @@ func TestProtocolAnEndedSessionIsOver(t *testing.T) {
 		require.NoError(t, server.Shutdown(t.Context(), wsstream.CloseInfo{}))
 		r, s := w.open()
 		go func() { _ = s.Shutdown(t.Context(), wsstream.CloseInfo{}) }()
-		r.want(0, 0, 4)
-		r.send(0, 0, 4)
-		r.send(join(u64(1, 1), []byte{3})...)
+		r.want(record(3))
+		r.send(record(3))
+		r.send(ack(5, 0))
 		_, err := s.Closed().Wait(t.Context())
 		require.NoError(t, err)
 		r.conn.CloseNow() // the client has not seen the ACK of its END
 		r = w.raw()
-		r.send(hello(1, 1, 1, rawID)...)
+		r.send(hello(5, 0, 1, rawID))
 		r.wantClose(4000)
 		require.NoError(t, client.Shutdown(t.Context(), wsstream.CloseInfo{}))
 	})
@@ -246,7 +270,7 @@ func TestProtocolUnknownSessionsAreGone(t *testing.T) {
 			inWorld(t, nil, nil, func(_ *testing.T, w *world) {
 				w.open()
 				r := w.raw()
-				r.send(hello(0, 0, 1, id)...)
+				r.send(hello(0, 0, 1, id))
 				r.wantClose(4001)
 			})
 		})
@@ -256,13 +280,13 @@ func TestProtocolUnknownSessionsAreGone(t *testing.T) {
 func TestProtocolALostWelcomeMakesNoSecondSession(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		r := w.raw()
-		r.send(hello(0, 0, 0, rawID)...)
+		r.send(hello(0, 0, 0, rawID))
 		server := <-w.sessions
 		r.conn.CloseNow() // the WELCOME is lost
 		r = w.raw()
-		r.send(hello(0, 0, 0, rawID)...)
-		r.want(join(u64(0, 0, 1<<20, 1<<20), []byte{2})...)
-		r.text("1")
+		r.send(hello(0, 0, 0, rawID))
+		r.want(welcome(1<<20, 1<<20))
+		r.send(text("1"))
 		w.want(server, "1")
 		require.Equal(t, 1, w.server.Len())
 	})
@@ -273,7 +297,7 @@ func TestProtocolTakeoverCutsTheOldConnection(t *testing.T) {
 		old, server := w.open()
 		r, _, _ := w.again(0, 0)
 		old.wantClose(4002)
-		r.text("1")
+		r.send(text("1"))
 		w.want(server, "1")
 	})
 }
@@ -292,21 +316,23 @@ func TestProtocolTakeoverCountsEachMessageOnce(t *testing.T) {
 				got <- string(m.Data)
 			}
 		}()
-		for n := range uint64(300) {
-			text := fmt.Sprint(n)
+		at := uint64(0)
+		for n := range 300 {
+			word := fmt.Sprint(n)
 			sent := make(chan struct{})
 			go func() {
 				defer close(sent)
-				_ = old.conn.Writable().Write(t.Context(), wsstream.Text(text)) // may be cut
+				_ = old.conn.Writable().Write(t.Context(), wsstream.Binary(text(word))) // may be cut
 			}()
 			r, received, _ := w.again(0, 0)
-			if received == n {
-				r.text(text)
-			} else {
-				require.Equal(t, n+1, received)
+			if received == at {
+				r.send(text(word))
+				received += uint64(len(text(word)))
 			}
+			at += uint64(len(text(word)))
+			require.Equal(t, at, received)
 			<-sent
-			require.Equal(t, text, <-got)
+			require.Equal(t, word, <-got)
 			old = r
 		}
 		server.CloseNow()
@@ -317,8 +343,8 @@ func TestProtocolTakeoverCountsEachMessageOnce(t *testing.T) {
 func TestProtocolOverNeedsAllToBeSent(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		r := w.raw()
-		r.send(join(u64(0, 0, 1<<20, 0), []byte{0}, rawID, []byte{1})...)
-		r.want(join(u64(0, 0, 1<<20, 1<<20), []byte{2})...)
+		r.send(record(5, join(u64(0, 0, 1<<20, 0), []byte{0}, rawID)...))
+		r.want(welcome(1<<20, 1<<20))
 		server := <-w.sessions
 		_, err := server.Opened().Wait(t.Context())
 		require.NoError(t, err)
@@ -331,7 +357,7 @@ func TestProtocolOverNeedsAllToBeSent(t *testing.T) {
 			}
 		}()
 		<-time.After(time.Second)
-		r.send(join([]byte{0x03, 0xe8}, []byte{4})...)
+		r.send(end(1000, ""))
 		require.NoError(t, r.conn.Close(wsstream.CloseInfo{Code: 4000}))
 		_, err = server.Closed().Wait(t.Context())
 		require.Error(t, err)

@@ -14,7 +14,10 @@ import (
 type raw struct {
 	t    *testing.T
 	conn *wsstream.Conn
+	rest *[]byte // records of a message that was pulled
 }
+
+func newRaw(t *testing.T, conn *wsstream.Conn) raw { return raw{t, conn, new([]byte)} }
 
 // raw connects a raw client.
 func (w *world) raw(protocols ...string) raw {
@@ -25,7 +28,7 @@ func (w *world) raw(protocols ...string) raw {
 		NetDial: w.netDial, Subprotocols: protocols, SubprotocolOptional: true,
 	})
 	w.t.Cleanup(conn.CloseNow)
-	return raw{w.t, conn}
+	return newRaw(w.t, conn)
 }
 
 func u64(numbers ...uint64) (b []byte) {
@@ -45,43 +48,66 @@ func join(parts ...[]byte) (b []byte) {
 // rawID is the id of a raw client's session.
 var rawID = []byte("0123456789abcdef0123456789ABCDEF")
 
+// record is a record as on the wire.
+func record(kind byte, body ...byte) []byte {
+	return join(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body))), body)
+}
+
+func text(s string) []byte { return record(1, []byte(s)...) }
+
+func end(code uint16, reason string) []byte {
+	return record(3, join(binary.BigEndian.AppendUint16(nil, code), []byte(reason))...)
+}
+
+func ack(received, taken uint64) []byte { return record(4, u64(received, taken)...) }
+
 // hello is a HELLO with a window of 1000 bytes and no limit of messages.
 func hello(received, taken uint64, again byte, id []byte) []byte {
-	return join(u64(received, taken, 1000, 0), []byte{again}, id, []byte{1})
+	return record(5, join(u64(received, taken, 1000, 0), []byte{again}, id)...)
 }
 
-func (r raw) send(data ...byte) {
+// welcome is a WELCOME of a new session.
+func welcome(window, limit uint64) []byte { return record(6, u64(0, 0, window, limit)...) }
+
+// send sends a message of records.
+func (r raw) send(records ...[]byte) {
 	r.t.Helper()
-	require.NoError(r.t, r.conn.Writable().Write(r.t.Context(), wsstream.Binary(data)))
+	m := wsstream.Binary(join(records...))
+	require.NoError(r.t, r.conn.Writable().Write(r.t.Context(), m))
 }
 
-func (r raw) text(text string) {
-	r.t.Helper()
-	require.NoError(r.t, r.conn.Writable().Write(r.t.Context(), wsstream.Text(text)))
+// next returns the next record.
+func (r raw) next() ([]byte, error) {
+	if len(*r.rest) == 0 {
+		m, err := r.conn.Readable().Pull(r.t.Context())
+		if err != nil {
+			return nil, err
+		}
+		require.Equal(r.t, wsstream.TypeBinary, m.Type)
+		*r.rest = m.Data
+	}
+	b := *r.rest
+	n := 5 + int(binary.BigEndian.Uint32(b[1:]))
+	*r.rest = b[n:]
+	return b[:n], nil
 }
 
-func (r raw) want(data ...byte) {
+// want checks that these records come next.
+func (r raw) want(records ...[]byte) {
 	r.t.Helper()
-	m, err := r.conn.Readable().Pull(r.t.Context())
-	require.NoError(r.t, err)
-	require.Equal(r.t, wsstream.TypeBinary, m.Type)
-	require.Equal(r.t, data, m.Data)
-}
-
-func (r raw) wantText(text string) {
-	r.t.Helper()
-	m, err := r.conn.Readable().Pull(r.t.Context())
-	require.NoError(r.t, err)
-	require.Equal(r.t, wsstream.TypeText, m.Type)
-	require.Equal(r.t, text, string(m.Data))
+	for _, want := range records {
+		got, err := r.next()
+		require.NoError(r.t, err)
+		require.Equal(r.t, want, got)
+	}
 }
 
 // wantClose checks that the server closes with the code. A WELCOME may be on its way before that.
 func (r raw) wantClose(code int) {
 	r.t.Helper()
-	m, err := r.conn.Readable().Pull(r.t.Context())
-	if err == nil && len(m.Data) == 33 {
-		_, err = r.conn.Readable().Pull(r.t.Context())
+	b, err := r.next()
+	if err == nil && b[0] == 6 {
+		_, err = r.next()
 	}
 	require.Equal(r.t, code, wsstream.CloseCode(err), "%v", err)
 }
@@ -89,21 +115,21 @@ func (r raw) wantClose(code int) {
 // open greets as a new session, whose side of the server it returns.
 func (w *world) open() (raw, *resume.Session) {
 	r := w.raw()
-	r.send(hello(0, 0, 0, rawID)...)
-	r.want(join(u64(0, 0, 1<<20, 1<<20), []byte{2})...)
+	r.send(hello(0, 0, 0, rawID))
+	r.want(welcome(1<<20, 1<<20))
 	s := <-w.sessions
 	_, err := s.Opened().Wait(w.t.Context())
 	require.NoError(w.t, err)
 	return r, s
 }
 
-// again connects and greets as the session that open made. It returns the WELCOME's numbers.
-func (w *world) again(received, taken uint64) (r raw, hisReceived, hisTaken uint64) {
+// again connects and greets as the session that open made. It returns the WELCOME's positions.
+func (w *world) again(received, taken uint64) (r raw, theirReceived, theirTaken uint64) {
 	w.t.Helper()
 	r = w.raw()
-	r.send(hello(received, taken, 1, rawID)...)
-	m, err := r.conn.Readable().Pull(w.t.Context())
+	r.send(hello(received, taken, 1, rawID))
+	b, err := r.next()
 	require.NoError(w.t, err)
-	require.Len(w.t, m.Data, 33)
-	return r, binary.BigEndian.Uint64(m.Data), binary.BigEndian.Uint64(m.Data[8:])
+	require.Len(w.t, b, 37)
+	return r, binary.BigEndian.Uint64(b[5:]), binary.BigEndian.Uint64(b[13:])
 }

@@ -26,7 +26,7 @@ var _ interface {
 // code. If the peer gave another code, that is a *wsstream.Error. If the session could not be
 // continued, it is a *LostError.
 func (r *Readable) Pull(ctx context.Context) (m wsstream.Message, err error) {
-	if err = r.in.pull(ctx, &m, false); err != nil {
+	if err = r.in.pull(ctx, &m); err != nil {
 		return wsstream.Message{}, err
 	}
 	return m, nil
@@ -35,7 +35,7 @@ func (r *Readable) Pull(ctx context.Context) (m wsstream.Message, err error) {
 // PullInto is Pull into *m. It reuses the memory of m.Data, and may replace it. After an error the
 // content of *m is undefined.
 func (r *Readable) PullInto(ctx context.Context, m *wsstream.Message) error {
-	return r.in.pull(ctx, m, true)
+	return r.in.pull(ctx, m)
 }
 
 // All ranges over the messages, as Pull returns them. An error is yielded once, last. io.EOF ends

@@ -1,6 +1,7 @@
 package resume
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wsstream/wsstream"
 )
@@ -23,11 +25,11 @@ type receiver struct {
 	turn      turn   // of the goroutine that reads link
 	link      *link  // that messages are read from; nil while there is none
 	changed   signal // of link and end
-	queue     []wsstream.Message
+	queue     queue
+	window    int    // the session's, from the first greetings on
+	batches   bool   // the last message with data had several records
 	now       status // what was received and taken
 	told      status // the last that the peer was told
-	held      int    // the cost of queue
-	owed      int    // the cost of what was taken and not told
 	end       error  // what Pull returns when the queue is empty; nil while the stream is open
 	result    error  // of a session that ended in order
 	cancelled bool   // messages are dropped
@@ -44,8 +46,8 @@ type receiver struct {
 // goroutine reads.
 const tickTime = 5 * time.Millisecond
 
-// pull is Pull and PullInto.
-func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) error {
+// pull is PullInto.
+func (r *receiver) pull(ctx context.Context, m *wsstream.Message) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if ctx.Err() != nil && !r.session.isOwn(ctx) {
@@ -64,9 +66,8 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 	}
 	defer r.turn.pass()
 	for {
-		if len(r.queue) > 0 {
-			*m = r.queue[0]
-			r.popLocked()
+		if !r.queue.empty() {
+			r.popLocked(m)
 			return nil
 		}
 		if r.end != nil {
@@ -79,11 +80,15 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 			}
 			continue
 		}
+		in := wsstream.Message{Data: m.Data}
+		if r.batches {
+			in.Data, r.queue.spare = r.queue.spare, nil
+		}
 		r.mu.Unlock()
-		lost, err := l.read(ctx, m, into)
+		lost, err := l.read(ctx, &in)
 		r.mu.Lock()
 		if r.link != l {
-			continue // the message comes again
+			continue // the records come again
 		}
 		if lost {
 			r.lostRelocks(l, err)
@@ -92,36 +97,25 @@ func (r *receiver) pull(ctx context.Context, m *wsstream.Message, into bool) err
 		if err != nil {
 			return cmp.Or(r.end, context.Cause(ctx))
 		}
-		if data := r.handleRelocks(m); data && !r.cancelled {
-			r.takeLocked(len(m.Data) + overhead)
+		if r.arrivedRelocks(&in, m) {
 			return nil
 		}
 	}
 }
 
-// read pulls a message. If into is set, it reuses the memory of m. lost reports whether err is the
-// end of the connection. Otherwise ctx has ended. If both have, the connection's end counts: its
-// code says whether another connection can continue the session.
-func (l *link) read(
-	ctx context.Context, m *wsstream.Message, into bool,
-) (lost bool, err error) {
-	err = l.pull(ctx, m, into)
+// read pulls a message into *m. lost reports whether err is the connection's end. Otherwise ctx has
+// ended. If both have, the connection's end counts: its code says whether another connection
+// can continue the session.
+func (l *link) read(ctx context.Context, m *wsstream.Message) (lost bool, err error) {
+	err = l.conn.Readable().PullInto(ctx, m)
 	if err == nil || ctx.Err() == nil {
 		return err != nil, err
 	}
 	if !isDone(l.conn.Readable().Done()) {
 		return false, err
 	}
-	err = l.pull(context.Background(), m, into) // it does not wait: the end is decided
+	err = l.conn.Readable().PullInto(context.Background(), m) // no wait: the end is decided
 	return err != nil, err
-}
-
-func (l *link) pull(ctx context.Context, m *wsstream.Message, into bool) (err error) {
-	if into {
-		return l.conn.Readable().PullInto(ctx, m)
-	}
-	*m, err = l.conn.Readable().Pull(ctx)
-	return err
 }
 
 // awaitLinkRelocks waits until link or end changes.
@@ -133,23 +127,26 @@ func (r *receiver) awaitLinkRelocks(ctx context.Context) error {
 	return nil
 }
 
-// popLocked removes the first message of the queue.
-func (r *receiver) popLocked() {
-	cost := len(r.queue[0].Data) + overhead
-	r.queue[0] = wsstream.Message{}
-	if r.queue = r.queue[1:]; len(r.queue) == 0 {
-		r.queue = nil
+// popLocked moves the first message of the queue to *m.
+func (r *receiver) popLocked(m *wsstream.Message) {
+	kind, body, alone := r.queue.next()
+	m.Type, m.NoCompress = typeOf(kind), false
+	if alone && len(body) > cap(m.Data) {
+		m.Data = body
+	} else {
+		m.Data = append(m.Data[:0], body...)
 	}
-	r.held -= cost
-	r.takeLocked(cost)
+	r.takeLocked(headerLen + len(body))
 }
 
-// takeLocked counts a message that was taken. It tells the peer from time to time.
-func (r *receiver) takeLocked(cost int) {
-	r.now.taken++
-	r.owed += cost
-	if r.owed >= r.session.window/2 {
+// takeLocked counts bytes that were taken. It tells the peer from time to time.
+func (r *receiver) takeLocked(n int) {
+	r.now.taken += uint64(n)
+	if r.now.taken-r.told.taken >= uint64(r.window/2) {
 		r.tellLocked()
+	}
+	if r.queue.empty() {
+		r.session.out.answer.Store(true)
 	}
 }
 
@@ -159,7 +156,7 @@ func (r *receiver) tellLocked() {
 	if l == nil || r.telling || r.now == r.told {
 		return
 	}
-	r.told, r.owed = r.now, 0
+	r.told = r.now
 	if ok, err := l.conn.Writable().TryWrite(r.now.ack()); ok || err != nil {
 		return
 	}
@@ -169,7 +166,7 @@ func (r *receiver) tellLocked() {
 		defer r.mu.Unlock()
 		for last := (status{}); r.link == l && last != r.now; {
 			last = r.now
-			r.told, r.owed = last, 0
+			r.told = last
 			r.mu.Unlock()
 			_ = l.conn.Writable().Write(context.Background(), last.ack())
 			r.mu.Lock()
@@ -180,86 +177,148 @@ func (r *receiver) tellLocked() {
 	}()
 }
 
-// handleRelocks looks at a message from link. It reports whether m is data, without its kind now.
-func (r *receiver) handleRelocks(m *wsstream.Message) bool {
-	kind := byte(kindData)
-	if m.Type == wsstream.TypeBinary {
-		n := len(m.Data) - 1
-		if n < 0 {
-			r.violationRelocks(errors.New("a binary message without a kind"))
-			return false
-		}
-		kind, m.Data = m.Data[n], m.Data[:n]
+// arrivedRelocks takes a message that was read from link. If it has one record of data, and m is
+// not nil, it moves the body to *m and reports true. Otherwise the data goes into the queue. It
+// unlocks mu for what the other records say.
+func (r *receiver) arrivedRelocks(in, m *wsstream.Message) (pulled bool) {
+	a, err := r.sortLocked(in)
+	if err != nil {
+		r.violationRelocks(err)
+		return false
 	}
-	switch kind {
-	case kindData:
-		if err := r.admitLocked(len(m.Data) + overhead); err != nil {
-			r.violationRelocks(err)
-			return false
+	if len(a.data) > 0 {
+		pulled = r.keepLocked(a, m)
+		r.batches = a.count > 1
+		r.armLocked() // for the acknowledgement
+	}
+	if a.ack != (status{}) {
+		r.ackedRelocks(a.ack)
+	}
+	if a.end != nil {
+		r.endedRelocks(*a.end)
+	}
+	return pulled
+}
+
+// keepLocked moves the data of an arrival to *m or into the queue.
+func (r *receiver) keepLocked(a arrival, m *wsstream.Message) (pulled bool) {
+	callers := m != nil && cap(m.Data) > 0 && &a.data[0] == &m.Data[:1][0]
+	switch {
+	case r.cancelled:
+		r.takeLocked(len(a.data))
+	case m != nil && a.count == 1:
+		m.Type, m.NoCompress = typeOf(a.data[0]), false
+		switch body := a.data[headerLen:]; {
+		case !callers && cap(a.data) > 2*len(a.data):
+			m.Data = append(m.Data[:0], body...)
+		case len(body) < smallChunk:
+			m.Data = append(a.data[:0], body...)
+		default:
+			m.Data = body
 		}
-		if r.cancelled {
-			r.takeLocked(len(m.Data) + overhead)
-			r.armLocked()
-		}
+		r.takeLocked(len(a.data))
 		return true
-	case kindAck:
-		if err := r.ackedRelocks(m.Data); err != nil {
-			r.violationRelocks(err)
-		}
-	case kindEnd:
-		i, err := parseEnd(m.Data)
-		if err == nil && r.ended() {
-			err = errors.New("a second END")
-		}
-		if err != nil {
-			r.violationRelocks(err)
-			return false
-		}
-		r.endedRelocks(i)
+	case callers:
+		r.queue.push(bytes.Clone(a.data))
 	default:
-		r.violationRelocks(fmt.Errorf("a message of kind %d", kind))
+		r.queue.push(a.data)
 	}
 	return false
 }
 
-// admitLocked counts a message that was received.
-func (r *receiver) admitLocked(cost int) error {
-	switch {
-	case r.ended():
-		return errors.New("a message behind END")
-	case r.held >= r.session.window:
-		return errors.New("more than the window")
-	case r.session.max > 0 && cost-overhead > r.session.max:
-		return fmt.Errorf("a message of %d bytes", cost-overhead)
+// An arrival is what the records of a message say.
+type arrival struct {
+	data  []byte              // the records that are data
+	count int                 // of them
+	ack   status              // of all ACKs
+	end   *wsstream.CloseInfo // of an END; nil: none
+}
+
+// sortLocked checks the records of a message that was read from link, and counts them. It moves
+// those that are data together.
+func (r *receiver) sortLocked(in *wsstream.Message) (a arrival, err error) {
+	if in.Type != wsstream.TypeBinary {
+		return a, errors.New("a text message")
 	}
-	r.now.received++
+	a.data = in.Data[:0]
+	for rest := in.Data; ; {
+		kind, body, behind, ok := cutRecord(rest)
+		switch {
+		case !ok:
+			return a, errors.New("a message that is not of whole records")
+		case len(behind) > 0 && len(in.Data) > maxBatch:
+			return a, fmt.Errorf("several records of %d bytes", len(in.Data))
+		}
+		size := headerLen + len(body)
+		switch kind {
+		case kindText, kindBinary:
+			if err = r.admitLocked(kind, body, a.end != nil); err != nil {
+				return a, err
+			}
+			if from := len(in.Data) - len(rest); from == len(a.data) {
+				a.data = in.Data[:from+size]
+			} else {
+				a.data = append(a.data, rest[:size]...)
+			}
+			a.count++
+			r.now.received += uint64(size)
+		case kindEnd:
+			i, err := parseEnd(body)
+			if err == nil && (a.end != nil || r.ended()) {
+				err = errors.New("a second END")
+			}
+			if err != nil {
+				return a, err
+			}
+			a.end = &i
+			r.now.received += uint64(size)
+		case kindAck:
+			s, err := parseStatus(body)
+			if err == nil && len(body) != statusLen {
+				err = errors.New("an ACK of a wrong length")
+			}
+			if err != nil {
+				return a, err
+			}
+			a.ack.received = max(a.ack.received, s.received)
+			a.ack.taken = max(a.ack.taken, s.taken)
+		default:
+			return a, fmt.Errorf("a record of kind %d", kind)
+		}
+		if rest = behind; len(rest) == 0 {
+			return a, nil
+		}
+	}
+}
+
+// admitLocked checks a record of data. ended is set if an END was in front of it in its message.
+func (r *receiver) admitLocked(kind byte, body []byte, ended bool) error {
+	switch {
+	case ended || r.ended():
+		return errors.New("a message behind END")
+	case r.now.received-r.now.taken >= uint64(r.window):
+		return errors.New("more than the window")
+	case r.session.max > 0 && len(body) > r.session.max:
+		return fmt.Errorf("a message of %d bytes", len(body))
+	case kind == kindText && !utf8.Valid(body):
+		return errors.New("a text that is not UTF-8")
+	}
 	return nil
 }
 
 // ackedRelocks passes an ACK on. It unlocks mu meanwhile.
-func (r *receiver) ackedRelocks(b []byte) error {
-	if len(b) != statusLen {
-		return errors.New("an ACK of a wrong length")
-	}
-	s, err := parseStatus(b)
-	if err != nil {
-		return err
-	}
+func (r *receiver) ackedRelocks(s status) {
 	r.mu.Unlock()
 	defer r.mu.Lock()
 	if !r.session.out.acked(s) {
-		return errors.New("an ACK of what was not sent")
+		r.session.broken(errors.New("an ACK of what was not sent"))
+		return
 	}
 	r.session.checkOver()
-	return nil
 }
 
 // endedRelocks notes the peer's END, and answers it. It unlocks mu meanwhile.
 func (r *receiver) endedRelocks(i wsstream.CloseInfo) {
-	r.now.received++
-	if len(r.queue) == 0 {
-		r.now.taken = r.now.received
-	}
 	readEnd, writeEnd := endErrors(i, r.session.own.Load())
 	if readEnd != io.EOF {
 		r.result = readEnd
@@ -271,9 +330,9 @@ func (r *receiver) endedRelocks(i wsstream.CloseInfo) {
 	r.changed.fire()
 	r.tellLocked()
 	r.mu.Unlock()
+	defer r.mu.Lock()
 	r.session.peerEnded(i, writeEnd)
 	r.session.checkOver()
-	r.mu.Lock()
 }
 
 // ended reports whether the peer's END has come.
@@ -282,8 +341,8 @@ func (r *receiver) ended() bool { return r.session.peer.Load() != nil }
 // violationRelocks ends the session because the peer broke a rule. It unlocks mu meanwhile.
 func (r *receiver) violationRelocks(err error) {
 	r.mu.Unlock()
-	r.session.fail(fmt.Errorf("resume: the peer broke the protocol: %w", err), codeViolation)
-	r.mu.Lock()
+	defer r.mu.Lock()
+	r.session.broken(err)
 }
 
 // lostRelocks tells the session that l has ended. It unlocks mu meanwhile.
@@ -302,9 +361,9 @@ func (r *receiver) cancel() {
 		close(r.done)
 	}
 	r.end, r.cancelled = io.EOF, true
-	for len(r.queue) > 0 {
-		r.popLocked()
-	}
+	n := r.queue.bytes
+	r.queue.clear()
+	r.takeLocked(n)
 	r.changed.fire()
 	r.armLocked()
 }

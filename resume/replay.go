@@ -1,172 +1,212 @@
 package resume
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"sync"
 
 	"github.com/wsstream/wsstream"
 )
 
-// A replay has the messages that the peer has not taken, in order and as they are on the wire. A
-// message that the peer has received keeps its place and its size, and loses its data.
+// A replay has the records that the peer has not received, in order and as they are on the wire.
 //
-// The numbers are those of messages, from 1. Of each entry, first ≤ its number < next. The lock of
-// the sender guards all.
+// All positions are in the stream of these records: taken ≤ received ≤ sent ≤ known ≤ end. They are
+// ends of records, except taken. The lock of the sender guards all.
 type replay struct {
-	entries  []entry // those of first to next-1, behind head unused ones
-	head     int
-	first    uint64 // the first that was not taken
-	received uint64 // the last that the peer has received
-	sent     uint64 // the last that was written to the current connection
-	known    uint64 // the last that was ever written to a connection
-	cost     int    // of all entries
-	tail     *slab  // where the next message goes; nil: a new one
+	slabs    []*slab  // with the records from received to end
+	taken    uint64   // how much the peer's program has taken
+	received uint64   // how much the peer has received
+	sent     uint64   // how much was given to the current connection, or the peer has received
+	known    uint64   // how much was ever given to a connection
+	end      uint64   // behind the last record
+	toggles  []uint64 // from received to end, where NoCompress changes
+	plain    bool     // NoCompress in front of the toggles
+	lent     *slab    // that a Write to the connection reads from; nil: none
 }
 
-type entry struct {
-	message wsstream.Message // as on the wire
-	slab    *slab            // that has its data; nil once the peer has received it
-	cost    int
-}
-
-// A slab is memory for messages. It returns to its pool when the peer has received all of them.
+// A slab is memory for records. No record is in two. It returns to its pool when the peer has
+// received all of them.
 type slab struct {
-	b    []byte
-	refs int // messages in it that were not received, and 1 for the tail
+	b     []byte
+	start uint64 // the position of b[0]
 }
 
-// slabSize lets a message of 64 KiB fill a slab.
-const slabSize = 64<<10 + 64
+func (s *slab) end() uint64 { return s.start + uint64(len(s.b)) }
 
-var slabs [bits.UintSize]sync.Pool // by the binary logarithm of the number of slabSizes
+// The smallest slab has minSlab bytes. slabExtra lets a message of 64 KiB fill a slab.
+const (
+	minSlab   = 1 << 10
+	slabExtra = 64
+)
 
+var slabs [bits.UintSize]sync.Pool // by the binary logarithm of their sizes in minSlabs
+
+// newSlab returns an empty slab for n bytes or more.
 func newSlab(n int) *slab {
-	class := bits.Len(uint((n - 1) / slabSize))
+	class := bits.Len(uint((max(n-slabExtra, 1) - 1) / minSlab))
 	if s, ok := slabs[class].Get().(*slab); ok {
 		return s
 	}
-	return &slab{b: make([]byte, 0, slabSize<<class)}
+	return &slab{b: make([]byte, 0, minSlab<<class+slabExtra)}
 }
 
-// release gives up one reference.
-func (s *slab) release() {
-	if s.refs--; s.refs == 0 {
-		s.b = s.b[:0]
-		slabs[bits.Len(uint((cap(s.b)-1)/slabSize))].Put(s)
+// free returns s to its pool. If a Write reads from it, the garbage collector gets it instead.
+func (r *replay) free(s *slab) {
+	if s == r.lent {
+		r.lent = nil
+		return
 	}
+	s.b = s.b[:0]
+	slabs[bits.Len(uint((cap(s.b)-slabExtra-1)/minSlab))].Put(s)
 }
 
-func (r *replay) next() uint64 { return r.first + uint64(len(r.entries)-r.head) }
-
-func (r *replay) at(number uint64) *entry { return &r.entries[r.head+int(number-r.first)] }
-
-// space returns a slab with room for n bytes behind those that it has.
+// space returns a slab with room for a record of n bytes behind those that it has. Slabs grow with
+// what is kept, so few records take little memory.
 func (r *replay) space(n int) *slab {
-	if t := r.tail; t != nil {
-		if cap(t.b)-len(t.b) >= n {
+	if k := len(r.slabs); k > 0 {
+		if t := r.slabs[k-1]; len(t.b)+n <= min(cap(t.b), maxBatch) {
 			return t
 		}
-		t.release()
 	}
-	r.tail = newSlab(n)
-	r.tail.refs = 1
-	return r.tail
+	s := newSlab(max(n, int(min(r.end-r.received, maxBatch))))
+	s.start = r.end
+	r.slabs = append(r.slabs, s)
+	return s
 }
 
 // add appends a message. It copies the data.
 func (r *replay) add(m wsstream.Message) {
-	s := r.space(len(m.Data) + 1)
-	start := len(s.b)
-	s.b = append(s.b, m.Data...)
+	if m.NoCompress != (r.plain != (len(r.toggles)%2 == 1)) {
+		r.toggles = append(r.toggles, r.end)
+	}
+	kind := byte(kindText)
 	if m.Type == wsstream.TypeBinary {
-		s.b = append(s.b, kindData)
+		kind = kindBinary
 	}
-	r.push(s, start, wsstream.Message{Type: m.Type, NoCompress: m.NoCompress},
-		len(m.Data)+overhead)
+	s := r.space(headerLen + len(m.Data))
+	s.b = append(appendHeader(s.b, kind, len(m.Data)), m.Data...)
+	r.end = s.end()
 }
 
-// end appends an END.
-func (r *replay) end(i wsstream.CloseInfo) {
-	s := r.space(maxEndLen + 1)
-	start := len(s.b)
+// finish appends an END.
+func (r *replay) finish(i wsstream.CloseInfo) {
+	s := r.space(headerLen + maxEndLen)
 	s.b = appendEnd(s.b, i)
-	r.push(s, start, wsstream.Message{Type: wsstream.TypeBinary}, 0)
+	r.end = s.end()
 }
 
-func (r *replay) push(s *slab, start int, m wsstream.Message, cost int) {
-	m.Data = s.b[start:len(s.b):len(s.b)]
-	s.refs++
-	if r.head > 64 && r.head >= len(r.entries)/2 {
-		n := copy(r.entries, r.entries[r.head:])
-		clear(r.entries[n:])
-		r.entries, r.head = r.entries[:n], 0
+// batch returns the next unsent records as a message for the connection, and their slab. There must
+// be some. They are several with at most maxBatch bytes, or one.
+func (r *replay) batch() (m wsstream.Message, s *slab) {
+	for i := len(r.slabs) - 1; i >= 0 && r.sent < r.slabs[i].end(); i-- {
+		s = r.slabs[i]
 	}
-	r.entries = append(r.entries, entry{m, s, cost})
-	r.cost += cost
+	b := s.b[r.sent-s.start:]
+	plain := r.plain
+	for _, at := range r.toggles {
+		if at > r.sent {
+			b = b[:min(uint64(len(b)), at-r.sent)]
+			break
+		}
+		plain = !plain
+	}
+	return wsstream.Message{Type: wsstream.TypeBinary, Data: b, NoCompress: plain}, s
 }
 
-// ack notes what the peer says. It reports false for numbers that cannot be: sending is 1 while the
-// message behind sent is being written, and 0 otherwise. The data of that message is still in use.
-func (r *replay) ack(s status, sending uint64) bool {
-	if s.received > r.sent+sending {
+// gave notes that the next n bytes were given to the connection, or soon will be.
+func (r *replay) gave(n int) {
+	r.sent += uint64(n)
+	r.known = max(r.known, r.sent)
+}
+
+// ack notes what the peer says. It reports false for positions that cannot be.
+func (r *replay) ack(s status) bool {
+	if s.received > r.sent || !r.drop(s.received) {
 		return false
 	}
-	r.drop(min(s.received, r.sent))
-	for r.first <= min(s.taken, r.received) {
-		e := &r.entries[r.head]
-		r.cost -= e.cost
-		*e = entry{}
-		r.head++
-		r.first++
-	}
-	if r.head == len(r.entries) {
-		r.entries, r.head = r.entries[:0], 0
-		if cap(r.entries) > 1024 {
-			r.entries = nil
+	r.taken = max(r.taken, s.taken)
+	return true
+}
+
+// drop gives up the records in front of position to. It reports false if a record does not end
+// there.
+func (r *replay) drop(to uint64) bool {
+	for r.received < to {
+		s := r.slabs[0]
+		if to < s.end() {
+			if !s.hasEnd(r.received, to) {
+				return false
+			}
+			r.received = to
+			break
 		}
+		r.received = s.end()
+		r.slabs[0] = nil
+		r.slabs = r.slabs[1:]
+		r.free(s)
 	}
-	if r.received == r.next()-1 && r.tail != nil {
-		r.tail.release()
-		r.tail = nil
+	for len(r.toggles) > 0 && r.toggles[0] <= r.received {
+		r.toggles, r.plain = r.toggles[1:], !r.plain
 	}
 	return true
 }
 
-// drop gives up the data of the messages up to number.
-func (r *replay) drop(number uint64) {
-	for r.received < number {
-		r.received++
-		if e := r.at(r.received); e.slab != nil {
-			e.slab.release()
-			e.slab, e.message = nil, wsstream.Message{}
+// hasEnd reports whether a record ends at position to. One ends at from, which is less.
+func (s *slab) hasEnd(from, to uint64) bool {
+	for from < to {
+		from += headerLen + uint64(binary.BigEndian.Uint32(s.b[from-s.start+1:]))
+	}
+	return from == to
+}
+
+// forgetUnsent drops the records that were never given to a connection.
+func (r *replay) forgetUnsent() {
+	for k := len(r.slabs) - 1; k >= 0 && r.slabs[k].end() > r.known; k-- {
+		s := r.slabs[k]
+		if s.start < r.known {
+			s.b = s.b[:r.known-s.start]
+			break
 		}
+		r.slabs[k] = nil
+		r.slabs = r.slabs[:k]
+		r.free(s)
+	}
+	r.end = r.known
+	for k := len(r.toggles) - 1; k >= 0 && r.toggles[k] >= r.end; k-- {
+		r.toggles = r.toggles[:k]
 	}
 }
 
-// forgetUnsent drops the messages behind number.
-func (r *replay) forgetUnsent(number uint64) {
-	for r.next()-1 > number {
-		last := &r.entries[len(r.entries)-1]
-		last.slab.release()
-		r.cost -= last.cost
-		*last = entry{}
-		r.entries = r.entries[:len(r.entries)-1]
-	}
+// over notes that the peer has received everything. The garbage collector gets the slabs: a Write
+// may still read from one.
+func (r *replay) over() {
+	*r = replay{taken: r.taken, received: r.end, sent: r.end, known: r.end, end: r.end}
 }
 
-// unacknowledged returns copies of the messages that the peer has not received, without an END.
+// unacknowledged returns copies of the messages that the peer has not received.
 func (r *replay) unacknowledged() (list []wsstream.Message) {
-	for n := r.received + 1; n < r.next(); n++ {
-		m := r.at(n).message
-		if r.at(n).cost == 0 {
-			continue
+	at, plain, toggles := r.received, r.plain, r.toggles
+	for _, s := range r.slabs {
+		kind, body, rest, ok := cutRecord(s.b[at-s.start:])
+		for ; ok; kind, body, rest, ok = cutRecord(rest) {
+			if len(toggles) > 0 && toggles[0] <= at {
+				toggles, plain = toggles[1:], !plain
+			}
+			at += headerLen + uint64(len(body))
+			if kind == kindEnd {
+				continue
+			}
+			list = append(list, wsstream.Message{
+				Type: typeOf(kind), Data: append([]byte(nil), body...), NoCompress: plain,
+			})
 		}
-		data := m.Data
-		if m.Type == wsstream.TypeBinary {
-			data = data[:len(data)-1]
-		}
-		m.Data = append([]byte(nil), data...)
-		list = append(list, m)
 	}
 	return list
+}
+
+func typeOf(kind byte) wsstream.Type {
+	if kind == kindText {
+		return wsstream.TypeText
+	}
+	return wsstream.TypeBinary
 }

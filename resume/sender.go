@@ -6,35 +6,49 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/wsstream/wsstream"
 )
 
 // A sender is a session's way out. A Write takes its turn, waits for room, and adds its message to
-// the replay. Then it sends what is unsent, unless another goroutine does.
+// the replay. It gives a lone record to the connection itself. The records of a burst are gathered,
+// and a goroutine gives them to the connection, many in one message.
 type sender struct {
 	session *Session
 	done    chan struct{} // closed when end is set
+	answer  atomic.Bool   // a Pull has left nothing: the next message is likely its answer
 
 	mu      sync.Mutex
 	replay  replay
-	pending status // the last that the peer said
-	turn    turn   // of Writes
-	changed signal // room, an acknowledgement, the end of a sending, the end
-	link    *link  // that messages are written to; nil while there is none
-	sending bool   // a goroutine writes the unsent messages to link
-	writing bool   // it is inside a Write, with the message behind replay.sent
-	window  int    // 0 until the peer has greeted
-	max     int    // the peer's limit of a message; 0: none
-	fin     bool   // the replay ends with an END
-	end     error  // what Write returns; nil while the stream is open
+	turn    turn          // of Writes
+	changed signal        // room, an acknowledgement, the end of a sending, the end
+	link    *link         // that records are written to; nil while there is none
+	sending bool          // a goroutine gives the unsent records to link
+	given   time.Duration // since epoch, when a connection was last given something
+	window  int           // 0 until the peer has greeted
+	max     int           // the peer's limit of a message; 0: none
+	fin     bool          // the replay ends with an END
+	end     error         // what Write returns; nil while the stream is open
 }
 
-// largeMessage is the length from which a Write to the connection does not copy.
-const largeMessage = 16 << 10
+// lull is how long a connection must have been given nothing for a record to count as a lone one.
+const lull = 200 * time.Microsecond
+
+// epoch is the time from which times are counted.
+var epoch = time.Now()
 
 // roomLocked reports whether a message may be added.
-func (o *sender) roomLocked() bool { return o.window > 0 && o.replay.cost < o.window }
+func (o *sender) roomLocked() bool { return o.freeLocked() > 0 }
+
+// freeLocked returns how many bytes of the window are free.
+func (o *sender) freeLocked() int {
+	if o.window == 0 {
+		return 0
+	}
+	return o.window - int(o.replay.end-o.replay.taken)
+}
 
 // awaitRoomRelocks waits for the turn, and then until there is room. If it returns nil, the caller
 // has the turn.
@@ -70,7 +84,7 @@ func (o *sender) write(ctx context.Context, m wsstream.Message) error {
 	if err := o.addLocked(m); err != nil {
 		return err
 	}
-	o.sendLocked(ctx)
+	o.offerLocked()
 	return nil
 }
 
@@ -97,74 +111,76 @@ func (o *sender) tryWrite(m wsstream.Message) (bool, error) {
 	if err := o.addLocked(m); err != nil {
 		return false, err
 	}
-	if o.sending || o.link == nil {
-		return true, nil // the goroutine that sends, or a replay, sends it
-	}
-	next := o.replay.at(o.replay.sent + 1).message
-	o.replay.known = max(o.replay.known, o.replay.sent+1)
-	if ok, err := o.link.conn.Writable().TryWrite(next); ok && err == nil {
-		o.sentLocked()
-		return true, nil
-	}
-	o.sendInBackgroundLocked()
+	o.offerLocked()
 	return true, nil
 }
 
-// sendLocked writes the unsent messages to the link, unless another goroutine does. If ctx ends, it
-// leaves the rest to a goroutine.
-func (o *sender) sendLocked(ctx context.Context) {
-	if o.sending {
-		return
+// offerLocked gives what is unsent to the connection, or makes sure that a goroutine does.
+func (o *sender) offerLocked() {
+	switch {
+	case o.sending || o.link == nil || o.replay.sent == o.replay.end:
+	case o.gathersLocked() || !o.tryLocked():
+		o.sending = true
+		go o.send() // the session's: it ends when all is sent, or with the connection
 	}
-	o.sending = true
-	for o.link != nil && o.replay.sent+1 < o.replay.next() {
-		l, m := o.link, o.replay.at(o.replay.sent+1).message
-		o.replay.known = max(o.replay.known, o.replay.sent+1)
-		if len(m.Data) < largeMessage {
-			if ok, err := l.conn.Writable().TryWrite(m); ok && err == nil {
-				o.sentLocked()
-				continue
-			}
-		}
-		o.writing = true
-		o.mu.Unlock()
-		err := l.conn.Writable().Write(ctx, m)
-		o.mu.Lock()
-		o.writing = false
-		switch {
-		case o.link != l: // a replay sends the message again
-		case err == nil:
-			o.sentLocked()
-		case ctx.Err() != nil && !isDone(l.conn.Writable().Done()):
-			o.sending = false
-			o.sendInBackgroundLocked()
-			return
-		default: // the reader notices the end of the connection, too
-			o.link = nil
-			if !isDone(l.conn.Writable().Done()) {
-				l.conn.CloseNow()
-			}
-			o.session.in.kick()
-		}
+}
+
+// gathersLocked reports whether more records are likely to follow those that are unsent. It uses up
+// the hint that they are an answer.
+func (o *sender) gathersLocked() bool {
+	if o.answer.Load() {
+		o.answer.Store(false)
+		return false
+	}
+	return time.Since(epoch)-o.given < lull
+}
+
+// tryLocked gives a batch to the connection, if that need not wait. It reports whether nothing is
+// unsent then.
+func (o *sender) tryLocked() bool {
+	m, _ := o.replay.batch()
+	if ok, err := o.link.conn.Writable().TryWrite(m); !ok || err != nil {
+		return false
+	}
+	o.gaveLocked(len(m.Data))
+	return o.replay.sent == o.replay.end
+}
+
+// gaveLocked notes that the connection was given the next n bytes, or is about to be.
+func (o *sender) gaveLocked(n int) {
+	o.replay.gave(n)
+	o.given = time.Since(epoch)
+}
+
+// send gives what is unsent to the connection, and returns when all is, or the connection is lost.
+func (o *sender) send() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for o.link != nil && o.replay.sent < o.replay.end {
+		o.giveRelocks(o.link)
 	}
 	o.sending = false
 	o.changed.fire()
 }
 
-// sendInBackgroundLocked is sendLocked on a goroutine of its own.
-func (o *sender) sendInBackgroundLocked() {
-	if o.sending || o.link == nil {
-		return
+// giveRelocks gives a batch to l. It unlocks mu meanwhile. The peer may acknowledge the batch
+// before the Write returns, and even if it fails.
+func (o *sender) giveRelocks(l *link) {
+	m, s := o.replay.batch()
+	o.gaveLocked(len(m.Data))
+	o.replay.lent = s
+	o.mu.Unlock()
+	err := l.conn.Writable().Write(context.Background(), m)
+	if err != nil && !isDone(l.conn.Writable().Done()) {
+		l.conn.CloseNow()
 	}
-	go o.send() // the session's: it ends when all is sent, or with the connection
-}
-
-// sentLocked notes that the message behind replay.sent was written to the link.
-func (o *sender) sentLocked() {
-	o.replay.sent++
-	if o.pending.received > o.replay.received || o.pending.taken >= o.replay.first {
-		o.replay.ack(o.pending, 0)
-		o.changed.fire()
+	o.mu.Lock()
+	if o.replay.lent == s {
+		o.replay.lent = nil
+	}
+	if err != nil && o.link == l { // the reader notices the end of the connection, too
+		o.link = nil
+		o.session.in.kick()
 	}
 }
 
@@ -176,15 +192,8 @@ func (o *sender) acked(s status) bool {
 }
 
 func (o *sender) ackedLocked(s status) bool {
-	sending := uint64(0)
-	if o.writing && o.replay.sent+1 < o.replay.next() {
-		sending = 1
-	}
-	o.pending.received = max(o.pending.received, s.received)
-	o.pending.taken = max(o.pending.taken, s.taken)
-	ok := o.replay.ack(o.pending, sending)
 	o.changed.fire()
-	return ok
+	return o.replay.ack(s)
 }
 
 // resume makes l the link. The messages that the peer has not received are unsent again. It reports
@@ -216,11 +225,11 @@ func (o *sender) resume(l *link, g greeting) bool {
 	return true
 }
 
-// send writes what is unsent, and returns when all is, or the link is lost.
-func (o *sender) send() {
+// offer is offerLocked.
+func (o *sender) offer() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sendLocked(context.Background())
+	o.offerLocked()
 }
 
 // finishLocked ends the stream with an END. Later Writes fail with cause. It reports false if the
@@ -231,10 +240,10 @@ func (o *sender) finishLocked(i wsstream.CloseInfo, cause error) bool {
 	}
 	o.end, o.fin = cause, true
 	o.session.own.Store(&i)
-	o.replay.end(i)
+	o.replay.finish(i)
 	close(o.done)
 	o.changed.fire()
-	o.sendInBackgroundLocked()
+	o.offerLocked()
 	return true
 }
 
@@ -244,7 +253,7 @@ func (o *sender) finish(i wsstream.CloseInfo, cause error, abort bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if abort && o.end == nil {
-		o.replay.forgetUnsent(max(o.replay.known, o.replay.received))
+		o.replay.forgetUnsent()
 	}
 	o.finishLocked(i, cause)
 }
@@ -254,12 +263,10 @@ func (o *sender) finish(i wsstream.CloseInfo, cause error, abort bool) {
 func (o *sender) over() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	last := o.replay.next() - 1
-	if !o.fin || o.replay.known != last {
+	if !o.fin || o.replay.known != o.replay.end {
 		return false
 	}
-	// The garbage collector gets the slabs: a Write may still read from one.
-	o.replay = replay{first: last + 1, received: last, sent: last, known: last}
+	o.replay.over()
 	o.changed.fire()
 	return true
 }
@@ -273,7 +280,6 @@ func (o *sender) fail(cause error, lost *LostError) {
 		lost.Unacknowledged = o.replay.unacknowledged()
 	}
 	o.replay = replay{} // the garbage collector gets the slabs: a Write may still read from one
-	o.replay.first = 1
 	o.link = nil
 	if o.end == nil {
 		o.end = cmp.Or(cause, wsstream.ErrClosed)
@@ -286,7 +292,7 @@ func (o *sender) fail(cause error, lost *LostError) {
 func (o *sender) flush(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for last := o.replay.next() - 1; o.replay.received < last; {
+	for last := o.replay.end; o.replay.received < last; {
 		if o.session.isOver() {
 			return o.end
 		}

@@ -69,7 +69,6 @@ func newSession(c config, id sessionID) *Session {
 	s.ctx, s.endContext = context.WithCancelCause(context.Background())
 	s.in.session, s.in.done = s, make(chan struct{})
 	s.out.session, s.out.done = s, make(chan struct{})
-	s.out.replay.first = 1
 	s.mu.Lock() // expire may run immediately
 	defer s.mu.Unlock()
 	s.away = time.Now()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -23,7 +24,7 @@ func (s *Session) checkOver() {
 		return
 	}
 	s.out.mu.Lock()
-	all := s.out.fin && s.out.replay.received == s.out.replay.next()-1
+	all := s.out.fin && s.out.replay.received == s.out.replay.end
 	s.out.mu.Unlock()
 	if all {
 		s.finish(nil, nil, codeOver)
@@ -42,6 +43,11 @@ func (s *Session) overWith(err error) bool {
 
 // fail ends the session with an error, unless it has ended. code tells the peer why.
 func (s *Session) fail(err error, code int) { s.finish(err, nil, code) }
+
+// broken is fail, because the peer broke a rule.
+func (s *Session) broken(err error) {
+	s.fail(fmt.Errorf("resume: the peer broke the protocol: %w", err), codeViolation)
+}
 
 // lose is fail, and gives the messages that were not acknowledged to err.
 func (s *Session) lose(err *LostError) { s.finish(err, err, codeGone) }

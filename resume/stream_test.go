@@ -100,7 +100,7 @@ func TestWriteWaitsBehindAFullWindow(t *testing.T) {
 	o := &resume.ServerOptions{Window: 1000}
 	inWorld(t, o, nil, func(t *testing.T, w *world) {
 		client, server := w.pair(nil)
-		text := strings.Repeat("x", 484)
+		text := strings.Repeat("x", 495)
 		for range 2 {
 			w.write(client, text)
 		}
@@ -123,7 +123,7 @@ func TestWriteWaitsWhileAwayBehindAFullWindow(t *testing.T) {
 	inWorld(t, nil, nil, func(t *testing.T, w *world) {
 		client, server := w.pair(&resume.DialOptions{Window: 1000})
 		w.offline()
-		text := strings.Repeat("x", 484)
+		text := strings.Repeat("x", 495)
 		for range 2 {
 			w.write(client, text)
 		}

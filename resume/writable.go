@@ -29,8 +29,7 @@ func (w *Writable) session() *Session { return (*Session)(w) }
 
 // Write waits its turn, until the session has opened, and until the window has room. Then the
 // message is accepted, and copied. It arrives exactly once and in order, or the session ends with
-// an error. While there is no connection, Write accepts messages until the window is full. While
-// there is one, Write may wait for its WriteWindow, too.
+// an error. While there is no connection, Write accepts messages until the window is full.
 //
 // The caller owns m.Data again when Write returns. Text that is not UTF-8, and a message above the
 // peer's limit, are errors of the call. If ctx ends before the message is accepted, Write returns
@@ -59,6 +58,9 @@ func check(m wsstream.Message) error {
 	switch {
 	case m.Type != wsstream.TypeText && m.Type != wsstream.TypeBinary:
 		return fmt.Errorf("resume: a message of type %v", m.Type)
+	case uint64(len(m.Data)) > maxBody:
+		return fmt.Errorf("resume: a message of %d bytes: the protocol has at most %d",
+			len(m.Data), uint32(maxBody))
 	case m.Type == wsstream.TypeText && !utf8.Valid(m.Data):
 		return errors.New("resume: a text message that is not UTF-8")
 	}
@@ -76,15 +78,15 @@ func (w *Writable) Ready(ctx context.Context) error {
 	return nil
 }
 
-// DesiredSize returns how many bytes of the window are free, 16 for each message included. It is
+// DesiredSize returns how many bytes of the window are free. A message takes its bytes and 5. It is
 // negative when the window is overdrawn, and 0 before the session has opened and after the end.
 func (w *Writable) DesiredSize() int {
 	w.out.mu.Lock()
 	defer w.out.mu.Unlock()
-	if w.out.end != nil || w.out.window == 0 {
+	if w.out.end != nil {
 		return 0
 	}
-	return w.out.window - w.out.replay.cost
+	return w.out.freeLocked()
 }
 
 // Flush waits until the peer has received all that was accepted before. If the session ends first,
