@@ -2,7 +2,6 @@ package wsstream
 
 import (
 	"sync"
-	"unsafe"
 
 	"github.com/wsstream/wsstream/internal/wire"
 )
@@ -46,7 +45,7 @@ func (m Message) Prepare() Message {
 func (m *Message) prepared() *prepared {
 	p := m.ready
 	if p == nil || p.typ != m.Type || len(p.data) != len(m.Data) ||
-		unsafe.SliceData(p.data) != unsafe.SliceData(m.Data) {
+		len(p.data) > 0 && &p.data[0] != &m.Data[0] {
 		return nil
 	}
 	return p

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"unsafe"
 )
 
 // A step is the part of a message that is read next.
@@ -44,8 +43,6 @@ type inflate struct {
 
 	spare []byte // the window of a message without takeover
 }
-
-const inflateSize = int(unsafe.Sizeof(inflate{}))
 
 var inflates = sync.Pool{New: func() any { return new(inflate) }}
 

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 )
+
+var inflateSize = int(reflect.TypeFor[inflate]().Size())
 
 // text returns n bytes of JSON, different for each seed.
 func text(n, seed int) []byte {
