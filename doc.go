@@ -143,6 +143,8 @@
 // breaks the protocol, no more frames are parsed. So the peer's answer is not seen, and CloseCode
 // returns 1006.
 //
+// The page docs/security.md lists attacks, and what each costs at most.
+//
 // # Keepalive
 //
 // Pings are answered without a Pull, as long as ReadWindow has room. Behind a full window pings

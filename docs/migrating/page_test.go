@@ -99,7 +99,9 @@ func TestTheTestsThatThePagesNameExist(t *testing.T) {
 		return nil
 	}))
 	named := regexp.MustCompile(`\bTest[A-Z]\w+`)
-	for _, page := range []string{"behaviour.md", "migrating.md", "features.md", "windows.md"} {
+	for _, page := range []string{
+		"behaviour.md", "features.md", "migrating.md", "security.md", "windows.md",
+	} {
 		names := named.FindAllString(read(t, pages, page), -1)
 		require.NotEmpty(t, names, "%s", page)
 		for _, name := range names {
@@ -108,14 +110,31 @@ func TestTheTestsThatThePagesNameExist(t *testing.T) {
 	}
 }
 
-func TestEachLineOfTheBehaviourPageNamesATest(t *testing.T) {
-	lines := 0
-	for line := range strings.Lines(read(t, pages, "behaviour.md")) {
-		if !strings.HasPrefix(line, "| ") || strings.HasSuffix(line, "| tests |\n") {
-			continue
+func TestEachLineOfThePagesOfPromisesNamesATest(t *testing.T) {
+	for page, atLeast := range map[string]int{"behaviour.md": 50, "security.md": 30} {
+		lines := 0
+		for line := range strings.Lines(read(t, pages, page)) {
+			if !strings.HasPrefix(line, "| ") || strings.HasSuffix(line, "| tests |\n") {
+				continue
+			}
+			lines++
+			require.Regexp(t, "\\| `Test\\w+`(<br>`Test\\w+`)* \\|\n$", line)
 		}
-		lines++
-		require.Regexp(t, "\\| `Test\\w+`(<br>`Test\\w+`)* \\|\n$", line)
+		require.Greater(t, lines, atLeast, "%s", page)
 	}
-	require.Greater(t, lines, 50)
+}
+
+func TestTheSecurityPageNamesEachTestOfHostilePeers(t *testing.T) {
+	page := read(t, pages, "security.md")
+	files, err := filepath.Glob(filepath.Join(pages, "..", "internal", "hostile", "*_test.go"))
+	require.NoError(t, err)
+	tests := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+	seen := 0
+	for _, file := range files {
+		for _, m := range tests.FindAllStringSubmatch(read(t, file), -1) {
+			seen++
+			require.Contains(t, page, "`"+m[1]+"`", "%s", file)
+		}
+	}
+	require.Greater(t, seen, 20)
 }

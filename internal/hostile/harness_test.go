@@ -20,11 +20,11 @@ import (
 )
 
 // million is how many frames, or compressed blocks, an attack of a million has. Under the race
-// detector it has a tenth of them.
+// detector it has a twentieth of them.
 var million = func() int {
 	build, ok := debug.ReadBuildInfo()
 	if ok && slices.Contains(build.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
-		return 100_000
+		return 50_000
 	}
 	return 1_000_000
 }()
@@ -64,7 +64,13 @@ func (c *counted) Write(p []byte) (int, error) {
 // attacked returns a victim whose handshake is done. extra are lines of the peer's request.
 func attacked(t *testing.T, o *wsstream.AcceptOptions, extra ...string) *victim {
 	t.Helper()
-	near, far := memnet.Pipe(0)
+	return attackedOver(t, 0, o, extra...)
+}
+
+// attackedOver is attacked over a transport that buffers at most limit bytes each way.
+func attackedOver(t *testing.T, limit int, o *wsstream.AcceptOptions, extra ...string) *victim {
+	t.Helper()
+	near, far := memnet.Pipe(limit)
 	v := &victim{near: &counted{Conn: near}, far: far, peer: wstest.NewPeer(t, far, wstest.AsClient)}
 	accepted := make(chan error, 1)
 	go func() { // ends with the handshake
@@ -100,17 +106,6 @@ func (v *victim) closed(t *testing.T) error {
 	t.Helper()
 	_, err := v.conn.Closed().Wait(t.Context())
 	return err
-}
-
-// alive requires that a message passes each way.
-func (v *victim) alive(t *testing.T) {
-	t.Helper()
-	v.peer.Send(wstest.Text("alive?"))
-	m, err := v.conn.Readable().Pull(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "alive?", string(m.Data))
-	require.NoError(t, v.conn.Writable().Write(t.Context(), wsstream.Text("alive")))
-	v.peer.Want("the answer", wstest.Text("alive"))
 }
 
 // allocated returns how many objects and bytes f allocates, with all goroutines that it starts.
