@@ -171,7 +171,8 @@ func (a *Account) Usage() (held, most int64, stalled time.Duration) {
 	if a.spent != 0 {
 		stalled += time.Since(epoch) - a.spent
 	}
-	return a.held.Load(), a.most.Load(), stalled
+	held = a.held.Load()
+	return held, max(held, a.most.Load()), stalled // a taker counts held first, and then most
 }
 
 func (a *Account) credit() int64 { return a.size - a.held.Load() }

@@ -90,6 +90,16 @@ func TestGiveReturnsWhatWasTaken(t *testing.T) {
 	require.EqualValues(t, 7, most, "the maximum")
 }
 
+func TestUsageNeverReportsMoreThanItsMaximumInTheMiddleOfATake(t *testing.T) {
+	w := newWindow(10)
+	w.held.Add(3) // the first half of a take
+	held, most, _ := w.Usage()
+	require.EqualValues(t, 3, held)
+	require.EqualValues(t, 3, most)
+	w.took(3, 3)
+	require.EqualValues(t, 3, w.most.Load())
+}
+
 func TestTakeOverdrawsIfThereIsAnyCredit(t *testing.T) {
 	w := newWindow(10)
 	require.NoError(t, w.Take(t.Context(), 9))
