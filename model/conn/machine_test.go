@@ -1,0 +1,108 @@
+package conn
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	goleak.VerifyTestMain(m)
+}
+
+var (
+	programs = flag.String("model.programs", "testdata/programs/*.json", "the programs that are run again")
+	times    = flag.Int("model.times", 10, "how often each of them runs")
+)
+
+var virtual struct {
+	programs int
+	time     time.Duration
+}
+
+// try runs a program in a bubble, and returns what the model objects to.
+func try(t *testing.T, p *Program) (faults []fault) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(p.Procs))
+	guard := time.AfterFunc(time.Minute, func() {
+		b := make([]byte, 1<<22)
+		b = b[:runtime.Stack(b, true)]
+		fmt.Fprintf(os.Stderr, "the program does not end: %v\n%s", p, b)
+		os.Exit(3)
+	})
+	defer guard.Stop()
+	var r *run
+	defer func() {
+		if e := recover(); e != nil {
+			faults = append(faults, fault{"panic", fmt.Sprint(e)})
+			if r != nil {
+				faults = append(r.faults, faults...)
+			}
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		r = inBubble(p)
+		virtual.time += r.clock.now()
+	})
+	virtual.programs++
+	r.judge()
+	return r.faults
+}
+
+// TestConnDoesWhatTheModelSays draws programs, and runs them in memory. A longer run:
+//
+//	go test ./model/conn -run TestConn -rapid.checks=100000 -timeout 1h
+func TestConnDoesWhatTheModelSays(t *testing.T) {
+	began := time.Now()
+	var once sync.Once
+	rapid.Check(t, func(rt *rapid.T) {
+		p := draws.Draw(rt, "program")
+		if faults := try(t, &p); len(faults) > 0 {
+			once.Do(func() { t.Logf("the first program that fails: %v\n%v", &p, told(faults)) })
+			rt.Logf("%v\n%v", &p, told(faults))
+			rt.Fatalf("%s", faults[0].kind)
+		}
+	})
+	took := time.Since(began)
+	t.Logf("%d programs in %v: %.0f a second, %.0f virtual seconds a second", virtual.programs, took,
+		float64(virtual.programs)/took.Seconds(), virtual.time.Seconds()/took.Seconds())
+}
+
+func told(faults []fault) string {
+	var b strings.Builder
+	for _, f := range faults {
+		fmt.Fprintf(&b, "- %s: %s\n", f.kind, f.text)
+	}
+	return b.String()
+}
+
+// TestProgramsThatFailedOnce runs the programs of testdata/programs. Each is named after what went
+// wrong.
+func TestProgramsThatFailedOnce(t *testing.T) {
+	files, err := filepath.Glob(*programs)
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			b, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var p Program
+			require.NoError(t, json.Unmarshal(b, &p))
+			for range *times {
+				require.Empty(t, told(try(t, &p)))
+			}
+		})
+	}
+}

@@ -1,0 +1,259 @@
+package conn
+
+import (
+	"testing/synctest"
+	"time"
+
+	"github.com/wsstream/wsstream"
+)
+
+// watch looks at the connection from time to time, while all goroutines of the bubble block.
+func (r *run) watch() {
+	if r.near == nil {
+		return
+	}
+	for d := 50 * time.Microsecond; r.sleep(d); d = min(2*d, time.Hour) {
+		synctest.Wait()
+		r.look()
+	}
+}
+
+// A view is the connection at a moment at which all goroutines block.
+type view struct {
+	in, out          transcript
+	active           []*call // that have begun and not returned
+	taken            int     // messages that were pulled, or begun to be read
+	reader, writer   bool    // a message is open
+	blind            bool    // a pull has ended with its context: it may have assembled a part
+	skipped          bool    // a message may be skipped that has not come whole
+	dropping, ending bool    // a call says so
+	reading, writing bool    // in the transport
+	asked            int
+	quiet            time.Duration // since the last call or byte
+	stats            wsstream.Stats
+	desired          int
+}
+
+// look checks what must be true whenever all goroutines block.
+func (r *run) look() {
+	v, ok := r.view()
+	if !ok {
+		return
+	}
+	o := r.p.Options
+	r.law(&v.stats, o)
+	r.checkInput(v, o)
+	r.checkOutput(v, o)
+}
+
+// view returns false if the connection is about to end.
+func (r *run) view() (v view, ok bool) {
+	if _, _, ended := r.conn.Closed().Peek(); ended {
+		return v, false
+	}
+	r.near.mu.Lock()
+	in, out := r.near.in.frames(), r.near.out.frames()
+	v.reading, v.writing, v.asked = r.near.reading, r.near.writing, r.near.asked
+	failed := r.near.inErr != nil || r.near.outErr != nil || r.near.closed
+	v.in, v.out = r.transcripts(in, out)
+	var last time.Duration
+	for _, t := range []*tape{&r.near.in, &r.near.out} {
+		if n := len(t.marks); n > 0 {
+			last = max(last, t.marks[n-1].at)
+		}
+	}
+	r.near.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.calls {
+		last = max(last, c.from, c.to)
+		if !c.done {
+			v.active = append(v.active, c)
+		}
+		switch {
+		case c.do == doDiscard, c.do == doCancel, c.do == doShutdown:
+			v.dropping = true
+		}
+		switch c.do {
+		case doClose, doShutdown, doWClose, doFail, doAbort, doCancel, doCloseNow, doAcceptor:
+			v.ending = true
+		}
+		if c.pulls() && c.done {
+			if c.ok {
+				v.taken++
+				v.blind = c.do == doNext && !c.ended
+				v.skipped = c.do == doNext
+			} else if c.err != wsstream.ErrBusy {
+				v.blind = true
+			}
+		}
+		v.reader = v.reader || c.do == doNext && c.done && c.ok && !c.ended
+		v.writer = v.writer || c.do == doMessage && c.done && c.ok && !c.ended
+	}
+	v.quiet = r.clock.now() - last
+	bad := v.in.broken != "" || v.in.empties > 10_000
+	for i := range v.in.messages {
+		m := &v.in.messages[i]
+		bad = bad || m.bad != "" || r.tooBig(m)
+	}
+	return v, !failed && !bad && !v.ending && !v.in.closed && !v.out.closed && v.taken <= len(v.in.messages)
+}
+
+func (r *run) maxMessage() int {
+	if n := r.p.Options.MaxMessageSize; n != 0 {
+		return n
+	}
+	return wsstream.DefaultMaxMessageSize
+}
+
+func (r *run) tooBig(m *message) bool {
+	most := r.maxMessage()
+	return most > 0 && (len(m.data) > most || !m.compressed && m.declared > uint64(most))
+}
+
+// transcripts reads both streams.
+func (r *run) transcripts(in, out []byte) (i, o transcript) {
+	reads := reading{fromClient: !r.p.Client}
+	sends := reading{fromClient: r.p.Client}
+	if d := r.p.Deflate; d != nil {
+		bits := d.Bits
+		if bits == 0 {
+			bits = wsstream.DefaultWindowBits
+		}
+		reads.inflate = &inflater{takeover: !d.PeerNoTakeover, bits: 15}
+		sends.inflate = &inflater{takeover: !d.NoTakeover, bits: bits}
+	}
+	return reads.read(in), sends.read(out)
+}
+
+// wholeMessages returns how many messages have come whole.
+func (t *transcript) wholeMessages() int {
+	n := len(t.messages)
+	if n > 0 && !t.messages[n-1].whole {
+		n--
+	}
+	return n
+}
+
+// pulledTo returns where the pull cursor is when n messages were pulled: behind the control frames
+// that follow.
+func (t *transcript) pulledTo(n int) (at int) {
+	if n > 0 {
+		at = t.messages[n-1].end
+	}
+	for _, c := range t.controls {
+		if c.begin == at {
+			at = c.end
+		}
+	}
+	return at
+}
+
+func (r *run) checkInput(v view, o Options) {
+	pulls := 0
+	for _, c := range v.active {
+		if c.pulls() || c.do == doRead {
+			pulls++
+		}
+		if c.pulls() && !v.reader && !v.dropping && v.taken < v.in.wholeMessages() {
+			r.fault("a pull waits for a message that has come", "%v: %d of %d were taken",
+				c, v.taken, v.in.wholeMessages())
+		}
+	}
+	if pulls > 0 && !v.reading {
+		r.fault("a pull waits, and nothing reads", "%v", v.active)
+	}
+	s := v.stats
+	_ = s
+	held := v.in.end - v.in.pulledTo(v.taken)
+	window := o.ReadWindow
+	if window == 0 {
+		window = wsstream.DefaultReadWindow
+	}
+	if v.dropping || v.blind || v.skipped && v.taken == len(v.in.messages) &&
+		!v.in.messages[v.taken-1].whole || pulls > 0 {
+		return
+	}
+	if got := r.conn.Stats().Received.Held; got != int64(held) {
+		r.fault("Stats: Held of the input", "%d is held, and Stats say %d; %d taken of %v", held, got,
+			v.taken, v.in.messages)
+	}
+	if room := window < 0 || held < window; room && v.quiet > 50*time.Millisecond && !v.reading {
+		r.fault("nothing reads although the window has room", "%d of %d are held", held, window)
+	} else if !room && v.reading && v.quiet > 0 {
+		r.fault("the input is read although the window is full", "%d of %d are held", held, window)
+	} else if v.reading && window > 0 && v.asked > window-held {
+		r.fault("a read asks for more than the window has", "%d, and %d of %d are held",
+			v.asked, held, window)
+	}
+}
+
+func (r *run) checkOutput(v view, o Options) {
+	window := o.WriteWindow
+	if window == 0 {
+		window = wsstream.DefaultWriteWindow
+	}
+	s := r.conn.Stats().Sent
+	desired := r.conn.Writable().DesiredSize()
+	if window > 0 && int64(desired) != int64(window)-s.Held {
+		r.fault("DesiredSize", "%d, and %d of %d are held", desired, s.Held, window)
+	}
+	if v.writing {
+		return
+	}
+	if s.Held != 0 {
+		r.fault("output waits although the transport takes it", "%d bytes", s.Held)
+	}
+	if v.out.rest != 0 {
+		r.fault("half a frame was sent, and the transport takes more", "%d bytes", v.out.rest)
+	}
+	var pings, pongs []control
+	asked := 0
+	for _, c := range v.in.controls {
+		if c.op == opPing {
+			pings = append(pings, c)
+		}
+	}
+	for _, c := range v.out.controls {
+		if c.op == opPong {
+			pongs = append(pongs, c)
+		} else {
+			asked++
+		}
+	}
+	if len(pings) > 0 && (len(pongs) == 0 || pongs[len(pongs)-1].payload != pings[len(pings)-1].payload) {
+		r.fault("a ping was not answered", "%d pings, %d pongs", len(pings), len(pongs))
+	}
+	for _, c := range v.active {
+		switch c.do {
+		case doWrite, doPrepared, doTry, doReady, doMessage:
+			if !v.writer {
+				r.fault("a call waits although the transport takes more", "%v", c)
+			}
+		case doPart, doWriteEnd, doFlush:
+			r.fault("a call waits although the transport takes more", "%v", c)
+		case doPing:
+			if asked == 0 {
+				r.fault("a ping was not sent", "%v", c)
+			} else if r.answered(v) {
+				r.fault("a Ping waits although its pong has come", "%v", c)
+			}
+		}
+	}
+}
+
+// answered reports whether the pong for the last ping that was sent has come.
+func (r *run) answered(v view) bool {
+	last := ""
+	for _, c := range v.out.controls {
+		if c.op == opPing {
+			last = c.payload
+		}
+	}
+	for _, c := range v.in.controls {
+		if c.op == opPong && c.payload == last {
+			return true
+		}
+	}
+	return false
+}
