@@ -216,13 +216,18 @@ func (w *Window) tryTake(need, n int64) bool {
 
 // took counts n bytes that were taken. held is the new sum.
 func (a *Account) took(held, n int64) {
-	for most := a.most.Load(); held > most && !a.most.CompareAndSwap(most, held); {
-		most = a.most.Load()
-	}
+	a.rose(held)
 	if a.crosses(held-n, n) {
 		a.mu.Lock()
 		a.clockLocked()
 		a.mu.Unlock()
+	}
+}
+
+// rose notes held if it is the maximum so far.
+func (a *Account) rose(held int64) {
+	for most := a.most.Load(); held > most && !a.most.CompareAndSwap(most, held); {
+		most = a.most.Load()
 	}
 }
 
@@ -302,10 +307,7 @@ func (w *Window) grantLocked() {
 		q.waiters = slices.Delete(q.waiters, 0, 1)
 		w.short = false
 		w.clockLocked() // before it takes the rest
-		if x.n > 0 {
-			w.held.Add(x.n)
-			w.most.Store(max(w.most.Load(), w.held.Load()))
-		}
+		w.rose(w.held.Add(x.n))
 		x.end(nil)
 	}
 	w.short = len(q.waiters) > 0

@@ -373,6 +373,12 @@ func TestWindowWithoutASizeHasNoLimit(t *testing.T) {
 	}
 }
 
+func TestSizeIsWhatInitHasSet(t *testing.T) {
+	require.Equal(t, 10, newWindow(10).Size())
+	require.Zero(t, newWindow(0).Size(), "no limit")
+	require.Zero(t, newWindow(-1).Size(), "no limit")
+}
+
 func TestStalledIsTheTimeWithoutCredit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stalled := func(w *Window) time.Duration {
