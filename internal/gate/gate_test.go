@@ -127,6 +127,15 @@ func TestLockIsNotOvertakenByTryLock(t *testing.T) {
 	}
 }
 
+func TestFreeReportsWhetherTheGateIsFree(t *testing.T) {
+	g := New(nil)
+	require.True(t, g.Free())
+	require.True(t, g.TryLock())
+	require.False(t, g.Free())
+	g.Unlock()
+	require.True(t, g.Free())
+}
+
 func TestUnlockOfAFreeGatePanics(t *testing.T) {
 	g := New(nil)
 	require.Panics(t, g.Unlock)
