@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -152,6 +153,9 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		// 'a', then 3 bytes from there
 		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)},
 		{"a code that leaves bits unused", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 2, 3, 2, 3)},
+		{"a length without a code", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 0, 3, 0, 3, 0, 7)},
+		{"a length that is not the only code",
+			bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 1, 3, 0, 3, 127, 7)},
 		{"a repeat of no length", bitString(2<<1, 3, 0, 14, 1, 3, 0, 3, 0, 3, 1, 3, 1, 1)},
 		{
 			"more lengths than codes",
@@ -165,6 +169,38 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		require.ErrorIs(t, err, ErrCorrupt, c.name)
 		require.Equal(t, "kept", string(out[:4]))
 		require.Nil(t, f.state, "the message is over")
+	}
+}
+
+func TestInflateRefusesBitsThatAreNoCode(t *testing.T) {
+	literals := make([]int, 258)
+	literals['a'], literals[endBlock], literals[endBlock+1] = 1, 2, 2
+	only := make([]int, 257)
+	only[endBlock] = 1
+	for _, c := range []struct {
+		name      string
+		lit, dist []int
+		symbols   []int
+	}{
+		{"a block of nothing but its end", only, []int{0}, nil},
+		{"a copy in a block without distances", literals, []int{0}, []int{'a', endBlock + 1}},
+		{"a copy in a block with one distance", literals, []int{1}, []int{'a', endBlock + 1}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := &encoder{Rand: rand.New(rand.NewPCG(0, 2))}
+			e.write(2<<1, 3)
+			lit := codeOf(c.lit)
+			e.header(lit, codeOf(c.dist))
+			for _, s := range c.symbols {
+				e.symbol(lit, s)
+			}
+			e.write(1<<maxCode-1, maxCode)
+			f := NewInflater(Sender{Bits: 15})
+			_, _, err := f.Inflate(nil, e.out, 100, false)
+			require.ErrorIs(t, err, ErrCorrupt, "no code has more bits")
+			_, _, err = NewInflater(Sender{Bits: 15}).Inflate(nil, e.out[:len(e.out)-1], 100, false)
+			require.NoError(t, err, "bits are still to come")
+		})
 	}
 }
 
@@ -304,46 +340,82 @@ func TestSkipWithoutTakeoverInflatesNothing(t *testing.T) {
 	require.Equal(t, string(text(1000, 1)), string(got))
 }
 
-// FuzzInflate inflates a message twice, so that the second may refer to the first. Cut as cuts say,
-// with the room that rooms say, it must inflate as it does whole. A part that is skipped must leave
-// the same context. The standard library must inflate and refuse the same.
-func FuzzInflate(f *testing.F) {
-	f.Fuzz(func(t *testing.T, data, cuts, rooms []byte, bits uint8, keep bool) {
-		const most = 1 << 18
-		s := Sender{MinBits + int(bits%8), !keep}
-		whole, parts, skips := NewInflater(s), NewInflater(s), NewInflater(s)
-		for nth := range 2 {
-			want, used, wantErr := whole.Inflate(nil, data, most, true)
-			if wantErr == ErrRoom {
-				require.Len(t, want, most)
-				return
-			}
-			got, err := inPieces(data, cuts, rooms, parts.Inflate)
-			require.Equal(t, wantErr, err)
-			require.True(t, bytes.Equal(want, got))
-			require.Equal(t, whole.Blocks(), parts.Blocks())
-			if nth == 0 {
-				compareWithStd(t, data, want, wantErr)
-				limited(t, s, data, want)
-			}
-			if wantErr != nil {
-				return
-			}
+func TestInflateInflatesWhateverAnEncoderMayWrite(t *testing.T) {
+	for seed := range uint64(200) {
+		e := &encoder{Rand: rand.New(rand.NewPCG(seed, 0))}
+		whole, parts := NewInflater(Sender{Bits: 15}), NewInflater(Sender{Bits: 15})
+		for range 5 {
+			before := e.plain[max(0, len(e.plain)-1<<15):]
+			data, want := e.message()
+			got, used, err := whole.Inflate(nil, data, math.MaxInt, true)
+			require.NoError(t, err, seed)
 			require.Equal(t, len(data), used)
-			got, err = inPieces(data, cuts, rooms, func(dst, src []byte, room int, fin bool) (
-				[]byte, int, error,
-			) {
-				n, used, err := skips.Skip(src, room, fin)
-				return append(dst, make([]byte, n)...), used, err
-			})
-			require.NoError(t, err)
-			if keep {
-				require.Equal(t, len(want), len(got))
-				a, b := remembered(&whole.window), remembered(&skips.window)
-				require.True(t, bytes.Equal(a, b))
+			require.Equal(t, string(want), string(got), seed)
+			if !e.final {
+				std, err := stdInflate(data, before)
+				require.NoError(t, err, "the encoder of this test is wrong")
+				require.Equal(t, string(want), string(std))
 			}
+			got, err = inPieces(data, e.sizes(20), e.sizes(9), parts.Inflate)
+			require.NoError(t, err, seed)
+			require.Equal(t, string(want), string(got), seed)
 		}
-	})
+	}
+}
+
+// A changed bit makes most messages invalid, in every way that there is.
+func TestInflateRefusesWhatTheStandardLibraryRefuses(t *testing.T) {
+	for seed := range uint64(1000) {
+		e := &encoder{Rand: rand.New(rand.NewPCG(seed, 1))}
+		data, _ := e.message()
+		bit := e.IntN(8 * min(len(data), 60))
+		data[bit/8] ^= 1 << (bit % 8)
+		compareInflaters(t, data, e.sizes(20), e.sizes(9), uint8(e.IntN(8)), e.IntN(2) == 0)
+	}
+}
+
+func FuzzInflate(f *testing.F) {
+	f.Fuzz(compareInflaters)
+}
+
+// compareInflaters inflates a message twice, so that the second may refer to the first. Cut as cuts
+// say, with the room that rooms say, it must inflate as it does whole. A part that is skipped must
+// leave the same context. The standard library must inflate and refuse the same.
+func compareInflaters(t *testing.T, data, cuts, rooms []byte, bits uint8, keep bool) {
+	const most = 1 << 18
+	s := Sender{MinBits + int(bits%8), !keep}
+	whole, parts, skips := NewInflater(s), NewInflater(s), NewInflater(s)
+	for nth := range 2 {
+		want, used, wantErr := whole.Inflate(nil, data, most, true)
+		if wantErr == ErrRoom {
+			require.Len(t, want, most)
+			return
+		}
+		got, err := inPieces(data, cuts, rooms, parts.Inflate)
+		require.Equal(t, wantErr, err)
+		require.True(t, bytes.Equal(want, got))
+		require.Equal(t, whole.Blocks(), parts.Blocks())
+		if nth == 0 {
+			compareWithStd(t, data, want, wantErr)
+			limited(t, s, data, want)
+		}
+		if wantErr != nil {
+			return
+		}
+		require.Equal(t, len(data), used)
+		got, err = inPieces(data, cuts, rooms, func(dst, src []byte, room int, fin bool) (
+			[]byte, int, error,
+		) {
+			n, used, err := skips.Skip(src, room, fin)
+			return append(dst, make([]byte, n)...), used, err
+		})
+		require.NoError(t, err)
+		if keep {
+			require.Equal(t, len(want), len(got))
+			a, b := remembered(&whole.window), remembered(&skips.window)
+			require.True(t, bytes.Equal(a, b))
+		}
+	}
 }
 
 // inPieces inflates a message in pieces of the sizes in cuts, with the room in rooms.
