@@ -49,6 +49,24 @@ func codeOf(lengths []int) prefixCode {
 	return c
 }
 
+// fixedCodes returns the codes of a block without codes of its own.
+func fixedCodes() (lit, dist prefixCode) {
+	lengths := make([]int, litCodes)
+	for s := range lengths {
+		switch {
+		case s < 144:
+			lengths[s] = 8
+		case s < 256:
+			lengths[s] = 9
+		case s < 280:
+			lengths[s] = 7
+		default:
+			lengths[s] = 8
+		}
+	}
+	return codeOf(lengths), codeOf(slices.Repeat([]int{5}, 32))
+}
+
 func (e *encoder) symbol(c prefixCode, s int) {
 	if c.lengths[s] == 0 {
 		panic("the symbol has no code")
@@ -112,20 +130,7 @@ func (e *encoder) block(final bool) {
 		}
 	case 1:
 		e.write(1, 2)
-		var lit [litCodes]int
-		for s := range lit {
-			switch {
-			case s < 144:
-				lit[s] = 8
-			case s < 256:
-				lit[s] = 9
-			case s < 280:
-				lit[s] = 7
-			default:
-				lit[s] = 8
-			}
-		}
-		e.symbols(codeOf(lit[:]), codeOf(slices.Repeat([]int{5}, 32)))
+		e.symbols(fixedCodes())
 	default:
 		e.write(2, 2)
 		lit, dist := e.randomCodes()

@@ -153,9 +153,6 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 		// 'a', then 3 bytes from there
 		{"a distance symbol that may not occur", bitString(1<<1, 3, 0x91, 8, 1, 7, 30, 5)},
 		{"a code that leaves bits unused", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 2, 3, 2, 3)},
-		{"a length without a code", bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 0, 3, 0, 3, 0, 7)},
-		{"a length that is not the only code",
-			bitString(2<<1, 3, 0, 14, 0, 3, 0, 3, 1, 3, 0, 3, 127, 7)},
 		{"a repeat of no length", bitString(2<<1, 3, 0, 14, 1, 3, 0, 3, 0, 3, 1, 3, 1, 1)},
 		{
 			"more lengths than codes",
@@ -172,7 +169,52 @@ func TestInflateRefusesCorruptData(t *testing.T) {
 	}
 }
 
+// Bits that mean nothing are refused as soon as they have come, wherever a byte ends.
 func TestInflateRefusesBitsThatAreNoCode(t *testing.T) {
+	refuse := func(t *testing.T, e *encoder, bad, n int) {
+		e.write(bad, n)
+		bits := e.nbits
+		e.write(0xff, -bits&7)
+		f := NewInflater(Sender{Bits: 15})
+		for i := range e.out {
+			_, _, err := f.Inflate(nil, e.out[i:i+1], 100, false)
+			if 8*(i+1) < bits {
+				require.NoError(t, err, "%d of %d bits", 8*(i+1), bits)
+				continue
+			}
+			require.ErrorIs(t, err, ErrCorrupt, "%d bits", bits)
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		lengths map[int]int // of the codes of lengths, by symbol
+		before  []int       // zeros and ones
+		bad, n  int
+	}{
+		{"lengths without a code", nil, nil, 0, 7},
+		{"one code of a length, and not this one", map[int]int{17: 1}, nil, 1<<7 - 1, 7},
+		{"a repeat of no length", map[int]int{16: 1}, nil, 0, 1},
+		{"a repeat of no length, by another code", map[int]int{16: 1, 17: 1}, nil, 0, 1},
+		{"more lengths than codes", map[int]int{18: 1}, []int{0, 1, 1, 1, 1, 1, 1, 1}, 127 << 1, 8},
+		{"one length more than codes", map[int]int{18: 1},
+			[]int{0, 1, 1, 1, 1, 1, 1, 1}, 110 << 1, 8},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for n := 4; n <= len(headerOrder); n++ {
+				e := &encoder{}
+				e.write(2<<1, 3)
+				e.write((n-4)<<10, 14)
+				for _, s := range headerOrder[:n] {
+					e.write(c.lengths[int(s)], 3)
+				}
+				for _, bit := range c.before {
+					e.write(bit, 1)
+				}
+				refuse(t, e, c.bad, c.n)
+			}
+		})
+	}
+
 	literals := make([]int, 258)
 	literals['a'], literals[endBlock], literals[endBlock+1] = 1, 2, 2
 	only := make([]int, 257)
@@ -187,21 +229,57 @@ func TestInflateRefusesBitsThatAreNoCode(t *testing.T) {
 		{"a copy in a block with one distance", literals, []int{1}, []int{'a', endBlock + 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			e := &encoder{Rand: rand.New(rand.NewPCG(0, 2))}
-			e.write(2<<1, 3)
-			lit := codeOf(c.lit)
-			e.header(lit, codeOf(c.dist))
-			for _, s := range c.symbols {
-				e.symbol(lit, s)
+			for seed := range uint64(50) {
+				e := &encoder{Rand: rand.New(rand.NewPCG(seed, 2))}
+				e.write(2<<1, 3)
+				lit := codeOf(c.lit)
+				e.header(lit, codeOf(c.dist))
+				for _, s := range c.symbols {
+					e.symbol(lit, s)
+				}
+				refuse(t, e, 1<<maxCode-1, maxCode)
 			}
-			e.write(1<<maxCode-1, maxCode)
-			f := NewInflater(Sender{Bits: 15})
-			_, _, err := f.Inflate(nil, e.out, 100, false)
-			require.ErrorIs(t, err, ErrCorrupt, "no code has more bits")
-			_, _, err = NewInflater(Sender{Bits: 15}).Inflate(nil, e.out[:len(e.out)-1], 100, false)
-			require.NoError(t, err, "bits are still to come")
 		})
 	}
+}
+
+// The bits of the first block are read ahead: those of the second may be all that is left.
+func TestInflateOfAShortBlockBehindAnotherGoesOnWhereItStopped(t *testing.T) {
+	for n := range 4 {
+		e := &encoder{}
+		e.write(1<<1, 3)
+		lit, _ := fixedCodes()
+		for range n {
+			e.symbol(lit, 'a')
+		}
+		e.symbol(lit, endBlock)
+		for range 1 + n {
+			e.write(0, 3)
+			e.align()
+			e.write(n, 16)
+			e.write(n^0xffff, 16)
+			e.write(0x636261, 8*n)
+		}
+		e.write(0, 3)
+		e.align()
+		for room := range byte(8) {
+			compareInflaters(t, e.out, nil, []byte{room, 1}, 7, true)
+			compareInflaters(t, e.out, []byte{1, 5}, []byte{room, 1}, 7, true)
+		}
+	}
+}
+
+func TestInflateNeedsRoomOnlyForBytesThatHaveCome(t *testing.T) {
+	f := NewInflater(Sender{Bits: 15})
+	got, used, err := f.Inflate(nil, []byte{0, 5, 0, 0xfa, 0xff, 'a', 'b'}, 2, false)
+	require.NoError(t, err, "the other three are only declared")
+	require.Equal(t, 7, used)
+	got, used, err = f.Inflate(got, nil, 0, false)
+	require.NoError(t, err)
+	require.Zero(t, used)
+	_, used, err = f.Inflate(got, []byte{'c'}, 0, false)
+	require.ErrorIs(t, err, ErrRoom)
+	require.Zero(t, used)
 }
 
 func TestInflateRefersToEarlierMessages(t *testing.T) {
