@@ -12,8 +12,9 @@ type encoder struct {
 	*rand.Rand
 	out   []byte
 	nbits int
-	plain []byte // what all messages inflate to
-	final bool   // the message has a final block
+	plain []byte   // what all messages inflate to
+	final bool     // the message has a final block
+	marks [][2]int // a number of bits of the message, and how much they inflate to
 }
 
 // write writes the lowest n bits of v, the lowest first.
@@ -26,6 +27,12 @@ func (e *encoder) write(v, n int) {
 		v >>= 1
 		e.nbits++
 	}
+}
+
+// add notes bytes that the bits so far inflate to.
+func (e *encoder) add(p ...byte) {
+	e.plain = append(e.plain, p...)
+	e.marks = append(e.marks, [2]int{e.nbits, len(e.plain)})
 }
 
 func (e *encoder) align() { e.write(0, -e.nbits&7) }
@@ -126,7 +133,7 @@ func (e *encoder) block(final bool) {
 		for range n {
 			b := e.IntN(256)
 			e.write(b, 8)
-			e.plain = append(e.plain, byte(b))
+			e.add(byte(b))
 		}
 	case 1:
 		e.write(1, 2)
@@ -234,7 +241,7 @@ func (e *encoder) symbols(lit, dist prefixCode) {
 		}
 		if s < endBlock {
 			e.symbol(lit, s)
-			e.plain = append(e.plain, byte(s))
+			e.add(byte(s))
 			continue
 		}
 		if len(far) == 0 {
@@ -254,6 +261,7 @@ func (e *encoder) symbols(lit, dist prefixCode) {
 		for range int(length.base) + more {
 			e.plain = append(e.plain, e.plain[len(e.plain)-int(distance.base)-back])
 		}
+		e.add()
 	}
 	e.symbol(lit, endBlock)
 }
@@ -269,7 +277,7 @@ func (e *encoder) sizes(n int) []byte {
 
 // message returns a message of random blocks. Every few messages have a final block in them.
 func (e *encoder) message() (data, plain []byte) {
-	e.out, e.nbits, e.final = nil, 0, false
+	e.out, e.nbits, e.final, e.marks = nil, 0, false, nil
 	was := len(e.plain)
 	for range 1 + e.IntN(4) {
 		e.block(e.IntN(8) == 0)

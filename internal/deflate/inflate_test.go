@@ -441,6 +441,29 @@ func TestInflateInflatesWhateverAnEncoderMayWrite(t *testing.T) {
 	}
 }
 
+func TestInflateReturnsEachByteAsSoonAsItsBitsHaveCome(t *testing.T) {
+	for seed := range uint64(100) {
+		e := &encoder{Rand: rand.New(rand.NewPCG(seed, 3))}
+		data, want := e.message()
+		f := NewInflater(Sender{Bits: 15})
+		var got []byte
+		for i := range data {
+			var err error
+			got, _, err = f.Inflate(got, data[i:i+1], math.MaxInt, false)
+			require.NoError(t, err)
+			n := 0
+			for _, mark := range e.marks {
+				if mark[0] <= 8*(i+1) {
+					n = mark[1]
+				}
+			}
+			require.Equal(t, string(want[:n]), string(got), "seed %d, %d bytes", seed, i+1)
+		}
+		_, _, err := f.Inflate(got, nil, 0, true)
+		require.NoError(t, err)
+	}
+}
+
 // A changed bit makes most messages invalid, in every way that there is.
 func TestInflateRefusesWhatTheStandardLibraryRefuses(t *testing.T) {
 	for seed := range uint64(1000) {
