@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// An encoder writes DEFLATE blocks that are valid, and as odd as chance makes them: codes of all
-// lengths, codes of one symbol, repeats in the header, copies from all distances.
+// An encoder writes DEFLATE blocks that are valid, and as odd as chance makes them. There are codes
+// of all lengths, codes of one symbol, repeats in the header, and copies from all distances.
 type encoder struct {
 	*rand.Rand
 	out   []byte

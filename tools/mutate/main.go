@@ -79,7 +79,7 @@ func (o options) runAll(dirs []string) error {
 		return err
 	}
 	page := strings.Join(strings.Fields(string(text)), " ")
-	fmt.Fprintf(os.Stdout, "%-18s %8s %7s %9s %6s %11s %9s\n",
+	say("%-18s %8s %7s %9s %6s %11s %9s\n",
 		"package", "mutants", killed, timedOut, lived, notCovered, "efficacy")
 	var low, unlisted bool
 	for _, dir := range dirs {
@@ -92,7 +92,7 @@ func (o options) runAll(dirs []string) error {
 		for _, m := range mutants {
 			if (m.Fate == lived || m.Fate == notCovered) && !strings.Contains(page, m.item()) {
 				unlisted = true
-				fmt.Fprintf(os.Stdout, "  %-11s %s:%d:%d %s\n", m.Fate, m.File, m.Line, m.Column, m.item())
+				say("  %-11s %s:%d:%d %s\n", m.Fate, m.File, m.Line, m.Column, m.item())
 			}
 		}
 	}
@@ -104,6 +104,8 @@ func (o options) runAll(dirs []string) error {
 	}
 	return nil
 }
+
+func say(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format, args...) }
 
 // run tests all mutants of the package in dir.
 func (o options) run(dir, work string) ([]*mutant, error) {
@@ -158,12 +160,21 @@ func (o options) test(p *program, dir string, mutants []*mutant) error {
 					fmt.Fprintln(os.Stderr, "mutate:", err)
 				}
 				if o.verbose {
-					fmt.Fprintf(os.Stdout, "%-11s %s (%s)\n", m.Fate, m, m.By)
+					say("%-11s %s (%s)\n", m.Fate, m, m.By)
 				}
 				mu.Unlock()
 			}
 		})
 	}
+	slices.SortStableFunc(alive, func(a, b *mutant) int { // those that take longest come last
+		switch {
+		case a.single == b.single:
+			return 0
+		case b.single:
+			return -1
+		}
+		return 1
+	})
 	for _, m := range alive {
 		next <- m
 	}
@@ -184,7 +195,7 @@ func figures(dir string, mutants []*mutant) float64 {
 	if covered := dead + n[lived]; covered > 0 {
 		efficacy = 100 * float64(dead) / float64(covered)
 	}
-	fmt.Fprintf(os.Stdout, "%-18s %8d %7d %9d %6d %11d %7.1f %%\n", dir, len(mutants)-n[notViable],
+	say("%-18s %8d %7d %9d %6d %11d %7.1f %%\n", dir, len(mutants)-n[notViable],
 		n[killed], n[timedOut], n[lived], n[notCovered], efficacy)
 	return efficacy
 }
