@@ -32,7 +32,7 @@ func (c *Conn) Finish(info, unfinished CloseInfo) {
 }
 
 // GoAway closes in order because the library has decided so. rule is the reason, and the end of
-// both streams, unless the program decides to close before the peer does.
+// both streams, unless the program or the peer has decided to close before.
 func (c *Conn) GoAway(info CloseInfo, rule error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,8 +130,8 @@ func (c *Conn) writeDropped() (dropped bool, err error) {
 // closeRelocks decides to close, unless that was decided before.
 func (c *Conn) closeRelocks(info CloseInfo, by party) {
 	e := c.end.note()
-	if e.peerClose == nil {
-		e.by = max(e.by, by)
+	if e.by == undecided {
+		e.by = by
 	}
 	if !e.decided && !e.over {
 		e.decided, e.ourClose = true, info

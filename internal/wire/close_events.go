@@ -55,9 +55,6 @@ func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 	if answer.Code == CodeNone {
 		answer.Code = 0
 	}
-	if e.by == undecided {
-		e.by = byPeer
-	}
 	c.closeRelocks(answer, byPeer)
 	c.settleLocked()
 }

@@ -19,7 +19,7 @@ type endState struct {
 	read, write error // the final error of each stream; nil until it is decided
 	verdict     error // of pulls, if a message left unread at the end proves invalid; else nil
 
-	by          party     // the party whose decision to close counts
+	by          party     // the party that decided to close first
 	away        error     // the end of both streams if the library decided to close; else nil
 	decided     bool      // we have decided to close, or to answer the peer's Close
 	ourClose    CloseInfo // what our Close carries
@@ -47,8 +47,7 @@ type endState struct {
 	coded    error // what outcomeLocked made of the peer's code; one for all calls
 }
 
-// A party is a side that can decide to close. The decision of the greatest party counts. Once the
-// peer's Close has come, it is final.
+// A party is a side that can decide to close. The first decision counts.
 type party uint8
 
 const (

@@ -1,7 +1,10 @@
 package wire
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 
@@ -56,4 +59,33 @@ func TestCloseFollowsAWriteThatFoundRoomWhenRecalled(t *testing.T) {
 		require.Equal(t, ws.OpClose, got[len(got)-1].Header.OpCode)
 		c.CloseNow()
 	})
+}
+
+// The program may react to a shutdown with a close of its own. The client has sent half of what it
+// wanted to send: that must not look complete.
+func TestACloseAfterAShutdownDoesNotMakeItsEndLookComplete(t *testing.T) {
+	rule := errors.New("the server is shutting down")
+	for name, later := range map[string]func(c *Conn){
+		"nothing": func(*Conn) {},
+		"Close":   func(c *Conn) { c.Close(CloseInfo{Code: CodeNormal}) },
+		"Finish":  func(c *Conn) { c.Finish(CloseInfo{Code: CodeNormal}, CloseInfo{Code: CodeInternal}) },
+		"Abort":   func(c *Conn) { c.Abort(CloseInfo{}, errors.New("cause")) },
+		"CloseWrite": func(c *Conn) {
+			go func() { _ = c.CloseWrite(context.Background(), CloseInfo{}, errors.New("cause")) }()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+				go func() { _, _ = io.Copy(io.Discard, peer) }() // ends with the connection
+				c.GoAway(CloseInfo{Code: CodeGoingAway}, rule)
+				later(c)
+				synctest.Wait()
+				_, err := peer.Write([]byte("\x88\x02\x03\xe9")) // the answer: 1001
+				require.NoError(t, err)
+				_, _, err = c.Pull(t.Context(), nil)
+				require.ErrorIs(t, err, rule)
+				require.ErrorIs(t, c.Write(t.Context(), ws.OpText, nil, false), rule)
+			})
+		})
+	}
 }
