@@ -45,6 +45,7 @@ func parse(args []string, stdout io.Writer) (*settings, error) {
 		if errors.Is(err, flag.ErrHelp) {
 			f.SetOutput(stdout)
 			f.Usage()
+			say(stdout, "\n\"bench soak\" is a load test of wsstream alone: see bench soak -h.\n")
 			return nil, err
 		}
 		return nil, flagError{fmt.Errorf("%w; -h shows all flags", err)}

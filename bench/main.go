@@ -1,5 +1,6 @@
-// Command bench measures wsstream against other WebSocket libraries for Go. Its README says how to
-// run and read it.
+// Command bench measures wsstream against other WebSocket libraries for Go. As "bench soak" it
+// loads wsstream for a while and accounts for every message. Its README says how to run and read
+// it.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"github.com/wsstream/wsstream/bench/internal/peer"
 	"github.com/wsstream/wsstream/bench/internal/proc"
 	"github.com/wsstream/wsstream/bench/internal/scenario"
+	"github.com/wsstream/wsstream/bench/internal/soak"
 	"github.com/wsstream/wsstream/bench/internal/work"
 )
 
@@ -20,6 +22,10 @@ func main() {
 		child(role, work.Serve)
 	case scenario.RolePeer:
 		child(role, peer.Serve)
+	case soak.RoleServer:
+		child(role, soak.ServeServer)
+	case soak.RoleClients:
+		child(role, soak.ServeClients)
 	default:
 		child(role, func() error { return fmt.Errorf("no such role") })
 	}

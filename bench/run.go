@@ -17,14 +17,8 @@ import (
 
 // run is the program; it returns the exit code. The report goes to stdout, the progress to stderr.
 func run(args []string, stdout, stderr io.Writer) int {
-	s, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err == nil {
-		err = s.report(stdout, stderr)
-	}
-	if err == nil {
+	err := command(args, stdout, stderr)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
 	say(stderr, "bench: %v\n", err)
@@ -32,6 +26,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	return 1
+}
+
+// command does what the command line says.
+func command(args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == "soak" {
+		return soakAll(args[1:], stdout, stderr)
+	}
+	s, err := parse(args, stdout)
+	if err != nil {
+		return err
+	}
+	return s.report(stdout, stderr)
 }
 
 // report measures what is selected, or reads it, and reports it.

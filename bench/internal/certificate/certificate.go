@@ -1,4 +1,5 @@
-package work
+// Package certificate makes certificates for servers on loopback.
+package certificate
 
 import (
 	"crypto/ecdsa"
@@ -11,9 +12,9 @@ import (
 	"time"
 )
 
-// certificate makes a certificate for this process, and its key, in PEM. The peer does not check
+// New makes a certificate for this process, and its key, in PEM. The peers do not check
 // it.
-func certificate() (cert, key []byte, err error) {
+func New() (cert, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err

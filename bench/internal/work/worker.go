@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wsstream/wsstream/bench/internal/certificate"
 	"github.com/wsstream/wsstream/bench/internal/library"
 	"github.com/wsstream/wsstream/bench/internal/proc"
 )
@@ -96,7 +97,7 @@ func (w *Worker) server() (func(l net.Listener, h library.Handler) error, error)
 	if !w.job.TLS {
 		return serve, nil
 	}
-	cert, key, err := certificate()
+	cert, key, err := certificate.New()
 	if err != nil {
 		return nil, err
 	}

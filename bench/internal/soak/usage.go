@@ -1,0 +1,80 @@
+package soak
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/pprof"
+	"time"
+
+	"github.com/wsstream/wsstream/bench/internal/proc"
+)
+
+// HeapTolerance is how many bytes a heap may have grown by after the run. Caches of the standard
+// library and pools stay, and the samples of the run. A kilobyte that each of 8,000 connections
+// leaves behind is twice as much.
+const HeapTolerance = 4 << 20
+
+// A Usage is what a process uses.
+type Usage struct {
+	RSS, Heap, Stack int64 // bytes; of the heap, those that are allocated
+	CPU              time.Duration
+	Goroutines       int
+	Descriptors      int
+}
+
+// measure returns the usage of this process. With settle it first collects garbage.
+func measure(settle bool) (Usage, error) {
+	if settle {
+		for range 4 { // pools let go with the second collection
+			debug.FreeOSMemory()
+		}
+	}
+	p, err := proc.Measure(false, false)
+	if err != nil {
+		return Usage{}, err
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fds, err := os.ReadDir("/proc/self/fd")
+	return Usage{RSS: p.RSS, Heap: int64(m.HeapAlloc), Stack: int64(m.StackInuse), CPU: p.CPU,
+		Goroutines: runtime.NumGoroutine(), Descriptors: len(fds)}, err
+}
+
+// left says what a process that used before still uses in addition. It is nil if there is nothing.
+func (u Usage) left(before Usage) error {
+	var errs []error
+	if n := u.Goroutines - before.Goroutines; n != 0 {
+		errs = append(errs, fmt.Errorf("%d goroutines more than before", n))
+	}
+	if n := u.Descriptors - before.Descriptors; n != 0 {
+		errs = append(errs, fmt.Errorf("%d descriptors more than before", n))
+	}
+	if n := u.Heap - before.Heap; n > HeapTolerance {
+		errs = append(errs, fmt.Errorf("%d bytes of heap more than before, above the tolerance of %d",
+			n, HeapTolerance))
+	}
+	return errors.Join(errs...)
+}
+
+// returned waits until the process uses what it used before. If it still uses more after a while,
+// the error says so, with the stacks of the goroutines.
+func returned(before Usage, patience time.Duration) (u Usage, err error) {
+	for end := time.Now().Add(patience); ; <-time.After(200 * time.Millisecond) {
+		if u, err = measure(true); err != nil {
+			return u, err
+		}
+		err := u.left(before)
+		if err == nil {
+			return u, nil
+		}
+		if time.Now().After(end) {
+			var stacks bytes.Buffer
+			_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+			return u, fmt.Errorf("%w\n%s", err, stacks.Bytes()[:min(stacks.Len(), 4<<10)])
+		}
+	}
+}
