@@ -376,6 +376,37 @@ func TestInflateReservesMemoryForWhatHasCome(t *testing.T) {
 	require.Less(t, cap(got), 100)
 }
 
+func TestInflateReservesNoMemoryForWhatWasRead(t *testing.T) {
+	e := &encoder{Rand: rand.New(rand.NewPCG(1, 4))}
+	e.write(2<<1, 3)
+	lit := e.randomCode(286, maxCode, e.Perm(286))
+	e.header(lit, codeOf([]int{1})) // some 150 bytes
+	e.symbol(lit, 'a')
+	e.align()
+	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(nil, e.out, math.MaxInt, false)
+	require.NoError(t, err)
+	require.Equal(t, "a", string(got))
+	require.Less(t, cap(got), 150)
+
+	lit, _ = fixedCodes()
+	e = &encoder{}
+	e.write(1<<1, 3)
+	e.symbol(lit, 'a')
+	e.align()
+	got, _, err = NewInflater(Sender{Bits: 15}).Inflate(make([]byte, 1<<20), e.out, math.MaxInt, false)
+	require.NoError(t, err)
+	require.Len(t, got, 1<<20+1)
+	require.Less(t, cap(got), 3<<19, "as append grows")
+}
+
+func TestInflateReservesNoMoreThanTheRoom(t *testing.T) {
+	m := newStdPeer(9).message(text(5000, 1))
+	got, _, err := NewInflater(Sender{Bits: 15}).Inflate(make([]byte, 1000), m, 1, false)
+	require.ErrorIs(t, err, ErrRoom)
+	require.Len(t, got, 1001)
+	require.Less(t, cap(got), 2000, "as append grows")
+}
+
 func TestSkipKeepsTheContext(t *testing.T) {
 	peer := newStdPeer(6)
 	f := NewInflater(Sender{Bits: 15})

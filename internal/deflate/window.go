@@ -14,11 +14,10 @@ func (w *window) add(p []byte) {
 		p = p[len(p)-w.size:]
 		w.buf, w.end = w.buf[:0], 0
 	}
-	if n := min(len(p), w.size-len(w.buf)); n > 0 {
-		w.grow(len(w.buf) + n)
-		w.buf = append(w.buf, p[:n]...)
-		p = p[n:]
-	}
+	n := min(len(p), w.size-len(w.buf))
+	w.grow(len(w.buf) + n)
+	w.buf = append(w.buf, p[:n]...)
+	p = p[n:]
 	for len(p) > 0 {
 		n := copy(w.buf[w.end:], p)
 		p = p[n:]
