@@ -96,6 +96,9 @@ func (c *Conn) Start(buffered []byte) {
 	}
 	c.endWait(0)
 	c.scan()
+	if c.alive != nil {
+		c.checkWithin(idleWait)
+	}
 	c.unlockRead()
 }
 

@@ -118,13 +118,13 @@ func (c *Conn) offeredLocked() {
 	}
 }
 
-// watchFull makes sure that checkAlive runs soon, because a background reader has filled the read
-// window.
-func (c *Conn) watchFull() {
+// checkWithin makes sure that checkAlive runs within d: because the connection has begun, or a
+// background reader has filled the read window. checkAlive then finds out what is due next.
+func (c *Conn) checkWithin(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.stoppedLocked() {
-		c.dueByLocked(time.Now())
+		c.dueByLocked(time.Now().Add(d))
 	}
 }
 

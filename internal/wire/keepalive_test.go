@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"context"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -30,6 +32,40 @@ func TestKeepaliveDoesNotDelayTheBackgroundReader(t *testing.T) {
 		defer c.mu.Unlock()
 		require.Equal(t, inBackground, c.wait.kind)
 	})
+}
+
+// A ping came only after a quarter of StallTimeout, or never.
+func TestKeepaliveBeginsWhateverIsCalledFirst(t *testing.T) {
+	for name, call := range map[string]func(c *Conn, peer net.Conn){
+		"a Write": func(c *Conn, peer net.Conn) {
+			wrote := goWrite(context.Background(), c, make([]byte, 3))
+			_, _ = io.ReadFull(peer, make([]byte, 5))
+			<-wrote
+		},
+		"Discard":               func(c *Conn, _ net.Conn) { c.Discard() },
+		"Discard, before Start": func(*Conn, net.Conn) {},
+		"a Pull":                func(c *Conn, _ net.Conn) { go c.Pull(context.Background(), nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := net.Pipe()
+				c := newConn(near, Config{PingInterval: time.Second, StallTimeout: time.Hour})
+				defer func() {
+					cut(c)
+					_ = far.Close()
+				}()
+				if name == "Discard, before Start" {
+					c.Discard()
+				}
+				start := time.Now()
+				c.Start(nil)
+				call(c, far)
+				_, err := io.ReadFull(far, make([]byte, 10))
+				require.NoError(t, err)
+				require.Equal(t, time.Second, time.Since(start))
+			})
+		})
+	}
 }
 
 func TestKeepaliveIsNilWithoutOptions(t *testing.T) {

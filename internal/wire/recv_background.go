@@ -103,7 +103,7 @@ func (c *Conn) runBackground() {
 	c.freeUnused()
 	c.releaseRead()
 	if full && c.alive != nil {
-		c.watchFull()
+		c.checkWithin(0)
 	}
 	c.readIfRequested() // requestReader may have found readGate still locked
 }
