@@ -32,7 +32,47 @@ func drawProgram(t *rapid.T) Program {
 	p.Callers = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Caller { return drawCaller(t, &p) }),
 		0, 5).Draw(t, "callers")
 	p.End = drawEnd(t)
+	p.trim()
 	return p
+}
+
+// trim makes messages shorter where each byte of them costs much.
+func (p *Program) trim() {
+	in, out := 1<<20, 1<<20
+	if n := p.Options.MaxFrameSize; n > 0 && n < 100 {
+		out = 500
+	}
+	if n := p.Options.WriteWindow; n > 0 && n < 1000 {
+		out = min(out, 5000)
+	}
+	if p.Limit < 1000 {
+		in, out = 10_000, min(out, 10_000)
+	}
+	if p.Chunk > 0 && p.Chunk < 10 {
+		in = min(in, 1000)
+	}
+	if n := p.Peer.Pace; n > 0 && n < 10 {
+		in = min(in, 500)
+	}
+	short := func(n *int, most int) {
+		if *n > most {
+			*n = most - 10 + *n%10
+		}
+	}
+	for i := range p.Peer.Acts {
+		short(&p.Peer.Acts[i].Size, in)
+	}
+	for _, c := range p.Callers {
+		for i := range c.Steps {
+			s := &c.Steps[i]
+			if s.Do != doInto && s.Do != doNext {
+				short(&s.Size, out)
+				for k := range s.Parts {
+					short(&s.Parts[k], out)
+				}
+			}
+		}
+	}
 }
 
 func flip(t *rapid.T, label string) bool { return rapid.Bool().Draw(t, label) }

@@ -45,6 +45,7 @@ func (r *run) judge() {
 	j.results()
 	j.ends()
 	j.figures()
+	j.inTime()
 }
 
 // An event is a call that takes a message from one of the two streams, or adds one to it.
@@ -254,8 +255,14 @@ func (j *judge) output() {
 			break
 		}
 	}
+	for i, e := range of {
+		if m := &t.messages[i]; m.compressed && e.step.Plain {
+			j.fault("a message was compressed that must not be", "%v: %v", e.call, m)
+		}
+	}
 	j.flushes(of)
 	j.pongs()
+	j.backlog()
 }
 
 // drops2 reports whether a call drops what was accepted.
@@ -316,6 +323,55 @@ func (j *judge) pongs() {
 			return
 		}
 		left = left[i+1:]
+	}
+}
+
+// backlog checks how many bytes of pongs waited while the transport took nothing: 4 KiB that had
+// begun to leave, 4 KiB behind them, and a frame.
+func (j *judge) backlog() {
+	const most = 8<<10 + 200
+	for _, s := range j.snaps {
+		var owed []string
+		for _, c := range j.in.controls {
+			if c.op == opPing && c.end <= s.in {
+				owed = append(owed, c.payload)
+			}
+		}
+		waited := 0
+		for _, c := range j.out.controls {
+			if c.op == opPong && c.end > s.out && slices.Contains(owed, c.payload) {
+				waited += c.end - c.begin
+			}
+		}
+		if waited > most {
+			j.fault("more pongs waited than may wait", "%d bytes", waited)
+			return
+		}
+	}
+}
+
+// inTime checks that the end came within CloseTimeout of the first decision to close. A client then
+// waits for a second.
+func (j *judge) inTime() {
+	if j.near == nil || j.settled == 0 || j.p.Options.CloseTimeout < 0 {
+		return
+	}
+	first := time.Duration(1 << 62)
+	for _, c := range j.calls {
+		switch c.do {
+		case doClose, doShutdown, doAbort, doCancel:
+			first = min(first, c.from)
+		case doAcceptor:
+			if !j.p.Client {
+				first = min(first, c.from)
+			}
+		}
+	}
+	if m, ok := j.closeRead(); ok {
+		first = min(first, m.at)
+	}
+	if limit := first + j.closeTime() + time.Second + slack; j.settled > limit {
+		j.fault("the end comes too late", "%v, and not within %v", j.settled, limit)
 	}
 }
 
@@ -620,6 +676,9 @@ func (j *judge) uncleanEnd(e *wsstream.Error) {
 	switch {
 	case has("we closed with"):
 		ok = j.broken(text)
+		if has("PongTimeout") && j.near != nil {
+			ok = ok && j.silent()
+		}
 	case has("we cut the connection"):
 		ok = j.called(doCloseNow) != nil || j.called(doShutdown, doAcceptor) != nil
 	case has("within our CloseTimeout"):
@@ -635,6 +694,30 @@ func (j *judge) uncleanEnd(e *wsstream.Error) {
 	if j.calm() {
 		j.fault("an unclean end in calm", "%v", f.closed)
 	}
+}
+
+// silent reports whether nothing came within PongTimeout before our Close, and a ping had left.
+func (j *judge) silent() bool {
+	if !j.out.closed {
+		return true // it never left, so it is not known when that was
+	}
+	left, _ := j.near.out.when(j.out.stop)
+	wait := j.p.Options.PongTimeout
+	if wait == 0 {
+		wait = wsstream.DefaultPongTimeout
+	}
+	pinged := false
+	for _, c := range j.out.controls {
+		if m, ok := j.near.out.when(c.end); ok && c.op == opPing {
+			pinged = pinged || m.at <= left.at-wait
+		}
+	}
+	for _, m := range j.near.in.marks {
+		if m.at > left.at-wait && m.at < left.at {
+			return false
+		}
+	}
+	return pinged
 }
 
 // late reports whether CloseTimeout may have passed.
@@ -694,10 +777,43 @@ func (j *judge) ourCode() {
 		_, _ = fmt.Sscanf(text[i+len("we closed with "):], "%d", &code)
 		may = append(may, code)
 	}
+	if c := j.firstDecision(); c != nil && !strings.Contains(text, "we closed with ") && !j.library() {
+		may = []int{codeOf(c)}
+	}
 	if !slices.Contains(may, j.out.code) {
 		j.fault("our Close has a code that nothing asks for", "%d, and may have %v; Closed is %v", j.out.code,
 			may, j.last.closed)
 	}
+}
+
+// firstDecision returns the call that has surely decided before all others; nil if there is none.
+func (j *judge) firstDecision() *call {
+	all := j.decisions()
+	for _, c := range all {
+		switch c.do {
+		case doClose, doShutdown, doAbort, doCancel:
+		default:
+			continue
+		}
+		end := c.end
+		if c.do == doShutdown {
+			end = c.begin // it waits for the end, and decides at some time before
+		}
+		if m, ok := j.closeRead(); ok && m.tick < end {
+			continue
+		}
+		first := true
+		for _, d := range all {
+			first = first && (d == c || d.begin > end && (c.do != doShutdown || d.from > c.from))
+		}
+		if m, ok := j.closeRead(); ok && c.do == doShutdown && m.at <= c.from {
+			continue
+		}
+		if first {
+			return c
+		}
+	}
+	return nil
 }
 
 // codeOf returns the code with which a call closes.

@@ -36,7 +36,7 @@ var virtual struct {
 // try runs a program in a bubble, and returns what the model objects to.
 func try(t *testing.T, p *Program) (faults []fault) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(p.Procs))
-	guard := time.AfterFunc(time.Minute, func() {
+	guard := time.AfterFunc(30*time.Second, func() {
 		b := make([]byte, 1<<22)
 		b = b[:runtime.Stack(b, true)]
 		fmt.Fprintf(os.Stderr, "the program does not end: %v\n%s", p, b)

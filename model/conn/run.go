@@ -27,9 +27,8 @@ type run struct {
 	over     chan struct{} // closed when the callers must stop
 	callers  sync.WaitGroup
 
-	closes  bool // this end of the script has closed the readers and drained
-	drained bool // a Pull has returned the end
-	settled time.Duration
+	settled time.Duration // when Closed has settled; 0 if that is not known
+	snaps   []snap        // of moments at which the transport takes no more
 
 	mu     sync.Mutex
 	calls  []*call
@@ -38,6 +37,9 @@ type run struct {
 
 	last finals
 }
+
+// A snap says how many bytes of frames had passed at a moment at which all goroutines blocked.
+type snap struct{ in, out int }
 
 // finals are what calls return after the end.
 type finals struct {
@@ -204,6 +206,15 @@ func (r *run) play() {
 		defer close(watched)
 		r.watch()
 	}()
+	if r.p.Drain { // else Closed is asked for only after the end, or late
+		r.callers.Go(func() { // ends with the connection
+			<-r.conn.Closed().Done()
+			now := r.clock.now()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.settled = now
+		})
+	}
 	select {
 	case <-done:
 	case <-time.After(r.p.Span):
@@ -252,7 +263,6 @@ func (r *run) finish(done chan struct{}) {
 	case <-closed.Done():
 	case <-time.After(r.closeTime() + time.Minute):
 	}
-	r.settled = r.clock.now()
 	x := &call{do: doCloseNow, who: "last", step: &Step{Do: doCloseNow}, ctx: context.Background()}
 	if _, _, ok := closed.Peek(); !ok {
 		r.record(x)

@@ -44,6 +44,7 @@ func (r *run) look() {
 	r.law(&v.stats, o)
 	r.checkInput(v, o)
 	r.checkOutput(v, o)
+	r.checkAlive(v, o)
 }
 
 // view returns false if the connection is about to end.
@@ -188,6 +189,20 @@ func (r *run) checkInput(v view, o Options) {
 	}
 }
 
+// checkAlive checks what the options for keepalive promise.
+func (r *run) checkAlive(v view, o Options) {
+	held := v.in.end - v.in.pulledTo(v.taken)
+	if v.writing || !v.reading || held > 0 || v.reader || v.writer {
+		return
+	}
+	if d := o.PingInterval; d > 0 && v.quiet > 2*d+time.Second {
+		r.fault("no ping was sent", "it has been quiet for %v", v.quiet)
+	}
+	if d := o.IdleTimeout; d > 0 && v.quiet > d+time.Second {
+		r.fault("IdleTimeout has passed", "it has been quiet for %v", v.quiet)
+	}
+}
+
 func (r *run) checkOutput(v view, o Options) {
 	window := o.WriteWindow
 	if window == 0 {
@@ -199,6 +214,9 @@ func (r *run) checkOutput(v view, o Options) {
 		r.fault("DesiredSize", "%d, and %d of %d are held", desired, s.Held, window)
 	}
 	if v.writing {
+		r.mu.Lock()
+		r.snaps = append(r.snaps, snap{v.in.end, v.out.end})
+		r.mu.Unlock()
 		return
 	}
 	if s.Held != 0 {
