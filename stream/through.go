@@ -40,7 +40,7 @@ func Through[In, Out any](src Readable[In], t Transform[In, Out]) Readable[Out] 
 	p := &transforming[In, Out]{src: newSource(src), t: t}
 	p.emit = func(v Out) { p.out.push(v, 0) }
 	r := from(p.src, p.next)
-	r.drop = p.cancel
+	r.drop, p.cancelled = p.cancel, r.cancelled
 	return r
 }
 
@@ -52,6 +52,8 @@ type transforming[In, Out any] struct {
 	out  ring[Out] // emitted and not pulled
 	end  error     // comes after out
 	told bool      // Flush or Cancel was called, or Each has failed
+
+	cancelled <-chan struct{} // closed by Cancel of the output
 }
 
 func (p *transforming[In, Out]) next(ctx context.Context) (v Out, err error) {
@@ -77,6 +79,8 @@ func (p *transforming[In, Out]) step(ctx context.Context) error {
 			p.told = true
 			p.end = asFailure(err)
 		}
+	case isDone(p.cancelled): // so this may be no end of src
+		return err
 	case err == io.EOF:
 		p.told, p.end = true, io.EOF
 		if p.t.Flush != nil {

@@ -89,6 +89,23 @@ func TestThroughCallsItsCancelHookInsteadOfFlush(t *testing.T) {
 	}
 }
 
+// Cancel of the source ends the Pull that waits for it, with io.EOF. That is no end to flush at.
+func TestThroughDoesNotFlushWhenCancelEndsItsPull(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var calls []string
+		r := stream.Through(source(nil), stream.Transform[int, int]{
+			Each:   func(int, func(int)) error { return nil },
+			Flush:  func(func(int)) error { calls = append(calls, "Flush"); return nil },
+			Cancel: func(cause error) { calls = append(calls, "Cancel "+cause.Error()) },
+		})
+		p := goPull(t.Context(), r)
+		p.waits(t, "the source is idle")
+		require.NoError(t, r.Cancel(errBoom))
+		p.returns(t, io.EOF)
+		require.Equal(t, []string{"Cancel boom"}, calls)
+	})
+}
+
 func TestThroughCallsItsCancelHookWhenItsSourceFails(t *testing.T) {
 	var causes []error
 	r := stream.Through(source(errBoom), stream.Transform[int, int]{
