@@ -16,6 +16,7 @@ func Concat[T any](src ...Readable[T]) Readable[T] {
 		next:   c.next,
 		cancel: func(cause error) error { return cancelAll(c.sources, cause) },
 	}).init()
+	c.cancelled = r.cancelled
 	if slices.ContainsFunc(c.sources, func(s *source[T]) bool { return s.into != nil }) {
 		return inlineInto[T]{r, c.nextInto}
 	}
@@ -25,6 +26,8 @@ func Concat[T any](src ...Readable[T]) Readable[T] {
 type concat[T any] struct {
 	sources []*source[T]
 	at      int // the source that is pulled
+
+	cancelled <-chan struct{} // closed by Cancel of the output
 }
 
 func (c *concat[T]) next(ctx context.Context) (v T, err error) {
@@ -47,6 +50,8 @@ func (c *concat[T]) each(ctx context.Context, pull func(*source[T]) error) error
 		switch {
 		case err == nil:
 			return nil
+		case isDone(c.cancelled): // so this may be no end of the source
+			return err
 		case err == io.EOF:
 		case ctx.Err() != nil:
 			return err

@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 
@@ -38,6 +39,29 @@ func TestMergeHoldsOneChunkOfEachSource(t *testing.T) {
 		synctest.Wait()
 		require.LessOrEqual(t, a.taken()+b.taken(), 2, "one was delivered; no Pull wants more")
 		require.NoError(t, r.Cancel(nil))
+	})
+}
+
+// A settling source lets everything happen that its Cancel causes, before that returns.
+type settling struct{ stream.Readable[int] }
+
+func (s settling) Cancel(cause error) error {
+	err := s.Readable.Cancel(cause)
+	synctest.Wait()
+	return err
+}
+
+// Cancel of the first source ends the Pull that waits for it, with io.EOF. That is no end behind
+// which the second source comes.
+func TestConcatPullsNoLaterSourceWhenCancelEndsItsPull(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		first, second := settling{source(nil)}, source(nil, 1)
+		r := stream.Concat[int](first, second)
+		p := goPull(t.Context(), r)
+		p.waits(t, "the first source is idle")
+		require.NoError(t, r.Cancel(errBoom))
+		p.returns(t, io.EOF)
+		require.Zero(t, second.taken())
 	})
 }
 
