@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 )
 
@@ -74,6 +75,9 @@ func (t *teed[T]) move() error {
 		}
 		if len(ends) == len(t.branches) {
 			return errors.Join(ends...)
+		}
+		if slices.ContainsFunc(t.branches[:], func(q *Queue[T]) bool { return !q.hasRoom() }) {
+			continue // a Pull that waited has left
 		}
 		v, err := t.src.Pull(t.ctx)
 		if err != nil {

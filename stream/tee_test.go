@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -56,5 +57,25 @@ func TestTeeBranchWithANegativeSizeFailsAlone(t *testing.T) {
 		require.NoError(t, b.Cancel(nil))
 		require.NoError(t, a.Cancel(nil))
 		require.Len(t, src.causes(), 1)
+	})
+}
+
+// The demand of a branch ends when the context of its Pull does.
+func TestTeePullsNothingForAPullThatHasLeft(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		src := source(nil, 1)
+		a, b := stream.Tee(src, stream.Count(0), stream.Count(0))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		first := goPull(ctx, a)
+		first.waits(t, "b is not pulled")
+		cancel(errBoom)
+		first.returns(t, errBoom)
+		second := goPull(t.Context(), b)
+		second.waits(t, "a is not pulled any more")
+		require.Zero(t, src.taken())
+		require.Equal(t, 1, pull(t, a))
+		require.Equal(t, 1, second.returns(t, nil))
+		require.NoError(t, a.Cancel(nil))
+		require.NoError(t, b.Cancel(nil))
 	})
 }
