@@ -1,0 +1,328 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/wsstream/wsstream/stream"
+)
+
+var (
+	errClosed   = stream.ErrClosed
+	errTeardown = errors.New("the program is over")
+)
+
+// junction makes the steps with several inputs or outputs, and those that a pipe fills.
+func (b *builder) junction(
+	n int, name string, s Step, in port, src stream.Readable[item], f function,
+) {
+	switch s.Kind {
+	case "tee":
+		marks := []int{s.Mark, s.Wait % 4}
+		x, y := stream.Tee(src, stream.Count(marks[0]), stream.Count(marks[1]))
+		outs := []port{b.probe(name+" a", x), b.probe(name+" b", y)}
+		b.tee(name, in.log, []*rlog{outs[0].log, outs[1].log}, marks)
+		for i, out := range outs {
+			b.open = append(b.open, b.retag(out, 200+10*n+i))
+		}
+	case "merge", "concat":
+		srcs, logs := []stream.Readable[item]{src}, []*rlog{in.log}
+		for _, of := range s.Of[1:] {
+			if len(b.open) > 0 {
+				p := b.take(of)
+				srcs, logs = append(srcs, p.r), append(logs, p.log)
+			}
+		}
+		if s.Kind == "merge" {
+			out := b.probe(name, stream.Merge(srcs...))
+			b.merge(name, logs, out.log)
+			b.open = append(b.open, out)
+			return
+		}
+		out := b.probe(name, stream.Concat(srcs...))
+		b.concat(name, logs, out.log)
+		b.open = append(b.open, out)
+	case "broadcast":
+		b.broadcast(n, name, s, in, src)
+	default:
+		b.queued(name, s, in, src, f)
+	}
+}
+
+// retag marks the chunks of a branch, so that they differ from those of another.
+func (b *builder) retag(in port, n int) port {
+	out := b.probe(in.log.name+" tag", stream.Map(in.r, func(v item) (item, error) {
+		return v.by(n), nil
+	}))
+	b.inline(out.log.name, []*rlog{in.log}, out.log, func() promise {
+		return elementwise(in.log, func(v any, emit func(any)) (error, any) {
+			emit(v.(item).by(n))
+			return nil, nil
+		})
+	})
+	return out
+}
+
+func (b *builder) concat(name string, ins []*rlog, out *rlog) {
+	b.inline(name, ins, out, func() promise {
+		var all []any
+		for i, in := range ins {
+			all = append(all, in.values...)
+			switch {
+			case in.end != nil && in.end.panicked == nil && in.end.err == io.EOF:
+				continue
+			case in.end != nil:
+				p := passed(all, in.end)
+				p.fail = &cause{err: in.end.err, any: in.end.panicked != nil}
+				return p
+			}
+			for _, later := range ins[i+1:] {
+				if len(later.pulls) > 0 {
+					b.faultLocked("%s: pulls %s before the end of %s", name, later.name, in.name)
+				}
+			}
+			return promise{out: all}
+		}
+		return promise{out: all, end: &ending{err: io.EOF}}
+	})
+}
+
+// pipe starts a pipe from in to dst, and then calls after with what it returned.
+func (b *builder) pipe(
+	name string, s Step, in port, src stream.Readable[item], dst stream.Writable[item],
+	log *wlog, after func(err error), lost func(n int) bool,
+) {
+	ctx, cancel := context.WithCancelCause(b.ctx)
+	b.teardown = append(b.teardown, func() { cancel(errTeardown) })
+	if s.Ctx > 0 {
+		b.later(s.Ctx, func() { cancel(fmt.Errorf("the context of %s has ended", name)) })
+	}
+	p := &piped{w: b.world, name: name + " pipe", ctx: ctx, src: in.log, dst: log}
+	p.bare, p.lost = s.Bare, lost
+	p.o.PreventClose, p.o.PreventAbort, p.o.PreventCancel = s.Keep&1 > 0, s.Keep&2 > 0, s.Keep&4 > 0
+	p.law()
+	b.spawn(func() {
+		p.run(func(o *stream.PipeOptions) error { return stream.Pipe(ctx, dst, src, o) })
+		if p.o.PreventCancel {
+			_ = src.Cancel(errTeardown)
+		}
+		if p.panicked != nil {
+			p.err = errors.New("a pipe has panicked")
+		}
+		after(p.err)
+	})
+}
+
+// later calls f after some milliseconds, or not if the program is over by then.
+func (b *builder) later(n int, f func()) {
+	b.spawn(func() {
+		if pause(b.ctx, time.Duration(n)*ms, nil) {
+			f()
+		}
+	})
+}
+
+func (b *builder) queued(
+	name string, s Step, in port, src stream.Readable[item], f function,
+) {
+	limit, size := stream.Strategy[item]{Mark: s.Mark}, func(any) int { return 1 }
+	if s.Sized && s.Kind != "codec" {
+		limit.Size = item.size
+		size = func(v any) int { return v.(item).size() }
+	}
+	law := &queued{w: b.world, name: name, in: b.wlog(name + " in"), mark: s.Mark, size: size}
+	var dst stream.Writable[item]
+	var out port
+	outer := law.in
+	switch s.Kind {
+	case "queue":
+		q := stream.NewQueueOf(limit)
+		out = b.probe(name, q)
+		law.out = out.log
+		dst = wprobed(law.in, stream.Writable[item](q))
+	case "mapqueue":
+		q := stream.NewQueueOf(limit)
+		out = b.probe(name, q)
+		law.out = out.log
+		outer = b.wlog(name + " map")
+		if f.do == "panic" {
+			f.do = "error"
+		}
+		dst = wprobed(outer, stream.MapWriter(wprobed(law.in, stream.Writable[item](q)), f.call))
+		b.mapWriter(name+" map", outer, law.in, f.of)
+	case "codec":
+		q := stream.NewQueueOf(stream.Strategy[[]byte]{Mark: s.Mark})
+		law.out = b.rlog(name + " bytes")
+		outer = b.wlog(name + " encode")
+		inner := wprobed(law.in, stream.Writable[[]byte](q))
+		dst = wprobed(outer, stream.Encode(inner, codec))
+		b.mapWriter(name+" encode", outer, law.in, func(v any) (any, error, any) {
+			return line(v.(item)), nil, nil
+		})
+		out = b.probe(name, stream.Decode(probed(law.out, stream.Readable[[]byte](q)), codec))
+		b.inline(name, []*rlog{law.out}, out.log, func() promise {
+			return elementwise(law.out, func(v any, emit func(any)) (error, any) {
+				item, err := codec.Decode([]byte(v.(string)))
+				emit(item)
+				return err, nil
+			})
+		})
+	}
+	outer.one, outer.exact = true, true
+	law.law()
+	if s.Bare {
+		dst = bareWritable[item]{dst}
+		outer.exact, outer.failer, outer.done = false, false, nil
+	}
+	b.pipe(name, s, in, src, dst, outer, func(err error) {
+		switch { // what the options left to the program
+		case err == nil && s.Keep&1 > 0:
+			_ = dst.Close(b.ctx)
+		case err != nil && s.Keep&2 > 0:
+			_ = dst.Abort(err)
+		}
+	}, law.out.leftSince)
+	b.open = append(b.open, out)
+}
+
+func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Readable[item]) {
+	law := &casting{
+		w:      b.world,
+		name:   name,
+		in:     b.wlog(name + " in"),
+		replay: s.Replay,
+		slow:   fmt.Errorf("a subscriber of %s is slow", name),
+		size:   func(any) int { return 1 },
+		key:    func(v any) int { return v.(item).N % 2 },
+	}
+	law.in.one, law.in.exact = true, true
+	law.real = stream.NewBroadcast(&stream.BroadcastOptions[item]{
+		Replay:    s.Replay,
+		SlowError: law.slow,
+		OnDrop:    func(real *stream.Subscription[item], v item) { law.drop(real, v) },
+	})
+	for i, of := range s.Subs {
+		sub := &sub{
+			name:   fmt.Sprintf("%s %d %s", name, i, of.Policy),
+			policy: of.Policy,
+			mark:   of.Mark,
+			grace:  time.Duration(of.Grace) * ms,
+		}
+		law.subs = append(law.subs, sub)
+		late := &lateSub{come: make(chan struct{}), left: make(chan struct{})}
+		out := b.probe(sub.name, late)
+		sub.out = out.log
+		if of.At == 0 {
+			b.subscribe(law, sub, late)
+		} else {
+			b.later(of.At, func() { b.subscribe(law, sub, late) })
+		}
+		b.open = append(b.open, b.retag(out, 300+10*n+i))
+	}
+	law.law()
+	end := func(err error) {
+		b.mu.Lock()
+		if law.end == nil {
+			law.end = err
+		}
+		b.mu.Unlock()
+		if err == io.EOF {
+			_ = law.real.Close(context.Background())
+		} else {
+			_ = law.real.Abort(err)
+		}
+	}
+	b.teardown = append(b.teardown, func() { end(errTeardown) })
+	dst := wprobed(law.in, law.real.Publisher())
+	b.pipe(name, s, in, src, dst, law.in, func(err error) {
+		if err == nil {
+			err = io.EOF
+		}
+		end(err)
+	}, func(n int) bool {
+		return slices.ContainsFunc(law.subs, func(s *sub) bool {
+			return s.done.n > n || s.out.leftSince(n)
+		})
+	})
+}
+
+// subscribe adds a subscription, unless it has been cancelled before.
+func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
+	b.mu.Lock()
+	s.from[0] = max(0, len(c.in.taken)-c.replay)
+	s.began = b.stampLocked("%s: Subscribe", s.name)
+	b.mu.Unlock()
+	limit := stream.Count(s.mark)
+	var real *stream.Subscription[item]
+	switch s.policy {
+	case "latest":
+		real = stream.Subscribe(c.real, limit, stream.Latest(func(v item) int { return c.key(v) }))
+	default:
+		real = stream.Subscribe(c.real, limit, map[string]stream.Policy{
+			"block":      stream.Block(),
+			"newest":     stream.DropNewest(),
+			"oldest":     stream.DropOldest(),
+			"disconnect": stream.Disconnect(),
+			"after":      stream.DisconnectAfter(s.grace),
+		}[s.policy])
+	}
+	b.mu.Lock()
+	s.from[1] = max(0, len(c.published())-c.replay)
+	s.done = b.stampLocked("%s: subscribed", s.name)
+	s.real = real
+	b.mu.Unlock()
+	late.set(real)
+}
+
+// A lateSub is a Subscription that comes later. It is idle until then.
+type lateSub struct {
+	come, left chan struct{} // closed by set, and by Cancel
+	mu         sync.Mutex
+	real       *stream.Subscription[item]
+	once       sync.Once
+	cause      error
+}
+
+func (l *lateSub) set(real *stream.Subscription[item]) {
+	l.mu.Lock()
+	l.real = real
+	left := isDone(l.left)
+	close(l.come)
+	l.mu.Unlock()
+	if left {
+		_ = real.Cancel(l.cause)
+	}
+}
+
+func (l *lateSub) Pull(ctx context.Context) (v item, err error) {
+	if ctx.Err() != nil {
+		return v, context.Cause(ctx)
+	}
+	select {
+	case <-l.come:
+		return l.real.Pull(ctx)
+	case <-l.left:
+		return v, io.EOF
+	case <-ctx.Done():
+		return v, context.Cause(ctx)
+	}
+}
+
+func (l *lateSub) Cancel(cause error) error {
+	l.mu.Lock()
+	l.once.Do(func() {
+		l.cause = cause
+		close(l.left)
+	})
+	real := l.real
+	l.mu.Unlock()
+	if real != nil {
+		return real.Cancel(cause)
+	}
+	return nil
+}

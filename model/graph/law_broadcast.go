@@ -1,0 +1,335 @@
+package graph
+
+import (
+	"io"
+	"slices"
+	"time"
+
+	"github.com/wsstream/wsstream/stream"
+)
+
+// A dropped chunk, as OnDrop told it.
+type dropped struct {
+	real *stream.Subscription[item]
+	v    any
+	at   stamp
+}
+
+// A sub is one subscription of a broadcast, and its part of the model.
+type sub struct {
+	name   string
+	out    *rlog
+	policy string
+	mark   int
+	grace  time.Duration // of DisconnectAfter
+	real   *stream.Subscription[item]
+
+	began, done stamp  // of Subscribe
+	from        [2]int // it gets the chunks from this number on: at least, and at most
+}
+
+// casting is the law of a Broadcast with one publisher.
+type casting struct {
+	w      *world
+	name   string
+	in     *wlog // of the publisher
+	real   *stream.Broadcast[item]
+	replay int
+	size   func(any) int
+	key    func(any) int
+	subs   []*sub
+	drops  []dropped
+	slow   error // of a subscription that was disconnected
+	end    error // of the Broadcast; io.EOF for Close
+}
+
+func (b *casting) law() { b.w.add(law{always: b.always, quiet: b.quiet}) }
+
+// published returns the chunks that have been published, or are being.
+func (b *casting) published() []any {
+	vs := slices.Clone(b.in.taken)
+	for _, c := range b.in.writes {
+		if !c.ended.set() {
+			vs = append(vs, c.v)
+		}
+	}
+	return vs
+}
+
+// publishOf returns when the Publish of the nth chunk began.
+func (b *casting) publishOf(v any) stamp {
+	for _, c := range b.in.writes {
+		if c.v == v {
+			return c.began
+		}
+	}
+	return stamp{}
+}
+
+func (b *casting) always() {
+	for _, s := range b.subs {
+		b.order(s, b.published())
+		b.endOf(s)
+	}
+}
+
+// order is the law that a subscription delivers what was published, once, and in order unless its
+// policy is Latest, and nothing that was dropped.
+func (b *casting) order(s *sub, all []any) {
+	last := -1
+	for i, v := range s.out.values {
+		at := slices.Index(all, v)
+		switch {
+		case at < 0 || slices.Index(s.out.values, v) < i:
+			b.w.faultLocked("%s: delivers %v again, or it was not published", s.name, v)
+		case at < s.from[0]:
+			b.w.faultLocked("%s: delivers %v, which came before it", s.name, v)
+		case at < last && s.policy != "latest":
+			b.w.faultLocked("%s: delivers %v too late", s.name, v)
+		}
+		last = max(last, at)
+		if s.policy == "latest" && slices.ContainsFunc(s.out.values[:i], func(o any) bool {
+			return b.key(o) == b.key(v) && slices.Index(all, o) > at
+		}) {
+			b.w.faultLocked("%s: delivers %v behind a newer one of its key", s.name, v)
+		}
+	}
+	for _, d := range b.drops {
+		if d.real == s.real && slices.Contains(s.out.values, d.v) {
+			b.w.faultLocked("%s: drops %v, and delivers it", s.name, d.v)
+		}
+	}
+}
+
+// lost returns the chunks that s has dropped.
+func (b *casting) lost(s *sub) (vs []any) {
+	for _, d := range b.drops {
+		if d.real == s.real {
+			vs = append(vs, d.v)
+		}
+	}
+	return vs
+}
+
+// held returns the chunks that s holds at a quiescent point, and how many of them are replayed at
+// most.
+func (b *casting) held(s *sub, all []any) (vs []any) {
+	lost := b.lost(s)
+	for _, v := range all[min(s.from[1], len(all)):] {
+		if !slices.Contains(s.out.values, v) && !slices.Contains(lost, v) {
+			vs = append(vs, v)
+		}
+	}
+	return vs
+}
+
+func (b *casting) sum(vs []any) (n int) {
+	for _, v := range vs {
+		n += b.size(v)
+	}
+	return n
+}
+
+// couldHold returns the size of what s may have held when the Publish of v began.
+func (b *casting) couldHold(s *sub, v any, all []any) int {
+	began := b.publishOf(v)
+	var vs []any
+	for at, o := range all {
+		if o == v {
+			break
+		}
+		gone := at < s.from[0]
+		for i, d := range s.out.values {
+			gone = gone || d == o && s.out.by[i].ended.n < began.n
+		}
+		for _, d := range b.drops {
+			gone = gone || d.real == s.real && d.v == o && d.at.n < began.n
+		}
+		if !gone {
+			vs = append(vs, o)
+		}
+	}
+	return b.sum(vs)
+}
+
+// drop notes that a subscription has dropped v, and checks that it had to.
+func (b *casting) drop(real *stream.Subscription[item], v any) {
+	b.w.mu.Lock()
+	defer b.w.mu.Unlock()
+	d := dropped{real, v, b.w.stampLocked("%s: drops %v", b.name, v)}
+	if i := slices.IndexFunc(b.subs, func(s *sub) bool { return s.real == real }); i >= 0 {
+		b.dropBy(b.subs[i], v)
+	}
+	b.drops = append(b.drops, d)
+}
+
+func (b *casting) dropBy(s *sub, v any) {
+	all := b.published()
+	newest := all[len(all)-1]
+	held := b.couldHold(s, newest, all)
+	conflated := s.policy == "latest" && v != newest && b.key(v) == b.key(newest)
+	switch {
+	case b.in.waiting() == 0 && !slices.ContainsFunc(b.in.readies, func(c *call) bool {
+		return !c.ended.set()
+	}):
+		b.w.faultLocked("%s: drops %v outside of a Publish", s.name, v)
+	case s.policy == "block" || s.policy == "disconnect":
+		b.w.faultLocked("%s: drops %v", s.name, v)
+	case s.policy == "after":
+	case held < max(s.mark, 0) && !conflated:
+		b.w.faultLocked("%s: drops %v, and holds %d at most", s.name, v, held)
+	case s.policy == "newest" && v != newest:
+		b.w.faultLocked("%s: drops %v, which is not the newest", s.name, v)
+	case s.policy != "newest" && s.mark > 0 && v == newest:
+		b.w.faultLocked("%s: drops %v, the newest", s.name, v)
+	case s.policy == "oldest" && s.mark > 0:
+		b.oldest(s, v, all)
+	}
+}
+
+// oldest is the law that v is the oldest chunk that s may hold, but for those on their way to a
+// Pull.
+func (b *casting) oldest(s *sub, v any, all []any) {
+	older, lost := 0, b.lost(s)
+	for at, o := range all[:slices.Index(all, v)] {
+		if at >= s.from[1] && !slices.Contains(s.out.values, o) && !slices.Contains(lost, o) {
+			older++
+		}
+	}
+	if older > s.out.waiting() {
+		b.w.faultLocked("%s: drops %v, and holds %d older chunks", s.name, v, older)
+	}
+}
+
+// endOf is the law of how a subscription ends.
+func (b *casting) endOf(s *sub) {
+	end := s.out.end
+	if end == nil {
+		return
+	}
+	slow := end.err == b.slow
+	switch {
+	case slow && s.policy != "disconnect" && s.policy != "after":
+		b.w.faultLocked("%s: ends with %v", s.name, end)
+	case slow && s.policy == "disconnect":
+		all := b.published()
+		n := slices.IndexFunc(all[s.from[1]:], func(v any) bool {
+			return !slices.Contains(s.out.values, v)
+		})
+		if n < 0 {
+			b.w.faultLocked("%s: ends with %v, and missed nothing", s.name, end)
+		} else if v := all[s.from[1]+n]; b.couldHold(s, v, all) < max(s.mark, 0) {
+			b.w.faultLocked("%s: ends with %v before %v, and was not full", s.name, end, v)
+		}
+	case slow:
+		if n := len(s.out.by); n > 0 && s.out.by[n-1].ended.at+s.grace > end.at.at {
+			b.w.faultLocked("%s: ends with %v too early", s.name, end)
+		}
+	case end.err != b.end:
+		b.w.faultLocked("%s: ends with %v; the model says %v", s.name, end, b.end)
+	case end.err == io.EOF && len(s.out.cancels) == 0:
+		if held := b.held(s, b.in.taken); len(held) > s.out.waiting() {
+			b.w.faultLocked("%s: ends before %v", s.name, held)
+		}
+	}
+}
+
+func (b *casting) quiet() {
+	all, dropped := b.in.taken, int64(len(b.drops))
+	if n := b.real.Dropped(); n != dropped {
+		b.w.faultLocked("%s: says that it dropped %d; it told %d", b.name, n, dropped)
+	}
+	stuck := false
+	live := 0
+	for _, s := range b.subs {
+		if s.real == nil {
+			continue
+		}
+		if n := s.real.Dropped(); n != int64(len(b.lost(s))) {
+			b.w.faultLocked("%s: says that it dropped %d of %v", s.name, n, b.lost(s))
+		}
+		held := b.held(s, all)
+		over := b.end != nil || s.out.cancelled() || s.out.end != nil || isDone(s.real.Done())
+		if s.out.waiting() > 0 && (len(held) > 0 && !isDone(s.real.Done()) || over) {
+			b.w.faultLocked("%s: a Pull waits for %v or the end", s.name, held)
+		}
+		if over {
+			continue
+		}
+		live++
+		b.holds(s, held)
+		b.fifo(s, held, all)
+		if b.blocks(s, held) {
+			stuck = true
+		}
+	}
+	if n := b.real.Len(); n < live {
+		b.w.faultLocked("%s: has %d subscribers of %d", b.name, n, live)
+	}
+	writing := b.in.waiting() > 0 ||
+		slices.ContainsFunc(b.in.readies, func(c *call) bool { return !c.ended.set() })
+	if writing && !stuck {
+		b.w.faultLocked("%s: Publish waits, and every subscription has room", b.name)
+	}
+}
+
+// holds is the law that a subscription holds what its mark allows, beside what was replayed.
+func (b *casting) holds(s *sub, held []any) {
+	n := len(held) - 1 - b.replay
+	if n > 0 && b.sum(held[len(held)-1-n:len(held)-1]) >= max(s.mark, 1) {
+		b.w.faultLocked("%s: holds %v above its mark %d", s.name, held, s.mark)
+	}
+}
+
+// fifo is the law that what is held came behind what was delivered, unless the policy is Latest.
+func (b *casting) fifo(s *sub, held, all []any) {
+	for _, v := range held {
+		for i, o := range held {
+			if s.policy == "latest" && v != o && b.key(v) == b.key(o) && i >= b.replay &&
+				b.replay == 0 {
+				b.w.faultLocked("%s: holds %v and %v of one key", s.name, v, o)
+			}
+		}
+		for _, d := range s.out.values {
+			if s.policy != "latest" && slices.Index(all, d) > slices.Index(all, v) {
+				b.w.faultLocked("%s: lost %v", s.name, v)
+			}
+		}
+	}
+}
+
+// blocks reports whether a Publish may wait for s, which holds held.
+func (b *casting) blocks(s *sub, held []any) bool {
+	if s.out.waiting() > 0 || b.sum(held) < s.mark {
+		return false
+	}
+	if s.policy != "after" {
+		return s.policy == "block"
+	}
+	var since time.Duration
+	if n := len(s.out.by); n > 0 {
+		since = s.out.by[n-1].ended.at
+	}
+	for _, c := range b.in.writes {
+		if c.ended.set() && c.err == nil {
+			since = max(since, c.ended.at)
+		} else if !c.ended.set() {
+			since = max(since, c.began.at)
+		}
+	}
+	for _, c := range b.in.readies {
+		if !c.ended.set() {
+			since = max(since, c.began.at)
+		}
+	}
+	return time.Since(b.w.began) <= since+s.grace
+}
+
+func isDone(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
+}
