@@ -77,3 +77,56 @@ func drain(b *testing.B, r stream.PullerInto[wsstream.Message], size int) {
 		}
 	}
 }
+
+// BenchmarkConnAnswers and BenchmarkSessionAnswers measure a small message and its answer.
+
+func BenchmarkConnAnswers(b *testing.B) {
+	url := benchServer(b, wsstream.Handler(func(c *wsstream.Conn, r *http.Request) error {
+		return echo(r.Context(), c.Writable(), c.Readable())
+	}, nil))
+	conn := wsstream.Dial(b.Context(), url, nil)
+	defer conn.CloseNow()
+	ask(b, conn.Writable(), conn.Readable())
+}
+
+func BenchmarkSessionAnswers(b *testing.B) {
+	url := benchServer(b, resume.NewServer(func(s *resume.Session, r *http.Request) error {
+		return echo(r.Context(), s.Writable(), s.Readable())
+	}, nil))
+	s := resume.Dial(b.Context(), url, nil)
+	defer s.CloseNow()
+	ask(b, s.Writable(), s.Readable())
+}
+
+// echo answers each message with itself until the stream ends.
+func echo(
+	ctx context.Context, w stream.Writable[wsstream.Message], r stream.PullerInto[wsstream.Message],
+) error {
+	var m wsstream.Message
+	for {
+		if err := r.PullInto(ctx, &m); err != nil {
+			return err
+		}
+		if err := w.Write(ctx, m); err != nil {
+			return err
+		}
+	}
+}
+
+// ask measures a Write and the Pull of its answer.
+func ask(
+	b *testing.B, w stream.Writable[wsstream.Message], r stream.PullerInto[wsstream.Message],
+) {
+	var m wsstream.Message
+	ctx := context.Background()
+	data := wsstream.Binary(make([]byte, 32))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := w.Write(ctx, data); err != nil {
+			b.Fatal(err)
+		}
+		if err := r.PullInto(ctx, &m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -74,6 +74,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Session {
 	d.options.Subprotocols = []string{Protocol}
 	d.options.SubprotocolOptional = false
 	d.options.MaxMessageSize = c.connMax()
+	d.options.MaxFrameSize = cmp.Or(d.options.MaxFrameSize, defaultFrame)
 	d.options.PingInterval = cmp.Or(d.options.PingInterval, defaultPing)
 	d.backoff = backoff.ExponentialBackOff{
 		InitialInterval:     cmp.Or(o.FirstPause, DefaultFirstPause),

@@ -16,6 +16,7 @@ const (
 
 	defaultPing    = 20 * time.Second
 	defaultMessage = 1 << 20
+	defaultFrame   = 64<<10 + headerLen // a message of 64 KiB is one frame
 	minWindow      = 256
 )
 

@@ -50,7 +50,18 @@ func newSlab(n int) *slab {
 	return &slab{b: make([]byte, 0, minSlab<<class+slabExtra)}
 }
 
-// free returns s to its pool. If a Write reads from it, the garbage collector gets it instead.
+// lend notes that a Write reads from s. It may do so even after the peer has received all.
+func (r *replay) lend(s *slab) { r.lent = s }
+
+// takeBack notes that the Write has returned.
+func (r *replay) takeBack(s *slab) {
+	if r.lent == nil { // s was given up meanwhile
+		r.free(s)
+	}
+	r.lent = nil
+}
+
+// free returns s to its pool, unless a Write reads from it: then takeBack does.
 func (r *replay) free(s *slab) {
 	if s == r.lent {
 		r.lent = nil
@@ -177,10 +188,10 @@ func (r *replay) forgetUnsent() {
 	}
 }
 
-// over notes that the peer has received everything. The garbage collector gets the slabs: a Write
-// may still read from one.
+// over notes that the peer has received everything.
 func (r *replay) over() {
-	*r = replay{taken: r.taken, received: r.end, sent: r.end, known: r.end, end: r.end}
+	r.sent = r.end
+	r.drop(r.end)
 }
 
 // unacknowledged returns copies of the messages that the peer has not received.

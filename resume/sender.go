@@ -168,16 +168,14 @@ func (o *sender) send() {
 func (o *sender) giveRelocks(l *link) {
 	m, s := o.replay.batch()
 	o.gaveLocked(len(m.Data))
-	o.replay.lent = s
+	o.replay.lend(s)
 	o.mu.Unlock()
 	err := l.conn.Writable().Write(context.Background(), m)
 	if err != nil && !isDone(l.conn.Writable().Done()) {
 		l.conn.CloseNow()
 	}
 	o.mu.Lock()
-	if o.replay.lent == s {
-		o.replay.lent = nil
-	}
+	o.replay.takeBack(s)
 	if err != nil && o.link == l { // the reader notices the end of the connection, too
 		o.link = nil
 		o.session.in.kick()
@@ -279,7 +277,7 @@ func (o *sender) fail(cause error, lost *LostError) {
 	if lost != nil {
 		lost.Unacknowledged = o.replay.unacknowledged()
 	}
-	o.replay = replay{} // the garbage collector gets the slabs: a Write may still read from one
+	o.replay = replay{}
 	o.link = nil
 	if o.end == nil {
 		o.end = cmp.Or(cause, wsstream.ErrClosed)

@@ -62,6 +62,7 @@ func NewServer(serve func(s *Session, r *http.Request) error, o *ServerOptions) 
 	v.accept.Subprotocols = []string{Protocol}
 	v.accept.MaxMessageSize = v.connMax()
 	v.accept.PingInterval = cmp.Or(v.accept.PingInterval, defaultPing)
+	v.accept.MaxFrameSize = cmp.Or(v.accept.MaxFrameSize, defaultFrame)
 	if err = errors.Join(err, v.accept.Check()); err != nil {
 		panic(err)
 	}
