@@ -86,7 +86,7 @@ func TestProtocolA4000WithoutAnEndIsAnError(t *testing.T) {
 }
 
 func TestProtocolCodesThatRepeatingDoesNotMend(t *testing.T) {
-	for _, code := range []int{1002, 1003, 1007, 1009, 1010, 4001, 4002, 4003, 4004} {
+	for _, code := range []int{1002, 1003, 1007, 1009, 1010, 4001, 4002, 4003, 4004, 4005} {
 		againstScript(t, func(n int, r raw, _ []byte) {
 			require.Equal(t, 1, n)
 			r.send(welcomed)

@@ -193,7 +193,7 @@ const confirmTime = 5 * time.Second
 // handshake is complete. Then the server may not know that the session has ended, and another
 // connection tells it.
 func (d *dialer) leave(l *link) {
-	ctx, stop := context.WithTimeout(context.Background(), confirmTime)
+	ctx, stop := context.WithTimeout(d.patience, confirmTime)
 	defer stop()
 	_, err := l.conn.Closed().Wait(ctx)
 	l.conn.CloseNow()

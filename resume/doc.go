@@ -55,6 +55,12 @@
 //	another client has its id    *LostError that     the same         the same
 //	                               wraps
 //	                               ErrTakenOver
+//	the server refuses the user  *LostError that     the same         the same
+//	  of a further connection      wraps ErrRefused
+//	                               or a
+//	                               *HandshakeError
+//	the peer does not answer     an error            the same         the same
+//	  our end for AwayTimeout
 //	the peer refuses a message   *LostError that     the same         the same
 //	  (1002, 1003, 1007, 1009)     wraps the
 //	                               *wsstream.Error
@@ -79,19 +85,27 @@
 //	                                not pulled by the peer, each
 //	                                way; the smaller one of both
 //	                                sides counts
-//	AwayTimeout        2 min      time without a connection        *LostError
+//	AwayTimeout        2 min      time without a connection; time  *LostError; an error
+//	                                that the peer takes to answer
+//	                                our end
 //	FirstPause,        0.1, 10 s  pauses between attempts of       –
 //	  LongestPause                  Dial, with jitter
-//	MaxSessions        none       sessions of a Server             the client tries again
+//	MaxSessions        none       sessions of a Server; also       the client tries again; the
+//	                                those that ended and are         oldest is forgotten
+//	                                remembered
+//	MaxGreetings       4096       connections of a Server that     503, and the client tries again
+//	                                have no session yet
 //	MaxMessageSize     1 MiB      a message; field of Conn         the peer's Write fails
 //	PingInterval       20 s       field of Conn: finds             another connection
 //	                                connections that are lost
-//	Authenticate       none       the user of a session            403; 4001 for a session of
-//	                                                                 another user
+//	Authenticate       none       the user of a session            403, or 4005 from ServeConn;
+//	                                                                 4001 for a session of another
+//	                                                                 user
 //	Hooks              none       called when a connection opens,  –
 //	                                is lost, or continues
 //
-// Each message counts with 5 bytes beside its payload. A greeting has 10 seconds.
+// Each message counts with 5 bytes beside its payload. A greeting has 10 seconds. A connection may
+// bring 64 KiB in one message, even if MaxMessageSize is less.
 //
 // # The protocol
 //

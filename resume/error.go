@@ -19,8 +19,13 @@ var (
 	// was started again, or the client was away for too long.
 	ErrGone = errors.New("resume: the server does not have the session any more")
 
-	errAbandoned = errors.New("resume: CloseNow was called")
-	errPeerGone  = errors.New("resume: the peer gave the session up")
+	// ErrRefused is the error of a client's session whose user the server refuses, if the server
+	// uses ServeConn. From ServeHTTP a client gets a *wsstream.HandshakeError with status 403.
+	ErrRefused = errors.New("resume: the server refuses the user")
+
+	errAbandoned  = errors.New("resume: CloseNow was called")
+	errUnanswered = errors.New("resume: the peer has not ended the session within AwayTimeout")
+	errPeerGone   = errors.New("resume: the peer gave the session up")
 )
 
 // A LostError is the error of a session whose connection was lost, and that could not be continued.
@@ -28,7 +33,8 @@ type LostError struct {
 	// Away is how long the session had no connection.
 	Away time.Duration
 
-	// Err is why: the error of the last connection, ErrGone, or nil if the client did not come.
+	// Err is why: the error of the last connection, ErrGone, ErrTakenOver, ErrRefused, or nil if
+	// the client did not come.
 	Err error
 
 	// Unacknowledged has the messages that were accepted, and of which the peer has not said that

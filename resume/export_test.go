@@ -16,3 +16,22 @@ func ReadLink(
 
 // ID returns the id of the session, which the tests of takeovers need.
 func (s *Session) ID() []byte { return s.id[:] }
+
+// Expire is what the timer of a loss calls.
+func (s *Session) Expire() { s.expire() }
+
+// Remembered returns how many sessions the server has, those that have ended included.
+func (v *Server) Remembered() int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.sessions)
+}
+
+// NewGreetedClient returns a client's session whose server has greeted, and whose Opened has not
+// settled.
+func NewGreetedClient() *Session {
+	c, _ := newConfig(0, 0, 0, Hooks{})
+	s := newSession(c, newID())
+	s.client, s.out.window = true, c.window
+	return s
+}

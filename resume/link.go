@@ -173,6 +173,8 @@ func fatal(err error) error {
 		return err
 	case codeAbandoned:
 		return errPeerGone
+	case codeRefused:
+		return ErrRefused
 	}
 	return nil
 }

@@ -338,9 +338,26 @@ func TestServeConnServesABareConnection(t *testing.T) {
 		defer stop()
 		other := dial("")
 		_, err := other.Opened().Wait(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, resume.ErrRefused)
 		require.ErrorContains(t, <-serveErr, "no user")
-		other.CloseNow()
+	})
+}
+
+// An authentication that has run out ends a session, as its refusal with 403 does. ServeConn closed
+// with 1008, after which the client tried again until its AwayTimeout.
+func TestRefusalOfAnOpenSessionEndsIt(t *testing.T) {
+	againstScript(t, func(n int, r raw, _ []byte) {
+		if n == 1 {
+			r.send(welcomed)
+			<-time.After(time.Second)
+			r.conn.CloseNow()
+			return
+		}
+		_ = r.conn.Close(wsstream.CloseInfo{Code: 4005})
+	}, func(t *testing.T, client *resume.Session) {
+		_, err := client.Closed().Wait(ending(t, 3*time.Second))
+		require.ErrorIs(t, err, resume.ErrRefused)
+		require.ErrorAs(t, err, new(*resume.LostError))
 	})
 }
 

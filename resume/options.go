@@ -13,6 +13,7 @@ const (
 	DefaultAwayTimeout  = 2 * time.Minute
 	DefaultFirstPause   = 100 * time.Millisecond
 	DefaultLongestPause = 10 * time.Second
+	DefaultMaxGreetings = 4096
 
 	defaultPing    = 20 * time.Second
 	defaultMessage = 1 << 20

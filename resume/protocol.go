@@ -37,6 +37,7 @@ const (
 	codeTakenOver = 4002 // another connection has taken the session over
 	codeViolation = 4003 // the peer broke this protocol
 	codeAbandoned = 4004 // the peer gave the session up
+	codeRefused   = 4005 // the server refuses the user
 )
 
 // idLen is the length of a session's id: the first half finds the session, the second half proves

@@ -182,6 +182,13 @@ func (o *sender) giveRelocks(l *link) {
 	}
 }
 
+// greeted reports whether the peer has greeted. Before that no message is accepted.
+func (o *sender) greeted() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.window > 0
+}
+
 // acked notes what the peer acknowledges. It reports false if that cannot be.
 func (o *sender) acked(s status) bool {
 	o.mu.Lock()
@@ -239,6 +246,7 @@ func (o *sender) finishLocked(i wsstream.CloseInfo, cause error) bool {
 	o.end, o.fin = cause, true
 	o.session.own.Store(&i)
 	o.replay.finish(i)
+	o.session.beginEnd()
 	close(o.done)
 	o.changed.fire()
 	o.offerLocked()

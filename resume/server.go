@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsstream/wsstream"
@@ -22,8 +23,11 @@ type Server struct {
 	options ServerOptions
 	accept  wsstream.AcceptOptions
 
+	greetings atomic.Int64 // connections that have no session yet
+
 	mu       sync.Mutex
 	sessions map[lookup]*served // those that have not ended, or not long ago
+	ended    []*served          // of them, those that have, in the order of their ends
 	live     int                // of them, those whose function or whose session has not ended
 	shut     bool
 	changed  signal // of live
@@ -32,11 +36,17 @@ type Server struct {
 // A lookup finds a session. It is no secret.
 type lookup [idLen / 2]byte
 
-// A served is a session of a Server.
+// A served is a session of a Server. Of an ended one only its end is kept, for a client that has
+// not learned of it.
 type served struct {
-	*Session
+	id        sessionID
 	principal string
+	session   *Session  // nil once it has ended and its function has returned
+	code      int       // that a client of an ended session gets
+	end       time.Time // when it ended
 }
+
+var errGreetings = errors.New("resume: more connections without a session than MaxGreetings")
 
 // NewServer returns a Server that calls serve for each new session, with the request of its first
 // connection. It panics if serve is nil or an option is bad.
@@ -77,17 +87,29 @@ func (v *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, http.StatusText(http.StatusForbidden), http.StatusForbidden)
 		return
 	}
+	leave, ok := v.enter()
+	defer leave()
+	if !ok {
+		http.Error(w, errGreetings.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	conn, err := wsstream.Accept(w, r, &v.accept)
 	if err != nil {
 		return // Accept has answered
 	}
-	v.connected(conn, r, principal)
+	v.connected(conn, r, principal, leave)
 }
 
 // ServeConn is ServeHTTP for a bare connection, TLS or not, which it owns. The request has the URL
 // and the header that the client sent. ServeConn returns the error of the handshake, of
-// Authenticate, or nil.
+// Authenticate, or of MaxGreetings, or nil.
 func (v *Server) ServeConn(ctx context.Context, nc net.Conn) error {
+	leave, ok := v.enter()
+	defer leave()
+	if !ok {
+		_ = nc.Close()
+		return errGreetings
+	}
 	conn, err := wsstream.AcceptConn(ctx, nc, &v.accept)
 	if err != nil {
 		return err
@@ -107,11 +129,19 @@ func (v *Server) ServeConn(ctx context.Context, nc net.Conn) error {
 	r.Host, r.RequestURI = r.URL.Host, r.URL.RequestURI()
 	principal, err := v.authenticate(r)
 	if err != nil {
-		refuse(conn, 1008)
+		refuse(conn, codeRefused)
 		return err
 	}
-	v.connected(conn, r.WithContext(ctx), principal)
+	v.connected(conn, r.WithContext(ctx), principal, leave)
 	return nil
+}
+
+// enter counts a connection that has no session yet, until leave is called. It reports false if
+// there are too many.
+func (v *Server) enter() (leave func(), ok bool) {
+	limit := int64(cmp.Or(v.options.MaxGreetings, DefaultMaxGreetings))
+	ok = v.greetings.Add(1) <= limit || limit < 0
+	return sync.OnceFunc(func() { v.greetings.Add(-1) }), ok
 }
 
 func (v *Server) authenticate(r *http.Request) (string, error) {
@@ -130,8 +160,8 @@ func refuse(conn *wsstream.Conn, code int) {
 	conn.CloseNow()
 }
 
-// connected greets the client and serves the connection.
-func (v *Server) connected(conn *wsstream.Conn, r *http.Request, principal string) {
+// connected greets the client and serves the connection. It calls leave once that has a session.
+func (v *Server) connected(conn *wsstream.Conn, r *http.Request, principal string, leave func()) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(r.Context()), greetingTime)
 	defer stop()
 	o, _ := conn.Opened().Wait(ctx)
@@ -141,36 +171,38 @@ func (v *Server) connected(conn *wsstream.Conn, r *http.Request, principal strin
 		return
 	}
 	s, fresh, code := v.find(g, principal)
-	switch {
-	case s == nil:
+	if s == nil {
 		refuse(conn, code)
-	case fresh:
-		attended := make(chan struct{})
-		go func() { // the request's: it ends with the connection
-			defer close(attended)
-			v.attend(s, conn, g)
-		}()
-		defer func() { <-attended }()
-		defer v.ended(s)
-		v.call(s, r)
-	default:
-		v.attend(s, conn, g)
+		return
 	}
+	leave()
+	if !fresh {
+		s.serve(conn, g)
+		return
+	}
+	served := make(chan struct{})
+	go func() { // the request's: it ends with the connection
+		defer close(served)
+		s.serve(conn, g)
+	}()
+	defer func() { <-served }()
+	defer v.remember(s)
+	v.call(s, r)
 }
 
 // find returns the session of a client, which may be new. If there is none, it returns the code of
 // the refusal.
-func (v *Server) find(g greeting, principal string) (s *served, fresh bool, code int) {
+func (v *Server) find(g greeting, principal string) (s *Session, fresh bool, code int) {
 	key := lookup(g.id[:idLen/2])
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s = v.sessions[key]
+	known := v.sessions[key]
 	switch {
-	case s != nil && subtle.ConstantTimeCompare(s.id[:], g.id[:])&
-		subtle.ConstantTimeCompare([]byte(s.principal), []byte(principal)) != 1:
+	case known != nil && subtle.ConstantTimeCompare(known.id[:], g.id[:])&
+		subtle.ConstantTimeCompare([]byte(known.principal), []byte(principal)) != 1:
 		return nil, false, codeGone
-	case s != nil:
-		return s, false, 0
+	case known != nil:
+		return known.session, false, known.code
 	case g.welcome:
 		return nil, false, codeGone
 	case v.shut:
@@ -178,21 +210,17 @@ func (v *Server) find(g greeting, principal string) (s *served, fresh bool, code
 	case v.options.MaxSessions > 0 && v.live >= v.options.MaxSessions:
 		return nil, false, 1013
 	}
-	s = &served{newSession(v.config, g.id), principal}
-	v.sessions[key] = s
+	s = newSession(v.config, g.id)
+	v.sessions[key] = &served{id: g.id, principal: principal, session: s}
 	v.live++
 	return s, true, 0
 }
 
-// attend lets the session live with a connection, until one of them ends.
-func (v *Server) attend(s *served, conn *wsstream.Conn, g greeting) {
+// serve lets the session live with a connection of a Server, until one of them ends.
+func (s *Session) serve(conn *wsstream.Conn, g greeting) {
 	l := newLink(conn)
 	if !s.adopt(l) {
-		if s.ended() == nil {
-			refuse(conn, codeOver)
-		} else {
-			refuse(conn, codeGone)
-		}
+		refuse(conn, s.endCode())
 		return
 	}
 	ctx, stop := context.WithTimeout(context.Background(), greetingTime)
@@ -205,14 +233,22 @@ func (v *Server) attend(s *served, conn *wsstream.Conn, g greeting) {
 		l.tell()
 		<-l.gone // by lost, by the connection that has taken over, or by the end
 	}
-	l.linger()
+	s.linger(l)
 	if s.isOver() && s.ended() == nil {
 		s.settle()
 	}
 }
 
+// endCode returns the code for a client that continues a session that has ended.
+func (s *Session) endCode() int {
+	if s.ended() == nil {
+		return codeOver
+	}
+	return codeGone
+}
+
 // call calls the function of the Server, and ends the session.
-func (v *Server) call(s *served, r *http.Request) {
+func (v *Server) call(s *Session, r *http.Request) {
 	i := wsstream.CloseInfo{Code: 1011} // of a function that does not return
 	result := wsstream.ErrClosed
 	defer func() {
@@ -221,7 +257,7 @@ func (v *Server) call(s *served, r *http.Request) {
 		<-s.closed.Done()
 	}()
 	ctx := requestContext{s.Context(), r.Context()}
-	result = v.serve(s.Session, r.WithContext(ctx))
+	result = v.serve(s, r.WithContext(ctx))
 	i = codeFor(result, wsstream.CloseInfo{Code: 1000})
 }
 
@@ -239,17 +275,42 @@ func (c requestContext) Value(key any) any {
 	return c.request.Value(key)
 }
 
-// ended forgets a session after a while. Until then a client that has not learned of its end can.
-func (v *Server) ended(s *served) {
+// remember keeps the end of a session for a while, for a client that has not learned of it.
+func (v *Server) remember(s *Session) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.live--
 	v.changed.fire()
-	time.AfterFunc(v.awayTimeout, func() {
-		v.mu.Lock()
-		defer v.mu.Unlock()
-		delete(v.sessions, lookup(s.id[:idLen/2]))
-	})
+	e := v.sessions[lookup(s.id[:idLen/2])]
+	e.session, e.code, e.end = nil, s.endCode(), time.Now()
+	v.ended = append(v.ended, e)
+	switch n := len(v.ended); {
+	case n == 1:
+		time.AfterFunc(v.awayTimeout, v.forget)
+	case v.options.MaxSessions > 0 && n > v.options.MaxSessions:
+		v.forgetFirstLocked()
+	}
+}
+
+// forget forgets the sessions that ended long ago.
+func (v *Server) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for len(v.ended) > 0 {
+		if rest := v.awayTimeout - time.Since(v.ended[0].end); rest > 0 {
+			time.AfterFunc(rest, v.forget)
+			return
+		}
+		v.forgetFirstLocked()
+	}
+	v.ended = nil
+}
+
+// forgetFirstLocked forgets the session that ended first.
+func (v *Server) forgetFirstLocked() {
+	delete(v.sessions, lookup(v.ended[0].id[:idLen/2]))
+	v.ended[0] = nil
+	v.ended = v.ended[1:]
 }
 
 // Len returns the number of sessions that have not ended.
@@ -282,7 +343,9 @@ func (v *Server) Shutdown(ctx context.Context) error {
 func (v *Server) eachRelocks(f func(*Session)) {
 	var all []*Session
 	for _, s := range v.sessions {
-		all = append(all, s.Session)
+		if s.session != nil {
+			all = append(all, s.session)
+		}
 	}
 	v.mu.Unlock()
 	for _, s := range all {

@@ -26,13 +26,20 @@ type ServerOptions struct {
 	AwayTimeout time.Duration
 
 	// MaxSessions limits how many sessions there are, those without a connection included. Beyond
-	// it a new client's connection is closed with 1013, and the client tries again.
+	// it a new client's connection is closed with 1013, and the client tries again. It also limits
+	// how many ended sessions are remembered, for AwayTimeout, in a few hundred bytes each.
 	// If zero or negative, no limit.
 	MaxSessions int
 
+	// MaxGreetings limits how many connections there are that have not said yet which session they
+	// want. They have 10 seconds for that. Beyond it ServeHTTP answers with 503, and the client
+	// tries again. ServeConn closes the connection and returns an error.
+	// If zero, 4096. If negative, no limit.
+	MaxGreetings int
+
 	// Authenticate names the user of a request, or refuses it with an error: the client gets 403,
-	// or 1008 from ServeConn. A session belongs to the user of its first request. For a connection
-	// of another user it does not exist.
+	// or 4005 from ServeConn. Both end its session. A session belongs to the user of its first
+	// request. For a connection of another user it does not exist.
 	// If nil, the user of all requests is the empty string.
 	Authenticate func(r *http.Request) (principal string, err error)
 

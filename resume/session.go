@@ -27,6 +27,9 @@ type Session struct {
 	settleClosed func(wsstream.CloseInfo, error) bool
 	endContext   context.CancelCauseFunc
 
+	patience    context.Context // ends when the last closing handshake may be cut
+	endPatience context.CancelFunc
+
 	in   receiver
 	out  sender
 	peer atomic.Pointer[wsstream.CloseInfo] // of the peer's END; nil: none yet
@@ -40,6 +43,7 @@ type Session struct {
 	away    time.Time   // since when there is no link
 	lastErr error       // of the last connection, or of the last attempt
 	timer   *time.Timer // calls expire; runs while there is no link
+	ending  *time.Timer // ends the session; runs from our END to the end
 	resumed int         // how often a connection was resumed
 }
 
@@ -67,6 +71,7 @@ func newSession(c config, id sessionID) *Session {
 	s.opened, s.settleOpened = stream.NewFuture[Opened]()
 	s.closed, s.settleClosed = stream.NewFuture[wsstream.CloseInfo]()
 	s.ctx, s.endContext = context.WithCancelCause(context.Background())
+	s.patience, s.endPatience = context.WithCancel(context.Background())
 	s.in.session, s.in.done = s, make(chan struct{})
 	s.out.session, s.out.done = s, make(chan struct{})
 	s.mu.Lock() // expire may run immediately
@@ -139,9 +144,9 @@ func (s *Session) Close(i wsstream.CloseInfo) error {
 	return nil
 }
 
-// abandonOpening ends a client's session that was never opened.
+// abandonOpening ends a client's session that was never opened. It has accepted no message.
 func (s *Session) abandonOpening() {
-	if s.client && !isDone(s.opened.Done()) {
+	if s.client && !s.out.greeted() {
 		s.fail(errAbandoned, codeAbandoned)
 	}
 }
@@ -166,8 +171,14 @@ func (s *Session) await(ctx context.Context) error {
 }
 
 // CloseNow ends the session immediately. If there is a connection, it tells the peer, whose session
-// ends, too. Otherwise the peer waits until its AwayTimeout.
-func (s *Session) CloseNow() { s.fail(errAbandoned, codeAbandoned) }
+// ends, too. Otherwise the peer waits until its AwayTimeout. If the session has ended in order,
+// CloseNow cuts the closing handshake that Closed waits for.
+func (s *Session) CloseNow() {
+	s.fail(errAbandoned, codeAbandoned)
+	if s.ended() == nil {
+		s.endPatience()
+	}
+}
 
 type sessionContext struct {
 	context.Context // the session's

@@ -55,6 +55,11 @@ func (s *Session) lose(err *LostError) { s.finish(err, err, codeGone) }
 // finish ends the session. A nil err means in order. lost is err or nil.
 func (s *Session) finish(err error, lost *LostError, code int) {
 	s.mu.Lock()
+	s.finishUnlocks(err, lost, code)
+}
+
+// finishUnlocks is finish with mu held, which it unlocks.
+func (s *Session) finishUnlocks(err error, lost *LostError, code int) {
 	if s.isOver() {
 		s.mu.Unlock()
 		return
@@ -64,6 +69,9 @@ func (s *Session) finish(err error, lost *LostError, code int) {
 	s.link = nil
 	close(s.over)
 	s.timer.Stop()
+	if s.ending != nil {
+		s.ending.Stop()
+	}
 	s.mu.Unlock()
 	if err == nil {
 		s.in.fail(io.EOF)
@@ -91,14 +99,26 @@ func (s *Session) finish(err error, lost *LostError, code int) {
 // settle settles Closed for a session that has ended in order.
 func (s *Session) settle() { s.settleClosed(peerInfo(*s.peer.Load()), nil) }
 
-// expire ends the session because it was away for too long.
+// expire ends the session because it was away for too long. It may come late: after a connection
+// has come, or has even been lost again. Then the timer of that loss runs.
 func (s *Session) expire() {
 	s.mu.Lock()
-	expired, away, err := s.link == nil, time.Since(s.away), s.lastErr
-	s.mu.Unlock()
-	if expired {
-		s.lose(&LostError{Away: away, Err: err})
+	away := time.Since(s.away)
+	if s.link != nil || away < s.awayTimeout {
+		s.mu.Unlock()
+		return
 	}
+	lost := &LostError{Away: away, Err: s.lastErr}
+	s.finishUnlocks(lost, lost, codeGone)
+}
+
+// beginEnd limits the time that the peer has to answer our END.
+func (s *Session) beginEnd() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending = time.AfterFunc(s.awayTimeout, func() {
+		s.finish(errUnanswered, nil, codeAbandoned)
+	})
 }
 
 // let notes that the session has let go of l. mu of the session need not be held: the caller has
@@ -115,12 +135,12 @@ func (l *link) cut(code int) {
 }
 
 // linger waits for the closing handshake of a connection that the session has let go of.
-func (l *link) linger() {
+func (s *Session) linger(l *link) {
 	late := time.Second
 	if l.err == nil {
 		late = confirmTime
 	}
-	ctx, stop := context.WithTimeout(context.Background(), late)
+	ctx, stop := context.WithTimeout(s.patience, late)
 	defer stop()
 	_, _ = l.conn.Closed().Wait(ctx)
 	l.conn.CloseNow()
