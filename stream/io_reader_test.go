@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -134,3 +136,42 @@ func TestAsReaderReadsChunksAsBytes(t *testing.T) {
 type writes func([]byte)
 
 func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+// An endedPipe is an end of a net.Pipe whose other end is closed: it takes no deadlines. Its Read
+// has a chunk once it may return.
+type endedPipe struct {
+	release chan struct{}
+	reads   int
+	closed  bool
+}
+
+func (p *endedPipe) Read(b []byte) (int, error) {
+	<-p.release
+	if p.reads++; p.reads > 1 || p.closed {
+		return 0, io.EOF
+	}
+	return copy(b, "x"), nil
+}
+
+func (p *endedPipe) SetReadDeadline(time.Time) error { return io.ErrClosedPipe }
+
+func (p *endedPipe) Close() error {
+	p.closed = true
+	return nil
+}
+
+func TestFromReaderDoesNotCloseAPipeThatHasEnded(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := &endedPipe{release: make(chan struct{})}
+		src := stream.FromReader(r, 8)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		p := goPull(ctx, src)
+		p.waits(t, "the Read is in progress")
+		cancel(errBoom)
+		synctest.Wait()
+		require.False(t, r.closed)
+		close(r.release)
+		require.Equal(t, []byte("x"), p.returns(t, nil))
+		wantEnd(t, src, io.EOF)
+	})
+}
