@@ -47,7 +47,9 @@ type PipeOptions struct {
 // chunk. How much it holds while it waits depends on what dst can tell:
 //
 //   - If dst is a [Readier], Pipe pulls only once dst has room, and holds nothing while it waits.
-//     So it notices the end of src when dst has room, or immediately if src is a Notifier.
+//     So it notices the end of src when dst has room.
+//   - If src is a Notifier and its end is decided, Pipe does not wait for room. So it notices the
+//     end immediately. If chunks come before the end, it holds one.
 //   - Else Pipe holds one chunk. If ctx ends while dst has no room for it, that chunk is lost.
 //
 // If dst is a Notifier, a goroutine that ends with Pipe watches it while src is idle. The error of

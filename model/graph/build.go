@@ -68,7 +68,7 @@ func (b *builder) function(n int, s Step) function {
 }
 
 // of returns what the function returns for v, or the value that it panics with.
-func (f function) of(v any) (any, error, any) {
+func (f function) of(v any) (any, any, error) {
 	in := v.(item)
 	out := in.by(f.n)
 	if in.N != f.at {
@@ -76,22 +76,22 @@ func (f function) of(v any) (any, error, any) {
 	}
 	switch f.do {
 	case "skip":
-		return nil, fmt.Errorf("nothing: %w", stream.Skip), nil
+		return nil, nil, fmt.Errorf("nothing: %w", stream.Skip)
 	case "skipall":
-		return nil, stream.SkipAll, nil
+		return nil, nil, stream.SkipAll
 	case "error":
-		return nil, f.err, nil
-	case "eof":
-		return nil, io.EOF, nil
-	case "panic":
 		return nil, nil, f.err
+	case "eof":
+		return nil, nil, io.EOF
+	case "panic":
+		return nil, f.err, nil
 	}
 	return out, nil, nil
 }
 
 // call is the function as an operator calls it.
 func (f function) call(v item) (out item, err error) {
-	r, err, panicked := f.of(v)
+	r, panicked, err := f.of(v)
 	if panicked != nil {
 		panic(panicked)
 	}
@@ -102,12 +102,12 @@ func (f function) call(v item) (out item, err error) {
 }
 
 // emitting is the function of an operator that calls it for each chunk and emits the result.
-func (f function) emitting(v any, emit func(any)) (error, any) {
-	r, err, panicked := f.of(v)
+func (f function) emitting(v any, emit func(any)) (any, error) {
+	r, panicked, err := f.of(v)
 	if err == nil && panicked == nil {
 		emit(r)
 	}
-	return err, panicked
+	return panicked, err
 }
 
 // inlineCalls is the law of the calls of an inline operator's function: one at a time, during a
@@ -182,9 +182,9 @@ func (b *builder) inlineStep(
 			return keep(v)
 		})
 		run = func() promise {
-			return elementwise(in.log, func(v any, emit func(any)) (error, any) {
+			return elementwise(in.log, func(v any, emit func(any)) (any, error) {
 				if f.do == "panic" && v.(item).N == f.at {
-					return nil, f.err
+					return f.err, nil
 				}
 				if keep(v.(item)) {
 					emit(v)
@@ -201,7 +201,7 @@ func (b *builder) inlineStep(
 		r = stream.Scan(src, item{}, next)
 		run = func() promise {
 			state := item{}
-			return elementwise(in.log, func(v any, emit func(any)) (error, any) {
+			return elementwise(in.log, func(v any, emit func(any)) (any, error) {
 				return f.emitting(v, func(v any) {
 					next := v.(item)
 					next.Tag += state.Tag
@@ -257,19 +257,19 @@ func (b *builder) flatMap(
 	})
 	run := func() promise {
 		lost := 0
-		p := elementwise(in.log, func(v any, emit func(any)) (error, any) {
+		p := elementwise(in.log, func(v any, emit func(any)) (any, error) {
 			if v.(item).N%5 == 4 {
 				return nil, nil
 			}
 			for i, part := range s.parts(v.(item)) {
 				if i == 1 {
-					_, err, panicked := f.of(v)
+					_, panicked, err := f.of(v)
 					if panicked != nil {
 						lost = 1
-						return nil, panicked
+						return panicked, nil
 					}
 					if err != nil && !errors.Is(err, stream.Skip) {
-						return err, nil
+						return nil, err
 					}
 				}
 				emit(part.by(f.n))
@@ -311,15 +311,15 @@ func (b *builder) through(
 	})
 	run := func() promise {
 		lost := 0
-		p := elementwise(in.log, func(v any, emit func(any)) (error, any) {
+		p := elementwise(in.log, func(v any, emit func(any)) (any, error) {
 			for _, part := range s.parts(v.(item)) {
 				emit(part.by(f.n))
 			}
-			_, err, panicked := f.of(v)
+			_, panicked, err := f.of(v)
 			if panicked != nil {
 				lost = len(s.parts(v.(item)))
 			}
-			return err, panicked
+			return panicked, err
 		})
 		p.out = p.out[:len(p.out)-lost]
 		if p.end != nil && p.fail == nil && p.end.err == io.EOF {
@@ -372,17 +372,16 @@ func (b *builder) parallelStep(
 func (b *builder) stageStep(
 	name string, s Step, in port, src stream.Readable[item], f function,
 ) port {
-	stopAt := -1
-	stop := func() (error, any) { return nil, nil }
+	stop := stopping{at: -1}
 	switch s.Do {
 	case "skipall": // returns early
-		stopAt = s.At
+		stop.at = s.At
 	case "error":
-		stopAt, stop = s.At, func() (error, any) { return f.err, nil }
+		stop = stopping{at: s.At, err: f.err}
 	case "panic":
-		stopAt, stop = s.At, func() (error, any) { return nil, f.err }
+		stop = stopping{at: s.At, panicked: f.err}
 	case "eof":
-		stopAt, stop = s.At, func() (error, any) { return io.ErrUnexpectedEOF, nil }
+		stop = stopping{at: s.At, err: io.ErrUnexpectedEOF}
 	}
 	out := b.probe(name, stream.Stage(src, stream.Count(s.Mark),
 		func(ctx context.Context, src stream.Readable[item], dst stream.Writable[item]) error {
@@ -391,22 +390,21 @@ func (b *builder) stageStep(
 				if err != nil {
 					return err
 				}
-				if n == stopAt {
-					err, panicked := stop()
-					if panicked != nil {
-						panic(panicked)
-					}
-					if s.Do == "eof" {
-						err = io.EOF
-					}
-					return err
+				switch {
+				case n != stop.at:
+				case stop.panicked != nil:
+					panic(stop.panicked)
+				case s.Do == "eof":
+					return io.EOF
+				default:
+					return stop.err
 				}
 				if err := dst.Write(ctx, v); err != nil {
 					return err
 				}
 			}
 		}))
-	b.stage(name, in.log, out.log, s.Mark, stopAt, stop)
+	b.stage(name, in.log, out.log, s.Mark, stop)
 	return out
 }
 
@@ -470,7 +468,7 @@ func (b *builder) lines(name string, s Step, in port, src stream.Readable[item])
 		},
 	})
 	b.inline(cut.name, []*rlog{in.log}, cut, func() promise {
-		return elementwise(in.log, func(v any, emit func(any)) (error, any) {
+		return elementwise(in.log, func(v any, emit func(any)) (any, error) {
 			each(v.(item), func(p []byte) { emit(string(p)) })
 			return nil, nil
 		})
@@ -500,10 +498,10 @@ func (b *builder) parsed(name string, in *rlog, src stream.Readable[[]byte]) por
 	})
 	out := b.probe(name, stream.Map(lines, parse))
 	b.inline(name, []*rlog{log}, out.log, func() promise {
-		return elementwise(log, func(v any, emit func(any)) (error, any) {
+		return elementwise(log, func(v any, emit func(any)) (any, error) {
 			item, err := parse(v.(string))
 			emit(item)
-			return err, nil
+			return nil, err
 		})
 	})
 	return out

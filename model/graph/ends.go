@@ -68,12 +68,12 @@ func (b *builder) source(n int, s Source) {
 	}
 	out := b.probe(name, r)
 	out.log.many = false
-	b.given(name, out.log, want, end)
+	b.given(out.log, want, end)
 	b.open = append(b.open, out)
 }
 
 // given is the law of a source: it delivers its chunks, and then its end.
-func (b *builder) given(name string, out *rlog, want []any, end *ending) {
+func (b *builder) given(out *rlog, want []any, end *ending) {
 	b.add(law{
 		always: func() {
 			out.deliveredLocked(want, false)
@@ -137,10 +137,11 @@ func (b *builder) conn(items []item, gaps []int) stream.Readable[wsstream.Messag
 // reader makes a source of the lines of an io.Reader.
 func (b *builder) reader(name string, s Source, items []item, failure error) port {
 	log := b.rlog(name + " bytes")
-	text, end := "", &ending{err: io.EOF}
+	var lines strings.Builder
 	for _, v := range items {
-		text += line(v)
+		lines.WriteString(line(v))
 	}
+	text, end := lines.String(), &ending{err: io.EOF}
 	size := 1 + len(s.Gaps)*9
 	var r io.Reader
 	var w io.WriteCloser
@@ -169,13 +170,14 @@ func (b *builder) reader(name string, s Source, items []item, failure error) por
 		_ = w.Close()
 	})
 	b.add(law{always: func() {
-		got := ""
+		var all strings.Builder
 		for _, v := range log.values {
-			got += v.(string)
+			all.WriteString(v.(string))
 			if n := len(v.(string)); n == 0 || n > size {
 				b.faultLocked("%s: a chunk of %d bytes", log.name, n)
 			}
 		}
+		got := all.String()
 		if !strings.HasPrefix(text, got) {
 			b.faultLocked("%s: delivers %q of %q", log.name, got, text)
 		}
@@ -425,7 +427,7 @@ func (b *builder) writerSink(name string, p port, s Sink, step Step) {
 	inner, outer := b.wlog(name+" bytes"), b.wlog(name)
 	inner.one, outer.one = true, true
 	dst := wprobed(outer, stream.Encode(wprobed(inner, stream.ToWriter(w)), codec))
-	b.mapWriter(name, outer, inner, func(v any) (any, error, any) {
+	b.mapWriter(name, outer, inner, func(v any) (any, any, error) {
 		return line(v.(item)), nil, nil
 	})
 	b.add(law{quiet: func() {

@@ -60,7 +60,7 @@ func (b *builder) retag(in port, n int) port {
 		return v.by(n), nil
 	}))
 	b.inline(out.log.name, []*rlog{in.log}, out.log, func() promise {
-		return elementwise(in.log, func(v any, emit func(any)) (error, any) {
+		return elementwise(in.log, func(v any, emit func(any)) (any, error) {
 			emit(v.(item).by(n))
 			return nil, nil
 		})
@@ -161,15 +161,15 @@ func (b *builder) queued(
 		outer = b.wlog(name + " encode")
 		inner := wprobed(law.in, stream.Writable[[]byte](q))
 		dst = wprobed(outer, stream.Encode(inner, codec))
-		b.mapWriter(name+" encode", outer, law.in, func(v any) (any, error, any) {
+		b.mapWriter(name+" encode", outer, law.in, func(v any) (any, any, error) {
 			return line(v.(item)), nil, nil
 		})
 		out = b.probe(name, stream.Decode(probed(law.out, stream.Readable[[]byte](q)), codec))
 		b.inline(name, []*rlog{law.out}, out.log, func() promise {
-			return elementwise(law.out, func(v any, emit func(any)) (error, any) {
+			return elementwise(law.out, func(v any, emit func(any)) (any, error) {
 				item, err := codec.Decode([]byte(v.(string)))
 				emit(item)
-				return err, nil
+				return nil, err
 			})
 		})
 	}
@@ -201,10 +201,10 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 		key:    func(v any) int { return v.(item).N % 2 },
 	}
 	law.in.one, law.in.exact = true, true
-	law.real = stream.NewBroadcast(&stream.BroadcastOptions[item]{
+	law.cast = stream.NewBroadcast(&stream.BroadcastOptions[item]{
 		Replay:    s.Replay,
 		SlowError: law.slow,
-		OnDrop:    func(real *stream.Subscription[item], v item) { law.drop(real, v) },
+		OnDrop:    func(handle *stream.Subscription[item], v item) { law.drop(handle, v) },
 	})
 	for i, of := range s.Subs {
 		sub := &sub{
@@ -232,13 +232,13 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 		}
 		b.mu.Unlock()
 		if err == io.EOF {
-			_ = law.real.Close(context.Background())
+			_ = law.cast.Close(context.Background())
 		} else {
-			_ = law.real.Abort(err)
+			_ = law.cast.Abort(err)
 		}
 	}
 	b.teardown = append(b.teardown, func() { end(errTeardown) })
-	dst := wprobed(law.in, law.real.Publisher())
+	dst := wprobed(law.in, law.cast.Publisher())
 	b.pipe(name, s, in, src, dst, law.in, func(err error) {
 		if err == nil {
 			err = io.EOF
@@ -258,12 +258,12 @@ func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
 	s.began = b.stampLocked("%s: Subscribe", s.name)
 	b.mu.Unlock()
 	limit := stream.Count(s.mark)
-	var real *stream.Subscription[item]
+	var handle *stream.Subscription[item]
 	switch s.policy {
 	case "latest":
-		real = stream.Subscribe(c.real, limit, stream.Latest(func(v item) int { return c.key(v) }))
+		handle = stream.Subscribe(c.cast, limit, stream.Latest(func(v item) int { return c.key(v) }))
 	default:
-		real = stream.Subscribe(c.real, limit, map[string]stream.Policy{
+		handle = stream.Subscribe(c.cast, limit, map[string]stream.Policy{
 			"block":      stream.Block(),
 			"newest":     stream.DropNewest(),
 			"oldest":     stream.DropOldest(),
@@ -274,28 +274,28 @@ func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
 	b.mu.Lock()
 	s.from[1] = max(0, len(c.published())-c.replay)
 	s.done = b.stampLocked("%s: subscribed", s.name)
-	s.real = real
+	s.handle = handle
 	b.mu.Unlock()
-	late.set(real)
+	late.set(handle)
 }
 
 // A lateSub is a Subscription that comes later. It is idle until then.
 type lateSub struct {
 	come, left chan struct{} // closed by set, and by Cancel
 	mu         sync.Mutex
-	real       *stream.Subscription[item]
+	handle     *stream.Subscription[item]
 	once       sync.Once
 	cause      error
 }
 
-func (l *lateSub) set(real *stream.Subscription[item]) {
+func (l *lateSub) set(handle *stream.Subscription[item]) {
 	l.mu.Lock()
-	l.real = real
+	l.handle = handle
 	left := isDone(l.left)
 	close(l.come)
 	l.mu.Unlock()
 	if left {
-		_ = real.Cancel(l.cause)
+		_ = handle.Cancel(l.cause)
 	}
 }
 
@@ -305,7 +305,7 @@ func (l *lateSub) Pull(ctx context.Context) (v item, err error) {
 	}
 	select {
 	case <-l.come:
-		return l.real.Pull(ctx)
+		return l.handle.Pull(ctx)
 	case <-l.left:
 		return v, io.EOF
 	case <-ctx.Done():
@@ -319,10 +319,10 @@ func (l *lateSub) Cancel(cause error) error {
 		l.cause = cause
 		close(l.left)
 	})
-	real := l.real
+	handle := l.handle
 	l.mu.Unlock()
-	if real != nil {
-		return real.Cancel(cause)
+	if handle != nil {
+		return handle.Cancel(cause)
 	}
 	return nil
 }

@@ -10,9 +10,9 @@ import (
 
 // A dropped chunk, as OnDrop told it.
 type dropped struct {
-	real *stream.Subscription[item]
-	v    any
-	at   stamp
+	handle *stream.Subscription[item]
+	v      any
+	at     stamp
 }
 
 // A sub is one subscription of a broadcast, and its part of the model.
@@ -22,7 +22,7 @@ type sub struct {
 	policy string
 	mark   int
 	grace  time.Duration // of DisconnectAfter
-	real   *stream.Subscription[item]
+	handle *stream.Subscription[item]
 
 	began, done stamp  // of Subscribe
 	from        [2]int // it gets the chunks from this number on: at least, and at most
@@ -33,7 +33,7 @@ type casting struct {
 	w      *world
 	name   string
 	in     *wlog // of the publisher
-	real   *stream.Broadcast[item]
+	cast   *stream.Broadcast[item]
 	replay int
 	size   func(any) int
 	key    func(any) int
@@ -95,7 +95,7 @@ func (b *casting) order(s *sub, all []any) {
 		}
 	}
 	for _, d := range b.drops {
-		if d.real == s.real && slices.Contains(s.out.values, d.v) {
+		if d.handle == s.handle && slices.Contains(s.out.values, d.v) {
 			b.w.faultLocked("%s: drops %v, and delivers it", s.name, d.v)
 		}
 	}
@@ -104,7 +104,7 @@ func (b *casting) order(s *sub, all []any) {
 // lost returns the chunks that s has dropped.
 func (b *casting) lost(s *sub) (vs []any) {
 	for _, d := range b.drops {
-		if d.real == s.real {
+		if d.handle == s.handle {
 			vs = append(vs, d.v)
 		}
 	}
@@ -143,7 +143,7 @@ func (b *casting) couldHold(s *sub, v any, all []any) int {
 			gone = gone || d == o && s.out.by[i].ended.n < began.n
 		}
 		for _, d := range b.drops {
-			gone = gone || d.real == s.real && d.v == o && d.at.n < began.n
+			gone = gone || d.handle == s.handle && d.v == o && d.at.n < began.n
 		}
 		if !gone {
 			vs = append(vs, o)
@@ -153,11 +153,11 @@ func (b *casting) couldHold(s *sub, v any, all []any) int {
 }
 
 // drop notes that a subscription has dropped v, and checks that it had to.
-func (b *casting) drop(real *stream.Subscription[item], v any) {
+func (b *casting) drop(handle *stream.Subscription[item], v any) {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	d := dropped{real, v, b.w.stampLocked("%s: drops %v", b.name, v)}
-	if i := slices.IndexFunc(b.subs, func(s *sub) bool { return s.real == real }); i >= 0 {
+	d := dropped{handle, v, b.w.stampLocked("%s: drops %v", b.name, v)}
+	if i := slices.IndexFunc(b.subs, func(s *sub) bool { return s.handle == handle }); i >= 0 {
 		b.dropBy(b.subs[i], v)
 	}
 	b.drops = append(b.drops, d)
@@ -236,21 +236,21 @@ func (b *casting) endOf(s *sub) {
 
 func (b *casting) quiet() {
 	all, dropped := b.in.taken, int64(len(b.drops))
-	if n := b.real.Dropped(); n != dropped {
+	if n := b.cast.Dropped(); n != dropped {
 		b.w.faultLocked("%s: says that it dropped %d; it told %d", b.name, n, dropped)
 	}
 	stuck := false
 	live := 0
 	for _, s := range b.subs {
-		if s.real == nil {
+		if s.handle == nil {
 			continue
 		}
-		if n := s.real.Dropped(); n != int64(len(b.lost(s))) {
+		if n := s.handle.Dropped(); n != int64(len(b.lost(s))) {
 			b.w.faultLocked("%s: says that it dropped %d of %v", s.name, n, b.lost(s))
 		}
 		held := b.held(s, all)
-		over := b.end != nil || s.out.cancelled() || s.out.end != nil || isDone(s.real.Done())
-		if s.out.waiting() > 0 && (len(held) > 0 && !isDone(s.real.Done()) || over) {
+		over := b.end != nil || s.out.cancelled() || s.out.end != nil || isDone(s.handle.Done())
+		if s.out.waiting() > 0 && (len(held) > 0 && !isDone(s.handle.Done()) || over) {
 			b.w.faultLocked("%s: a Pull waits for %v or the end", s.name, held)
 		}
 		if over {
@@ -263,7 +263,7 @@ func (b *casting) quiet() {
 			stuck = true
 		}
 	}
-	if n := b.real.Len(); n < live {
+	if n := b.cast.Len(); n < live {
 		b.w.faultLocked("%s: has %d subscribers of %d", b.name, n, live)
 	}
 	writing := b.in.waiting() > 0 ||

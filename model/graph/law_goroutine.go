@@ -54,22 +54,22 @@ func (r *rlog) lastValue() int {
 // parallel is the law of Parallel: the results of f in order, at most n of them held. The function
 // f is pure. The log of its calls is calls.
 func (w *world) parallel(
-	name string, in, out *rlog, n int, f func(v any) (any, error, any), calls *callbacks,
+	name string, in, out *rlog, n int, f func(v any) (any, any, error), calls *callbacks,
 ) {
 	run := func() promise {
-		return elementwise(in, func(v any, emit func(any)) (error, any) {
-			r, err, panicked := f(v)
+		return elementwise(in, func(v any, emit func(any)) (any, error) {
+			r, panicked, err := f(v)
 			if err == nil && panicked == nil {
 				emit(r)
 			}
-			return err, panicked
+			return panicked, err
 		}).inGoroutine()
 	}
 	// taken returns how many chunks of in are done with: at least, and at most.
 	taken := func() (least, most int) {
 		delivered := 0
 		for i, v := range in.values {
-			_, err, panicked := f(v)
+			_, panicked, err := f(v)
 			switch {
 			case err == nil && panicked == nil:
 				if delivered == len(out.values) {
@@ -106,7 +106,7 @@ func (w *world) parallel(
 		quiet: func() {
 			p := run()
 			out.deliveredLocked(p.out, true)
-			fails := w.failsOf(calls.over, in, f)
+			fails := failsOf(calls.over, f)
 			if p.fail == nil || out.end != nil || len(fails) > 0 || out.cancelled() {
 				w.cancelLocked(name, in, []*rlog{out}, append(fails, panicOf(in)...))
 			}
@@ -130,9 +130,9 @@ func (w *world) parallel(
 
 // failsOf returns what a Parallel cancels its source with: the failure of any chunk whose call is
 // over, since they are worked on concurrently.
-func (w *world) failsOf(over []any, in *rlog, f func(any) (any, error, any)) (all []cause) {
+func failsOf(over []any, f func(any) (any, any, error)) (all []cause) {
 	for _, v := range over {
-		_, err, panicked := f(v)
+		_, panicked, err := f(v)
 		switch {
 		case panicked != nil:
 			all = append(all, cause{any: true})
@@ -335,23 +335,26 @@ func (w *world) teeCancelLocked(name string, in *rlog, outs []*rlog, p promise) 
 	}
 }
 
-// stage is the law of Stage with a function that moves chunks, and then returns as end says. The
-// function end returns how the function has ended, or nil if it runs.
-func (w *world) stage(
-	name string, in, out *rlog, mark int, stopAt int, stop func() (err error, panicked any),
-) {
-	// The function moves the chunks before number stopAt, and then stops by itself.
+// A stopping says how the function of a Stage stops by itself, when it has pulled the chunk of that
+// number. A negative number means that it does not.
+type stopping struct {
+	at       int
+	err      error
+	panicked any
+}
+
+// stage is the law of Stage with a function that moves chunks, and may stop by itself.
+func (w *world) stage(name string, in, out *rlog, mark int, stop stopping) {
 	run := func() promise {
-		if stopAt >= 0 && len(in.values) > stopAt {
-			vs := in.values[:stopAt]
-			err, panicked := stop()
+		if stop.at >= 0 && len(in.values) > stop.at {
+			vs := in.values[:stop.at]
 			switch {
-			case panicked != nil:
-				return panics(vs, panicked)
-			case err == nil:
+			case stop.panicked != nil:
+				return panics(vs, stop.panicked)
+			case stop.err == nil:
 				return promise{vs, &ending{err: io.EOF}, &cause{}}
 			}
-			return promise{vs, &ending{err: err}, &cause{err: err}}
+			return promise{vs, &ending{err: stop.err}, &cause{err: stop.err}}
 		}
 		return passed(in.values, in.end).inGoroutine()
 	}

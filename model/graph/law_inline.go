@@ -265,10 +265,10 @@ func (c cause) String() string {
 }
 
 // elementwise is the promise of an operator that calls f for each chunk of in.
-func elementwise(in *rlog, f func(v any, emit func(any)) (error, any)) promise {
+func elementwise(in *rlog, f func(v any, emit func(any)) (any, error)) promise {
 	var out []any
 	for _, v := range in.values {
-		err, panicked := f(v, func(v any) { out = append(out, v) })
+		panicked, err := f(v, func(v any) { out = append(out, v) })
 		switch {
 		case panicked != nil:
 			return panics(out, panicked)

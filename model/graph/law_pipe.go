@@ -164,7 +164,7 @@ func (p *piped) sawEnd() bool {
 func (p *piped) wants(why string, fail, abort, cancel error) {
 	is := func(want, got error) bool { return want == anyError || errors.Is(want, got) }
 	for _, e := range p.dst.ends {
-		ok := true
+		var ok bool
 		switch {
 		case e.verb == "Close":
 			ok = p.sawEnd() && !p.o.PreventClose
@@ -306,12 +306,12 @@ func (q *queued) quiet() {
 }
 
 // mapWriter is the law of MapWriter: dst gets the result of f for each chunk, once.
-func (w *world) mapWriter(name string, in, dst *wlog, f func(any) (any, error, any)) {
+func (w *world) mapWriter(name string, in, dst *wlog, f func(any) (any, any, error)) {
 	w.add(law{
 		quiet: func() {
 			at := 0
 			for _, c := range in.writes {
-				v, err, panicked := f(c.v)
+				v, panicked, err := f(c.v)
 				if c.dead || c.left && (at >= len(dst.writes) || dst.writes[at].v != v) {
 					continue
 				}

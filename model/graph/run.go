@@ -71,7 +71,7 @@ func (w *world) run(t *testing.T, p Program) {
 
 // watch lets the program run until nothing happens any more.
 func (w *world) watch() {
-	time.Sleep(ms / 2) // between the moments at which something happens
+	sleep(ms / 2) // between the moments at which something happens
 	last, still := 0, 0
 	for range longest {
 		synctest.Wait()
@@ -81,7 +81,7 @@ func (w *world) watch() {
 		if still++; still > idle {
 			return
 		}
-		time.Sleep(ms)
+		sleep(ms)
 	}
 }
 
@@ -89,7 +89,10 @@ func (w *world) watch() {
 func (w *world) settle() {
 	synctest.Wait()
 	w.quiet()
-	time.Sleep(2 * time.Second)
+	sleep(2 * time.Second)
 	synctest.Wait()
 	w.quiet()
 }
+
+// sleep lets the bubble's time pass.
+func sleep(d time.Duration) { <-time.After(d) }

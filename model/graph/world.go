@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,12 +51,7 @@ func (w *world) stampLocked(format string, args ...any) stamp {
 // faultLocked reports that a law was broken. The mu must be held.
 func (w *world) faultLocked(format string, args ...any) {
 	fault := fmt.Sprintf(format, args...)
-	for _, f := range w.faults {
-		if f == fault {
-			return
-		}
-	}
-	if len(w.faults) < 20 {
+	if len(w.faults) < 20 && !slices.Contains(w.faults, fault) {
 		w.faults = append(w.faults, fault)
 		w.stampLocked("FAULT %s", fault)
 	}

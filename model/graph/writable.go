@@ -217,7 +217,7 @@ func (p *wprobe[T]) Close(ctx context.Context) error {
 }
 
 func (p *wprobe[T]) Abort(cause error) error {
-	return p.end(nil, "Abort", cause, func() error { return p.dst.Abort(cause) })
+	return p.end(context.Background(), "Abort", cause, func() error { return p.dst.Abort(cause) })
 }
 
 func (p *wprobe[T]) Done() <-chan struct{} { return doneOf(p.dst) }
