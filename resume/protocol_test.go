@@ -3,6 +3,7 @@ package resume_test
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,6 +114,23 @@ func TestProtocolAcknowledgesWithin5ms(t *testing.T) {
 		r.send(text("1"))
 		w.want(server, "1")
 		within(t, 6*time.Millisecond, func() { r.want(ack(6, 6)) })
+	})
+}
+
+// The smaller window of both sides counts: that of the client here.
+func TestProtocolAcknowledgesMostOfTheWindow(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		r, server := w.open() // with a window of 1000
+		word := strings.Repeat("x", 95)
+		for range 7 {
+			r.send(text(word))
+			w.want(server, word)
+		}
+		within(t, 0, func() {
+			r.send(text(word))
+			w.want(server, word)
+			r.want(ack(800, 800))
+		})
 	})
 }
 

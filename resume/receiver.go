@@ -142,7 +142,7 @@ func (r *receiver) popLocked(m *wsstream.Message) {
 // takeLocked counts bytes that were taken. It tells the peer from time to time.
 func (r *receiver) takeLocked(n int) {
 	r.now.taken += uint64(n)
-	if r.now.taken-r.told.taken >= uint64(r.window/2) {
+	if r.now.taken-r.told.taken >= uint64(r.window*3/4) {
 		r.tellLocked()
 	}
 	if r.queue.empty() {
