@@ -30,6 +30,21 @@ func TestBatchIsDeliveredWhenItIsFullOrDueOrAtTheEnd(t *testing.T) {
 	})
 }
 
+func TestBatchWithoutAWaitHasNoLimitOfTime(t *testing.T) {
+	for _, wait := range []time.Duration{0, -1} {
+		bubble(t, func(t *testing.T) {
+			q := stream.NewQueue[int](9)
+			r := stream.Batch(q, stream.Count(2), wait)
+			require.NoError(t, q.Write(t.Context(), 1))
+			first := goPull(t.Context(), r)
+			<-time.After(time.Hour)
+			first.waits(t, "one of two chunks is there")
+			require.NoError(t, q.Write(t.Context(), 2))
+			require.Equal(t, []int{1, 2}, first.returns(t, nil))
+		})
+	}
+}
+
 func TestBatchNowTakesTheChunksThatAreThere(t *testing.T) {
 	same := func(v int) (int, error) { return v, nil }
 	for name, on := range map[string]func(q *stream.Queue[int]) stream.Readable[int]{

@@ -176,6 +176,16 @@ func TestBroadcastReplaysTheLastChunks(t *testing.T) {
 		collect(t, stream.Subscribe(room, stream.Count(1), stream.Block())))
 }
 
+func TestSubscribeAfterTheEndIsASubscriptionLikeOthers(t *testing.T) {
+	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{Replay: 2})
+	require.NoError(t, room.Publish(t.Context(), 1))
+	require.NoError(t, room.Close(t.Context()))
+	sub := stream.Subscribe(room, stream.Count(9), stream.Block())
+	require.Zero(t, room.Len(), "an ended Broadcast publishes to none")
+	require.NoError(t, sub.Cancel(errBoom))
+	wantEnd(t, sub, io.EOF)
+}
+
 func TestBroadcastEndIsThatOfItsSubscriptions(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		room := stream.NewBroadcast[int](nil)

@@ -30,6 +30,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // The fates of a mutant.
@@ -46,6 +47,7 @@ type options struct {
 	page    string
 	results string
 	again   bool
+	fast    time.Duration
 	workers int
 	least   float64
 	verbose bool
@@ -57,6 +59,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "docs/mutants.md", "the page that lists the survivors")
 	flag.StringVar(&o.results, "o", "", "a folder for the results, a file for each package")
 	flag.BoolVar(&o.again, "again", false, "take over from these results what was killed before")
+	flag.DurationVar(&o.fast, "fast", time.Hour, "leave out tests that use more processor time")
 	flag.IntVar(&o.workers, "workers", 1, "how many mutants to test concurrently")
 	flag.Float64Var(&o.least, "least", 95, "the percentage of covered mutants that must be killed")
 	flag.BoolVar(&o.verbose, "v", false, "print the fate of each mutant as it is known")
@@ -139,7 +142,7 @@ func (o options) test(p *program, dir string, mutants []*mutant) error {
 	if len(alive) == 0 {
 		return nil
 	}
-	s, err := p.suite(dir)
+	s, err := p.suite(dir, o.fast)
 	if err != nil {
 		return err
 	}

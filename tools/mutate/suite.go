@@ -38,8 +38,8 @@ type test struct {
 	meets     map[int]bool // the mutants whose expressions it evaluates
 }
 
-// suite builds the tests of a package, and runs each without a mutant.
-func (p *program) suite(dir string) (*suite, error) {
+// suite builds the tests of a package, and runs each without a mutant. It keeps the fast ones.
+func (p *program) suite(dir string, fast time.Duration) (*suite, error) {
 	s := &suite{p: p, dir: dir}
 	binary, err := s.build(p.overlay, "all")
 	if err != nil {
@@ -55,7 +55,9 @@ func (p *program) suite(dir string) (*suite, error) {
 			fmt.Fprintf(os.Stderr, "mutate: %s is left out: without a mutant it fails: %v\n", name, err)
 			continue
 		}
-		s.tests = append(s.tests, t)
+		if t.cpu <= fast {
+			s.tests = append(s.tests, t)
+		}
 	}
 	slices.SortFunc(s.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.wall/10, b.cpu+b.wall/10) })
 	return s, nil
