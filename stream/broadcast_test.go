@@ -176,6 +176,32 @@ func TestBroadcastReplaysTheLastChunks(t *testing.T) {
 		collect(t, stream.Subscribe(room, stream.Count(1), stream.Block())))
 }
 
+func TestCancelOfASubscriptionLeavesTheOthersAlone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		room := stream.NewBroadcast[int](nil)
+		var subs [4]*stream.Subscription[int]
+		for i := range subs {
+			subs[i] = stream.Subscribe(room, stream.Count(1), stream.Block())
+		}
+		for range 3 {
+			require.NoError(t, subs[0].Cancel(errBoom))
+			require.Equal(t, 3, room.Len())
+		}
+		require.NoError(t, room.Publish(t.Context(), 1))
+		publishing := goDo(func() error { return room.Publish(t.Context(), 2) })
+		for _, sub := range subs[1:] {
+			publishing.waits(t, "one is full")
+			require.Equal(t, 1, pull(t, sub))
+		}
+		publishing.returns(t, nil)
+		require.NoError(t, room.Close(t.Context()))
+		for _, sub := range subs[1:] {
+			require.NoError(t, sub.Cancel(errBoom), "after the end of the Broadcast")
+			wantEnd(t, sub, io.EOF)
+		}
+	})
+}
+
 func TestSubscribeAfterTheEndIsASubscriptionLikeOthers(t *testing.T) {
 	room := stream.NewBroadcast(&stream.BroadcastOptions[int]{Replay: 2})
 	require.NoError(t, room.Publish(t.Context(), 1))

@@ -1,6 +1,7 @@
 package deflate
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -617,6 +618,32 @@ func TestNegotiateMakesBothSidesAgree(t *testing.T) {
 				"what the client sends fits the server's window")
 			require.LessOrEqual(t, atServer.Client.Bits, server.PeerBits)
 			require.False(t, atServer.Client.NoTakeover && !atClient.Client.NoTakeover)
+		}
+	}
+}
+
+func TestExtensionsAndTheirParametersHaveALimitTogether(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		extensions, with int // parameters each
+		fits             bool
+	}{
+		{"128 extensions", 128, 0, true},
+		{"129 extensions", 129, 0, false},
+		{"64 extensions of one parameter", 64, 1, true},
+		{"65 extensions of one parameter", 65, 1, false},
+		{"one extension of 127 parameters", 1, 127, true},
+		{"one extension of 128 parameters", 1, 128, false},
+		{"one extension of 1000 parameters", 1, 1000, false},
+	} {
+		field := strings.Repeat("x"+strings.Repeat(";y", c.with)+",", c.extensions)
+		half := len(field) / 2 / (2 + 2*c.with) * (2 + 2*c.with)
+		all, err := parse([]string{field[:half], field[half:]})
+		if c.fits {
+			require.NoError(t, err, c.name)
+			require.Len(t, all, c.extensions)
+		} else {
+			require.ErrorIs(t, err, ErrMalformed, c.name)
 		}
 	}
 }

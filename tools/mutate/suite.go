@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +20,7 @@ import (
 // processor time is in an endless loop, however loaded the machine is.
 const (
 	spareCPU  = 5 * time.Second
-	spareWall = 30 * time.Second
+	spareWall = 10 * time.Second
 	factor    = 10
 	mostBytes = 8 << 30 // of address space
 )
@@ -35,6 +36,7 @@ type suite struct {
 type test struct {
 	name      string
 	cpu, wall time.Duration
+	kills     atomic.Int32
 	meets     map[int]bool // the mutants whose expressions it evaluates
 }
 
@@ -159,56 +161,77 @@ func (s *suite) trySingle(m *mutant) (fate, by string, err error) {
 		return "", "", err
 	}
 	defer func() { _ = os.Remove(binary) }()
-	fate, by = s.attempt(binary, "MUTANT=", slices.DeleteFunc(slices.Clone(s.tests), func(t *test) bool {
-		return len(t.meets) == 0 // it reads the source, or tests something else
-	}))
+	fate, by = s.attempt(binary, "MUTANT=", s.tests)
 	return fate, by, nil
 }
 
-// attempt runs the tests in three portions, the fast ones first, until one fails twice.
+// attempt runs the tests in portions, until one fails twice.
 func (s *suite) attempt(binary, env string, tests []*test) (fate, by string) {
 	for _, portion := range portions(tests) {
 		for len(portion) > 0 {
-			failed, hung := s.runTests(binary, env, portion)
-			if hung {
-				return timedOut, strings.Join(failed, " ")
-			}
-			if failed == nil {
+			r := s.runTests(binary, env, portion)
+			if r.failed == nil {
 				break
 			}
-			again := slices.DeleteFunc(slices.Clone(portion), func(t *test) bool {
-				return !slices.Contains(failed, t.name)
-			})
-			if f, hung := s.runTests(binary, env, again); f != nil || hung {
-				return killed, strings.Join(failed, " ")
+			again := r
+			if !r.overCPU {
+				again = s.runTests(binary, env, r.failed)
+			}
+			if again.failed != nil {
+				var names []string
+				for _, t := range again.failed {
+					t.kills.Add(1)
+					names = append(names, t.name)
+				}
+				if len(names) > 3 {
+					names = append(names[:3], "…")
+				}
+				if again.overCPU || again.hung {
+					return timedOut, strings.Join(names, " ")
+				}
+				return killed, strings.Join(names, " ")
 			}
 			// It failed by chance. What -failfast left out is still to run.
-			portion = slices.DeleteFunc(portion, func(t *test) bool {
-				return slices.Contains(failed, t.name)
+			portion = slices.DeleteFunc(slices.Clone(portion), func(t *test) bool {
+				return slices.Contains(r.failed, t)
 			})
 		}
 	}
 	return lived, ""
 }
 
+// portions divides the tests: those that killed most come first, then the fast ones.
 func portions(tests []*test) [][]*test {
-	var all [][]*test
-	sum, limit := time.Duration(0), 500*time.Millisecond
-	begin := 0
-	for i, t := range tests {
-		if sum += t.cpu + t.wall/10; sum > limit && i > begin {
-			all = append(all, tests[begin:i:i])
-			begin, sum, limit = i, 0, 5*limit
+	const most = 8
+	hot := slices.Clone(tests)
+	slices.SortStableFunc(hot, func(a, b *test) int { return int(b.kills.Load() - a.kills.Load()) })
+	hot = hot[:min(most, len(hot))]
+	all := [][]*test{hot}
+	var portion []*test
+	sum, limit := time.Duration(0), 200*time.Millisecond
+	for _, t := range tests {
+		if slices.Contains(hot, t) {
+			continue
 		}
+		if sum += t.cpu + t.wall/10; sum > limit && portion != nil {
+			all = append(all, portion)
+			portion, sum, limit = nil, 0, 5*limit
+		}
+		portion = append(portion, t)
 	}
-	return append(all, tests[begin:])
+	return append(all, portion)
 }
 
 var failure = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
 
-// runTests returns the tests that failed, or all of them if it cannot tell. hung tells that they
-// did not end.
-func (s *suite) runTests(binary, env string, tests []*test) (failed []string, hung bool) {
+// A result tells which tests of a run failed, or all of them if a crash does not tell.
+type result struct {
+	failed  []*test
+	overCPU bool // the run has used up its processor time
+	hung    bool // the run did not end in its time
+}
+
+func (s *suite) runTests(binary, env string, tests []*test) result {
 	cpu, wall := spareCPU, spareWall
 	names := make([]string, 0, len(tests))
 	for _, t := range tests {
@@ -220,16 +243,21 @@ func (s *suite) runTests(binary, env string, tests []*test) (failed []string, hu
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
 	c.WaitDelay = time.Second
-	err := c.Run()
-	if err == nil {
-		return nil, false
+	if err := c.Run(); err == nil {
+		return result{}
 	}
+	r := result{
+		overCPU: !c.ProcessState.Exited(), // its limit has ended it
+		hung:    bytes.Contains(out.Bytes(), []byte("panic: test timed out")),
+	}
+	var failed []string
 	for _, f := range failure.FindAllSubmatch(out.Bytes(), -1) {
 		failed = append(failed, string(f[1]))
 	}
-	if failed == nil {
-		failed = names
+	for _, t := range tests {
+		if failed == nil || slices.Contains(failed, t.name) {
+			r.failed = append(r.failed, t)
+		}
 	}
-	ended := c.ProcessState.Exited() // if not, its limit of processor time ended it
-	return failed, !ended || bytes.Contains(out.Bytes(), []byte("panic: test timed out"))
+	return r
 }
