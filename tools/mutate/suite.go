@@ -19,7 +19,7 @@ import (
 // What a run may use, in addition to ten times what it needs without a mutant. A run over its
 // processor time is in an endless loop, however loaded the machine is.
 const (
-	spareCPU  = 5 * time.Second
+	spareCPU  = time.Second
 	spareWall = 10 * time.Second
 	factor    = 10
 	mostBytes = 8 << 30 // of address space
