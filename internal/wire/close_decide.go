@@ -87,9 +87,7 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 	}
 	c.wait.watch.off()
 	c.send.stalled().watch.off()
-	if held := c.send.out.clear(); held > 0 {
-		c.writeWindow.Give(held)
-	}
+	c.writeWindow.Give(c.send.out.clear())
 	c.notifyLocked()
 	socket := socketOf(c.nc)
 	if e.lost == nil {

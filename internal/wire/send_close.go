@@ -18,9 +18,7 @@ func (c *Conn) queueCloseLocked() {
 // dropUnbegunLocked drops what the transport has not begun.
 func (c *Conn) dropUnbegunLocked() {
 	out := &c.send.out
-	if paid := out.dropUnbegun(); paid > 0 {
-		c.writeWindow.Give(paid)
-	}
+	c.writeWindow.Give(out.dropUnbegun())
 	c.end.note().closeQueued = out.tail != nil && out.tail.closes
 }
 

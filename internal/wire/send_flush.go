@@ -194,9 +194,7 @@ func (c *Conn) tookLocked(n int, err error) {
 	if c.alive != nil && n > 0 {
 		c.alive.gave(paid, out.head == nil)
 	}
-	if paid > 0 {
-		c.writeWindow.Give(paid)
-	}
+	c.writeWindow.Give(paid)
 	c.notifyLocked()
 	if closed {
 		c.closeLeftLocked()
