@@ -86,14 +86,29 @@ type tab struct {
 // open opens a page in a tab of its own, which the end of the test closes.
 func open(t *testing.T, page string) *tab {
 	t.Helper()
+	p := newTab(t)
+	p.visit(t, page)
+	return p
+}
+
+func newTab(t *testing.T) *tab {
+	t.Helper()
 	path := found(t, "chromium")
 	chromium.once.Do(func() { chromium.start(path) })
 	require.NoError(t, chromium.err)
 	ctx, cancel := chromedp.NewContext(chromium.ctx)
 	t.Cleanup(cancel)
-	p := &tab{ctx, cancel}
-	p.visit(t, page)
-	return p
+	// The first Do attaches to the tab, for as long as its context lives.
+	require.NoError(t, chromedp.Do(ctx))
+	return &tab{ctx, cancel}
+}
+
+func TestATabOutlivesTheContextOfItsFirstPage(t *testing.T) {
+	p := newTab(t)
+	ctx, cancel := context.WithCancel(p.ctx)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")))
+	cancel()
+	require.Equal(t, 2, eval[int](t, p, `return 1 + 1`))
 }
 
 // visit goes to another page.
