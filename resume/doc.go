@@ -109,5 +109,6 @@
 //
 // # The protocol
 //
-// The file PROTOCOL.md describes the subprotocol resume.v1.wsstream on one page.
+// The file PROTOCOL.md describes the subprotocol resume.v1.wsstream on one page. The file resume.js
+// is a client for browsers and Node. The page docs/javascript.md of the repository explains it.
 package resume
