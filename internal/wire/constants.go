@@ -58,6 +58,8 @@ const (
 
 	maxSyscall   = 1 << 30      // bytes in one system call: Darwin and FreeBSD refuse 2 GiB and more
 	maxKeptFrame = 4 * maxPiece // bytes of a buffer for compressed frames that the pool keeps
+
+	maxKeptMessage = 2 << 20 // bytes of a buffer for compressed messages that the pool keeps
 )
 
 // Waiting.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math"
+	"sync"
 
 	"github.com/gobwas/ws"
 
@@ -14,6 +15,7 @@ type inflating struct {
 	skipped  int               // bytes that the rest of a skipped message has inflated to
 	empties  emptyRun          // blocks that inflate to nothing
 	pending  bool              // more has been inflated than there was room for
+	scratch  *[]byte           // what a Pull assembles in, if its caller gave no memory; or nil
 }
 
 // inflates reports whether there is an inflater: a message was inflated.
@@ -25,6 +27,36 @@ func (z *compression) ownInflater() *deflate.Inflater {
 		z.inflater = deflate.NewInflater(z.Peer)
 	}
 	return z.inflater
+}
+
+// scratches has the memory of Pulls that assemble a compressed message, whose size is not known in
+// advance. The message is copied once it is whole. If it grew in memory of its own, it would leave
+// behind several times its size, also if it is refused.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
+
+// borrowScratch returns memory to assemble a message in.
+func (z *compression) borrowScratch() []byte {
+	if z.scratch == nil {
+		z.scratch = scratches.Get().(*[]byte)
+	}
+	return (*z.scratch)[:0]
+}
+
+// borrows reports whether a Pull assembles its message in borrowed memory.
+func (z *compression) borrows() bool { return z != nil && z.scratch != nil }
+
+// returnScratch ends a Pull's use of borrowed memory, which has grown to what dst has. It reports
+// whether there was any.
+func (z *compression) returnScratch(dst []byte) bool {
+	if !z.borrows() {
+		return false
+	}
+	if cap(dst) <= maxKeptMessage {
+		*z.scratch = dst[:0]
+	}
+	scratches.Put(z.scratch)
+	z.scratch = nil
+	return true
 }
 
 // unmaskInPlace returns the bytes in the first chunk that belong to the frame at the pull cursor,

@@ -13,6 +13,7 @@ import (
 // lost: what was assembled of a message stays with the Conn, for the next Pull.
 func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte, err error) {
 	dst = dst[:0]
+	callers := dst
 	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
@@ -29,8 +30,15 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			}
 			c.reject(CodeBadData, err)
 		}
+		if in.sealed || c.reads.dropping.Load() {
+			c.compression.returnScratch(dst)
+			dst = callers // the message never ends: it is not held until the peer has answered
+		}
 		if err = c.inputEnd(ctx); err != nil {
 			c.keepAssembled(dst)
+			if c.compression.returnScratch(dst) {
+				dst = callers
+			}
 			c.unlockRead()
 			return 0, dst[:0], err
 		}
@@ -43,6 +51,11 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 		c.noteHeld(len(dst))
 	}
 	c.recv.received.add(int64(len(dst)))
+	if c.compression.borrows() {
+		whole := append(callers, dst...)
+		c.compression.returnScratch(dst)
+		dst = whole
+	}
 	c.hintAnswer()
 	c.unlockRead()
 	return op, dst, nil
@@ -71,6 +84,9 @@ func (c *Conn) assemble(dst []byte) []byte {
 		}
 		var err error
 		if in.compressed {
+			if cap(dst) == 0 {
+				dst = c.compression.borrowScratch()
+			}
 			if dst, err = c.inflate(dst, c.allows(len(dst))); err != nil {
 				c.rejectCompressed(err)
 				continue
