@@ -23,15 +23,18 @@ var compressing = wsstream.AcceptOptions{Compression: &wsstream.CompressionOptio
 
 // bomb returns a compressed message of 1 MiB that inflates to 1 GiB.
 func bomb(t *testing.T) []byte {
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.BestCompression)
-	require.NoError(t, err)
-	_, err = w.Write(make([]byte, 1<<20))
-	require.NoError(t, err)
-	require.NoError(t, w.Flush())
-	all := bytes.Repeat(b.Bytes(), 1<<10)
+	all := bombBytes(1 << 10)
 	require.Less(t, len(all), 5<<18)
-	return append(all, 0)
+	return all
+}
+
+// bombBytes returns a compressed message that inflates to n MiB.
+func bombBytes(n int) []byte {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestCompression) // the level is valid
+	_, _ = w.Write(make([]byte, 1<<20))                // a Buffer never fails
+	_ = w.Flush()
+	return append(bytes.Repeat(b.Bytes(), n), 0)
 }
 
 // fragments returns the frames of a compressed message, each with n bytes of it.
@@ -187,5 +190,32 @@ func TestEmptyBlocksBelowTheFloodLimitHoldNothing(t *testing.T) {
 		require.NoError(t, <-v.floods(row, 2*maxRow>>10))
 		require.ErrorContains(t, <-read, "we closed with 1008")
 		<-answered
+	})
+}
+
+func TestBombsOfManyPeersLeaveNoGarbageForEachStep(t *testing.T) {
+	const n = 40
+	synctest.Test(t, func(t *testing.T) {
+		var victims []*victim
+		for range n {
+			victims = append(victims, attacked(t, &compressing, offer))
+		}
+		raw := fragments(victims[0], bombBytes(2), 1000)
+		_, cost := allocated(func() {
+			for _, v := range victims {
+				v.drains()
+				v.floods(raw, 1)
+				pulled := make(chan error, 1)
+				go func() { // ends with the connection
+					_, err := v.conn.Readable().Pull(v.conn.Context())
+					pulled <- err
+				}()
+				synctest.Wait() // it has failed, and waits for the peer's answer
+				v.conn.CloseNow()
+				require.ErrorContains(t, <-pulled, "MaxMessageSize")
+			}
+		})
+		// In memory of its own, each message would grow in steps, to five times its size together.
+		require.Less(t, cost, n*3*wsstream.DefaultMaxMessageSize)
 	})
 }

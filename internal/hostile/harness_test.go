@@ -3,6 +3,7 @@ package hostile
 import (
 	"context"
 	"net"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -144,4 +145,10 @@ func took(t *testing.T, want time.Duration, start time.Time, what string) {
 	require.Equal(t, want, time.Since(start), what)
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv("HOSTILE_ADDR"); addr != "" {
+		attack(addr) // for a benchmark, in a process of its own
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

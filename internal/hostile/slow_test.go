@@ -222,3 +222,47 @@ func TestShutdownOfManyHostilePeersTakesCloseTimeout(t *testing.T) {
 		require.Less(t, runtime.NumGoroutine(), 20, "nothing is left")
 	})
 }
+
+func TestMessageThatIsRefusedIsNotHeldUntilThePeerAnswers(t *testing.T) {
+	const n, size = 10, 900 << 10
+	for name, sends := range map[string]func(v *victim) []byte{
+		"a bomb": func(v *victim) []byte { return fragments(v, bombBytes(2), 1000) },
+		"too large": func(v *victim) []byte {
+			part := v.peer.Encode(wstest.Cont(make([]byte, 50<<10), false))
+			return append(v.peer.Encode(wstest.Binary(nil).Part()), bytes.Repeat(part, 30)...)
+		},
+		"no UTF-8": func(v *victim) []byte {
+			return v.peer.Encode(wstest.Text(strings.Repeat("x", size) + "\xff"))
+		},
+		"text that ends in a character": func(v *victim) []byte {
+			begin := v.peer.Encode(wstest.Text(strings.Repeat("x", size) + "\xc3").Part())
+			return append(begin, v.peer.Encode(wstest.Cont(nil, true))...)
+		},
+		"a message inside another": func(v *victim) []byte {
+			begin := v.peer.Encode(wstest.Text(strings.Repeat("x", size)).Part())
+			return append(begin, v.peer.Encode(wstest.Text("x"))...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				before := heap()
+				pulled := make(chan error, n)
+				for range n {
+					v := attackedOver(t, 4<<10, &compressing, offer)
+					v.drains()
+					sent := v.floods(sends(v), 1)
+					go func() { // ends with the connection
+						_, err := v.conn.Readable().Pull(v.conn.Context())
+						pulled <- err
+					}()
+					require.NoError(t, <-sent, "it is read to its end")
+				}
+				<-time.After(time.Second)
+				require.Less(t, heap()-before, n*(readBuffer+32<<10))
+				for range n {
+					require.ErrorContains(t, <-pulled, "we closed with 10")
+				}
+			})
+		})
+	}
+}
