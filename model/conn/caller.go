@@ -56,6 +56,7 @@ type call struct {
 	of    *call         // the call that began the message; nil for none
 	text  bool
 	data  []byte // to write
+	plain bool   // not compressed
 	cause error  // that ends a stream
 	// -----
 	done bool
@@ -324,6 +325,7 @@ func (c *caller) write(x *call) {
 	s, w := x.step, c.conn.Writable()
 	x.text = s.Text
 	id := 1000*(c.nth+1) + c.step
+	x.plain = s.Plain
 	x.data = content(s.Kind, id, s.Size, s.Text)
 	m := wsstream.Binary(bytes.Clone(x.data))
 	if x.text {
@@ -362,7 +364,7 @@ func (c *caller) twice(x *call) {
 	for _, plain := range []bool{x.step.Plain, !x.step.Plain} {
 		m.NoCompress = plain
 		y := c.begin(doPrepared, x.step, x.ctx, x.over)
-		y.text, y.data = x.text, data
+		y.text, y.data, y.plain = x.text, data, plain
 		c.record(y)
 		err := c.conn.Writable().Write(x.ctx, m)
 		y.ok = err == nil
@@ -373,7 +375,7 @@ func (c *caller) twice(x *call) {
 // message writes one message in parts.
 func (c *caller) message(x *call, stop func()) {
 	s := x.step
-	x.text = s.Text
+	x.text, x.plain = s.Text, s.Plain
 	t := wsstream.TypeBinary
 	if x.text {
 		t = wsstream.TypeText

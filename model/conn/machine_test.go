@@ -18,9 +18,15 @@ import (
 	"pgregory.net/rapid"
 )
 
+// last is the file with the program that runs. It stays if the process dies.
+var last = filepath.Join(os.TempDir(), fmt.Sprintf("wsstream-model-%d.json", os.Getpid()))
+
 func TestMain(m *testing.M) {
 	flag.Parse()
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.Remove(last)
+		os.Exit(code)
+	}))
 }
 
 var (
@@ -36,6 +42,7 @@ var virtual struct {
 // try runs a program in a bubble, and returns what the model objects to.
 func try(t *testing.T, p *Program) (faults []fault) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(p.Procs))
+	require.NoError(t, os.WriteFile(last, []byte(p.String()), 0o600))
 	guard := time.AfterFunc(30*time.Second, func() {
 		b := make([]byte, 1<<22)
 		b = b[:runtime.Stack(b, true)]

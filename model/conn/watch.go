@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"cmp"
 	"testing/synctest"
 	"time"
 
@@ -78,6 +79,8 @@ func (r *run) view() (v view, ok bool) {
 		switch c.do {
 		case doClose, doShutdown, doWClose, doFail, doAbort, doCancel, doCloseNow, doAcceptor:
 			v.ending = true
+		case doWriteEnd: // text that ends inside a character fails the Writable
+			v.ending = v.ending || c.done && c.err != nil
 		}
 		if c.pulls() && c.done {
 			if c.ok {
@@ -195,8 +198,14 @@ func (r *run) checkAlive(v view, o Options) {
 	if v.writing || !v.reading || held > 0 || v.reader || v.writer {
 		return
 	}
-	if d := o.PingInterval; d > 0 && v.quiet > 2*d+time.Second {
-		r.fault("no ping was sent", "it has been quiet for %v", v.quiet)
+	if d := o.PingInterval; d > 0 {
+		limit := 2*d + time.Second
+		if len(v.out.controls) > 0 && o.PongTimeout >= 0 { // it may wait for the pong
+			limit += cmp.Or(o.PongTimeout, wsstream.DefaultPongTimeout)
+		}
+		if v.quiet > limit {
+			r.fault("no ping was sent", "it has been quiet for %v", v.quiet)
+		}
 	}
 	if d := o.IdleTimeout; d > 0 && v.quiet > d+time.Second {
 		r.fault("IdleTimeout has passed", "it has been quiet for %v", v.quiet)
