@@ -54,6 +54,9 @@ func (p *Program) trim() {
 	if n := p.Peer.Pace; n > 0 && n < 10 {
 		in = min(in, 500)
 	}
+	if d := p.Options.PingInterval; d > 0 {
+		p.Span = min(p.Span, 500*d)
+	}
 	short := func(n *int, most int) {
 		if *n > most {
 			*n = most - 10 + *n%10
@@ -101,7 +104,7 @@ func drawOptions(t *rapid.T) (o Options) {
 	short := func(label string) time.Duration {
 		return pick(t, label, 0, 20*time.Millisecond, time.Second, 30*time.Second, 10*time.Minute)
 	}
-	o.PingInterval = short("PingInterval")
+	o.PingInterval = pick(t, "PingInterval", 0, 100*time.Millisecond, time.Second, 30*time.Second)
 	o.PongTimeout = pick(t, "PongTimeout", 0, -1, 50*time.Millisecond, 5*time.Second)
 	o.IdleTimeout = short("IdleTimeout")
 	o.WriteStallTimeout = short("WriteStallTimeout")
@@ -207,6 +210,7 @@ func drawAct(t *rapid.T, p *Program) Act {
 		a.Kind = rapid.IntRange(0, kinds-1).Draw(t, "kind")
 		if rarely(t, "fragments", 3) == 1 {
 			a.Parts = drawSizes(t, "parts", 5)
+			a.Pause = pick(t, "pause", 0, time.Microsecond, time.Millisecond, 20*time.Millisecond, time.Second)
 			a.Gaps = rapid.SliceOfN(rapid.IntRange(0, 2), 0, len(a.Parts)).Draw(t, "gaps")
 		}
 		a.Press = p.Deflate != nil && flip(t, "compressed")

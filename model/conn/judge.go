@@ -207,7 +207,7 @@ func (j *judge) output() {
 			j.fault("our frame is too long", "%d bytes", m.largest)
 		}
 	}
-	clean := j.last.closed == nil && !j.drops2()
+	clean := j.last.closed == nil && !j.drops2() && (j.near != nil || t.closed)
 	var events []*event
 	parts := map[*call]*event{}
 	for _, c := range j.calls {
@@ -784,6 +784,9 @@ func (j *judge) ourCode() {
 // firstDecision returns the call that has surely decided before all others; nil if there is none.
 func (j *judge) firstDecision() *call {
 	all := j.decisions()
+	if j.near == nil {
+		return nil
+	}
 	for _, c := range all {
 		switch c.do {
 		case doClose, doShutdown, doAbort, doCancel:

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,6 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"github.com/wsstream/wsstream/internal/pipes"
 )
 
 // last is the file with the program that runs. It stays if the process dies.
@@ -34,6 +38,11 @@ var (
 	times    = flag.Int("model.times", 10, "how often each of them runs")
 )
 
+var (
+	sockets = flag.Int("model.sockets", 40, "how many programs run over each kind of socket")
+	seed    = flag.Int("model.seed", 0, "the seed of the first of them; 0: drawn")
+)
+
 var virtual struct {
 	programs int
 	time     time.Duration
@@ -43,13 +52,9 @@ var virtual struct {
 func try(t *testing.T, p *Program) (faults []fault) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(p.Procs))
 	require.NoError(t, os.WriteFile(last, []byte(p.String()), 0o600))
-	guard := time.AfterFunc(30*time.Second, func() {
-		b := make([]byte, 1<<22)
-		b = b[:runtime.Stack(b, true)]
-		fmt.Fprintf(os.Stderr, "the program does not end: %v\n%s", p, b)
-		os.Exit(3)
-	})
-	defer guard.Stop()
+	ended := make(chan struct{})
+	defer close(ended)
+	go guard(p, ended) // ends with the program
 	var r *run
 	defer func() {
 		if e := recover(); e != nil {
@@ -66,6 +71,22 @@ func try(t *testing.T, p *Program) (faults []fault) {
 	virtual.programs++
 	r.judge()
 	return r.faults
+}
+
+// guard ends the process if a program does not end within half a minute. It counts, because a
+// process may be stopped for a while.
+func guard(p *Program, ended <-chan struct{}) {
+	for range 60 {
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Second / 2):
+		}
+	}
+	b := make([]byte, 1<<22)
+	b = b[:runtime.Stack(b, true)]
+	fmt.Fprintf(os.Stderr, "the program does not end: %v\n%s", p, b)
+	os.Exit(3)
 }
 
 // TestConnDoesWhatTheModelSays draws programs, and runs them in memory. A longer run:
@@ -85,6 +106,40 @@ func TestConnDoesWhatTheModelSays(t *testing.T) {
 	took := time.Since(began)
 	t.Logf("%d programs in %v: %.0f a second, %.0f virtual seconds a second", virtual.programs, took,
 		float64(virtual.programs)/took.Seconds(), virtual.time.Seconds()/took.Seconds())
+}
+
+// TestConnDoesTheSameOverSockets runs programs over TCP and TLS, with small buffers of the kernel.
+func TestConnDoesTheSameOverSockets(t *testing.T) {
+	first := *seed
+	if first == 0 {
+		first = rand.IntN(1 << 30)
+	}
+	for name, pair := range map[string]func(limit int) (near, far net.Conn){
+		"tcp":  func(limit int) (near, far net.Conn) { return pipes.TCP(t, limit) },
+		"tls":  func(limit int) (near, far net.Conn) { return pipes.TLS(t, limit) },
+		"unix": func(int) (near, far net.Conn) { return pipes.Unix(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			var runs sync.WaitGroup
+			slots := make(chan struct{}, 8)
+			for i := range *sockets {
+				p := draws.Example(first + i).hasten()
+				near, far := pair(p.Limit)
+				slots <- struct{}{}
+				runs.Go(func() { // ends with its program
+					defer func() { <-slots }()
+					r := overSocket(p, near, far)
+					r.judge()
+					if len(r.faults) > 0 {
+						t.Errorf("-model.seed=%d: %v\n%v", first+i, p, told(r.faults))
+					}
+				})
+			}
+			runs.Wait()
+			require.NoError(t, goleak.Find(before))
+		})
+	}
 }
 
 func told(faults []fault) string {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha1"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -40,6 +41,7 @@ type peer struct {
 	poke    chan struct{}
 	opened  chan struct{} // closed when the handshake is done on both sides
 	stop    chan struct{} // closed at the end of the run
+	done    chan struct{} // closed when nothing more can be read
 	heard   atomic.Bool   // a Close has come
 	bytes   []byte        // that have come behind the handshake
 	out     []byte        // that were sent behind it
@@ -57,6 +59,7 @@ func newPeer(p *Program, nc net.Conn) *peer {
 		poke:   make(chan struct{}, 1),
 		opened: make(chan struct{}),
 		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
 	}
 }
 
@@ -338,6 +341,9 @@ func (p *peer) message(a *Act, id int) {
 		p.inside = true
 		first = frame{op: opMore}
 		p.answer()
+		if !p.sleep(a.Pause) {
+			return
+		}
 		if i < len(a.Gaps) {
 			for j := range a.Gaps[i] {
 				p.control(opPing, content(kindWords, 1000*id+10*i+j, 6, true))
@@ -508,10 +514,14 @@ func (p *peer) reset() {
 		p.far.Cut()
 		return
 	}
-	if l, ok := p.nc.(*net.TCPConn); ok {
+	nc := p.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	if l, ok := nc.(*net.TCPConn); ok {
 		_ = l.SetLinger(0)
 	}
-	_ = p.nc.Close()
+	_ = nc.Close()
 }
 
 // end ends the peer.

@@ -25,6 +25,7 @@ type run struct {
 	near     *tap // nil on a real network
 	peer     *peer
 	over     chan struct{} // closed when the callers must stop
+	patience time.Duration // within which a call must return, when nothing can keep it
 	callers  sync.WaitGroup
 
 	settled time.Duration // when Closed has settled; 0 if that is not known
@@ -63,16 +64,28 @@ func (r *run) fault(kind, format string, args ...any) {
 	}
 }
 
-const (
-	patience = 10 * time.Minute // within which a call must return, when nothing can keep it
-	slack    = 20 * time.Millisecond
-)
+const slack = 20 * time.Millisecond // of the times that are checked
+
+func newRun(p *Program, patience time.Duration) *run {
+	r := &run{p: p, over: make(chan struct{}), patience: patience}
+	r.clock.began = time.Now()
+	return r
+}
+
+// overSocket runs a program over a transport of the kernel's.
+func overSocket(p *Program, near, far net.Conn) *run {
+	r := newRun(p, 20*time.Second)
+	r.peer = newPeer(p, far)
+	if r.shake(near) {
+		r.play()
+	}
+	return r
+}
 
 // inBubble runs a program in memory. It is called in a bubble.
 func inBubble(p *Program) *run {
 	a, b := memnet.Pipe(p.Limit)
-	r := &run{p: p, over: make(chan struct{})}
-	r.clock.began = time.Now()
+	r := newRun(p, 10*time.Minute)
 	r.near = &tap{Conn: a, clock: &r.clock}
 	if p.Chunk > 0 {
 		b.Chunk(p.Chunk)
@@ -108,9 +121,10 @@ func (r *run) shake(near net.Conn) bool {
 		failed <- err
 		if err == nil {
 			r.peer.read(br)
+			close(r.peer.done)
 		}
 	}()
-	ctx, stop := context.WithTimeout(context.Background(), patience)
+	ctx, stop := context.WithTimeout(context.Background(), r.patience)
 	defer stop()
 	var err error
 	if o := r.p.dialOptions(); r.p.Client {
@@ -241,7 +255,7 @@ func (r *run) finish(done chan struct{}) {
 		go func() { // ends with the connection
 			select {
 			case <-r.conn.Closed().Done():
-			case <-time.After(r.closeTime() + time.Minute):
+			case <-time.After(r.closeTime() + r.patience/10):
 			}
 			stop(&why{what: "drained for long enough"})
 		}()
@@ -261,7 +275,7 @@ func (r *run) finish(done chan struct{}) {
 	closed := r.conn.Closed()
 	select {
 	case <-closed.Done():
-	case <-time.After(r.closeTime() + time.Minute):
+	case <-time.After(r.closeTime() + r.patience/10):
 	}
 	x := &call{do: doCloseNow, who: "last", step: &Step{Do: doCloseNow}, ctx: context.Background()}
 	if _, _, ok := closed.Peek(); !ok {
@@ -275,6 +289,12 @@ func (r *run) finish(done chan struct{}) {
 		return
 	}
 	r.probe()
+	if r.near == nil { // the peer may be behind
+		select {
+		case <-r.peer.done:
+		case <-time.After(r.patience / 40):
+		}
+	}
 	r.peer.end()
 	if !r.await(done, "the callers") || !r.await(ended, "End") {
 		r.give()
@@ -301,7 +321,7 @@ func (r *run) await(what <-chan struct{}, name string) bool {
 	select {
 	case <-what:
 		return true
-	case <-time.After(patience):
+	case <-time.After(r.patience):
 	}
 	r.mu.Lock()
 	var left []string
@@ -327,7 +347,7 @@ func (r *run) give() {
 // probe asks for the end.
 func (r *run) probe() {
 	r.skip()
-	ctx, stop := context.WithTimeout(context.Background(), patience)
+	ctx, stop := context.WithTimeout(context.Background(), r.patience)
 	defer stop()
 	f := &r.last
 	f.info, f.closed = r.conn.Closed().Wait(ctx)
