@@ -39,7 +39,7 @@ var (
 )
 
 var (
-	sockets = flag.Int("model.sockets", 40, "how many programs run over each kind of socket")
+	sockets = flag.Int("model.sockets", 20, "how many programs run over each kind of socket")
 	seed    = flag.Int("model.seed", 0, "the seed of the first of them; 0: drawn")
 )
 
@@ -122,7 +122,7 @@ func TestConnDoesTheSameOverSockets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := goleak.IgnoreCurrent()
 			var runs sync.WaitGroup
-			slots := make(chan struct{}, 8)
+			slots := make(chan struct{}, 32)
 			for i := range *sockets {
 				p := draws.Example(first + i).hasten()
 				near, far := pair(p.Limit)

@@ -26,6 +26,7 @@ type run struct {
 	peer     *peer
 	over     chan struct{} // closed when the callers must stop
 	patience time.Duration // within which a call must return, when nothing can keep it
+	linger   time.Duration // in addition to the time that a close may take
 	callers  sync.WaitGroup
 
 	settled time.Duration // when Closed has settled; 0 if that is not known
@@ -66,15 +67,15 @@ func (r *run) fault(kind, format string, args ...any) {
 
 const slack = 20 * time.Millisecond // of the times that are checked
 
-func newRun(p *Program, patience time.Duration) *run {
-	r := &run{p: p, over: make(chan struct{}), patience: patience}
+func newRun(p *Program, patience, linger time.Duration) *run {
+	r := &run{p: p, over: make(chan struct{}), patience: patience, linger: linger}
 	r.clock.began = time.Now()
 	return r
 }
 
 // overSocket runs a program over a transport of the kernel's.
 func overSocket(p *Program, near, far net.Conn) *run {
-	r := newRun(p, 20*time.Second)
+	r := newRun(p, 20*time.Second, 500*time.Millisecond)
 	r.peer = newPeer(p, far)
 	if r.shake(near) {
 		r.play()
@@ -85,7 +86,7 @@ func overSocket(p *Program, near, far net.Conn) *run {
 // inBubble runs a program in memory. It is called in a bubble.
 func inBubble(p *Program) *run {
 	a, b := memnet.Pipe(p.Limit)
-	r := newRun(p, 10*time.Minute)
+	r := newRun(p, 10*time.Minute, time.Minute)
 	r.near = &tap{Conn: a, clock: &r.clock}
 	if p.Chunk > 0 {
 		b.Chunk(p.Chunk)
@@ -255,7 +256,7 @@ func (r *run) finish(done chan struct{}) {
 		go func() { // ends with the connection
 			select {
 			case <-r.conn.Closed().Done():
-			case <-time.After(r.closeTime() + r.patience/10):
+			case <-time.After(r.closeTime() + r.linger):
 			}
 			stop(&why{what: "drained for long enough"})
 		}()
@@ -275,7 +276,7 @@ func (r *run) finish(done chan struct{}) {
 	closed := r.conn.Closed()
 	select {
 	case <-closed.Done():
-	case <-time.After(r.closeTime() + r.patience/10):
+	case <-time.After(r.closeTime() + r.linger):
 	}
 	x := &call{do: doCloseNow, who: "last", step: &Step{Do: doCloseNow}, ctx: context.Background()}
 	if _, _, ok := closed.Peek(); !ok {
@@ -292,7 +293,7 @@ func (r *run) finish(done chan struct{}) {
 	if r.near == nil { // the peer may be behind
 		select {
 		case <-r.peer.done:
-		case <-time.After(r.patience / 40):
+		case <-time.After(r.linger):
 		}
 	}
 	r.peer.end()
@@ -308,7 +309,7 @@ func (r *run) finish(done chan struct{}) {
 func (r *run) closeTime() time.Duration {
 	switch d := r.p.Options.CloseTimeout; {
 	case d < 0:
-		return time.Hour
+		return r.linger
 	case d == 0:
 		return wsstream.DefaultCloseTimeout
 	default:
