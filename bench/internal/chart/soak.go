@@ -2,9 +2,11 @@ package chart
 
 import (
 	"errors"
+	"fmt"
 	"image/color"
 	"os"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -31,22 +33,22 @@ type curve struct {
 
 // A panel is one of the charts of a soak, which stand one above the other.
 type panel struct {
-	title, y string
-	curves   []curve
+	title  string
+	curves []curve
 }
 
 var panels = []panel{
-	{"Open connections", "", []curve{
+	{"Open connections", []curve{
 		{"server", serverColor, false, func(p soak.Point) float64 { return float64(p.Open) }},
 	}},
-	{"Messages received in a second", "", []curve{
+	{"Messages received in a second", []curve{
 		{"both", serverColor, false, func(p soak.Point) float64 { return p.Messages }},
 	}},
-	{"Memory of the processes", "MiB", slices.Concat(
+	{"Memory of the processes, in MiB", slices.Concat(
 		both("resident", false, func(u soak.Usage) float64 { return mib(u.RSS) }),
 		both("heap", true, func(u soak.Usage) float64 { return mib(u.Heap) }))},
-	{"Goroutines", "", both("", false, func(u soak.Usage) float64 { return float64(u.Goroutines) })},
-	{"Descriptors", "", both("", false, func(u soak.Usage) float64 { return float64(u.Descriptors) })},
+	{"Goroutines", both("", false, func(u soak.Usage) float64 { return float64(u.Goroutines) })},
+	{"Descriptors", both("", false, func(u soak.Usage) float64 { return float64(u.Descriptors) })},
 }
 
 func mib(bytes int64) float64 { return float64(bytes) / (1 << 20) }
@@ -95,7 +97,8 @@ func WriteSoak(file string, r *soak.Result) (err error) {
 
 // plot draws one panel. The last one names the axis of time.
 func (n panel) plot(r *soak.Result, last bool) (*plot.Plot, error) {
-	p := blank(n.title, "", n.y)
+	p := blank(n.title, "", "")
+	p.Y.Tick.Marker = aligned{}
 	if last {
 		p.X.Label.Text = "seconds (pale: the server is restarted)"
 	}
@@ -141,3 +144,21 @@ func (n panel) plot(r *soak.Result, last bool) (*plot.Plot, error) {
 	p.Y.Min, p.Y.Max = 0, most
 	return p, nil
 }
+
+// aligned are ticks whose labels are equally wide, so that the axes of panels are aligned. A space
+// is half as wide as a digit.
+type aligned struct{}
+
+// Ticks implements plot.Ticker.
+func (aligned) Ticks(from, to float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(from, to)
+	for i, t := range ticks {
+		if t.Label != "" {
+			label := fmt.Sprintf("%.0f", t.Value)
+			ticks[i].Label = strings.Repeat(noBreak, 2*max(0, 5-len(label))) + label
+		}
+	}
+	return ticks
+}
+
+const noBreak = "\u00a0" // SVG drops other spaces

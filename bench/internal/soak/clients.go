@@ -24,7 +24,7 @@ type counts struct{ open, sent, received atomic.Int64 }
 
 // An Order is what the process of the clients is told to do.
 type Order struct {
-	Seed  uint64
+	Load
 	Conns int
 	First uint64            // the number of the first connection
 	Ramp  time.Duration     // from the first client's first connection to the last one's
@@ -111,7 +111,7 @@ func (c *Clients) pause(d time.Duration) bool {
 
 // connect makes a connection and returns its Record when it has ended.
 func (c *Clients) connect(slot int, away time.Duration) Record {
-	p := NewPlan(c.order.Seed, c.next.Add(1)-1)
+	p := NewPlan(c.order.Load, c.next.Add(1)-1)
 	s := &session{plan: p, side: Client, counts: &c.counts, quit: c.quit}
 	s.record = Record{ID: p.ID, Side: Client, Began: proc.Now(), Away: away}
 	if !c.begin(s, slot) {
@@ -121,6 +121,8 @@ func (c *Clients) connect(slot int, away time.Duration) Record {
 	defer c.end(s)
 	_, err := s.conn.Opened().Wait(context.Background())
 	if err == nil {
+		c.open.Add(1)
+		defer c.open.Add(-1)
 		return s.run()
 	}
 	s.mu.Lock()

@@ -83,6 +83,16 @@ func (l *Ledger) Add(windows []window, records []Record) {
 	}
 }
 
+// complete reports whether both sides of all connections that opened have a Record.
+func (l *Ledger) complete() bool {
+	for _, p := range l.waiting {
+		if p[Server] != nil || p[Client].Open > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Close checks the connections of which one side has no Record. All others have ended.
 func (l *Ledger) Close() {
 	for id, p := range l.waiting {
@@ -147,11 +157,13 @@ func (l *Ledger) addSide(r *Record) {
 // addMessages checks one direction: rules 1 to 4.
 func (l *Ledger) addMessages(from, to *Record) {
 	missing := from.Sent - min(from.Sent, to.Received)
-	switch aborted := from.did(ActServerAbort); {
+	dropped := from.did(ActServerAbort) ||
+		to.did(ActCloseNow, ActServerCloseNow, ActVanish, ActShutdownCut) // all call CloseNow
+	switch {
 	case to.Received > from.Tried:
 		l.fault("too many", "connection %d: the %v received %d messages, and only %d were written",
 			from.ID, to.Side, to.Received, from.Tried)
-	case missing == 0, aborted:
+	case missing == 0, dropped:
 	case to.Open > 0 && to.End.InOrder:
 		l.fault("clean", "connection %d: the %v received %d messages and a clean end, and %d were accepted",
 			from.ID, to.Side, to.Received, from.Sent)

@@ -97,7 +97,7 @@ type Plan struct {
 	Cut     int64         // the byte before which the transport is cut, of the acts that do so
 	Lanes   [2]lane       // from the client, and from the server
 
-	seed uint64
+	load Load
 }
 
 // ends are the intended ends, with how many of a hundred connections have them.
@@ -120,10 +120,17 @@ var ends = []struct {
 	{ActSleep, 2},
 }
 
+// A Load is what the plans of a run have in common.
+type Load struct {
+	Seed uint64
+	Pace time.Duration // the mean time between two messages of a direction, without bursts
+	Long time.Duration // the mean life of two thirds of the connections; the others live for shortLife
+}
+
 // NewPlan makes the plan of connection number id.
-func NewPlan(seed, id uint64) Plan {
-	r := rand.New(rand.NewPCG(seed, id))
-	p := Plan{ID: id, seed: seed, Service: large, Deflate: r.IntN(4) == 0}
+func NewPlan(load Load, id uint64) Plan {
+	r := rand.New(rand.NewPCG(load.Seed, id))
+	p := Plan{ID: id, load: load, Service: large, Deflate: r.IntN(4) == 0}
 	switch n := r.IntN(8); {
 	case n < 4:
 		p.Way = bare
@@ -135,7 +142,7 @@ func NewPlan(seed, id uint64) Plan {
 	if r.IntN(2) == 0 {
 		p.Service = small
 	}
-	mean := longLife
+	mean := load.Long
 	if r.IntN(3) == 0 {
 		mean = shortLife
 	}
@@ -166,10 +173,10 @@ func newLane(r *rand.Rand, life time.Duration) lane {
 	l := lane{Read: r.IntN(readCalls), Write: r.IntN(writeCalls), Text: r.IntN(2) == 0}
 	l.At = time.Duration(r.Float64() * float64(life))
 	switch n := r.IntN(100); {
-	case n < 10:
+	case n < 6:
 		l.Style, l.Burst = stalled, 256<<10
 		l.For = time.Second + time.Duration(r.Int64N(int64(4*time.Second)))
-	case n < 15:
+	case n < 9:
 		l.Style, l.Burst = slow, 128<<10
 	}
 	return l
@@ -185,12 +192,12 @@ func (p Plan) url(addr string) string {
 }
 
 // planOf makes the plan of a connection from the URL that the client has asked for.
-func planOf(seed uint64, u *url.URL) (Plan, error) {
+func planOf(load Load, u *url.URL) (Plan, error) {
 	id, err := strconv.ParseUint(u.Query().Get("id"), 10, 64)
 	if err != nil {
 		return Plan{}, fmt.Errorf("a client asks for %q, without its number", u)
 	}
-	return NewPlan(seed, id), nil
+	return NewPlan(load, id), nil
 }
 
 // window is the size of both windows of both sides.

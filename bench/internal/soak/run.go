@@ -43,9 +43,10 @@ type Span struct{ From, To float64 }
 
 const (
 	spareDescriptors = 256 // beside the connections
+	goroutines       = 4   // of each process for a connection, at most
 	warmConns        = 64
 	warmTime         = 2 * time.Second
-	every            = time.Second // between two samples
+	mostPoints       = 300         // about
 	mostDown         = 2 * time.Second
 )
 
@@ -70,6 +71,16 @@ func (c Config) Check() error {
 		return err
 	}
 	return c.checkDescriptors(l.Cur)
+}
+
+// load is what the plans have in common. The rate of messages is limited, so that two processors
+// can keep thousands of connections alive.
+func (c Config) load() Load {
+	return Load{
+		Seed: c.Seed,
+		Pace: max(leastPace, time.Duration(2*c.Conns)*time.Second/mostRate),
+		Long: min(max(c.For/3, shortLife), longLife),
+	}
 }
 
 // checkDescriptors checks that a process may have enough of them.
@@ -104,7 +115,7 @@ func Run(c Config, progress func(r *Result)) (_ *Result, err error) {
 	if r.clients, err = proc.Start(RoleClients); err != nil {
 		return nil, err
 	}
-	if err := r.server.Call(methodStart, c.Seed, &r.addrs); err != nil {
+	if err := r.server.Call(methodStart, c.load(), &r.addrs); err != nil {
 		return nil, err
 	}
 	if err := r.do(); err != nil {
@@ -129,7 +140,7 @@ func (r *run) do() error {
 		return err
 	}
 	for i, c := range []*proc.Child{r.server, r.clients} {
-		if err := c.Call(methodSettle, nil, &r.result.Before[i]); err != nil {
+		if err := c.Call(methodSettle, goroutines*r.config.Conns, &r.result.Before[i]); err != nil {
 			return err
 		}
 	}
@@ -140,7 +151,6 @@ func (r *run) do() error {
 		return err
 	}
 	l := r.result.Ledger
-	l.Close()
 	for i, c := range []*proc.Child{r.server, r.clients} {
 		if err := c.Call(methodLeft, nil, &r.result.After[i]); err != nil {
 			l.fault("left", "the process of the %s: %v", [...]string{"server", "clients"}[i], err)
@@ -153,15 +163,16 @@ func (r *run) do() error {
 // load has clients connect for a time, with restarts of the server, and waits until all connections
 // have ended.
 func (r *run) load(conns int, first uint64, long time.Duration, restarts int) error {
-	o := Order{Seed: r.config.Seed, Conns: conns, First: first, Ramp: min(30*time.Second, long/4),
+	o := Order{Load: r.config.load(), Conns: conns, First: first, Ramp: min(time.Minute, long/4),
 		Addrs: r.addrs}
 	r.started = proc.Now()
 	if err := r.clients.Call(methodStart, o, nil); err != nil {
 		return err
 	}
-	tick := time.NewTicker(every)
+	tick := time.NewTicker(max(time.Second, long/mostPoints))
 	defer tick.Stop()
 	begun, finishing := 0, false
+	var done time.Duration // when all had ended
 	for {
 		<-tick.C
 		if err := r.sample(); err != nil {
@@ -170,7 +181,13 @@ func (r *run) load(conns int, first uint64, long time.Duration, restarts int) er
 		now := proc.Now() - r.started
 		switch down := r.restarting(); {
 		case finishing && r.last[1].Finished && r.last[0].Open == 0:
-			return r.sample() // the server's last Records
+			if done == 0 {
+				done = now
+			}
+			if r.result.complete() || now-done > patience {
+				r.result.Close()
+				return nil
+			}
 		case finishing || down:
 		case now >= long:
 			finishing = true

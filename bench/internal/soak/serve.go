@@ -18,8 +18,8 @@ const (
 // The methods of both processes, and of one.
 const (
 	methodSample  = "sample"  // the result is a sample
-	methodStart   = "start"   // a seed or an Order; of the server, the result is its addresses
-	methodSettle  = "settle"  // the usage before the run is noted
+	methodStart   = "start"   // a Load or an Order; of the server, the result is its addresses
+	methodSettle  = "settle"  // a number of goroutines; the usage before the run is noted
 	methodLeft    = "left"    // the usage after the run; an error if it is more than before
 	methodFinish  = "finish"  // of the clients: it begins, and the sample says when it is done
 	methodRestart = "restart" // of the server: it begins
@@ -51,9 +51,14 @@ type process struct {
 }
 
 // do does the methods of both processes.
-func (p *process) do(method string) (result any, err error) {
+func (p *process) do(method string, args json.RawMessage) (result any, err error) {
 	switch method {
 	case methodSettle:
+		var most int
+		if err := json.Unmarshal(args, &most); err != nil {
+			return nil, err
+		}
+		stretch(most)
 		p.before, err = measure(true)
 		return p.before, err
 	case methodLeft:
@@ -79,10 +84,10 @@ func ServeServer() error {
 	return proc.Serve(func(method string, args json.RawMessage) (any, error) {
 		switch {
 		case method == methodStart:
-			var seed uint64
-			err := json.Unmarshal(args, &seed)
+			var load Load
+			err := json.Unmarshal(args, &load)
 			if err == nil {
-				h, err = StartHost(seed, &p.out)
+				h, err = StartHost(load, &p.out)
 			}
 			if err != nil {
 				return nil, err
@@ -102,7 +107,7 @@ func ServeServer() error {
 			go h.Restart(r.Early, r.Down) // the samples say when it ends
 			return nil, nil
 		}
-		return p.do(method)
+		return p.do(method, args)
 	})
 }
 
@@ -137,6 +142,6 @@ func ServeClients() error {
 			}()
 			return nil, nil
 		}
-		return p.do(method)
+		return p.do(method, args)
 	})
 }

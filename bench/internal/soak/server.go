@@ -36,7 +36,7 @@ func key(w way, s service) string {
 type Host struct {
 	Addrs map[string]string // that do not change
 
-	seed   uint64
+	load   Load
 	listen func(addr string) (net.Listener, error)
 	tls    *tls.Config
 	out    *outbox
@@ -63,10 +63,10 @@ type generation struct {
 }
 
 // StartHost starts the server on ports of 127.0.0.1.
-func StartHost(seed uint64, out *outbox) (*Host, error) { return startHost(seed, out, listenTCP) }
+func StartHost(load Load, out *outbox) (*Host, error) { return startHost(load, out, listenTCP) }
 
 func startHost(
-	seed uint64, out *outbox, listen func(addr string) (net.Listener, error),
+	load Load, out *outbox, listen func(addr string) (net.Listener, error),
 ) (*Host, error) {
 	cert, certKey, err := certificate.New()
 	if err != nil {
@@ -76,7 +76,7 @@ func startHost(
 	if err != nil {
 		return nil, err
 	}
-	h := &Host{Addrs: map[string]string{}, seed: seed, listen: listen, out: out,
+	h := &Host{Addrs: map[string]string{}, load: load, listen: listen, out: out,
 		tls: &tls.Config{Certificates: []tls.Certificate{pair}}}
 	return h, h.start()
 }
@@ -201,10 +201,12 @@ func (g *generation) acceptBare(l net.Listener, s service) {
 // run runs a connection until its end.
 func (g *generation) run(conn *wsstream.Conn, nc net.Conn) {
 	defer conn.CloseNow()
+	g.host.open.Add(1)
+	defer g.host.open.Add(-1)
 	u, err := url.Parse(conn.URL())
 	var p Plan
 	if err == nil {
-		p, err = planOf(g.host.seed, u)
+		p, err = planOf(g.host.load, u)
 	}
 	if err != nil {
 		g.host.fault(err)

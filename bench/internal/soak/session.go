@@ -59,8 +59,6 @@ func (s *session) fault(err error) {
 func (s *session) run() Record {
 	s.opened = time.Now()
 	s.record.Open = proc.Now()
-	s.counts.open.Add(1)
-	defer s.counts.open.Add(-1)
 	var running sync.WaitGroup
 	running.Go(s.send) // ends with the connection
 	running.Add(1)
@@ -124,7 +122,7 @@ var errPatience = errors.New("the Write took long")
 // send writes messages until the connection ends or the run finishes.
 func (s *session) send() {
 	lane := s.plan.Lanes[s.side]
-	r := rand.New(rand.NewPCG(s.plan.seed+1+uint64(s.side), s.plan.ID))
+	r := rand.New(rand.NewPCG(s.plan.load.Seed+1+uint64(s.side), s.plan.ID))
 	var buf []byte
 	burst := lane.Burst
 	for n := uint64(0); ; n++ {
@@ -133,7 +131,7 @@ func (s *session) send() {
 			bytes = 4<<10 + r.IntN(8<<10)
 			burst -= bytes
 		} else {
-			pause := time.Duration(r.ExpFloat64() * float64(Pace))
+			pause := time.Duration(r.ExpFloat64() * float64(s.plan.load.Pace))
 			if burst > 0 {
 				pause = min(pause, wait)
 			}

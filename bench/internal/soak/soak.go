@@ -22,7 +22,8 @@
 //  6. A connection buffers no more than its windows, one message and one read buffer.
 //  7. After the server's restart each client is back within its longest backoff and a handshake.
 //
-// An Abort is the exception of rules 2 and 3: it drops what was accepted.
+// Rules 2 and 3 have two exceptions. An Abort of the sender drops what was accepted, and a CloseNow
+// of the receiver drops what is unread.
 //
 // When all connections have ended, both processes have as many goroutines and descriptors as before
 // the first one. The heap has grown by [HeapTolerance] at most.
@@ -32,9 +33,10 @@ import "time"
 
 // The pace. It is low enough for two processors to keep 8,000 connections alive.
 const (
-	Pace      = 2 * time.Second  // the mean time between two messages of a direction, without bursts
-	longLife  = 60 * time.Second // the mean of two thirds of the connections
-	shortLife = 10 * time.Second // the mean of the others
+	leastPace = 2 * time.Second  // the shortest Pace
+	mostRate  = 1500             // messages a second, without bursts
+	longLife  = 4 * time.Minute  // the longest Long
+	shortLife = 10 * time.Second // the mean life of a third of the connections
 	slowPause = 200 * time.Millisecond
 	pieceSize = 2 << 10 // bytes that are written to a MessageWriter in one call, at least
 )

@@ -72,9 +72,9 @@ func simulate(t *testing.T, c Config, wrap func(nc net.Conn) net.Conn) *Ledger {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{wrap: wrap, listeners: map[string]*memnet.Listener{}}
 		var served, dialled outbox
-		host, err := startHost(c.Seed, &served, w.listen)
+		host, err := startHost(c.load(), &served, w.listen)
 		require.NoError(t, err)
-		clients := startClients(Order{Seed: c.Seed, Conns: c.Conns, First: 1, Ramp: time.Second,
+		clients := startClients(Order{Load: c.load(), Conns: c.Conns, First: 1, Ramp: time.Second,
 			Addrs: host.Addrs}, &dialled, w.dial)
 		for i := range c.Restarts {
 			<-time.After(c.For / time.Duration(c.Restarts+1))
