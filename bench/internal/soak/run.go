@@ -46,7 +46,7 @@ const (
 	goroutines       = 4   // of each process for a connection, at most
 	warmConns        = 64
 	warmTime         = 2 * time.Second
-	mostPoints       = 300         // about
+	mostPoints       = 300 // about
 	mostDown         = 2 * time.Second
 )
 

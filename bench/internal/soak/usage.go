@@ -29,7 +29,7 @@ type Usage struct {
 }
 
 // stretch has n goroutines wait, and then end. The runtime never frees what it has allocated for a
-// goroutine, so the heap before the run has as much of it as the heap after the run.
+// goroutine. So the heap before the run has as much of it as the heap after the run.
 func stretch(n int) {
 	var all, begun sync.WaitGroup
 	end := make(chan struct{})
@@ -59,9 +59,25 @@ func measure(settle bool) (Usage, error) {
 	m := []metrics.Sample{ // which do not stop the process, as runtime.ReadMemStats does
 		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(m)
-	fds, err := os.ReadDir("/proc/self/fd")
+	fds, err := descriptors()
 	return Usage{RSS: p.RSS, Heap: int64(m[0].Value.Uint64()), Stack: int64(m[1].Value.Uint64()),
-		CPU: p.CPU, Goroutines: runtime.NumGoroutine(), Descriptors: len(fds)}, err
+		CPU: p.CPU, Goroutines: runtime.NumGoroutine(), Descriptors: fds}, err
+}
+
+// descriptors counts the open files of this process. Since Linux 6.2 they are the size of a folder.
+// To read that folder takes a system call for each few hundred. After each of them the goroutine
+// waits for its turn, which may take seconds in a process with too much to do.
+func descriptors() (int, error) {
+	const dir = "/proc/self/fd"
+	info, err := os.Stat(dir)
+	if err != nil {
+		return 0, err
+	}
+	if n := info.Size(); n > 0 {
+		return int(n), nil
+	}
+	fds, err := os.ReadDir(dir)
+	return len(fds), err
 }
 
 // left says what a process that used before still uses in addition. It is nil if there is nothing.
