@@ -332,6 +332,18 @@ var table = []row{{
 	closed:  is(nil),
 	info:    wsstream.CloseInfo{Code: 1001},
 }, {
+	event:  "IdleTimeout and the peer does nothing",
+	config: config{IdleTimeout: 30 * time.Millisecond, CloseTimeout: 20 * time.Millisecond},
+	happen: func(t *testing.T, e *end) {
+		require.Contains(t, string(e.nextClose(t).Payload), "IdleTimeout")
+	},
+	pulling: true,
+	pull:    []string{"one", "two"},
+	then:    theEnd,
+	write:   told(1001, "IdleTimeout"),
+	waiting: inTurn,
+	closed:  unclean(1006, "CloseTimeout"),
+}, {
 	event:  "CloseNow",
 	happen: func(_ *testing.T, e *end) { e.conn.CloseNow() },
 	then:   theEnd,

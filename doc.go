@@ -81,6 +81,8 @@
 //	Readable.Cancel(e)                io.EOF, now        ErrClosed      as the handshake ends
 //	Acceptor.Shutdown, IdleTimeout    *Error 1001 that   the same       the peer's info
 //	                                    names which
+//	the same, and the peer sends no   *Error 1006        *Error 1001    *Error 1006
+//	  Close within CloseTimeout
 //	CloseNow                          *Error 1006        *Error 1006    *Error 1006, or what
 //	                                                                      came first
 //	the handshake fails               *HandshakeError    the same       the same
