@@ -23,7 +23,7 @@ type Ledger struct {
 	Stalled  int             // connections with a direction that had no credit for a while
 	HeldIn   int64           // bytes, the most of one connection
 	HeldOut  int64           // bytes, the most of one connection
-	Back     []time.Duration // from when the server listened again until a client was back
+	Back     []time.Duration `json:"-"` // from when a client could connect again until it was back
 	Faults   []string        // of each kind the first mostAlike
 	Broken   int             // all faults
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 )
 
 const mib = 1 << 20
@@ -54,12 +53,9 @@ func (r *Result) Report() string {
 		"for a while.\n", r.Retried, r.Stalled)
 	write("One connection buffered at most %d bytes unread and %d unsent.\n", r.HeldIn, r.HeldOut)
 	if len(r.Back) > 0 {
-		slices.Sort(r.Back)
-		at := func(percent int) time.Duration {
-			return r.Back[(len(r.Back)*percent+99)/100-1].Round(time.Millisecond)
-		}
-		write("%d restarts: %d clients came back, half of them within %v, 99 %% within %v, "+
-			"all within %v.\n", len(r.RestartsAt), len(r.Back), at(50), at(99), at(100))
+		write("%d restarts: %d clients came back, half of them within %.1f s, 99 %% within %.1f s, "+
+			"all within %.1f s.\n", len(r.RestartsAt), len(r.Back), r.BackSeconds[0], r.BackSeconds[1],
+			r.BackSeconds[2])
 	}
 	write("The processes used %.2f processors on average.\n\n", r.CPU)
 	write("| process | goroutines before, after | descriptors | heap, MiB |\n|---|---|---|---|\n")

@@ -3,6 +3,7 @@ package soak
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -33,8 +34,9 @@ type Result struct {
 	RestartsAt   []Span // when the server was away
 	Before       [2]Usage
 	After        [2]Usage
-	CPU          float64 // processors that both processes used, on average
-	MessagesRate float64 // received in a second, of both directions, on average
+	CPU          float64    // processors that both processes used, on average
+	MessagesRate float64    // received in a second, of both directions, on average
+	BackSeconds  [3]float64 // within which half of the clients were back, 99 % and all
 	*Ledger
 }
 
@@ -247,6 +249,12 @@ func (r *run) sum() {
 	used := last.Server.CPU + last.Clients.CPU - first.Server.CPU - first.Clients.CPU
 	res.CPU = used.Seconds() / took
 	res.MessagesRate = float64(res.Received) / res.Seconds
+	slices.Sort(res.Back)
+	if n := len(res.Back); n > 0 {
+		for i, percent := range []int{50, 99, 100} {
+			res.BackSeconds[i] = res.Back[(n*percent+99)/100-1].Seconds()
+		}
+	}
 	for _, w := range r.last[0].Windows {
 		res.RestartsAt = append(res.RestartsAt,
 			Span{(w.From - r.started).Seconds(), (w.To - r.started).Seconds()})

@@ -47,7 +47,7 @@ const (
 	closeTimeout     = 2 * time.Minute
 	shortClose       = 20 * time.Second // of the services silent and asleep
 	pingInterval     = 2 * time.Second
-	pongTimeout      = 30 * time.Second
+	pongTimeout      = time.Minute
 	grace            = 10 * time.Second // of the context of Shutdown
 	beforeClose      = 3 * time.Second  // from when a client sleeps until the server closes
 
