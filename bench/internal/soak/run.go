@@ -171,15 +171,16 @@ func (r *run) load(conns int, first uint64, long time.Duration, restarts int) er
 	if err := r.clients.Call(methodStart, o, nil); err != nil {
 		return err
 	}
-	tick := time.NewTicker(max(time.Second, long/mostPoints))
-	defer tick.Stop()
+	wait := time.NewTimer(0)
+	defer wait.Stop()
 	begun, finishing := 0, false
 	var done time.Duration // when all had ended
 	for {
-		<-tick.C
+		<-wait.C
 		if err := r.sample(); err != nil {
 			return err
 		}
+		wait.Reset(max(time.Second, long/mostPoints)) // not a ticker: a late sample delays the next
 		now := proc.Now() - r.started
 		switch down := r.restarting(); {
 		case finishing && r.last[1].Finished && r.last[0].Open == 0:
