@@ -91,6 +91,47 @@ func TestFromReaderEndsABlockedReadByADeadline(t *testing.T) {
 	})
 }
 
+// A deadlined has the deadlines of a net.Conn, and no Close.
+type deadlined struct{ conn net.Conn }
+
+func (d deadlined) Read(p []byte) (int, error)         { return d.conn.Read(p) }
+func (d deadlined) SetReadDeadline(at time.Time) error { return d.conn.SetReadDeadline(at) }
+
+func TestFromReaderLeavesAReaderWithoutACloseAsItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		r := stream.FromReader(deadlined{near}, 0)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		p := goPull(ctx, r)
+		p.waits(t, "nothing was written")
+		cancel(errBoom)
+		p.returns(t, errBoom)
+		p = goPull(t.Context(), r)
+		p.waits(t, "the deadline is over")
+		require.NoError(t, r.Cancel(nil))
+		p.returns(t, io.EOF)
+		go func() { _, _ = far.Write([]byte("x")) }() // ends with the Read
+		_, err := near.Read(make([]byte, 1))
+		require.NoError(t, err, "no deadline is left")
+	})
+}
+
+// A once returns its error only with its bytes, and then none.
+type once struct{ reads int }
+
+func (o *once) Read(p []byte) (int, error) {
+	if o.reads++; o.reads > 1 {
+		return copy(p, "more"), nil
+	}
+	return copy(p, "a"), errBoom
+}
+
+func TestFromReaderKeepsAnErrorThatCameWithBytes(t *testing.T) {
+	r := stream.FromReader(&once{}, 0)
+	require.Equal(t, "a", string(pull(t, r)))
+	wantEnd(t, r, errBoom)
+}
+
 func TestFromReaderEndsABlockedReadByClose(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pr, pw := io.Pipe()

@@ -85,6 +85,23 @@ func TestToWriterEndsABlockedWriteByADeadline(t *testing.T) {
 	})
 }
 
+func TestToWriterEndsABlockedWriteByClose(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		pr, pw := io.Pipe()
+		w := stream.ToWriter(pw)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		write := goWrite(ctx, w, []byte("cut"))
+		_, err := pr.Read(make([]byte, 1))
+		require.NoError(t, err)
+		write.waits(t, "there is no other Read")
+		cancel(errBoom)
+		require.ErrorIs(t, write.wait(), errBoom)
+		err = w.Write(t.Context(), nil)
+		require.ErrorIs(t, err, errBoom)
+		require.ErrorContains(t, err, "cut after 1 of 3 bytes")
+	})
+}
+
 func TestToWriterAbortEndsABlockedWrite(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		pr, pw := io.Pipe()
