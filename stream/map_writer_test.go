@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
@@ -53,6 +54,33 @@ func TestMapWriterNeverCallsItsFunctionConcurrently(t *testing.T) {
 		first.returns(t, nil)
 		second.returns(t, nil)
 		require.Equal(t, 2, begun)
+	})
+}
+
+func TestMapWriterEndsItsWaitForATurnWithTheDestination(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := stream.NewQueue[int](0)
+		w := stream.MapWriter(q, func(v int) (int, error) { return v, nil })
+		write := goWrite(t.Context(), w, 1)
+		write.waits(t, "there is no room")
+		closing := goDo(func() error { return w.Close(t.Context()) })
+		closing.waits(t, "its turn is after the write")
+		require.NoError(t, q.Abort(errBoom))
+		write.returns(t, errBoom)
+		closing.returns(t, errBoom)
+	})
+	bubble(t, func(t *testing.T) {
+		q := stream.NewQueue[int](0)
+		w := stream.MapWriter(q, func(v int) (int, error) { return v, nil })
+		write := goWrite(t.Context(), w, 1)
+		write.waits(t, "there is no room")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		closing := goDo(func() error { return w.Close(ctx) })
+		closing.waits(t, "its turn is after the write")
+		cancel(errBoom)
+		closing.returns(t, errBoom)
+		require.Equal(t, 1, pull(t, q))
+		write.returns(t, nil)
 	})
 }
 

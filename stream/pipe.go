@@ -167,8 +167,8 @@ func (p *pipe[T]) lastChance(ctx context.Context, v T) bool {
 	if !ok {
 		return false
 	}
-	written, err := t.TryWrite(v)
-	return written && err == nil
+	written, _ := t.TryWrite(v)
+	return written
 }
 
 func ctxEnded(ctx context.Context) outcome {

@@ -157,10 +157,7 @@ func (q *Queue[T]) DesiredSize() int {
 	if q.ended {
 		return 0
 	}
-	if mark := q.mark(); q.size <= mark {
-		return int(mark - q.size)
-	}
-	return -int(q.size - q.mark())
+	return int(q.mark() - q.size) // below zero, too: it wraps around
 }
 
 // Done returns a channel that is closed when the end is decided. Writes fail from then on, and no

@@ -59,7 +59,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "docs/mutants.md", "the page that lists the survivors")
 	flag.StringVar(&o.results, "o", "", "a folder for the results, a file for each package")
 	flag.BoolVar(&o.again, "again", false, "take over from these results what was killed before")
-	flag.DurationVar(&o.fast, "fast", time.Hour, "leave out tests that use more processor time")
+	flag.DurationVar(&o.fast, "fast", time.Hour, "leave out tests that cost more: processor time, and a tenth of the time that they take")
 	flag.IntVar(&o.workers, "workers", 1, "how many mutants to test concurrently")
 	flag.Float64Var(&o.least, "least", 95, "the percentage of covered mutants that must be killed")
 	flag.BoolVar(&o.verbose, "v", false, "print the fate of each mutant as it is known")

@@ -40,6 +40,9 @@ type test struct {
 	meets     map[int]bool // the mutants whose expressions it evaluates
 }
 
+// cost is how much a run of the test delays the others.
+func (t *test) cost() time.Duration { return t.cpu + t.wall/10 }
+
 // suite builds the tests of a package, and runs each without a mutant. It keeps the fast ones.
 func (p *program) suite(dir string, fast time.Duration) (*suite, error) {
 	s := &suite{p: p, dir: dir}
@@ -57,11 +60,11 @@ func (p *program) suite(dir string, fast time.Duration) (*suite, error) {
 			fmt.Fprintf(os.Stderr, "mutate: %s is left out: without a mutant it fails: %v\n", name, err)
 			continue
 		}
-		if t.cpu <= fast {
+		if t.cost() <= fast {
 			s.tests = append(s.tests, t)
 		}
 	}
-	slices.SortFunc(s.tests, func(a, b *test) int { return cmp.Compare(a.cpu+a.wall/10, b.cpu+b.wall/10) })
+	slices.SortFunc(s.tests, func(a, b *test) int { return cmp.Compare(a.cost(), b.cost()) })
 	return s, nil
 }
 
@@ -213,7 +216,7 @@ func portions(tests []*test) [][]*test {
 		if slices.Contains(hot, t) {
 			continue
 		}
-		if sum += t.cpu + t.wall/10; sum > limit && portion != nil {
+		if sum += t.cost(); sum > limit && portion != nil {
 			all = append(all, portion)
 			portion, sum, limit = nil, 0, 5*limit
 		}
