@@ -52,11 +52,16 @@ func (s *source[T]) note(ctx context.Context, err error) {
 }
 
 // Cancel cancels the source unless it has ended.
-func (s *source[T]) Cancel(cause error) error {
+func (s *source[T]) Cancel(cause error) error { return s.claim()(cause) }
+
+// claim returns a function that cancels the source unless it has ended. All other Cancels do
+// nothing from then on. So a goroutine that sees the end of the output first does not cancel the
+// source with a cause of its own.
+func (s *source[T]) claim() func(cause error) error {
 	if s.ended.Swap(true) {
-		return nil
+		return func(error) error { return nil }
 	}
-	return s.r.Cancel(cause)
+	return s.r.Cancel
 }
 
 // Done returns that of the source, which may be nil.
@@ -71,9 +76,19 @@ func newSources[T any](src []Readable[T]) []*source[T] {
 }
 
 func cancelAll[T any](sources []*source[T], cause error) error {
-	var all error
-	for _, s := range sources {
-		all = errors.Join(all, s.Cancel(cause))
+	return claimAll(sources)(cause)
+}
+
+// claimAll claims all sources.
+func claimAll[T any](sources []*source[T]) func(cause error) error {
+	cancels := make([]func(error) error, len(sources))
+	for i, s := range sources {
+		cancels[i] = s.claim()
 	}
-	return all
+	return func(cause error) (all error) {
+		for _, cancel := range cancels {
+			all = errors.Join(all, cancel(cause))
+		}
+		return all
+	}
 }

@@ -270,3 +270,49 @@ func TestNilFunctionPanics(t *testing.T) {
 		t.Run(name, func(t *testing.T) { require.Panics(t, f) })
 	}
 }
+
+// The goroutine of an operator sees the end of the output before Cancel has come to the source. It
+// must not cancel the source with the error of its function.
+func TestCancelGivesTheSourceItsOwnCauseAndReturnsItsError(t *testing.T) {
+	stopped := func(ctx context.Context) error {
+		<-ctx.Done()
+		return errOther
+	}
+	for name, op := range map[string]func(stream.Readable[int]) stream.Readable[int]{
+		"Parallel": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Parallel(r, 2, func(ctx context.Context, v int) (int, error) {
+				return v, stopped(ctx)
+			})
+		},
+		"Stage": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Stage(r, stream.Count(1), func(
+				ctx context.Context, _ stream.Readable[int], _ stream.Writable[int],
+			) error {
+				return stopped(ctx)
+			})
+		},
+		"Merge": func(r stream.Readable[int]) stream.Readable[int] {
+			return stream.Merge(r, source(nil))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 300 {
+				bubble(t, func(t *testing.T) {
+					src := source(nil, 1, 2, 3)
+					src.cancelErr = errBoom
+					r := op(src)
+					ctx, cancel := context.WithCancel(t.Context())
+					p := goPull(ctx, r)
+					synctest.Wait()
+					cancel()
+					synctest.Wait()
+					cause := errors.New("enough")
+					require.ErrorIs(t, r.Cancel(cause), errBoom)
+					synctest.Wait()
+					require.Equal(t, []error{cause}, src.causes())
+					p.wait()
+				})
+			}
+		})
+	}
+}

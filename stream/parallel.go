@@ -183,7 +183,8 @@ func (p *parallel[In, Out]) take() (in In, r *result[Out]) {
 }
 
 func (p *parallel[In, Out]) cancel(cause error) error {
+	cancelSource := p.src.claim()
 	p.stop(cause)
 	_ = p.order.Cancel(cause)
-	return p.src.Cancel(cause)
+	return cancelSource(cause)
 }

@@ -50,9 +50,10 @@ func Stage[In, Out any, L Limit[Out]](
 			go run() // owned by the stream; ends with f, whose context ends with Cancel
 		},
 		cancel: func(cause error) error {
+			cancelSource := in.claim()
 			_ = q.Cancel(cause)
 			cancel(cause)
-			return in.Cancel(cause)
+			return cancelSource(cause)
 		},
 	}
 }

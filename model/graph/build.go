@@ -356,7 +356,7 @@ func (b *builder) parallelStep(
 	out := b.probe(name, stream.Parallel(src, n, func(ctx context.Context, v item) (item, error) {
 		defer calls.enter(b.world, v)()
 		if slow := time.Duration(s.Slow*(1+v.N%2)) * ms; !pause(ctx, slow, nil) {
-			return item{}, context.Cause(ctx)
+			return item{}, fmt.Errorf("step %d stops: %w", f.n, context.Cause(ctx))
 		}
 		return f.call(v)
 	}))
@@ -387,7 +387,9 @@ func (b *builder) stageStep(
 		func(ctx context.Context, src stream.Readable[item], dst stream.Writable[item]) error {
 			for n := 0; ; n++ {
 				v, err := src.Pull(ctx)
-				if err != nil {
+				if err != nil && ctx.Err() != nil {
+					return fmt.Errorf("step %d stops: %w", f.n, err)
+				} else if err != nil {
 					return err
 				}
 				switch {
@@ -400,7 +402,7 @@ func (b *builder) stageStep(
 					return stop.err
 				}
 				if err := dst.Write(ctx, v); err != nil {
-					return err
+					return fmt.Errorf("step %d cannot write: %w", f.n, err)
 				}
 			}
 		}))

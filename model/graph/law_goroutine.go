@@ -194,9 +194,9 @@ func (w *world) merge(name string, ins []*rlog, out *rlog) {
 		for _, in := range ins {
 			n := of(in)
 			total += n
-			bound := max(1, out.waiting())
-			if quiet {
-				bound = 1
+			bound := 1
+			if !quiet {
+				bound += out.waiting() // chunks on their way to a Pull
 			}
 			if len(in.values)-n > bound && len(out.cancels) == 0 && len(failure()) == 0 {
 				w.faultLocked("%s: holds %d chunks of %s", name, len(in.values)-n, in.name)
