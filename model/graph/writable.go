@@ -51,10 +51,10 @@ func (l *wlog) busy() bool {
 		slices.ContainsFunc(l.ends, func(e *endCall) bool { return !e.ended.set() })
 }
 
-// lastReady returns the number of the event at which the Writable last had room.
+// lastReady returns the number of the event of the last call of Ready.
 func (l *wlog) lastReady() (n int) {
 	for _, c := range l.readies {
-		n = max(n, c.ended.n)
+		n = max(n, c.began.n)
 	}
 	return n
 }
