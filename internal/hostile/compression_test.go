@@ -194,7 +194,7 @@ func TestEmptyBlocksBelowTheFloodLimitHoldNothing(t *testing.T) {
 }
 
 func TestBombsOfManyPeersLeaveNoGarbageForEachStep(t *testing.T) {
-	const n = 40
+	const n = 16
 	synctest.Test(t, func(t *testing.T) {
 		var victims []*victim
 		for range n {
