@@ -30,7 +30,7 @@ import (
 )
 
 // The long form is e2e/run -run PagesSession -resume.bytes 67108864 -v.
-var resumeBytes = flag.Int("resume.bytes", 16<<20, "how much a page transfers each way")
+var resumeBytes = flag.Int("resume.bytes", 8<<20, "how much a page transfers each way")
 
 // resumeJS returns the client of package resume, as a page and Node import it.
 func resumeJS(t *testing.T) string {
@@ -369,7 +369,7 @@ func TestTheJavaScriptClientHasFewerThan200LinesOfCode(t *testing.T) {
 
 func TestAPagesSessionLosesNothingWhenItsConnectionsAreKilled(t *testing.T) {
 	s := resumes(t, resume.ServerOptions{})
-	s.every.Store(480_000)
+	s.every.Store(240_000)
 	p := open(t, s.page)
 	p.run(t, startJS(`{ window: 64 << 10 }`)+fmt.Sprintf(`
 		self.sent = sendAll(writer, %d);
@@ -379,7 +379,7 @@ func TestAPagesSessionLosesNothingWhenItsConnectionsAreKilled(t *testing.T) {
 	require.Equal(t, sent, eval[string](t, p, `return await got`))
 	require.Equal(t, got, eval[string](t, p, `return await sent`))
 	t.Logf("%d kills, %d resumed", s.kills.Load(), session.Resumed())
-	require.GreaterOrEqual(t, s.kills.Load(), int64(*resumeBytes/500_000), "half of what is expected")
+	require.GreaterOrEqual(t, s.kills.Load(), int64(*resumeBytes/250_000), "half of what is expected")
 	require.Positive(t, eval[int](t, p, `return losses`))
 	require.Positive(t, eval[int](t, p, `return resumptions`))
 	p.run(t, `session.close({ closeCode: 4321, reason: 'done' })`)
