@@ -91,7 +91,7 @@ func guard(p *Program, ended <-chan struct{}) {
 
 // TestConnDoesWhatTheModelSays draws programs, and runs them in memory. A longer run:
 //
-//	go test ./model/conn -run TestConn -rapid.checks=100000 -timeout 1h
+//	go test ./model/conn -run Model -rapid.checks=100000 -timeout 2h
 func TestConnDoesWhatTheModelSays(t *testing.T) {
 	began := time.Now()
 	var once sync.Once
@@ -108,8 +108,8 @@ func TestConnDoesWhatTheModelSays(t *testing.T) {
 		float64(virtual.programs)/took.Seconds(), virtual.time.Seconds()/took.Seconds())
 }
 
-// TestConnDoesTheSameOverSockets runs programs over TCP and TLS, with small buffers of the kernel.
-func TestConnDoesTheSameOverSockets(t *testing.T) {
+// TestConnDoesWhatTheModelSaysOverSockets runs programs over TCP and TLS, with small buffers of the kernel.
+func TestConnDoesWhatTheModelSaysOverSockets(t *testing.T) {
 	first := *seed
 	if first == 0 {
 		first = rand.IntN(1 << 30)
