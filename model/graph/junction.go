@@ -239,6 +239,10 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 	}
 	b.teardown = append(b.teardown, func() { end(errTeardown) })
 	dst := wprobed(law.in, law.cast.Publisher())
+	if s.Bare { // a Write waits, and not a Ready
+		dst = bareWritable[item]{dst}
+		law.in.exact, law.in.failer, law.in.done = false, false, nil
+	}
 	b.pipe(name, s, in, src, dst, law.in, func(err error) {
 		if err == nil {
 			err = io.EOF
