@@ -9,20 +9,18 @@ import (
 )
 
 func TestSoakAccountsForAllMessagesAndEnds(t *testing.T) {
-	for _, seed := range []uint64{1, 2} {
-		l := simulate(t, Config{For: 2 * time.Minute, Conns: 60, Restarts: 3, Seed: seed}, nil)
-		require.Zero(t, l.Broken, sprint(l))
-		require.Greater(t, ended(l), 200)
-		require.Positive(t, l.Ends[Outcome{ActShutdown, goes, goes}])
-		require.Positive(t, l.Ends[Outcome{ActClose, normal, normal}])
-		require.Positive(t, l.Ends[Outcome{ActReset, lost, lost}])
-		require.Positive(t, l.Failed["the server does not listen: the server is restarted"])
-		require.Positive(t, l.Retried)
-		require.Positive(t, l.Stalled)
-		require.Greater(t, len(l.Back), 60)
-		require.Greater(t, l.Received, uint64(1000))
-		require.Equal(t, l.Sent, l.Received+l.Lost)
-	}
+	l := simulate(t, Config{For: time.Minute, Conns: 40, Restarts: 2, Seed: 1}, nil)
+	require.Zero(t, l.Broken, sprint(l))
+	require.Greater(t, ended(l), 100)
+	require.Positive(t, l.Ends[Outcome{ActShutdown, goes, goes}])
+	require.Positive(t, l.Ends[Outcome{ActClose, normal, normal}])
+	require.Positive(t, l.Ends[Outcome{ActReset, lost, lost}])
+	require.Positive(t, l.Failed["the server does not listen: the server is restarted"])
+	require.Positive(t, l.Retried)
+	require.Positive(t, l.Stalled)
+	require.Greater(t, len(l.Back), 40)
+	require.Greater(t, l.Received, uint64(500))
+	require.Equal(t, l.Sent, l.Received+l.Lost)
 }
 
 func TestSoakFindsWhatATransportDoesToMessages(t *testing.T) {
