@@ -47,7 +47,7 @@ func (r *Result) Report() string {
 		write("\n")
 	}
 	write("%d messages were accepted, and %d received: %.0f a second. "+
-		"%d accepted ones did not arrive, all on connections with an unclean end, or after an Abort.\n",
+		"%d accepted ones did not arrive: their ends said so, or an Abort or CloseNow dropped them.\n",
 		r.Sent, r.Received, r.MessagesRate, r.Lost)
 	write("%d Writes were made again, after their context had ended. %d connections had no credit "+
 		"for a while.\n", r.Retried, r.Stalled)
