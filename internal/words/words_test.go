@@ -42,6 +42,7 @@ var done = []string{
 	"promws",
 	"resume",
 	"stream",
+	"tools",
 	"wstest",
 	".",
 }

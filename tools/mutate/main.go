@@ -1,22 +1,24 @@
 // Command mutate breaks the code of packages, one expression at a time, and checks that their tests
 // notice. Its mutants are those of gremlins, which go.mod pins:
 //
-//	go run ./tools/mutate [flags] ./internal/credit ./internal/gate
+//	go run ./tools/mutate internal/credit internal/gate
+//	go run ./tools/mutate -tests internal/wire,. internal/wire
 //
 // For each package it prints a line of figures. docs/mutants.md lists the survivors, and says why
-// each may live. mutate prints the survivors that the page does not list. It fails if there are any,
-// or if a package is below -least.
+// each may live. mutate prints the survivors that the page does not list. It fails if there are
+// any, or if a package is below -least.
 //
 // gremlins builds the tests anew for each mutant, and runs all of them. That takes hours for
-// internal/wire. mutate builds all mutants into one test binary, and an environment variable selects
-// one. It first runs each test alone, and notes which expressions the test evaluates. So a mutant
-// meets only the tests that evaluate it, the fast ones first. An expression that must be constant
-// cannot be selected at run time: its mutants have builds of their own, and meet all tests.
+// internal/wire. mutate builds all mutants into one test binary, and an environment variable
+// selects one. It first runs each test alone, and notes which expressions the test evaluates. So a
+// mutant meets only the tests that evaluate it, the fast ones first. An expression that must be
+// constant cannot be selected at run time. Its mutants have their own builds, and meet all tests.
 //
-// A mutant is killed if a test fails twice in a row, so a test that only now and then fails under
-// load kills nothing. It is timed out, which counts as killed, if its tests use ten times the
-// processor time that they need without it, or if they hang. A mutant that does not compile does not
-// count. Neither does a second mutant with the same text, nor one in a file for another platform.
+// A mutant is killed if a test fails twice in a row. So a test that now and then fails under load
+// kills nothing. A mutant is timed out if its tests hang twice, or use too much processor time. The
+// limit is a second more than ten times what they need without it. That counts as killed. A mutant
+// that does not compile does not count. Neither does a second mutant with the same text, nor one in
+// a file for another platform.
 package main
 
 import (
@@ -43,7 +45,7 @@ const (
 )
 
 type options struct {
-	also    string
+	tests   string
 	page    string
 	results string
 	again   bool
@@ -55,7 +57,8 @@ type options struct {
 
 func main() {
 	var o options
-	flag.StringVar(&o.also, "also", "", "a package whose tests try what the package's own tests left")
+	flag.StringVar(&o.tests, "tests", "", "the packages whose tests try the mutants, one after another, "+
+		"with commas; by default the package itself")
 	flag.StringVar(&o.page, "page", "docs/mutants.md", "the page that lists the survivors")
 	flag.StringVar(&o.results, "o", "", "a folder for the results, a file for each package")
 	flag.BoolVar(&o.again, "again", false, "take over from these results what was killed before")
@@ -125,11 +128,8 @@ func (o options) run(dir, work string) ([]*mutant, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.test(p, dir, mutants); err != nil {
-		return nil, err
-	}
-	if o.also != "" {
-		if err := o.test(p, filepath.Clean(o.also), mutants); err != nil {
+	for tests := range strings.SplitSeq(cmp.Or(o.tests, dir), ",") {
+		if err := o.test(p, filepath.Clean(tests), mutants); err != nil {
 			return nil, err
 		}
 	}

@@ -21,7 +21,7 @@ import (
 //go:embed switches.txt
 var switches string
 
-// A program is a package in which all mutants are built. None is on, unless the environment says so.
+// A program is a package in which all mutants are built. The environment says which one is on.
 type program struct {
 	dir     string
 	work    string

@@ -241,7 +241,8 @@ func (s *suite) runTests(binary, env string, tests []*test) result {
 		cpu, wall = cpu+factor*t.cpu, wall+factor*t.wall
 		names = append(names, t.name)
 	}
-	c := s.command(binary, cpu, wall, "-test.failfast", "-test.run", "^("+strings.Join(names, "|")+")$")
+	c := s.command(binary, cpu, wall, "-test.failfast",
+		"-test.run", "^("+strings.Join(names, "|")+")$")
 	c.Env = append(os.Environ(), env)
 	var out bytes.Buffer
 	c.Stdout, c.Stderr = &out, &out
