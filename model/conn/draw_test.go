@@ -115,9 +115,9 @@ func drawOptions(t *rapid.T) (o Options) {
 // drawSize draws the size of a message, mostly a small one.
 func drawSize(t *rapid.T, label string) int {
 	switch rapid.IntRange(0, 11).Draw(t, label+" kind") {
-	case 0, 1, 2, 3:
+	case 0, 1:
 		return rapid.IntRange(0, 20).Draw(t, label)
-	case 4, 5, 6:
+	case 2, 3, 4, 5, 6:
 		return rapid.IntRange(0, 300).Draw(t, label)
 	case 7, 8:
 		return rapid.IntRange(0, 5000).Draw(t, label)
@@ -153,7 +153,9 @@ func drawWait(t *rapid.T, label string) time.Duration {
 func drawPause(t *rapid.T, label string) time.Duration { return max(0, drawWait(t, label)) }
 
 func drawPeer(t *rapid.T, p *Program) (q Peer) {
-	q.Acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Act { return drawAct(t, p) }), 0, 30).Draw(t, "acts")
+	most := pick(t, "most acts", 3, 10, 30)
+	q.Acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Act { return drawAct(t, p, most) }),
+		0, most).Draw(t, "acts")
 	q.OnClose = pick(t, "OnClose", closeEcho, closeEcho, closeEcho, closeEcho, closeCode, closeIgnore, closeHangUp)
 	if q.OnClose == closeCode {
 		q.Code = drawCode(t)
@@ -200,9 +202,11 @@ func drawFault(t *rapid.T) Fault {
 
 func drawCode(t *rapid.T) int { return pick(t, "code", 0, 1000, 1001, 1011, 3000, 4999) }
 
-func drawAct(t *rapid.T, p *Program) Act {
+// drawAct draws one of at most so many acts. Of a few, more are special.
+func drawAct(t *rapid.T, p *Program, most int) Act {
 	a := Act{Wait: drawPause(t, "wait")}
-	switch n := rapid.IntRange(0, 49).Draw(t, "act"); {
+	messages := min(35, 25+most)
+	switch n := rapid.IntRange(0, 49).Draw(t, "act") + 35 - messages; {
 	case n < 35:
 		a.Do = actMessage
 		a.Size = drawSize(t, "size")
@@ -230,12 +234,10 @@ func drawAct(t *rapid.T, p *Program) Act {
 	case n < 48:
 		a.Do = actPart
 		a.Size = drawSize(t, "size")
-	case n < 49:
+	default:
 		a.Do = actBreach
 		a.N = rapid.IntRange(0, len(breaches)-1).Draw(t, "breach")
 		a.Size = rapid.IntRange(0, 100).Draw(t, "size")
-	default:
-		a.Do = actMessage
 	}
 	return a
 }
