@@ -160,8 +160,8 @@ func (c *caller) run_() {
 		c.over = c.clock.now() + script.Life
 		defer stop()
 	}
-	for i := range script.Steps {
-		s := &script.Steps[i]
+	for i := range len(script.Steps) * (1 + script.Again) {
+		s := &script.Steps[i%len(script.Steps)]
 		c.step = i
 		if s.Wait < 0 {
 			for range -s.Wait {
@@ -355,7 +355,7 @@ func (c *caller) write(x *call) {
 
 // twice writes another prepared message twice: with NoCompress and without.
 func (c *caller) twice(x *call) {
-	data := content(x.step.Kind, 1000*(c.nth+1)+c.step+500, x.step.Size, x.step.Text)
+	data := content(x.step.Kind, 1000*(c.nth+1)+c.step+100_000, x.step.Size, x.step.Text)
 	m := wsstream.Message{Type: wsstream.TypeBinary, Data: data}
 	if x.text {
 		m.Type = wsstream.TypeText

@@ -156,6 +156,7 @@ func drawPeer(t *rapid.T, p *Program) (q Peer) {
 	most := pick(t, "most acts", 3, 10, 30)
 	q.Acts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Act { return drawAct(t, p, most) }),
 		0, most).Draw(t, "acts")
+	q.Again = pick(t, "again", 0, 0, 1, 4)
 	q.OnClose = pick(t, "OnClose", closeEcho, closeEcho, closeEcho, closeEcho, closeCode, closeIgnore, closeHangUp)
 	if q.OnClose == closeCode {
 		q.Code = drawCode(t)
@@ -244,6 +245,7 @@ func drawAct(t *rapid.T, p *Program, most int) Act {
 
 func drawCaller(t *rapid.T, p *Program) Caller {
 	c := Caller{Life: pick(t, "life", 0, 0, time.Millisecond, 100*time.Millisecond, time.Second, time.Minute)}
+	c.Again = pick(t, "again", 0, 0, 2, 10)
 	var calls []string
 	switch rapid.IntRange(0, 3).Draw(t, "part") {
 	case 0:

@@ -257,6 +257,7 @@ func (j *judge) output() {
 	}
 	j.flushes(of)
 	j.pongs()
+	j.answers()
 	j.backlog()
 }
 
@@ -318,6 +319,30 @@ func (j *judge) pongs() {
 			return
 		}
 		left = left[i+1:]
+	}
+}
+
+// answers checks that the pong of each ping came while Ping waited for it.
+func (j *judge) answers() {
+	if j.near == nil {
+		return
+	}
+	ours := map[string]bool{}
+	for _, c := range j.out.controls {
+		if c.op == opPing {
+			ours[c.payload] = true
+		}
+	}
+	for _, c := range j.calls {
+		if c.do != doPing || !c.ok {
+			continue
+		}
+		from, to := j.near.in.sizeAt(c.begin), j.near.in.sizeAt(c.end)
+		if !slices.ContainsFunc(j.in.controls, func(p control) bool {
+			return p.op == opPong && ours[p.payload] && p.end > from && p.end <= to
+		}) {
+			j.fault("a Ping returned without its pong", "%v", c)
+		}
 	}
 }
 

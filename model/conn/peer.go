@@ -234,9 +234,10 @@ func (p *peer) drop() {
 // play sends the script. It then reacts until the end of the run.
 func (p *peer) play() {
 	defer p.press.free()
-	for i := range p.p.Peer.Acts {
+	acts := p.p.Peer.Acts
+	for i := range len(acts) * (1 + p.p.Peer.Again) {
 		p.answer()
-		a := &p.p.Peer.Acts[i]
+		a := &acts[i%len(acts)]
 		if !p.sleep(a.Wait) {
 			return
 		}

@@ -101,6 +101,7 @@ type Deflate struct {
 // A Caller is a goroutine that calls the Conn.
 type Caller struct {
 	Life  time.Duration `json:",omitempty"` // of the context that its steps may share; 0: no end
+	Again int           `json:",omitempty"` // how often the steps are made again
 	Steps []Step
 }
 
@@ -133,6 +134,7 @@ type Step struct {
 // A Peer is the script of the other side.
 type Peer struct {
 	Acts    []Act
+	Again   int           `json:",omitempty"` // how often the acts are made again
 	Reads   []Read        `json:",omitempty"` // then it reads all that comes
 	Faults  []Fault       `json:",omitempty"` // of the transport, in the peer's output
 	Pace    int           `json:",omitempty"` // bytes of one write; 0: each frame is one
