@@ -122,7 +122,7 @@ func drawSize(t *rapid.T, label string) int {
 	case 7, 8:
 		return rapid.IntRange(0, 5000).Draw(t, label)
 	case 9:
-		return pick(t, label, 125, 126, 127, 4095, 4096, 65535, 65536, 65537)
+		return pick(t, label, 50, 51, 1000, 1001, 125, 126, 127, 4095, 4096, 65535, 65536, 65537, 150_000)
 	case 10:
 		return rapid.IntRange(0, 70_000).Draw(t, label)
 	}

@@ -121,7 +121,9 @@ func (j *judge) input() {
 		case e.whole:
 			return m.whole && m.bad == "" && bytes.Equal(e.data, m.data)
 		}
-		return bytes.HasPrefix(m.data, e.data)
+		// What there is of a compressed message can be inflated to the last bit, or a little less far.
+		return bytes.HasPrefix(m.data, e.data) ||
+			m.compressed && !m.whole && bytes.HasPrefix(e.data, m.data)
 	})
 	if len(of) < len(events) {
 		next := "there is none"
@@ -279,11 +281,16 @@ func (j *judge) flushes(of []*event) {
 			continue
 		}
 		for i, e := range of {
+			m := &j.out.messages[i]
+			if e.do != doMessage && m.whole && m.begin < j.near.out.sizeAt(c.begin) && m.end > c.sent {
+				j.fault("Flush", "%v: %v had begun to leave, and has not left", c, e.call)
+				return
+			}
 			done := e.call.end
 			if e.do == doMessage {
 				done = e.last
 			}
-			if e.must && done != 0 && done < c.begin && j.out.messages[i].end > c.sent {
+			if e.must && done != 0 && done < c.begin && m.end > c.sent {
 				j.fault("Flush", "%v: %v had not left", c, e.call)
 				return
 			}

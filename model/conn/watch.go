@@ -50,8 +50,12 @@ func (r *run) look() {
 
 // view returns false if the connection is about to end.
 func (r *run) view() (v view, ok bool) {
-	if _, _, ended := r.conn.Closed().Peek(); ended {
+	select {
+	case <-r.conn.Writable().Done():
 		return v, false
+	case <-r.conn.Readable().Done():
+		return v, false
+	default:
 	}
 	r.near.mu.Lock()
 	in, out := r.near.in.frames(), r.near.out.frames()
