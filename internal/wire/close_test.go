@@ -89,3 +89,38 @@ func TestACloseAfterAShutdownDoesNotMakeItsEndLookComplete(t *testing.T) {
 		})
 	}
 }
+
+func TestAbortEndsACloseWriteThatWaitsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := valved(t, Config{})
+		cause := errors.New("cause")
+		wrote := goWrite(t.Context(), c, pattern(3<<20, 0))
+		synctest.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseWrite(t.Context(), CloseInfo{}, errClosed) }() // ends with Abort
+		synctest.Wait()
+		require.Empty(t, closed)
+		c.Abort(CloseInfo{}, cause)
+		require.Equal(t, cause, <-wrote)
+		require.Equal(t, cause, <-closed)
+		c.CloseNow()
+	})
+}
+
+func TestFailureDropsWhatFillsTheWindow(t *testing.T) {
+	const window = 64 << 10
+	for size, want := range map[int]int{window - 4: 1, window - 5: 2} { // and a header of 4 bytes
+		synctest.Test(t, func(t *testing.T) {
+			c, v := valved(t, Config{})
+			ok, err := c.TryWrite(ws.OpBinary, make([]byte, size), false)
+			require.NoError(t, err)
+			require.True(t, ok)
+			synctest.Wait()
+			c.fail(CodePolicy, errors.New("rule"))
+			got := frames(t, v.let(all))
+			require.Len(t, got, want, "%d bytes", size)
+			require.Equal(t, ws.OpClose, got[want-1].Header.OpCode)
+			c.CloseNow()
+		})
+	}
+}
