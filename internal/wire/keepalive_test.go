@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"io"
+	"math"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -88,5 +89,44 @@ func TestStallOfAPeerThatPingsAndTakesNothing(t *testing.T) {
 		require.ErrorContains(t, broken, "WriteStallTimeout")
 		c.CloseNow()
 		<-wrote
+	})
+}
+
+func TestKeepaliveIsAsPatientAsItsShortestLimit(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	for _, c := range []struct {
+		cfg      Config
+		patience time.Duration
+		step     int
+	}{
+		{Config{PingInterval: 3, PongTimeout: 2}, 2, math.MaxInt},
+		{Config{PingInterval: 3}, 3, math.MaxInt},
+		{Config{PingInterval: 3, IdleTimeout: 4, ReadTimeout: 2}, 2, math.MaxInt},
+		{Config{IdleTimeout: 4, StallTimeout: 5, ReadTimeout: 6}, 4, stallStep},
+		{Config{IdleTimeout: 6, StallTimeout: 5, ReadTimeout: 4}, 4, stallStep},
+		{Config{PingInterval: -1, StallTimeout: 5}, 5, stallStep},
+	} {
+		k := newKeepalive(near, &c.cfg)
+		require.Equal(t, c.patience, k.patience, c.cfg)
+		require.Equal(t, c.step, k.step, c.cfg)
+	}
+	require.Nil(t, newKeepalive(near, &Config{PongTimeout: 1, CloseTimeout: 1, PingInterval: -1}))
+}
+
+func TestKeepaliveHearsNothingFromAReadThatWasRecalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		k := newKeepalive(near, &Config{PingInterval: time.Second})
+		begin := time.Now()
+		<-time.After(time.Second)
+		k.heardOf(0)
+		require.Equal(t, begin, k.heard)
+		require.Equal(t, time.Now(), k.leftAt)
+		k.heardOf(1)
+		require.Equal(t, time.Now(), k.heard)
 	})
 }
