@@ -62,10 +62,17 @@ func (p *Program) trim() {
 			*n = most - 10 + *n%10
 		}
 	}
+	if p.Peer.Again > 0 {
+		in = min(in, 3000)
+	}
 	for i := range p.Peer.Acts {
 		short(&p.Peer.Acts[i].Size, in)
 	}
 	for _, c := range p.Callers {
+		out := out
+		if c.Again > 0 {
+			out = min(out, 3000)
+		}
 		for i := range c.Steps {
 			s := &c.Steps[i]
 			if s.Do != doInto && s.Do != doNext {

@@ -73,10 +73,10 @@ func try(t *testing.T, p *Program) (faults []fault) {
 	return r.faults
 }
 
-// guard ends the process if a program does not end within half a minute. It counts, because a
+// guard ends the process if a program does not end within two minutes. It counts, because a
 // process may be stopped for a while.
 func guard(p *Program, ended <-chan struct{}) {
-	for range 60 {
+	for range 240 {
 		select {
 		case <-ended:
 			return

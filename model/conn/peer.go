@@ -238,6 +238,9 @@ func (p *peer) play() {
 	for i := range len(acts) * (1 + p.p.Peer.Again) {
 		p.answer()
 		a := &acts[i%len(acts)]
+		if a.Wait > 0 && p.head != nil {
+			p.release() // else the handshake would wait as long
+		}
 		if !p.sleep(a.Wait) {
 			return
 		}
@@ -260,9 +263,6 @@ func (p *peer) play() {
 func (p *peer) sleep(d time.Duration) bool {
 	if d <= 0 {
 		return true
-	}
-	if p.head != nil {
-		p.release()
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
