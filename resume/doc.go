@@ -59,7 +59,7 @@
 //	  of a further connection      wraps ErrRefused
 //	                               or a
 //	                               *HandshakeError
-//	the peer does not answer     an error            the same         the same
+//	the peer does not answer     *LostError          the same         the same
 //	  our end for AwayTimeout
 //	the peer refuses a message   *LostError that     the same         the same
 //	  (1002, 1003, 1007, 1009)     wraps the
@@ -85,7 +85,7 @@
 //	                                not pulled by the peer, each
 //	                                way; the smaller one of both
 //	                                sides counts
-//	AwayTimeout        2 min      time without a connection; time  *LostError; an error
+//	AwayTimeout        2 min      time without a connection; time  *LostError
 //	                                that the peer takes to answer
 //	                                our end
 //	FirstPause,        0.1, 10 s  pauses between attempts of       –

@@ -34,7 +34,7 @@ type LostError struct {
 	Away time.Duration
 
 	// Err is why: the error of the last connection, ErrGone, ErrTakenOver, ErrRefused, or nil if
-	// the client did not come.
+	// the client did not come. It is another error if the peer did not answer our end.
 	Err error
 
 	// Unacknowledged has the messages that were accepted, and of which the peer has not said that

@@ -20,6 +20,16 @@ func (s *Session) ID() []byte { return s.id[:] }
 // Expire is what the timer of a loss calls.
 func (s *Session) Expire() { s.expire() }
 
+// BeginEnd is what a call does that ends the stream.
+func (s *Session) BeginEnd() { s.beginEnd() }
+
+// Ending reports whether a timer limits the time that the peer has to answer our END.
+func (s *Session) Ending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ending != nil
+}
+
 // Remembered returns how many sessions the server has, those that have ended included.
 func (v *Server) Remembered() int {
 	v.mu.Lock()

@@ -3,6 +3,7 @@ package resume_test
 import (
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"runtime"
 	"sync/atomic"
@@ -252,4 +253,86 @@ func TestPeerThatNeverEndsIsGivenUp(t *testing.T) {
 		synctest.Wait()
 		require.Zero(t, w.server.Len())
 	})
+}
+
+func TestSessionWhosePeerNeverEndsReportsWhatWasNotAcknowledged(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		_, s := w.open()
+		w.write(s, "hi")
+		require.NoError(t, s.Close(wsstream.CloseInfo{Code: 1000}))
+		_, err := s.Closed().Wait(t.Context())
+		lost, ok := errors.AsType[*resume.LostError](err)
+		require.True(t, ok, "%v", err)
+		require.Len(t, lost.Unacknowledged, 1)
+		require.Zero(t, lost.Away)
+	})
+}
+
+// After the end Flush returned nil, although the peer had not received everything.
+func TestFlushAfterALostSessionReturnsItsError(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		client, _ := w.pair(nil)
+		w.write(client, "received")
+		require.NoError(t, client.Writable().Flush(t.Context()))
+		w.offline()
+		w.write(client, "lost")
+		require.NoError(t, client.Close(wsstream.CloseInfo{Code: 1000}))
+		_, lost := client.Closed().Wait(t.Context())
+		require.ErrorAs(t, lost, new(*resume.LostError))
+		require.Equal(t, lost, client.Writable().Flush(t.Context()))
+	})
+}
+
+func TestFlushAfterALostSessionThatLostNothingReturnsNil(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		client, _ := w.pair(nil)
+		w.write(client, "received")
+		require.NoError(t, client.Writable().Flush(t.Context()))
+		client.CloseNow()
+		require.NoError(t, client.Writable().Flush(t.Context()))
+	})
+}
+
+// The END, whose bytes count, took the place of the dropped messages.
+func TestFlushOfWhatAnAbortDropsFails(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		client, server := w.pair(nil)
+		w.write(client, "received")
+		require.NoError(t, client.Writable().Flush(t.Context()))
+		w.offline()
+		synctest.Wait() // so the message is not sent
+		w.write(client, "hi")
+		flushed := make(chan error, 1)
+		go func() { flushed <- client.Writable().Flush(t.Context()) }()
+		synctest.Wait()
+		cause := &wsstream.Error{CloseInfo: wsstream.CloseInfo{Code: 3000, Reason: "longer"}}
+		require.NoError(t, client.Writable().Abort(cause))
+		w.online()
+		w.want(server, "received")
+		_, err := client.Closed().Wait(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, error(cause), <-flushed)
+		require.Equal(t, error(cause), client.Writable().Flush(t.Context()))
+	})
+}
+
+// The peer refused a greeting with numbers that are no positions.
+func TestLimitsBeyondThePositionsOpenASession(t *testing.T) {
+	server := &resume.ServerOptions{
+		Conn: &wsstream.AcceptOptions{MaxMessageSize: math.MaxInt}, Window: math.MaxInt,
+	}
+	inWorld(t, server, nil, func(t *testing.T, w *world) {
+		client, theirs := w.pair(&resume.DialOptions{
+			Conn: &wsstream.DialOptions{MaxMessageSize: math.MaxInt}, Window: math.MaxInt,
+		})
+		w.write(client, "hi")
+		w.want(theirs, "hi")
+	})
+}
+
+func TestEndThatBeginsAfterTheSessionStartsNoTimer(t *testing.T) {
+	s := resume.NewGreetedClient()
+	s.CloseNow()
+	s.BeginEnd()
+	require.False(t, s.Ending())
 }

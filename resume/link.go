@@ -87,7 +87,8 @@ func (s *Session) greeting() greeting {
 	defer s.in.mu.Unlock()
 	s.in.told = s.in.now // a Pull may take more before the connection begins
 	return greeting{
-		status: s.in.now, window: uint64(s.window), max: uint64(max(s.max, 0)),
+		status: s.in.now,
+		window: min(uint64(s.window), maxPosition), max: min(uint64(max(s.max, 0)), maxPosition),
 		id: s.id, welcome: isDone(s.opened.Done()),
 	}
 }

@@ -30,7 +30,9 @@ type sender struct {
 	window  int           // 0 until the peer has greeted
 	max     int           // the peer's limit of a message; 0: none
 	fin     bool          // the replay ends with an END
-	end     error         // what Write returns; nil while the stream is open
+	dropped bool          // an Abort has dropped what was accepted behind kept
+	kept    uint64
+	end     error // what Write returns; nil while the stream is open
 }
 
 // lull is how long a connection must have been given nothing for a record to count as a lone one.
@@ -258,8 +260,10 @@ func (o *sender) finishLocked(i wsstream.CloseInfo, cause error) bool {
 func (o *sender) finish(i wsstream.CloseInfo, cause error, abort bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if abort && o.end == nil {
+	if before := o.replay.end; abort && o.end == nil {
 		o.replay.forgetUnsent()
+		o.kept = o.replay.end
+		o.dropped = o.kept < before
 	}
 	o.finishLocked(i, cause)
 }
@@ -285,7 +289,7 @@ func (o *sender) fail(cause error, lost *LostError) {
 	if lost != nil {
 		lost.Unacknowledged = o.replay.unacknowledged()
 	}
-	o.replay = replay{}
+	o.replay = replay{received: o.replay.received, end: o.replay.end} // for Flush
 	o.link = nil
 	if o.end == nil {
 		o.end = cmp.Or(cause, wsstream.ErrClosed)
@@ -298,14 +302,17 @@ func (o *sender) fail(cause error, lost *LostError) {
 func (o *sender) flush(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for last := o.replay.end; o.replay.received < last; {
-		if o.session.isOver() {
+	for last := o.replay.end; ; {
+		switch over := o.session.isOver(); {
+		case o.dropped && last > o.kept:
 			return o.end
-		}
-		o.changed.wait(ctx, &o.mu)
-		if ctx.Err() != nil && o.replay.received < last && !o.session.isOver() {
+		case o.replay.received >= last:
+			return nil
+		case over:
+			return cmp.Or(o.session.ended(), o.end)
+		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		}
+		o.changed.wait(ctx, &o.mu)
 	}
-	return nil
 }

@@ -116,9 +116,20 @@ func (s *Session) expire() {
 func (s *Session) beginEnd() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ending = time.AfterFunc(s.awayTimeout, func() {
-		s.finish(errUnanswered, nil, codeAbandoned)
-	})
+	if s.isOver() {
+		return
+	}
+	s.ending = time.AfterFunc(s.awayTimeout, s.unanswered)
+}
+
+// unanswered ends the session because the peer has not answered our END.
+func (s *Session) unanswered() {
+	lost := &LostError{Err: errUnanswered}
+	s.mu.Lock()
+	if s.link == nil {
+		lost.Away = time.Since(s.away)
+	}
+	s.finishUnlocks(lost, lost, codeAbandoned)
 }
 
 // let notes that the session has let go of l. mu of the session need not be held: the caller has

@@ -90,7 +90,7 @@ func (w *Writable) DesiredSize() int {
 }
 
 // Flush waits until the peer has received all that was accepted before. If the session ends first,
-// Flush returns its error.
+// Flush returns its error. If an Abort has dropped some of that, Flush returns the error of Write.
 func (w *Writable) Flush(ctx context.Context) error { return w.out.flush(ctx) }
 
 // Close takes its turn behind the Writes that wait, and ends the session in order, with 1000. It
