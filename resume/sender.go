@@ -38,6 +38,9 @@ type sender struct {
 // lull is how long a connection must have been given nothing for a record to count as a lone one.
 const lull = 200 * time.Microsecond
 
+// lendFrom is the length from which a server's Conn sends a message without copying it.
+const lendFrom = 32 << 10
+
 // epoch is the time from which times are counted.
 var epoch = time.Now()
 
@@ -86,6 +89,14 @@ func (o *sender) write(ctx context.Context, m wsstream.Message) error {
 	if err := o.addLocked(m); err != nil {
 		return err
 	}
+	if o.link == nil || o.sending || o.replay.end-o.replay.sent < lendFrom {
+		o.offerLocked()
+		return nil
+	}
+	o.sending = true
+	o.giveRelocks(ctx, o.link)
+	o.sending = false
+	o.changed.fire()
 	o.offerLocked()
 	return nil
 }
@@ -159,26 +170,32 @@ func (o *sender) send() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.link != nil && o.replay.sent < o.replay.end {
-		o.giveRelocks(o.link)
+		o.giveRelocks(context.Background(), o.link)
 	}
 	o.sending = false
 	o.changed.fire()
 }
 
 // giveRelocks gives a batch to l. It unlocks mu meanwhile. The peer may acknowledge the batch
-// before the Write returns, and even if it fails.
-func (o *sender) giveRelocks(l *link) {
+// before the Write returns, and even if it fails. If ctx ends first, the batch stays unsent.
+func (o *sender) giveRelocks(ctx context.Context, l *link) {
 	m, s := o.replay.batch()
+	sent, known := o.replay.sent, o.replay.known
 	o.gaveLocked(len(m.Data))
 	o.replay.lend(s)
 	o.mu.Unlock()
-	err := l.conn.Writable().Write(context.Background(), m)
-	if err != nil && !isDone(l.conn.Writable().Done()) {
+	err := l.conn.Writable().Write(ctx, m)
+	lives := !isDone(l.conn.Writable().Done())
+	if err != nil && lives && ctx.Err() == nil {
 		l.conn.CloseNow()
 	}
 	o.mu.Lock()
 	o.replay.takeBack(s)
-	if err != nil && o.link == l { // the reader notices the end of the connection, too
+	switch {
+	case err == nil || o.link != l:
+	case lives && ctx.Err() != nil:
+		o.replay.sent, o.replay.known = sent, known
+	default: // the reader notices the end of the connection, too
 		o.link = nil
 		o.session.in.kick()
 	}

@@ -289,3 +289,58 @@ func TestNeitherSidePulls(t *testing.T) {
 		w.write(client, "room again")
 	})
 }
+
+// A Write of a long message writes to the connection itself.
+func TestWriteOfALongMessageIsAcceptedOnceIfItsContextOrConnectionEnds(t *testing.T) {
+	long := func(i int) string { return strings.Repeat(string(rune('a'+i)), 40<<10) }
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		client, server := w.pair(&resume.DialOptions{
+			Conn: &wsstream.DialOptions{WriteWindow: 1 << 10, CloseTimeout: time.Second},
+		})
+		stall := func(on bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.nets[len(w.nets)-1].Stall(on)
+			w.accepted[len(w.accepted)-1].Stall(on)
+		}
+		stall(true)
+		start := time.Now()
+		for i := range 4 { // one of them waits for the connection
+			require.NoError(t, client.Writable().Write(ending(t, time.Second), wsstream.Text(long(i))))
+		}
+		require.Less(t, start, time.Now())
+		stall(false)
+		for i := range 4 {
+			w.want(server, long(i))
+		}
+
+		stall(true)
+		wrote := make(chan error)
+		go func() {
+			for i := range 4 {
+				wrote <- client.Writable().Write(t.Context(), wsstream.Text(long(i)))
+			}
+		}()
+		n := 0
+		for waits := false; !waits; {
+			synctest.Wait()
+			select {
+			case err := <-wrote:
+				require.NoError(t, err)
+				n++
+			default:
+				waits = true
+			}
+		}
+		require.Less(t, n, 4)
+		w.cut()
+		for ; n < 4; n++ {
+			require.NoError(t, <-wrote)
+		}
+		for i := range 4 {
+			w.want(server, long(i))
+		}
+		w.write(client, "end")
+		w.want(server, "end")
+	})
+}

@@ -29,7 +29,8 @@ func (w *Writable) session() *Session { return (*Session)(w) }
 
 // Write waits its turn, until the session has opened, and until the window has room. Then the
 // message is accepted, and copied. It arrives exactly once and in order, or the session ends with
-// an error. While there is no connection, Write accepts messages until the window is full.
+// an error. While there is no connection, Write accepts messages until the window is full. While
+// there is one, the Write of a long message may wait for its WriteWindow, too.
 //
 // The caller owns m.Data again when Write returns. Text that is not UTF-8, and a message above the
 // peer's limit, are errors of the call. If ctx ends before the message is accepted, Write returns
