@@ -107,12 +107,11 @@ type openReader struct {
 }
 
 // record begins a call.
-func (r *run) record(c *call) *call {
+func (r *run) record(c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, c)
 	c.from, c.begin = r.clock.now(), r.clock.tick()
-	return c
 }
 
 // returned ends a call.
@@ -214,13 +213,13 @@ func (c *caller) context(s *Step) (ctx context.Context, over time.Duration, stop
 	return context.Background(), 0, func() {}
 }
 
-func (c *caller) begin(do string, s *Step, ctx context.Context, over time.Duration) *call {
+func (c *caller) begin(ctx context.Context, do string, s *Step, over time.Duration) *call {
 	return &call{do: do, who: fmt.Sprintf("%d.%d", c.nth, c.step), step: s, ctx: ctx, over: over}
 }
 
 func (c *caller) do(s *Step) {
 	ctx, over, stop := c.context(s)
-	x := c.begin(s.Do, s, ctx, over)
+	x := c.begin(ctx, s.Do, s, over)
 	w, rd := c.conn.Writable(), c.conn.Readable()
 	switch s.Do {
 	case doPull:
@@ -363,7 +362,7 @@ func (c *caller) twice(x *call) {
 	m = m.Prepare()
 	for _, plain := range []bool{x.step.Plain, !x.step.Plain} {
 		m.NoCompress = plain
-		y := c.begin(doPrepared, x.step, x.ctx, x.over)
+		y := c.begin(x.ctx, doPrepared, x.step, x.over)
 		y.text, y.data, y.plain = x.text, data, plain
 		c.record(y)
 		err := c.conn.Writable().Write(x.ctx, m)
@@ -397,7 +396,7 @@ func (c *caller) message(x *call, stop func()) {
 	}
 	data := content(s.Kind, 1000*(c.nth+1)+c.step, total, s.Text)
 	for _, n := range s.Parts {
-		y := c.begin(doPart, s, x.ctx, x.over)
+		y := c.begin(x.ctx, doPart, s, x.over)
 		y.of, y.data = x, data[:n]
 		data = data[n:]
 		part := bytes.Clone(y.data)
@@ -417,7 +416,7 @@ func (c *caller) message(x *call, stop func()) {
 	if s.Leave {
 		return
 	}
-	y := c.begin(doWriteEnd, s, x.ctx, x.over)
+	y := c.begin(x.ctx, doWriteEnd, s, x.over)
 	y.of = x
 	c.record(y)
 	err = m.Close()
@@ -454,7 +453,7 @@ func (c *caller) next(x *call, stop func()) {
 	case s.Leave:
 		return
 	case s.From:
-		y := c.begin(doRead, s, x.ctx, x.over)
+		y := c.begin(x.ctx, doRead, s, x.over)
 		y.of = x
 		var b bytes.Buffer
 		c.record(y)
@@ -471,7 +470,7 @@ func (c *caller) next(x *call, stop func()) {
 
 // readPart reads once, and reports whether there may be more.
 func (c *caller) readPart(x *call, m *wsstream.MessageReader, n int) bool {
-	y := c.begin(doRead, x.step, x.ctx, x.over)
+	y := c.begin(x.ctx, doRead, x.step, x.over)
 	y.of = x
 	p := make([]byte, n)
 	c.record(y)

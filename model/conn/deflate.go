@@ -8,8 +8,6 @@ import (
 	"sync"
 )
 
-const window = 32 << 10 // bytes of the largest window
-
 // A presser compresses the messages of the peer.
 //
 // RFC 7692, section 7.2.1.

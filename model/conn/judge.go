@@ -144,14 +144,13 @@ func (j *judge) input() {
 	}) {
 		return
 	}
-	for i := len(of); i < len(j.in.messages); i++ {
-		m := &j.in.messages[i]
-		if !m.whole || m.bad != "" || j.tooBig(m) || m.end > j.fuzzy {
-			break
-		}
-		j.fault("a message that came whole was not delivered", "%d of %d were: next is %v; pulls end with %v",
-			len(of), len(j.in.messages), m, j.last.pull)
-		break
+	if len(of) == len(j.in.messages) {
+		return
+	}
+	m := &j.in.messages[len(of)]
+	if m.whole && m.bad == "" && !j.tooBig(m) && m.end <= j.fuzzy {
+		j.fault("a message that came whole was not delivered",
+			"%d of %d were: next is %v; pulls end with %v", len(of), len(j.in.messages), m, j.last.pull)
 	}
 }
 
@@ -434,7 +433,7 @@ func (j *judge) allowed(c *call) bool {
 	if c.err == c.late && c.step.Ctx != ctxConn {
 		return c.do != doClose && c.do != doAbort && c.do != doCancel && c.do != doTry
 	}
-	outcome := cmp.Or(f.end, error(wsstream.ErrClosed))
+	outcome := cmp.Or(f.end, wsstream.ErrClosed)
 	switch c.do {
 	case doPull, doInto, doNext:
 		return c.err == f.pull || c.err == wsstream.ErrBusy && j.busy(c)
@@ -579,7 +578,7 @@ func (j *judge) firstBad() bool {
 
 func (j *judge) endOfWrites() {
 	f := &j.last
-	if f.write == cmp.Or(f.end, error(wsstream.ErrClosed)) {
+	if f.write == cmp.Or(f.end, wsstream.ErrClosed) {
 		return
 	}
 	for _, c := range j.calls {
@@ -761,8 +760,7 @@ func (j *judge) lost() bool {
 
 // broken reports whether the input breaks the rule that an error names.
 func (j *judge) broken(text string) bool {
-	code := 0
-	_, _ = fmt.Sscanf(text[strings.Index(text, "we closed with ")+len("we closed with "):], "%d", &code)
+	code := brokenCode(text)
 	o := j.p.Options
 	switch code {
 	case 1002:
@@ -783,6 +781,14 @@ func (j *judge) broken(text string) bool {
 	return false
 }
 
+// brokenCode returns the code that an error says we closed with; 0 if it says nothing.
+func brokenCode(text string) (code int) {
+	if _, after, ok := strings.Cut(text, "we closed with "); ok {
+		_, _ = fmt.Sscanf(after, "%d", &code) // 0 if there is no number
+	}
+	return code
+}
+
 // ourCode checks the code of our Close.
 func (j *judge) ourCode() {
 	if !j.out.closed {
@@ -799,9 +805,7 @@ func (j *judge) ourCode() {
 		may = append(may, 1001)
 	}
 	text := fmt.Sprint(j.last.closed)
-	if i := strings.Index(text, "we closed with "); i >= 0 {
-		code := 0
-		_, _ = fmt.Sscanf(text[i+len("we closed with "):], "%d", &code)
+	if code := brokenCode(text); code != 0 {
 		may = append(may, code)
 	}
 	if c := j.firstDecision(); c != nil && !strings.Contains(text, "we closed with ") && !j.library() {

@@ -29,7 +29,6 @@ type peer struct {
 	wrote int          // bytes behind the handshake
 	masks *rand.Rand
 	press presser
-	calm  bool // no fault has happened, and no rule was broken
 
 	faults []Fault // that are still to come
 	inside bool    // a message has begun
@@ -112,7 +111,7 @@ func (p *peer) awaitOpen(r *bufio.Reader) error {
 		return err
 	}
 	ext := s.Header.Get("Sec-WebSocket-Extensions")
-	if s.StatusCode != 101 || strings.Contains(ext, "deflate") != (p.p.Deflate != nil) {
+	if s.StatusCode != http.StatusSwitchingProtocols || strings.Contains(ext, "deflate") != (p.p.Deflate != nil) {
 		return fmt.Errorf("the handshake was answered with %d and %q", s.StatusCode, ext)
 	}
 	return nil

@@ -105,26 +105,20 @@ func inBubble(p *Program) *run {
 // shake makes the handshake, and starts the peer.
 func (r *run) shake(near net.Conn) bool {
 	failed := make(chan error, 1)
-	r.callers.Add(1)
-	go func() { // ends with the peer
-		defer r.callers.Done()
+	r.callers.Go(func() { // ends with the peer
 		br, err := r.peer.shake()
 		if err != nil {
 			failed <- err
 			return
 		}
-		r.callers.Add(1)
-		go func() { // ends with the peer
-			defer r.callers.Done()
-			r.peer.play()
-		}()
+		r.callers.Go(r.peer.play) // ends with the peer
 		err = r.peer.awaitOpen(br)
 		failed <- err
 		if err == nil {
 			r.peer.read(br)
 			close(r.peer.done)
 		}
-	}()
+	})
 	ctx, stop := context.WithTimeout(context.Background(), r.patience)
 	defer stop()
 	var err error
@@ -262,7 +256,7 @@ func (r *run) finish(done chan struct{}) {
 		}()
 		for i := 0; ; i++ {
 			drainer.step = i
-			x := drainer.begin(doPull, &Step{Do: doPull}, ctx, 0)
+			x := drainer.begin(ctx, doPull, &Step{Do: doPull}, 0)
 			r.skip()
 			r.record(x)
 			m, err := r.conn.Readable().Pull(ctx)

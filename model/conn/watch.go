@@ -32,7 +32,6 @@ type view struct {
 	asked            int
 	quiet            time.Duration // since the last call or byte
 	stats            wsstream.Stats
-	desired          int
 }
 
 // look checks what must be true whenever all goroutines block.
