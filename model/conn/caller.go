@@ -51,6 +51,7 @@ type call struct {
 	step  *Step
 	begin int64
 	from  time.Duration
+	dead  bool // ctx had ended when it began
 	ctx   context.Context
 	over  time.Duration // when ctx ends by a timer; 0: never
 	of    *call         // the call that began the message; nil for none
@@ -111,6 +112,7 @@ func (r *run) record(c *call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, c)
+	c.dead = c.ctx.Err() != nil
 	c.from, c.begin = r.clock.now(), r.clock.tick()
 }
 

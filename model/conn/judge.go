@@ -418,7 +418,7 @@ func (j *judge) results() {
 		if c.err == nil && (c.do == doWClose || c.do == doShutdown || c.do == doFail) && j.last.end != nil {
 			j.fault("a call succeeds although the end is an error", "%v: %v", c, j.last.end)
 		}
-		if c.late != nil && c.over > 0 && c.over < c.from && c.err == nil {
+		if c.dead && c.err == nil && c.step.Ctx != ctxConn {
 			switch c.do {
 			case doPull, doInto, doNext, doWrite, doReady, doFlush, doPing, doMessage:
 				j.fault("a call succeeds although its context had ended", "%v", c)
@@ -878,9 +878,12 @@ func (j *judge) calm() bool {
 		o.CloseTimeout != 0 || !j.p.Drain || j.drops2() || j.drops() || p.Linger {
 		return false
 	}
+	var sends time.Duration // the answer to our Close waits behind that
 	for i := range p.Acts {
-		if a := &p.Acts[i]; a.Do == actBreach || a.Do == actPart || a.Do == actEmpty || a.Do == actTorn ||
-			a.Wait > time.Second {
+		a := &p.Acts[i]
+		sends += (a.Wait + a.Pause*time.Duration(len(a.Parts))) * time.Duration(1+p.Again)
+		if a.Do == actBreach || a.Do == actPart || a.Do == actEmpty || a.Do == actTorn ||
+			sends > time.Second {
 			return false
 		}
 	}
