@@ -178,6 +178,12 @@ func drawPeer(t *rapid.T, p *Program) (q Peer) {
 			}
 		}), 1, 6).Draw(t, "reads")
 	}
+	if rarely(t, "pings, and reads no pongs", 15) == 1 {
+		ping := Act{Do: actControl, Size: 125, N: pick(t, "pings", 50, 100, 200)}
+		q.Acts = append([]Act{ping}, q.Acts...)
+		q.Reads = append([]Read{{Pause: time.Second}}, q.Reads...)
+		p.Limit = 256
+	}
 	if rarely(t, "pace", 4) == 1 {
 		q.Pace = pick(t, "bytes", 1, 2, 5, 50, 1000)
 		q.Every = pick(t, "every", 0, time.Microsecond, time.Millisecond, 100*time.Millisecond)
