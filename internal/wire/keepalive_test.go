@@ -130,3 +130,66 @@ func TestKeepaliveHearsNothingFromAReadThatWasRecalled(t *testing.T) {
 		require.Equal(t, time.Now(), k.heard)
 	})
 }
+
+func TestKeepaliveListensOnAfterAShortAbsence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		c := newConn(near, Config{PingInterval: time.Second})
+		begin := c.alive.listensFrom
+		<-time.After(shortAbsence)
+		c.listeningLocked()
+		require.Equal(t, begin, c.alive.listensFrom)
+		<-time.After(1)
+		c.listeningLocked()
+		require.Equal(t, time.Now(), c.alive.listensFrom)
+	})
+}
+
+// The keepalive looks again soon while no goroutine reads, so the ping leaves soon after one does.
+func TestKeepalivePingsSoonAfterTheBackgroundReaderStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const interval = idleWait * 2 / 5 // it is over before the reader starts
+		near, far := net.Pipe()
+		c := newConn(near, Config{PingInterval: interval})
+		defer func() {
+			cut(c)
+			_ = far.Close()
+		}()
+		begin := time.Now()
+		c.Start(nil)
+		readFrame(t, far)
+		require.LessOrEqual(t, time.Since(begin), idleWait+interval/checks)
+	})
+}
+
+// What the peer's kernel acknowledges between two checks counts from the second one on.
+func TestKeepaliveChecksSeveralTimesWithinALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = time.Minute
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
+		c := newConn(near, Config{StallTimeout: limit})
+		k, now := c.alive, time.Now()
+
+		k.offered, k.moved = true, now
+		due, rule := c.judgeProgressLocked()
+		require.NoError(t, rule)
+		require.Equal(t, now.Add(limit/4), due)
+		k.moved = now.Add(-limit * 7 / 8)
+		due, rule = c.judgeProgressLocked()
+		require.NoError(t, rule)
+		require.Equal(t, now.Add(limit/8), due, "the limit itself comes first")
+
+		k.full = now
+		due, _, rule = c.judgeReaderLocked()
+		require.NoError(t, rule)
+		require.Equal(t, now.Add(limit), due)
+		k.full = now.Add(-2 * limit)
+		due, _, rule = c.judgeReaderLocked()
+		require.NoError(t, rule)
+		require.Equal(t, now.Add(limit/4), due, "the window is still full, and the kernel notes no error")
+	})
+}

@@ -75,3 +75,53 @@ func TestTransportProgressIsWhatThePeersKernelTakes(t *testing.T) {
 	require.False(t, c.end.done.Closed())
 	require.ErrorContains(t, <-writing, "WriteStallTimeout", "the peer takes nothing now")
 }
+
+func TestTransportProgressDelaysOnlyAPingWithDataInFront(t *testing.T) {
+	c, far := socketPair(t, Config{}, 0)
+	write := func(n int) (acked uint64) {
+		require.NoError(t, c.Write(t.Context(), 2, make([]byte, n), false))
+		require.NoError(t, c.Flush(t.Context()))
+		_, err := io.ReadFull(far, make([]byte, n+4))
+		require.NoError(t, err)
+		until(t, func() bool {
+			all, queued, ok := tcpProgress(c.nc)
+			acked = all
+			return ok && queued == 0
+		})
+		return acked
+	}
+	behind := func(p *ping) bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.behindLocked(p)
+	}
+	const size = 10 << 10
+	before := write(size)
+	p := &ping{front: 3 * size, acked: before}
+	require.False(t, behind(p), "the peer's kernel has acknowledged nothing")
+	after := write(size)
+	require.True(t, behind(p))
+	require.Equal(t, ping{front: 2*size - 4, acked: after}, *p)
+	require.False(t, behind(p))
+
+	require.False(t, behind(&ping{front: aloneInKernel, acked: before}))
+	require.True(t, behind(&ping{front: aloneInKernel + 1, acked: before}))
+}
+
+func TestTransportProgressPutsOffTheStallTimeout(t *testing.T) {
+	c, _ := socketPair(t, Config{StallTimeout: time.Minute}, 0)
+	acked, _, ok := tcpProgress(c.nc)
+	require.True(t, ok)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	long := time.Now().Add(-time.Hour)
+	k := c.alive
+	k.offered, k.moved, k.acked = true, long, acked+1
+	_, rule := c.judgeProgressLocked()
+	require.NoError(t, rule)
+	require.Equal(t, acked, k.acked)
+	k.moved = long
+	_, rule = c.judgeProgressLocked()
+	require.ErrorContains(t, rule, "WriteStallTimeout")
+	k.offered = false
+}
