@@ -103,8 +103,7 @@ func TestCapabilitiesThatReadablesPassOn(t *testing.T) {
 			able: "Notifier",
 		},
 		"Throttle": {
-			on:   func(r bytesOf) any { return stream.Throttle(r, noLimit{}) },
-			able: "Notifier",
+			on: func(r bytesOf) any { return stream.Throttle(r, noLimit{}) },
 		},
 		"Concat": {
 			on:   func(r bytesOf) any { return stream.Concat(r) },

@@ -77,7 +77,7 @@
 //	Lines, Decode                      passes    uses it
 //	Map, Filter, Scan, Through,        passes    no: a function may keep its chunk
 //	  FlatMap, Batch, Unbatch
-//	Throttle                           passes    no: it keeps the chunk that waits
+//	Throttle                           no        no: it keeps the chunk that waits
 //	Parallel                           no        no
 //
 // "passes" means that an adapter has the capability if the stream that it was made from has it.

@@ -25,6 +25,7 @@ type interrupter struct {
 	disarm  func() bool
 	poked   bool // a deadline in the past was set
 	closed  bool
+	cut     error // the cause of the context whose end has closed
 	stopped bool
 }
 
@@ -42,7 +43,7 @@ func (i *interrupter) begin(ctx context.Context) bool {
 	if i.current != nil && i.current != i.armed && (i.deadline != nil || i.closing != nil) {
 		i.releaseLocked()
 		i.armed = done
-		i.disarm = context.AfterFunc(ctx, func() { i.ctxEnded(done) })
+		i.disarm = context.AfterFunc(ctx, func() { i.ctxEnded(done, context.Cause(ctx)) })
 	}
 	return true
 }
@@ -65,16 +66,16 @@ func (i *interrupter) end(err error) (poked bool) {
 }
 
 // ctxEnded ends the call in progress, if it is a call with the context that has ended.
-func (i *interrupter) ctxEnded(done <-chan struct{}) {
+func (i *interrupter) ctxEnded(done <-chan struct{}, cause error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.busy && i.current == done {
-		i.pokeLocked()
+		i.pokeLocked(cause)
 	}
 }
 
 // pokeLocked ends the call in progress.
-func (i *interrupter) pokeLocked() {
+func (i *interrupter) pokeLocked(cause error) {
 	if i.deadline != nil {
 		switch err := i.deadline(time.Unix(1, 0)); {
 		case err == nil:
@@ -83,6 +84,9 @@ func (i *interrupter) pokeLocked() {
 		case errors.Is(err, io.ErrClosedPipe): // of a net.Pipe that has ended: no call blocks
 			return
 		}
+	}
+	if !i.closed && i.closing != nil {
+		i.cut = cause
 	}
 	_ = i.shutLocked(context.Canceled)
 }
@@ -108,11 +112,12 @@ func (i *interrupter) shutLocked(cause error) error {
 	return i.closing(cause)
 }
 
-// hasClosed reports whether the interrupter has closed.
-func (i *interrupter) hasClosed() bool {
+// cutBy returns the cause of the context whose end has closed, or nil. The call of that context may
+// have returned without an error: its end and that of the context are concurrent.
+func (i *interrupter) cutBy() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.closed
+	return i.cut
 }
 
 // releaseLocked disarms the context that is armed.

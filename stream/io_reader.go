@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -96,8 +97,8 @@ func (b *byteSource) read(ctx context.Context, p []byte) (int, error) {
 			continue
 		case poked:
 			err = b.stopped(ctx) // the Read was ended, not the stream
-		case err != nil && err != io.EOF && ctx.Err() != nil && b.interrupt.hasClosed():
-			err = context.Cause(ctx)
+		case err != nil && err != io.EOF:
+			err = cmp.Or(b.interrupt.cutBy(), err)
 			b.after = err
 		case err != nil:
 			b.after = err

@@ -216,3 +216,41 @@ func TestFromReaderDoesNotCloseAPipeThatHasEnded(t *testing.T) {
 		wantEnd(t, src, io.EOF)
 	})
 }
+
+// A closing is a reader and a writer that has no deadlines. Its first call has data, but its
+// context ends before it returns.
+type closing struct {
+	cancel context.CancelCauseFunc
+	closed chan struct{}
+	called bool
+}
+
+func newClosing(t *testing.T) (context.Context, *closing) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	return ctx, &closing{cancel: cancel, closed: make(chan struct{})}
+}
+
+func (c *closing) Read(p []byte) (int, error) {
+	if c.called {
+		return 0, io.ErrClosedPipe
+	}
+	c.called = true
+	c.cancel(errBoom)
+	<-c.closed
+	return len(p), nil
+}
+
+func (c *closing) Write(p []byte) (int, error) { return c.Read(p) }
+
+func (c *closing) Close() error {
+	close(c.closed)
+	return nil
+}
+
+func TestFromReaderFailsWithTheCauseOfAContextThatEndedAsItsReadReturned(t *testing.T) {
+	ctx, c := newClosing(t)
+	r := stream.FromReader(c, 1)
+	_, err := r.Pull(ctx)
+	require.NoError(t, err)
+	wantEnd(t, r, errBoom)
+}

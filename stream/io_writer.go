@@ -69,8 +69,8 @@ func (s *byteSink) Write(ctx context.Context, p []byte) error {
 		return s.endOr(ctx)
 	case poked && n == 0:
 		return context.Cause(ctx) // the Write was ended, not the stream
-	case poked || ctx.Err() != nil && s.interrupt.hasClosed():
-		cause := context.Cause(ctx)
+	case poked || s.interrupt.cutBy() != nil:
+		cause := cmp.Or(s.interrupt.cutBy(), context.Cause(ctx))
 		err = fmt.Errorf("stream: chunk cut after %d of %d bytes: %w", n, len(p), cause)
 	}
 	s.finish(err)

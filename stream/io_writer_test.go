@@ -182,3 +182,12 @@ func TestAsWriterReadFromReturnsTheErrorOfTheDestination(t *testing.T) {
 	require.Equal(t, errBoom, err)
 	require.Zero(t, n)
 }
+
+func TestToWriterFailsWithTheCauseOfAContextThatEndedAsItsWriteReturned(t *testing.T) {
+	ctx, c := newClosing(t)
+	w := stream.ToWriter(c)
+	require.NoError(t, w.Write(ctx, []byte("a")))
+	err := w.Write(t.Context(), []byte("b"))
+	require.ErrorIs(t, err, errBoom)
+	require.Equal(t, err, w.Write(t.Context(), []byte("c")))
+}

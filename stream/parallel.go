@@ -112,8 +112,10 @@ func (p *parallel[In, Out]) failed(ctx context.Context, err error) error {
 		cause = own.error
 	}
 	p.stop(cause)
-	p.out.end = cause
-	passOn(&p.panicked, cause)
+	if _, panicked := cause.(*Panic); panicked && !isDone(p.out.cancelled) {
+		p.out.end = cause // what later pulls return
+		passOn(&p.panicked, cause)
+	}
 	return err
 }
 

@@ -106,3 +106,19 @@ func TestWorkContextEndsWithCancel(t *testing.T) {
 		}
 	})
 }
+
+func TestParallelPullsBehindCancelDoNotReturnTheErrorOfItsFunction(t *testing.T) {
+	for range 50 { // the order in which the Pull sees the two ends is random
+		bubble(t, func(t *testing.T) {
+			r := stream.Parallel(stream.From(1), 1, func(ctx context.Context, _ int) (int, error) {
+				<-ctx.Done()
+				return 0, errOther
+			})
+			p := goPull(t.Context(), r)
+			p.waits(t, "the function has not returned")
+			require.NoError(t, r.Cancel(errBoom))
+			p.returns(t, io.EOF)
+			wantEnd(t, r, io.EOF)
+		})
+	}
+}

@@ -21,6 +21,7 @@ func Throttle[T any](src Readable[T], l interface {
 	mustFunc(l == nil, "Throttle")
 	t := &throttled[T]{src: newSource(src)}
 	r := from(t.src, t.next)
+	r.sourceDone = nil // a Pull still waits for l when the end of src is decided
 	t.wait = func(ctx context.Context) error {
 		ctx, cancel := context.WithCancelCause(lasting.Undated(ctx))
 		defer cancel(nil)

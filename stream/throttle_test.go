@@ -46,3 +46,17 @@ func TestThrottleStopsWaitingWhenCancelled(t *testing.T) {
 		p.returns(t, io.EOF)
 	})
 }
+
+func TestPipeDoesNotWaitForALimiterWhenItsDestinationIsClosed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		src, dst := stream.NewQueue[int](2), stream.NewQueue[int](1)
+		require.NoError(t, src.Write(t.Context(), 1))
+		require.NoError(t, src.Close(t.Context()))
+		piping := goDo(func() error {
+			return stream.Pipe(t.Context(), dst, stream.Throttle(src, pace{}), nil)
+		})
+		piping.waits(t, "the pace")
+		require.NoError(t, dst.Cancel(nil))
+		piping.returns(t, stream.ErrClosed)
+	})
+}
