@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +134,8 @@ func (b *builder) step(n int, s Step) {
 	}
 	f := b.function(n, s)
 	switch s.Kind {
-	case "tee", "broadcast", "merge", "concat", "queue", "mapqueue", "codec":
+	case "tee", "broadcast", "merge", "concat", "queue", "mapqueue", "codec", "gather", "join",
+		"copy":
 		b.junction(n, name, s, in, src, f)
 	case "batch", "batchnow":
 		b.batch(name, s, in, src)
@@ -457,6 +457,14 @@ func parse(s string) (v item, err error) {
 
 // lines makes text of the items, cuts it anywhere, and makes items of its lines.
 func (b *builder) lines(name string, s Step, in port, src stream.Readable[item]) {
+	cut, chunks := b.cut(name, s, in, src)
+	b.open = append(b.open, b.parsed(name, cut, chunks))
+}
+
+// cut makes text of the items, and cuts it anywhere.
+func (b *builder) cut(
+	name string, s Step, in port, src stream.Readable[item],
+) (*rlog, stream.Readable[[]byte]) {
 	cut := b.rlog(name + " cut")
 	each := func(v item, emit func([]byte)) {
 		for part := range slices.Chunk([]byte(line(v)), 1+s.Mark*3) {
@@ -475,12 +483,13 @@ func (b *builder) lines(name string, s Step, in port, src stream.Readable[item])
 			return nil, nil
 		})
 	})
-	b.open = append(b.open, b.parsed(name, cut, probed(cut, chunks)))
+	return cut, probed(cut, chunks)
 }
 
 // parsed makes items of the lines of src.
 func (b *builder) parsed(name string, in *rlog, src stream.Readable[[]byte]) port {
 	log := b.rlog(name + " lines")
+	log.again = true // behind a last line that has no end
 	lines := probed(log, stream.Lines(src, 0))
 	b.inline(log.name, []*rlog{in}, log, func() promise {
 		var all []any
@@ -507,11 +516,4 @@ func (b *builder) parsed(name string, in *rlog, src stream.Readable[[]byte]) por
 		})
 	})
 	return out
-}
-
-// codec is the codec of an item and its line.
-var codec = stream.Codec[[]byte, item]{
-	Encode:  func(v item) ([]byte, error) { return []byte(line(v)), nil },
-	Decode:  func(p []byte) (item, error) { return parse(string(bytes.TrimSuffix(p, []byte("\n")))) },
-	Borrows: true,
 }

@@ -138,10 +138,16 @@ func (b *builder) conn(items []item, gaps []int) stream.Readable[wsstream.Messag
 func (b *builder) reader(name string, s Source, items []item, failure error) port {
 	log := b.rlog(name + " bytes")
 	var lines strings.Builder
-	for _, v := range items {
-		lines.WriteString(line(v))
+	text := func(i int) string {
+		if s.Fail && i == len(items)-1 {
+			return strings.TrimSuffix(line(items[i]), "\n")
+		}
+		return line(items[i])
 	}
-	text, end := lines.String(), &ending{err: io.EOF}
+	for i := range items {
+		lines.WriteString(text(i))
+	}
+	all, end := lines.String(), &ending{err: io.EOF}
 	size := 1 + len(s.Gaps)*9
 	var r io.Reader
 	var w io.WriteCloser
@@ -155,11 +161,11 @@ func (b *builder) reader(name string, s Source, items []item, failure error) por
 		}
 	}
 	b.spawn(func() {
-		for i, v := range items {
+		for i := range items {
 			if !pause(b.ctx, gap(s.Gaps, i), nil) {
 				break
 			}
-			if _, err := io.WriteString(w, line(v)); err != nil {
+			if _, err := io.WriteString(w, text(i)); err != nil {
 				break
 			}
 		}
@@ -170,23 +176,25 @@ func (b *builder) reader(name string, s Source, items []item, failure error) por
 		_ = w.Close()
 	})
 	b.add(law{always: func() {
-		var all strings.Builder
+		var came strings.Builder
 		for _, v := range log.values {
-			all.WriteString(v.(string))
+			came.WriteString(v.(string))
 			if n := len(v.(string)); n == 0 || n > size {
 				b.faultLocked("%s: a chunk of %d bytes", log.name, n)
 			}
 		}
-		got := all.String()
-		if !strings.HasPrefix(text, got) {
-			b.faultLocked("%s: delivers %q of %q", log.name, got, text)
+		got := came.String()
+		if !strings.HasPrefix(all, got) {
+			b.faultLocked("%s: delivers %q of %q", log.name, got, all)
 		}
 		// A context that ended has closed the io.Pipe.
 		closed := log.end != nil && s.Kind == "reader" &&
-			slices.ContainsFunc(log.pulls, func(c *call) bool { return c.left && same(c.err, log.end.err) })
-		if log.end != nil && !closed && (!endsAs(end, log.end, false) || got != text) {
+			slices.ContainsFunc(log.pulls, func(c *call) bool {
+				return c.ctx.Err() != nil && same(context.Cause(c.ctx), log.end.err)
+			})
+		if log.end != nil && !closed && (!endsAs(end, log.end, false) || got != all) {
 			b.faultLocked("%s: ends with %v behind %d of %d bytes",
-				log.name, log.end, len(got), len(text))
+				log.name, log.end, len(got), len(all))
 		}
 	}})
 	return b.parsed(name, log, probed(log, stream.FromReader(r, size)))

@@ -15,6 +15,7 @@ import (
 var (
 	errClosed   = stream.ErrClosed
 	errTeardown = errors.New("the program is over")
+	errPanicked = errors.New("a pipe has panicked")
 )
 
 // junction makes the steps with several inputs or outputs, and those that a pipe fills.
@@ -49,6 +50,12 @@ func (b *builder) junction(
 		b.open = append(b.open, out)
 	case "broadcast":
 		b.broadcast(n, name, s, in, src)
+	case "gather":
+		b.gather(name, s, src, f)
+	case "join":
+		b.join(name, s, in, src, f)
+	case "copy":
+		b.copied(name, s, in, src)
 	default:
 		b.queued(name, s, in, src, f)
 	}
@@ -112,7 +119,7 @@ func (b *builder) pipe(
 			_ = src.Cancel(errTeardown)
 		}
 		if p.panicked != nil {
-			p.err = errors.New("a pipe has panicked")
+			p.err = errPanicked
 		}
 		after(p.err)
 	})
@@ -127,36 +134,52 @@ func (b *builder) later(n int, f func()) {
 	})
 }
 
+// queue makes a Queue with the mark and the sizes of s, and its law.
+func (b *builder) queue(name string, s Step, f function) (*stream.Queue[item], *queued) {
+	size := func(item) int { return 1 }
+	if s.Sized {
+		size = item.size
+	}
+	limit := stream.Strategy[item]{Mark: s.Mark}
+	if s.Sized || s.Do == "negative" {
+		limit.Size = func(v item) int {
+			if s.Do == "negative" && v.N == f.at {
+				return -1
+			}
+			return size(v)
+		}
+	}
+	law := &queued{w: b.world, name: name, in: b.wlog(name + " in"), mark: s.Mark}
+	law.size = func(v any) int {
+		if limit.Size == nil {
+			return 1
+		}
+		return limit.Size(v.(item))
+	}
+	return stream.NewQueueOf(limit), law
+}
+
 func (b *builder) queued(
 	name string, s Step, in port, src stream.Readable[item], f function,
 ) {
-	limit, size := stream.Strategy[item]{Mark: s.Mark}, func(any) int { return 1 }
-	if s.Sized && s.Kind != "codec" {
-		limit.Size = item.size
-		size = func(v any) int { return v.(item).size() }
-	}
-	law := &queued{w: b.world, name: name, in: b.wlog(name + " in"), mark: s.Mark, size: size}
+	q, law := b.queue(name, s, f)
 	var dst stream.Writable[item]
 	var out port
 	outer := law.in
 	switch s.Kind {
 	case "queue":
-		q := stream.NewQueueOf(limit)
 		out = b.probe(name, q)
 		law.out = out.log
 		dst = wprobed(law.in, stream.Writable[item](q))
 	case "mapqueue":
-		q := stream.NewQueueOf(limit)
 		out = b.probe(name, q)
 		law.out = out.log
 		outer = b.wlog(name + " map")
-		if f.do == "panic" {
-			f.do = "error"
-		}
 		dst = wprobed(outer, stream.MapWriter(wprobed(law.in, stream.Writable[item](q)), f.call))
 		b.mapWriter(name+" map", outer, law.in, f.of)
 	case "codec":
-		q := stream.NewQueueOf(stream.Strategy[[]byte]{Mark: s.Mark})
+		q := stream.NewQueue[[]byte](stream.Count(s.Mark))
+		law.size = func(any) int { return 1 }
 		law.out = b.rlog(name + " bytes")
 		outer = b.wlog(name + " encode")
 		inner := wprobed(law.in, stream.Writable[[]byte](q))
@@ -164,24 +187,17 @@ func (b *builder) queued(
 		b.mapWriter(name+" encode", outer, law.in, func(v any) (any, any, error) {
 			return line(v.(item)), nil, nil
 		})
-		out = b.probe(name, stream.Decode(probed(law.out, stream.Readable[[]byte](q)), codec))
-		b.inline(name, []*rlog{law.out}, out.log, func() promise {
-			return elementwise(law.out, func(v any, emit func(any)) (any, error) {
-				item, err := codec.Decode([]byte(v.(string)))
-				emit(item)
-				return nil, err
-			})
-		})
+		out = b.decoded(name, s, law.out, probed(law.out, stream.Readable[[]byte](q)), f)
 	}
 	outer.one, outer.exact = true, true
 	law.law()
 	if s.Bare {
 		dst = bareWritable[item]{dst}
-		outer.exact, outer.failer, outer.done = false, false, nil
+		outer.bare()
 	}
 	b.pipe(name, s, in, src, dst, outer, func(err error) {
 		switch { // what the options left to the program
-		case err == nil && s.Keep&1 > 0:
+		case err == nil && s.Keep&1 > 0, err == errPanicked && s.Keep&2 > 0:
 			_ = dst.Close(b.ctx)
 		case err != nil && s.Keep&2 > 0:
 			_ = dst.Abort(err)
@@ -197,7 +213,6 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 		in:     b.wlog(name + " in"),
 		replay: s.Replay,
 		slow:   fmt.Errorf("a subscriber of %s is slow", name),
-		size:   func(any) int { return 1 },
 		key:    func(v any) int { return v.(item).N % 2 },
 	}
 	law.in.one, law.in.exact = true, true
@@ -211,7 +226,13 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 			name:   fmt.Sprintf("%s %d %s", name, i, of.Policy),
 			policy: of.Policy,
 			mark:   of.Mark,
+			size:   func(any) int { return 1 },
 			grace:  time.Duration(of.Grace) * ms,
+		}
+		sub.limit.Mark = of.Mark
+		if of.Sized {
+			sub.limit.Size = item.size
+			sub.size = func(v any) int { return v.(item).size() }
 		}
 		law.subs = append(law.subs, sub)
 		late := &lateSub{come: make(chan struct{}), left: make(chan struct{})}
@@ -241,7 +262,7 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 	dst := wprobed(law.in, law.cast.Publisher())
 	if s.Bare { // a Write waits, and not a Ready
 		dst = bareWritable[item]{dst}
-		law.in.exact, law.in.failer, law.in.done = false, false, nil
+		law.in.bare()
 	}
 	b.pipe(name, s, in, src, dst, law.in, func(err error) {
 		if err == nil {
@@ -261,7 +282,7 @@ func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
 	s.from[0] = max(0, len(c.in.taken)-c.replay)
 	s.began = b.stampLocked("%s: Subscribe", s.name)
 	b.mu.Unlock()
-	limit := stream.Count(s.mark)
+	limit := s.limit
 	var handle *stream.Subscription[item]
 	switch s.policy {
 	case "latest":

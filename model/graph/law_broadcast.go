@@ -21,6 +21,8 @@ type sub struct {
 	out    *rlog
 	policy string
 	mark   int
+	limit  stream.Strategy[item]
+	size   func(any) int
 	grace  time.Duration // of DisconnectAfter
 	handle *stream.Subscription[item]
 
@@ -35,7 +37,6 @@ type casting struct {
 	in     *wlog // of the publisher
 	cast   *stream.Broadcast[item]
 	replay int
-	size   func(any) int
 	key    func(any) int
 	subs   []*sub
 	drops  []dropped
@@ -123,9 +124,9 @@ func (b *casting) held(s *sub, all []any) (vs []any) {
 	return vs
 }
 
-func (b *casting) sum(vs []any) (n int) {
+func (s *sub) sum(vs []any) (n int) {
 	for _, v := range vs {
-		n += b.size(v)
+		n += s.size(v)
 	}
 	return n
 }
@@ -149,7 +150,7 @@ func (b *casting) couldHold(s *sub, v any, all []any) int {
 			vs = append(vs, o)
 		}
 	}
-	return b.sum(vs)
+	return s.sum(vs)
 }
 
 // drop notes that a subscription has dropped v, and checks that it had to.
@@ -253,11 +254,15 @@ func (b *casting) quiet() {
 		if s.out.waiting() > 0 && (len(held) > 0 && !isDone(s.handle.Done()) || over) {
 			b.w.faultLocked("%s: a Pull waits for %v or the end", s.name, held)
 		}
+		// Behind Close, a subscription still holds what it held, unless it was disconnected before.
+		kept := b.end == io.EOF && s.policy != "disconnect" && s.policy != "after"
+		if !over || kept && !s.out.cancelled() && s.out.end == nil {
+			b.holds(s, held)
+		}
 		if over {
 			continue
 		}
 		live++
-		b.holds(s, held)
 		b.fifo(s, held, all)
 		if b.blocks(s, held) {
 			stuck = true
@@ -276,7 +281,7 @@ func (b *casting) quiet() {
 // holds is the law that a subscription holds what its mark allows, beside what was replayed.
 func (b *casting) holds(s *sub, held []any) {
 	n := len(held) - 1 - b.replay
-	if n > 0 && b.sum(held[len(held)-1-n:len(held)-1]) >= max(s.mark, 1) {
+	if n > 0 && s.sum(held[len(held)-1-n:len(held)-1]) >= max(s.mark, 1) {
 		b.w.faultLocked("%s: holds %v above its mark %d", s.name, held, s.mark)
 	}
 }
@@ -300,7 +305,7 @@ func (b *casting) fifo(s *sub, held, all []any) {
 
 // blocks reports whether a Publish may wait for s, which holds held.
 func (b *casting) blocks(s *sub, held []any) bool {
-	if s.out.waiting() > 0 || b.sum(held) < s.mark {
+	if s.out.waiting() > 0 || s.sum(held) < s.mark {
 		return false
 	}
 	if s.policy != "after" {

@@ -43,6 +43,8 @@ func endsAs(want, got *ending, many bool) bool {
 		return samePanic(want.panicked, got.panicked)
 	case want.panicked != nil:
 		return many && got.err != nil && got.err != io.EOF
+	case got.panicked != nil && isPanic(want.err): // which a Join aborts with
+		return samePanic(want.err, got.panicked)
 	case want.err == anyError:
 		return got.err != nil && got.err != io.EOF
 	}
@@ -51,6 +53,11 @@ func endsAs(want, got *ending, many bool) bool {
 
 // samePanic compares the values of two panics, whether or not they come in a *Panic.
 func samePanic(a, b any) bool { return valueOf(a) == valueOf(b) }
+
+func isPanic(v any) bool {
+	_, ok := v.(*stream.Panic)
+	return ok
+}
 
 func valueOf(v any) any {
 	if p, ok := v.(*stream.Panic); ok {
@@ -150,7 +157,8 @@ func (w *world) cancelLocked(name string, in *rlog, outs []*rlog, fails []cause)
 			w.faultLocked("%s: cancels %s with %v; the model says one of %v",
 				name, in.name, c.cause, allowed)
 		}
-		if ended && in.over() && c.began.epoch > in.end.at.epoch {
+		missed := slices.ContainsFunc(outs, func(out *rlog) bool { return out.missed(in.end) })
+		if ended && in.over() && !missed && c.began.epoch > in.end.at.epoch {
 			w.faultLocked("%s: cancels %s, which has ended", name, in.name)
 		}
 	}
@@ -183,7 +191,7 @@ func (w *world) inline(name string, ins []*rlog, out *rlog, run func() promise) 
 				w.faultLocked("%s: pulls %s without demand, with %d chunks held",
 					name, in.name, held)
 			}
-			if p.end != nil && (in.end == nil || in.over()) {
+			if p.end != nil && !out.again && (in.end == nil || in.over() && !out.missed(in.end)) {
 				w.faultLocked("%s: pulls %s behind %v", name, in.name, p.end)
 			}
 		})

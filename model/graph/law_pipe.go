@@ -131,6 +131,9 @@ func (p *piped) endedLocked() {
 		p.wants("a failure of the source", ended.err, nil, nil)
 	case ctxEnded:
 		p.wants("the end of the context", nil, p.err, context.Cause(p.ctx))
+		if n := len(p.dst.writes); p.dst.tries && n > 0 && p.dst.writes[n-1].left {
+			p.w.faultLocked("%s: does not try to write the chunk that it holds", p.name)
+		}
 	case last != nil && errors.Is(p.err, last):
 		p.wants("a failure of the destination", nil, last, last)
 	default:
@@ -183,6 +186,10 @@ func (p *piped) wants(why string, fail, abort, cancel error) {
 	if fail != nil && fail != anyError && !p.o.PreventAbort && len(p.dst.ends) == 0 {
 		p.w.faultLocked("%s: does not fail the destination", p.name)
 	}
+	if abort != nil && abort != anyError && !errors.Is(abort, stream.ErrClosed) &&
+		!p.o.PreventAbort && len(p.dst.ends) == 0 && !isDone(p.dst.done) {
+		p.w.faultLocked("%s: does not abort the destination", p.name)
+	}
 	own := slices.DeleteFunc(slices.Clone(p.src.cancels), func(c *call) bool {
 		_, other := c.cause.(outside)
 		return other && (cancel == nil || !is(cancel, c.cause)) || c.began.n > p.returned.n
@@ -198,110 +205,6 @@ func (p *piped) wants(why string, fail, abort, cancel error) {
 		case cancel == nil || !is(cancel, c.cause):
 			p.w.faultLocked("%s: cancels the source with %v behind %s", p.name, c.cause, why)
 		}
-	}
-}
-
-// queue is the law of a Queue with one writer: it delivers what it accepted, in order, and holds
-// what its mark allows.
-type queued struct {
-	w    *world
-	name string
-	in   *wlog
-	out  *rlog
-	mark int
-	size func(any) int
-}
-
-func (q *queued) law() { q.w.add(law{always: q.always, quiet: q.quiet}) }
-
-// accepted returns the chunks that the Queue may have accepted.
-func (q *queued) accepted() []any {
-	vs := slices.Clone(q.in.taken)
-	for _, c := range q.in.writes {
-		if !c.ended.set() {
-			vs = append(vs, c.v)
-		}
-	}
-	return vs
-}
-
-// room reports whether a chunk fits beside held.
-func (q *queued) room(held []any) bool {
-	sum := 0
-	for _, v := range held {
-		sum += q.size(v)
-	}
-	return sum < max(q.mark, 0)
-}
-
-func (q *queued) always() {
-	q.out.deliveredLocked(q.accepted(), false)
-	held := q.in.taken[min(len(q.out.values), len(q.in.taken)):]
-	held = held[min(q.out.waiting(), len(held)):] // those before are on their way to a Pull
-	if len(held) > 0 && !q.room(held[:len(held)-1]) && len(q.out.cancels) == 0 {
-		q.w.faultLocked("%s: holds %v above its mark %d", q.name, held, q.mark)
-	}
-	q.ends()
-}
-
-// ends checks the errors of both sides.
-func (q *queued) ends() {
-	read, write := []error{}, []error{}
-	for _, e := range q.in.ends {
-		switch {
-		case e.verb == "Close":
-			read, write = append(read, io.EOF), append(write, stream.ErrClosed)
-		case e.cause == nil:
-			read, write = append(read, stream.ErrClosed), append(write, stream.ErrClosed)
-		default:
-			read, write = append(read, e.cause), append(write, e.cause)
-		}
-	}
-	for _, c := range q.out.cancels {
-		if c.cause == nil {
-			write = append(write, stream.ErrClosed)
-		} else {
-			write = append(write, c.cause)
-		}
-	}
-	for _, c := range slices.Concat(q.in.writes, q.in.readies) {
-		if c.err != nil && !c.left && !slices.Contains(write, c.err) {
-			q.w.faultLocked("%s: a Write fails with %v; the model says one of %v",
-				q.name, c.err, write)
-		}
-	}
-	if end := q.out.end; end != nil {
-		if !slices.Contains(read, end.err) {
-			q.w.faultLocked("%s: ends with %v; the model says one of %v", q.name, end, read)
-		}
-		aborted := slices.ContainsFunc(q.in.ends, func(e *endCall) bool { return e.verb == "Abort" })
-		if n := len(q.in.taken) - len(q.out.values); n > q.out.waiting() && !aborted &&
-			len(q.out.cancels) == 0 {
-			q.w.faultLocked("%s: ends before %d of its chunks", q.name, n)
-		}
-	}
-}
-
-func (q *queued) quiet() {
-	q.out.deliveredLocked(q.in.taken, true)
-	held := q.in.taken[min(len(q.out.values), len(q.in.taken)):]
-	over := q.in.over() != nil || q.out.cancelled()
-	writing := q.in.waiting() > 0 ||
-		slices.ContainsFunc(q.in.readies, func(c *call) bool { return !c.ended.set() })
-	switch {
-	case over && writing:
-		q.w.faultLocked("%s: a Write waits behind the end", q.name)
-	case over && q.out.waiting() > 0:
-		q.w.faultLocked("%s: a Pull waits behind the end", q.name)
-	case over:
-	case len(held) > 0 && !q.room(held[:len(held)-1]):
-		q.w.faultLocked("%s: holds %v above its mark %d", q.name, held, q.mark)
-	case writing && (q.room(held) || q.out.waiting() > 0):
-		q.w.faultLocked("%s: a Write waits, and there is room", q.name)
-	case q.out.waiting() > 0 && len(held) > 0:
-		q.w.faultLocked("%s: a Pull waits for %v", q.name, held)
-	case !writing && slices.ContainsFunc(q.in.ends, func(e *endCall) bool { return !e.ended.set() }):
-		q.w.faultLocked("%s: an end waits for no Write", q.name)
 	}
 }
 

@@ -20,7 +20,7 @@ type Source struct {
 	Items int
 	Gaps  []int  `json:",omitempty"` // milliseconds before each item, used in turn
 	End   string // see sourceEnds
-	Fail  bool   `json:",omitempty"` // its Cancel returns an error
+	Fail  bool   `json:",omitempty"` // its Cancel returns an error; its last line has no end
 }
 
 // A Step takes one output of the graph, or several, and makes one or several.
@@ -48,8 +48,9 @@ type Step struct {
 type Sub struct {
 	Policy string // see policies
 	Mark   int
-	Grace  int `json:",omitempty"` // milliseconds, of DisconnectAfter
-	At     int `json:",omitempty"` // milliseconds after which it comes
+	Sized  bool `json:",omitempty"` // the mark counts sizes
+	Grace  int  `json:",omitempty"` // milliseconds, of DisconnectAfter
+	At     int  `json:",omitempty"` // milliseconds after which it comes
 }
 
 // A Sink consumes an output.
@@ -69,8 +70,9 @@ var (
 	stepKinds   = []string{
 		"map", "filter", "scan", "flatmap", "through", "batch", "batchnow", "throttle", "parallel",
 		"stage", "tee", "merge", "concat", "queue", "mapqueue", "codec", "lines", "broadcast",
+		"gather", "join", "copy",
 	}
-	faults    = []string{"", "", "", "skip", "skipall", "error", "eof", "panic"}
+	faults    = []string{"", "", "", "skip", "skipall", "error", "eof", "panic", "negative"}
 	policies  = []string{"block", "newest", "oldest", "latest", "disconnect", "after"}
 	sinkKinds = []string{"pull", "pull", "pull", "collect", "sink", "chan", "writer", "discard"}
 	stops     = []string{"cancel", "leave", "refuse", "end", "stall"}
@@ -126,6 +128,7 @@ func drawStep(t *rapid.T) Step {
 		Keep:  rare(t, "keep", 0, 7),
 	}
 	if s.Kind == "broadcast" {
+		s.Bare = rapid.Bool().Draw(t, "bare") // Publish waits for room, or Ready does
 		s.Replay = rare(t, "replay", 1, 2)
 		s.Subs = rapid.SliceOfN(rapid.Custom(drawSub), 1, 3).Draw(t, "subs")
 	}
@@ -136,6 +139,7 @@ func drawSub(t *rapid.T) Sub {
 	return Sub{
 		Policy: one(t, "policy", policies),
 		Mark:   rapid.IntRange(0, 3).Draw(t, "mark"),
+		Sized:  rare(t, "sized", 0, 1) == 1,
 		Grace:  rapid.IntRange(0, 5).Draw(t, "grace"),
 		At:     rare(t, "at", 1, 8),
 	}

@@ -54,6 +54,7 @@ type rlog struct {
 	by      []*call // the pulls that returned them
 	end     *ending // without a Cancel
 	many    bool    // may be pulled concurrently
+	again   bool    // its operator may pull the end of its source again
 	done    <-chan struct{}
 	onPull  []func()
 }
@@ -152,6 +153,14 @@ func (r *rlog) returned(c *call, v any, err error, panicked any) {
 
 // over reports whether the user of the Readable knows its end.
 func (r *rlog) over() bool { return r.end != nil && r.end.told }
+
+// missed reports whether the end of a context ended a Pull during which the source had the end e. An
+// operator then asks its source for that end again.
+func (r *rlog) missed(e *ending) bool {
+	return e != nil && slices.ContainsFunc(r.pulls, func(c *call) bool {
+		return c.left && c.began.n < e.at.n && c.ended.n > e.at.n
+	})
+}
 
 // quietLocked is the law that no Pull waits for nothing, and that pulls are served in order.
 func (r *rlog) quietLocked() {

@@ -18,6 +18,7 @@ type wlog struct {
 	readies []*call
 	exact   bool // Ready waits for the room that a Write needs
 	failer  bool
+	tries   bool // has TryWrite
 	done    <-chan struct{}
 	one     bool // one Write at a time reaches it
 }
@@ -43,6 +44,9 @@ func (l *wlog) waiting() (n int) {
 	}
 	return n
 }
+
+// bare notes that the writer sees no capabilities.
+func (l *wlog) bare() { l.exact, l.failer, l.tries, l.done = false, false, false, nil }
 
 // busy reports whether any call is in progress.
 func (l *wlog) busy() bool {
@@ -148,7 +152,7 @@ func wprobed[T any](log *wlog, dst stream.Writable[T]) stream.Writable[T] {
 	p := &wprobe[T]{dst, log}
 	try, tries := dst.(stream.TryWriter[T])
 	fail, fails := dst.(stream.Failer)
-	log.failer, log.done = fails, doneOf(dst)
+	log.failer, log.tries, log.done = fails, tries, doneOf(dst)
 	switch {
 	case tries && fails:
 		return struct {
