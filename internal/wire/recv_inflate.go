@@ -34,10 +34,16 @@ func (z *compression) ownInflater() *deflate.Inflater {
 // behind several times its size, also if it is refused.
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
-// borrowScratch returns memory to assemble a message in.
-func (z *compression) borrowScratch() []byte {
+// borrowScratch returns memory to assemble a message of at most limit bytes in. A limit that is not
+// positive is none. Memory that has grown for a larger limit of another Conn stays in the pool.
+// Otherwise the start of a message could keep it.
+func (z *compression) borrowScratch(limit int) []byte {
 	if z.scratch == nil {
 		z.scratch = scratches.Get().(*[]byte)
+		if limit > 0 && cap(*z.scratch)/2 > max(limit, smallChunk) {
+			scratches.Put(z.scratch)
+			z.scratch = new([]byte)
+		}
 	}
 	return (*z.scratch)[:0]
 }

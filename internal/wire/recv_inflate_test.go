@@ -64,3 +64,14 @@ func TestReadDoesNotWaitWhileInflatedBytesAreLeft(t *testing.T) {
 		}
 	}
 }
+
+// A few bytes of a compressed message kept the memory that another Conn, with a larger limit, had
+// grown.
+func TestScratchOfALargerLimitIsNotBorrowed(t *testing.T) {
+	const small, large = 100_000, 1 << 20
+	kept := make([]byte, 0, large)
+	scratches.Put(&kept)
+	z := &compression{}
+	require.LessOrEqual(t, cap(z.borrowScratch(small)), 2*small)
+	require.True(t, z.returnScratch(make([]byte, 0, small)))
+}

@@ -85,7 +85,7 @@ func (c *Conn) assemble(dst []byte) []byte {
 		var err error
 		if in.compressed {
 			if cap(dst) == 0 {
-				dst = c.compression.borrowScratch()
+				dst = c.compression.borrowScratch(c.maxMessage)
 			}
 			if dst, err = c.inflate(dst, c.allows(len(dst))); err != nil {
 				c.rejectCompressed(err)
