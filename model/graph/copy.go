@@ -103,6 +103,8 @@ func (c *copying) law() law {
 		quiet: func() {
 			from, to := c.text()
 			switch {
+			case c.over && c.err != nil && len(c.dst.ends) > 0 && c.dst.ends[0].verb != "Fail":
+				c.w.faultLocked("%s: %s behind %v", c.name, c.dst.ends[0].verb, c.err)
 			case c.over:
 			case c.src.waiting() == 0 && !c.dst.busy():
 				c.w.faultLocked("%s: waits for nothing", c.name)

@@ -140,6 +140,9 @@ func (q *queued) ends() {
 		if c.ended.set() && c.err == nil && c.v != nil && q.size(c.v) < 0 && !c.dead {
 			q.w.faultLocked("%s: takes %v, whose size is negative", q.name, c.v)
 		}
+		if c.err != nil && !c.left && q.overtaken(c) {
+			q.w.faultLocked("%s: Close overtakes Write %d", q.name, c.began.n)
+		}
 		if c.err != nil && !c.left && !is(write, c.err) {
 			q.w.faultLocked("%s: a Write fails with %v; the model says one of %v",
 				q.name, c.err, write)
@@ -190,4 +193,12 @@ func (q *queued) over(held []any) bool {
 		}
 	}
 	return len(held) > 0
+}
+
+// overtaken reports whether only a Close has ended the Queue, and c waited before that began.
+func (q *queued) overtaken(c *call) bool {
+	return q.rejected(false) == nil && len(q.out.cancels) == 0 &&
+		!slices.ContainsFunc(q.in.ends, func(e *endCall) bool {
+			return e.verb != "Close" || c.began.epoch >= e.began.epoch
+		})
 }
