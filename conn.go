@@ -191,8 +191,8 @@ func (c *Conn) CloseNow() {
 }
 
 // Ping sends a ping and waits for its pong. It returns the round trip: the time from when the
-// transport had taken the ping until the pong was read. Calls that come before a ping has left
-// share it.
+// transport had taken the ping until the pong was read. Calls share a ping that the transport has
+// not been given yet. So the peer answers after the call began.
 //
 // No call has to pull meanwhile. But the pong waits behind other input: while ReadWindow is full
 // and no call pulls, it is not read. If the peer is a Conn from which no goroutine has pulled

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -177,6 +179,51 @@ func TestPingsThatHaveNotLeftAreOne(t *testing.T) {
 		for _, p := range pings {
 			require.NoError(t, (<-p).err)
 		}
+	})
+}
+
+// A slowReturn is a transport whose Write returns long after the peer has the bytes.
+type slowReturn struct {
+	net.Conn
+	late atomic.Bool
+	let  chan struct{}
+}
+
+func (c *slowReturn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.late.Load() {
+		<-c.let
+	}
+	return n, err
+}
+
+// A Ping must not be answered before it was called.
+func TestPingIsNotAnsweredByThePongOfAPingThatHadBegunToLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(0)
+		late := &slowReturn{Conn: near, let: make(chan struct{})}
+		conn := wsstream.Dial(t.Context(), "ws://server.test/", &wsstream.DialOptions{
+			NetDial: func(context.Context, string, string) (net.Conn, error) { return late, nil },
+		})
+		defer conn.CloseNow()
+		peer := wstest.NewPeer(t, far, wstest.AsServer)
+		peer.ServeHandshake()
+		e := &end{conn: conn, peer: peer, mem: true}
+		synctest.Wait()
+		late.late.Store(true)
+		first := goPing(t.Context(), e)
+		pong := e.wantPing(t)
+		synctest.Wait()
+		second := goPing(t.Context(), e)
+		synctest.Wait()
+		peer.Send(pong)
+		require.NoError(t, (<-first).err)
+		synctest.Wait()
+		require.Empty(t, second)
+		late.late.Store(false)
+		late.let <- struct{}{}
+		peer.Send(e.wantPing(t))
+		require.NoError(t, (<-second).err)
 	})
 }
 

@@ -42,7 +42,8 @@ func (ps *pings) enter(out *outbox) {
 }
 
 // Ping sends a ping and waits for its pong. It returns the time from when the transport had taken
-// the ping until the pong was read. Calls share a ping that has not left.
+// the ping until the pong was read. Calls share a ping that the transport has not been given. So
+// the peer answers after the call began.
 func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	if err := c.causeOf(ctx); err != nil {
 		return 0, err
@@ -73,14 +74,14 @@ func (c *Conn) Ping(ctx context.Context) (time.Duration, error) {
 	return 0, context.Cause(ctx)
 }
 
-// newPingLocked returns a ping for a call that waits for its answer: the one that has not left, or
-// a new one.
+// newPingLocked returns a ping for a call that waits for its answer: the one that the transport has
+// not been given, or a new one.
 func (c *Conn) newPingLocked() *ping {
 	if c.send.pings == nil {
 		c.send.pings = &pings{last: rand.Uint64()}
 	}
 	ps := c.send.pings
-	if p := ps.newest; p == nil || p.answered || !p.left.IsZero() {
+	if p := ps.newest; p == nil || p.answered || !p.left.IsZero() || c.givingLocked(p) {
 		ps.last++
 		var payload [8]byte
 		binary.BigEndian.PutUint64(payload[:], ps.last)

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"cmp"
+	"slices"
 	"testing/synctest"
 	"time"
 
@@ -272,8 +273,12 @@ func (r *run) checkOutput(v view, o Options) {
 	}
 }
 
-// answered reports whether the pong for the last ping that was sent has come.
+// answered reports whether the pong for the last ping that was sent has come. A pong that was
+// changed on its way may be one for a ping that had not been sent.
 func (r *run) answered(v view) bool {
+	if slices.ContainsFunc(r.p.Peer.Faults, func(f Fault) bool { return f.Do == faultCorrupt }) {
+		return false
+	}
 	last := ""
 	for _, c := range v.out.controls {
 		if c.op == opPing {
