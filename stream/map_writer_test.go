@@ -111,3 +111,13 @@ func TestMapWriterTryWriteWithSkipAndWithAnError(t *testing.T) {
 	require.Equal(t, 2, pull(t, q), "nothing else was written")
 	require.Equal(t, 9, q.DesiredSize())
 }
+
+func TestMapWriterGoesOnBehindAPanicOfItsFunction(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		q := stream.NewQueue[int](1)
+		w := stream.MapWriter(q, func(v int) (int, error) { return 6 / v, nil })
+		require.Panics(t, func() { _ = w.Write(t.Context(), 0) })
+		require.NoError(t, w.Write(t.Context(), 2))
+		require.Equal(t, 3, pull(t, q))
+	})
+}
