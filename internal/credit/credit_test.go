@@ -90,6 +90,17 @@ func TestGiveReturnsWhatWasTaken(t *testing.T) {
 	require.EqualValues(t, 7, most, "the maximum")
 }
 
+func TestMaximumCountsEachWayToTake(t *testing.T) {
+	for _, way := range waits {
+		w := newWindow(10)
+		require.NoError(t, w.Take(t.Context(), 4))
+		require.NoError(t, way.call(w, t.Context()), way.name)
+		w.Give(int(held(w)))
+		_, most, _ := w.Usage()
+		require.EqualValues(t, 4+way.takes, most, way.name)
+	}
+}
+
 func TestUsageNeverReportsMoreThanItsMaximumInTheMiddleOfATake(t *testing.T) {
 	w := newWindow(10)
 	w.held.Add(3) // the first half of a take
