@@ -84,8 +84,6 @@ func (c *Conn) CloseWrite(ctx context.Context, info CloseInfo, cause error) erro
 	if c.writeGate.Lock(ctx) {
 		mine = c.closeWrite(info, cause)
 		c.unlockWrite()
-	} else if c.writeEnd() == nil {
-		return context.Cause(ctx)
 	}
 	if dropped, err := c.writeDropped(); dropped {
 		return err

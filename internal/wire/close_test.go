@@ -124,3 +124,29 @@ func TestFailureDropsWhatFillsTheWindow(t *testing.T) {
 		})
 	}
 }
+
+func TestCloseNowGivesATransportWhatItTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := flushing(t, func(*Conn) {})
+		v.onRecall = func() { v.set(func() { v.room = all }) }
+		c.CloseNow()
+		got := frames(t, v.let(0))
+		require.Len(t, got, 1)
+		require.Len(t, got[0].Payload, 20<<10)
+	})
+}
+
+func TestCloseWriteReturnsTheAbortThatCameBeforeItsTurn(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+		_, err := c.NewWriter(t.Context(), ws.OpText) // has the turn
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		closed := make(chan error, 1)
+		go func() { closed <- c.CloseWrite(ctx, CloseInfo{}, errClosed) }() // ends with ctx
+		synctest.Wait()
+		cause := errors.New("cause")
+		c.Abort(CloseInfo{}, cause)
+		cancel()
+		require.Equal(t, cause, <-closed)
+	})
+}

@@ -2,7 +2,11 @@ package wire
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -34,4 +38,57 @@ func TestSealHidesWhatFollows(t *testing.T) {
 	in.seal()
 	require.Equal(t, []string{"before"}, drain(t, &in, 100))
 	require.Zero(t, in.held)
+}
+
+func TestInboxFillsAChunkUntilLittleIsFree(t *testing.T) {
+	in := inbox{state: ws.StateClientSide}
+	in.arrived(smallChunk - smallChunk/8 - len(in.space(smallChunk, 1)) + 1)
+	require.Len(t, in.space(smallChunk, smallChunk), smallChunk/8)
+	in.arrived(1)
+	require.Len(t, in.space(smallChunk, smallChunk), smallChunk)
+	require.NotSame(t, in.head, in.tail)
+}
+
+func TestInboxReplacesAnEmptySmallChunkByALargeOne(t *testing.T) {
+	in := inbox{state: ws.StateClientSide}
+	require.Len(t, in.space(smallChunk, largeChunk), smallChunk)
+	require.Len(t, in.space(largeChunk, largeChunk), largeChunk)
+	require.Same(t, in.head, in.tail)
+}
+
+func TestScanJoinsAFrameThatLiesInTwoChunks(t *testing.T) {
+	text := strings.Repeat("a pong", 20)
+	for _, side := range sides {
+		ping := framed(t, ws.NewPingFrame([]byte(text)), side.masked)
+		for front := 1; front < len(ping); front++ {
+			fill := make([]byte, smallChunk-front)
+			n := len(framed(t, ws.NewBinaryFrame(fill), side.masked)) - len(fill)
+			before := framed(t, ws.NewBinaryFrame(fill[n:]), side.masked)
+			require.Len(t, before, len(fill))
+			behind := framed(t, ws.NewTextFrame([]byte("behind")), side.masked)
+			in := inbox{state: side.state}
+			controls := feed(t, &in, slices.Concat(before, ping, behind), smallChunk)
+			require.Equal(t, []string{"9" + text}, controls, front)
+			require.Equal(t, "behind", drain(t, &in, smallChunk)[1])
+		}
+	}
+}
+
+func TestFloodIsMoreThanItsLimitWithinASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		<-time.After(time.Until(epoch.Add(time.Hour))) // so that the clock does not stand at 0
+		var r emptyRun
+		require.True(t, r.flooded(maxEmpty+1))
+		require.False(t, r.flooded(maxEmpty))
+		<-time.After(emptyTime - time.Millisecond)
+		require.True(t, r.flooded(1))
+		require.False(t, r.flooded(1), "a new run has begun")
+
+		r = emptyRun{}
+		require.False(t, r.flooded(maxEmpty/2))
+		<-time.After(emptyTime / 2)
+		require.False(t, r.flooded(maxEmpty/2))
+		<-time.After(emptyTime / 2)
+		require.False(t, r.flooded(1), "the run took a second")
+	})
 }

@@ -113,3 +113,56 @@ func TestReadReturnsNoInvalidText(t *testing.T) {
 		require.NotContains(t, got.String(), "\xff")
 	})
 }
+
+func TestDirectReadsAreForLongFramesAndLargeMemory(t *testing.T) {
+	for _, c := range []struct {
+		left       int64
+		size, room int // of the memory before
+		grows      bool
+	}{
+		{directRead, 0, 0, true},
+		{directRead, 0, smallChunk - 1, true},
+		{directRead, 0, smallChunk, false},
+		{directRead, smallChunk, smallChunk - 1, true},
+		{directRead - 1, 0, 0, false},
+	} {
+		in := inbox{left: c.left}
+		dst := make([]byte, c.size, c.size+c.room)
+		got := in.grow(dst)
+		require.Len(t, got, c.size)
+		if c.grows {
+			require.GreaterOrEqual(t, cap(got)-len(got), directRead, c)
+		} else {
+			require.Equal(t, cap(dst), cap(got), c)
+		}
+	}
+
+	in := inbox{left: directRead}
+	require.Len(t, in.directTarget(make([]byte, smallChunk)), smallChunk)
+	require.Len(t, in.directTarget(make([]byte, 2*directRead)), directRead)
+	require.Empty(t, in.directTarget(make([]byte, smallChunk-1)))
+	for name, in := range map[string]inbox{
+		"little is missing":           {left: directRead - 1},
+		"bytes are in front":          {left: directRead, held: 1},
+		"the payload is compressed":   {left: directRead, compressed: true},
+		"no more input is looked for": {left: directRead, sealed: true},
+	} {
+		require.Empty(t, in.directTarget(make([]byte, 2*directRead)), name)
+	}
+}
+
+func TestPayloadIsTakenFromBehindControlFrames(t *testing.T) {
+	begin := ws.NewTextFrame([]byte("one "))
+	begin.Header.Fin = false
+	ping := ws.NewPingFrame([]byte("a ping that is not part of it"))
+	end := ws.NewFrame(ws.OpContinuation, true, []byte("message"))
+	for _, side := range sides {
+		var input []byte
+		for _, f := range []ws.Frame{begin, ping, ping, end} {
+			input = append(input, framed(t, f, side.masked)...)
+		}
+		in := inbox{state: side.state}
+		feed(t, &in, input, len(input))
+		require.Equal(t, []string{"one message"}, drain(t, &in, 100))
+	}
+}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -140,4 +141,30 @@ func TestScanOfAPlainFrameEndsARunOfEmptyFrames(t *testing.T) {
 	require.Equal(t, ws.OpBinary, op)
 	require.NoError(t, pings(maxEmpty))
 	require.ErrorIs(t, pings(1), errFlood)
+}
+
+// IdleTimeout and the pong timer go by it.
+func TestScanNotesThatAMessageComesFurther(t *testing.T) {
+	in := inbox{state: ws.StateClientSide, progress: 100}
+	long := ws.NewBinaryFrame(make([]byte, 2*smallChunk))
+	long.Header.Fin = false
+	first := framed(t, long, false)
+	last := framed(t, ws.NewFrame(ws.OpContinuation, true, make([]byte, smallChunk)), false)
+	for _, input := range [][]byte{
+		first[:smallChunk],
+		first[smallChunk : smallChunk+1],
+		slices.Concat(first[smallChunk+1:], last[:10]),
+		last[10:],
+		framed(t, ws.NewTextFrame([]byte("plain")), false),
+	} {
+		before := in.progress
+		feed(t, &in, input, largeChunk)
+		require.Greater(t, in.progress, before)
+	}
+	before := in.progress
+	require.NoError(t, in.landed(nil))
+	require.Greater(t, in.progress, before)
+	before = in.progress
+	feed(t, &in, framed(t, ws.NewPingFrame(nil), false), largeChunk)
+	require.Equal(t, before, in.progress, "a ping is no part of a message")
 }
