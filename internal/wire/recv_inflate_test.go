@@ -3,8 +3,12 @@ package wire
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
+	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -74,4 +78,115 @@ func TestScratchOfALargerLimitIsNotBorrowed(t *testing.T) {
 	z := &compression{}
 	require.LessOrEqual(t, cap(z.borrowScratch(small)), 2*small)
 	require.True(t, z.returnScratch(make([]byte, 0, small)))
+}
+
+func TestFeedUnmasksAFrameThatLiesInTwoChunks(t *testing.T) {
+	payload := pattern(2*smallChunk, 0)
+	in := inbox{state: ws.StateServerSide}
+	front := framed(t, ws.NewBinaryFrame([]byte("in front")), true)
+	input := slices.Concat(front, framed(t, ws.NewBinaryFrame(payload), true))
+	for len(input) > 0 {
+		n := copy(in.space(smallChunk, smallChunk), input)
+		in.arrived(n)
+		input = input[n:]
+	}
+	_, err := in.scan()
+	require.NoError(t, err)
+	var got []byte
+	for range 2 {
+		require.True(t, in.toPayload())
+		in.compressed, got = true, nil
+		require.NoError(t, in.feed(func(src []byte, _ bool) (used int, err error) {
+			got = append(got, src...)
+			return len(src), nil
+		}))
+		_, err = in.endMessage()
+		require.NoError(t, err)
+	}
+	require.Equal(t, payload, got)
+}
+
+func TestReadOfACompressedMessageReturnsNoMoreThanThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := deflating()
+		defer cut(client)
+		defer cut(server)
+		data := make([]byte, 5*smallChunk)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(data)
+		require.NoError(t, client.Write(t.Context(), ws.OpBinary, data, true))
+		r := new(Reader)
+		require.NoError(t, server.Next(t.Context(), r))
+		synctest.Wait()
+		p := make([]byte, smallChunk+smallChunk/2, 3*smallChunk)
+		var got []byte
+		for {
+			n, err := r.Read(p)
+			require.LessOrEqual(t, n, len(p))
+			got = append(got, p[:n]...)
+			if err == io.EOF {
+				break
+			}
+			require.NoError(t, err)
+		}
+		require.Equal(t, data, got)
+	})
+}
+
+// storedSize is how many bytes stored inflates to.
+const storedSize = 10_000
+
+// stored is a compressed block.
+var stored = slices.Concat(
+	[]byte{0, storedSize & 0xff, storedSize >> 8, ^byte(storedSize & 0xff), ^byte(storedSize >> 8)},
+	make([]byte, storedSize),
+)
+
+// storedAndEmpty returns a client's Conn that has received two frames of a compressed message: one
+// with stored, and one with so many blocks that inflate to nothing.
+func storedAndEmpty(t *testing.T, blocks, maxMessage int) *Conn {
+	near, far := net.Pipe()
+	c := newConn(near, Config{
+		Client:       true,
+		ReadWindow:   1 << 20,
+		MaxMessage:   maxMessage,
+		CloseTimeout: time.Millisecond,
+		Deflate:      &Deflate{Peer: deflate.Sender{Bits: 15}},
+	})
+	t.Cleanup(func() {
+		cut(c)
+		_ = far.Close()
+	})
+	go func() { _, _ = io.Copy(io.Discard, far) }() // ends with the connection
+	first := ws.NewFrame(ws.OpBinary, false, stored)
+	first.Header.Rsv = rsv1
+	rest := append(bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, blocks), 0)
+	last := ws.NewFrame(ws.OpContinuation, true, rest)
+	c.Start(slices.Concat(framed(t, first, false), framed(t, last, false)))
+	return c
+}
+
+func TestPullRefusesManyBlocksThatInflateToNothing(t *testing.T) {
+	for _, blocks := range []int{1, maxEmpty - 2} {
+		_, data, err := storedAndEmpty(t, blocks, 0).Pull(t.Context(), nil)
+		require.NoError(t, err, "%d blocks", blocks)
+		require.Equal(t, make([]byte, storedSize), data)
+	}
+	c := storedAndEmpty(t, maxEmpty+1, 0)
+	_, _, err := c.Pull(t.Context(), nil)
+	require.ErrorIs(t, err, errBlocks)
+
+	c = storedAndEmpty(t, maxEmpty+1, 0)
+	r := new(Reader)
+	require.NoError(t, c.Next(t.Context(), r))
+	require.NoError(t, r.Close())
+	_, _, err = c.Pull(t.Context(), nil)
+	require.ErrorIs(t, err, errBlocks, "of a message that is skipped")
+}
+
+func TestPullSaysHowLongACompressedMessageIsAtLeast(t *testing.T) {
+	_, data, err := storedAndEmpty(t, 1, storedSize).Pull(t.Context(), nil)
+	require.NoError(t, err)
+	require.Len(t, data, storedSize)
+	_, _, err = storedAndEmpty(t, 1, storedSize-1).Pull(t.Context(), nil)
+	require.ErrorContains(t, err, "of 10000 bytes or more; our MaxMessageSize is 9999")
 }

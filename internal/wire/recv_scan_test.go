@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -167,4 +168,29 @@ func TestScanNotesThatAMessageComesFurther(t *testing.T) {
 	before = in.progress
 	feed(t, &in, framed(t, ws.NewPingFrame(nil), false), largeChunk)
 	require.Equal(t, before, in.progress, "a ping is no part of a message")
+}
+
+// RFC 6455, section 5.2.
+func TestScanRefusesALengthThatIsNotTheShortest(t *testing.T) {
+	for n := range maxControl + 2 {
+		in := inbox{state: ws.StateClientSide}
+		b := append([]byte{0x82, 126, 0, byte(n)}, make([]byte, n)...)
+		in.arrived(copy(in.space(smallChunk, smallChunk), b))
+		_, err := in.scan()
+		require.Equal(t, n <= maxControl, err != nil, n)
+	}
+}
+
+func TestScanTakesFragmentsForAFloodOnlyIfTheyAreEmpty(t *testing.T) {
+	for payload, want := range map[string]error{"": errFlood, "a": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			fragment := ws.NewFrame(ws.OpContinuation, false, []byte(payload))
+			in := inbox{state: ws.StateClientSide | ws.StateFragmented}
+			b := bytes.Repeat(framed(t, fragment, false), maxEmpty)
+			feed(t, &in, b, largeChunk)
+			in.arrived(copy(in.space(smallChunk, smallChunk), framed(t, fragment, false)))
+			_, err := in.scan()
+			require.Equal(t, want, err)
+		})
+	}
 }
