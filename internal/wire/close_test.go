@@ -7,6 +7,7 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -148,5 +149,17 @@ func TestCloseWriteReturnsTheAbortThatCameBeforeItsTurn(t *testing.T) {
 		c.Abort(CloseInfo{}, cause)
 		cancel()
 		require.Equal(t, cause, <-closed)
+	})
+}
+
+func TestCloseNowWaitsAWhileForATransportWhoseCloseBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		c := onDeaf(t, newDeaf(release), "")
+		begin := time.Now()
+		c.CloseNow()
+		require.Equal(t, 100*time.Millisecond, time.Since(begin))
+		require.False(t, c.end.done.Closed())
+		close(release)
 	})
 }

@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"context"
 	"io"
 	"net"
 	"testing"
 	"testing/synctest"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -41,5 +43,26 @@ func TestPullThatWaitedUntilTheEndDropsHalfAHeader(t *testing.T) {
 		require.Error(t, <-pulled)
 		received, _ := c.Stats()
 		require.Zero(t, received.Held)
+	})
+}
+
+func TestPullThatGivesUpItsTurnLeavesInputToTheBackgroundReader(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		pulled := make(chan error, 2)
+		for range 2 {
+			go func() {
+				_, _, err := c.Pull(ctx, nil)
+				pulled <- err
+			}()
+			synctest.Wait()
+		}
+		cancel()
+		require.ErrorIs(t, <-pulled, context.Canceled)
+		require.ErrorIs(t, <-pulled, context.Canceled)
+		wrote := make(chan error, 1)
+		go func() { wrote <- ws.WriteFrame(peer, ws.NewPingFrame(nil)) }()
+		require.Equal(t, ws.OpPong, readFrame(t, peer).Header.OpCode)
+		require.NoError(t, <-wrote)
 	})
 }

@@ -136,3 +136,23 @@ func TestReadIsCheckedOnceMoreAfterTheMachineStoodStill(t *testing.T) {
 		<-c.end.done.Done()
 	})
 }
+
+func TestPullThatDoesNotReturnIsCutASecondAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := onDeaf(t, newDeaf(nil), "")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		pulled := make(chan error, 1)
+		go func() {
+			_, _, err := c.Pull(ctx, nil)
+			pulled <- err
+		}()
+		synctest.Wait()
+		begin := time.Now()
+		c.Cancel(CloseInfo{})
+		require.Equal(t, io.EOF, <-pulled)
+		<-c.end.done.Done()
+		require.Equal(t, backWait, time.Since(begin))
+		require.Equal(t, errNotBack, c.End())
+	})
+}

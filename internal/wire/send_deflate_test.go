@@ -9,6 +9,9 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 func TestDeflateNeedsNoMemoryBeforeACompressedMessage(t *testing.T) {
@@ -82,4 +85,14 @@ func TestDeflateMemoryIsFreedAtTheEnd(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestEncodingCompressesFromTheThresholdOn(t *testing.T) {
+	near, far := memnet.Pipe(0)
+	s := deflate.Sender{Bits: 12}
+	c := started(t, Config{Deflate: &Deflate{Ours: s, Peer: s, Level: 3, Threshold: 10}}, near, far)
+	compressed := Encoding{Bits: 12, Level: 3}
+	require.Equal(t, compressed, c.Encoding(10, true))
+	require.Equal(t, Encoding{}, c.Encoding(9, true))
+	require.Equal(t, Encoding{}, c.Encoding(10, false))
 }
