@@ -2,12 +2,14 @@ package wire
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,6 +59,23 @@ func TestCloseFreesInputThatCanNeverBePulled(t *testing.T) {
 				require.Zero(t, received.Held)
 				require.Nil(t, c.recv.in.head, "the inbox has a chunk")
 			})
+		})
+	}
+}
+
+func TestEndTellsOfUnsentMessagesOnlyIfThereAreAny(t *testing.T) {
+	for _, size := range []int{0, 100} {
+		synctest.Test(t, func(t *testing.T) {
+			c, v := valved(t, Config{})
+			if size > 0 {
+				ok, err := c.TryWrite(ws.OpText, make([]byte, size), false)
+				require.NoError(t, err)
+				require.True(t, ok)
+			}
+			c.peerClosed(CloseInfo{Code: CodeNormal}, false) // our answer does not leave
+			require.Empty(t, v.let(0))
+			c.CloseNow()
+			require.Equal(t, size > 0, errors.Is(c.End(), errUnsent), "%d bytes", size)
 		})
 	}
 }

@@ -141,8 +141,8 @@ var stored = slices.Concat(
 	make([]byte, storedSize),
 )
 
-// storedAndEmpty returns a client's Conn that has received two frames of a compressed message: one
-// with stored, and one with so many blocks that inflate to nothing.
+// storedAndEmpty returns a client's Conn that has received a compressed message in two frames. The
+// first has stored. The second has so many blocks that inflate to nothing.
 func storedAndEmpty(t *testing.T, blocks, maxMessage int) *Conn {
 	near, far := net.Pipe()
 	c := newConn(near, Config{

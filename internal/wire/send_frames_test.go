@@ -91,3 +91,15 @@ func TestFramesOfEncodeAreCompressed(t *testing.T) {
 		require.Equal(t, data, got)
 	}
 }
+
+func TestFramesAreCutOnceEnoughIsCompressed(t *testing.T) {
+	f := newFramer(false, 10)
+	p := piece{op: ws.OpBinary, rest: make([]byte, 9), toCompress: true}
+	require.Zero(t, f.size(&p), "more must be compressed")
+	p.rest = make([]byte, 10)
+	require.Equal(t, 2+10, f.size(&p))
+	p.rest = make([]byte, 11)
+	require.Equal(t, 2+10, f.size(&p))
+	p = piece{op: ws.OpBinary, rest: make([]byte, 9)}
+	require.Equal(t, 2+9, f.size(&p))
+}

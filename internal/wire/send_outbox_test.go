@@ -125,3 +125,15 @@ func TestOutboxLeavesChunksThatAreBeingGiven(t *testing.T) {
 	require.Same(t, o.givenTo, o.tail)
 	require.Zero(t, o.held())
 }
+
+func TestOutboxGivesWhatHasNotLeft(t *testing.T) {
+	f, o := newFramer(false, 0), outbox{}
+	for range 2 {
+		o.encode(&f, &piece{op: ws.OpBinary, rest: make([]byte, maxPiece), fin: true})
+	}
+	o.took(100)
+	last, size := o.vector()
+	require.Same(t, o.tail, last)
+	require.Equal(t, o.held(), size)
+	require.Equal(t, 2*(maxPiece+10)-100, size)
+}

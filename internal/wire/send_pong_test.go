@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -77,4 +78,21 @@ func TestPongsAreDroppedUnlessTheyHaveBegun(t *testing.T) {
 			require.Equal(t, test.front, left)
 		})
 	}
+}
+
+func TestPongOvertakesWhatTheTransportHasNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := flushing(t, func(*Conn) {})
+		for range 2 {
+			ok, err := c.TryWrite(ws.OpText, make([]byte, 20<<10), false)
+			require.NoError(t, err)
+			require.True(t, ok)
+		}
+		v.let(1) // the flusher gives all of them now
+		c.answerPing([]byte("ping"))
+		got := frames(t, v.let(all))
+		require.Len(t, got, 4)
+		require.Equal(t, ws.OpPong, got[1].Header.OpCode)
+		c.CloseNow()
+	})
 }

@@ -43,3 +43,18 @@ func TestWriteThatWasAcceptedIsCountedThoughItFails(t *testing.T) {
 		require.EqualValues(t, 3*maxPiece, sent.Bytes)
 	})
 }
+
+func TestWriteWaitsForTheTransportOnlyIfTheWindowIsOverdrawn(t *testing.T) {
+	const window = 64 << 10
+	for size, waits := range map[int]bool{window - 4: false, window - 3: true} { // and a header of 4 bytes
+		synctest.Test(t, func(t *testing.T) {
+			c, v := valved(t, Config{})
+			wrote := goWrite(t.Context(), c, make([]byte, size))
+			synctest.Wait()
+			require.Equal(t, waits, len(wrote) == 0, "%d bytes", size)
+			v.let(all)
+			require.NoError(t, <-wrote)
+			c.CloseNow()
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
 func TestWriterEndsItsMessageInTheLastFrame(t *testing.T) {
@@ -172,5 +173,43 @@ func TestWriterReadFromReadsForManyShortFramesInOneStep(t *testing.T) {
 		require.Positive(t, c.writeWindow.Credit(), "what was read has credit")
 		c.Abort(CloseInfo{}, errClosed)
 		require.Equal(t, errClosed, <-failed)
+	})
+}
+
+func TestWriterSendsAWriteInOneFrameIfNothingLimitsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := memnet.Pipe(0)
+		c := newConn(near, Config{})
+		defer cut(c)
+		c.Start(nil)
+		w, err := c.NewWriter(t.Context(), ws.OpBinary)
+		require.NoError(t, err)
+		_, err = w.Write(make([]byte, 1000))
+		require.NoError(t, err)
+		require.Len(t, readFrame(t, far).Payload, 1000)
+		require.NoError(t, w.Close(CloseInfo{}, nil))
+	})
+}
+
+func TestWriterSendsAllOfAWriteThoughItIsCompressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := deflating()
+		defer cut(client)
+		defer cut(server)
+		w, err := client.NewWriter(t.Context(), ws.OpText)
+		require.NoError(t, err)
+		r := new(Reader)
+		for i, text := range []string{"hello", "world"} {
+			_, err = w.Write([]byte(text))
+			require.NoError(t, err)
+			if i == 0 {
+				require.NoError(t, server.Next(t.Context(), r))
+			}
+			got := make([]byte, len(text))
+			_, err = io.ReadFull(r, got) // before the message ends
+			require.NoError(t, err)
+			require.Equal(t, text, string(got))
+		}
+		require.NoError(t, w.Close(CloseInfo{}, nil))
 	})
 }
