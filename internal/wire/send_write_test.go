@@ -46,7 +46,8 @@ func TestWriteThatWasAcceptedIsCountedThoughItFails(t *testing.T) {
 
 func TestWriteWaitsForTheTransportOnlyIfTheWindowIsOverdrawn(t *testing.T) {
 	const window = 64 << 10
-	for size, waits := range map[int]bool{window - 4: false, window - 3: true} { // and a header of 4 bytes
+	const most = window - 4 // and a header of 4 bytes
+	for size, waits := range map[int]bool{most: false, most + 1: true} {
 		synctest.Test(t, func(t *testing.T) {
 			c, v := valved(t, Config{})
 			wrote := goWrite(t.Context(), c, make([]byte, size))
