@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -91,4 +92,41 @@ func TestFloodIsMoreThanItsLimitWithinASecond(t *testing.T) {
 		<-time.After(emptyTime / 2)
 		require.False(t, r.flooded(1), "the run took a second")
 	})
+}
+
+func TestScanCopiesNoFrameThatLiesInOneChunk(t *testing.T) {
+	in := inbox{state: ws.StateClientSide}
+	feed(t, &in, framed(t, ws.NewPingFrame([]byte("whole")), false), smallChunk)
+	require.Nil(t, in.spill)
+}
+
+func TestReadsGetALargeChunkIfTheyNeedIt(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	c := newConn(near, Config{ReadWindow: 1 << 20})
+	r := &c.recv
+	buffer := func() int {
+		defer r.returnBuffer()
+		return len(r.borrowBuffer())
+	}
+	r.in.toSkip = smallChunk // bytes of a frame are missing
+	require.Equal(t, smallChunk, buffer())
+	r.in.toSkip++
+	require.Equal(t, largeChunk, buffer())
+	r.in.toSkip, r.in.sealed = 0, true
+	for _, test := range []struct {
+		n    int
+		dst  []byte
+		want int
+	}{
+		{smallChunk - 1, nil, smallChunk},
+		{smallChunk, nil, largeChunk}, // the last read was filled
+		{smallChunk, make([]byte, smallChunk), smallChunk},
+	} {
+		r.greedy = false
+		require.Equal(t, smallChunk, buffer())
+		c.takeInput(test.n, test.dst)
+		require.Equal(t, test.want, buffer())
+	}
 }

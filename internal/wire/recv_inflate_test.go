@@ -190,3 +190,13 @@ func TestPullSaysHowLongACompressedMessageIsAtLeast(t *testing.T) {
 	_, _, err = storedAndEmpty(t, 1, storedSize-1).Pull(t.Context(), nil)
 	require.ErrorContains(t, err, "of 10000 bytes or more; our MaxMessageSize is 9999")
 }
+
+func TestScratchThatGrewTooLargeIsNotKept(t *testing.T) {
+	for size, kept := range map[int]bool{maxKeptMessage: true, maxKeptMessage + 1: false} {
+		z := &compression{}
+		scratch := new([]byte)
+		z.scratch = scratch
+		require.True(t, z.returnScratch(make([]byte, 10, size)))
+		require.Equal(t, kept, cap(*scratch) == size, "%d bytes", size)
+	}
+}

@@ -3,6 +3,7 @@ package wire
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -38,5 +39,47 @@ func TestFlushWaitsForAWriteThatWasAdmittedBefore(t *testing.T) {
 		require.NoError(t, <-wrote)
 		require.NoError(t, <-flushed)
 		c.CloseNow()
+	})
+}
+
+func TestMessagesAreGatheredWithinALullOfTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := valved(t, Config{})
+		c.send.given = time.Since(epoch)
+		require.True(t, c.gathersLocked())
+		<-time.After(lull - 1)
+		require.True(t, c.gathersLocked())
+		c.answerNow.Store(true)
+		require.False(t, c.gathersLocked(), "an answer")
+		require.True(t, c.gathersLocked())
+		<-time.After(1)
+		require.False(t, c.gathersLocked(), "a lone message")
+	})
+}
+
+func TestABatchLeavesBeforeTheFlusherRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{})
+		v.set(func() { v.room = all })
+		c.send.flusher = true // it was started, and does not run yet
+		for range 2 {
+			ok, err := c.TryWrite(ws.OpText, make([]byte, batch/2-4-1), false)
+			require.NoError(t, err)
+			require.True(t, ok)
+		}
+		require.Empty(t, v.let(0))
+		ok, err := c.TryWrite(ws.OpText, nil, false)
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Len(t, v.let(0), batch)
+
+		const pong = 64 // bytes of a frame
+		for range smallChunk / 2 / pong {
+			c.answerPing(make([]byte, pong-2))
+		}
+		require.Len(t, v.let(0), batch, "pongs fill half of their chunk")
+		c.answerPing(make([]byte, pong-2))
+		require.Len(t, v.let(0), batch+smallChunk/2+pong)
+		c.flush()
 	})
 }

@@ -103,3 +103,19 @@ func TestFramesAreCutOnceEnoughIsCompressed(t *testing.T) {
 	p = piece{op: ws.OpBinary, rest: make([]byte, 9)}
 	require.Equal(t, 2+9, f.size(&p))
 }
+
+func TestFramesThatOneStepEncodesNeedNoTurn(t *testing.T) {
+	f := newFramer(false, 0)
+	for name, test := range map[string]struct {
+		p    piece
+		want bool
+	}{
+		"one piece":           {piece{rest: make([]byte, maxPiece)}, true},
+		"more than a piece":   {piece{rest: make([]byte, maxPiece+1)}, false},
+		"one frame, encoded":  {piece{ready: make([][]byte, 1)}, true},
+		"two frames, encoded": {piece{ready: make([][]byte, 2)}, false},
+		"to be compressed":    {piece{rest: make([]byte, 1), toCompress: true}, false},
+	} {
+		require.Equal(t, test.want, f.single(&test.p), name)
+	}
+}

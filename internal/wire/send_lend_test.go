@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -76,4 +77,22 @@ func TestLendLetsNothingIntoAFrameThatWasTakenBack(t *testing.T) {
 	require.Len(t, got, 2)
 	require.True(t, bytes.Equal(data, got[0].Payload))
 	require.Equal(t, ws.OpPong, got[1].Header.OpCode)
+}
+
+func TestLendTakesWhatOneSystemCallTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := valved(t, Config{})
+		require.False(t, c.lends(&piece{rest: make([]byte, lendFrom-1)}))
+		require.True(t, c.lends(&piece{rest: make([]byte, lendFrom)}))
+
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		out := &c.send.out
+		p := piece{op: ws.OpBinary, rest: make([]byte, 5<<20), fin: true}
+		c.lendLocked(&p, 0)
+		last, size := out.vector()
+		require.Same(t, out.tail, last)
+		require.Equal(t, 15*(64<<10+10), size)
+		c.writeWindow.Give(out.clear())
+	})
 }

@@ -137,3 +137,35 @@ func TestOutboxGivesWhatHasNotLeft(t *testing.T) {
 	require.Equal(t, o.held(), size)
 	require.Equal(t, 2*(maxPiece+10)-100, size)
 }
+
+func TestOutboxKeepsLargeChunksWhileTheyFill(t *testing.T) {
+	for size, want := range map[int]bool{smallChunk: false, smallChunk + 1: true} {
+		o := outbox{wide: true}
+		c := borrow(size)
+		c.buf = c.buf[:size]
+		o.push(c)
+		o.took(size)
+		require.Equal(t, want, o.wide, "%d bytes", size)
+	}
+}
+
+func TestOutboxSharesOnlyLongFrames(t *testing.T) {
+	for size, shared := range map[int]bool{smallChunk: false, smallChunk + 1: true} {
+		var o outbox
+		frame := make([]byte, size)
+		o.share(frame)
+		require.Equal(t, shared, &frame[0] == &o.head.buf[0], "%d bytes", size)
+	}
+}
+
+func TestOutboxFillsItsLastChunk(t *testing.T) {
+	var o outbox
+	first := o.chunkFor(10)
+	first.buf, first.paid = first.buf[:10], true
+	require.Same(t, first, o.chunkFor(first.free()))
+	second := o.chunkFor(first.free() + 1)
+	require.NotSame(t, first, second)
+	second.paid = true
+	o.took(1) // of the first
+	require.Same(t, second, o.chunkFor(10))
+}

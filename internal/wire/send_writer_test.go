@@ -213,3 +213,10 @@ func TestWriterSendsAllOfAWriteThoughItIsCompressed(t *testing.T) {
 		require.NoError(t, w.Close(CloseInfo{}, nil))
 	})
 }
+
+func TestWriterCompressesInSteps(t *testing.T) {
+	near, far := memnet.Pipe(0)
+	c := started(t, Config{}, near, far)
+	require.Equal(t, 64<<10-maxHeader, (&Writer{c: c}).limit())
+	require.Equal(t, maxCompressStep-compressOverhead, (&Writer{c: c, compressed: true}).limit())
+}

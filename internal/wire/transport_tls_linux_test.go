@@ -78,3 +78,19 @@ func TestTransportTLSWithALimitOnUnsentBytesIsNotNonblocking(t *testing.T) {
 	}))
 	require.Nil(t, newNonblocking(near))
 }
+
+func TestTransportTLSKnowsItsRoom(t *testing.T) {
+	near, _ := tcpPair(t)
+	raw, err := near.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		const notSentLowat = 25                                                     // TCP_NOTSENT_LOWAT
+		err = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat, -1) // no limit
+	}))
+	require.NoError(t, err)
+	s, ok := newNonblocking(tls.Client(near, &tls.Config{})).(*tlsSocket)
+	require.True(t, ok)
+	require.NoError(t, s.raw.Control(s.freeF))
+	require.Positive(t, s.free)
+	require.Nil(t, newNonblocking(near), "not TLS")
+}
