@@ -193,3 +193,16 @@ func TestKeepaliveChecksSeveralTimesWithinALimit(t *testing.T) {
 		require.Equal(t, now.Add(limit/4), due, "the window is still full, and the kernel notes no error")
 	})
 }
+
+func TestStallIsNotPutOffByAWriteOfNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := valved(t, Config{StallTimeout: time.Minute})
+		begin := time.Now()
+		c.alive.moved = begin
+		<-time.After(time.Second)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.tookLocked(0, nil) // it was recalled
+		require.Equal(t, begin, c.alive.moved)
+	})
+}

@@ -27,12 +27,12 @@ func TestFlushOfABacklogWhoseNewSenderMayNotWrite(t *testing.T) {
 func TestFlushWaitsForAWriteThatWasAdmittedBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, v := valved(t, Config{})
-		wrote := goWrite(t.Context(), c, make([]byte, 1<<20))
+		wrote := goWrite(t.Context(), c, make([]byte, 4<<20))
 		synctest.Wait()
 		flushed := make(chan error, 1)
 		go func() { flushed <- c.Flush(t.Context()) }() // ends once all has left
-		for range 15 {
-			v.let(64 << 10)
+		for range 3 {
+			v.let(1 << 20)
 			require.Empty(t, flushed)
 		}
 		v.let(all)

@@ -2,11 +2,14 @@ package wire
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/deflate"
 )
 
 func TestLendSendsTheWholeFrameHoweverMuchIsTaken(t *testing.T) {
@@ -94,5 +97,22 @@ func TestLendTakesWhatOneSystemCallTakes(t *testing.T) {
 		require.Same(t, out.tail, last)
 		require.Equal(t, 15*(64<<10+10), size)
 		c.writeWindow.Give(out.clear())
+	})
+}
+
+func TestLendSendsOnlyFullFramesBeforeTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{Deflate: &Deflate{Ours: deflate.Sender{Bits: 12}, Level: 1}})
+		v.set(func() { v.room = all })
+		data := make([]byte, 300_000)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(data)
+		require.NoError(t, c.Write(t.Context(), ws.OpBinary, data, true))
+		got := frames(t, v.let(0))
+		require.Len(t, got, 5)
+		for _, f := range got[:4] {
+			require.Len(t, f.Payload, 64<<10)
+			require.False(t, f.Header.Fin)
+		}
+		require.True(t, got[4].Header.Fin)
 	})
 }
