@@ -94,3 +94,25 @@ func TestTransportTLSKnowsItsRoom(t *testing.T) {
 	require.Positive(t, s.free)
 	require.Nil(t, newNonblocking(near), "not TLS")
 }
+
+func TestTransportTLSWritesWhatThereIsRoomFor(t *testing.T) {
+	near, far := tlsPair(t, 0)
+	s, ok := newNonblocking(near).(*tlsSocket)
+	require.True(t, ok)
+	third := &chunk{buf: make([]byte, 300)}
+	second := &chunk{buf: make([]byte, 200), next: third}
+	first := &chunk{buf: make([]byte, 100), next: second}
+	n, err := s.write(first, second, false)
+	require.NoError(t, err)
+	require.Equal(t, 300, n)
+	_, err = io.ReadFull(far, make([]byte, n))
+	require.NoError(t, err)
+
+	require.Equal(t, tlsMargin+2*100, cost(100))
+	for room, want := range map[int]int{cost(100): 100, cost(100) - 1: 0, cost(100) + cost(200): 300} {
+		s.freeF = func(uintptr) { s.free = room }
+		n, err := s.write(first, third, false)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+}
