@@ -97,7 +97,7 @@ func TestMaximumCountsEachWayToTake(t *testing.T) {
 		require.NoError(t, way.call(w, t.Context()), way.name)
 		w.Give(int(held(w)))
 		_, most, _ := w.Usage()
-		require.EqualValues(t, 4+way.takes, most, way.name)
+		require.Equal(t, 4+way.takes, most, way.name)
 	}
 }
 

@@ -878,6 +878,15 @@ func (j *judge) calm() bool {
 		o.CloseTimeout != 0 || !j.p.Drain || j.drops2() || j.drops() || p.Linger {
 		return false
 	}
+	waits := j.p.Span // with a full window, a Close is read when messages are pulled
+	for _, c := range j.p.Callers {
+		for _, step := range c.Steps {
+			waits += max(step.Wait, 0) * time.Duration(1+c.Again)
+		}
+	}
+	if waits > time.Second {
+		return false
+	}
 	var sends time.Duration // the answer to our Close waits behind that
 	for i := range p.Acts {
 		a := &p.Acts[i]

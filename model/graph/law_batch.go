@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"io"
 	"slices"
 	"time"
 )
@@ -46,7 +47,8 @@ func (b *batches) law() {
 		switch {
 		case b.out.waiting() == 0:
 			b.w.faultLocked("%s: pulls without demand", b.name)
-		case b.in.over():
+		case b.in.over() && (b.wait == 0 || b.in.end.err == io.EOF):
+			// A source that fails just when the batch is due is asked once more.
 			b.w.faultLocked("%s: pulls behind the end", b.name)
 		case len(b.held()) > 0 && b.full(b.held()) && b.out.waiting() == 1:
 			b.w.faultLocked("%s: pulls, and the batch is full", b.name)

@@ -175,19 +175,30 @@ func wprobed[T any](log *wlog, dst stream.Writable[T]) stream.Writable[T] {
 }
 
 func (p *wprobe[T]) Write(ctx context.Context, v T) error {
-	c := p.log.begin(ctx, "Write", logged(v))
+	_, err := p.log.write(ctx, "Write", logged(v), func() (bool, error) {
+		err := p.dst.Write(ctx, v)
+		return err == nil, err
+	})
+	return err
+}
+
+// write notes a Write or a TryWrite that call makes.
+func (l *wlog) write(
+	ctx context.Context, verb string, v any, call func() (bool, error),
+) (ok bool, err error) {
+	c := l.begin(ctx, verb, v)
 	returned := false
 	defer func() {
 		if !returned {
 			value := recover()
-			p.log.returned(c, "Write", false, nil, value)
+			l.returned(c, verb, false, nil, value)
 			panic(value)
 		}
 	}()
-	err := p.dst.Write(ctx, v)
+	ok, err = call()
 	returned = true
-	p.log.returned(c, "Write", err == nil, err, nil)
-	return err
+	l.returned(c, verb, ok && err == nil, err, nil)
+	return ok, err
 }
 
 func (p *wprobe[T]) Ready(ctx context.Context) error {
@@ -237,10 +248,9 @@ type tryProbe[T any] struct {
 }
 
 func (t tryProbe[T]) TryWrite(v T) (bool, error) {
-	c := t.p.log.begin(context.Background(), "TryWrite", logged(v))
-	ok, err := t.try.TryWrite(v)
-	t.p.log.returned(c, "TryWrite", ok && err == nil, err, nil)
-	return ok, err
+	return t.p.log.write(context.Background(), "TryWrite", logged(v), func() (bool, error) {
+		return t.try.TryWrite(v)
+	})
 }
 
 type failProbe[T any] struct {
