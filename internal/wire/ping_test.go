@@ -32,6 +32,9 @@ func answer(t *testing.T, peer net.Conn, ping ws.Frame) {
 func TestPingIsAwaitedUntilTheLastOfItsCallsEnds(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, c *Conn, peer net.Conn) {
 		first, cancel := context.WithCancel(t.Context())
+		c.mu.Lock()
+		c.send.flusher = true // it was started, and does not run yet
+		c.mu.Unlock()
 		gaveUp, waits := goPing(first, c), goPing(t.Context(), c)
 		synctest.Wait()
 		require.Len(t, c.send.pings.awaited, 1, "the calls share a ping that has not left")
@@ -39,6 +42,7 @@ func TestPingIsAwaitedUntilTheLastOfItsCallsEnds(t *testing.T) {
 		require.ErrorIs(t, <-gaveUp, context.Canceled)
 		require.Len(t, c.send.pings.awaited, 1)
 
+		go c.flush() // ends when the ping has left
 		answer(t, peer, readFrame(t, peer))
 		require.NoError(t, <-waits)
 	})
