@@ -23,7 +23,7 @@ func (o *output[T]) Pull(ctx context.Context) (T, error) {
 		o.begin.Do(o.start)
 	}
 	v, err := o.q.Pull(ctx)
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else it may be the cause of ctx
 		passOn(&o.panicked, err)
 	}
 	return v, err

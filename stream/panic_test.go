@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,21 @@ func TestPanicOfASourceReachesThePull(t *testing.T) {
 		require.NotEqual(t, io.EOF, err)
 		synctest.Wait()
 		require.Len(t, src.causes(), 1)
+		_ = r.Cancel(nil)
+	})
+}
+
+// A Join whose other way panicked ends its context with the *Panic.
+func TestPanicThatEndsAContextIsNoPanicOfThePull(t *testing.T) {
+	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
+		r := op(stream.NewQueue[int](1))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go func() {
+			<-time.After(time.Second)
+			cancel(&stream.Panic{Value: io.ErrNoProgress})
+		}()
+		_, err := r.Pull(ctx)
+		require.ErrorIs(t, err, io.ErrNoProgress)
 		_ = r.Cancel(nil)
 	})
 }

@@ -884,7 +884,7 @@ func (j *judge) calm() bool {
 			waits += max(step.Wait, 0) * time.Duration(1+c.Again)
 		}
 	}
-	if waits > time.Second {
+	if waits > 3*time.Second {
 		return false
 	}
 	var sends time.Duration // the answer to our Close waits behind that

@@ -20,6 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/wsstream/wsstream/internal/pipes"
+	"github.com/wsstream/wsstream/model/internal/steady"
 )
 
 // last is the file with the program that runs. It stays if the process dies.
@@ -27,6 +28,7 @@ var last = filepath.Join(os.TempDir(), fmt.Sprintf("wsstream-model-%d.json", os.
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	steady.Draws()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		_ = os.Remove(last)
 		os.Exit(code)

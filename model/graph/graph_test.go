@@ -2,6 +2,7 @@ package graph
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,9 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"github.com/wsstream/wsstream/model/internal/steady"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	steady.Draws()
+	goleak.VerifyTestMain(m)
+}
 
 // found is set once a program has broken a law. The order in which goroutines run is no part of a
 // program, so from then on each program runs several times, and the failure shrinks.
