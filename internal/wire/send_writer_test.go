@@ -8,6 +8,7 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
 	"github.com/wsstream/wsstream/wstest/memnet"
 )
 
