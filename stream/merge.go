@@ -46,10 +46,10 @@ func Merge[T any](src ...Readable[T]) Readable[T] {
 		begin: new(sync.Once),
 		start: start,
 		cancel: func(cause error) error {
-			cancelAll := claimAll(sources)
+			cancelSources := claimAll(sources)
 			_ = q.Cancel(cause)
 			cancel(cause)
-			return cancelAll(cause)
+			return cancelSources(cause)
 		},
 	}
 }

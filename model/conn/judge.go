@@ -208,7 +208,7 @@ func (j *judge) output() {
 			j.fault("our frame is too long", "%d bytes", m.largest)
 		}
 	}
-	clean := j.last.closed == nil && !j.drops2() && (j.near != nil || t.closed)
+	clean := j.last.closed == nil && !j.dropsOutput() && (j.near != nil || t.closed)
 	var events []*event
 	parts := map[*call]*event{}
 	for _, c := range j.calls {
@@ -262,8 +262,8 @@ func (j *judge) output() {
 	j.backlog()
 }
 
-// drops2 reports whether a call drops what was accepted.
-func (j *judge) drops2() bool { return j.called(doAbort, doCloseNow) != nil || j.cutByAcceptor() }
+// dropsOutput reports whether a call drops what was accepted.
+func (j *judge) dropsOutput() bool { return j.called(doAbort, doCloseNow) != nil || j.cutByAcceptor() }
 
 // refused reports whether a Write has surely sent nothing: its context ended.
 func (j *judge) refused(c *call) bool {
@@ -875,7 +875,7 @@ func (j *judge) calm() bool {
 	o := j.p.Options
 	if len(p.Faults) > 0 || p.CutOut > 0 || p.OnClose != closeEcho || p.Pace > 0 || len(p.Reads) > 0 ||
 		o.PingInterval > 0 || o.IdleTimeout > 0 || o.WriteStallTimeout > 0 || o.ReadStallTimeout > 0 ||
-		o.CloseTimeout != 0 || !j.p.Drain || j.drops2() || j.drops() || p.Linger {
+		o.CloseTimeout != 0 || !j.p.Drain || j.dropsOutput() || j.drops() || p.Linger {
 		return false
 	}
 	waits := j.p.Span // with a full window, a Close is read when messages are pulled

@@ -171,8 +171,6 @@ func (r *run) checkInput(v view, o Options) {
 	if pulls > 0 && !v.reading {
 		r.fault("a pull waits, and nothing reads", "%v", v.active)
 	}
-	s := v.stats
-	_ = s
 	held := v.in.end - v.in.pulledTo(v.taken)
 	window := o.ReadWindow
 	if window == 0 {
