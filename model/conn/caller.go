@@ -47,7 +47,7 @@ const (
 // A call is one call and how it went. The fields above the line are set before it begins.
 type call struct {
 	do    string
-	who   string // the caller and the step
+	name  string // the caller and the step
 	step  *Step
 	begin int64
 	from  time.Duration
@@ -76,7 +76,7 @@ type call struct {
 }
 
 func (c *call) String() string {
-	s := fmt.Sprintf("%s %s [%d at %v", c.who, c.do, c.begin, c.from)
+	s := fmt.Sprintf("%s %s [%d at %v", c.name, c.do, c.begin, c.from)
 	if !c.done {
 		return s + " and has not returned]"
 	}
@@ -151,7 +151,7 @@ type caller struct {
 	step   int
 }
 
-func (c *caller) run_() {
+func (c *caller) play() {
 	script := &c.p.Callers[c.nth]
 	c.shared = context.Background()
 	if script.Life > 0 {
@@ -176,10 +176,13 @@ func (c *caller) run_() {
 }
 
 // sleep reports false at the end of the run.
-func (r *run) sleep(d time.Duration) bool {
+func (r *run) sleep(d time.Duration) bool { return pause(d, r.over) }
+
+// pause waits for d. It reports false if stop is closed before.
+func pause(d time.Duration, stop <-chan struct{}) bool {
 	if d <= 0 {
 		select {
-		case <-r.over:
+		case <-stop:
 			return false
 		default:
 			return true
@@ -190,22 +193,22 @@ func (r *run) sleep(d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
-	case <-r.over:
+	case <-stop:
 		return false
 	}
 }
 
 // context returns the context of a step.
 func (c *caller) context(s *Step) (ctx context.Context, over time.Duration, stop func()) {
-	who := fmt.Sprintf("%d.%d", c.nth, c.step)
+	name := fmt.Sprintf("%d.%d", c.nth, c.step)
 	switch s.Ctx {
 	case ctxOwn:
 		ctx, cancel := context.WithTimeoutCause(context.Background(), s.Within,
-			&why{what: "the time of " + who + " is over"})
+			&why{what: "the time of " + name + " is over"})
 		return ctx, c.clock.now() + s.Within, cancel
 	case ctxEnded:
 		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(&why{what: "the context of " + who + " had ended"})
+		cancel(&why{what: "the context of " + name + " had ended"})
 		return ctx, c.clock.now(), func() {}
 	case ctxShared:
 		return c.shared, c.over, func() {}
@@ -216,7 +219,7 @@ func (c *caller) context(s *Step) (ctx context.Context, over time.Duration, stop
 }
 
 func (c *caller) begin(ctx context.Context, do string, s *Step, over time.Duration) *call {
-	return &call{do: do, who: fmt.Sprintf("%d.%d", c.nth, c.step), step: s, ctx: ctx, over: over}
+	return &call{do: do, name: fmt.Sprintf("%d.%d", c.nth, c.step), step: s, ctx: ctx, over: over}
 }
 
 func (c *caller) do(s *Step) {
@@ -282,10 +285,10 @@ func (c *caller) ends(x *call) {
 	s, w, rd := x.step, c.conn.Writable(), c.conn.Readable()
 	x.info = wsstream.CloseInfo{Code: s.Code}
 	if s.Code != 0 {
-		x.info.Reason = "by " + x.who
+		x.info.Reason = "by " + x.name
 	}
 	if s.Do == doFail || s.Do == doAbort || s.Do == doCancel {
-		y := &why{what: "the failure of " + x.who}
+		y := &why{what: "the failure of " + x.name}
 		if s.Code != 0 {
 			y.code = &wsstream.Error{CloseInfo: x.info}
 		}
@@ -485,7 +488,7 @@ func (c *caller) readPart(x *call, m *wsstream.MessageReader, n int) bool {
 }
 
 func (r *run) closeReader(o *openReader) {
-	y := &call{do: doReadEnd, who: o.next.who, step: o.next.step, ctx: context.Background(), of: o.next}
+	y := &call{do: doReadEnd, name: o.next.name, step: o.next.step, ctx: context.Background(), of: o.next}
 	r.record(y)
 	err := o.m.Close()
 	y.ok = err == nil

@@ -111,7 +111,8 @@ func (p *peer) awaitOpen(r *bufio.Reader) error {
 		return err
 	}
 	ext := s.Header.Get("Sec-WebSocket-Extensions")
-	if s.StatusCode != http.StatusSwitchingProtocols || strings.Contains(ext, "deflate") != (p.p.Deflate != nil) {
+	if s.StatusCode != http.StatusSwitchingProtocols ||
+		strings.Contains(ext, "deflate") != (p.p.Deflate != nil) {
 		return fmt.Errorf("the handshake was answered with %d and %q", s.StatusCode, ext)
 	}
 	return nil
@@ -259,19 +260,7 @@ func (p *peer) play() {
 }
 
 // sleep reports false at the end of the run. It reacts meanwhile.
-func (p *peer) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-p.stop:
-		return false
-	}
-}
+func (p *peer) sleep(d time.Duration) bool { return pause(d, p.stop) }
 
 // The acts of a peer.
 const (

@@ -203,7 +203,7 @@ func (r *run) play() {
 	var scripts sync.WaitGroup
 	for i := range r.p.Callers {
 		c := &caller{run: r, nth: i}
-		scripts.Go(c.run_)
+		scripts.Go(c.play)
 	}
 	done := make(chan struct{})
 	go func() { // ends with the callers
@@ -272,7 +272,7 @@ func (r *run) finish(done chan struct{}) {
 	case <-closed.Done():
 	case <-time.After(r.closeTime() + r.linger):
 	}
-	x := &call{do: doCloseNow, who: "last", step: &Step{Do: doCloseNow}, ctx: context.Background()}
+	x := &call{do: doCloseNow, name: "last", step: &Step{Do: doCloseNow}, ctx: context.Background()}
 	if _, _, ok := closed.Peek(); !ok {
 		r.record(x)
 		r.conn.CloseNow()
@@ -347,7 +347,7 @@ func (r *run) probe() {
 	f := &r.last
 	f.info, f.closed = r.conn.Closed().Wait(ctx)
 	for {
-		x := &call{do: doPull, who: "probe", step: &Step{Do: doPull}, ctx: ctx}
+		x := &call{do: doPull, name: "probe", step: &Step{Do: doPull}, ctx: ctx}
 		r.record(x)
 		m, err := r.conn.Readable().Pull(ctx)
 		x.text, x.got, x.ok = m.Type == wsstream.TypeText, m.Data, err == nil

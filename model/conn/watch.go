@@ -104,7 +104,8 @@ func (r *run) view() (v view, ok bool) {
 		m := &v.in.messages[i]
 		bad = bad || m.bad != "" || r.tooBig(m)
 	}
-	return v, !failed && !bad && !v.ending && !v.in.closed && !v.out.closed && v.taken <= len(v.in.messages)
+	return v, !failed && !bad && !v.ending && !v.in.closed && !v.out.closed &&
+		v.taken <= len(v.in.messages)
 }
 
 func (r *run) maxMessage() int {
@@ -250,7 +251,8 @@ func (r *run) checkOutput(v view, o Options) {
 			asked++
 		}
 	}
-	if len(pings) > 0 && (len(pongs) == 0 || pongs[len(pongs)-1].payload != pings[len(pings)-1].payload) {
+	if len(pings) > 0 &&
+		(len(pongs) == 0 || pongs[len(pongs)-1].payload != pings[len(pings)-1].payload) {
 		r.fault("a ping was not answered", "%d pings, %d pongs", len(pings), len(pongs))
 	}
 	for _, c := range v.active {

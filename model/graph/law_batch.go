@@ -147,27 +147,18 @@ func (w *world) throttle(name string, in, out *rlog, l *limiter) {
 			w.faultLocked("%s: pulls without demand", name)
 		}
 	})
-	w.add(law{
-		always: func() {
-			p := run()
-			out.deliveredLocked(p.out, false)
-			out.endLocked(p)
-		},
-		quiet: func() {
-			p := run()
-			out.deliveredLocked(p.out, true)
-			if l.granted != len(out.values) && len(out.cancels) == 0 {
-				w.faultLocked("%s: delivers %d chunks for %d grants", name, len(out.values), l.granted)
-			}
-			switch {
-			case out.waiting() > 0 && in.waiting() == 0 && l.waiting == 0:
-				w.faultLocked("%s: a Pull waits for nothing", name)
-			case out.waiting() > 0 && in.waiting() > 0 && len(in.values) > l.granted:
-				w.faultLocked("%s: pulls, and holds a chunk", name)
-			case out.waiting() == 0 && (in.waiting() > 0 || l.waiting > 0):
-				w.faultLocked("%s: waits, and no Pull does", name)
-			}
-			w.inlineEndLocked(name, []*rlog{in}, out, p)
-		},
+	w.delivers(out, run, func(p promise) {
+		if l.granted != len(out.values) && len(out.cancels) == 0 {
+			w.faultLocked("%s: delivers %d chunks for %d grants", name, len(out.values), l.granted)
+		}
+		switch {
+		case out.waiting() > 0 && in.waiting() == 0 && l.waiting == 0:
+			w.faultLocked("%s: a Pull waits for nothing", name)
+		case out.waiting() > 0 && in.waiting() > 0 && len(in.values) > l.granted:
+			w.faultLocked("%s: pulls, and holds a chunk", name)
+		case out.waiting() == 0 && (in.waiting() > 0 || l.waiting > 0):
+			w.faultLocked("%s: waits, and no Pull does", name)
+		}
+		w.inlineEndLocked(name, []*rlog{in}, out, p)
 	})
 }

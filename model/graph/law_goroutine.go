@@ -94,37 +94,30 @@ func (w *world) parallel(
 			w.faultLocked("%s: pulls concurrently", name)
 		}
 	})
-	w.add(law{
-		always: func() {
-			p := run()
-			out.deliveredLocked(p.out, false)
-			out.endLocked(p)
-			if calls.most > n {
-				w.faultLocked("%s: %d concurrent calls of a function", name, calls.most)
-			}
-		},
-		quiet: func() {
-			p := run()
-			out.deliveredLocked(p.out, true)
-			fails := failsOf(calls.over, f)
-			if p.fail == nil || out.end != nil || len(fails) > 0 || out.cancelled() {
-				w.cancelLocked(name, in, []*rlog{out}, append(fails, panicOf(in)...))
-			}
-			w.cancelResultLocked(name, []*rlog{in}, out)
-			over := out.cancelled() || out.end != nil || in.end != nil || len(fails) > 0
-			least, _ := taken()
-			if out.pulled() && !over && in.waiting() == 0 && len(in.values)-least < n {
-				w.faultLocked("%s: does not pull, and holds %d of %d chunks",
-					name, len(in.values)-least, n)
-			}
-			if out.waiting() > 0 && calls.in == 0 && in.waiting() == 0 {
-				w.faultLocked("%s: a Pull waits, and no work is in progress", name)
-			}
-			if out.waiting() > 0 && len(p.out) > len(out.values) && calls.in == 0 {
-				w.faultLocked("%s: a Pull waits for a result that is there", name)
-			}
-			calls.eachOnceLocked(w, name, in, out.cancelled() || len(fails) > 0)
-		},
+	w.add(law{always: func() {
+		if calls.most > n {
+			w.faultLocked("%s: %d concurrent calls of a function", name, calls.most)
+		}
+	}})
+	w.delivers(out, run, func(p promise) {
+		fails := failsOf(calls.over, f)
+		if p.fail == nil || out.end != nil || len(fails) > 0 || out.cancelled() {
+			w.cancelLocked(name, in, []*rlog{out}, append(fails, panicOf(in)...))
+		}
+		w.cancelResultLocked(name, []*rlog{in}, out)
+		over := out.cancelled() || out.end != nil || in.end != nil || len(fails) > 0
+		least, _ := taken()
+		if out.pulled() && !over && in.waiting() == 0 && len(in.values)-least < n {
+			w.faultLocked("%s: does not pull, and holds %d of %d chunks",
+				name, len(in.values)-least, n)
+		}
+		if out.waiting() > 0 && calls.in == 0 && in.waiting() == 0 {
+			w.faultLocked("%s: a Pull waits, and no work is in progress", name)
+		}
+		if out.waiting() > 0 && len(p.out) > len(out.values) && calls.in == 0 {
+			w.faultLocked("%s: a Pull waits for a result that is there", name)
+		}
+		calls.eachOnceLocked(w, name, in, out.cancelled() || len(fails) > 0)
 	})
 }
 
@@ -367,33 +360,24 @@ func (w *world) stage(name string, in, out *rlog, mark int, stop stopping) {
 			w.faultLocked("%s: its function pulls while %d chunks are held", name, held)
 		}
 	})
-	w.add(law{
-		always: func() {
-			p := run()
-			out.deliveredLocked(p.out, false)
-			out.endLocked(p)
-		},
-		quiet: func() {
-			p := run()
-			out.deliveredLocked(p.out, true)
-			var fails []cause
-			// The function stops when it has written what came before.
-			if p.fail != nil && len(p.out)-len(out.values) <= max(mark, 0) {
-				fails = append(fails, *p.fail)
-			} else if p.fail != nil {
-				return
-			}
-			w.cancelLocked(name, in, []*rlog{out}, fails)
-			w.cancelResultLocked(name, []*rlog{in}, out)
-			held := len(p.out) - len(out.values)
-			if out.waiting() > 0 && (held > 0 || p.end != nil) {
-				w.faultLocked("%s: a Pull waits for what is there", name)
-			}
-			if out.pulled() && !out.cancelled() && p.end == nil && in.waiting() == 0 &&
-				held <= max(mark, 0) {
-				w.faultLocked("%s: its function has room and does not pull", name)
-			}
-		},
+	w.delivers(out, run, func(p promise) {
+		var fails []cause
+		// The function stops when it has written what came before.
+		if p.fail != nil && len(p.out)-len(out.values) <= max(mark, 0) {
+			fails = append(fails, *p.fail)
+		} else if p.fail != nil {
+			return
+		}
+		w.cancelLocked(name, in, []*rlog{out}, fails)
+		w.cancelResultLocked(name, []*rlog{in}, out)
+		held := len(p.out) - len(out.values)
+		if out.waiting() > 0 && (held > 0 || p.end != nil) {
+			w.faultLocked("%s: a Pull waits for what is there", name)
+		}
+		if out.pulled() && !out.cancelled() && p.end == nil && in.waiting() == 0 &&
+			held <= max(mark, 0) {
+			w.faultLocked("%s: its function has room and does not pull", name)
+		}
 	})
 }
 

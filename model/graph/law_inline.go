@@ -196,6 +196,15 @@ func (w *world) inline(name string, ins []*rlog, out *rlog, run func() promise) 
 			}
 		})
 	}
+	w.delivers(out, run, func(p promise) {
+		w.inlineWaitsLocked(name, ins, out, len(p.out) > len(out.values) || p.end != nil)
+		w.inlineEndLocked(name, ins, out, p)
+	})
+}
+
+// delivers adds the law that out delivers what run promises, and then ends so. When every goroutine
+// waits, quiet looks at the rest.
+func (w *world) delivers(out *rlog, run func() promise, quiet func(p promise)) {
 	w.add(law{
 		always: func() {
 			p := run()
@@ -205,8 +214,7 @@ func (w *world) inline(name string, ins []*rlog, out *rlog, run func() promise) 
 		quiet: func() {
 			p := run()
 			out.deliveredLocked(p.out, true)
-			w.inlineWaitsLocked(name, ins, out, len(p.out) > len(out.values) || p.end != nil)
-			w.inlineEndLocked(name, ins, out, p)
+			quiet(p)
 		},
 	})
 }

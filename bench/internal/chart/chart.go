@@ -3,6 +3,7 @@ package chart
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -45,7 +46,7 @@ func Write(dir, ext string, results []report.Result, o scenario.Options) error {
 type byName map[string]report.Result
 
 // save draws p with a margin around it, and its legend in a column of its own at the right.
-func save(p *plot.Plot, high vg.Length, file, ext string) (err error) {
+func save(p *plot.Plot, high vg.Length, file, ext string) error {
 	const wide, margin, gap = 9 * vg.Inch, 12, 16
 	c, err := draw.NewFormattedCanvas(wide, high, ext)
 	if err != nil {
@@ -60,6 +61,11 @@ func save(p *plot.Plot, high vg.Length, file, ext string) (err error) {
 	size := legend.Rectangle(inner).Size()
 	p.Draw(draw.Crop(inner, 0, -size.X-gap, 0, 0))
 	legend.Draw(draw.Crop(inner, inner.Size().X-size.X, 0, 0, 0))
+	return writeFile(file, c)
+}
+
+// writeFile writes a drawing to file.
+func writeFile(file string, c io.WriterTo) (err error) {
 	f, err := os.Create(file)
 	if err != nil {
 		return err

@@ -1,10 +1,8 @@
 package chart
 
 import (
-	"errors"
 	"fmt"
 	"image/color"
-	"os"
 	"slices"
 	"strings"
 
@@ -60,12 +58,13 @@ func both(what string, dashed bool, value func(u soak.Usage) float64) []curve {
 	}
 	return []curve{
 		{"server" + what, serverColor, dashed, func(p soak.Point) float64 { return value(p.Server) }},
-		{"clients" + what, clientsColor, dashed, func(p soak.Point) float64 { return value(p.Clients) }},
+		{"clients" + what, clientsColor, dashed,
+			func(p soak.Point) float64 { return value(p.Clients) }},
 	}
 }
 
 // WriteSoak draws what a soak's processes did and used over time into a file, as SVG.
-func WriteSoak(file string, r *soak.Result) (err error) {
+func WriteSoak(file string, r *soak.Result) error {
 	const wide, high, margin, column = 9 * vg.Inch, 2 * vg.Inch, 12, 120
 	c, err := draw.NewFormattedCanvas(wide, high*vg.Length(len(panels)), "svg")
 	if err != nil {
@@ -86,13 +85,7 @@ func WriteSoak(file string, r *soak.Result) (err error) {
 		p.Draw(draw.Crop(area, 0, -column, 0, 0))
 		legend.Draw(draw.Crop(area, area.Size().X-column+8, 0, 0, 0))
 	}
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = c.WriteTo(f)
-	return err
+	return writeFile(file, c)
 }
 
 // plot draws one panel. The last one names the axis of time.

@@ -121,7 +121,8 @@ func (l *Ledger) addFailed(c *Record) {
 	case slices.ContainsFunc(l.windows, restarts):
 		why += ": the server is restarted"
 	default:
-		l.fault("handshake", "connection %d: the handshake failed, and no act explains it: %s", c.ID, c.Error)
+		l.fault("handshake", "connection %d: the handshake failed, and no act explains it: %s",
+			c.ID, c.Error)
 	}
 	l.Failed[why]++
 }
@@ -165,7 +166,8 @@ func (l *Ledger) addMessages(from, to *Record) {
 			from.ID, to.Side, to.Received, from.Tried)
 	case missing == 0, dropped:
 	case to.Open > 0 && to.End.InOrder:
-		l.fault("clean", "connection %d: the %v received %d messages and a clean end, and %d were accepted",
+		l.fault("clean",
+			"connection %d: the %v received %d messages and a clean end, and %d were accepted",
 			from.ID, to.Side, to.Received, from.Sent)
 	case (from.End == normal || from.End == agreed) && len(from.Acts) > 0 && len(to.Acts) == 0:
 		l.fault("sent", "connection %d: the %v sent %d messages and had a clean end, and %d arrived",
@@ -261,7 +263,8 @@ func cause(acts []Act, client, server End) Act {
 		return "none"
 	}
 	for _, a := range acts {
-		if slices.Contains(explains[a][Client], client) && slices.Contains(explains[a][Server], server) {
+		if slices.Contains(explains[a][Client], client) &&
+			slices.Contains(explains[a][Server], server) {
 			return a
 		}
 	}
