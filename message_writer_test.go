@@ -64,7 +64,11 @@ func TestMessageWriterFailsWithTheConnection(t *testing.T) {
 	ends := map[string]func(e *end){
 		"CloseNow": func(e *end) { e.conn.CloseNow() },
 		"lost":     func(e *end) { e.peer.Close() },
-		"protocol": func(e *end) { e.peer.Send(wstest.Frame{Fin: true, Op: 3}); go drain(e) },
+		"protocol": func(e *end) {
+			e.peer.Send(wstest.Frame{Fin: true, Op: 3})
+			e.notice() // else the Write may be over before the frame is read
+			go drain(e)
+		},
 	}
 	for what, happen := range ends {
 		t.Run(what, func(t *testing.T) {
@@ -235,6 +239,24 @@ func TestMessageWriterClosedInsideACharacterFailsTheWritable(t *testing.T) {
 		e.peer.Close()
 		_, err = e.closed(t)
 		require.NoError(t, err)
+	})
+}
+
+// The connection was about to fail with the error of WriteStallTimeout. Close said that the text
+// had failed the Writable, and the Writable then had another error.
+func TestMessageWriterClosedInsideACharacterBehindAFailureReturnsThatFailure(t *testing.T) {
+	c := config{Limit: 4 << 10, WriteStallTimeout: time.Minute, CloseTimeout: time.Hour}
+	inBubble(t, c, func(t *testing.T, e *end) {
+		m := e.newMessage(t, t.Context())
+		_, err := m.Write([]byte(strings.Repeat("a", 8<<10) + "\xc3")) // half a character
+		require.NoError(t, err)
+		<-time.After(time.Minute + time.Second) // the end is decided, and has not come
+		require.False(t, ended(e))
+		err = m.Close()
+		unclean(1006, "WriteStallTimeout")(t, e, err)
+		require.Equal(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("later")))
+		_, closed := e.closed24h(t)
+		require.Equal(t, err, closed)
 	})
 }
 

@@ -87,7 +87,8 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 // Close ends the message, whether ctx has ended or not. If its last frame has not left, that
 // becomes the end. If it has, a frame of a few bytes follows, without waiting for credit. Text that
 // ends inside a character has no valid end. Then Close ends the writable in order: with cut, and
-// with info on the wire. So the turn to write is always given back.
+// with info on the wire. So the turn to write is always given back. If the writable ends by
+// something else, Close returns that end.
 func (w *Writer) Close(info CloseInfo, cut error) error {
 	w.turn.Lock(context.Background()) // its holder waits until ctx ends at most
 	defer w.turn.Unlock()
@@ -98,8 +99,11 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 		return err
 	}
 	if w.text && !w.utf8.whole() {
-		w.c.closeWrite(info, cut)
+		mine := w.c.closeWrite(info, cut)
 		w.finish()
+		if !mine { // another end came first, and may still be decided
+			return w.c.whyNotWritten(w.ctx)
+		}
 		return cut
 	}
 	if w.c.endInPlace(w) {
