@@ -40,13 +40,17 @@ var scratches = sync.Pool{New: func() any { return new([]byte) }}
 func (z *compression) borrowScratch(limit int) []byte {
 	if z.scratch == nil {
 		z.scratch = scratches.Get().(*[]byte)
-		if limit > 0 && cap(*z.scratch)/2 > max(limit, smallChunk) {
+		if oversized(cap(*z.scratch), limit) {
 			scratches.Put(z.scratch)
 			z.scratch = new([]byte)
 		}
 	}
 	return (*z.scratch)[:0]
 }
+
+// oversized reports whether memory of so many bytes is too much for messages of at most limit bytes.
+// A limit that is not positive is none.
+func oversized(size, limit int) bool { return limit > 0 && size/2 > max(limit, smallChunk) }
 
 // borrows reports whether a Pull assembles its message in borrowed memory.
 func (z *compression) borrows() bool { return z != nil && z.scratch != nil }

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -78,6 +79,19 @@ func TestScratchOfALargerLimitIsNotBorrowed(t *testing.T) {
 	z := &compression{}
 	require.LessOrEqual(t, cap(z.borrowScratch(small)), 2*small)
 	require.True(t, z.returnScratch(make([]byte, 0, small)))
+}
+
+func TestScratchIsOversizedFromTwiceTheLimitOn(t *testing.T) {
+	const limit = 100_000
+	require.False(t, oversized(limit+1, limit))
+	require.False(t, oversized(2*limit, limit))
+	require.True(t, oversized(2*limit+2, limit))
+	require.False(t, oversized(2*smallChunk, 1), "memory of two small chunks")
+	require.True(t, oversized(2*smallChunk+2, 1))
+	require.False(t, oversized(2*limit, math.MaxInt), "no message is too long")
+	for _, none := range []int{0, -1} {
+		require.False(t, oversized(1<<30, none), "there is no limit")
+	}
 }
 
 func TestFeedUnmasksAFrameThatLiesInTwoChunks(t *testing.T) {

@@ -108,9 +108,7 @@ func (c *Conn) Encoding(n int, compress bool) Encoding {
 
 // endTurn ends the turn to write p.
 func (c *Conn) endTurn(p *piece) {
-	if p.buf != nil {
-		p.returnBuffer()
-	}
+	p.returnBuffer()
 	c.unlockWrite()
 }
 

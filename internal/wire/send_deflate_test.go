@@ -32,6 +32,20 @@ func TestDeflateNeedsNoMemoryBeforeACompressedMessage(t *testing.T) {
 	})
 }
 
+func TestDeflateKeepsBuffersOfUpTo256KiB(t *testing.T) {
+	for size, keeps := range map[int]bool{256 << 10: true, 256<<10 + 1: false} {
+		kept := false
+		for range 100 { // with the race detector a sync.Pool drops some of what it is given
+			buf := make([]byte, 0, size)
+			p := piece{buf: &buf}
+			p.returnBuffer()
+			require.Nil(t, p.buf)
+			kept = kept || frameBuffers.Get().(*[]byte) == &buf
+		}
+		require.Equal(t, keeps, kept, "%d bytes", size)
+	}
+}
+
 func TestDeflateMemoryIsFreedAtTheEnd(t *testing.T) {
 	long := []byte(strings.Repeat("0123456789 ", 500))
 	for name, end := range map[string]func(t *testing.T, client, server *Conn){

@@ -118,9 +118,9 @@ func (f *framer) appendPayload(c *chunk, p *piece, n int) {
 	p.rest, p.frameLeft = p.rest[n:], p.frameLeft-n
 }
 
-// control returns a chunk with a control frame.
+// control returns a small chunk with a control frame.
 func (f *framer) control(op ws.OpCode, payload []byte) *chunk {
-	c := borrow(maxHeader + len(payload))
+	c := borrow(smallChunk)
 	f.appendControl(c, op, payload)
 	return c
 }

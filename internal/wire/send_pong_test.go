@@ -33,6 +33,27 @@ func TestPongsWaitInOneChunkForTheFlusher(t *testing.T) {
 	})
 }
 
+func TestPongIsAddedIfAnyControlFrameHasRoom(t *testing.T) {
+	const longest = 125 + 8 // bytes for a control frame
+	for room, stay := range map[int]bool{longest: true, longest - 1: false} {
+		inBubble(t, nil, func(t *testing.T, c *Conn, _ net.Conn) {
+			c.mu.Lock()
+			c.send.flusher = true // a flusher was started, and never runs
+			c.send.pongs = borrow(smallChunk)
+			c.send.pongs.buf = c.send.pongs.buf[:smallChunk-room]
+			c.mu.Unlock()
+			c.answerPing([]byte("ping"))
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			frames := len(c.send.pongs.buf)
+			if stay {
+				frames -= smallChunk - room
+			}
+			require.Equal(t, 2+4+len("ping"), frames, "a header, a mask and the payload")
+		})
+	}
+}
+
 func TestPongsAreDroppedUnlessTheyHaveBegun(t *testing.T) {
 	for _, test := range []struct {
 		name  string

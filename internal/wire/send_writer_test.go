@@ -215,6 +215,31 @@ func TestWriterSendsAllOfAWriteThoughItIsCompressed(t *testing.T) {
 	})
 }
 
+func TestWriterCompressesAStepWhenItsFrameFitsTheWindow(t *testing.T) {
+	const step = 1000
+	for missing, waits := range map[int]bool{0: false, 1: true} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := deflating()
+			defer cut(client)
+			defer cut(server)
+			w, err := client.NewWriter(t.Context(), ws.OpBinary)
+			require.NoError(t, err)
+			taken := client.writeWindow.Credit() - (step + compressOverhead + maxHeader) + missing
+			client.writeWindow.Force(taken)
+			wrote := make(chan error, 1)
+			go func() { // ends when there is credit
+				_, err := w.Write(make([]byte, step))
+				wrote <- err
+			}()
+			synctest.Wait()
+			require.Equal(t, waits, len(wrote) == 0)
+			client.writeWindow.Give(taken)
+			require.NoError(t, <-wrote)
+			require.NoError(t, w.Close(CloseInfo{}, nil))
+		})
+	}
+}
+
 func TestWriterCompressesInSteps(t *testing.T) {
 	near, far := memnet.Pipe(0)
 	c := started(t, Config{}, near, far)

@@ -36,15 +36,12 @@ func newNonblocking(nc net.Conn) nonblocking {
 	if err != nil {
 		return nil
 	}
-	limited := limitedByAll()
+	own := 0 // the socket's own limit
 	_ = raw.Control(func(fd uintptr) {
 		const notSentLowat = 25 // TCP_NOTSENT_LOWAT
-		n, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat)
-		if err == nil && n != 0 {
-			limited = n > 0 // an unsigned number: 2 GiB and more are no limit
-		}
+		own, _ = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, notSentLowat)
 	})
-	if limited {
+	if limitsUnsent(own, limitedByAll()) {
 		return nil
 	}
 	s := &tlsSocket{nc: tc, raw: raw}
@@ -55,10 +52,18 @@ func newNonblocking(nc net.Conn) nonblocking {
 // limitedByAll reports whether the system limits the unsent bytes of sockets without a limit of
 // their own.
 var limitedByAll = sync.OnceValue(func() bool {
-	const none = "4294967295"
-	n, err := os.ReadFile("/proc/sys/net/ipv4/tcp_notsent_lowat")
-	return err == nil && strings.TrimSpace(string(n)) != none
+	return isLimit(os.ReadFile("/proc/sys/net/ipv4/tcp_notsent_lowat"))
 })
+
+// isLimit reports whether the system's file, as it was read, has a limit.
+func isLimit(text []byte, err error) bool {
+	const none = "4294967295"
+	return err == nil && strings.TrimSpace(string(text)) != none
+}
+
+// limitsUnsent reports whether a socket limits its unsent bytes. own is its own limit: 0 if it has
+// that of all sockets, and negative for 2 GiB and more, which are no limit.
+func limitsUnsent(own int, all bool) bool { return own > 0 || own == 0 && all }
 
 // write writes chunks while the kernel has room for them.
 func (s *tlsSocket) write(first, last *chunk, _ bool) (wrote int, err error) {
@@ -91,10 +96,11 @@ func (s *tlsSocket) look(fd uintptr) {
 		queued  = 5  // SK_MEMINFO_WMEM_QUEUED
 	)
 	var info [9]uint32
-	length := uint32(unsafe.Sizeof(info))
+	const size = uint32(unsafe.Sizeof(info))
+	length := size
 	_, _, no := syscall.Syscall6(syscall.SYS_GETSOCKOPT, fd, syscall.SOL_SOCKET, memInfo,
 		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0)
-	if s.free = 0; no == 0 && length > queued*4 {
+	if s.free = 0; no == 0 && length == size {
 		s.free = int(info[sndBuf]) - int(info[queued])
 	}
 }

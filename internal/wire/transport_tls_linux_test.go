@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http/httptest"
+	"os"
 	"syscall"
 	"testing"
 
@@ -93,6 +94,34 @@ func TestTransportTLSKnowsItsRoom(t *testing.T) {
 	require.NoError(t, s.raw.Control(s.freeF))
 	require.Positive(t, s.free)
 	require.Nil(t, newNonblocking(near), "not TLS")
+}
+
+func TestTransportTLSHasLessRoomWhileBytesAreQueued(t *testing.T) {
+	near, far := tlsPair(t, 1<<20)
+	require.NoError(t, far.NetConn().(*net.TCPConn).SetReadBuffer(4<<10))
+	s, ok := newNonblocking(near).(*tlsSocket)
+	require.True(t, ok)
+	require.NoError(t, s.raw.Control(s.freeF))
+	before := s.free
+	require.NoError(t, s.raw.Write(func(fd uintptr) bool { // more than the peer's kernel takes
+		for err := error(nil); err == nil; {
+			_, err = syscall.Write(int(fd), make([]byte, 64<<10))
+		}
+		return true
+	}))
+	require.NoError(t, s.raw.Control(s.freeF))
+	require.Less(t, s.free, before)
+}
+
+func TestTransportTLSKnowsALimitOnUnsentBytes(t *testing.T) {
+	require.False(t, isLimit([]byte("4294967295\n"), nil))
+	require.True(t, isLimit([]byte("16384\n"), nil))
+	require.False(t, isLimit(nil, os.ErrNotExist), "an old kernel")
+	for _, all := range []bool{true, false} {
+		require.True(t, limitsUnsent(1, all))
+		require.Equal(t, all, limitsUnsent(0, all))
+		require.False(t, limitsUnsent(-1, all))
+	}
 }
 
 func TestTransportTLSWritesWhatThereIsRoomFor(t *testing.T) {

@@ -36,6 +36,21 @@ func tcpPair(t *testing.T) (near, far *net.TCPConn) {
 	return accepted.(*net.TCPConn), dialed.(*net.TCPConn)
 }
 
+func TestTransportGivesSeveralChunksInOneSystemCall(t *testing.T) {
+	near, far := tcpPair(t)
+	third := &chunk{buf: []byte("third")}
+	second := &chunk{buf: []byte("second"), next: third}
+	first := &chunk{buf: []byte("first"), next: second}
+	s := newPollable(&Conn{nc: near})
+	n, err := s.write(first, second, true)
+	require.NoError(t, err)
+	require.Equal(t, len("firstsecond"), n)
+	got := make([]byte, n)
+	_, err = io.ReadFull(far, got)
+	require.NoError(t, err)
+	require.Equal(t, "firstsecond", string(got))
+}
+
 func TestTransportErrorIsWhatTheKernelHasNoted(t *testing.T) {
 	near, far := tcpPair(t)
 	require.NoError(t, socketError(near))
