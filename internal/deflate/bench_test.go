@@ -49,7 +49,7 @@ func BenchmarkBothWays(b *testing.B) {
 				d, f := NewDeflater(DefaultLevel, s), NewInflater(s)
 				var m, got []byte
 				run(fmt.Sprintf("ours/bits=%d/takeover=%v", bits, !s.NoTakeover), func(data []byte) int {
-					m = d.Deflate(m[:0], data, End)
+					m = d.Deflate(m[:0], data, true)
 					got, _, _ = f.Inflate(got[:0], m, math.MaxInt, true)
 					return len(m)
 				})

@@ -1,17 +1,5 @@
 package deflate
 
-// A Flush says what follows the part of a message that is given to Deflate.
-type Flush uint8
-
-// The last part of a message has End, and the parts before it one of the others. Each part but the
-// last costs 5 bytes. No output is held back, because the compressor that would hold it takes most
-// of a megabyte.
-const (
-	More Flush = iota // more follows immediately
-	Sync              // the peer must be able to inflate all there is
-	End               // nothing follows: the message is whole
-)
-
 // DefaultLevel means level 1 with context takeover and level 4 without. With takeover the bytes
 // before a message must be indexed, for each message again.
 const DefaultLevel = 0
@@ -43,15 +31,19 @@ func NewDeflater(level int, ours Sender) *Deflater {
 }
 
 // Deflate compresses src, the next part of a message, and appends the result to dst. The payload of
-// a message is all that was appended for it. It is never empty. Neither slice is kept.
+// a message is all that was appended for it. It is never empty. Neither slice is kept. last says
+// that the message is whole.
+//
+// Each part but the last costs 5 bytes, and the peer can inflate all of it. No output is held back,
+// because the compressor that would hold it takes most of a megabyte.
 //
 // RFC 7692, section 7.2.1.
-func (d *Deflater) Deflate(dst, src []byte, flush Flush) []byte {
+func (d *Deflater) Deflate(dst, src []byte, last bool) []byte {
 	if len(src) > 0 {
 		dst = d.compress(dst, src)
 	}
 	switch {
-	case flush != End:
+	case !last:
 		d.add(src)
 		return dst
 	case len(src) == 0:

@@ -13,7 +13,7 @@ import (
 // which refuses a copy from beyond the window.
 func roundTrip(t *testing.T, d *Deflater, f *Inflater, data, dict []byte) []byte {
 	t.Helper()
-	m := d.Deflate(nil, data, End)
+	m := d.Deflate(nil, data, true)
 	got, _, err := f.Inflate(nil, m, math.MaxInt, true)
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(data, got))
@@ -47,46 +47,41 @@ func TestDeflateMakesOneByteOfAnEmptyMessage(t *testing.T) {
 	for _, s := range both(15) {
 		d := NewDeflater(DefaultLevel, s)
 		for range 2 {
-			require.Equal(t, []byte{0}, d.Deflate(nil, nil, End))
+			require.Equal(t, []byte{0}, d.Deflate(nil, nil, true))
 		}
-		require.Equal(t, []byte{'x', 0}, d.Deflate(d.Deflate([]byte("x"), nil, More), nil, End))
-		part := d.Deflate(nil, []byte("x"), Sync)
-		require.Equal(t, append(bytes.Clone(part), 0), d.Deflate(part, nil, End))
+		require.Equal(t, []byte{'x', 0}, d.Deflate(d.Deflate([]byte("x"), nil, false), nil, true))
+		part := d.Deflate(nil, []byte("x"), false)
+		require.Equal(t, append(bytes.Clone(part), 0), d.Deflate(part, nil, true))
 	}
 }
 
-// The peer gets each part immediately, and End ends the message in any case.
+// The peer gets each part immediately.
 func TestDeflateInParts(t *testing.T) {
 	data := text(600, 7)
 	for _, s := range both(15) {
-		for _, flush := range []Flush{More, Sync} {
-			for _, part := range []int{1, 3, 100, 599} {
-				d, f := NewDeflater(DefaultLevel, s), NewInflater(s)
-				for range 3 {
-					var m, got []byte
-					for rest := data; ; {
-						n := min(part, len(rest))
-						how := flush
-						if n == len(rest) {
-							how = End
-						}
-						p := d.Deflate(nil, rest[:n], how)
-						m = append(m, p...)
-						var err error
-						got, _, err = f.Inflate(got, p, math.MaxInt, how == End)
-						require.NoError(t, err)
-						rest = rest[n:]
-						if how == End {
-							break
-						}
-						require.Len(t, got, len(data)-len(rest))
+		for _, part := range []int{1, 3, 100, 599} {
+			d, f := NewDeflater(DefaultLevel, s), NewInflater(s)
+			for range 3 {
+				var m, got []byte
+				for rest := data; ; {
+					n := min(part, len(rest))
+					last := n == len(rest)
+					p := d.Deflate(nil, rest[:n], last)
+					m = append(m, p...)
+					var err error
+					got, _, err = f.Inflate(got, p, math.MaxInt, last)
+					require.NoError(t, err)
+					rest = rest[n:]
+					if last {
+						break
 					}
-					require.Equal(t, string(data), string(got))
-					if s.NoTakeover {
-						want, err := stdInflate(m, nil)
-						require.NoError(t, err)
-						require.Equal(t, string(data), string(want))
-					}
+					require.Len(t, got, len(data)-len(rest))
+				}
+				require.Equal(t, string(data), string(got))
+				if s.NoTakeover {
+					want, err := stdInflate(m, nil)
+					require.NoError(t, err)
+					require.Equal(t, string(data), string(want))
 				}
 			}
 		}
@@ -131,9 +126,9 @@ func TestDeflateKeepsToItsWindowAcrossMessages(t *testing.T) {
 			d, f = NewDeflater(level, s), NewInflater(s)
 			var m []byte
 			for range 3 {
-				m = d.Deflate(m, data, More)
+				m = d.Deflate(m, data, false)
 			}
-			got, _, err := f.Inflate(nil, d.Deflate(m, data[:100], End), math.MaxInt, true)
+			got, _, err := f.Inflate(nil, d.Deflate(m, data[:100], true), math.MaxInt, true)
 			require.NoError(t, err)
 			require.Len(t, got, 3<<n+100)
 		}
@@ -157,7 +152,7 @@ func TestDeflateWithContextTakeoverIsShorter(t *testing.T) {
 	for i, s := range both(12) {
 		d := NewDeflater(DefaultLevel, s)
 		for n := range 64 {
-			size[i] += len(d.Deflate(nil, text(1024, n*37), End))
+			size[i] += len(d.Deflate(nil, text(1024, n*37), true))
 		}
 	}
 	require.Less(t, size[0]*4, size[1]*3)
@@ -167,7 +162,7 @@ func TestDeflateWithContextTakeoverIsShorter(t *testing.T) {
 // it.
 func TestRememberMakesAMessageAPartOfTheContext(t *testing.T) {
 	shared := text(3000, 5)
-	m := NewDeflater(9, Sender{10, true}).Deflate(nil, shared, End)
+	m := NewDeflater(9, Sender{10, true}).Deflate(nil, shared, true)
 	for _, s := range both(12) {
 		d, f := NewDeflater(DefaultLevel, s), NewInflater(s)
 		for i := range 30 {
@@ -178,7 +173,7 @@ func TestRememberMakesAMessageAPartOfTheContext(t *testing.T) {
 				require.Equal(t, string(shared), string(got))
 				continue
 			}
-			p := d.Deflate(nil, shared[2100:], End)
+			p := d.Deflate(nil, shared[2100:], true)
 			got, _, err := f.Inflate(nil, p, math.MaxInt, true)
 			require.NoError(t, err)
 			require.Equal(t, string(shared[2100:]), string(got))
@@ -203,9 +198,9 @@ func TestPooledStateChangesNoMessage(t *testing.T) {
 			for round := range 10 {
 				s := Sender{Bits: MinBits + i, NoTakeover: true}
 				d, f := NewDeflater(6, s), NewInflater(s)
-				d.Deflate(nil, text(3000, i+round), More)
+				d.Deflate(nil, text(3000, i+round), false)
 				d.Close()
-				m := d.Deflate(nil, text(5000, i), End)
+				m := d.Deflate(nil, text(5000, i), true)
 				if !bytes.Equal(want[i], m) {
 					t.Errorf("a message depends on what was compressed before")
 					return
@@ -247,15 +242,15 @@ func TestHeldIsWhatTheDocSays(t *testing.T) {
 				require.Zero(t, d.held())
 				require.Zero(t, f.held())
 				for i := range 4 {
-					_, _, err := f.Inflate(nil, d.Deflate(nil, text(c.longest-i%2, i), End), math.MaxInt, true)
+					_, _, err := f.Inflate(nil, d.Deflate(nil, text(c.longest-i%2, i), true), math.MaxInt, true)
 					require.NoError(t, err)
 				}
 				if s.NoTakeover {
 					require.Zero(t, d.held())
 					require.Zero(t, f.held())
-					d.Deflate(nil, text(c.longest, 0), More)
+					d.Deflate(nil, text(c.longest, 0), false)
 					require.LessOrEqual(t, d.held(), 32_768)
-					d.Deflate(nil, nil, End)
+					d.Deflate(nil, nil, true)
 					require.Zero(t, d.held())
 					continue
 				}
@@ -278,8 +273,8 @@ func TestNoAllocations(t *testing.T) {
 			data := text(n, 1)
 			var m, got []byte
 			turn := func() {
-				m = d.Deflate(m[:0], data[:n/2], Sync)
-				m = d.Deflate(m, data[n/2:], End)
+				m = d.Deflate(m[:0], data[:n/2], false)
+				m = d.Deflate(m, data[n/2:], true)
 				got, _, _ = f.Inflate(got[:0], m[:len(m)/2], n, false)
 				got, _, _ = f.Inflate(got, m[len(m)/2:], n, true)
 			}
@@ -301,8 +296,8 @@ func FuzzDeflate(f *testing.F) {
 		var dict []byte
 		for _, data := range [][]byte{a, b, a, append(bytes.Clone(b), a...), b} {
 			n := min(int(cut), len(data))
-			m := d.Deflate(nil, data[:n], Flush(level%2))
-			m = d.Deflate(m, data[n:], End)
+			m := d.Deflate(nil, data[:n], false)
+			m = d.Deflate(m, data[n:], true)
 			got, _, err := i.Inflate(nil, m, math.MaxInt, true)
 			require.NoError(t, err)
 			require.True(t, bytes.Equal(data, got))

@@ -50,7 +50,7 @@ func unmaskInto(dst, src []byte, key [4]byte) {
 	}
 	m := uint64(binary.LittleEndian.Uint32(key[:]))
 	m |= m << 32
-	for range len(src) / 32 {
+	for len(src) >= 32 {
 		d, s := (*[32]byte)(dst), (*[32]byte)(src)
 		binary.LittleEndian.PutUint64(d[0:8], binary.LittleEndian.Uint64(s[0:8])^m)
 		binary.LittleEndian.PutUint64(d[8:16], binary.LittleEndian.Uint64(s[8:16])^m)
@@ -58,7 +58,7 @@ func unmaskInto(dst, src []byte, key [4]byte) {
 		binary.LittleEndian.PutUint64(d[24:32], binary.LittleEndian.Uint64(s[24:32])^m)
 		dst, src = dst[32:], src[32:]
 	}
-	for range len(src) / 8 {
+	for len(src) >= 8 {
 		binary.LittleEndian.PutUint64(dst, binary.LittleEndian.Uint64(src)^m)
 		dst, src = dst[8:], src[8:]
 	}

@@ -44,7 +44,7 @@ func TestPullInflatesWhatWasUnreadAtTheEnd(t *testing.T) {
 func TestReadDoesNotWaitWhileInflatedBytesAreLeft(t *testing.T) {
 	s := deflate.Sender{Bits: 12}
 	data := bytes.Repeat([]byte("abc"), 500)
-	message := deflate.NewDeflater(deflate.DefaultLevel, s).Deflate(nil, data, deflate.End)
+	message := deflate.NewDeflater(deflate.DefaultLevel, s).Deflate(nil, data, true)
 	for n := range len(message) + 1 {
 		want, _, err := deflate.NewInflater(s).Inflate(nil, message[:n], len(data), false)
 		require.NoError(t, err)

@@ -46,7 +46,7 @@ func (p *piece) returnBuffer() {
 func (c *Conn) markCompressed(p *piece) {
 	if z := c.compression; z != nil && len(p.rest) >= z.Threshold {
 		p.plain, p.rest = p.rest, nil
-		p.toCompress, p.flush, p.rsv = true, deflate.End, rsv1
+		p.toCompress, p.rsv = true, rsv1
 	}
 }
 
@@ -68,11 +68,8 @@ func (c *Conn) compressFrame(p *piece, n int) int {
 	for p.toCompress && (limit == 0 || len(b) < limit) {
 		part := p.plain[:min(len(p.plain), maxPiece)]
 		p.plain = p.plain[len(part):]
-		flush := deflate.More
-		if len(p.plain) == 0 {
-			flush, p.toCompress = p.flush, false
-		}
-		b = z.deflater.Deflate(b, part, flush)
+		p.toCompress = len(p.plain) > 0
+		b = z.deflater.Deflate(b, part, p.fin && !p.toCompress)
 	}
 	*p.buf, p.rest = b, b
 	n = c.send.framer.size(p)

@@ -20,10 +20,9 @@ type piece struct {
 
 	ready [][]byte // frames that were encoded before, in place of rest; shared, never changed
 
-	plain      []byte        // what is yet to be compressed; of ready frames, their plain payload
-	toCompress bool          // plain is yet to be compressed, to its end
-	flush      deflate.Flush // what follows plain
-	buf        *[]byte       // borrowed for what was compressed; nil for none
+	plain      []byte  // what is yet to be compressed; of ready frames, their plain payload
+	toCompress bool    // plain is yet to be compressed, to its end
+	buf        *[]byte // borrowed for what was compressed; nil for none
 
 	// The frame that is being encoded.
 	begun     bool // the first header is encoded
@@ -155,7 +154,7 @@ func Encode(op ws.OpCode, data []byte, e Encoding) (frames [][]byte) {
 	p := piece{op: op, rest: data, fin: true}
 	if e.Bits > 0 {
 		d := deflate.NewDeflater(e.Level, deflate.Sender{Bits: e.Bits, NoTakeover: true})
-		p.rest, p.rsv = d.Deflate(nil, data, deflate.End), rsv1
+		p.rest, p.rsv = d.Deflate(nil, data, true), rsv1
 	}
 	for !p.done() {
 		n := f.length(&p)

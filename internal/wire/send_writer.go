@@ -6,7 +6,6 @@ import (
 
 	"github.com/gobwas/ws"
 
-	"github.com/wsstream/wsstream/internal/deflate"
 	"github.com/wsstream/wsstream/internal/gate"
 )
 
@@ -73,7 +72,7 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 	}
 	for n < len(p) && err == nil {
 		part := p[n:min(len(p), n+w.limit())]
-		if err = w.writeFrame(part, n+len(part) == len(p)); err == nil {
+		if err = w.writeFrame(part); err == nil {
 			n += len(part)
 		}
 	}
@@ -112,7 +111,7 @@ func (w *Writer) Close(info CloseInfo, cut error) error {
 	}
 	p := piece{op: w.op, fin: true, length: w.n}
 	if w.compressed {
-		p.rsv, p.toCompress, p.flush = w.rsv, true, deflate.End
+		p.rsv, p.toCompress = w.rsv, true
 	}
 	n := w.c.send.framer.size(&p)
 	w.c.writeWindow.Force(n)
@@ -202,17 +201,14 @@ func (w *Writer) limit() int {
 	return limit
 }
 
-// writeFrame sends one frame, not the last. sync says that a Write ends with it.
-func (w *Writer) writeFrame(part []byte, sync bool) error {
+// writeFrame sends one frame, not the last.
+func (w *Writer) writeFrame(part []byte) error {
 	c := w.c
 	p := piece{op: w.op, rest: part}
 	var n int
 	var err error
 	if w.compressed {
 		p = piece{op: w.op, rsv: w.rsv, plain: part, toCompress: true}
-		if sync {
-			p.flush = deflate.Sync
-		}
 		err = c.writeWindow.Room(w.ctx, len(part)+compressOverhead+maxHeader)
 	} else {
 		n = c.send.framer.size(&p)
