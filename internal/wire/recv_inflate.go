@@ -48,7 +48,7 @@ func (z *compression) borrowScratch(limit int) []byte {
 	return (*z.scratch)[:0]
 }
 
-// oversized reports whether memory of so many bytes is too much for messages of at most limit bytes.
+// oversized reports whether size bytes of memory are too many for messages of at most limit bytes.
 // A limit that is not positive is none.
 func oversized(size, limit int) bool { return limit > 0 && size/2 > max(limit, smallChunk) }
 
