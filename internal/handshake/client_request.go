@@ -54,7 +54,7 @@ func (c *Client) request(key string) *http.Request {
 		r.Header["Sec-WebSocket-Protocol"] = []string{strings.Join(c.Subprotocols, ", ")}
 	}
 	if c.Deflate != nil {
-		r.Header[extensionsField] = []string{c.Deflate.Offer()}
+		r.Header["Sec-WebSocket-Extensions"] = []string{c.Deflate.Offer()}
 	}
 	if c.Jar != nil {
 		for _, cookie := range c.Jar.Cookies(c.webURL(c.Host)) {

@@ -72,11 +72,11 @@ func (c *Client) check(resp *http.Response, key string) error {
 		return fmt.Errorf("the response's Upgrade is %.100q, not websocket alone", h.Values("Upgrade"))
 	case !HasToken(h, "Connection", "Upgrade"):
 		return fmt.Errorf("the response's Connection is %.100q, not Upgrade", h.Values("Connection"))
-	case !slices.Equal(h.Values("Sec-WebSocket-Accept"), []string{AcceptKey(key)}):
+	case !slices.Equal(h[acceptField], []string{AcceptKey(key)}):
 		return fmt.Errorf("the response's Sec-WebSocket-Accept %.100q does not answer our key",
-			h.Values("Sec-WebSocket-Accept"))
+			h[acceptField])
 	}
-	return c.checkSubprotocol(h.Values("Sec-WebSocket-Protocol"))
+	return c.checkSubprotocol(h[protocolField])
 }
 
 // shake makes the handshake on t.
@@ -106,8 +106,8 @@ func (c *Client) shake(t *Transport) error {
 	}
 	t.Buffered = buffered(br.Reader)
 	t.Agreed = Agreement{
-		Protocol:   resp.Header.Get("Sec-WebSocket-Protocol"),
-		Extensions: strings.Join(resp.Header.Values(extensionsField), ", "),
+		Protocol:   resp.Header.Get(protocolField),
+		Extensions: strings.Join(resp.Header[extensionsField], ", "),
 		Deflate:    z,
 		Header:     resp.Header,
 	}

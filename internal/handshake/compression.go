@@ -7,9 +7,6 @@ import (
 	"github.com/wsstream/wsstream/internal/deflate"
 )
 
-// extensionsField is the field as RFC 6455 writes it. http.Header has a way of its own.
-const extensionsField = "Sec-WebSocket-Extensions"
-
 // A Deflate says how both sides compress.
 type Deflate struct {
 	Ours deflate.Sender // how we send
@@ -23,10 +20,10 @@ func answerExtensions(want *deflate.Config, h http.Header) (
 	z *Deflate, extensions string, err error,
 ) {
 	if want == nil {
-		_, _, _, err = deflate.Config{}.Answer(h.Values(extensionsField))
+		_, _, _, err = deflate.Config{}.Answer(h[extensionsField])
 		return nil, "", err
 	}
-	p, extensions, ok, err := want.Answer(h.Values(extensionsField))
+	p, extensions, ok, err := want.Answer(h[extensionsField])
 	if err != nil || !ok {
 		return nil, "", err
 	}
@@ -37,7 +34,7 @@ func answerExtensions(want *deflate.Config, h http.Header) (
 //
 // RFC 6455, section 11.3.2: the field stands once.
 func readExtensions(want *deflate.Config, h http.Header) (*Deflate, error) {
-	chosen := h.Values(extensionsField)
+	chosen := h[extensionsField]
 	if len(chosen) > 1 {
 		return nil, fmt.Errorf("the server's extensions are in %d fields: %.100q",
 			len(chosen), chosen)

@@ -1,10 +1,9 @@
 package handshake
 
 import (
+	"bytes"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/wsstream/wsstream/internal/deflate"
@@ -96,21 +95,32 @@ func (s *Server) answer(t *Transport, r *http.Request, extra http.Header, o Owne
 	if !o.Answering(func() { Cut(t.Conn) }) {
 		return &Failure{Err: errAbandoned}
 	}
-	var b strings.Builder
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	b.WriteString("Upgrade: websocket\r\nConnection: Upgrade\r\n")
-	fmt.Fprintf(&b, "Sec-WebSocket-Accept: %s\r\n", AcceptKey(r.Header.Get("Sec-WebSocket-Key")))
+	b := make([]byte, 0, 160) // enough for a response without a subprotocol and extensions
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\n"...)
+	b = append(b, "Upgrade: websocket\r\nConnection: Upgrade\r\n"...)
+	b = appendField(b, "Sec-WebSocket-Accept", AcceptKey(r.Header.Get(keyField)))
 	if t.Agreed.Protocol != "" {
-		fmt.Fprintf(&b, "Sec-WebSocket-Protocol: %s\r\n", t.Agreed.Protocol)
+		b = appendField(b, "Sec-WebSocket-Protocol", t.Agreed.Protocol)
 	}
 	if t.Agreed.Extensions != "" {
-		fmt.Fprintf(&b, "%s: %s\r\n", extensionsField, t.Agreed.Extensions)
+		b = appendField(b, "Sec-WebSocket-Extensions", t.Agreed.Extensions)
 	}
-	_ = extra.Write(&b) // a Builder never fails
-	_ = s.Header.Write(&b)
-	b.WriteString("\r\n")
-	if _, err := t.Conn.Write([]byte(b.String())); err != nil {
+	b = appendHeader(appendHeader(b, extra), s.Header)
+	if _, err := t.Conn.Write(append(b, "\r\n"...)); err != nil {
 		return &Failure{Err: err}
 	}
 	return nil
+}
+
+func appendField(b []byte, name, value string) []byte {
+	return append(append(append(append(b, name...), ": "...), value...), "\r\n"...)
+}
+
+func appendHeader(b []byte, h http.Header) []byte {
+	if len(h) == 0 {
+		return b
+	}
+	buf := bytes.NewBuffer(b)
+	_ = h.Write(buf) // a Buffer never fails
+	return buf.Bytes()
 }

@@ -7,12 +7,16 @@ import "net/http"
 // RFC 6455, section 4.2.1.
 func checkRequest(r *http.Request) *refusal {
 	h := r.Header
-	for _, once := range []string{"Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"} {
-		if n := len(h.Values(once)); n > 1 {
-			return refused(http.StatusBadRequest, "%s appears %d times", once, n)
+	for _, once := range [...]struct{ field, name string }{
+		{keyField, "Sec-WebSocket-Key"},
+		{versionField, "Sec-WebSocket-Version"},
+		{"Origin", "Origin"},
+	} {
+		if n := len(h[once.field]); n > 1 {
+			return refused(http.StatusBadRequest, "%s appears %d times", once.name, n)
 		}
 	}
-	version, key := h.Get("Sec-WebSocket-Version"), h.Get("Sec-WebSocket-Key")
+	version, key := h.Get(versionField), h.Get(keyField)
 	switch {
 	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
 		return refused(http.StatusHTTPVersionNotSupported,

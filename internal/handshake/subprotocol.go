@@ -32,7 +32,7 @@ func CheckSubprotocols(protocols []string, client bool) error {
 // subprotocol chooses the first of the client's subprotocols that the server speaks. It ignores
 // names that are not valid, and repeated names.
 func (s *Server) subprotocol(h http.Header) string {
-	for p := range tokens(h.Values("Sec-WebSocket-Protocol")) {
+	for p := range tokens(h[protocolField]) {
 		if i := slices.Index(s.Subprotocols, p); i >= 0 {
 			return s.Subprotocols[i] // p would keep all that was offered in memory
 		}

@@ -6,6 +6,16 @@ import (
 	"strings"
 )
 
+// The fields of the handshake as http.Header spells them. Another spelling costs an allocation with
+// each look-up.
+const (
+	keyField        = "Sec-Websocket-Key"
+	acceptField     = "Sec-Websocket-Accept"
+	versionField    = "Sec-Websocket-Version"
+	protocolField   = "Sec-Websocket-Protocol"
+	extensionsField = "Sec-Websocket-Extensions"
+)
+
 // tokens splits the values of a header field at their commas. A list of them would take more memory
 // than the field: an empty token is one byte there.
 func tokens(values []string) iter.Seq[string] {
