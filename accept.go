@@ -51,7 +51,7 @@ func accept(
 // an open Conn. Its Opened has the request's header, and its URL is the address that the client
 // asked for.
 //
-// AcceptConn owns nc. If it returns an error, nc is closed. The error is a *HandshakeError if the
+// AcceptConn owns nc, and sets its deadlines. If it returns an error, nc is closed. The error is a *HandshakeError if the
 // client could be answered. A client that was refused has a second to read the answer and to close.
 // AcceptConn waits for that. If ctx ends before the handshake is done, the error is
 // context.Cause(ctx).

@@ -2,6 +2,7 @@ package handshake
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +96,29 @@ func TestDialReturnsTheInputBehindTheResponse(t *testing.T) {
 	got, err := clientOf(t, near).Dial(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "frames", string(got.Buffered))
+}
+
+// TestRequestsShareNoBytes: a reader whose memory is used again shows nothing of the request before.
+func TestRequestsShareNoBytes(t *testing.T) {
+	long := strings.Repeat("x", 3<<10)
+	for i, header := range []string{"A: " + long, "B: b", "C: " + long, "D: d"} {
+		near, far := net.Pipe()
+		go func() {
+			_, _ = io.WriteString(near, "GET / HTTP/1.1\r\nHost: h\r\n"+header+"\r\n\r\nrest")
+			_ = near.Close()
+		}()
+		r, rest, no, err := readRequest(far, 0)
+		require.NoError(t, err)
+		require.Nil(t, no)
+		name, value, _ := strings.Cut(header, ": ")
+		require.Equal(t, http.Header{name: {value}}, r.Header, "request %d", i)
+		body, err := io.ReadAll(io.MultiReader(bytes.NewReader(rest), far))
+		require.NoError(t, err)
+		require.Equal(t, "rest", string(body))
+		body, err = io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.Empty(t, body)
+	}
 }
 
 func TestRefusalIsAFailureOnBothSides(t *testing.T) {

@@ -47,13 +47,12 @@ const lingerTime = time.Second
 
 // dismiss refuses a request on a bare connection, and waits for the client to read why. If dismiss
 // closed the connection while input is unread or still comes, the kernel would reset it, and the
-// response would be lost. The client has the time that is left of timed, and at least a second. The
+// response would be lost. The client has until by, and at least a second. A zero by is no limit. The
 // end of ctx ends the wait.
 //
 // RFC 9112, section 9.6.
-func dismiss(ctx, timed context.Context, nc net.Conn, no *refusal) error {
-	by, bounded := timed.Deadline()
-	if least := time.Now().Add(lingerTime); bounded && by.Before(least) {
+func dismiss(ctx context.Context, by time.Time, nc net.Conn, no *refusal) error {
+	if least := time.Now().Add(lingerTime); !by.IsZero() && by.Before(least) {
 		by = least
 	}
 	_ = nc.SetDeadline(by)

@@ -5,32 +5,33 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"time"
 )
 
 // AcceptConn answers a request on a bare connection, TLS or not. When ctx ends, it fails. The error
 // is a *Failure, or the cause of ctx. The caller must then cut nc. A client that was refused has a
 // second to read why and to close, for which AcceptConn waits.
 func (s *Server) AcceptConn(ctx context.Context, nc net.Conn, o Owner) (Transport, error) {
-	timed, cancel := ctx, context.CancelFunc(func() {})
-	if s.Timeout > 0 {
-		timed, cancel = context.WithTimeoutCause(ctx, s.Timeout, &Failure{Err: ErrTimeout})
+	by := deadline(s.Timeout)
+	if !by.IsZero() {
+		_ = nc.SetDeadline(by)
 	}
-	defer cancel()
 	var t Transport
 	var admitted bool
 	var no *refusal
 	var err error
-	late := !uninterrupted(timed, nc, func() { t, admitted, no, err = s.shake(nc, o) })
+	inTime := uninterrupted(ctx, nc, func() { t, admitted, no, err = s.shake(nc, o) })
+	late := err != nil && !by.IsZero() && !time.Now().Before(by)
 	switch {
+	case !inTime:
+		return t, context.Cause(ctx) // also if all was done: the deadline of nc has passed
 	case late && admitted:
-		err = context.Cause(timed) // also if all was done: the deadline of nc has passed
-	case late && ctx.Err() != nil:
-		return Transport{}, context.Cause(ctx)
-	case late && no == nil:
+		err = &Failure{Err: ErrTimeout}
+	case late:
 		no = &refusal{http.StatusRequestTimeout, nil, ErrTimeout}
 	}
 	if no != nil {
-		return Transport{}, dismiss(ctx, timed, nc, no)
+		return Transport{}, dismiss(ctx, by, nc, no)
 	}
 	return t, err
 }

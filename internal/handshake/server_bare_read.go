@@ -7,25 +7,43 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"sync"
 
 	"golang.org/x/net/http/httpguts"
 )
 
 var errNoRequest = errors.New("the client closed the connection before its request came")
 
+// A requestReader has the memory for reading a request.
+type requestReader struct {
+	start [1 << 10]byte // of the header; a longer one needs other memory
+	head  bytes.Reader
+	lines *bufio.Reader // of head
+}
+
+var requestReaders = sync.Pool{New: func() any {
+	return &requestReader{lines: bufio.NewReader(nil)}
+}}
+
 // readRequest reads a client's request from a bare connection, without a body, and the input behind
 // its header. limit is the maximum size of the header in bytes, 0 for none. If the request is bad,
 // it returns a refusal. If the connection failed, it returns an error, and the client cannot be
 // answered.
 func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *refusal, err error) {
-	head, rest, no, err := readHead(conn, limit)
+	m := requestReaders.Get().(*requestReader)
+	defer requestReaders.Put(m)
+	head, rest, no, err := readHead(conn, m.start[:0:capped(len(m.start), limit)], limit)
 	if no != nil || err != nil {
 		return nil, nil, no, err
 	}
-	r, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
+	m.head.Reset(head)
+	m.lines.Reset(&m.head)
+	r, err = http.ReadRequest(m.lines)
+	m.head.Reset(nil)
 	if err != nil {
 		return nil, nil, &refusal{http.StatusBadRequest, nil, err}, nil
 	}
+	r.Body = http.NoBody                           // it would read from lines
 	if r.URL.Host != "" && !hostLine.Match(head) { // http.ReadRequest is content with the URL's
 		return nil, nil, refused(http.StatusBadRequest, "Host is missing"), nil
 	}
@@ -37,10 +55,9 @@ func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *r
 // RFC 9112, section 3.2.
 var hostLine = regexp.MustCompile(`(?i)\nhost:`)
 
-// readHead reads up to the empty line that ends a header. A line is checked as soon as it is whole,
-// so a header that will be refused is not kept.
-func readHead(conn io.Reader, limit int) (head, rest []byte, no *refusal, err error) {
-	b := make([]byte, 0, capped(1<<10, limit))
+// readHead reads up to the empty line that ends a header, into b while that has room. A line is
+// checked as soon as it is whole, so a header that will be refused is not kept.
+func readHead(conn io.Reader, b []byte, limit int) (head, rest []byte, no *refusal, err error) {
 	for start, lines := 0, 0; ; { // where the unfinished line starts; how many lines are whole
 		if len(b) == cap(b) {
 			if len(b) == limit {
