@@ -131,12 +131,16 @@ func (c *Conn) closeRelocks(info CloseInfo, by party) {
 	if e.by == undecided {
 		e.by = by
 	}
-	if !e.decided && !e.over {
+	begins := !e.decided && !e.over
+	if begins {
 		e.decided, e.ourClose = true, info
-		c.hurryLocked()
+		c.background.closing.Store(true)
 	}
 	c.queueCloseLocked()
 	c.sendRelocks()
+	if begins && !e.over { // the answer to the peer's Close has mostly ended all
+		c.hurryLocked()
+	}
 	c.requestReader()
 }
 

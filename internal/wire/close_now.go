@@ -13,8 +13,9 @@ func (c *Conn) CloseNow() {
 	c.giveLastRelocks()
 	c.end.note().cut = true
 	c.settleLocked()
-	c.requestReader() // to drop what is unread
 	c.mu.Unlock()
+	c.background.requested.Store(true) // to drop what is unread
+	c.startBackground()
 	if !c.end.done.Closed() {
 		c.awaitClosed()
 	}

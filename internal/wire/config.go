@@ -36,6 +36,11 @@ type Config struct {
 	ReadStall, WriteStall func(spent bool, took time.Duration)
 }
 
+// limitsSilence reports whether an option needs a keepalive.
+func (c *Config) limitsSilence() bool {
+	return max(c.PingInterval, c.IdleTimeout, c.StallTimeout, c.ReadTimeout) > 0
+}
+
 // An Owner is the object that made the Conn.
 type Owner interface {
 	// Ended is called once, when all has ended: with what Closed settles with, and with the end of
