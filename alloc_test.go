@@ -8,12 +8,15 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/stream"
+	"github.com/wsstream/wsstream/wstest"
 )
 
 // These tests check what the doc comments say of allocations, for messages of 64 bytes over TCP,
@@ -270,3 +273,40 @@ func TestPipeBetweenConnsAllocatesNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestAcceptConnAllocatesLittle: of a connection, from its request to its end. The standard library
+// allocates most of that, for the request and its header.
+func TestAcceptConnAllocatesLittle(t *testing.T) {
+	in := append(wstest.UpgradeRequest("/"), ws.MustCompileFrame(
+		ws.MaskFrame(ws.NewCloseFrame(ws.NewCloseFrameBody(1000, ""))))...)
+	n := testing.AllocsPerRun(200, func() {
+		c, err := wsstream.AcceptConn(t.Context(), &script{in: in}, nil)
+		require.NoError(t, err)
+		_, err = c.Readable().Pull(context.Background())
+		require.Equal(t, io.EOF, err)
+		c.CloseNow()
+	})
+	require.LessOrEqual(t, n, 50.0)
+}
+
+// A script is a transport whose input is known.
+type script struct {
+	net.Conn
+	in []byte
+}
+
+func (s *script) Read(b []byte) (n int, err error) {
+	if len(s.in) == 0 {
+		return 0, io.EOF
+	}
+	n = copy(b, s.in)
+	s.in = s.in[n:]
+	return n, nil
+}
+
+func (*script) Write(b []byte) (int, error)      { return len(b), nil }
+func (*script) Close() error                     { return nil }
+func (*script) RemoteAddr() net.Addr             { return nil }
+func (*script) SetDeadline(time.Time) error      { return nil }
+func (*script) SetReadDeadline(time.Time) error  { return nil }
+func (*script) SetWriteDeadline(time.Time) error { return nil }

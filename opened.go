@@ -71,7 +71,7 @@ func (a *agreement) opened(c *Conn) Opened {
 type flatHeader string
 
 func flatten(h http.Header) flatHeader {
-	var b []byte
+	b := make([]byte, 0, 512) // on the stack: most headers need no other memory than the result
 	add := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
 	for name, values := range h {
 		add(name)
