@@ -51,10 +51,10 @@ func accept(
 // an open Conn. Its Opened has the request's header, and its URL is the address that the client
 // asked for.
 //
-// AcceptConn owns nc, and sets its deadlines. If it returns an error, nc is closed. The error is a *HandshakeError if the
-// client could be answered. A client that was refused has a second to read the answer and to close.
-// AcceptConn waits for that. If ctx ends before the handshake is done, the error is
-// context.Cause(ctx).
+// AcceptConn owns nc, and sets its deadlines. If it returns an error, nc is closed. The error is a
+// *HandshakeError if the client could be answered. A client that was refused has a second to read
+// the answer and to close. AcceptConn waits for that. If ctx ends before the handshake is done, the
+// error is context.Cause(ctx).
 //
 // The handshake is made on a goroutine of its own. The hooks of Trace, OnPing and OnPong that
 // belong to the handshake run there.

@@ -98,7 +98,7 @@ func TestDialReturnsTheInputBehindTheResponse(t *testing.T) {
 	require.Equal(t, "frames", string(got.Buffered))
 }
 
-// TestRequestsShareNoBytes: a reader whose memory is used again shows nothing of the request before.
+// TestRequestsShareNoBytes: memory that is used again shows nothing of the request before.
 func TestRequestsShareNoBytes(t *testing.T) {
 	long := strings.Repeat("x", 3<<10)
 	for i, header := range []string{"A: " + long, "B: b", "C: " + long, "D: d"} {

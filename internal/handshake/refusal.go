@@ -47,8 +47,8 @@ const lingerTime = time.Second
 
 // dismiss refuses a request on a bare connection, and waits for the client to read why. If dismiss
 // closed the connection while input is unread or still comes, the kernel would reset it, and the
-// response would be lost. The client has until by, and at least a second. A zero by is no limit. The
-// end of ctx ends the wait.
+// response would be lost. The client has until by, and at least a second. A zero by is no limit.
+// The end of ctx ends the wait.
 //
 // RFC 9112, section 9.6.
 func dismiss(ctx context.Context, by time.Time, nc net.Conn, no *refusal) error {
