@@ -162,6 +162,45 @@ func TestConnectionsThatDoNotGreetAreLimited(t *testing.T) {
 	})
 }
 
+// Each connection that took a session over left the one before it open for a second, if that did
+// not answer the Close. No limit counted those.
+func TestTakeoversLeaveFewConnectionsBehind(t *testing.T) {
+	inWorld(t, nil, nil, func(t *testing.T, w *world) {
+		_, server := w.open()
+		const takeovers = 100
+		for range takeovers {
+			w.stall() // it answers no Close
+			w.again(0, 0)
+		}
+		synctest.Wait()
+		require.Equal(t, 33, w.unended())
+		require.Equal(t, takeovers, server.Resumed())
+		<-time.After(time.Second)
+		synctest.Wait()
+		require.Equal(t, 1, w.unended())
+	})
+}
+
+// A connection for a session that had ended, and whose function had not returned, counted nowhere.
+func TestConnectionsOfAnEndedSessionCountAsGreetings(t *testing.T) {
+	inWorld(t, &resume.ServerOptions{MaxGreetings: 2}, nil, func(t *testing.T, w *world) {
+		_, server := w.open()
+		server.CloseNow()
+		for range 2 {
+			r := w.raw()
+			_, err := r.conn.Opened().Wait(t.Context())
+			require.NoError(t, err)
+			w.lastAccepted().Stall(true) // so the server's Close gets no answer
+			r.send(hello(0, 0, 1, rawID))
+			synctest.Wait()
+		}
+		_, err := w.raw().conn.Opened().Wait(t.Context())
+		var refused *wsstream.HandshakeError
+		require.ErrorAs(t, err, &refused)
+		require.Equal(t, 503, refused.Status)
+	})
+}
+
 // The timer of a loss fired, and a connection came before it took the lock. Or that was even lost
 // again. Both ended the session.
 func TestALateTimerOfALossEndsNoSession(t *testing.T) {

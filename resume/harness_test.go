@@ -150,6 +150,32 @@ func (w *world) cut() {
 	w.nets[len(w.nets)-1].Cut()
 }
 
+// stall holds back what the client's end of the last connection sends.
+func (w *world) stall() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.nets[len(w.nets)-1].Stall(true)
+}
+
+// lastAccepted returns the server's end of the last connection.
+func (w *world) lastAccepted() *memnet.Conn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.accepted[len(w.accepted)-1]
+}
+
+// unended returns how many connections the server has not closed.
+func (w *world) unended() (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, nc := range w.accepted {
+		if !nc.Closed() {
+			n++
+		}
+	}
+	return n
+}
+
 func (w *world) write(s *resume.Session, text string) {
 	w.t.Helper()
 	require.NoError(w.t, s.Writable().Write(w.t.Context(), wsstream.Text(text)))

@@ -4,10 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wsstream/wsstream"
 )
+
+// maxLeaving limits the connections of a session that were taken over and have not ended. So a
+// client that connects again and again does not hold many. They are enough for clients that race:
+// each gets its close code.
+const maxLeaving = 32
 
 // adopt makes l the connection of the session, before it is greeted. The one before is cut: what is
 // unread there does not count, and comes again. It reports false if the session has ended.
@@ -21,6 +27,13 @@ func (s *Session) adopt(l *link) bool {
 	}
 	old := s.link
 	s.link, s.last, l.last = l, l, s.last
+	var oldest *link
+	if old != nil {
+		if s.leaving = append(s.leaving, old); len(s.leaving) > maxLeaving {
+			oldest = s.leaving[0]
+			s.leaving = slices.Delete(s.leaving, 0, 1)
+		}
+	}
 	s.timer.Stop()
 	s.unlinkLocked()
 	s.mu.Unlock()
@@ -28,6 +41,9 @@ func (s *Session) adopt(l *link) bool {
 	if old != nil {
 		old.cut(codeTakenOver)
 		old.let(ErrTakenOver)
+	}
+	if oldest != nil {
+		oldest.conn.CloseNow()
 	}
 	return true
 }

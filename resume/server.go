@@ -175,15 +175,14 @@ func (v *Server) connected(conn *wsstream.Conn, r *http.Request, principal strin
 		refuse(conn, code)
 		return
 	}
-	leave()
 	if !fresh {
-		s.serve(conn, g)
+		s.serve(conn, g, leave)
 		return
 	}
 	served := make(chan struct{})
 	go func() { // the request's: it ends with the connection
 		defer close(served)
-		s.serve(conn, g)
+		s.serve(conn, g, leave)
 	}()
 	defer func() { <-served }()
 	defer v.remember(s)
@@ -216,13 +215,16 @@ func (v *Server) find(g greeting, principal string) (s *Session, fresh bool, cod
 	return s, true, 0
 }
 
-// serve lets the session live with a connection of a Server, until one of them ends.
-func (s *Session) serve(conn *wsstream.Conn, g greeting) {
+// serve lets the session live with a connection of a Server, until one of them ends. It calls leave
+// once the session has the connection, or the connection has ended.
+func (s *Session) serve(conn *wsstream.Conn, g greeting, leave func()) {
+	defer leave()
 	l := newLink(conn)
 	if !s.adopt(l) {
 		refuse(conn, s.endCode())
 		return
 	}
+	leave()
 	ctx, stop := context.WithTimeout(context.Background(), greetingTime)
 	err := conn.Writable().Write(ctx, s.greeting().encode(false))
 	stop()

@@ -39,6 +39,7 @@ type Session struct {
 	mu      sync.Mutex
 	link    *link       // the connection, from its greeting on; nil: none
 	last    *link       // the last one
+	leaving []*link     // those that were taken over and have not ended, oldest first
 	failure error       // why the session ended; nil: in order, or not at all
 	away    time.Time   // since when there is no link
 	lastErr error       // of the last connection, or of the last attempt

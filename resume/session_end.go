@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/wsstream/wsstream"
@@ -155,6 +156,12 @@ func (s *Session) linger(l *link) {
 	defer stop()
 	_, _ = l.conn.Closed().Wait(ctx)
 	l.conn.CloseNow()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leaving = slices.DeleteFunc(s.leaving, func(other *link) bool { return other == l })
+	if len(s.leaving) == 0 {
+		s.leaving = nil
+	}
 }
 
 // codeFor returns what an END says about cause, and well for a cause that is no failure.
