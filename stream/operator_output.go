@@ -23,8 +23,10 @@ func (o *output[T]) Pull(ctx context.Context) (T, error) {
 		o.begin.Do(o.start)
 	}
 	v, err := o.q.Pull(ctx)
-	if err != nil && ctx.Err() == nil { // else it may be the cause of ctx
-		passOn(&o.panicked, err)
+	if p, ok := err.(*Panic); ok {
+		if cause, _ := context.Cause(ctx).(*Panic); p != cause { // else it may be the end of ctx
+			passOn(&o.panicked, p)
+		}
 	}
 	return v, err
 }
@@ -40,12 +42,8 @@ func (o *output[T]) Cancel(cause error) (err error) {
 // Done returns a channel that is closed when no Pull waits any more.
 func (o *output[T]) Done() <-chan struct{} { return o.q.Done() }
 
-// passOn panics with err if err is a *Panic, once.
-func passOn(once *sync.Once, err error) {
-	p, ok := err.(*Panic)
-	if !ok {
-		return
-	}
+// passOn panics with p, once.
+func passOn(once *sync.Once, p *Panic) {
 	first := false
 	once.Do(func() { first = true })
 	if first {

@@ -2,9 +2,11 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +41,43 @@ func TestPanicThatEndsAContextIsNoPanicOfThePull(t *testing.T) {
 		}()
 		_, err := r.Pull(ctx)
 		require.ErrorIs(t, err, io.ErrNoProgress)
+		_ = r.Cancel(nil)
+	})
+}
+
+// An endingCtx has ended once it says so. Its Done is late.
+type endingCtx struct {
+	context.Context
+	ended atomic.Bool
+}
+
+func (c *endingCtx) Err() error {
+	if c.ended.Load() {
+		return context.Canceled
+	}
+	return nil
+}
+
+// The Pull returned the *Panic as an error, and a later Pull panicked.
+func TestPanicReachesThePullWhoseContextEndsMeanwhile(t *testing.T) {
+	eachOperator(t, func(t *testing.T, op func(stream.Readable[int]) stream.Readable[int]) {
+		ctx := &endingCtx{Context: t.Context()}
+		r := op(stream.Map(source(nil, 1), func(v int) (int, error) {
+			ctx.ended.Store(true)
+			return explode(v)
+		}))
+		first := errors.New("it panicked")
+		func() {
+			defer func() { _ = recover() }()
+			_, first = r.Pull(ctx)
+		}()
+		if first == context.Canceled { // the end is left for the next Pull
+			require.Panics(t, func() { r.Pull(t.Context()) })
+		} else {
+			require.EqualError(t, first, "it panicked")
+		}
+		_, err := r.Pull(t.Context())
+		require.Error(t, err)
 		_ = r.Cancel(nil)
 	})
 }

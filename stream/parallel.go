@@ -112,9 +112,9 @@ func (p *parallel[In, Out]) failed(ctx context.Context, err error) error {
 		cause = own.error
 	}
 	p.stop(cause)
-	if _, panicked := cause.(*Panic); panicked && !isDone(p.out.cancelled) {
+	if panicked, ok := cause.(*Panic); ok && !isDone(p.out.cancelled) {
 		p.out.end = cause // what later pulls return
-		passOn(&p.panicked, cause)
+		passOn(&p.panicked, panicked)
 	}
 	return err
 }

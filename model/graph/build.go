@@ -100,6 +100,15 @@ func (f function) call(v item) (out item, err error) {
 	return r.(item), nil
 }
 
+// logged returns f as an operator calls it, and the log of its calls.
+func (b *builder) logged(f function) (func(item) (item, error), *callbacks) {
+	calls := new(callbacks)
+	return func(v item) (item, error) {
+		defer calls.enter(b.world, v)()
+		return f.call(v)
+	}, calls
+}
+
 // emitting is the function of an operator that calls it for each chunk and emits the result.
 func (f function) emitting(v any, emit func(any)) (any, error) {
 	r, panicked, err := f.of(v)
@@ -330,12 +339,14 @@ func (b *builder) through(
 	b.add(law{quiet: func() {
 		p := run()
 		ended := in.log.end != nil && in.log.end.panicked == nil && p.fail == nil
+		// A failure that came when a context had ended counts once the source has told it again.
+		told := in.log.over() && !out.log.missed(in.log.end) || out.log.end != nil
 		switch {
 		case flushes > 1 || cancels > 1 || flushes+cancels > 1:
 			b.faultLocked("%s: %d calls of Flush and %d of Cancel", name, flushes, cancels)
 		case ended && in.log.end.err == io.EOF && flushes+cancels == 0:
 			b.faultLocked("%s: does not call Flush", name)
-		case ended && in.log.end.err != io.EOF && cancels == 0:
+		case ended && in.log.end.err != io.EOF && told && cancels == 0:
 			b.faultLocked("%s: does not call Cancel", name)
 		case out.log.cancelled() && p.fail == nil && flushes+cancels == 0:
 			b.faultLocked("%s: does not call Cancel behind Cancel", name)

@@ -265,11 +265,19 @@ func (b *builder) pullers(p port, s Sink, cause error) {
 		defer mu.Unlock()
 		return s.Stop >= 0 && taken >= s.Stop
 	}
+	last := func() (err error) { // Pull may panic when another goroutine has got an error
+		defer func() {
+			if v := recover(); v != nil {
+				err = errPanicked
+			}
+		}()
+		_, err = p.r.Pull(b.ctx)
+		return err
+	}
 	one := func(n int) (over bool) {
 		defer func() {
 			if v := recover(); v != nil {
-				_, err := p.r.Pull(b.ctx)
-				over = err != nil
+				over = last() != nil
 			}
 		}()
 		ctx, cancel := context.WithCancelCause(b.ctx)
@@ -302,7 +310,7 @@ func (b *builder) pullers(p port, s Sink, cause error) {
 					return
 				}
 				if !pause(b.ctx, gap(s.Gaps, n), nil) || one(n) {
-					_, _ = p.r.Pull(b.ctx) // once more
+					_ = last()
 					return
 				}
 			}
@@ -437,7 +445,7 @@ func (b *builder) writerSink(name string, p port, s Sink, step Step) {
 	dst := wprobed(outer, stream.Encode(wprobed(inner, stream.ToWriter(w)), codec))
 	b.mapWriter(name, outer, inner, func(v any) (any, any, error) {
 		return line(v.(item)), nil, nil
-	})
+	}, nil)
 	b.add(law{quiet: func() {
 		if !slices.Equal(w.got, inner.taken) {
 			b.faultLocked("%s: the writer got %d of %d chunks", name, len(w.got), len(inner.taken))

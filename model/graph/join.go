@@ -31,8 +31,9 @@ func (b *builder) join(name string, s Step, in port, src stream.Readable[item], 
 		q, queue := b.queue(name, s, f)
 		outer := b.wlog(name + " map")
 		outer.one = true
-		dst := stream.MapWriter(wprobed(queue.in, stream.Writable[item](q)), f.call)
-		b.mapWriter(name+" map", outer, queue.in, f.of)
+		call, calls := b.logged(f)
+		dst := stream.MapWriter(wprobed(queue.in, stream.Writable[item](q)), call)
+		b.mapWriter(name+" map", outer, queue.in, f.of, calls)
 		out := b.probe(name, q)
 		queue.out = out.log
 		queue.law()

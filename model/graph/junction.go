@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -175,8 +176,9 @@ func (b *builder) queued(
 		out = b.probe(name, q)
 		law.out = out.log
 		outer = b.wlog(name + " map")
-		dst = wprobed(outer, stream.MapWriter(wprobed(law.in, stream.Writable[item](q)), f.call))
-		b.mapWriter(name+" map", outer, law.in, f.of)
+		call, calls := b.logged(f)
+		dst = wprobed(outer, stream.MapWriter(wprobed(law.in, stream.Writable[item](q)), call))
+		b.mapWriter(name+" map", outer, law.in, f.of, calls)
 	case "codec":
 		q := stream.NewQueue[[]byte](stream.Count(s.Mark))
 		law.size = func(any) int { return 1 }
@@ -186,7 +188,7 @@ func (b *builder) queued(
 		dst = wprobed(outer, stream.Encode(inner, codec))
 		b.mapWriter(name+" encode", outer, law.in, func(v any) (any, any, error) {
 			return line(v.(item)), nil, nil
-		})
+		}, nil)
 		out = b.decoded(name, s, law.out, probed(law.out, stream.Readable[[]byte](q)), f)
 	}
 	outer.one, outer.exact = true, true
@@ -279,7 +281,8 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 // subscribe adds a subscription, unless it has been cancelled before.
 func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
 	b.mu.Lock()
-	s.from[0] = max(0, len(c.in.taken)-c.replay)
+	s.count[1] = math.MaxInt
+	s.narrow(len(c.in.taken), math.MaxInt, c.replay)
 	s.began = b.stampLocked("%s: Subscribe", s.name)
 	b.mu.Unlock()
 	limit := s.limit
@@ -297,7 +300,7 @@ func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
 		}[s.policy])
 	}
 	b.mu.Lock()
-	s.from[1] = max(0, len(c.published())-c.replay)
+	s.narrow(0, len(c.published()), c.replay)
 	s.done = b.stampLocked("%s: subscribed", s.name)
 	s.handle = handle
 	b.mu.Unlock()

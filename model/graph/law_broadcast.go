@@ -26,8 +26,19 @@ type sub struct {
 	grace  time.Duration // of DisconnectAfter
 	handle *stream.Subscription[item]
 
-	began, done stamp  // of Subscribe
-	from        [2]int // it gets the chunks from this number on: at least, and at most
+	began, done stamp // of Subscribe
+	// count is how many chunks had been published when it came, and from is the number of the first
+	// chunk that it gets, replayed or not: at least, and at most. They differ if its Subscribe
+	// overlapped a Publish, until the log tells whether it has got that chunk.
+	count, from [2]int
+}
+
+// narrow notes that Subscribe came behind at least, and at most, so many chunks.
+func (s *sub) narrow(least, most, replay int) {
+	s.count = [2]int{max(s.count[0], least), min(s.count[1], most)}
+	for i, n := range s.count {
+		s.from[i] = max(0, n-replay)
+	}
 }
 
 // casting is the law of a Broadcast with one publisher.
@@ -69,8 +80,24 @@ func (b *casting) publishOf(v any) stamp {
 
 func (b *casting) always() {
 	for _, s := range b.subs {
+		b.overlap(s)
 		b.order(s, b.published())
 		b.endOf(s)
+	}
+}
+
+// overlap looks at what s delivered or dropped of the chunks whose Publish its Subscribe overlapped.
+// It has got these, and all behind them.
+func (b *casting) overlap(s *sub) {
+	if s.from[0] == s.from[1] {
+		return
+	}
+	all := b.published()
+	for at := s.from[0]; at < min(s.from[1], len(all)); at++ {
+		if slices.Contains(s.out.values, all[at]) || slices.Contains(b.lost(s), all[at]) {
+			s.narrow(0, at+b.replay, b.replay)
+			return
+		}
 	}
 }
 
@@ -112,11 +139,13 @@ func (b *casting) lost(s *sub) (vs []any) {
 	return vs
 }
 
-// held returns the chunks that s holds at a quiescent point, and how many of them are replayed at
-// most.
-func (b *casting) held(s *sub, all []any) (vs []any) {
+// held returns the chunks that s holds at a quiescent point.
+func (b *casting) held(s *sub, all []any) []any { return b.heldFrom(s, s.from[1], all) }
+
+// heldFrom returns the chunks from number n on that s holds, if it gets these.
+func (b *casting) heldFrom(s *sub, n int, all []any) (vs []any) {
 	lost := b.lost(s)
-	for _, v := range all[min(s.from[1], len(all)):] {
+	for _, v := range all[min(n, len(all)):] {
 		if !slices.Contains(s.out.values, v) && !slices.Contains(lost, v) {
 			vs = append(vs, v)
 		}
@@ -139,7 +168,7 @@ func (b *casting) couldHold(s *sub, v any, all []any) int {
 		if o == v {
 			break
 		}
-		gone := at < s.from[0]
+		gone := at < s.count[0] // what was replayed does not count against the limit
 		for i, d := range s.out.values {
 			gone = gone || d == o && s.out.by[i].ended.n < began.n
 		}
@@ -214,13 +243,16 @@ func (b *casting) endOf(s *sub) {
 		b.w.faultLocked("%s: ends with %v", s.name, end)
 	case slow && s.policy == "disconnect":
 		all := b.published()
-		n := slices.IndexFunc(all[s.from[1]:], func(v any) bool {
-			return !slices.Contains(s.out.values, v)
-		})
-		if n < 0 {
-			b.w.faultLocked("%s: ends with %v, and missed nothing", s.name, end)
-		} else if v := all[s.from[1]+n]; b.couldHold(s, v, all) < max(s.mark, 0) {
-			b.w.faultLocked("%s: ends with %v before %v, and was not full", s.name, end, v)
+		var first any // that it missed
+		full := false
+		for n := s.from[0]; n <= min(s.from[1], len(all)) && !full; n++ {
+			if missed := b.heldFrom(s, n, all); len(missed) > 0 {
+				first = missed[0]
+				full = b.couldHold(s, first, all) >= max(s.mark, 0)
+			}
+		}
+		if !full {
+			b.w.faultLocked("%s: ends with %v before %v, and was not full", s.name, end, first)
 		}
 	case slow:
 		if n := len(s.out.by); n > 0 && s.out.by[n-1].ended.at+s.grace > end.at.at {
@@ -264,7 +296,15 @@ func (b *casting) quiet() {
 		}
 		live++
 		b.fifo(s, held, all)
-		if b.blocks(s, held) {
+		if s.out.waiting() > 0 { // it holds nothing, and has not got what it has not delivered
+			for at := min(s.from[1], len(all)) - 1; at >= s.from[0]; at-- {
+				if !slices.Contains(s.out.values, all[at]) {
+					s.narrow(at+1+b.replay, s.count[1], b.replay)
+					break
+				}
+			}
+		}
+		if b.blocks(s, b.heldFrom(s, s.count[0], all)) {
 			stuck = true
 		}
 	}
@@ -303,7 +343,7 @@ func (b *casting) fifo(s *sub, held, all []any) {
 	}
 }
 
-// blocks reports whether a Publish may wait for s, which holds held.
+// blocks reports whether a Publish may wait for s, which holds held beside what was replayed.
 func (b *casting) blocks(s *sub, held []any) bool {
 	if s.out.waiting() > 0 || s.sum(held) < s.mark {
 		return false

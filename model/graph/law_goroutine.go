@@ -384,6 +384,7 @@ func (w *world) stage(name string, in, out *rlog, mark int, stop stopping) {
 // callbacks is the log of the calls of a function.
 type callbacks struct {
 	of   []any // the chunks that it was called for
+	at   []int // the number of the last event before each of these calls
 	over []any // those of them whose call has returned
 	in   int   // calls in progress
 	most int   // concurrent calls, at most
@@ -393,7 +394,7 @@ type callbacks struct {
 func (c *callbacks) enter(w *world, v any) (leave func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.of = append(c.of, v)
+	c.of, c.at = append(c.of, v), append(c.at, w.events)
 	c.in++
 	c.most = max(c.most, c.in)
 	return func() {
@@ -402,6 +403,17 @@ func (c *callbacks) enter(w *world, v any) (leave func()) {
 		c.in--
 		c.over = append(c.over, v)
 	}
+}
+
+// within reports whether the function was called for the chunk of a Write, during it.
+func (c *callbacks) within(write *call) bool {
+	for i, v := range c.of {
+		if v == write.v && c.at[i] >= write.began.n &&
+			(!write.ended.set() || c.at[i] < write.ended.n) {
+			return true
+		}
+	}
+	return false
 }
 
 // eachOnceLocked is the law that the function is called once for each chunk that was pulled. If

@@ -208,14 +208,28 @@ func (p *piped) wants(why string, fail, abort, cancel error) {
 	}
 }
 
-// mapWriter is the law of MapWriter: dst gets the result of f for each chunk, once.
-func (w *world) mapWriter(name string, in, dst *wlog, f func(any) (any, any, error)) {
+// mapWriter is the law of MapWriter: dst gets the result of f for each chunk, once. The log of the
+// calls of f is calls; nil if there is none. Without a call, a Write has failed because its context
+// or dst had ended.
+func (w *world) mapWriter(
+	name string, in, dst *wlog, f func(any) (any, any, error), calls *callbacks,
+) {
 	w.add(law{
 		quiet: func() {
+			if calls != nil && calls.most > 1 {
+				w.faultLocked("%s: calls its function concurrently", name)
+			}
 			at := 0
 			for _, c := range in.writes {
 				v, panicked, err := f(c.v)
 				if c.dead || c.left && (at >= len(dst.writes) || dst.writes[at].v != v) {
+					continue
+				}
+				if calls != nil && !calls.within(c) {
+					if c.ended.set() && !dst.endedWith(c.err) {
+						w.faultLocked("%s: Write(%v) returns %v, and does not call its function",
+							name, c.v, c.err)
+					}
 					continue
 				}
 				switch {
@@ -232,7 +246,7 @@ func (w *world) mapWriter(name string, in, dst *wlog, f func(any) (any, any, err
 						w.faultLocked("%s: Write(%v) returns %v, not %v", name, c.v, c.err, err)
 					}
 				case at >= len(dst.writes) || dst.writes[at].v != v:
-					if c.err == nil {
+					if calls != nil || c.err == nil {
 						w.faultLocked("%s: does not write %v", name, v)
 					}
 				default:

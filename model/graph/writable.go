@@ -73,6 +73,17 @@ func (l *wlog) over() *endCall {
 	return nil
 }
 
+// endedWith reports whether the Writable has ended, and Ready has told err.
+func (l *wlog) endedWith(err error) bool {
+	if !isDone(l.done) {
+		return false
+	}
+	if len(l.readies) == 0 { // it has no Ready
+		return err == errClosed
+	}
+	return slices.ContainsFunc(l.readies, func(c *call) bool { return c.ended.set() && c.err == err })
+}
+
 func (l *wlog) begin(ctx context.Context, verb string, v any) *call {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
