@@ -16,7 +16,8 @@ import (
 )
 
 // BenchmarkConn and BenchmarkSession send messages over loopback TCP, from the server to a client
-// in the same process. They differ in the session alone.
+// in the same process. They differ in the session alone. In BenchmarkConnOfCopies the server copies
+// each message first, as a session must. Its memory for copies is as large as a session's window.
 
 var benchSizes = []int{1 << 10, 64 << 10}
 
@@ -32,6 +33,37 @@ func BenchmarkConn(b *testing.B) {
 			drain(b, conn.Readable(), size)
 		})
 	}
+}
+
+func BenchmarkConnOfCopies(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			h := wsstream.Handler(func(c *wsstream.Conn, r *http.Request) error {
+				return flood(r.Context(), &copying{Writable: c.Writable()}, size)
+			}, nil)
+			url := benchServer(b, h)
+			conn := wsstream.Dial(b.Context(), url, nil)
+			defer conn.CloseNow()
+			drain(b, conn.Readable(), size)
+		})
+	}
+}
+
+// A copying copies each message, and writes the copy.
+type copying struct {
+	*wsstream.Writable
+	copies [resume.DefaultWindow]byte
+	at     int // where the next copy begins
+}
+
+func (c *copying) Write(ctx context.Context, m wsstream.Message) error {
+	if c.at+len(m.Data) > len(c.copies) {
+		c.at = 0
+	}
+	from := c.at
+	c.at += copy(c.copies[from:], m.Data)
+	m.Data = c.copies[from:c.at]
+	return c.Writable.Write(ctx, m)
 }
 
 func BenchmarkSession(b *testing.B) {
