@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net"
@@ -532,5 +533,25 @@ func TestLoggerMayCallTheConn(t *testing.T) {
 				require.ElementsMatch(t, c.want, got)
 			})
 		})
+	}
+}
+
+// TestOpenedHasTheWholeHeader: of values whose lengths need one, two and three bytes.
+func TestOpenedHasTheWholeHeader(t *testing.T) {
+	want := http.Header{"Many": make([]string, 130)}
+	lines := strings.Repeat("Many:\r\n", 130)
+	for _, n := range []int{0, 1, 127, 128, 16383, 16384} {
+		name, value := fmt.Sprintf("X-%d", n), strings.Repeat("x", n)
+		want[name] = []string{value}
+		lines += name + ": " + value + "\r\n"
+	}
+	request := strings.TrimSuffix(string(wstest.UpgradeRequest("/")), "\r\n") + lines + "\r\n"
+	c, err := wsstream.AcceptConn(t.Context(), &script{in: []byte(request)}, nil)
+	require.NoError(t, err)
+	defer c.CloseNow()
+	opened, err := c.Opened().Wait(t.Context())
+	require.NoError(t, err)
+	for name, values := range want {
+		require.Equal(t, values, opened.Header[name], name)
 	}
 }

@@ -2,7 +2,9 @@ package wsstream
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/http"
+	"strings"
 
 	"github.com/wsstream/wsstream/internal/handshake"
 	"github.com/wsstream/wsstream/stream"
@@ -71,17 +73,38 @@ func (a *agreement) opened(c *Conn) Opened {
 type flatHeader string
 
 func flatten(h http.Header) flatHeader {
-	b := make([]byte, 0, 512) // on the stack: most headers need no other memory than the result
-	add := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	size := 0
+	for name, values := range h {
+		size += flatSize(name) + numberSize(len(values))
+		for _, v := range values {
+			size += flatSize(v)
+		}
+	}
+	var b strings.Builder
+	b.Grow(size)
+	number := func(n int) {
+		var at [binary.MaxVarintLen64]byte
+		b.Write(binary.AppendUvarint(at[:0], uint64(n)))
+	}
+	add := func(s string) {
+		number(len(s))
+		b.WriteString(s)
+	}
 	for name, values := range h {
 		add(name)
-		b = binary.AppendUvarint(b, uint64(len(values)))
+		number(len(values))
 		for _, v := range values {
 			add(v)
 		}
 	}
-	return flatHeader(b)
+	return flatHeader(b.String())
 }
+
+// flatSize returns how many bytes a string takes in a flatHeader.
+func flatSize(s string) int { return numberSize(len(s)) + len(s) }
+
+// numberSize returns how many bytes a number takes in a flatHeader: one for 7 bits.
+func numberSize(n int) int { return max(1, (bits.Len(uint(n))+6)/7) }
 
 func (f flatHeader) header() http.Header {
 	h, b := http.Header{}, []byte(f)

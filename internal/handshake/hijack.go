@@ -39,6 +39,9 @@ func hijacked(w http.ResponseWriter) string {
 //
 // RFC 9110, section 7.6.1.
 func passedOn(h http.Header) http.Header {
+	if len(h) == 0 {
+		return nil
+	}
 	h = h.Clone()
 	for named := range tokens(h.Values("Connection")) {
 		h.Del(named)
