@@ -15,6 +15,8 @@ const (
 	Little   = "little"   // a message on each connection at a pace, which is answered
 	// open a connection and close it with a closing handshake, again and again, InFlight of them.
 	Churn   = "churn"
+	Storm   = "storm"   // connect, all within Every; send a message on each, and wait for its answer
+	Steady  = "steady"  // as Little, but timed from when a message was due
 	Idle    = "idle"    // connect, and neither send nor read
 	Consume = "consume" // receive stamped messages: fast, slowly, or not at all
 	Feed    = "feed"    // the first connection receives slowly, the second floods
@@ -32,7 +34,7 @@ type Order struct {
 	Conns    int
 	Size     int           // of the messages it sends, in bytes
 	InFlight int           // messages, or connections
-	Every    time.Duration // of Little: the time between two messages of a connection
+	Every    time.Duration // of Little and Steady: the time between two messages of a connection
 
 	Slow, Stopped int // of Consume: how many of Conns read at SlowRate, and not at all
 

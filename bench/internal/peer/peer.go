@@ -33,7 +33,7 @@ func Start(o Order) (p *Peer, addr string, err error) {
 			go p.churn(i) // ends with the process
 		}
 		return p, "", nil
-	case Idle, PingPong, Swallow, Flood, Both, Little, Consume, Feed:
+	case Idle, PingPong, Swallow, Flood, Both, Little, Steady, Storm, Consume, Feed:
 	default:
 		return nil, "", fmt.Errorf("no shape %q", o.Shape)
 	}
@@ -63,11 +63,17 @@ func (p *Peer) Connect(n int) error {
 	p.conns = append(p.conns, make([]*conn, n)...)
 	var g errgroup.Group
 	g.SetLimit(atOnce)
-	if p.order.Shape == Feed {
+	switch p.order.Shape {
+	case Feed:
 		g.SetLimit(1) // which is first matters
+	case Storm:
+		g.SetLimit(-1)
 	}
 	for i := first; i < first+n; i++ {
 		g.Go(func() error {
+			if p.order.Shape == Storm {
+				return p.comeBack(i)
+			}
 			c, err := p.order.dial(i)
 			if err != nil {
 				return err
@@ -95,6 +101,8 @@ func (p *Peer) run(i int, c *conn) {
 		err = p.flood(c)
 	case Little:
 		err = p.little(i, c)
+	case Steady:
+		err = p.steady(i, c)
 	case Consume:
 		err = p.consume(i, c)
 	case Feed:

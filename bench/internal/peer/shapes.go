@@ -125,6 +125,36 @@ func (p *Peer) little(i int, c *conn) error {
 	}
 }
 
+// steady asks on connection number i at a pace, whether or not the answers come in time. A message
+// that is late because of the answer before it counts as late.
+func (p *Peer) steady(i int, c *conn) error {
+	one, buf := c.binary(p.order.Size), make([]byte, 4<<10)
+	due := time.Now().Add(p.order.Every * time.Duration(i) / time.Duration(p.order.Conns))
+	for wait := time.NewTimer(0); ; due = due.Add(p.order.Every) {
+		<-wait.C
+		if early := time.Until(due); early > 0 {
+			wait.Reset(early)
+			<-wait.C
+		}
+		if err := p.ask(c, one, buf); err != nil {
+			return err
+		}
+		p.latencies.add(time.Since(due))
+		wait.Reset(0)
+	}
+}
+
+// comeBack makes connection number i of a storm at its time, and returns when it is served.
+func (p *Peer) comeBack(i int) error {
+	<-time.After(p.order.Every * time.Duration(i) / time.Duration(p.order.Conns))
+	c, err := p.order.dial(i)
+	if err != nil {
+		return err
+	}
+	p.conns[i] = c
+	return p.ask(c, c.binary(p.order.Size), make([]byte, 4<<10))
+}
+
 // churn makes connections, one after the other, and closes each with a closing handshake.
 func (p *Peer) churn(worker int) {
 	buf := make([]byte, 4<<10)

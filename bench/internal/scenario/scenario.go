@@ -112,8 +112,8 @@ func Libraries() []string {
 
 // all are the scenarios at a scale, in the order in which they run.
 func all(o Options) []Scenario {
-	return slices.Concat(throughput(o), asClient(o), many(o), idle(o), behindTLS(o), calls(), rooms(o),
-		relays(), pauses(), stalls())
+	return slices.Concat(throughput(o), asClient(o), many(o), storms(o), idle(o), behindTLS(o),
+		calls(), rooms(o), relays(), pauses(), stalls())
 }
 
 // each makes an entry for each library.

@@ -26,6 +26,7 @@ const (
 // A session is the two processes of a run.
 type session struct {
 	library, peer *proc.Child
+	addr          string // at which the library serves, if it does
 }
 
 // A moment is what both processes had used and done at a time.
@@ -54,9 +55,10 @@ func open(j work.Job, o peer.Order, client bool) (s *session, err error) {
 		}
 		return s, s.library.Call(work.MethodStart, j, nil)
 	}
-	if err := s.library.Call(work.MethodStart, j, &o.Addr); err != nil {
+	if err := s.library.Call(work.MethodStart, j, &s.addr); err != nil {
 		return s, err
 	}
+	o.Addr = s.addr
 	if err := s.peer.Call(peer.MethodStart, o, nil); err != nil {
 		return s, fmt.Errorf("peer: %w", err)
 	}
