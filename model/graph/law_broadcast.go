@@ -351,6 +351,29 @@ func (b *casting) blocks(s *sub, held []any) bool {
 	if s.policy != "after" {
 		return s.policy == "block"
 	}
+	until := b.until(s)
+	if s.mark <= 0 { // its time starts when the Publish finds it, behind its waits for others
+		for _, o := range b.subs {
+			if o == s {
+				continue
+			}
+			if n := len(o.out.by); n > 0 {
+				until = max(until, o.out.by[n-1].ended.at+s.grace)
+			}
+			for _, c := range o.out.cancels {
+				until = max(until, c.began.at+s.grace)
+			}
+			if o.policy == "after" && o.handle != nil {
+				until = max(until, b.until(o)+s.grace)
+			}
+		}
+	}
+	return time.Since(b.w.began) <= until
+}
+
+// until returns when the time of s, whose policy is DisconnectAfter, is over at the latest, if no
+// Publish has waited for another subscription.
+func (b *casting) until(s *sub) time.Duration {
 	var since time.Duration
 	if n := len(s.out.by); n > 0 {
 		since = s.out.by[n-1].ended.at
@@ -367,7 +390,7 @@ func (b *casting) blocks(s *sub, held []any) bool {
 			since = max(since, c.began.at)
 		}
 	}
-	return time.Since(b.w.began) <= since+s.grace
+	return since + s.grace
 }
 
 func isDone(done <-chan struct{}) bool {

@@ -75,7 +75,7 @@ func (l *wlog) over() *endCall {
 
 // endedWith reports whether the Writable has ended, and Ready has told err.
 func (l *wlog) endedWith(err error) bool {
-	if !isDone(l.done) {
+	if err == nil || !isDone(l.done) {
 		return false
 	}
 	if len(l.readies) == 0 { // it has no Ready
