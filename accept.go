@@ -41,7 +41,7 @@ func accept(
 	defer func() { s.failed(err, r.RemoteAddr) }()
 	t, err := s.server.Accept(w, r, s)
 	c, err := s.open(t, err)
-	if err != nil && t.Conn != nil {
+	if err != nil && t != nil {
 		_ = t.Conn.Close()
 	}
 	return c, err
@@ -151,14 +151,17 @@ func (s *responder) Answering(cut func()) bool { return s.conn.abandonBy(cut) }
 
 // open starts the engine on t, which clears the deadline of the handshake. err is the handshake's.
 // If it is not nil, or the Conn was closed meanwhile, open returns the error of the Conn.
-func (s *responder) open(t handshake.Transport, err error) (*Conn, error) {
+func (s *responder) open(t *handshake.Transport, err error) (*Conn, error) {
 	c := s.conn
 	err = handshakeError(err)
 	switch {
 	case c == nil:
 		return nil, err
-	case err == nil && !c.open(t, s.options):
-		err = errHandshakeClosed
+	case err == nil:
+		agreed := newAgreement(&t.Agreed) // here, since c.open needs most of a handler's stack
+		if !c.open(t, &agreed, s.options) {
+			err = errHandshakeClosed
+		}
 	}
 	if err != nil {
 		if _, failed := c.tryFail(err); failed { // not fail, for which the responder logs

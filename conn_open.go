@@ -83,14 +83,13 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 
 // open starts the engine on a transport whose handshake is done. It reports false if the handshake
 // was abandoned.
-func (c *Conn) open(t handshake.Transport, o *options) bool {
-	agreed := newAgreement(t.Agreed)
+func (c *Conn) open(t *handshake.Transport, agreed *agreement, o *options) bool {
 	c.mu.Lock()
 	if c.end != nil { // no call would end an engine, and its timer would keep it alive
 		c.mu.Unlock()
 		return false
 	}
-	w := wire.New(t.Conn, wire.Config{
+	w := wire.New(t.Conn, &wire.Config{
 		Client:       c.client,
 		ReadWindow:   o.ReadWindow,
 		WriteWindow:  o.WriteWindow,
@@ -111,7 +110,7 @@ func (c *Conn) open(t handshake.Transport, o *options) bool {
 		Hooks:        c.hooks(o),
 	})
 	c.abandon = nil
-	c.agreed = agreed
+	c.agreed = *agreed
 	c.seen.opened(c)
 	c.engine.Store(w)
 	if c.opened != nil {

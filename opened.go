@@ -53,7 +53,7 @@ type agreement struct {
 	header     flatHeader
 }
 
-func newAgreement(a handshake.Agreement) agreement {
+func newAgreement(a *handshake.Agreement) agreement {
 	return agreement{protocol: a.Protocol, extensions: a.Extensions, header: flatten(a.Header)}
 }
 

@@ -56,7 +56,7 @@ func TestHandshakeOfBothSidesAgrees(t *testing.T) {
 		Deflate:      &deflate.Config{Bits: 12, PeerBits: 10},
 	}
 	type result struct {
-		Transport
+		*Transport
 		err error
 	}
 	accepted := make(chan result, 1)

@@ -36,21 +36,21 @@ type Owner interface {
 	Answering(cut func()) bool
 }
 
-// Accept answers a request of net/http. The error is a *Failure. The Transport that is returned
-// with an error may have a Conn, if the owner has admitted the client. The caller must close it.
-func (s *Server) Accept(w http.ResponseWriter, r *http.Request, o Owner) (Transport, error) {
+// Accept answers a request of net/http. The error is a *Failure. If a Transport is returned with an
+// error, the owner has admitted the client, and the caller must close the Conn.
+func (s *Server) Accept(w http.ResponseWriter, r *http.Request, o Owner) (*Transport, error) {
 	agreed, no := s.admit(r, r.TLS != nil, o)
 	if no != nil {
-		return Transport{}, refuse(w, no)
+		return nil, refuse(w, no)
 	}
 	extra := passedOn(w.Header())
 	nc, buffered, no := hijack(w)
 	if no != nil {
-		return Transport{}, refuse(w, no)
+		return nil, refuse(w, no)
 	}
 	_ = nc.SetDeadline(deadline(s.Timeout)) // replaces the deadline of the HTTP server
-	t := Transport{Conn: nc, Buffered: buffered, Agreed: agreed}
-	return t, s.answer(&t, r, extra, o)
+	t := &Transport{Conn: nc, Buffered: buffered, Agreed: agreed}
+	return t, s.answer(t, r, extra, o)
 }
 
 // deadline returns the time at which a timeout that starts now ends. If there is no timeout, it is

@@ -48,7 +48,7 @@ type Conn struct {
 
 // New returns a connection on nc, whose handshake is done. The Conn owns nc from now on, and closes
 // it once. Before Start nothing is read, no timer runs, and no goroutine is started.
-func New(nc net.Conn, cfg Config) *Conn {
+func New(nc net.Conn, cfg *Config) *Conn {
 	c := &Conn{
 		nc:           nc,
 		maxMessage:   cfg.MaxMessage,
@@ -78,7 +78,7 @@ func New(nc net.Conn, cfg Config) *Conn {
 	}
 	_ = nc.SetDeadline(time.Time{}) // a deadline of the handshake would cut the connection
 	if cfg.limitsSilence() {
-		c.alive = newKeepalive(nc, &cfg)
+		c.alive = newKeepalive(nc, cfg)
 	}
 	c.readGate.TryLock() // until Start
 	c.waitsLocked(atEnd) // no other goroutine has c yet; a caller of Stats need not wait

@@ -35,7 +35,7 @@ var testErrors = Errors{
 // newConn returns a Conn on nc that is not started. It sets the fields of cfg that each Conn needs.
 func newConn(nc net.Conn, cfg Config) *Conn {
 	cfg.Errors, cfg.Owner, cfg.Ends = &testErrors, testOwner{}, new(Ends)
-	return New(nc, cfg)
+	return New(nc, &cfg)
 }
 
 // cut closes c, and waits for its end.

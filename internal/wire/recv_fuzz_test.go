@@ -83,7 +83,7 @@ func (r *inbound) run(pieces [][]byte, setup byte) {
 		buffered, pieces = pieces[0], pieces[1:]
 	}
 	r.nc = &played{pieces: pieces, eofAlong: setup&withEOF != 0}
-	r.c = New(r.nc, cfg)
+	r.c = New(r.nc, &cfg)
 	r.c.background.armed.Store(true) // a slow machine starts no background reader
 	r.c.Start(buffered)
 	end := r.takeAll()
