@@ -89,6 +89,9 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 	c.send.stalled().watch.off()
 	c.writeWindow.Give(c.send.out.clear())
 	c.notifyLocked()
+	if c.pollable != nil {
+		c.pollable.leave()
+	}
 	socket := socketOf(c.nc)
 	if e.lost == nil {
 		drainReceived(socket)

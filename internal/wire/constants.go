@@ -33,6 +33,13 @@ const (
 	// is half of it: idle timers fire on common ticks.
 	idleWait = 10 * time.Millisecond
 
+	// maxReads is how many reads a background reader makes for a socket before others have their
+	// turn.
+	maxReads = 16
+
+	// lostWait is how long no call may have read for a lost connection with a full window to end.
+	lostWait = time.Second
+
 	// maxDrain is how many bytes drainReceived reads: with this limit a peer that goes on sending
 	// cannot delay the close.
 	maxDrain = 64 << 20

@@ -70,6 +70,7 @@ func onDeaf(t *testing.T, d *deaf, input string) *Conn {
 
 // A valve is a pollable transport in memory. It takes as many bytes as the test lets through.
 type valve struct {
+	c        *Conn
 	net.Conn // nil: its methods are not called
 
 	// onRecall is called once, when a write was recalled, before the Conn knows that; nil for none.
@@ -101,17 +102,27 @@ func (v *valve) set(f func()) {
 	v.moved.Broadcast()
 }
 
-func (v *valve) read([]byte) (int, error) {
+func (v *valve) read(_ []byte, wait bool) (int, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	for !v.closed && !v.expired[0] {
+	for wait && !v.closed && !v.expired[0] {
 		v.moved.Wait()
 	}
-	if v.expired[0] {
+	switch {
+	case v.expired[0]:
 		return 0, os.ErrDeadlineExceeded
+	case v.closed:
+		return 0, io.EOF
 	}
-	return 0, io.EOF
+	return 0, nil
 }
+
+// No poller watches a valve, since it may be in a bubble.
+func (v *valve) later()        { time.AfterFunc(idleWait, (*watched)(v.c).Idle) }
+func (*valve) watch() bool     { return false }
+func (*valve) mute()           {}
+func (*valve) leave()          {}
+func (*valve) isWatched() bool { return false }
 
 func (v *valve) write(first, last *chunk, wait bool) (n int, err error) {
 	v.mu.Lock()
@@ -165,7 +176,7 @@ func valved(t *testing.T, cfg Config) (*Conn, *valve) {
 	v.moved.L = &v.mu
 	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame = 64<<10, 64<<10, 64<<10
 	c := newConn(v, cfg)
-	c.pollable, c.nonblocking = v, v
+	v.c, c.pollable, c.nonblocking = c, v, v
 	c.Start(nil)
 	t.Cleanup(c.CloseNow)
 	return c, v
@@ -219,7 +230,7 @@ type mirror struct {
 	rest   []byte // of the frame whose start was read
 }
 
-func (m *mirror) read([]byte) (int, error) {
+func (m *mirror) read([]byte, bool) (int, error) {
 	m.c.recv.borrowBuffer()
 	m.c.recv.returnBuffer()
 	if len(m.rest) == 0 {
@@ -229,6 +240,13 @@ func (m *mirror) read([]byte) (int, error) {
 	m.rest = m.rest[n:]
 	return n, nil
 }
+
+// No poller watches it, since calls alone read.
+func (*mirror) later()          {}
+func (*mirror) watch() bool     { return true }
+func (*mirror) mute()           {}
+func (*mirror) leave()          {}
+func (*mirror) isWatched() bool { return true }
 
 func (m *mirror) write(first, last *chunk, _ bool) (n int, err error) {
 	for c := first; ; c = c.next {

@@ -136,12 +136,12 @@ func (c *Conn) dueByLocked(t time.Time) {
 	}
 }
 
-// armLocked arms the Conn's timer for what is due. If a background reader is to be started, the
-// timer first fires for that.
+// armLocked arms the Conn's timer for what is due. If the timer is to start a background reader, it
+// first fires for that.
 func (c *Conn) armLocked() {
 	timer := c.background.timer.Load()
 	timer.Reset(time.Until(c.alive.due))
-	if c.background.armed.Load() {
+	if c.pollable == nil && c.background.armed.Load() {
 		timer.Reset(idleTick()) // it may have been armed for the reader just before
 	}
 }
@@ -254,7 +254,7 @@ func (c *Conn) judgeAnswerRelocks() (due time.Time, rule error) {
 		return first(due, now.Add(k.ping)), nil // once it is answered, the next ping is due earlier
 	case now.Before(due):
 		return due, nil
-	case c.wait.kind != onCall && c.wait.kind != inBackground:
+	case !c.wait.listens():
 		return now.Add(min(k.ping, max(k.pong, idleWait)) / checks), nil
 	case p == nil:
 		k.asked = c.newPingLocked()

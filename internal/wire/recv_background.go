@@ -5,22 +5,31 @@ import (
 	"math"
 	"sync/atomic"
 	"time"
+
+	"github.com/wsstream/wsstream/internal/poller"
 )
 
-// A background decides when the background reader starts. That is the goroutine that reads while no
-// call does, as long as there is credit. So pings are answered and the peer's Close is noticed.
+// A background decides when the input is read although no call pulls, as long as there is credit. So
+// pings are answered and the peer's Close is noticed. The background reader does this. It ends when
+// a socket has no more bytes: the poller watches the socket then. On another transport it waits in
+// Read.
 type background struct {
 	timer     atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
-	armed     atomic.Bool                // the timer will start the reader
-	turns     atomic.Uint32              // receiver.turns when the timer was armed
+	armed     atomic.Bool                // startIfIdle will be called
+	turns     atomic.Uint32              // receiver.turns when that was decided
 	closing   atomic.Bool                // a Close is under way: releasing readGate starts the reader
 	requested atomic.Bool                // input needs attention; see requestReader
+	hungUp    atomic.Bool                // the poller says that the peer sends no more
 }
 
-// armIdle arms the timer to start the reader if readGate is not locked for a while. turns is what
-// the caller has counted.
+// armIdle makes sure that the input is read if readGate is not locked for a while. turns is what the
+// caller has counted. All sockets share the timer of the poller.
 func (c *Conn) armIdle(turns uint32) {
 	c.background.turns.Store(turns)
+	if c.pollable != nil {
+		c.pollable.later()
+		return
+	}
 	t := c.background.timer.Load()
 	if t == nil {
 		t = c.newTimer()
@@ -30,7 +39,7 @@ func (c *Conn) armIdle(turns uint32) {
 
 // timerFired is the function of the Conn's timer.
 func (c *Conn) timerFired() {
-	if c.background.armed.Swap(false) { // releasing readGate arms it anew from now on
+	if c.pollable == nil && c.background.armed.Swap(false) { // releasing readGate arms it anew from now on
 		c.startIfIdle()
 	}
 	if c.alive != nil {
@@ -38,7 +47,7 @@ func (c *Conn) timerFired() {
 	}
 }
 
-// startIfIdle starts the reader if no call has read since the timer was armed.
+// startIfIdle lets the input be read if no call has read since that was decided.
 func (c *Conn) startIfIdle() {
 	if !c.readGate.TryLock() {
 		return
@@ -80,11 +89,13 @@ func (c *Conn) startBackground() {
 	}
 }
 
-// readInBackground hands readGate to a background reader if there is a reason to read. If not, it
-// releases readGate, and reports false. mu must not be held.
-func (c *Conn) readInBackground() bool {
+// readInBackground makes sure that the input is read, if there is a reason to. It leaves the input
+// to the poller, or hands readGate to a background reader. It reports whether it has handed it. If
+// not, it has released readGate. mu must not be held.
+func (c *Conn) readInBackground() (handed bool) {
 	c.background.requested.Store(false)
-	if c.mustInflate() || c.wantsInput() { // inflating takes time, which is not the caller's
+	inflate := c.mustInflate()
+	if inflate || c.wantsInput() && !c.rest() { // inflating takes time, which is not the caller's
 		go c.runBackground() // the Conn's own: it ends with a pull, the credit, or the transport
 		return true
 	}
@@ -96,8 +107,19 @@ func (c *Conn) readInBackground() bool {
 // runBackground is the background reader. Its starter has locked readGate.
 func (c *Conn) runBackground() {
 	c.background.requested.Store(false)
-	for c.wantsInput() {
-		c.readOnce(context.Background(), inBackground, nil)
+	as := inBackground
+	if c.pollable != nil {
+		as = inPoller
+		c.endWait(0)
+	}
+	for reads := 1; c.wantsInput(); reads++ {
+		c.readOnce(context.Background(), as, nil)
+		if as == inPoller && (c.recv.drained || reads == maxReads) {
+			if c.rest() {
+				break
+			}
+			as = inBackground // the poller cannot watch the socket, or the connection has ended
+		}
 	}
 	full := c.recv.window.Credit() <= 0
 	c.freeUnused()
@@ -106,6 +128,69 @@ func (c *Conn) runBackground() {
 		c.checkWithin(0)
 	}
 	c.readIfRequested() // requestReader may have found readGate still locked
+}
+
+// rest leaves the input of a socket to the poller, which calls Ready when there is something to
+// read. It reports false if the poller cannot watch the transport, or has nothing more to report.
+// readGate must be held.
+func (c *Conn) rest() bool {
+	if c.pollable == nil || c.background.hungUp.Load() && !c.recv.drained {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sendBeforeWaitRelocks()
+	if c.end.facts().over || !(c.recv.drained && c.pollable.isWatched()) && !c.pollable.watch() {
+		return false
+	}
+	c.recv.drained = false
+	c.recv.rested = c.recv.turns
+	c.waitsLocked(inPoller)
+	return true
+}
+
+// watched is a Conn as the poller sees it.
+type watched Conn
+
+// Idle is called a while after a call has released readGate.
+func (w *watched) Idle() {
+	c := (*Conn)(w)
+	c.background.armed.Store(false) // releasing readGate arms it anew from now on
+	c.startIfIdle()
+}
+
+// Ready is called when there is something to read. If calls read, it mutes the socket. The last of
+// them has armed Idle, which leaves the input to the poller again.
+func (w *watched) Ready(event poller.Event) {
+	c := (*Conn)(w)
+	if event.Ended {
+		c.background.hungUp.Store(true)
+	}
+	if event.Lost {
+		c.checkLostWithin(c.background.turns.Load())
+	}
+	if c.readGate.TryLock() {
+		if c.recv.turns == c.recv.rested || c.background.closing.Load() {
+			c.runBackground()
+			return
+		}
+		c.mu.Lock()
+		c.pollable.mute()
+		c.wait.back()
+		c.mu.Unlock()
+		c.releaseRead()
+		c.readIfRequested()
+		return
+	}
+	c.mu.Lock()
+	calls := c.wait.kind == onCall
+	if calls {
+		c.pollable.mute()
+	} else {
+		c.background.requested.Store(true)
+	}
+	c.mu.Unlock()
+	c.readIfRequested() // the holder of readGate may have released it
 }
 
 // wantsInput reports whether the background reader should read on. It should while the input is

@@ -65,9 +65,11 @@ func (c *Conn) pullEnd() error {
 
 // readOnce reads once from the transport, until ctx ends at most: payload straight into dst, if
 // that is not nil, or else into the inbox. It returns how many bytes are in dst. readGate must be
-// held. The end of the input is noted, and inputEnd returns it.
+// held. The end of the input is noted, and inputEnd returns it. If as is inPoller, it reads what
+// there is, without waiting, and notes whether there is more.
 func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int) {
 	c.account()
+	c.recv.drained = false
 	if !c.beginWait(ctx, as) {
 		return 0
 	}
@@ -75,13 +77,16 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 	var err error
 	switch {
 	case c.pollable != nil:
-		n, err = c.pollable.read(dst)
+		n, err = c.pollable.read(dst, as != inPoller)
 	case dst != nil:
 		n, err = c.nc.Read(dst)
 	default:
 		n, err = c.nc.Read(c.recv.borrowBuffer())
 	}
 	recalled := c.endWait(n)
+	if as == inPoller {
+		c.recv.drained = n == 0 || n < max(len(dst), c.recv.asked) && !c.background.hungUp.Load()
+	}
 	landed = c.takeInput(n, dst)
 	c.recv.returnBuffer()
 	if err != nil && !(recalled && isTimeout(err)) {

@@ -13,16 +13,18 @@ type receiver struct {
 	assembled []byte         // the start of a message, from a Pull whose context ended
 	window    credit.Account // the read window; other goroutines may read it
 	charged   int            // bytes that window is charged with
-	asked     int            // bytes that the last read had room for
+	asked     int            // bytes that the last read into the inbox had room for
 	scratch   *chunk         // the memory of a read whose bytes are dropped; else nil
 	received  tally
 	readers   uint64 // how many messages were read by a Reader
 	turns     uint32 // how often readGate was released after a call
+	rested    uint32 // turns, when the input was last left to the poller
 	peerDone  bool   // the peer has sent its Close: no message follows
 	eof       bool   // the transport gives no more
 	breached  bool   // the peer broke a rule, which has yet to take effect
 	greedy    bool   // the last read filled its buffer
 	fetched   bool   // the transport was read since the last message
+	drained   bool   // the last read took all that there was; of a read that does not wait
 }
 
 // reads has the fields that all reading calls share.

@@ -18,7 +18,8 @@ type readWait struct {
 
 // beginWait notes that the holder of readGate is about to wait in the transport's Read, until ctx
 // ends at most. It reports false if there is no reason to wait. A background reader does not wait
-// while a pull waits for readGate.
+// while a pull waits for readGate. If as is inPoller, the caller does not wait: it reads what there
+// is.
 func (c *Conn) beginWait(ctx context.Context, as waiter) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -30,11 +31,13 @@ func (c *Conn) beginWait(ctx context.Context, as waiter) bool {
 	case c.wait.lookAgain:
 		c.wait.lookAgain = false
 		return false
-	case as == inBackground:
+	case as != onCall:
 		if c.reads.waiting.Load() > 0 {
 			return false
 		}
-		c.waitsLocked(inBackground)
+		if as == inBackground {
+			c.waitsLocked(inBackground)
+		}
 		return true
 	case e.read != nil || c.causeOf(ctx) != nil:
 		return false

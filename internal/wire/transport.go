@@ -19,9 +19,22 @@ type nonblocking interface {
 type pollable interface {
 	nonblocking
 
-	// read waits for bytes, for the end, or until the read deadline passes. It reads into dst, or
-	// into memory that it borrows only when there are bytes. So an idle reader holds no memory.
-	read(dst []byte) (n int, err error)
+	// read reads into dst, or into memory that it borrows only when there are bytes. So an idle
+	// reader holds no memory. If wait is set, it waits for bytes, for the end, or until the read
+	// deadline passes. Otherwise it returns 0 and nil if there are no bytes.
+	read(dst []byte, wait bool) (n int, err error)
+
+	// later makes sure that the Conn's Idle is called a little later.
+	later()
+
+	// watch lets the poller watch the transport: the Conn's Ready is called when there is something
+	// to read, now or later. It reports false if the poller cannot. mute ends that until the next
+	// watch. leave ends it, and must be called before the transport is closed. isWatched reports
+	// whether what comes from now on is reported. The Conn's mu must be locked.
+	watch() bool
+	mute()
+	leave()
+	isWatched() bool
 }
 
 // socketOf returns the socket under TLS, and any other transport itself. tls.Conn.Close writes

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"syscall"
+
+	"github.com/wsstream/wsstream/internal/poller"
 )
 
 // A socket is the pollable transport of a TCP or unix connection. Its descriptor does not block.
@@ -16,7 +18,11 @@ type socket struct {
 	in   callResult
 	tryF func(fd uintptr) bool // tries a read; made once, since each call would allocate it
 	buf  []byte                // for the read
+	once bool                  // the read does not wait
 	out  *outgoing             // nil until something was written
+
+	entry poller.Entry // guarded by mu of the Conn
+	muted bool         // the entry is muted; guarded by mu of the Conn
 }
 
 // A callResult is the result of a system call.
@@ -40,7 +46,7 @@ func newPollable(c *Conn) pollable {
 	if raw == nil {
 		return nil
 	}
-	s := &socket{c: c, raw: raw}
+	s := &socket{c: c, raw: raw, muted: true}
 	s.tryF = func(fd uintptr) bool { // a method would be one more frame on the waiter's stack
 		if s.buf == nil {
 			return true // the wait is over
@@ -51,7 +57,7 @@ func newPollable(c *Conn) pollable {
 			return true
 		}
 		c.recv.returnBuffer()
-		return false
+		return s.once
 	}
 	return s
 }
@@ -75,7 +81,8 @@ func rawSocket(nc net.Conn) syscall.RawConn {
 
 // read picks a buffer before each attempt, and returns it while it waits. So an idle reader holds
 // no buffer, and needs a stack of 2 KiB only.
-func (s *socket) read(dst []byte) (int, error) {
+func (s *socket) read(dst []byte, wait bool) (int, error) {
+	s.once = !wait
 	for s.in.err = syscall.EAGAIN; s.in.err == syscall.EAGAIN; {
 		if s.buf = dst; dst == nil {
 			s.buf = s.c.recv.borrowBuffer()
@@ -84,12 +91,34 @@ func (s *socket) read(dst []byte) (int, error) {
 			s.buf = nil
 			return 0, err
 		}
+		if s.once && s.in.err == syscall.EAGAIN {
+			return 0, nil
+		}
 	}
 	if s.in.n == 0 && s.in.err == 0 {
 		return 0, io.EOF
 	}
 	return s.in.result(s.c.nc, "read")
 }
+
+func (s *socket) later() { poller.Later((*watched)(s.c)) }
+
+func (s *socket) watch() bool {
+	s.muted = !s.entry.Arm(s.raw, (*watched)(s.c))
+	return !s.muted
+}
+
+func (s *socket) mute() {
+	s.entry.Mute()
+	s.muted = true
+}
+
+func (s *socket) leave() {
+	s.entry.Leave()
+	s.muted = true
+}
+
+func (s *socket) isWatched() bool { return !s.muted }
 
 func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 	if s.out == nil {

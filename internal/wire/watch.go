@@ -14,6 +14,7 @@ const (
 	notWaiting   waiter = iota
 	onCall              // a call of the program: a pull, or a Write that lends
 	inBackground        // the background reader, or the flusher
+	inPoller            // no goroutine: the poller watches the socket
 	atEnd               // a pull that waits for the end, without input; a Conn before Start
 )
 
@@ -54,6 +55,11 @@ func (w *wait) watches(done <-chan struct{}) bool {
 	return done == nil || done == w.watch.done
 }
 
+// listens reports whether what the peer sends is read, or noticed.
+func (w *wait) listens() bool {
+	return w.kind == onCall || w.kind == inBackground || w.kind == inPoller
+}
+
 // expired notes that the context with this Done has ended. It reports whether the call that waits
 // has that context.
 func (w *wait) expired(done <-chan struct{}) bool {
@@ -66,7 +72,7 @@ func (w *wait) expired(done <-chan struct{}) bool {
 
 // recall reports whether the caller must set a deadline in the past, to recall a goroutine.
 func (w *wait) recall() bool {
-	if w.kind == notWaiting || w.kind == atEnd || w.recalled {
+	if (w.kind != onCall && w.kind != inBackground) || w.recalled {
 		return false
 	}
 	w.recalled = true
