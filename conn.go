@@ -28,6 +28,7 @@ type Conn struct {
 	client   bool      // Dial made it
 
 	discard bool                      // Discard was called before opening; guarded by mu
+	handler *messageHandler           // nil until Handle is called; guarded by mu
 	engine  atomic.Pointer[wire.Conn] // nil until the handshake is done; stored under mu
 
 	mu      sync.Mutex          // guards all below

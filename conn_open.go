@@ -59,6 +59,9 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	c.ends.Read.Close(nil)
 	c.ends.Write.Close(nil)
 	c.closed.settled(CloseInfo{}, err)
+	if c.handler != nil {
+		go c.handler.End(err) // the program's: it ends with its function
+	}
 	return nil, true
 }
 
@@ -116,8 +119,11 @@ func (c *Conn) open(t *handshake.Transport, agreed *agreement, o *options) bool 
 	if c.opened != nil {
 		c.opened.settle(c.agreed.opened(c), nil)
 	}
-	discard := c.discard
+	discard, h := c.discard, c.handler
 	c.mu.Unlock()
+	if h != nil {
+		_ = w.Handle(h) // no call has pulled
+	}
 	if discard {
 		w.Discard()
 	}

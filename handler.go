@@ -22,7 +22,11 @@ import (
 // reuse the values of a request once serve has returned. So a goroutine that runs longer must not
 // use r.
 //
-// When serve returns, Handler sends the output that was accepted, and then closes the connection.
+// If serve has called [Readable.Handle] and returns nil, the connection goes on, without a goroutine
+// and without what net/http keeps for a request. That is the way to serve very many connections. The
+// request's context stays valid, and holds the request: do not keep it where memory counts.
+//
+// Otherwise, when serve returns, Handler sends the output that was accepted, and then closes the connection.
 // Input that still comes is discarded. The first of these rules that applies gives the code:
 //
 //   - if the connection has ended, or either side has decided to close it, that decision is final;
@@ -84,13 +88,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx := requestContext{conn.Context(), context.WithValue(r.Context(), visitKey{}, v)}
 	info := wire.CloseInfo{Code: wire.CodeInternal} // of a function that does not return
-	unfinished := info
-	defer func() { conn.dismiss(info, unfinished, h.options.CloseTimeout) }()
+	unfinished, stays := info, false
+	defer func() {
+		if !stays {
+			conn.dismiss(info, unfinished, h.options.CloseTimeout)
+		}
+	}()
 	result := h.serve(conn, r.WithContext(ctx))
+	if stays = result == nil && conn.isHandled(); stays {
+		return
+	}
 	if info = codeFor(result, CloseInfo{Code: wire.CodeNormal}); result != nil {
 		unfinished = info
 	}
 	conn.seen.returned(conn, result)
+}
+
+// isHandled reports whether the program has called Handle.
+func (c *Conn) isHandled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.handler != nil
 }
 
 // A requestContext ends with a connection, and has the values of its request.

@@ -102,6 +102,24 @@ func (e *Entry) Mute() {
 	}
 }
 
+// Requeue calls the handler again, behind the handlers of all events that wait. It reports false if
+// the entry is in no poller.
+func (e *Entry) Requeue() bool {
+	p := e.p
+	if p == nil {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queueLocked(e)
+	if !p.leading && p.resting == 0 {
+		p.callLocked(p.workers < runtime.GOMAXPROCS(0))
+	} else {
+		p.wake.Signal()
+	}
+	return true
+}
+
 // Leave takes the entry out of the poller. It must be called before the socket is closed, because
 // the kernel uses its number again. Closing the socket ends the kernel's reports. A handler that was
 // called before may still run.
@@ -262,10 +280,15 @@ func (p *poller) leadRelocks() {
 		}
 		e.event.Ended = e.event.Ended || event.Ended
 		e.event.Lost = e.event.Lost || event.Lost
-		if !e.queued {
-			e.queued = true
-			p.ready.push(e)
-		}
+		p.queueLocked(e)
+	}
+}
+
+// queueLocked queues e for a call of its handler.
+func (p *poller) queueLocked(e *Entry) {
+	if !e.queued {
+		e.queued = true
+		p.ready.push(e)
 	}
 	if !p.ticking {
 		p.ticking = true

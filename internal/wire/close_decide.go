@@ -130,6 +130,7 @@ func (c *Conn) endReadLocked(err error) {
 		e.read = err
 		c.end.streams.Read.Close(nil)
 		c.stopReadLocked()
+		c.wakeHandler()
 	}
 }
 

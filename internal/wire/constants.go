@@ -37,6 +37,9 @@ const (
 	// turn.
 	maxReads = 16
 
+	// maxMessages is how many messages a handler gets before others have their turn.
+	maxMessages = 64
+
 	// lostWait is how long no call may have read for a lost connection with a full window to end.
 	lostWait = time.Second
 

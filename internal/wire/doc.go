@@ -14,7 +14,7 @@
 //	recv → close   fail, inputFailed, parseClose, peerClosed, settleLocked
 //	send → recv    none
 //	send → close   appendClose, closeLeftLocked, closeWrite, outputFailedLocked
-//	close → recv   recallReadLocked, requestReader, startBackground, stopReadLocked
+//	close → recv   recallReadLocked, requestReader, startBackground, stopReadLocked, wakeHandler
 //	close → send   dropUnbegunLocked, freeDeflater, owesLocked, queueCloseLocked, unlockWrite,
 //	               awaitMoveRelocks, notifyLocked, offerRelocks, recallWriteLocked, sendRelocks,
 //	               stalled

@@ -120,6 +120,7 @@ func (v *valve) read(_ []byte, wait bool) (int, error) {
 // No poller watches a valve, since it may be in a bubble.
 func (v *valve) later()        { time.AfterFunc(idleWait, (*watched)(v.c).Idle) }
 func (*valve) watch() bool     { return false }
+func (*valve) requeue() bool   { return false }
 func (*valve) mute()           {}
 func (*valve) leave()          {}
 func (*valve) isWatched() bool { return false }
@@ -244,6 +245,7 @@ func (m *mirror) read([]byte, bool) (int, error) {
 // No poller watches it, since calls alone read.
 func (*mirror) later()          {}
 func (*mirror) watch() bool     { return true }
+func (*mirror) requeue() bool   { return false }
 func (*mirror) mute()           {}
 func (*mirror) leave()          {}
 func (*mirror) isWatched() bool { return true }

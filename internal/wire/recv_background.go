@@ -56,6 +56,15 @@ func (c *Conn) startIfIdle() {
 		c.unlockRead()
 		return
 	}
+	if h := c.reads.handler.Load(); h != nil && c.pollable != nil {
+		if h.isRunning() {
+			go c.runBackground() // the Conn's own: it ends with the input, the credit, or the transport
+			return
+		}
+		c.releaseRead() // the poller wakes the handler
+		c.readIfRequested()
+		return
+	}
 	if c.alive == nil {
 		c.background.timer.Store(nil) // the reader may run for long
 	}
@@ -112,14 +121,15 @@ func (c *Conn) runBackground() {
 		as = inPoller
 		c.endWait(0)
 	}
-	for reads := 1; c.wantsInput(); reads++ {
-		c.readOnce(context.Background(), as, nil)
+	c.recv.drained = false
+	for reads := 0; c.wantsInput(); reads++ {
 		if as == inPoller && (c.recv.drained || reads == maxReads) {
 			if c.rest() {
 				break
 			}
 			as = inBackground // the poller cannot watch the socket, or the connection has ended
 		}
+		c.readOnce(context.Background(), as, nil)
 	}
 	full := c.recv.window.Credit() <= 0
 	c.freeUnused()
@@ -149,6 +159,9 @@ func (c *Conn) rest() bool {
 	return true
 }
 
+// restIfDrained is rest, if the last read took all that there was.
+func (c *Conn) restIfDrained() bool { return c.recv.drained && c.rest() }
+
 // watched is a Conn as the poller sees it.
 type watched Conn
 
@@ -159,8 +172,9 @@ func (w *watched) Idle() {
 	c.startIfIdle()
 }
 
-// Ready is called when there is something to read. If calls read, it mutes the socket. The last of
-// them has armed Idle, which leaves the input to the poller again.
+// Ready is called when there is something to read. It wakes the handler. While the handler's function
+// runs for long, and if there is no handler, it is the background reader. If calls read, it mutes the
+// socket: the last of them has armed Idle, which leaves the input to the poller again.
 func (w *watched) Ready(event poller.Event) {
 	c := (*Conn)(w)
 	if event.Ended {
@@ -169,18 +183,27 @@ func (w *watched) Ready(event poller.Event) {
 	if event.Lost {
 		c.checkLostWithin(c.background.turns.Load())
 	}
+	h, closing := c.reads.handler.Load(), c.background.closing.Load()
+	if h != nil && c.handle(h) && !closing {
+		return
+	}
 	if c.readGate.TryLock() {
-		if c.recv.turns == c.recv.rested || c.background.closing.Load() {
+		if c.recv.turns == c.recv.rested || closing {
 			c.runBackground()
+			if h != nil {
+				c.handle(h) // with what has come meanwhile
+			}
 			return
 		}
-		c.mu.Lock()
-		c.pollable.mute()
-		c.wait.back()
-		c.mu.Unlock()
+		if h == nil {
+			c.muteCalls()
+		}
 		c.releaseRead()
 		c.readIfRequested()
 		return
+	}
+	if h != nil && !closing {
+		return // the goroutine that delivers looks again
 	}
 	c.mu.Lock()
 	calls := c.wait.kind == onCall
@@ -191,6 +214,14 @@ func (w *watched) Ready(event poller.Event) {
 	}
 	c.mu.Unlock()
 	c.readIfRequested() // the holder of readGate may have released it
+}
+
+// muteCalls mutes a socket from which calls read.
+func (c *Conn) muteCalls() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pollable.mute()
+	c.wait.back()
 }
 
 // wantsInput reports whether the background reader should read on. It should while the input is

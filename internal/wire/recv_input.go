@@ -5,15 +5,16 @@ import "context"
 // waitForInput reads once from the transport. It returns an error if no more input comes or ctx has
 // ended. It may read payload of a long frame straight into dst, and returns how many bytes.
 func (c *Conn) waitForInput(ctx context.Context, dst []byte) (landed int, err error) {
-	if err := c.inputEnd(ctx); err != nil {
+	if err := c.inputEnd(ctx, onCall); err != nil {
 		return 0, err
 	}
 	return c.readOnce(ctx, onCall, c.recv.in.directTarget(dst)), nil
 }
 
 // inputEnd returns an error if no more input comes, or ctx has ended. If it returns nil, the caller
-// may read. It waits for the end of the connection if that is all that can follow.
-func (c *Conn) inputEnd(ctx context.Context) error {
+// may read. It waits for the end of the connection if that is all that can follow. For the message
+// handler it returns errLater then, and if a call waits for readGate.
+func (c *Conn) inputEnd(ctx context.Context, as waiter) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
@@ -23,8 +24,12 @@ func (c *Conn) inputEnd(ctx context.Context) error {
 	switch {
 	case c.end.streams.Read.Closed():
 		return c.pullEnd()
-	case c.recv.eof, c.recv.peerDone:
+	case as == onCall && c.reads.handler.Load() != nil:
+		return c.errs.Busy
+	case as == onCall && (c.recv.eof || c.recv.peerDone):
 		return c.awaitEnd(ctx)
+	case c.recv.eof, c.recv.peerDone, as == inHandler && c.reads.waiting.Load() > 0:
+		return errLater
 	}
 	return nil
 }

@@ -13,10 +13,18 @@ import (
 // lost: what was assembled of a message stays with the Conn, for the next Pull.
 func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte, err error) {
 	dst = dst[:0]
-	callers := dst
 	if err := c.lockPull(ctx); err != nil {
 		return 0, dst, err
 	}
+	return c.pull(ctx, onCall, dst)
+}
+
+// pull is Pull once readGate is locked. It releases readGate. If as is not onCall, it is for the
+// message handler: it returns errLater instead of waiting without a reason, and owns dst.
+func (c *Conn) pull(ctx context.Context, as waiter, dst []byte) (ws.OpCode, []byte, error) {
+	var op ws.OpCode
+	var err error
+	callers := dst
 	in := &c.recv.in
 	for {
 		if !c.reads.dropping.Load() {
@@ -34,7 +42,10 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			c.compression.returnScratch(dst)
 			dst = callers // the message never ends: it is not held until the peer has answered
 		}
-		if err = c.inputEnd(ctx); err != nil {
+		if err = c.inputEnd(ctx, as); err == errLater || err == nil && as == inPoller && c.restIfDrained() {
+			return 0, c.pause(dst), errLater
+		}
+		if err != nil {
 			c.keepAssembled(dst)
 			if c.compression.returnScratch(dst) {
 				dst = callers
@@ -47,7 +58,7 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 			dst = in.grow(dst)
 			target = in.directTarget(dst[len(dst):cap(dst)])
 		}
-		dst = dst[:len(dst)+c.readOnce(ctx, onCall, target)]
+		dst = dst[:len(dst)+c.readOnce(ctx, as, target)]
 		c.noteHeld(len(dst))
 	}
 	c.recv.received.add(int64(len(dst)))
@@ -74,8 +85,12 @@ func (c *Conn) keepAssembled(data []byte) {
 func (c *Conn) assemble(dst []byte) []byte {
 	in := &c.recv.in
 	for !c.dropUnwanted() {
-		if len(c.recv.assembled) > 0 {
-			dst = append(dst, c.recv.assembled...)
+		if kept := c.recv.assembled; len(kept) > 0 {
+			if len(dst) == 0 && cap(dst) < len(kept) {
+				dst = kept
+			} else {
+				dst = append(dst, kept...)
+			}
 			c.recv.assembled = nil
 			c.account()
 		}
@@ -107,7 +122,8 @@ func (c *Conn) assemble(dst []byte) []byte {
 	return dst
 }
 
-// lockPull locks readGate to start a new message. It returns ErrBusy if a Reader is open. It
+// lockPull locks readGate to start a new message. It returns ErrBusy if a Reader is open, or if a
+// handler gets the messages. It
 // returns the final error without locking, so that failing pulls in a loop do not starve the
 // background reader.
 func (c *Conn) lockPull(ctx context.Context) error {
@@ -119,7 +135,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 	if end := c.reads.final.Load(); end != nil {
 		return *end
 	}
-	if c.isReaderOpen() {
+	if c.isReaderOpen() || c.reads.handler.Load() != nil {
 		return c.errs.Busy
 	}
 	if !c.readGate.TryLock() {

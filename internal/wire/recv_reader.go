@@ -38,6 +38,10 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	c.recv.readers++
 	r.c, r.ctx, r.op, r.nth = c, ctx, c.recv.in.op, c.recv.readers
 	c.reads.current.Store(r.nth)
+	if c.reads.handler.Load() != nil { // Handle may not have seen the Reader
+		c.reads.current.Store(0)
+		return c.errs.Busy
+	}
 	return nil
 }
 

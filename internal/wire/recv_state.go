@@ -42,6 +42,8 @@ type reads struct {
 	// call asks.
 	statsAsked atomic.Pointer[latch.Latch]
 
+	handler atomic.Pointer[handler] // gets the messages; nil for none
+
 	waiting  atomic.Int32 // goroutines that wait for readGate
 	dropping atomic.Bool  // all input is dropped as it comes
 }

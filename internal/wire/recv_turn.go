@@ -19,7 +19,7 @@ func (c *Conn) lockRead(ctx context.Context) error {
 func (c *Conn) awaitRead(ctx context.Context) error {
 	c.reads.waiting.Add(1)
 	c.mu.Lock()
-	if c.wait.kind == inBackground {
+	if c.wait.kind == inBackground || c.wait.kind == inHandler {
 		c.recallReadLocked()
 	}
 	c.mu.Unlock()

@@ -35,8 +35,8 @@ func (c *Conn) beginWait(ctx context.Context, as waiter) bool {
 		if c.reads.waiting.Load() > 0 {
 			return false
 		}
-		if as == inBackground {
-			c.waitsLocked(inBackground)
+		if as != inPoller {
+			c.waitsLocked(as)
 		}
 		return true
 	case e.read != nil || c.causeOf(ctx) != nil:

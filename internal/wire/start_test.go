@@ -41,6 +41,11 @@ var starts = map[string]string{
 
 	"internal/wire/awaitDropLocked":    "tooLate locks mu before it reads",
 	"internal/wire/beginWait":          "watchRead locks mu before it reads",
+	"internal/poller/newPoller":        "under the lock of the poller, which tick locks",
+	"internal/poller/startLocked":      "under the lock of the poller, which work locks",
+	"internal/poller/Later":            "under a lock that callLater locks",
+	"internal/wire/checkLostWithin":    "checkLost locks readGate before it reads",
+	"internal/wire/wakeHandler":        "handle locks readGate before it reads",
 	"internal/wire/checkBackLocked":    "checkBack locks mu before it reads",
 	"internal/wire/closeLeftLocked":    "uses the transport alone",
 	"internal/wire/finishLocked":       "uses the transport, and then locks mu",

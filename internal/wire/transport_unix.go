@@ -18,11 +18,11 @@ type socket struct {
 	in   callResult
 	tryF func(fd uintptr) bool // tries a read; made once, since each call would allocate it
 	buf  []byte                // for the read
-	once bool                  // the read does not wait
 	out  *outgoing             // nil until something was written
 
 	entry poller.Entry // guarded by mu of the Conn
-	muted bool         // the entry is muted; guarded by mu of the Conn
+	muted bool         // the entry is muted, or in no poller; guarded by mu of the Conn
+	once  bool         // the read does not wait
 }
 
 // A callResult is the result of a system call.
@@ -56,7 +56,7 @@ func newPollable(c *Conn) pollable {
 		if s.buf = nil; s.in.err != syscall.EAGAIN {
 			return true
 		}
-		c.recv.returnBuffer()
+		s.c.recv.returnBuffer()
 		return s.once
 	}
 	return s
@@ -107,6 +107,8 @@ func (s *socket) watch() bool {
 	s.muted = !s.entry.Arm(s.raw, (*watched)(s.c))
 	return !s.muted
 }
+
+func (s *socket) requeue() bool { return s.entry.Requeue() }
 
 func (s *socket) mute() {
 	s.entry.Mute()

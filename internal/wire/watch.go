@@ -14,6 +14,7 @@ const (
 	notWaiting   waiter = iota
 	onCall              // a call of the program: a pull, or a Write that lends
 	inBackground        // the background reader, or the flusher
+	inHandler           // the goroutine that calls the message handler
 	inPoller            // no goroutine: the poller watches the socket
 	atEnd               // a pull that waits for the end, without input; a Conn before Start
 )
@@ -57,7 +58,7 @@ func (w *wait) watches(done <-chan struct{}) bool {
 
 // listens reports whether what the peer sends is read, or noticed.
 func (w *wait) listens() bool {
-	return w.kind == onCall || w.kind == inBackground || w.kind == inPoller
+	return w.kind != notWaiting && w.kind != atEnd
 }
 
 // expired notes that the context with this Done has ended. It reports whether the call that waits
@@ -72,7 +73,7 @@ func (w *wait) expired(done <-chan struct{}) bool {
 
 // recall reports whether the caller must set a deadline in the past, to recall a goroutine.
 func (w *wait) recall() bool {
-	if (w.kind != onCall && w.kind != inBackground) || w.recalled {
+	if w.kind == notWaiting || w.kind == inPoller || w.kind == atEnd || w.recalled {
 		return false
 	}
 	w.recalled = true

@@ -1,0 +1,217 @@
+package wsstream_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/stream"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// handled has what a message handler was given.
+type handled struct {
+	messages chan string
+	end      chan error
+}
+
+// handle lets a handler note what it is given.
+func handle(t *testing.T, c *wsstream.Conn) *handled {
+	t.Helper()
+	h := &handled{make(chan string, 1000), make(chan error, 2)}
+	require.NoError(t, c.Readable().Handle(func(m wsstream.Message) error {
+		h.messages <- string(m.Data)
+		return nil
+	}, func(err error) { h.end <- err }))
+	return h
+}
+
+func TestHandleGetsEachMessageOnceInOrder(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("before"))
+		h := handle(t, e.conn)
+		require.Equal(t, "before", <-h.messages)
+		e.peer.Send(wstest.Text("a"), wstest.Text("b"))
+		require.Equal(t, "a", <-h.messages)
+		require.Equal(t, "b", <-h.messages)
+		e.peer.Send(wstest.Frame{Op: 1, Payload: []byte("in ")})
+		e.peer.Send(wstest.Ping("between"))
+		e.peer.Want("a pong", wstest.Pong("between"))
+		e.peer.Send(wstest.Frame{Op: 0, Fin: true, Payload: []byte("parts")})
+		require.Equal(t, "in parts", <-h.messages)
+		e.peer.Send(wstest.Text("last"), wstest.Close(1000, ""))
+		require.Equal(t, "last", <-h.messages)
+		e.peer.Want("our Close", wstest.Close(1000, ""))
+		e.peer.Close()
+		require.Equal(t, io.EOF, <-h.end)
+	})
+}
+
+func TestHandleGetsTheEndOfPulls(t *testing.T) {
+	for name, test := range map[string]struct {
+		happen func(e *end)
+		want   func(t *testing.T, err error)
+	}{
+		"CloseNow": {func(e *end) { e.conn.CloseNow() }, func(t *testing.T, err error) {
+			require.Equal(t, 1006, wsstream.CloseCode(err))
+		}},
+		"Cancel": {func(e *end) { _ = e.conn.Readable().Cancel(nil) }, func(t *testing.T, err error) {
+			require.Equal(t, io.EOF, err)
+		}},
+		"the transport ends": {func(e *end) { e.peer.Close() }, func(t *testing.T, err error) {
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				e.peer.Send(wstest.Text("one"))
+				h := handle(t, e.conn)
+				require.Equal(t, "one", <-h.messages)
+				test.happen(e)
+				test.want(t, <-h.end)
+				<-e.conn.Closed().Done()
+				require.Empty(t, h.end, "end is called once")
+			})
+		})
+	}
+}
+
+func TestHandleErrorCancelsTheReadable(t *testing.T) {
+	failed := errors.New("no room")
+	for name, test := range map[string]struct {
+		message func() error
+		want    func(t *testing.T, err error)
+	}{
+		"an error": {func() error { return failed }, func(t *testing.T, err error) {
+			require.Equal(t, failed, err)
+		}},
+		"a panic": {func() error { panic(failed) }, func(t *testing.T, err error) {
+			p, ok := errors.AsType[*stream.Panic](err)
+			require.True(t, ok)
+			require.Equal(t, failed, p.Value)
+		}},
+		"Goexit": {func() error { runtime.Goexit(); return nil }, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "ended its goroutine")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				ended := make(chan error, 2)
+				calls := 0
+				require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error {
+					calls++
+					return test.message()
+				}, func(err error) { ended <- err }))
+				e.peer.Send(wstest.Text("one"), wstest.Text("two"))
+				f, err := e.peer.Next()
+				require.NoError(t, err)
+				require.Equal(t, wstest.OpClose, f.Op)
+				e.peer.Send(f)
+				e.peer.Close()
+				test.want(t, <-ended)
+				require.Equal(t, 1, calls)
+			})
+		})
+	}
+}
+
+func TestHandleMakesPullsBusy(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		pulled := make(chan error, 1)
+		go func() {
+			_, err := e.conn.Readable().Pull(context.Background())
+			pulled <- err
+		}()
+		h := handle(t, e.conn)
+		require.Equal(t, wsstream.ErrBusy, <-pulled)
+		_, err := e.conn.Readable().Pull(t.Context())
+		require.Equal(t, wsstream.ErrBusy, err)
+		_, err = e.conn.Readable().NextMessage(t.Context())
+		require.Equal(t, wsstream.ErrBusy, err)
+		require.Equal(t, wsstream.ErrBusy, e.conn.Readable().Handle(
+			func(wsstream.Message) error { return nil }, nil))
+		e.peer.Send(wstest.Text("still"))
+		require.Equal(t, "still", <-h.messages)
+	})
+}
+
+func TestHandleIsBusyWhileAMessageReaderIsOpen(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("read"))
+		m, err := e.conn.Readable().NextMessage(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, wsstream.ErrBusy, e.conn.Readable().Handle(
+			func(wsstream.Message) error { return nil }, nil))
+		got, err := io.ReadAll(m)
+		require.NoError(t, err)
+		require.Equal(t, "read", string(got))
+		h := handle(t, e.conn)
+		e.peer.Send(wstest.Text("handled"))
+		require.Equal(t, "handled", <-h.messages)
+	})
+}
+
+func TestHandleSlowsItsPeerDownWhileItRuns(t *testing.T) {
+	const window = 4 << 10
+	onEveryPath(t, config{ReadWindow: window, Limit: 64 << 10}, func(t *testing.T, e *end) {
+		release := make(chan struct{})
+		var n atomic.Int32
+		require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+			n.Add(1)
+			<-release
+			return nil
+		}, nil))
+		flooded := flood(e, 100, 10<<10)
+		until(t, func() bool { return e.conn.Stats().Received.Held >= window })
+		require.EqualValues(t, 1, n.Load())
+		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(window+10<<10+100))
+		close(release)
+		require.NoError(t, <-flooded)
+		until(t, func() bool { return n.Load() == 100 })
+	})
+}
+
+func TestHandleAnswersPingsWhileItRuns(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		release := make(chan struct{})
+		begun := make(chan struct{})
+		require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+			close(begun)
+			<-release
+			return nil
+		}, nil))
+		defer close(release)
+		e.peer.Send(wstest.Text("one"))
+		<-begun
+		e.peer.Send(wstest.Ping("x"))
+		e.peer.Want("a pong", wstest.Pong("x"))
+	})
+}
+
+func TestHandleMayCallEveryMethod(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		c, ended := e.conn, make(chan error, 1)
+		require.NoError(t, c.Readable().Handle(func(m wsstream.Message) error {
+			if string(m.Data) == "close" {
+				c.CloseNow()
+				return nil
+			}
+			_, err := c.Readable().Pull(c.Context())
+			require.Equal(t, wsstream.ErrBusy, err)
+			require.Equal(t, wsstream.ErrBusy, c.Readable().Handle(
+				func(wsstream.Message) error { return nil }, nil))
+			c.Stats()
+			return c.Writable().Write(c.Context(), m)
+		}, func(err error) { ended <- err }))
+		e.peer.Send(wstest.Text("echo"))
+		e.peer.Want("the answer", wstest.Text("echo"))
+		e.peer.Send(wstest.Text("close"))
+		require.Equal(t, 1006, wsstream.CloseCode(<-ended))
+	})
+}

@@ -1,0 +1,178 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gobwas/ws"
+)
+
+// A handler gets the messages in place of pulls. On a socket it has a goroutine only while there are
+// messages: the poller calls it. On another transport its goroutine waits in Read.
+type handler struct {
+	sink  Sink
+	state atomic.Int32
+}
+
+// The states of a handler.
+const (
+	handlerRests = iota
+	handlerRuns  // a goroutine delivers
+	handlerWoken // that goroutine must look again before it leaves
+	handlerEnded // End was called, or is about to be
+)
+
+// errLater says that there is no message now. The handler is woken when there is more to do.
+var errLater = errors.New("wire: later")
+
+// A Sink is the end of a pipe from a Conn.
+type Sink interface {
+	// Message is called for each message, one after another. data is valid until it returns.
+	Message(op ws.OpCode, data []byte)
+
+	// End is called once, last, with the end of pulls.
+	End(err error)
+}
+
+// Handle gives all messages from now on to s. It returns ErrBusy if a Reader is open, or if there is
+// a handler already. A pull that waits returns ErrBusy.
+func (c *Conn) Handle(s Sink) error {
+	h := &handler{sink: s}
+	if c.isReaderOpen() || !c.reads.handler.CompareAndSwap(nil, h) {
+		return c.errs.Busy
+	}
+	if c.isReaderOpen() {
+		c.reads.handler.Store(nil)
+		return c.errs.Busy
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.wait.kind == onCall {
+		c.recallReadLocked()
+	}
+	c.wakeHandler()
+	return nil
+}
+
+// wakeHandler lets the handler look for messages, and for the end. mu may be held.
+func (c *Conn) wakeHandler() {
+	if h := c.reads.handler.Load(); h != nil {
+		go c.handle(h) // the handler's: it ends when there are no more messages, or with the transport
+	}
+}
+
+func (h *handler) isRunning() bool {
+	s := h.state.Load()
+	return s == handlerRuns || s == handlerWoken
+}
+
+// enter reports whether the caller is to deliver. If another goroutine delivers, that will look
+// again.
+func (h *handler) enter() bool {
+	for {
+		switch s := h.state.Load(); {
+		case s == handlerRests:
+			if h.state.CompareAndSwap(handlerRests, handlerRuns) {
+				return true
+			}
+		case s != handlerRuns || h.state.CompareAndSwap(handlerRuns, handlerWoken):
+			return false
+		}
+	}
+}
+
+// leave reports whether the caller may leave. It must deliver again if the handler was woken.
+func (h *handler) leave() bool {
+	if h.state.CompareAndSwap(handlerRuns, handlerRests) {
+		return true
+	}
+	h.state.Store(handlerRuns)
+	return false
+}
+
+// handle gives all messages that have come to the handler's Sink. It reports false if another
+// goroutine does, which then looks again. The Sink may end its goroutine: then another goes on.
+func (c *Conn) handle(h *handler) (delivered bool) {
+	if !h.enter() {
+		return false
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			h.state.Store(handlerRests)
+			c.wakeHandler()
+		}
+	}()
+	for ended := false; !ended; {
+		ended = c.deliver(h)
+		if !ended && h.leave() {
+			break
+		}
+	}
+	returned = true
+	return true
+}
+
+// deliver gives the messages that have come to the Sink of h. It reports whether the last one was the
+// end.
+func (c *Conn) deliver(h *handler) (ended bool) {
+	buf := handled.Get().(*[]byte)
+	defer handled.Put(buf)
+	as := inPoller
+	if c.pollable == nil {
+		as = inHandler
+	}
+	c.readGate.Lock(context.Background())
+	c.recv.drained = false
+	for n := 1; ; n++ {
+		op, data, err := c.pull(context.Background(), as, (*buf)[:0])
+		if *buf = data; cap(data) > maxKeptMessage {
+			*buf = nil
+		}
+		switch {
+		case err == errLater && as == inHandler && !c.recv.eof:
+			// A call waited for readGate, and has it first.
+		case err == errLater:
+			return false
+		case err != nil:
+			h.state.Store(handlerEnded)
+			h.sink.End(err)
+			return true
+		default:
+			h.sink.Message(op, data)
+		}
+		if n >= maxMessages && c.pollable != nil && c.pollable.requeue() {
+			return false
+		}
+		c.readGate.Lock(context.Background())
+	}
+}
+
+// handled has the memory of handlers' messages.
+var handled = sync.Pool{New: func() any { return new([]byte) }}
+
+// pause keeps what the handler's pull has assembled, and releases readGate until the handler is
+// woken. It returns the memory that dst leaves to the handler.
+func (c *Conn) pause(dst []byte) []byte {
+	switch {
+	case len(dst) == 0:
+	case c.compression.borrows():
+		c.keepAssembled(dst)
+		c.compression.returnScratch(dst)
+		dst = nil
+	case c.reads.final.Load() == nil:
+		c.recv.assembled = dst
+		dst = nil
+	}
+	c.account()
+	c.freeUnused()
+	c.releaseRead()
+	if c.background.closing.Load() {
+		c.startBackground()
+	} else {
+		c.readIfRequested()
+	}
+	return dst[:0]
+}
