@@ -2,6 +2,7 @@ package wsstream_test
 
 import (
 	"context"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -10,11 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
 	"github.com/wsstream/wsstream/wstest"
 )
 
-// own returns the stacks of goroutines that the library has started, which are those that one of
-// its functions created.
+// own returns the stacks of goroutines that the library has started for connections. One of its
+// functions created them. The workers of the poller are not among them: all connections share them.
 func own() (stacks []string) {
 	buf := make([]byte, 1<<20)
 	n := runtime.Stack(buf, true)
@@ -24,7 +26,8 @@ func own() (stacks []string) {
 	for stack := range strings.SplitSeq(string(buf[:n]), "\n\n") {
 		_, creator, _ := strings.Cut(stack, "created by ")
 		if strings.HasPrefix(creator, "github.com/wsstream/wsstream.") ||
-			strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/") {
+			strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/") &&
+				!strings.HasPrefix(creator, "github.com/wsstream/wsstream/internal/poller.") {
 			stacks = append(stacks, stack)
 		}
 	}
@@ -76,21 +79,48 @@ func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 	}
 }
 
-// TestGoroutinesAreOneReaderAndOneFlusher: A Conn without a Pull has a background reader. One
-// that is stalled has a flusher, too.
+// TestGoroutinesAreOneReaderAndOneFlusher: A Conn without a Pull has a background reader, on a
+// transport that the poller cannot watch. A Conn that is stalled has a flusher.
 func TestGoroutinesAreOneReaderAndOneFlusher(t *testing.T) {
-	e := overTCP(t, config{}, true)
+	near, far := pipes.TCP(t, 0)
+	e := open(t, config{}, true, wrapped{near}, far)
 	e.peer.Send(wstest.Ping("x"))
 	e.peer.Want("the background reader reads", wstest.Pong("x"))
 	for len(own()) != 1 {
 		runtime.Gosched()
 	}
 	require.Contains(t, own()[0], "runBackground")
+	e.stalls(t, 2)
+}
+
+// TestGoroutinesAreNoneOnAnIdleSocket: the poller watches the socket of a Conn without a Pull.
+func TestGoroutinesAreNoneOnAnIdleSocket(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("there is no poller here: a background reader reads")
+		return
+	}
+	e := overTCP(t, config{}, true)
+	e.peer.Send(wstest.Ping("x"))
+	e.peer.Want("a worker of the poller reads", wstest.Pong("x"))
+	until(t, func() bool { return len(own()) == 0 })
+	e.peer.Send(wstest.Ping("y"))
+	e.peer.Want("it reads again", wstest.Pong("y"))
+	until(t, func() bool { return len(own()) == 0 })
+	e.stalls(t, 1)
+}
+
+// wrapped hides that a net.Conn is a socket.
+type wrapped struct{ net.Conn }
+
+// stalls writes until the peer, which does not read, stalls the Conn. The library has n goroutines
+// for it then.
+func (e *end) stalls(t *testing.T, n int) {
+	t.Helper()
 	go func() {
 		for e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20))) == nil {
 		}
 	}()
-	until(t, func() bool { return len(own()) == 2 })
+	until(t, func() bool { return len(own()) == n })
 	require.Contains(t, strings.Join(own(), ""), "flush")
 }
 

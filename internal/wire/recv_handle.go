@@ -153,9 +153,9 @@ func (c *Conn) deliver(h *handler) (ended bool) {
 // handled has the memory of handlers' messages.
 var handled = sync.Pool{New: func() any { return new([]byte) }}
 
-// pause keeps what the handler's pull has assembled, and releases readGate until the handler is
+// pauseHandler keeps what the handler's pull has assembled, and releases readGate until the handler is
 // woken. It returns the memory that dst leaves to the handler.
-func (c *Conn) pause(dst []byte) []byte {
+func (c *Conn) pauseHandler(dst []byte) []byte {
 	switch {
 	case len(dst) == 0:
 	case c.compression.borrows():

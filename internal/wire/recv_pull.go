@@ -12,19 +12,21 @@ import (
 // Pull waits for the next message and appends its payload to dst[:0]. If ctx ends first, nothing is
 // lost: what was assembled of a message stays with the Conn, for the next Pull.
 func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte, err error) {
-	dst = dst[:0]
-	if err := c.lockPull(ctx); err != nil {
-		return 0, dst, err
-	}
-	return c.pull(ctx, onCall, dst)
+	return c.pull(ctx, onCall, dst) // inlined: a waiting goroutine needs no frame for it
 }
 
-// pull is Pull once readGate is locked. It releases readGate. If as is not onCall, it is for the
-// message handler: it returns errLater instead of waiting without a reason, and owns dst.
-func (c *Conn) pull(ctx context.Context, as waiter, dst []byte) (ws.OpCode, []byte, error) {
-	var op ws.OpCode
-	var err error
+// pull is Pull if as is onCall. Otherwise it is for the message handler: readGate is locked, and pull
+// releases it. It owns dst then, and returns errLater instead of waiting without a reason.
+func (c *Conn) pull(
+	ctx context.Context, as waiter, dst []byte,
+) (op ws.OpCode, data []byte, err error) {
+	dst = dst[:0]
 	callers := dst
+	if as == onCall {
+		if err := c.lockPull(ctx); err != nil {
+			return 0, dst, err
+		}
+	}
 	in := &c.recv.in
 	for {
 		if !c.reads.dropping.Load() {
@@ -43,7 +45,7 @@ func (c *Conn) pull(ctx context.Context, as waiter, dst []byte) (ws.OpCode, []by
 			dst = callers // the message never ends: it is not held until the peer has answered
 		}
 		if err = c.inputEnd(ctx, as); err == errLater || err == nil && as == inPoller && c.restIfDrained() {
-			return 0, c.pause(dst), errLater
+			return 0, c.pauseHandler(dst), errLater
 		}
 		if err != nil {
 			c.keepAssembled(dst)

@@ -29,6 +29,8 @@ import (
 var starts = map[string]string{
 	"acceptConn": "all is made before",
 	"Dial":       "all is stored before",
+	"tryFail":    "uses what Handle has stored",
+	"Handle":     "uses what was made before",
 	"Ended":      "all is stored before",
 	"set":        "under the lock of the alarm; what is called is bound before",
 
@@ -45,6 +47,7 @@ var starts = map[string]string{
 	"internal/poller/startLocked":      "under the lock of the poller, which work locks",
 	"internal/poller/Later":            "under a lock that callLater locks",
 	"internal/wire/checkLostWithin":    "checkLost locks readGate before it reads",
+	"internal/wire/startIfIdle":        "the caller holds readGate, and hands it over",
 	"internal/wire/wakeHandler":        "handle locks readGate before it reads",
 	"internal/wire/checkBackLocked":    "checkBack locks mu before it reads",
 	"internal/wire/closeLeftLocked":    "uses the transport alone",
