@@ -120,8 +120,10 @@ func (e *end) stalls(t *testing.T, n int) {
 		for e.conn.Writable().Write(t.Context(), wsstream.Binary(make([]byte, 1<<20))) == nil {
 		}
 	}()
-	until(t, func() bool { return len(own()) == n })
-	require.Contains(t, strings.Join(own(), ""), "flush")
+	until(t, func() bool {
+		stacks := own()
+		return len(stacks) == n && strings.Contains(strings.Join(stacks, ""), "flush")
+	})
 }
 
 func TestGoroutinesAreNoneBehindAFullReadWindow(t *testing.T) {
