@@ -13,19 +13,19 @@ import (
 // test does.
 var errHandlerGone = errors.New("wsstream: the message handler ended its goroutine")
 
-// Handle pipes the Readable to a function: message is called for each message, one after another, in
-// order. Handle returns immediately. It is for servers with very many connections, of which most are
-// idle: on a TCP or unix socket, on Linux, a connection has a goroutine only while it has messages.
-// Pull reads better everywhere else.
+// Handle pipes the Readable to a function: message is called for each message, one after another,
+// in order. Handle returns immediately. It is for servers with very many connections, of which most
+// are idle. On Linux, a connection over a TCP or unix socket has a goroutine only while it has
+// messages. Pull reads better everywhere else.
 //
 // The Data is lent: it is valid until message returns, and then used again. A handler that keeps it
 // copies it. While message runs, its connection gives no credit back for what follows. So a slow
 // handler slows its peer down, exactly as a slow Pull does. It may block, and holds up no other
 // connection then. Pings are answered meanwhile, as far as there is read credit.
 //
-// end is called once, last, on a goroutine of the library: with the error of a Pull at the end, bare
-// io.EOF if the peer was done. All messages that came whole before that are delivered first. end may
-// be nil.
+// end is called once, last, on a goroutine of the library. It gets the error of a Pull at the end:
+// bare io.EOF if the peer was done. All messages that came whole before that are delivered first.
+// end may be nil.
 //
 // If message returns an error, no message follows. The Readable is cancelled with that error, see
 // [Readable.Cancel], and end gets that error. If message panics, end gets a *stream.Panic, and the

@@ -22,12 +22,14 @@ import (
 // reuse the values of a request once serve has returned. So a goroutine that runs longer must not
 // use r.
 //
-// If serve has called [Readable.Handle] and returns nil, the connection goes on, without a goroutine
-// and without what net/http keeps for a request. That is the way to serve very many connections. The
-// request's context stays valid, and holds the request: do not keep it where memory counts.
+// If serve has called [Readable.Handle] and returns nil, the connection goes on, without a
+// goroutine and without what net/http keeps for a request. That is the way to serve very many
+// connections. The request's context stays valid, and holds the request: do not keep it where
+// memory counts.
 //
-// Otherwise, when serve returns, Handler sends the output that was accepted, and then closes the connection.
-// Input that still comes is discarded. The first of these rules that applies gives the code:
+// Otherwise, when serve returns, Handler sends the output that was accepted, and then closes the
+// connection. Input that still comes is discarded. The first of these rules that applies gives the
+// code:
 //
 //   - if the connection has ended, or either side has decided to close it, that decision is final;
 //   - if serve panicked or ended its goroutine: 1011;

@@ -9,10 +9,10 @@ import (
 	"github.com/wsstream/wsstream/internal/poller"
 )
 
-// A background decides when the input is read although no call pulls, as long as there is credit. So
-// pings are answered and the peer's Close is noticed. The background reader does this. It ends when
-// a socket has no more bytes: the poller watches the socket then. On another transport it waits in
-// Read.
+// A background decides when the input is read although no call pulls, as long as there is credit.
+// So pings are answered and the peer's Close is noticed. The background reader does this. It ends
+// when a socket has no more bytes: the poller watches the socket then. On another transport it
+// waits in Read.
 type background struct {
 	timer     atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
 	armed     atomic.Bool                // startIfIdle will be called
@@ -22,8 +22,8 @@ type background struct {
 	hungUp    atomic.Bool                // the poller says that the peer sends no more
 }
 
-// armIdle makes sure that the input is read if readGate is not locked for a while. turns is what the
-// caller has counted. All sockets share the timer of the poller.
+// armIdle makes sure that the input is read if readGate is not locked for a while. turns is what
+// the caller has counted. All sockets share the timer of the poller.
 func (c *Conn) armIdle(turns uint32) {
 	c.background.turns.Store(turns)
 	if c.pollable != nil {
@@ -39,7 +39,7 @@ func (c *Conn) armIdle(turns uint32) {
 
 // timerFired is the function of the Conn's timer.
 func (c *Conn) timerFired() {
-	if c.pollable == nil && c.background.armed.Swap(false) { // releasing readGate arms it anew from now on
+	if c.pollable == nil && c.background.armed.Swap(false) { // releasing readGate arms it anew
 		c.startIfIdle()
 	}
 	if c.alive != nil {
@@ -172,9 +172,9 @@ func (w *watched) Idle() {
 	c.startIfIdle()
 }
 
-// Ready is called when there is something to read. It wakes the handler. While the handler's function
-// runs for long, and if there is no handler, it is the background reader. If calls read, it mutes the
-// socket: the last of them has armed Idle, which leaves the input to the poller again.
+// Ready is called when there is something to read. It wakes the handler. While the handler's
+// function runs for long, and if there is no handler, it is the background reader. If calls read,
+// it mutes the socket: the last of them has armed Idle, which leaves the input to the poller again.
 func (w *watched) Ready(event poller.Event) {
 	c := (*Conn)(w)
 	if event.Ended {

@@ -231,8 +231,8 @@ func (r *inbound) checkEnd(kind string) {
 		return b&7 == skip || b&7 == cancelledSkip || b&7 == partSkip
 	})
 	if r.bad != nil {
-		// The peer's Close counts wherever it stands. After a Reader is closed, the background reader
-		// looks at what follows.
+		// The peer's Close counts wherever it stands. After a Reader is closed, the background
+		// reader looks at what follows.
 		ends = []naiveEnd{*r.bad}
 		if closed || skips {
 			ends = append(ends, naiveEnd{r.bad.kind, r.stop.sent})

@@ -9,8 +9,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A handler gets the messages in place of pulls. On a socket it has a goroutine only while there are
-// messages: the poller calls it. On another transport its goroutine waits in Read.
+// A handler gets the messages in place of pulls. On a socket it has a goroutine only while there
+// are messages: the poller calls it. On another transport its goroutine waits in Read.
 type handler struct {
 	sink  Sink
 	state atomic.Int32
@@ -36,8 +36,8 @@ type Sink interface {
 	End(err error)
 }
 
-// Handle gives all messages from now on to s. It returns ErrBusy if a Reader is open, or if there is
-// a handler already. A pull that waits returns ErrBusy.
+// Handle gives all messages from now on to s. It returns ErrBusy if a Reader is open, or if there
+// is a handler already. A pull that waits returns ErrBusy.
 func (c *Conn) Handle(s Sink) error {
 	h := &handler{sink: s}
 	if c.isReaderOpen() || !c.reads.handler.CompareAndSwap(nil, h) {
@@ -115,8 +115,8 @@ func (c *Conn) handle(h *handler) (delivered bool) {
 	return true
 }
 
-// deliver gives the messages that have come to the Sink of h. It reports whether the last one was the
-// end.
+// deliver gives the messages that have come to the Sink of h. It reports whether the last one was
+// the end.
 func (c *Conn) deliver(h *handler) (ended bool) {
 	buf := handled.Get().(*[]byte)
 	defer handled.Put(buf)
@@ -153,8 +153,8 @@ func (c *Conn) deliver(h *handler) (ended bool) {
 // handled has the memory of handlers' messages.
 var handled = sync.Pool{New: func() any { return new([]byte) }}
 
-// pauseHandler keeps what the handler's pull has assembled, and releases readGate until the handler is
-// woken. It returns the memory that dst leaves to the handler.
+// pauseHandler keeps what the handler's pull has assembled, and releases readGate until the handler
+// is woken. It returns the memory that dst leaves to the handler.
 func (c *Conn) pauseHandler(dst []byte) []byte {
 	switch {
 	case len(dst) == 0:

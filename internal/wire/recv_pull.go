@@ -15,8 +15,8 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 	return c.pull(ctx, onCall, dst) // inlined: a waiting goroutine needs no frame for it
 }
 
-// pull is Pull if as is onCall. Otherwise it is for the message handler: readGate is locked, and pull
-// releases it. It owns dst then, and returns errLater instead of waiting without a reason.
+// pull is Pull if as is onCall. Otherwise it is for the message handler: readGate is locked, and
+// pull releases it. It owns dst then, and returns errLater instead of waiting without a reason.
 func (c *Conn) pull(
 	ctx context.Context, as waiter, dst []byte,
 ) (op ws.OpCode, data []byte, err error) {
@@ -44,7 +44,8 @@ func (c *Conn) pull(
 			c.compression.returnScratch(dst)
 			dst = callers // the message never ends: it is not held until the peer has answered
 		}
-		if err = c.inputEnd(ctx, as); err == errLater || err == nil && as == inPoller && c.restIfDrained() {
+		err = c.inputEnd(ctx, as)
+		if err == errLater || err == nil && as == inPoller && c.restIfDrained() {
 			return 0, c.pauseHandler(dst), errLater
 		}
 		if err != nil {
