@@ -23,6 +23,9 @@
 // On a server, [Accept] answers a request of net/http, and [AcceptConn] a request on a bare
 // connection. An [Acceptor] does both, and closes all its connections when the server stops.
 //
+// A server with very many connections, of which most are idle, gives their messages to a function:
+// see [Readable.Handle]. An idle connection then has no goroutine.
+//
 // # The laws
 //
 //  1. Credit. Every byte that is buffered for a stream uses credit of that stream's window, at its
@@ -48,7 +51,9 @@
 //     Close frame.
 //  6. Nothing is allocated for a length that a peer only declares. Buffers grow as bytes arrive.
 //  7. Every goroutine has an owner and an end. A connection has at most one goroutine that reads.
-//     It runs while no call pulls, and there is read credit or a close is pending. A connection has
+//     It runs while no call pulls, and there is read credit or a close is pending. On Linux, a TCP
+//     or unix socket has it only while there is something to read: all sockets share the few
+//     goroutines of a poller. A message handler has a goroutine while it runs. A connection has
 //     at most one goroutine that writes. It runs while there is a backlog. The handshake of Dial or
 //     AcceptConn has a goroutine, and so has the writing of Dial's request. Other goroutines run
 //     for a moment only. They start the watch of a context, or react to the end of a context or a

@@ -39,7 +39,7 @@
 //
 // The holder of readGate owns the chunks and both cursors. It reads from the transport on its own
 // goroutine. If no call pulls for a while, the background reader takes readGate, as long as there
-// is credit.
+// is credit. It waits in Read, or leaves the wait for a socket to the poller.
 //
 // # Sending
 //
@@ -85,8 +85,10 @@
 //	flusher      the goroutine that sends the backlog, and ends with it
 //	gate         a lock whose wait a context can end
 //	lend         to give a transport the caller's memory instead of a copy of it
+//	handler      the program's function that gets the messages in place of pulls
 //	piece        a message, or a part of one, on its way into the outbox
 //	plain frame  a whole message, neither compressed nor long
+//	poller       the package that watches sockets from which no call reads
 //	recall       to end a wait in the transport, with a deadline in the past
 //	transport    the net.Conn below
 //	window       the limit on what is held for one direction, in bytes on the wire
