@@ -18,6 +18,7 @@ var WsstreamCalls = []Library{
 		wsstreamCalls{read: pullInto, background: true}),
 	wsstreamLibrary("Pull, TryWrite", wsstreamCalls{read: pull, try: true}),
 	wsstreamLibrary("NextMessage", wsstreamCalls{read: nextMessage}),
+	WsstreamHandle,
 }
 
 // wsstreamCalls are the calls that a program makes.

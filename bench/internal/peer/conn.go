@@ -31,8 +31,9 @@ type conn struct {
 	frame.Walker
 }
 
-// dial makes connection number i.
+// dial makes connection number i of the order.
 func (o Order) dial(i int) (*conn, error) {
+	i += o.First
 	from := net.IPv4(127, 0, 0, byte(firstAddress+i/perAddress%100))
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}
 	d.Control = func(_, _ string, c syscall.RawConn) (err error) {

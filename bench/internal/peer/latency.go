@@ -18,18 +18,23 @@ func (l *latencies) add(d time.Duration) {
 	l.mu.Unlock()
 }
 
-// take returns the median and the 99th percentile, in microseconds, and forgets the times. Of none,
-// both are 0.
-func (l *latencies) take() (p50, p99 float64) {
+// take returns the times, and forgets them.
+func (l *latencies) take() []time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.times) == 0 {
+	times := l.times
+	l.times = nil
+	return times
+}
+
+// Percentiles returns the median and the 99th percentile of times, in microseconds. It sorts them.
+// Of none, both are 0.
+func Percentiles(times []time.Duration) (p50, p99 float64) {
+	if len(times) == 0 {
 		return 0, 0
 	}
-	slices.Sort(l.times)
-	p50, p99 = micros(percentile(l.times, 50)), micros(percentile(l.times, 99))
-	l.times = l.times[:0]
-	return p50, p99
+	slices.Sort(times)
+	return micros(percentile(times, 50)), micros(percentile(times, 99))
 }
 
 // percentile is the smallest of the sorted times that at least p percent do not exceed.

@@ -12,19 +12,19 @@ func TestPercentilesAreExact(t *testing.T) {
 	for i := range 200 { // in no order
 		l.add(time.Duration((i*77)%200+1) * time.Microsecond)
 	}
-	p50, p99 := l.take()
+	p50, p99 := Percentiles(l.take())
 	require.Equal(t, 100.0, p50)
 	require.Equal(t, 198.0, p99)
-	p50, p99 = l.take()
+	p50, p99 = Percentiles(l.take())
 	require.Zero(t, p50, "they were taken")
 	require.Zero(t, p99)
 	for i := range 60 {
 		l.add(time.Duration(i+1) * time.Microsecond)
 	}
-	_, p99 = l.take()
+	_, p99 = Percentiles(l.take())
 	require.Equal(t, 60.0, p99, "59 of 60 are less than 99 percent")
 	l.add(time.Microsecond)
-	p50, p99 = l.take()
+	p50, p99 = Percentiles(l.take())
 	require.Equal(t, 1.0, p50)
 	require.Equal(t, 1.0, p99)
 }

@@ -31,6 +31,7 @@ type Order struct {
 	Addr  string // the library's; empty: the peer serves, one connection
 	TLS   bool
 
+	First    int // the number of the first connection: others are another process's
 	Conns    int
 	Size     int           // of the messages it sends, in bytes
 	InFlight int           // messages, or connections

@@ -120,7 +120,7 @@ func (p *Peer) run(i int, c *conn) {
 // State returns how far the order is.
 func (p *Peer) State() State {
 	s := State{In: p.in.Load(), Out: p.out.Load(), Cut: p.cut.Load()}
-	s.P50, s.P99 = p.latencies.take()
+	s.P50, s.P99 = Percentiles(p.latencies.take())
 	p.consumers.state(&s)
 	return s
 }

@@ -13,6 +13,7 @@ const (
 	MethodStart   = "start"   // an Order; the result is an address
 	MethodConnect = "connect" // a number
 	MethodSample  = "sample"  // the result is a Sample
+	MethodTimes   = "times"   // the result is the times of the answers, which then are in no Sample
 	MethodPause   = "pause"
 	MethodResume  = "resume"
 )
@@ -48,6 +49,8 @@ func Serve() error {
 		case method == MethodSample:
 			u, err := proc.Measure(false, false)
 			return Sample{u, p.State()}, err
+		case method == MethodTimes:
+			return p.latencies.take(), nil
 		case method == MethodPause:
 			p.Pause()
 		case method == MethodResume:

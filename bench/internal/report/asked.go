@@ -52,6 +52,7 @@ func (b *board) cost() {
 		{"PullInto", reading, 0},
 		{"Pull", reading, 1},
 		{"NextMessage", reading, 0},
+		{scenario.Handled, reading, 0},
 		{"Write", writing, 0},
 		{"TryWrite", writing, 0},
 	} {
@@ -78,6 +79,42 @@ func (b *board) cost() {
 			}
 		}
 	}
+}
+
+// crowds is what was asked of very many connections whose messages are pushed to a function.
+func (b *board) crowds() {
+	scale := scenario.IdleScale(b.options)
+	metric := scenario.IdleAt(scale[len(scale)-1])
+	for _, bare := range []bool{true, false} {
+		r := b.result(scenario.Idle(bare, true))
+		b.most(r.Scenario, scenario.Handled+", "+metric+", each", r.way(scenario.Handled, metric), 2.5,
+			" KiB")
+	}
+	for _, size := range []int{64, 1 << 10} {
+		r := b.result(scenario.Sized(scenario.Ten(b.options), size))
+		b.handled(r, scenario.CPU, bestPeer, r.best(scenario.CPU, true), 1.1)
+		b.handled(r, scenario.P50, bestPeer, r.best(scenario.P50, true), 1)
+		b.handled(r, scenario.P99, bestPeer, r.best(scenario.P99, true), 1)
+
+		r = b.result(scenario.Sized(scenario.One(b.options), size))
+		b.handled(r, scenario.CPU, "the best peer with a goroutine each",
+			r.without("nbio").best(scenario.CPU, true), 1.1)
+		b.handled(r, scenario.CPU, "nbio", r.first("nbio", scenario.CPU), 1)
+	}
+	r := b.result(scenario.IdleTLS)
+	metric = scenario.IdleAt(scenario.TLSScale(b.options)[0])
+	b.handled(r, metric, bestPeer, r.best(metric, true), 1)
+	rate := scenario.PerSecond
+	r = b.result(scenario.Sized(scenario.SourceTLS, 64<<10))
+	b.least(r, rate, false, bestPeer, r.best(rate, false), 1)
+}
+
+// handled asks that wsstream's way with Handle is so many times as good as other in a metric of
+// which less is better.
+func (b *board) handled(r Result, metric, than string, other, least float64) {
+	ratio := Ratio(r.way(scenario.Handled, metric), other, true)
+	b.add(r.Scenario, fmt.Sprintf("%s, %s: ≥ %s× %s", scenario.Handled, metric, trim(least), than),
+		ratio, "×", ratio >= least)
 }
 
 // context asks what a context that can end costs a call.

@@ -38,6 +38,7 @@ func Goals(results []Result, o scenario.Options) []Goal {
 	b := &board{results: results, options: o}
 	b.speed()
 	b.cost()
+	b.crowds()
 	b.slow()
 	return b.goals
 }

@@ -86,3 +86,19 @@ func TestAContextMayCostATwentieth(t *testing.T) {
 	require.Equal(t, "met", verdict(105))
 	require.Equal(t, "missed", verdict(106))
 }
+
+func TestGoalsOfVeryManyConnectionsAreAboutHandle(t *testing.T) {
+	one := scenario.Sized(scenario.One(scenario.Options{}), 64)
+	cpu := scenario.Metric{Name: scenario.CPU, Lower: true}
+	verdict := func(handled float64) map[string]string {
+		r := result(one, cpu, map[string][]float64{"wsstream": {50}, "gws": {11}, "nbio": {9.9}})
+		r.Lines = append(r.Lines, Line{Library: "wsstream", Way: scenario.Handled,
+			Runs: []scenario.Run{{Values: map[string]float64{scenario.CPU: handled}}}})
+		return verdicts(one, r)
+	}
+	goroutines := "Handle, CPU a message: ≥ 1.1× the best peer with a goroutine each"
+	nbio := "Handle, CPU a message: ≥ 1× nbio"
+	require.Equal(t, map[string]string{goroutines: "met", nbio: "met"}, verdict(9.9))
+	require.Equal(t, map[string]string{goroutines: "met", nbio: "missed"}, verdict(10))
+	require.Equal(t, map[string]string{goroutines: "missed", nbio: "missed"}, verdict(10.1))
+}

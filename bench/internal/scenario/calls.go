@@ -25,12 +25,16 @@ const (
 // InBackground is behind a call's name where its context is context.Background.
 const InBackground = ", context.Background"
 
+// Handled is the way in which wsstream pushes the messages to the program's function.
+const Handled = "Handle"
+
 // calls are wsstream's calls against each other: what one allocates, and what a context costs.
 func calls() []Scenario {
 	reading := flow{job: work.Sink, order: peer.Flood}
 	writing := flow{job: work.Source, order: peer.Swallow}
 	return []Scenario{
-		reading.calls(Reading, "PullInto", "PullInto"+InBackground, "Pull", "NextMessage"),
+		reading.calls(Reading, "PullInto", "PullInto"+InBackground, "Pull", "NextMessage",
+			Handled),
 		writing.calls(Writing, "Write", "Write"+InBackground, "TryWrite"),
 	}
 }

@@ -41,15 +41,23 @@ func idle(o Options) []Scenario {
 	return scenarios
 }
 
+// The names of the scenarios behind TLS; that of the source is without the size of its messages.
+var (
+	IdleTLS   = "TLS, " + Idle(false, true)
+	SourceTLS = "TLS, " + Source
+)
+
+// TLSScale is how many connections are open behind TLS.
+func TLSScale(o Options) []int { return pick(o, []int{1000}, []int{50}) }
+
 // behindTLS is what TLS makes of it, and of a source.
 func behindTLS(o Options) []Scenario {
-	scale := pick(o, []int{1000}, []int{50})
 	source := flow{name: Source, metrics: rateMetrics, job: work.Source, order: peer.Swallow}
 	const size = 64 << 10
 	return []Scenario{
-		idleScenario("TLS, "+Idle(false, true), work.Job{Shape: work.Wait, TLS: true}, scale),
+		idleScenario(IdleTLS, work.Job{Shape: work.Wait, TLS: true}, TLSScale(o)),
 		{
-			Name:    Sized("TLS, "+Source, size),
+			Name:    Sized(SourceTLS, size),
 			Metrics: rateMetrics,
 			Entries: each(func(lib string, o Options) (Run, error) {
 				return source.run(work.Job{Library: lib, Shape: work.Source, Size: size, TLS: true,
@@ -66,10 +74,14 @@ func idleScenario(name string, job work.Job, scale []int) Scenario {
 			Metric{Name: IdleAt(scale[len(scale)-1-i]), Unit: "KiB", Lower: true})
 	}
 	sc.Metrics = append(sc.Metrics, Metric{Name: HeapAndStacks, Unit: "KiB", Lower: true})
-	sc.Entries = servers(job.Bare, func(lib string, o Options) (Run, error) {
+	run := func(lib string, o Options) (Run, error) {
+		job := job
 		job.Library = lib
 		return hold(job, scale, o)
-	})
+	}
+	if sc.Entries = servers(job.Bare, run); job.Shape == work.Wait {
+		sc.Entries = orHandled(sc.Entries, run)
+	}
 	return sc
 }
 

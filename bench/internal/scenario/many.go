@@ -17,16 +17,14 @@ const (
 
 // many are the scenarios with many connections that are not idle.
 func many(o Options) []Scenario {
-	n := pick(o, 1000, 100)
 	var scenarios []Scenario
 	for _, size := range pick(o, []int{64, 1 << 10, 64 << 10}, []int{64}) {
-		scenarios = append(scenarios, Scenario{
-			Name:    Sized(fmt.Sprintf("%d connections, ten messages a second each", n), size),
-			Metrics: []Metric{cpu, p50, p99},
-			Entries: each(func(lib string, o Options) (Run, error) {
-				return little(work.Job{Library: lib, Shape: work.Echo, Size: size, Limit: limit}, n, o)
-			}),
-		})
+		scenarios = append(scenarios, talk(Ten(o), size, func(job work.Job, o Options) (Run, error) {
+			return little(job, manyConns(o), o)
+		}))
+	}
+	for _, size := range pick(o, []int{64, 1 << 10}, []int{64}) {
+		scenarios = append(scenarios, talk(One(o), size, crowd))
 	}
 	for _, bare := range []bool{false, true} {
 		scenarios = append(scenarios, Scenario{
@@ -38,6 +36,28 @@ func many(o Options) []Scenario {
 		})
 	}
 	return scenarios
+}
+
+// Ten and One are the names of the scenarios of many connections on which little happens, without
+// the size of their messages.
+func Ten(o Options) string {
+	return fmt.Sprintf("%d connections, ten messages a second each", manyConns(o))
+}
+
+// One is the name of the scenario with the most connections.
+func One(o Options) string {
+	return fmt.Sprintf("%d connections, one message a second each", crowdConns(o))
+}
+
+func manyConns(o Options) int { return pick(o, 1000, 100) }
+
+// talk is a scenario in which run does an echo with each library.
+func talk(name string, size int, run func(job work.Job, o Options) (Run, error)) Scenario {
+	lib := func(lib string, o Options) (Run, error) {
+		return run(work.Job{Library: lib, Shape: work.Echo, Size: size, Limit: limit}, o)
+	}
+	return Scenario{Name: Sized(name, size), Metrics: []Metric{cpu, p50, p99},
+		Entries: orHandled(each(lib), lib)}
 }
 
 // server names how connections are accepted.

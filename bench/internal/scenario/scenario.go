@@ -127,6 +127,13 @@ func each(run func(name string, o Options) (Run, error)) []Entry {
 	return entries
 }
 
+// orHandled adds wsstream's other way, behind its first.
+func orHandled(entries []Entry, run func(lib string, o Options) (Run, error)) []Entry {
+	return slices.Insert(entries, 1, Entry{Ours, Handled, func(o Options) (Run, error) {
+		return run(library.WsstreamHandle.Name, o)
+	}})
+}
+
 // Raw is the name of the limit, which is no library.
 const Raw = "raw"
 
