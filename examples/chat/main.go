@@ -1,0 +1,126 @@
+// Chat is a room of very many people, of which most say nothing. A silent person costs the server a
+// connection's state, and no goroutine:
+//
+//	a person's page → WebSocket → Handle → room → broadcast ┬ subscription → WebSocket → a page
+//	                                                        ├ …
+//
+// Without arguments it serves a page. Open it in two windows, and talk.
+//
+//	go run ./examples/chat                        # then open http://127.0.0.1:8080
+//	go run ./examples/chat -crowd 1000 -for 10s   # people of the program's own, and a report
+//
+// With -crowd the program's own people talk in turn. Each of them checks that it hears all that is
+// said, once and in order. If one does not, the exit status is 1, as for all other failures.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/console"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// options are what the command line says.
+type options struct {
+	listen string
+	crowd  int           // people of the program's own; 0 for none
+	rate   int           // of what they say together, a second
+	length time.Duration // for which they talk
+}
+
+func parseOptions(args []string, stdout io.Writer) (*options, error) {
+	o := &options{}
+	flags := flag.NewFlagSet("chat", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // an error is one line, and run prints it
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "the `address` to serve")
+	flags.IntVar(&o.crowd, "crowd", 0, "let so `many` people of the program's own talk, and report")
+	flags.IntVar(&o.rate, "rate", 20, "how `often` a second the crowd says something")
+	flags.DurationVar(&o.length, "for", 10*time.Second, "how `long` the crowd talks")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		_, _ = fmt.Fprintln(stdout, "Usage: chat [-listen address] [-crowd many [-rate often] [-for long]]")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("%w: -h shows the flags", err)
+	case flags.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q: -h shows the flags", flags.Arg(0))
+	case o.crowd < 0:
+		return nil, fmt.Errorf("-crowd %d: there cannot be fewer than no people", o.crowd)
+	case o.rate < 1 || o.rate > 10_000:
+		return nil, fmt.Errorf("-rate %d: from 1 to 10,000", o.rate)
+	case o.length <= 0:
+		return nil, fmt.Errorf("-for %v: must be positive", o.length)
+	}
+	return o, nil
+}
+
+// run is the program, its surroundings given. It returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parseOptions(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err == nil:
+		err = serve(ctx, o, stdout)
+	}
+	if err != nil {
+		console.Fail(stderr, "chat", err)
+		return 1
+	}
+	return 0
+}
+
+// serve serves the room until ctx ends, or until the crowd has talked.
+func serve(ctx context.Context, o *options, stdout io.Writer) (err error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	r := newRoom()
+	srv := &http.Server{Handler: r.handler(), ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }() // ends with Shutdown
+	defer func() {
+		late, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		defer stop()
+		err = errors.Join(err, r.close(late), srv.Shutdown(late))
+		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+			err = errors.Join(err, e)
+		}
+	}()
+	if o.crowd > 0 {
+		return talk(ctx, o, "ws://"+l.Addr().String()+"/room", stdout)
+	}
+	_, _ = fmt.Fprintf(stdout, "the room is at http://%s\n", l.Addr())
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-served:
+		served <- err
+		return err
+	}
+}
+
+// goingAway is what the people get when the program ends.
+var goingAway = wsstream.CloseInfo{Code: 1001, Reason: "the room closes"}
