@@ -4,9 +4,9 @@
 // A few goroutines, the workers, call the handlers of the sockets that have become readable. One
 // worker at a time leads: it waits for the kernel. The others wait for the leader, or are inside a
 // handler. A worker takes the events that it has found one after another, and calls their handlers
-// itself, because waking a goroutine costs more than most handlers. If several events wait, it wakes
-// another worker for them. A handler may block: if no handler was called for a tick, and no worker
-// leads, another worker is started, and takes what waits.
+// itself, because waking a goroutine costs more than most handlers. If several events wait, it
+// wakes another worker for them. A handler may block: if no handler was called for a tick, and no
+// worker leads, another worker is started, and takes what waits.
 //
 // The kernel reports an edge: that a socket has become readable, and not that it is. So a handler
 // reads until there is nothing more, or arms the entry again. Arming reports a socket that is
@@ -102,8 +102,9 @@ func (e *Entry) Mute() {
 	}
 }
 
-// Requeue calls the handler again, behind the handlers of all events that wait. It reports false if
-// the entry is in no poller.
+// Requeue calls the handler again, behind the handlers of all events that wait. Its caller is the
+// handler, on its worker, which goes on with the queue when the handler returns. It reports false
+// if the entry is in no poller.
 func (e *Entry) Requeue() bool {
 	p := e.p
 	if p == nil {
@@ -112,17 +113,12 @@ func (e *Entry) Requeue() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queueLocked(e)
-	if !p.leading && p.resting == 0 {
-		p.callLocked(p.workers < runtime.GOMAXPROCS(0))
-	} else {
-		p.wake.Signal()
-	}
 	return true
 }
 
 // Leave takes the entry out of the poller. It must be called before the socket is closed, because
-// the kernel uses its number again. Closing the socket ends the kernel's reports. A handler that was
-// called before may still run.
+// the kernel uses its number again. Closing the socket ends the kernel's reports. A handler that
+// was called before may still run.
 func (e *Entry) Leave() {
 	if p := e.p; p != nil {
 		e.p = nil

@@ -184,14 +184,14 @@ func (w *watched) Ready(event poller.Event) {
 		c.checkLostWithin(c.background.turns.Load())
 	}
 	h, closing := c.reads.handler.Load(), c.background.closing.Load()
-	if h != nil && c.handle(h) && !closing {
+	if h != nil && c.handle(h, true) && !closing {
 		return
 	}
 	if c.readGate.TryLock() {
 		if c.recv.turns == c.recv.rested || closing {
 			c.runBackground()
 			if h != nil {
-				c.handle(h) // with what has come meanwhile
+				c.handle(h, true) // with what has come meanwhile
 			}
 			return
 		}

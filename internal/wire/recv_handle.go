@@ -59,7 +59,7 @@ func (c *Conn) Handle(s Sink) error {
 // wakeHandler lets the handler look for messages, and for the end. mu may be held.
 func (c *Conn) wakeHandler() {
 	if h := c.reads.handler.Load(); h != nil {
-		go c.handle(h) // the handler's: it ends when there are no more messages, or with the transport
+		go c.handle(h, false) // the handler's: it ends when there are no more messages, or with the transport
 	}
 }
 
@@ -94,7 +94,7 @@ func (h *handler) leave() bool {
 
 // handle gives all messages that have come to the handler's Sink. It reports false if another
 // goroutine does, which then looks again. The Sink may end its goroutine: then another goes on.
-func (c *Conn) handle(h *handler) (delivered bool) {
+func (c *Conn) handle(h *handler, worker bool) (delivered bool) {
 	if !h.enter() {
 		return false
 	}
@@ -106,7 +106,7 @@ func (c *Conn) handle(h *handler) (delivered bool) {
 		}
 	}()
 	for ended := false; !ended; {
-		ended = c.deliver(h)
+		ended = c.deliver(h, worker)
 		if !ended && h.leave() {
 			break
 		}
@@ -115,9 +115,10 @@ func (c *Conn) handle(h *handler) (delivered bool) {
 	return true
 }
 
-// deliver gives the messages that have come to the Sink of h. It reports whether the last one was
+// deliver gives the messages that have come to the Sink of h. A worker of the poller leaves after
+// maxMessages, and comes back behind other Conns. It reports whether the last one was
 // the end.
-func (c *Conn) deliver(h *handler) (ended bool) {
+func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 	buf := handled.Get().(*[]byte)
 	defer handled.Put(buf)
 	as := inPoller
@@ -143,7 +144,7 @@ func (c *Conn) deliver(h *handler) (ended bool) {
 		default:
 			h.sink.Message(op, data)
 		}
-		if n >= maxMessages && c.pollable != nil && c.pollable.requeue() {
+		if n >= maxMessages && worker && c.pollable.requeue() {
 			return false
 		}
 		c.readGate.Lock(context.Background())
