@@ -59,7 +59,7 @@ func (c *Conn) Handle(s Sink) error {
 // wakeHandler lets the handler look for messages, and for the end. mu may be held.
 func (c *Conn) wakeHandler() {
 	if h := c.reads.handler.Load(); h != nil {
-		go c.handle(h, false) // the handler's: it ends when there are no more messages, or with the transport
+		go c.handle(h, false) // the handler's: it ends with the messages, or with the transport
 	}
 }
 
