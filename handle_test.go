@@ -75,6 +75,7 @@ func TestHandleGetsTheEndOfPulls(t *testing.T) {
 				require.Equal(t, "one", <-h.messages)
 				test.happen(e)
 				test.want(t, <-h.end)
+				e.peer.Close()
 				<-e.conn.Closed().Done()
 				require.Empty(t, h.end, "end is called once")
 			})
