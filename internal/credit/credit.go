@@ -172,7 +172,8 @@ func (a *Account) Usage() (held, most int64, stalled time.Duration) {
 		stalled += time.Since(epoch) - a.spent
 	}
 	held = a.held.Load()
-	return held, max(held, a.most.Load()), stalled // a taker counts held first, and then most
+	a.rose(held) // a taker counts held first, and then most: the maximum must not fall meanwhile
+	return held, a.most.Load(), stalled
 }
 
 func (a *Account) credit() int64 { return a.size - a.held.Load() }

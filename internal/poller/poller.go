@@ -41,7 +41,7 @@ type Event struct {
 }
 
 // An Entry is a place for one socket in the poller. The zero Entry is in none. Arm, Mute and Leave
-// must not be called concurrently. An Entry must not be copied.
+// must not be called concurrently, and Requeue not with Leave. An Entry must not be copied.
 type Entry struct {
 	p  *poller // nil before Arm and after Leave
 	h  Handler
@@ -71,7 +71,7 @@ const (
 // false if the socket cannot be watched.
 func (e *Entry) Arm(raw syscall.RawConn, h Handler) bool {
 	if e.p != nil {
-		return e.p.kernel.arm(e.fd) == nil
+		return e.isOwner() && e.p.kernel.arm(e.fd) == nil
 	}
 	p := acquire()
 	if p == nil {
@@ -97,10 +97,14 @@ func (e *Entry) Arm(raw syscall.RawConn, h Handler) bool {
 
 // Mute ends the reports of the kernel until Arm is called, except of a lost connection.
 func (e *Entry) Mute() {
-	if e.p != nil {
+	if e.p != nil && e.isOwner() {
 		_ = e.p.kernel.mute(e.fd)
 	}
 }
+
+// isOwner reports whether the descriptor is still that of e. If the program has closed it, it may
+// be another socket's by now.
+func (e *Entry) isOwner() bool { return e.p.entries.get(e.fd) == e }
 
 // Requeue calls the handler again, behind the handlers of all events that wait. Its caller is the
 // handler, on its worker, which goes on with the queue when the handler returns. It reports false
@@ -193,10 +197,16 @@ func (p *poller) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	p.timer.Stop()
+	if p.isOverLocked() {
+		p.timer.Stop()
+	}
 	p.kernel.close() // the leader comes back
 	p.wake.Broadcast()
 }
+
+// isOverLocked reports whether nothing more is to be done. What is queued when the last entry
+// leaves is still called: Requeue has promised it.
+func (p *poller) isOverLocked() bool { return p.closed && p.ready.len() == 0 }
 
 // startLocked starts a worker.
 func (p *poller) startLocked() {
@@ -211,7 +221,7 @@ func (p *poller) work() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.workers--
-		if inHandler && !p.closed { // the handler has ended the goroutine
+		if inHandler && !p.isOverLocked() { // the handler has ended the goroutine
 			p.startLocked()
 		}
 	}()
@@ -230,7 +240,7 @@ func (p *poller) work() {
 func (p *poller) next() (*Entry, Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for !p.closed {
+	for {
 		if e := p.ready.pop(); e != nil {
 			p.taken++
 			if p.wary > 0 {
@@ -244,6 +254,8 @@ func (p *poller) next() (*Entry, Event) {
 			return e, event
 		}
 		switch {
+		case p.closed:
+			return nil, Event{}
 		case !p.leading:
 			p.leadRelocks()
 		case p.resting >= runtime.GOMAXPROCS(0):
@@ -254,7 +266,6 @@ func (p *poller) next() (*Entry, Event) {
 			p.resting--
 		}
 	}
-	return nil, Event{}
 }
 
 // leadRelocks waits for events, and queues them.
@@ -308,9 +319,9 @@ func (p *poller) tick() {
 	quiet := p.taken == p.seen
 	p.seen = p.taken
 	switch {
-	case p.closed:
+	case p.isOverLocked():
 		return
-	case quiet && p.leading:
+	case quiet && p.leading && p.ready.len() == 0:
 		p.ticking = false
 		return
 	case quiet:

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/wsstream/wsstream"
@@ -353,6 +354,9 @@ func (c *caller) read() {
 	case asStream:
 		c.readStream()
 		return
+	case handled:
+		c.handle()
+		return
 	case late:
 		select {
 		case <-c.ended:
@@ -375,6 +379,42 @@ func (c *caller) read() {
 		}
 		c.pause()
 	}
+}
+
+// handle reads by a message handler until the Readable ends. Before that, calls of other goroutines
+// may read. A handler may take long, and calls what may be called at any time.
+func (c *caller) handle() {
+	v, ended := c.in.viewer(), make(chan error, 1)
+	haste := pick(c.r, 4, 40, 400)
+	var running atomic.Int32
+	message := func(m wsstream.Message) error {
+		if running.Add(1) != 1 {
+			c.fault("two calls of a message handler run")
+		}
+		v.receive("Handle", m.Type, m.Data, true)
+		if c.r.IntN(haste) == 0 {
+			// A Ping may wait for a pong behind a full window, which this handler keeps full.
+			ctx, cancel := context.WithTimeoutCause(c.ctx, time.Millisecond, errMoment)
+			stormCalls[c.r.IntN(len(stormCalls))](c, ctx)
+			cancel()
+			c.pause()
+		}
+		running.Add(-1)
+		return nil
+	}
+	end := func(err error) {
+		if running.Add(1) != 1 {
+			c.fault("a message handler runs at its end")
+		}
+		ended <- err
+	}
+	if c.reading[c.i] == turned {
+		<-time.After(time.Duration(c.r.IntN(5000)) * time.Microsecond)
+	}
+	for c.conn.Readable().Handle(message, end) != nil {
+		<-time.After(time.Microsecond) // a MessageReader is open
+	}
+	c.checkEnd(<-ended)
 }
 
 // checkEnd checks what pulls end with.

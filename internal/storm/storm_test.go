@@ -97,6 +97,8 @@ const (
 	late     = "late"          // by pulls, from the end on
 	dropped  = "Discard"       // by pulls, and then not at all
 	alone    = "one goroutine" // by pulls
+	handled  = "Handle"        // by a message handler
+	turned   = "pulls, Handle" // by pulls of all kinds, until a message handler takes over
 )
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -134,7 +136,7 @@ func (p *plan) draw() {
 		c.WriteWindow = pick(r, 256, 1<<10, 4<<10, 64<<10, 1<<20, -1)
 		c.MaxFrameSize = pick(r, 1+r.IntN(300), 500, 4<<10, 64<<10, -1)
 		c.CloseTimeout = closeTimeout
-		p.reading[i] = pick(r, byPulls, byPulls, byPulls, asStream, late, dropped, alone)
+		p.reading[i] = pick(r, byPulls, byPulls, asStream, late, dropped, alone, handled, handled, turned)
 		switch p.keepalive {
 		case "generous":
 			c.PingInterval = time.Duration(1+r.IntN(4)) * time.Millisecond
@@ -381,8 +383,11 @@ func (w *witness) trace(s *storm) *wsstream.Trace {
 // begin starts what is called on a side.
 func (s *storm) begin(i int) {
 	writers, readers := 3, 3
-	if s.reading[i] == asStream || s.reading[i] == alone {
+	switch s.reading[i] {
+	case asStream, alone, handled:
 		readers = 1
+	case turned:
+		s.start(i, 15, (*caller).handle)
 	}
 	for j := range writers {
 		s.start(i, j, func(c *caller) { c.write(10*i + j) })

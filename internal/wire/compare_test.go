@@ -64,6 +64,8 @@ var sentinels = []string{
 	"ErrRoom",
 	"deflate.ErrRoom",
 	"errFlood",
+	"errLater",
+	"errTurn",
 	"ErrClosed",
 	"stream.ErrClosed",
 	"c.errs.Closed",

@@ -137,6 +137,9 @@ func (c *Conn) runBackground() {
 	if full && c.alive != nil {
 		c.checkWithin(0)
 	}
+	if h := c.reads.handler.Load(); h != nil && h.state.Load() == handlerWoken {
+		c.startBackground() // Ready found readGate still locked, and the handler may run for long
+	}
 	c.readIfRequested() // requestReader may have found readGate still locked
 }
 
@@ -158,9 +161,6 @@ func (c *Conn) rest() bool {
 	c.waitsLocked(inPoller)
 	return true
 }
-
-// restIfDrained is rest, if the last read took all that there was.
-func (c *Conn) restIfDrained() bool { return c.recv.drained && c.rest() }
 
 // watched is a Conn as the poller sees it.
 type watched Conn

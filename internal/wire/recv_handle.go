@@ -24,8 +24,13 @@ const (
 	handlerEnded // End was called, or is about to be
 )
 
-// errLater says that there is no message now. The handler is woken when there is more to do.
-var errLater = errors.New("wire: later")
+var (
+	// errLater says that there is no message now. The handler is woken when there is more to do.
+	errLater = errors.New("wire: later")
+
+	// errTurn says that a call waited for readGate, and has it first.
+	errTurn = errors.New("wire: another's turn")
+)
 
 // A Sink is the end of a pipe from a Conn.
 type Sink interface {
@@ -100,7 +105,7 @@ func (c *Conn) handle(h *handler, worker bool) (delivered bool) {
 	}
 	returned := false
 	defer func() {
-		if !returned {
+		if !returned && h.state.Load() != handlerEnded {
 			h.state.Store(handlerRests)
 			c.wakeHandler()
 		}
@@ -116,8 +121,7 @@ func (c *Conn) handle(h *handler, worker bool) (delivered bool) {
 }
 
 // deliver gives the messages that have come to the Sink of h. A worker of the poller leaves after
-// maxMessages, and comes back behind other Conns. It reports whether the last one was
-// the end.
+// maxMessages, and comes back behind other Conns. It reports whether the last one was the end.
 func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 	buf := handled.Get().(*[]byte)
 	defer handled.Put(buf)
@@ -125,7 +129,7 @@ func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 	if c.pollable == nil {
 		as = inHandler
 	}
-	c.readGate.Lock(context.Background())
+	c.lockHandler()
 	c.recv.drained = false
 	for n := 1; ; n++ {
 		op, data, err := c.pull(context.Background(), as, (*buf)[:0])
@@ -133,8 +137,7 @@ func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 			*buf = nil
 		}
 		switch {
-		case err == errLater && as == inHandler && !c.recv.eof:
-			// A call waited for readGate, and has it first.
+		case err == errTurn:
 		case err == errLater:
 			return false
 		case err != nil:
@@ -144,11 +147,26 @@ func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 		default:
 			h.sink.Message(op, data)
 		}
-		if n >= maxMessages && worker && c.pollable.requeue() {
+		if n >= maxMessages && worker && c.requeue() {
 			return false
 		}
-		c.readGate.Lock(context.Background())
+		c.lockHandler()
 	}
+}
+
+// lockHandler locks readGate for the handler. A background reader that waits in Read is recalled.
+func (c *Conn) lockHandler() {
+	if !c.readGate.TryLock() {
+		_ = c.awaitRead(context.Background())
+	}
+}
+
+// requeue lets the poller wake the handler once more, behind those of other Conns. It reports false
+// if the poller does not.
+func (c *Conn) requeue() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.pollable != nil && c.pollable.requeue()
 }
 
 // handled has the memory of handlers' messages.

@@ -13,7 +13,7 @@ func (c *Conn) waitForInput(ctx context.Context, dst []byte) (landed int, err er
 
 // inputEnd returns an error if no more input comes, or ctx has ended. If it returns nil, the caller
 // may read. It waits for the end of the connection if that is all that can follow. For the message
-// handler it returns errLater then, and if a call waits for readGate.
+// handler it returns errLater then, and errTurn if a call waits for readGate.
 func (c *Conn) inputEnd(ctx context.Context, as waiter) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
@@ -28,8 +28,10 @@ func (c *Conn) inputEnd(ctx context.Context, as waiter) error {
 		return c.errs.Busy
 	case as == onCall && (c.recv.eof || c.recv.peerDone):
 		return c.awaitEnd(ctx)
-	case c.recv.eof, c.recv.peerDone, as == inHandler && c.reads.waiting.Load() > 0:
+	case c.recv.eof, c.recv.peerDone:
 		return errLater
+	case as == inHandler && c.reads.waiting.Load() > 0:
+		return errTurn
 	}
 	return nil
 }
@@ -90,7 +92,11 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 	}
 	recalled := c.endWait(n)
 	if as == inPoller {
-		c.recv.drained = n == 0 || n < max(len(dst), c.recv.asked) && !c.background.hungUp.Load()
+		room := len(dst)
+		if dst == nil {
+			room = c.recv.asked
+		}
+		c.recv.drained = n == 0 || n < room && !c.background.hungUp.Load()
 	}
 	landed = c.takeInput(n, dst)
 	c.recv.returnBuffer()

@@ -16,7 +16,8 @@ func (c *Conn) Pull(ctx context.Context, dst []byte) (op ws.OpCode, data []byte,
 }
 
 // pull is Pull if as is onCall. Otherwise it is for the message handler: readGate is locked, and
-// pull releases it. It owns dst then, and returns errLater instead of waiting without a reason.
+// pull releases it. It owns dst then, and returns errLater or errTurn instead of waiting without a
+// reason.
 func (c *Conn) pull(
 	ctx context.Context, as waiter, dst []byte,
 ) (op ws.OpCode, data []byte, err error) {
@@ -45,8 +46,13 @@ func (c *Conn) pull(
 			dst = callers // the message never ends: it is not held until the peer has answered
 		}
 		err = c.inputEnd(ctx, as)
-		if err == errLater || err == nil && as == inPoller && c.restIfDrained() {
-			return 0, c.pauseHandler(dst), errLater
+		if err == nil && as == inPoller && c.recv.drained {
+			if as = inHandler; c.rest() { // else the poller cannot watch the socket
+				err = errLater
+			}
+		}
+		if err == errLater || err == errTurn {
+			return 0, c.pauseHandler(dst), err
 		}
 		if err != nil {
 			c.keepAssembled(dst)

@@ -39,8 +39,8 @@ func (c *Conn) beginWait(ctx context.Context, as waiter) bool {
 			c.waitsLocked(as)
 		}
 		return true
-	case e.read != nil || c.causeOf(ctx) != nil:
-		return false
+	case e.read != nil || c.causeOf(ctx) != nil || c.reads.handler.Load() != nil:
+		return false // of a handler, too, that came meanwhile
 	}
 	c.waitsLocked(onCall)
 	if done := ctx.Done(); !c.wait.watches(done) {

@@ -46,7 +46,7 @@ func (c *Conn) receivedSoFar() tally {
 		return t
 	}
 	c.mu.Lock()
-	if c.wait.kind == notWaiting && !c.wait.inHook {
+	if runs := c.wait.kind == notWaiting || c.wait.kind == inPoller; runs && !c.wait.inHook {
 		asked := c.reads.statsAsked.Load()
 		if asked == nil {
 			asked = new(latch.Latch)

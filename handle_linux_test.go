@@ -1,0 +1,171 @@
+//go:build linux
+
+package wsstream_test
+
+import (
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/internal/pipes"
+	"github.com/wsstream/wsstream/wstest"
+)
+
+// onTCP runs f with a Conn as client and as server, over TCP.
+func onTCP(t *testing.T, c config, f func(t *testing.T, e *end)) {
+	for _, client := range []bool{true, false} {
+		t.Run(map[bool]string{true: "client", false: "server"}[client], func(t *testing.T) {
+			f(t, overTCP(t, c, client))
+		})
+	}
+}
+
+// frame returns the bytes of a binary message of n bytes from the peer.
+func (e *end) frame(n int) []byte {
+	f := ws.NewBinaryFrame(make([]byte, n))
+	if !e.client {
+		f = ws.MaskFrame(f)
+	}
+	return ws.MustCompileFrame(f)
+}
+
+func TestHandleGetsWhatIsBehindAReadIntoAMessage(t *testing.T) {
+	onTCP(t, config{}, func(t *testing.T, e *end) {
+		h := handle(t, e.conn)
+		for range 20 {
+			first, second, third := e.frame(6<<10), e.frame(40<<10), e.frame(1)
+			const start = 1000
+			e.peer.SendRaw(append(first, second[:start]...))
+			require.Len(t, <-h.messages, 6<<10)
+			e.peer.SendRaw(append(second[start:], third...))
+			require.Len(t, <-h.messages, 40<<10)
+			require.Len(t, <-h.messages, 1)
+		}
+	})
+}
+
+func TestHandleGetsAllThatCameBefore(t *testing.T) {
+	const n = 500
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("pulled"))
+		require.Equal(t, "pulled", e.pull(t))
+		for range n {
+			e.peer.Send(wstest.Text("x"))
+		}
+		e.peer.Send(wstest.Ping("y"))
+		e.peer.Want("all were read", wstest.Pong("y"))
+		h := handle(t, e.conn)
+		for range n {
+			require.Equal(t, "x", <-h.messages)
+		}
+	})
+}
+
+func TestHandleGetsWhatCameWhileItRan(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		got, release := make(chan string), make(chan struct{})
+		require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+			got <- string(m.Data)
+			<-release
+			return nil
+		}, nil))
+		defer close(release)
+		for range 3 {
+			e.peer.Send(wstest.Text("one"))
+			require.Equal(t, "one", <-got)
+			e.peer.Send(wstest.Text("two"), wstest.Ping("y"))
+			e.peer.Want("the background has read", wstest.Pong("y"))
+			release <- struct{}{}
+			require.Equal(t, "two", <-got)
+			release <- struct{}{}
+		}
+	})
+}
+
+func TestHandleEndThatEndsItsGoroutineIsCalledOnce(t *testing.T) {
+	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+		var n atomic.Int32
+		require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error {
+			return nil
+		}, func(error) {
+			n.Add(1)
+			runtime.Goexit()
+		}))
+		e.conn.CloseNow()
+		until(t, func() bool { return n.Load() > 0 })
+		<-time.After(20 * time.Millisecond)
+		require.EqualValues(t, 1, n.Load())
+	})
+}
+
+func TestHandleMakesAPullBusyThatIsAboutToWait(t *testing.T) {
+	for range 50 {
+		e := overTCP(t, config{}, true)
+		pulled := goPull(t, e)
+		handle(t, e.conn)
+		require.Equal(t, wsstream.ErrBusy, (<-pulled).err)
+		e.conn.CloseNow()
+	}
+}
+
+// TestHandleWorksWithoutAPoller: if the process has no descriptor left for the poller, a goroutine
+// reads.
+func TestHandleWorksWithoutAPoller(t *testing.T) {
+	for _, client := range []bool{true, false} {
+		t.Run(map[bool]string{true: "client", false: "server"}[client], func(t *testing.T) {
+			near, far := pipes.TCP(t, 0)
+			withoutDescriptors(t)
+			e := open(t, config{}, client, near, far)
+			e.peer.Send(wstest.Ping("x"))
+			e.peer.Want("a background reader reads", wstest.Pong("x"))
+			until(t, func() bool { return len(own()) == 1 })
+			got, release := make(chan string), make(chan struct{})
+			require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+				got <- string(m.Data)
+				<-release
+				return nil
+			}, nil))
+			for range 3 {
+				e.peer.Send(wstest.Text("one"))
+				require.Equal(t, "one", <-got)
+				e.peer.Send(wstest.Text("two"), wstest.Ping("y"))
+				e.peer.Want("the background has read", wstest.Pong("y"))
+				release <- struct{}{}
+				require.Equal(t, "two", <-got)
+				release <- struct{}{}
+				until(t, func() bool { return len(own()) == 1 })
+				require.Less(t, computing(t), 0.5, "the goroutine waits")
+			}
+			close(release)
+		})
+	}
+}
+
+// withoutDescriptors lets the process have no new descriptor until the test ends.
+func withoutDescriptors(t *testing.T) {
+	var before syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+	none := before
+	none.Cur = 0
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none))
+	t.Cleanup(func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before)) })
+}
+
+// computing returns which part of the next 50 ms this process computes.
+func computing(t *testing.T) float64 {
+	used := func() time.Duration {
+		var u syscall.Rusage
+		require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	const long = 50 * time.Millisecond
+	before := used()
+	<-time.After(long)
+	return float64(used()-before) / float64(long)
+}
