@@ -56,8 +56,13 @@ const (
 	// maxEvents is how many events a worker takes from the kernel together.
 	maxEvents = 64
 
-	// spread is how many events must wait for another worker to be woken.
-	spread = 4
+	// spread is how long the events that wait are expected to take one worker, for another to be
+	// woken. Waking one costs several times as much as a short handler, and more where both are in
+	// system calls: then Go's scheduler looks for more to do.
+	spread = 200 * time.Microsecond
+
+	// weight is the weight of what handlers took before in the mean, against that of the last one.
+	weight = 7
 
 	// tick is how long a handler may block before another worker takes over, half of it at least.
 	tick = 5 * time.Millisecond
@@ -178,7 +183,8 @@ type poller struct {
 	taken   uint64 // events whose handler was called
 	seen    uint64 // taken, at the last tick
 	ticking bool
-	wary    int // so many events are left for which another worker must lead
+	mean    time.Duration // that a handler takes
+	wary    int           // so many events are left for which another worker must lead
 	closed  bool
 }
 
@@ -216,7 +222,7 @@ func (p *poller) startLocked() {
 
 // work is a worker.
 func (p *poller) work() {
-	inHandler := false
+	inHandler, took := false, time.Duration(-1)
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -226,27 +232,33 @@ func (p *poller) work() {
 		}
 	}()
 	for {
-		e, event := p.next()
+		e, event := p.next(took)
 		if e == nil {
 			return
 		}
 		inHandler = true
+		start := time.Now()
 		e.h.Ready(event)
+		took = time.Since(start)
 		inHandler = false
 	}
 }
 
-// next returns the next entry with an event, or nil if the worker is to end.
-func (p *poller) next() (*Entry, Event) {
+// next returns the next entry with an event, or nil if the worker is to end. took is how long the
+// last handler took; negative for none.
+func (p *poller) next(took time.Duration) (*Entry, Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if took >= 0 {
+		p.mean = (weight*p.mean + took) / (weight + 1)
+	}
 	for {
 		if e := p.ready.pop(); e != nil {
 			p.taken++
 			if p.wary > 0 {
 				p.wary--
 				p.callLocked(!p.leading)
-			} else if p.ready.len() >= spread {
+			} else if time.Duration(p.ready.len())*p.mean >= spread {
 				p.callLocked(p.workers < runtime.GOMAXPROCS(0))
 			}
 			event := e.event

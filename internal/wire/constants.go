@@ -66,6 +66,10 @@ const (
 
 	maxEmptyReads = 100 // Reads in a row that may bring ReadFrom no byte, as in bufio
 
+	// shortCall is how many bytes a system call may be given of which Go's scheduler is not told. It
+	// takes microseconds.
+	shortCall = 16 << 10
+
 	maxSyscall   = 1 << 30      // bytes in one system call: Darwin and FreeBSD refuse 2 GiB and more
 	maxKeptFrame = 4 * maxPiece // bytes of a buffer for compressed frames that the pool keeps
 

@@ -51,7 +51,7 @@ func newPollable(c *Conn) pollable {
 		if s.buf == nil {
 			return true // the wait is over
 		}
-		for s.in.note(syscall.Read(int(fd), clip(s.buf))) {
+		for s.in.note(readNow(int(fd), clip(s.buf))) {
 		}
 		if s.buf = nil; s.in.err != syscall.EAGAIN {
 			return true
@@ -141,7 +141,7 @@ func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 func (o *outgoing) try(fd uintptr) bool {
 	if o.first == o.last {
 		buf := o.first.buf[o.first.taken:]
-		for o.note(syscall.Write(int(fd), clip(buf))) {
+		for o.note(writeNow(int(fd), clip(buf))) {
 		}
 	} else {
 		for o.note(writev(int(fd), o.first, o.last)) {
