@@ -100,13 +100,39 @@ func TestGoroutinesAreNoneOnAnIdleSocket(t *testing.T) {
 		return
 	}
 	e := overTCP(t, config{}, true)
-	e.peer.Send(wstest.Ping("x"))
-	e.peer.Want("a worker of the poller reads", wstest.Pong("x"))
-	until(t, func() bool { return len(own()) == 0 })
-	e.peer.Send(wstest.Ping("y"))
-	e.peer.Want("it reads again", wstest.Pong("y"))
-	until(t, func() bool { return len(own()) == 0 })
+	e.rests(t)
 	e.stalls(t, 1)
+}
+
+// TestGoroutinesAreNoneOnAnIdleSocketUnderTLS: a worker waits for no more of a record than has
+// come.
+func TestGoroutinesAreNoneOnAnIdleSocketUnderTLS(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("there is no poller here: a background reader reads")
+		return
+	}
+	for _, client := range []bool{true, false} {
+		e := overTLS(t, config{}, client)
+		e.rests(t)
+		h := handle(t, e.conn)
+		for _, text := range []string{"a", "b"} {
+			e.peer.Send(wstest.Text(text))
+			require.Equal(t, text, <-h.messages)
+			until(t, func() bool { return len(own()) == 0 })
+		}
+		e.rests(t)
+	}
+}
+
+// rests lets the peer send pings. The library has no goroutine for the Conn in front of each, and
+// behind it.
+func (e *end) rests(t *testing.T) {
+	t.Helper()
+	for _, text := range []string{"x", "y"} {
+		e.peer.Send(wstest.Ping(text))
+		e.peer.Want("a worker of the poller reads", wstest.Pong(text))
+		until(t, func() bool { return len(own()) == 0 })
+	}
 }
 
 // wrapped hides that a net.Conn is a socket.

@@ -15,8 +15,8 @@ var errHandlerGone = errors.New("wsstream: the message handler ended its gorouti
 
 // Handle pipes the Readable to a function: message is called for each message, one after another,
 // in order. Handle returns immediately. It is for servers with very many connections, of which most
-// are idle. On Linux, a connection over a TCP or unix socket has a goroutine only while it has
-// messages. Pull reads better everywhere else.
+// are idle. On Linux, a connection over a TCP or unix socket, also under TLS, has a goroutine only
+// while it has messages. Pull reads better everywhere else.
 //
 // The Data is lent: it is valid until message returns, and then used again. A handler that keeps it
 // copies it. While message runs, its connection gives no credit back for what follows. So a slow

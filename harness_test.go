@@ -130,6 +130,16 @@ func overTCP(t *testing.T, c config, client bool) *end {
 	return open(t, c, client, near, far)
 }
 
+func overTLS(t *testing.T, c config, client bool) *end {
+	nearSocket, farSocket := pipes.TCP(t, c.Limit)
+	if client {
+		near, far := pipes.OverTLS(t, nearSocket, farSocket)
+		return open(t, c, client, near, far)
+	}
+	far, near := pipes.OverTLS(t, farSocket, nearSocket)
+	return open(t, c, client, near, far)
+}
+
 // otherRole is the role of the peer of a client or of a server.
 func otherRole(client bool) wstest.Role {
 	if client {

@@ -50,7 +50,7 @@ func BenchmarkAnswerWithoutKernel(b *testing.B) {
 	require.NoError(b, err)
 	c := benchConn(b, &endless{data: raw})
 	m := &mirror{c: c, answer: raw}
-	c.pollable, c.nonblocking = m, m
+	c.watchable, c.nonblocking = m, m
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	var buf []byte

@@ -89,8 +89,8 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 	c.send.stalled().watch.off()
 	c.writeWindow.Give(c.send.out.clear())
 	c.notifyLocked()
-	if c.pollable != nil {
-		c.pollable.leave()
+	if c.watchable != nil {
+		c.watchable.leave()
 	}
 	socket := socketOf(c.nc)
 	if e.lost == nil {

@@ -20,7 +20,7 @@ import (
 type Conn struct {
 	// Set by New, and never changed.
 	nc           net.Conn
-	pollable     pollable    // the transport, if it is a TCP or unix socket; else nil
+	watchable    watchable   // its input, if the poller can watch it; else nil
 	nonblocking  nonblocking // the transport, if it can write without blocking; else nil
 	maxMessage   int
 	closeTimeout time.Duration
@@ -64,9 +64,10 @@ func New(nc net.Conn, cfg *Config) *Conn {
 	c.recv.window.Init(cfg.ReadWindow, cfg.ReadStall)
 	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
 	c.writeGate.Until(&cfg.Ends.Write)
-	if c.pollable = newPollable(c); c.pollable != nil {
-		c.nonblocking = c.pollable
+	if p := newPollable(c); p != nil {
+		c.watchable, c.nonblocking = p, p
 	} else {
+		c.watchable = newTLSInput(c, cfg.Client)
 		c.nonblocking = newNonblocking(nc)
 	}
 	c.recv.in.state = ws.StateServerSide
@@ -86,6 +87,12 @@ func New(nc net.Conn, cfg *Config) *Conn {
 		c.newTimer() // a Write may arm it before Start does
 	}
 	return c
+}
+
+// isPollable reports whether the transport is a pollable: a TCP or unix socket.
+func (c *Conn) isPollable() bool {
+	_, ok := c.watchable.(pollable)
+	return ok
 }
 
 // Start begins to read: first the bytes that came behind the handshake, then from the transport. It

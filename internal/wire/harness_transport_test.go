@@ -118,12 +118,13 @@ func (v *valve) read(_ []byte, wait bool) (int, error) {
 }
 
 // No poller watches a valve, since it may be in a bubble.
-func (v *valve) later()        { time.AfterFunc(idleWait, (*watched)(v.c).Idle) }
-func (*valve) watch() bool     { return false }
-func (*valve) requeue() bool   { return false }
-func (*valve) mute()           {}
-func (*valve) leave()          {}
-func (*valve) isWatched() bool { return false }
+func (v *valve) later()         { time.AfterFunc(idleWait, (*watched)(v.c).Idle) }
+func (v *valve) takesAll() bool { return true }
+func (*valve) watch() bool      { return false }
+func (*valve) requeue() bool    { return false }
+func (*valve) mute()            {}
+func (*valve) leave()           {}
+func (*valve) isWatched() bool  { return false }
 
 func (v *valve) write(first, last *chunk, wait bool) (n int, err error) {
 	v.mu.Lock()
@@ -177,7 +178,7 @@ func valved(t *testing.T, cfg Config) (*Conn, *valve) {
 	v.moved.L = &v.mu
 	cfg.WriteWindow, cfg.ReadWindow, cfg.MaxFrame = 64<<10, 64<<10, 64<<10
 	c := newConn(v, cfg)
-	v.c, c.pollable, c.nonblocking = c, v, v
+	v.c, c.watchable, c.nonblocking = c, v, v
 	c.Start(nil)
 	t.Cleanup(c.CloseNow)
 	return c, v
@@ -249,6 +250,8 @@ func (*mirror) requeue() bool   { return false }
 func (*mirror) mute()           {}
 func (*mirror) leave()          {}
 func (*mirror) isWatched() bool { return true }
+
+func (m *mirror) takesAll() bool { return true }
 
 func (m *mirror) write(first, last *chunk, _ bool) (n int, err error) {
 	for c := first; ; c = c.next {

@@ -141,7 +141,7 @@ func (c *Conn) dueByLocked(t time.Time) {
 func (c *Conn) armLocked() {
 	timer := c.background.timer.Load()
 	timer.Reset(time.Until(c.alive.due))
-	if c.pollable == nil && c.background.armed.Load() {
+	if c.watchable == nil && c.background.armed.Load() {
 		timer.Reset(idleTick()) // it may have been armed for the reader just before
 	}
 }

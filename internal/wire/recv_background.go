@@ -26,8 +26,8 @@ type background struct {
 // the caller has counted. All sockets share the timer of the poller.
 func (c *Conn) armIdle(turns uint32) {
 	c.background.turns.Store(turns)
-	if c.pollable != nil {
-		c.pollable.later()
+	if c.watchable != nil {
+		c.watchable.later()
 		return
 	}
 	t := c.background.timer.Load()
@@ -39,7 +39,7 @@ func (c *Conn) armIdle(turns uint32) {
 
 // timerFired is the function of the Conn's timer.
 func (c *Conn) timerFired() {
-	if c.pollable == nil && c.background.armed.Swap(false) { // releasing readGate arms it anew
+	if c.watchable == nil && c.background.armed.Swap(false) { // releasing readGate arms it anew
 		c.startIfIdle()
 	}
 	if c.alive != nil {
@@ -56,7 +56,7 @@ func (c *Conn) startIfIdle() {
 		c.unlockRead()
 		return
 	}
-	if h := c.reads.handler.Load(); h != nil && c.pollable != nil {
+	if h := c.reads.handler.Load(); h != nil && c.watchable != nil {
 		if h.isRunning() {
 			go c.runBackground() // the Conn's own: it ends with the input, the credit, or the transport
 			return
@@ -117,7 +117,7 @@ func (c *Conn) readInBackground() (handed bool) {
 func (c *Conn) runBackground() {
 	c.background.requested.Store(false)
 	as := inBackground
-	if c.pollable != nil {
+	if c.watchable != nil {
 		as = inPoller
 		c.endWait(0)
 	}
@@ -147,13 +147,13 @@ func (c *Conn) runBackground() {
 // read. It reports false if the poller cannot watch the transport, or has nothing more to report.
 // readGate must be held.
 func (c *Conn) rest() bool {
-	if c.pollable == nil || c.background.hungUp.Load() && !c.recv.drained {
+	if c.watchable == nil || c.background.hungUp.Load() && !c.recv.drained {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sendBeforeWaitRelocks()
-	if c.end.facts().over || !(c.recv.drained && c.pollable.isWatched()) && !c.pollable.watch() {
+	if c.end.facts().over || !(c.recv.drained && c.watchable.isWatched()) && !c.watchable.watch() {
 		return false
 	}
 	c.recv.drained = false
@@ -208,7 +208,7 @@ func (w *watched) Ready(event poller.Event) {
 	c.mu.Lock()
 	calls := c.wait.kind == onCall
 	if calls {
-		c.pollable.mute()
+		c.watchable.mute()
 	} else {
 		c.background.requested.Store(true)
 	}
@@ -220,7 +220,7 @@ func (w *watched) Ready(event poller.Event) {
 func (c *Conn) muteCalls() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.pollable.mute()
+	c.watchable.mute()
 	c.wait.back()
 }
 

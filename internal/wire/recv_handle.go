@@ -126,7 +126,7 @@ func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 	buf := handled.Get().(*[]byte)
 	defer handled.Put(buf)
 	as := inPoller
-	if c.pollable == nil {
+	if c.watchable == nil {
 		as = inHandler
 	}
 	c.lockHandler()
@@ -166,7 +166,7 @@ func (c *Conn) lockHandler() {
 func (c *Conn) requeue() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.pollable != nil && c.pollable.requeue()
+	return c.watchable != nil && c.watchable.requeue()
 }
 
 // handled has the memory of handlers' messages.

@@ -83,8 +83,8 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 	var n int
 	var err error
 	switch {
-	case c.pollable != nil:
-		n, err = c.pollable.read(dst, as != inPoller)
+	case c.watchable != nil:
+		n, err = c.watchable.read(dst, as != inPoller)
 	case dst != nil:
 		n, err = c.nc.Read(dst)
 	default:
@@ -96,7 +96,8 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 		if dst == nil {
 			room = c.recv.asked
 		}
-		c.recv.drained = n == 0 || n < room && !c.background.hungUp.Load()
+		c.recv.drained = n == 0 || n < room && c.watchable.takesAll() &&
+			!c.background.hungUp.Load()
 	}
 	landed = c.takeInput(n, dst)
 	c.recv.returnBuffer()

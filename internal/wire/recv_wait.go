@@ -116,7 +116,7 @@ func (c *Conn) recallReadLocked() {
 // for a peer that does not read.
 func (c *Conn) stopReadLocked() {
 	c.recallReadLocked()
-	if c.wait.recalled && c.pollable == nil && !c.wait.checked() {
+	if c.wait.recalled && !c.isPollable() && !c.wait.checked() {
 		c.wait.watch.off()
 		c.checkBackLocked(c.wait.recalls, checksBack)
 	}

@@ -93,7 +93,7 @@ func (c *Conn) flush() {
 	defer c.mu.Unlock()
 	for !c.send.baton && !c.send.stalled().claimed && c.nextOutLocked() != nil {
 		c.send.baton = true
-		if c.pollable != nil {
+		if c.isPollable() {
 			c.offerRelocks(inBackground)
 		} else if c.nonblocking == nil || !c.offerRelocks(notWaiting) && c.nextOutLocked() != nil {
 			c.giveFirstRelocks()

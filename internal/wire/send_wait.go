@@ -39,7 +39,7 @@ func (s *sending) noteStall() *stall {
 // watches ctx for it. A nil ctx waits for nothing.
 func (c *Conn) watchWriteLocked(ctx context.Context) bool {
 	e := c.end.facts()
-	if c.pollable == nil || ctx == nil || ctx.Err() != nil ||
+	if !c.isPollable() || ctx == nil || ctx.Err() != nil ||
 		e.write != nil || e.aborted || e.leaving {
 		return false
 	}

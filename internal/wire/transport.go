@@ -18,20 +18,27 @@ type nonblocking interface {
 // reads and one writes at a time.
 type pollable interface {
 	nonblocking
+	watchable
+}
 
-	// read reads into dst, or into memory that it borrows only when there are bytes. So an idle
-	// reader holds no memory. If wait is set, it waits for bytes, for the end, or until the read
-	// deadline passes. Otherwise it returns 0 and nil if there are no bytes.
+// A watchable is the input of a transport that the poller can watch while no goroutine reads.
+type watchable interface {
+	// read reads into dst, or into memory that it borrows. If wait is set, it waits for bytes, for
+	// the end, or until the read deadline passes. Otherwise it returns 0 and nil if there are no
+	// bytes. A pollable borrows memory only when there are bytes. So an idle reader holds none.
 	read(dst []byte, wait bool) (n int, err error)
+
+	// takesAll reports whether a read that does not fill its memory has taken all that there was.
+	takesAll() bool
 
 	// later makes sure that the Conn's Idle is called a little later.
 	later()
 
 	// watch lets the poller watch the transport: the Conn's Ready is called when there is something
-	// to read, now or later. It reports false if the poller cannot. requeue lets the poller call Ready
-	// once more, behind those of other Conns. mute ends that until the next
-	// watch. leave ends it, and must be called before the transport is closed. isWatched reports
-	// whether what comes from now on is reported. The Conn's mu must be locked.
+	// to read, now or later. It reports false if the poller cannot. requeue lets the poller call
+	// Ready once more, behind those of other Conns. mute ends that until the next watch. leave ends
+	// it, and must be called before the transport is closed. isWatched reports whether what comes
+	// from now on is reported. The Conn's mu must be locked.
 	watch() bool
 	requeue() bool
 	mute()

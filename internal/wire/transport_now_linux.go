@@ -18,6 +18,13 @@ func writeNow(fd int, b []byte) (int, error) {
 	return callNow(syscall.SYS_SENDTO, fd, b, syscall.MSG_NOSIGNAL)
 }
 
+// isReadable reports whether a read from a socket would not wait.
+func isReadable(fd int) bool {
+	var b [1]byte
+	_, err := callNow(syscall.SYS_RECVFROM, fd, b[:], syscall.MSG_PEEK)
+	return err != syscall.EAGAIN
+}
+
 // callNow makes recvfrom or sendto, without an address.
 func callNow(call uintptr, fd int, b []byte, flags uintptr) (n int, err error) {
 	at, flags := uintptr(unsafe.Pointer(unsafe.SliceData(b))), flags|syscall.MSG_DONTWAIT

@@ -10,3 +10,9 @@ func readNow(fd int, b []byte) (int, error) { return syscall.Read(fd, b) }
 
 // writeNow writes to a socket that does not block.
 func writeNow(fd int, b []byte) (int, error) { return syscall.Write(fd, b) }
+
+// isReadable reports whether a read from a socket would not wait.
+func isReadable(fd int) bool {
+	_, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK)
+	return err != syscall.EAGAIN
+}

@@ -15,12 +15,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// certificates returns those of a test server.
+func certificates(t *testing.T) []tls.Certificate {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.TLS.Certificates
+}
+
 // tlsPair returns the two ends of TLS over loopback. If limit is not 0, it is the size of the send
 // buffer of near.
 func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
-	certs := httptest.NewUnstartedServer(nil)
-	certs.StartTLS()
-	defer certs.Close()
+	certs := certificates(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -32,7 +38,7 @@ func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
 	if limit > 0 {
 		require.NoError(t, nc.(*net.TCPConn).SetWriteBuffer(limit))
 	}
-	near = tls.Server(nc, &tls.Config{Certificates: certs.TLS.Certificates})
+	near = tls.Server(nc, &tls.Config{Certificates: certs})
 	shook := make(chan error, 1)
 	go func() { shook <- far.Handshake() }()
 	require.NoError(t, near.Handshake())

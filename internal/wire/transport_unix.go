@@ -12,17 +12,22 @@ import (
 
 // A socket is the pollable transport of a TCP or unix connection. Its descriptor does not block.
 type socket struct {
-	c   *Conn
-	raw syscall.RawConn
+	watching
 
 	in   callResult
 	tryF func(fd uintptr) bool // tries a read; made once, since each call would allocate it
 	buf  []byte                // for the read
 	out  *outgoing             // nil until something was written
 
+	once bool // the read does not wait
+}
+
+// A watching is a socket in the poller.
+type watching struct {
+	c     *Conn
+	raw   syscall.RawConn
 	entry poller.Entry // guarded by mu of the Conn
 	muted bool         // the entry is muted, or in no poller; guarded by mu of the Conn
-	once  bool         // the read does not wait
 }
 
 // A callResult is the result of a system call.
@@ -46,7 +51,7 @@ func newPollable(c *Conn) pollable {
 	if raw == nil {
 		return nil
 	}
-	s := &socket{c: c, raw: raw, muted: true}
+	s := &socket{watching: watching{c: c, raw: raw, muted: true}}
 	s.tryF = func(fd uintptr) bool { // a method would be one more frame on the waiter's stack
 		if s.buf == nil {
 			return true // the wait is over
@@ -101,26 +106,28 @@ func (s *socket) read(dst []byte, wait bool) (int, error) {
 	return s.in.result(s.c.nc, "read")
 }
 
-func (s *socket) later() { poller.Later((*watched)(s.c)) }
+func (s *socket) takesAll() bool { return true }
 
-func (s *socket) watch() bool {
-	s.muted = !s.entry.Arm(s.raw, (*watched)(s.c))
-	return !s.muted
+func (w *watching) later() { poller.Later((*watched)(w.c)) }
+
+func (w *watching) watch() bool {
+	w.muted = !w.entry.Arm(w.raw, (*watched)(w.c))
+	return !w.muted
 }
 
-func (s *socket) requeue() bool { return s.entry.Requeue() }
+func (w *watching) requeue() bool { return w.entry.Requeue() }
 
-func (s *socket) mute() {
-	s.entry.Mute()
-	s.muted = true
+func (w *watching) mute() {
+	w.entry.Mute()
+	w.muted = true
 }
 
-func (s *socket) leave() {
-	s.entry.Leave()
-	s.muted = true
+func (w *watching) leave() {
+	w.entry.Leave()
+	w.muted = true
 }
 
-func (s *socket) isWatched() bool { return !s.muted }
+func (w *watching) isWatched() bool { return !w.muted }
 
 func (s *socket) write(first, last *chunk, wait bool) (int, error) {
 	if s.out == nil {
