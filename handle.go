@@ -6,6 +6,7 @@ import (
 
 	"github.com/gobwas/ws"
 
+	"github.com/wsstream/wsstream/internal/wire"
 	"github.com/wsstream/wsstream/stream"
 )
 
@@ -42,21 +43,35 @@ func (r *Readable) Handle(message func(m Message) error, end func(err error)) er
 		panic("wsstream: Handle of a nil function")
 	}
 	c, h := r.c, &messageHandler{r.c, message, end, nil}
+	w, err := c.handleOnceOpen(h)
+	if w == nil || err != nil {
+		return err
+	}
+	if err := w.Handle(h); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handler = h
+	return nil
+}
+
+// handleOnceOpen keeps h for the engine, if there is none yet. Otherwise it returns the engine: its
+// methods are not called while c is locked.
+func (c *Conn) handleOnceOpen(h *messageHandler) (*wire.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.engine.Load()
 	switch {
 	case c.handler != nil:
-		return ErrBusy
+		return nil, ErrBusy
 	case w != nil:
-		if err := w.Handle(h); err != nil {
-			return err
-		}
+		return w, nil
 	case c.end != nil:
 		go h.End(c.end.err) // the caller's: it ends with the caller's function
 	}
 	c.handler = h
-	return nil
+	return nil, nil
 }
 
 // A messageHandler is the end of a pipe from a Readable. The engine calls it.

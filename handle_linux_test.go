@@ -3,7 +3,10 @@
 package wsstream_test
 
 import (
+	"context"
+	"net"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -168,4 +171,151 @@ func computing(t *testing.T) float64 {
 	before := used()
 	<-time.After(long)
 	return float64(used()-before) / float64(long)
+}
+
+func TestHandleThatNeverReturnsHoldsUpNoOther(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	for i := range 50 {
+		stuck := overTCP(t, config{}, i%2 == 0)
+		begun := make(chan struct{})
+		require.NoError(t, stuck.conn.Readable().Handle(func(wsstream.Message) error {
+			close(begun)
+			<-release
+			return nil
+		}, nil))
+		stuck.peer.Send(wstest.Text("one"), wstest.Text("two"))
+		<-begun
+	}
+	e := overTCP(t, config{}, false)
+	h := handle(t, e.conn)
+	for range 100 {
+		e.peer.Send(wstest.Text("x"))
+		require.Equal(t, "x", <-h.messages)
+	}
+	pulls := overTCP(t, config{}, false)
+	pulls.echo(t)
+}
+
+func TestHandleMayEndTheConnection(t *testing.T) {
+	for name, does := range map[string]func(c *wsstream.Conn){
+		"CloseNow": (*wsstream.Conn).CloseNow,
+		"Close":    func(c *wsstream.Conn) { _ = c.Close(wsstream.CloseInfo{Code: 1000}) },
+		"Shutdown": func(c *wsstream.Conn) {
+			_ = c.Shutdown(context.Background(), wsstream.CloseInfo{Code: 1000})
+		},
+		"Cancel": func(c *wsstream.Conn) { _ = c.Readable().Cancel(nil) },
+		"Discard, Close": func(c *wsstream.Conn) {
+			c.Readable().Discard()
+			_ = c.Close(wsstream.CloseInfo{})
+		},
+		"Writable.Close": func(c *wsstream.Conn) { _ = c.Writable().Close(context.Background()) },
+		"Abort":          func(c *wsstream.Conn) { _ = c.Writable().Abort(errWhy) },
+		"a Write that waits": func(c *wsstream.Conn) {
+			time.AfterFunc(50*time.Millisecond, c.CloseNow)
+			for c.Writable().Write(c.Context(), wsstream.Binary(make([]byte, 1<<20))) == nil {
+			}
+		},
+		"Closed": func(c *wsstream.Conn) {
+			_ = c.Close(wsstream.CloseInfo{Code: 1000})
+			_, _ = c.Closed().Wait(context.Background())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+				ended := make(chan error, 2)
+				require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error {
+					does(e.conn)
+					return nil
+				}, func(err error) { ended <- err }))
+				e.peer.Send(wstest.Text("end it"))
+				for f, err := e.peer.Next(); err == nil; f, err = e.peer.Next() {
+					if f.Op == wstest.OpClose {
+						e.peer.Send(f)
+						break
+					}
+					if f.Op.IsData() { // a peer that does not read
+						break
+					}
+				}
+				if name != "a Write that waits" {
+					e.drop(t)
+				}
+				require.Error(t, <-ended)
+				<-e.conn.Closed().Done()
+				require.Empty(t, ended)
+			})
+		})
+	}
+}
+
+func TestALostPeerEndsAConnThatNoCallReads(t *testing.T) {
+	onTCP(t, config{ReadWindow: 1 << 10}, func(t *testing.T, e *end) {
+		e.peer.Send(wstest.Text("pulled"))
+		require.Equal(t, "pulled", e.pull(t))
+		e.peer.Send(wstest.Text(strings.Repeat("x", 500)))
+		for range 100 {
+			e.peer.Send(wstest.Text(strings.Repeat("y", 500)))
+		}
+		until(t, func() bool { return e.conn.Stats().Received.Held >= 1<<10 })
+		e.peer.Cut()
+		want1006(t, e)
+		require.Equal(t, strings.Repeat("x", 500), e.pull(t), "what has come can be pulled")
+	})
+}
+
+func TestALostPeerTakesNothingFromASlowPull(t *testing.T) {
+	const n = 30
+	onTCP(t, config{ReadWindow: 1 << 10}, func(t *testing.T, e *end) {
+		for range n {
+			e.peer.Send(wstest.Text(strings.Repeat("y", 500)))
+		}
+		until(t, func() bool { return e.conn.Stats().Received.Held >= 1<<10 })
+		e.peer.Cut()
+		for range n {
+			<-time.After(100 * time.Millisecond) // slower than the Conn looks for an error, in all
+			require.Equal(t, strings.Repeat("y", 500), e.pull(t))
+		}
+		_, err := e.conn.Readable().Pull(patient(t))
+		require.Equal(t, 1006, wsstream.CloseCode(err))
+	})
+}
+
+func TestHandleDoesNotBypassATypeAroundASocket(t *testing.T) {
+	near, far := pipes.TCP(t, 0)
+	counted := &counting{Conn: near}
+	e := open(t, config{}, true, counted, far)
+	h := handle(t, e.conn)
+	before := counted.reads.Load()
+	e.peer.Send(wstest.Text("x"))
+	require.Equal(t, "x", <-h.messages)
+	until(t, func() bool { return counted.reads.Load() > before })
+}
+
+// counting is a type around a socket.
+type counting struct {
+	net.Conn
+	reads atomic.Int32
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	c.reads.Add(1)
+	return c.Conn.Read(p)
+}
+
+func TestHandleAllocatesNothingForAMessage(t *testing.T) {
+	onTCP(t, config{}, func(t *testing.T, e *end) {
+		got := make(chan int)
+		require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+			got <- len(m.Data)
+			return nil
+		}, nil))
+		frame := e.frame(allocSize)
+		requireAllocs(t, 0, func() {
+			_, err := e.far.Write(frame)
+			if n := <-got; err != nil || n != allocSize {
+				panic(err)
+			}
+		})
+	})
 }

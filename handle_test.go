@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
@@ -215,4 +217,126 @@ func TestHandleMayCallEveryMethod(t *testing.T) {
 		e.peer.Send(wstest.Text("close"))
 		require.Equal(t, 1006, wsstream.CloseCode(<-ended))
 	})
+}
+
+// TestHandleGetsWhatPullsGet: for each input, a handler gets the messages and the end that pulls
+// get, and the peer gets the same Close.
+func TestHandleGetsWhatPullsGet(t *testing.T) {
+	long := wstest.Text(strings.Repeat("long ", 20_000))
+	for name, send := range map[string]func(p *wstest.Peer){
+		"a message in parts": func(p *wstest.Peer) {
+			for _, part := range []string{"in ", "", "so ", "many "} {
+				p.Send(wstest.Frame{Op: 1, Payload: []byte(part)})
+				for {
+					p.Send(wstest.Ping("between"), wstest.Cont([]byte(part), false))
+					if part = part[min(1, len(part)):]; part == "" {
+						break
+					}
+				}
+				p.Send(wstest.Cont([]byte("parts"), true))
+			}
+			p.Send(wstest.Close(1000, "done"))
+		},
+		"byte by byte": func(p *wstest.Peer) {
+			frames := []wstest.Frame{wstest.Text("a"), wstest.Text("bc"), wstest.Close(4000, "x")}
+			for _, f := range frames {
+				for _, b := range p.Encode(f) {
+					p.SendRaw([]byte{b})
+				}
+			}
+		},
+		"long ones": func(p *wstest.Peer) { p.Send(long, long, wstest.Text(""), wstest.CloseEmpty()) },
+		"many": func(p *wstest.Peer) {
+			for range 300 {
+				p.Send(wstest.Text("one of many"))
+			}
+			p.Send(wstest.Close(1001, "going"))
+		},
+		"too long": func(p *wstest.Peer) {
+			p.Send(wstest.Text("a"), wstest.Binary(make([]byte, 200_000)))
+		},
+		"too long, in parts": func(p *wstest.Peer) {
+			p.Send(wstest.Text("a"))
+			p.Send(wstest.Binary(make([]byte, 90_000)).Part(), wstest.Cont(make([]byte, 30_000), true))
+		},
+		"text that is cut inside a character": func(p *wstest.Peer) {
+			p.Send(wstest.Text("a"), wstest.Text("\xe2\x82"))
+		},
+		"text that is cut, in parts": func(p *wstest.Peer) {
+			p.Send(wstest.Frame{Op: 1, Payload: []byte("\xe2")}, wstest.Cont([]byte("\x82"), true))
+		},
+		"a reserved opcode": func(p *wstest.Peer) {
+			p.Send(wstest.Text("a"), wstest.Frame{Fin: true, Op: 5})
+		},
+		"half a message": func(p *wstest.Peer) { p.Send(wstest.Text("a"), wstest.Text("b").Part()) },
+		"half a message, then a Close": func(p *wstest.Peer) {
+			p.Send(wstest.Frame{Op: 1, Payload: []byte("b")}, wstest.Close(1000, ""))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			limit := config{MaxMessageSize: 100_000}
+			onEveryPath(t, limit, func(t *testing.T, e *end) {
+				want := talk(t, e, send, false)
+				again := overTCP
+				if e.mem {
+					again = inMemory
+				}
+				e = again(t, limit, e.client)
+				require.Equal(t, want, talk(t, e, send, true))
+			})
+		})
+	}
+}
+
+// A talked is what both sides have got of a connection.
+type talked struct {
+	messages []string
+	end      string
+	code     uint16 // of our Close; 0 for none
+}
+
+// talk lets the peer send, and then end.
+func talk(t *testing.T, e *end, send func(p *wstest.Peer), byHandler bool) (got talked) {
+	t.Helper()
+	ended := make(chan error, 1)
+	note := func(m wsstream.Message) error {
+		got.messages = append(got.messages, m.Type.String()+string(m.Data))
+		return nil
+	}
+	if byHandler {
+		require.NoError(t, e.conn.Readable().Handle(note, func(err error) { ended <- err }))
+	} else {
+		go func() {
+			for {
+				m, err := e.conn.Readable().Pull(t.Context())
+				if err != nil {
+					ended <- err
+					return
+				}
+				_ = note(m)
+			}
+		}()
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for {
+			f, err := e.peer.Next()
+			if err != nil {
+				return
+			}
+			if f.Op == wstest.OpClose {
+				code, _ := ws.ParseCloseFrameData(f.Payload)
+				got.code = uint16(code)
+				return
+			}
+		}
+	}()
+	send(e.peer)
+	e.peer.CloseWrite()
+	<-drained
+	e.peer.Close()
+	got.end = (<-ended).Error()
+	<-e.conn.Closed().Done()
+	return got
 }
