@@ -27,12 +27,12 @@ import (
 // calls back only after Start. Acceptor.take puts a Conn into its set before its handshake is
 // answered. otelws and promws register callbacks that use what was made before.
 var starts = map[string]string{
-	"acceptConn": "all is made before",
-	"Dial":       "all is stored before",
-	"tryFail":    "uses what Handle has stored",
-	"Handle":     "uses what was made before",
-	"Ended":      "all is stored before",
-	"set":        "under the lock of the alarm; what is called is bound before",
+	"acceptConn":     "all is made before",
+	"Dial":           "all is stored before",
+	"tryFail":        "uses what Handle has stored",
+	"handleOnceOpen": "uses what was made before",
+	"Ended":          "all is stored before",
+	"set":            "under the lock of the alarm; what is called is bound before",
 
 	"internal/handshake/exchange":      "all is made before",
 	"internal/handshake/readNoMore":    "sets a deadline on a net.Conn that it was given",
