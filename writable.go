@@ -64,6 +64,9 @@ func (w *Writable) Write(ctx context.Context, m Message) error {
 // TryWrite writes m if it need not wait. It reports false while there is no credit, while a Write
 // waits its turn, and before the handshake is done. After the end it fails as Write does. It never
 // overtakes a Write, and it copies m.Data.
+//
+// A room may call it for one Conn after the other: a lone message is sent immediately, and a few
+// goroutines, which all Conns share, send the others.
 func (w *Writable) TryWrite(m Message) (bool, error) {
 	if err := m.check(); err != nil {
 		return false, err

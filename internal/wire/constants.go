@@ -60,6 +60,15 @@ const (
 	// one.
 	lull = 200 * time.Microsecond
 
+	// crowded is how long TryWrite must have written to no other Conn for a message to count as a
+	// lone one.
+	crowded = 50 * time.Microsecond
+
+	// perSender is how many Conns may be queued for each sender before another one starts.
+	perSender = 64
+
+	maxKeptQueue = 1 << 10 // Conns for which the queue keeps its memory
+
 	lendFrom  = 32 << 10      // payload bytes from which a frame is sent without copying
 	maxVector = 30            // chunks in one system call: 15 frames of 64 KiB, with their headers
 	maxLent   = maxVector / 2 // frames that are lent together: those of one system call

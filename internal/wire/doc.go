@@ -56,6 +56,8 @@
 //	  after 200 µs of silence
 //	one of a burst                     the start of the flusher   the same
 //	                                     for the first of them
+//	one of TryWrite, less than 50 µs   a place in the queue of    the same as above
+//	  after one on another Conn          the senders
 //	one that fills 16 KiB of what is   one write for all of       none
 //	  gathered                           them, if the baton is
 //	                                     free
@@ -70,7 +72,9 @@
 // waiting, the Write takes over from it.
 //
 // The flusher starts with the first message of a burst. So the gathered messages leave even if no
-// call follows. A Pull that is about to wait sends them before it waits.
+// call follows. A Pull that is about to wait sends them before it waits. For what TryWrite gathers,
+// the senders take the place of the flusher: a few goroutines serve all Conns of the process, one
+// after the other.
 //
 // # Ending
 //
@@ -82,6 +86,7 @@
 //	breach       a rule that the peer broke
 //	chunk        a piece of wire bytes, borrowed from a pool
 //	credit       how many more bytes a window allows
+//	senders      the goroutines that send what TryWrite has gathered, for all Conns
 //	flusher      the goroutine that sends the backlog, and ends with it
 //	gate         a lock whose wait a context can end
 //	lend         to give a transport the caller's memory instead of a copy of it

@@ -34,8 +34,7 @@ type sending struct {
 // are gathered, too: the last of them may yet get the FIN bit.
 func (c *Conn) sendRelocks() {
 	s := &c.send
-	pongsFull := s.pongs != nil && s.pongs.free() < cap(s.pongs.buf)/2
-	batched := s.out.held() >= batch || pongsFull
+	batched := c.isBatchedLocked()
 	if s.baton || s.flusher && (c.nonblocking == nil || !batched) || c.nextOutLocked() == nil {
 		return
 	}
@@ -43,6 +42,12 @@ func (c *Conn) sendRelocks() {
 		c.sendNowRelocks()
 	}
 	c.startFlusherLocked()
+}
+
+// isBatchedLocked reports whether what is gathered is worth a system call of its own.
+func (c *Conn) isBatchedLocked() bool {
+	s := &c.send
+	return s.out.held() >= batch || s.pongs != nil && s.pongs.free() < cap(s.pongs.buf)/2
 }
 
 // sendBeforeWaitRelocks gives a nonblocking transport what is gathered, before its caller waits for

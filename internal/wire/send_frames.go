@@ -15,6 +15,7 @@ type piece struct {
 	op     ws.OpCode       // OpContinuation after the first frame
 	rsv    byte            // of the first frame
 	fin    bool            // the last frame ends the message
+	tried  bool            // it is TryWrite's
 	rest   []byte          // payload not yet encoded, the caller's or in buf; never changed
 	length int64           // payload bytes of the message that the last frame ends
 

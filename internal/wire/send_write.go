@@ -70,6 +70,7 @@ func (c *Conn) TryWriteReady(frames [][]byte, data []byte, e Encoding) (bool, er
 }
 
 func (c *Conn) tryWrite(p *piece) (bool, error) {
+	p.tried = true
 	if c.writeDirect(p) {
 		return true, nil
 	}
@@ -192,7 +193,11 @@ func (c *Conn) enqueueRelocks(p *piece) {
 	c.send.out.encode(&c.send.framer, p)
 	c.encodedLocked(p)
 	c.queueCloseLocked()
-	c.sendRelocks()
+	if p.tried {
+		c.sendTriedRelocks()
+	} else {
+		c.sendRelocks()
+	}
 }
 
 // encodedLocked notes that a frame of p, or a step of one, is in the outbox.
