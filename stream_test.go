@@ -468,3 +468,94 @@ func TestBatchNowTakesTheMessagesThatHaveCome(t *testing.T) {
 		require.Len(t, later, 1)
 	})
 }
+
+func TestFeedNoticesTheEndOfItsConnWhileNothingIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := wstest.Pair(t, nil)
+		room := stream.NewBroadcast[wsstream.Message](nil)
+		sub := stream.Subscribe(room, stream.Count(1), stream.Block())
+		fed := sub.Feed(d.Server.Context(), d.Server.Writable(), nil)
+		require.NoError(t, room.Publish(t.Context(), wsstream.Text("hi")))
+		m, err := d.Client.Readable().Pull(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "hi", string(m.Data))
+		require.NoError(t, d.Client.Writable().Close(t.Context()))
+		synctest.Wait()
+		moved, err, settled := fed.Peek()
+		require.True(t, settled)
+		require.ErrorIs(t, err, wsstream.ErrClosed)
+		require.EqualValues(t, 1, moved)
+		require.Zero(t, room.Len())
+	})
+}
+
+// TestFeedsOfManyConnsDeliverAllInOrder has a room over TCP with members that read, one that reads
+// late, and one that does not read.
+func TestFeedsOfManyConnsDeliverAllInOrder(t *testing.T) {
+	const members, messages, late, stopped = 6, 2000, 0, 1
+	room := stream.NewBroadcast[wsstream.Message](nil)
+	var clients []*wsstream.Conn
+	var feeds []*stream.Future[int64]
+	var subs []*stream.Subscription[wsstream.Message]
+	for i := range members {
+		near, far := pipes.TCP(t, 64<<10)
+		client, server := conns(t, config{}, near, far)
+		var sub *stream.Subscription[wsstream.Message]
+		if i == stopped {
+			sub = stream.Subscribe(room, stream.Count(4), stream.DropOldest())
+		} else {
+			sub = stream.Subscribe(room, stream.Count(4), stream.Block())
+		}
+		clients, subs = append(clients, client), append(subs, sub)
+		feeds = append(feeds, sub.Feed(server.Context(), server.Writable(), nil))
+	}
+	results := make(chan error, members)
+	begin := make(chan struct{})
+	for i, c := range clients {
+		if i == stopped {
+			continue
+		}
+		go func() { // ends with the room
+			if i == late {
+				<-begin
+			}
+			for n := 0; ; n++ {
+				m, err := c.Readable().Pull(t.Context())
+				if err == io.EOF && n == messages {
+					results <- nil
+					return
+				}
+				if err == nil && !strings.HasPrefix(string(m.Data), fmt.Sprintf("%d ", n)) {
+					err = fmt.Errorf("%.10q in place of %d", m.Data, n)
+				}
+				if err != nil {
+					results <- fmt.Errorf("member %d, message %d: %w", i, n, err)
+					return
+				}
+			}
+		}()
+	}
+	pad := strings.Repeat("x", 4000)
+	for n := range messages {
+		if n == 10 {
+			close(begin)
+		}
+		text := wsstream.Text(fmt.Sprintf("%d %s", n, pad[:n%len(pad)])).Prepare()
+		require.NoError(t, room.Publish(t.Context(), text))
+	}
+	require.NoError(t, room.Close(t.Context()))
+	for range members - 1 {
+		require.NoError(t, <-results)
+	}
+	clients[stopped].CloseNow()
+	for i, f := range feeds {
+		moved, err := f.Wait(t.Context())
+		if i == stopped {
+			require.NotZero(t, subs[i].Dropped())
+			require.InDelta(t, messages, moved+subs[i].Dropped(), 4, "but for those it held")
+			continue
+		}
+		require.NoError(t, err)
+		require.EqualValues(t, messages, moved)
+	}
+}

@@ -52,14 +52,16 @@ type Broadcast[T any] struct {
 	// Guarded by gate.
 	seq  uint64             // the number of that Publish
 	full []*Subscription[T] // the subscriptions that it waits for
+	fed  []*feeder[T]       // the feeds of the subscribers; out of date if fedStale is true
 
 	mu sync.Mutex
 	// Guarded by mu.
-	subs  []*Subscription[T]
-	last  ring[T]   // the chunks that are replayed
-	drops []drop[T] // for onDrop; only the holder of gate changes it
-	ended bool
-	end   error // io.EOF or the cause of Abort; valid once ended
+	subs     []*Subscription[T]
+	fedStale bool
+	last     ring[T]   // the chunks that are replayed
+	drops    []drop[T] // for onDrop; only the holder of gate changes it
+	ended    bool
+	end      error // io.EOF or the cause of Abort; valid once ended
 }
 
 // NewBroadcast returns a Broadcast without subscribers.
@@ -164,14 +166,35 @@ func (b *Broadcast[T]) ready(ctx context.Context) error {
 // give gives v to all. The gate must be held.
 func (b *Broadcast[T]) give(v T) error {
 	var err error
-	b.tellDrops(func() { err = b.offerLocked(v) })
+	b.tellDrops(func() {
+		for _, f := range b.offer(v, &err) {
+			f.give(v)
+		}
+	})
 	return err
 }
 
 // cut disconnects a subscription whose time is up. The gate must be held.
-func (b *Broadcast[T]) cut(s *Subscription[T]) { b.tellDrops(s.cutLocked) }
+func (b *Broadcast[T]) cut(s *Subscription[T]) {
+	b.tellDrops(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		s.cutLocked()
+	})
+}
 
-// offerLocked gives v to all, and notes the chunks that this drops.
+// offer gives v to all subscribers that pull, and returns the feeds of the others. The gate must be
+// held.
+func (b *Broadcast[T]) offer(v T, err *error) []*feeder[T] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if *err = b.offerLocked(v); *err != nil {
+		return nil
+	}
+	return b.fedLocked()
+}
+
+// offerLocked gives v to all that pull, and notes the chunks that this drops.
 func (b *Broadcast[T]) offerLocked(v T) error {
 	if b.ended {
 		return b.writeEndLocked()
@@ -183,7 +206,7 @@ func (b *Broadcast[T]) offerLocked(v T) error {
 		}
 	}
 	for i := 0; i < len(b.subs); {
-		if s := b.subs[i]; s.offerLocked(v) {
+		if s := b.subs[i]; s.feeder != nil || s.offerLocked(v) {
 			i++
 		} else {
 			b.removeLocked(s) // puts another one at i
@@ -266,10 +289,17 @@ func (b *Broadcast[T]) Len() int {
 func (b *Broadcast[T]) Dropped() int64 { return b.dropped.Load() }
 
 func (b *Broadcast[T]) finish(end error) {
+	for _, s := range b.endAll(end) {
+		s.kick()
+	}
+}
+
+// endAll ends b and its subscriptions. It returns those that had not ended.
+func (b *Broadcast[T]) endAll(end error) (subs []*Subscription[T]) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended {
-		return
+		return nil
 	}
 	b.ended, b.end = true, end
 	if end != io.EOF {
@@ -279,8 +309,9 @@ func (b *Broadcast[T]) finish(end error) {
 		s.at = -1
 		b.endSubLocked(s)
 	}
-	b.subs = nil
+	subs, b.subs, b.fedStale = b.subs, nil, true
 	b.stop(b.writeEndLocked())
+	return subs
 }
 
 // endSubLocked gives a subscription the Broadcast's end.
@@ -290,6 +321,12 @@ func (b *Broadcast[T]) endSubLocked(s *Subscription[T]) {
 	} else {
 		_ = s.q.Abort(b.end)
 	}
+}
+
+func (b *Broadcast[T]) remove(s *Subscription[T]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.removeLocked(s)
 }
 
 // removeLocked removes a subscription from the list.
@@ -303,6 +340,7 @@ func (b *Broadcast[T]) removeLocked(s *Subscription[T]) {
 	b.subs[last] = nil
 	b.subs = b.subs[:last]
 	s.at = -1
+	b.fedStale = b.fedStale || s.feeder != nil
 	if s.policy.waits() {
 		b.blocked.Add(-1)
 	}

@@ -12,21 +12,15 @@ func (s *Subscription[T]) dropLocked(v T) {
 	s.b.dropLocked(s, v)
 }
 
-// tellDrops calls f with mu held, and then OnDrop for the chunks that f has dropped. The gate must
-// be held.
+// tellDrops calls f, and then OnDrop for the chunks that f has dropped. The gate must be held, so
+// no other call changes the list of them.
 func (b *Broadcast[T]) tellDrops(f func()) {
-	for _, d := range b.dropsOf(f) {
-		b.onDrop(d.sub, d.v)
-	}
-	clear(b.drops) // no other call changes it while this one holds the gate
-}
-
-func (b *Broadcast[T]) dropsOf(f func()) []drop[T] {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.drops = b.drops[:0]
 	f()
-	return b.drops
+	for _, d := range b.drops {
+		b.onDrop(d.sub, d.v)
+	}
+	clear(b.drops)
 }
 
 // dropLocked notes a chunk that s has dropped.

@@ -23,6 +23,8 @@ type Subscription[T any] struct {
 	// at is the place in the Broadcast's list, negative when it is not there; guarded by the
 	// Broadcast's mu.
 	at int
+	// feeder moves the chunks after Feed, nil before; guarded by the Broadcast's mu.
+	feeder *feeder[T]
 	// ready is the number of the last Publish that has waited for the subscription; guarded by the
 	// Broadcast's gate.
 	ready uint64
@@ -45,10 +47,20 @@ func (s *Subscription[T]) Pull(ctx context.Context) (T, error) {
 // Cancel leaves the Broadcast, and drops the chunks that are held. It returns nil.
 func (s *Subscription[T]) Cancel(cause error) error {
 	_ = s.q.Cancel(cause)
-	s.b.mu.Lock()
-	defer s.b.mu.Unlock()
-	s.b.removeLocked(s)
+	s.b.remove(s)
+	s.kick()
 	return nil
+}
+
+// kick makes the feed of the subscription, if there is one, look at its ends. The mu of the
+// Broadcast must not be held.
+func (s *Subscription[T]) kick() {
+	s.b.mu.Lock()
+	f := s.feeder
+	s.b.mu.Unlock()
+	if f != nil {
+		f.kick()
+	}
 }
 
 // Done returns a channel that is closed when the end is decided: no Pull waits any more.

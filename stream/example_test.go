@@ -424,6 +424,30 @@ func ExampleBroadcast() {
 	// [before a] 0 stream: subscriber too slow
 }
 
+// Feed needs no goroutine for a destination that keeps up. A slow one has the subscription's limit
+// and policy.
+func ExampleSubscription_Feed() {
+	room := stream.NewBroadcast[string](nil)
+	fast, slow := stream.NewQueue[string](9), stream.NewQueue[string](1)
+	var feeds []*stream.Future[int64]
+	for _, dst := range []*stream.Queue[string]{fast, slow} {
+		sub := stream.Subscribe(room, stream.Count(1), stream.DropOldest())
+		feeds = append(feeds, sub.Feed(ctx, dst, nil)) // closes dst with the room
+	}
+	for _, s := range []string{"a", "b", "c"} {
+		room.Publish(ctx, s)
+	}
+	room.Close(ctx)
+	for i, dst := range []*stream.Queue[string]{fast, slow} {
+		all, err := stream.Collect(ctx, dst)
+		moved, _ := feeds[i].Wait(ctx)
+		fmt.Println(all, err, moved)
+	}
+	// Output:
+	// [a b c] <nil> 3
+	// [a c] <nil> 2
+}
+
 // A hook is told which chunks were dropped, and which subscription lost them. Dropped counts them.
 func ExampleBroadcastOptions() {
 	names := map[*stream.Subscription[int]]string{}

@@ -88,13 +88,16 @@ type pipe[T any] struct {
 	src Readable[T]
 	o   PipeOptions
 
-	ended bool // the source has ended
+	ended bool        // the source has ended
+	moved int64       // chunks that the destination has accepted
+	rest  func() bool // of a feed: reports whether it rests until the next chunk; nil for Pipe
 }
 
 // An outcome says why a pipe ends, and what must be done about that.
 type outcome struct {
 	err                 error
 	fail, abort, cancel bool // to fail or abort the destination, to cancel the source
+	rests               bool // a feed rests: nothing has ended
 }
 
 // errDstDone ends a pull when the destination's end is decided.
@@ -108,7 +111,10 @@ func (p *pipe[T]) run(ctx context.Context) outcome {
 	defer stop()
 	ready := readyOf(p.dst)
 	pull, srcDone, dstDone := p.puller(), doneOf(p.src), doneOf(p.dst)
-	for moved := int64(1); ; moved++ {
+	for {
+		if p.rest != nil && p.rest() {
+			return outcome{rests: true}
+		}
 		// A source that is done may return its end next, which needs no room.
 		if !isDone(srcDone) || isDone(dstDone) {
 			if err := ready(ctx); err != nil {
@@ -122,16 +128,23 @@ func (p *pipe[T]) run(ctx context.Context) outcome {
 		if err := p.dst.Write(ctx, *v); err != nil && !p.lastChance(ctx, *v) {
 			return p.dstFailed(ctx, err)
 		}
-		if p.o.Progress != nil {
-			p.o.Progress(moved)
-		}
+		p.accepted()
 	}
 }
 
-// watch returns a context for pulls. It ends with ctx, and when the destination's end is decided.
+// accepted notes that the destination has accepted one more chunk.
+func (p *pipe[T]) accepted() {
+	p.moved++
+	if p.o.Progress != nil {
+		p.o.Progress(p.moved)
+	}
+}
+
+// watch returns a context for pulls. It ends with ctx, and when the destination's end is decided. A
+// feed pulls only what is held, so that no pull of it waits.
 func (p *pipe[T]) watch(ctx context.Context) (pctx context.Context, stop func()) {
 	done := doneOf(p.dst)
-	if done == nil {
+	if done == nil || p.rest != nil {
 		return ctx, func() {}
 	}
 	pctx, cancel := context.WithCancelCause(ctx)

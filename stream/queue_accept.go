@@ -55,3 +55,10 @@ func (q *Queue[T]) hasRoom() bool {
 	defer q.mu.Unlock()
 	return q.ended || q.roomLocked()
 }
+
+// isIdle reports whether no chunk is held, and the Queue has not ended.
+func (q *Queue[T]) isIdle() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.held.n == 0 && !q.ended
+}
