@@ -31,6 +31,17 @@ func (r broadcastRoom) Publish(data []byte) {
 
 func (r broadcastRoom) Dropped() int64 { return r.b.Dropped() }
 
+// A feedRoom is a broadcastRoom that needs no goroutine for a connection that keeps up.
+type feedRoom struct{ broadcastRoom }
+
+func newFeedRoom() Room { return feedRoom{newBroadcast().(broadcastRoom)} }
+
+func (r feedRoom) Join(c Conn) {
+	wc := c.(*wsstreamConn)
+	sub := stream.Subscribe(r.b, stream.Count(queueLength), stream.DropOldest())
+	sub.Feed(wc.ctx, wc.Writable(), nil)
+}
+
 // A tryRoom writes to each connection that has room. A slow connection loses the newest messages.
 type tryRoom struct {
 	mu      sync.Mutex
