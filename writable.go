@@ -65,8 +65,8 @@ func (w *Writable) Write(ctx context.Context, m Message) error {
 // waits its turn, and before the handshake is done. After the end it fails as Write does. It never
 // overtakes a Write, and it copies m.Data.
 //
-// A room may call it for one Conn after the other: a lone message is sent immediately, and a few
-// goroutines, which all Conns share, send the others.
+// A room may call it for one Conn after the other. TryWrite sends a lone message itself. It leaves
+// the messages of a burst to a few goroutines that all Conns share.
 func (w *Writable) TryWrite(m Message) (bool, error) {
 	if err := m.check(); err != nil {
 		return false, err

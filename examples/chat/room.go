@@ -90,9 +90,7 @@ func (r *room) join(conn *wsstream.Conn, req *http.Request) error {
 // listen gives all that is said from now on to a person.
 func (r *room) listen(conn *wsstream.Conn) {
 	heard := stream.Subscribe(r.all, stream.Count(backlog), stream.Disconnect())
-	go func() { // ends with the connection, or with the room
-		_ = stream.Pipe(conn.Context(), conn.Writable(), heard, nil)
-	}()
+	heard.Feed(conn.Context(), conn.Writable(), nil)
 }
 
 func (r *room) count(by int) {

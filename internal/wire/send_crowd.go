@@ -33,13 +33,6 @@ func (r *crowd) alone() bool {
 	return since >= int64(crowded) || since <= -int64(crowded)
 }
 
-// add queues c. If the queue is long for the senders that run, it starts another one.
-func (r *crowd) add(c *Conn) {
-	if r.queued(c) {
-		go r.send() // ends with the queue, which the nonblocking transports do not hold up
-	}
-}
-
 // queued queues c, and reports whether there must be another sender.
 func (r *crowd) queued(c *Conn) bool {
 	r.mu.Lock()
@@ -53,7 +46,7 @@ func (r *crowd) queued(c *Conn) bool {
 	return true
 }
 
-// send is a sender. It ends when no Conn is queued.
+// send serves the queue until no Conn is in it.
 func (r *crowd) send() {
 	for c := r.first(); c != nil; c = r.first() {
 		c.sendQueued()
@@ -110,9 +103,20 @@ func (c *Conn) gathersTriedLocked() bool {
 func (c *Conn) queueSendLocked() {
 	if s := &c.send; !s.baton && !s.flusher && c.nextOutLocked() != nil {
 		s.flusher = true
-		senders.add(c)
+		c.queueUpLocked()
 	}
 }
+
+// queueUpLocked puts c into the queue of the senders. If the queue is long for the senders that
+// run, it starts another one.
+func (c *Conn) queueUpLocked() {
+	if senders.queued(c) {
+		go sendAll() // ends with the queue, since no transport in it blocks
+	}
+}
+
+// sendAll is a sender. (To start a method would allocate.)
+func sendAll() { senders.send() }
 
 // sendQueued gives the transport what it takes in one write. If the transport takes no more, it
 // leaves the rest to the flusher, which waits. Else the rest takes its turn behind the other Conns.

@@ -72,7 +72,7 @@ func TestAConnWithMoreToSendTakesItsTurnBehindTheOthers(t *testing.T) {
 		}
 		a.queueSendLocked()
 		a.mu.Unlock()
-		senders.add(b)
+		b.queueUpLocked()
 		senders.first().sendQueued()
 		require.Equal(t, []*Conn{b, a}, senders.queue[senders.next:])
 		senders.hold(1)

@@ -41,7 +41,6 @@ var starts = map[string]string{
 	"internal/lasting/For":   "all is made before",
 	"internal/pipes/OverTLS": "all is made before",
 
-	"internal/wire/add":                "send locks the mu of the crowd before it reads",
 	"internal/wire/awaitDropLocked":    "tooLate locks mu before it reads",
 	"internal/wire/beginWait":          "watchRead locks mu before it reads",
 	"internal/poller/newPoller":        "under the lock of the poller, which tick locks",
@@ -55,6 +54,7 @@ var starts = map[string]string{
 	"internal/wire/finishLocked":       "uses the transport, and then locks mu",
 	"internal/wire/hurryLocked":        "tooLate locks mu before it reads",
 	"internal/wire/newTimer":           "the timer is stored before it is armed",
+	"internal/wire/queueUpLocked":      "sendAll locks the mu of the crowd before it reads",
 	"internal/wire/readInBackground":   "the caller holds readGate, and hands it over",
 	"internal/wire/requestReader":      "the caller holds readGate, and hands it over",
 	"internal/wire/startFlusherLocked": "flush locks mu before it reads",
