@@ -56,8 +56,8 @@ func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
 	}
 	c.end = &outcome{err: err, end: err}
 	c.opened.settled(Opened{}, err)
-	c.ends.Read.Close(nil)
-	c.ends.Write.Close(nil)
+	c.ends.Read.Close()
+	c.ends.Write.Close()
 	c.closed.settled(CloseInfo{}, err)
 	if c.handler != nil {
 		go c.handler.End(err) // the program's: it ends with its function

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"sync"
 
 	"github.com/wsstream/wsstream/internal/latch"
 )
@@ -13,6 +14,7 @@ func Discard[T any]() Writable[T] { return new(discard[T]) }
 
 type discard[T any] struct {
 	done latch.Latch // closed when end is set
+	mu   sync.Mutex  // held to set end
 	end  error
 }
 
@@ -62,6 +64,11 @@ func (d *discard[T]) Fail(ctx context.Context, cause error) error {
 
 // Abort ends the stream.
 func (d *discard[T]) Abort(cause error) error {
-	d.done.Close(func() { d.end = cmp.Or(cause, ErrClosed) })
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.done.Closed() {
+		d.end = cmp.Or(cause, ErrClosed)
+		d.done.Close()
+	}
 	return nil
 }

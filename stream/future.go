@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"sync"
 
 	"github.com/wsstream/wsstream/internal/latch"
 )
@@ -9,6 +10,7 @@ import (
 // A Future is a value or an error that is settled once. All methods may be called concurrently.
 type Future[T any] struct {
 	done  latch.Latch // closed when value and err are set
+	mu    sync.Mutex  // held to set them
 	value T
 	err   error
 }
@@ -21,7 +23,13 @@ func NewFuture[T any]() (f *Future[T], settle func(T, error) bool) {
 }
 
 func (f *Future[T]) settle(v T, err error) (first bool) {
-	return f.done.Close(func() { f.value, f.err = v, err })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.done.Closed() {
+		return false
+	}
+	f.value, f.err = v, err
+	return f.done.Close()
 }
 
 // Done returns a channel that is closed when the Future is settled.

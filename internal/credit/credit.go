@@ -18,12 +18,23 @@ type Account struct {
 	held atomic.Int64 // bytes that are buffered
 	most atomic.Int64 // the maximum of held
 
-	watch func(spent bool, took time.Duration) // constant after Init
+	shortage atomic.Pointer[shortage] // nil until the credit runs out, unless there is a watch
+}
+
+// A shortage has what an account needs once its credit has run out, or a taker waits: most never
+// come to that.
+type shortage struct {
+	watch func(spent bool, took time.Duration) // constant; nil for none
 
 	mu      sync.Mutex    // guards all below
 	spent   time.Duration // since epoch, when credit ran out; 0 while there is enough
 	stalled time.Duration // without enough credit, up to spent
 	short   bool          // a taker waits for more credit than there is
+
+	// Of a Window.
+	waiters []*waiter // first come first
+	spare   *waiter   // its wait is over; to be used again
+	err     error     // has ended the window; nil: none
 }
 
 var epoch = time.Now()
@@ -35,15 +46,7 @@ var epoch = time.Now()
 // atomic operation each. All methods may be called concurrently, after Init.
 type Window struct {
 	Account
-	slow  atomic.Bool // a taker waits, or the window has ended; stored under mu
-	queue *queue      // nil until slow is true for the first time; guarded by mu
-}
-
-// A queue has the takers that wait for a window.
-type queue struct {
-	waiters []*waiter // first come first
-	spare   *waiter   // its wait is over; to be used again
-	err     error     // has ended the window; nil: none
+	slow atomic.Bool // a taker waits, or the window has ended; stored under the shortage's mu
 }
 
 // A waiter waits until the credit is at least need, then takes n.
@@ -59,10 +62,21 @@ type waiter struct {
 // It is called again when there is enough, with the time since then. The two calls alternate. The
 // account is locked then: watch must call none of its methods.
 func (a *Account) Init(size int, watch func(spent bool, took time.Duration)) {
-	a.size, a.watch = int64(size), watch
+	a.size = int64(size)
 	if size <= 0 {
 		a.size = math.MaxInt64
 	}
+	if watch != nil {
+		a.shortage.Store(&shortage{watch: watch})
+	}
+}
+
+// scarce returns the shortage, which it makes if there is none.
+func (a *Account) scarce() *shortage {
+	if a.shortage.Load() == nil {
+		a.shortage.CompareAndSwap(nil, new(shortage))
+	}
+	return a.shortage.Load()
 }
 
 // Take waits its turn until there is any credit, and takes n bytes, even if that overdraws the
@@ -97,9 +111,7 @@ func (a *Account) Force(n int) { a.took(a.held.Add(int64(n)), int64(n)) }
 // Give gives n bytes back.
 func (a *Account) Give(n int) {
 	if a.crosses(a.gave(n), int64(n)) {
-		a.mu.Lock()
-		a.clockLocked()
-		a.mu.Unlock()
+		a.clock()
 	}
 }
 
@@ -118,37 +130,30 @@ func (w *Window) Give(n int) {
 	// A taker that queues up sets slow and then reads held. So either the taker sees the bytes, or
 	// this goroutine sees slow.
 	if w.slow.Load() || w.crosses(held, int64(n)) {
-		w.mu.Lock()
-		w.grantLocked()
-		w.mu.Unlock()
+		s := w.scarce()
+		s.mu.Lock()
+		w.grantLocked(s)
+		s.mu.Unlock()
 	}
 }
 
 // Close ends the window with err. All takers that wait get err, and so do later takers. A second
 // Close does not change the error.
 func (w *Window) Close(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	q := w.queuedLocked()
-	if q.err != nil {
+	s := w.scarce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
 		return
 	}
-	q.err = err
+	s.err = err
 	w.slow.Store(true)
-	for _, x := range q.waiters {
+	for _, x := range s.waiters {
 		x.end(err)
 	}
-	q.waiters = nil
-	w.short = false
-	w.clockLocked()
-}
-
-// queuedLocked returns the queue.
-func (w *Window) queuedLocked() *queue {
-	if w.queue == nil {
-		w.queue = new(queue)
-	}
-	return w.queue
+	s.waiters = nil
+	s.short = false
+	w.clockLocked(s)
 }
 
 // Size returns the size in bytes, or 0 if there is no limit.
@@ -165,15 +170,22 @@ func (a *Account) Credit() int { return int(min(a.credit(), math.MaxInt)) }
 // Usage returns how many bytes are buffered now, the maximum so far, and the time without enough
 // credit.
 func (a *Account) Usage() (held, most int64, stalled time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	stalled = a.stalled
-	if a.spent != 0 {
-		stalled += time.Since(epoch) - a.spent
+	if s := a.shortage.Load(); s != nil {
+		stalled = s.soFar()
 	}
 	held = a.held.Load()
 	a.rose(held) // a taker counts held first, and then most: the maximum must not fall meanwhile
 	return held, a.most.Load(), stalled
+}
+
+// soFar returns the time without enough credit.
+func (s *shortage) soFar() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.spent != 0 {
+		return s.stalled + time.Since(epoch) - s.spent
+	}
+	return s.stalled
 }
 
 func (a *Account) credit() int64 { return a.size - a.held.Load() }
@@ -219,9 +231,7 @@ func (w *Window) tryTake(need, n int64) bool {
 func (a *Account) took(held, n int64) {
 	a.rose(held)
 	if a.crosses(held-n, n) {
-		a.mu.Lock()
-		a.clockLocked()
-		a.mu.Unlock()
+		a.clock()
 	}
 }
 
@@ -235,86 +245,89 @@ func (a *Account) rose(held int64) {
 // crosses reports whether n more bytes than held use up the last credit.
 func (a *Account) crosses(held, n int64) bool { return held < a.size && a.size <= held+n }
 
-// clockLocked starts or stops the time without enough credit.
-func (a *Account) clockLocked() {
-	switch spent := a.short || a.credit() <= 0; {
-	case spent && a.spent == 0:
-		a.spent = time.Since(epoch)
-		if a.watch != nil {
-			a.watch(true, 0)
+// clock starts or stops the time without enough credit.
+func (a *Account) clock() {
+	s := a.scarce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a.clockLocked(s)
+}
+
+func (a *Account) clockLocked(s *shortage) {
+	switch spent := s.short || a.credit() <= 0; {
+	case spent && s.spent == 0:
+		s.spent = time.Since(epoch)
+		if s.watch != nil {
+			s.watch(true, 0)
 		}
-	case !spent && a.spent != 0:
-		took := time.Since(epoch) - a.spent
-		a.stalled += took
-		a.spent = 0
-		if a.watch != nil {
-			a.watch(false, took)
+	case !spent && s.spent != 0:
+		took := time.Since(epoch) - s.spent
+		s.stalled += took
+		s.spent = 0
+		if s.watch != nil {
+			s.watch(false, took)
 		}
 	}
 }
 
 // enqueue queues up for n bytes.
 func (w *Window) enqueue(need, n int64) *waiter {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	q := w.queuedLocked()
-	x := q.spare
-	if q.spare = nil; x == nil {
+	s := w.scarce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.spare
+	if s.spare = nil; x == nil {
 		x = &waiter{over: make(chan struct{}, 1)}
 	}
 	x.need, x.n, x.err = need, n, nil
-	if q.err != nil {
-		x.end(q.err)
+	if s.err != nil {
+		x.end(s.err)
 		return x
 	}
 	w.slow.Store(true)
-	q.waiters = append(q.waiters, x)
-	w.grantLocked() // credit may have come before slow was set
+	s.waiters = append(s.waiters, x)
+	w.grantLocked(s) // credit may have come before slow was set
 	return x
 }
 
 // leave removes x from the queue. It reports false if the wait of x was over before.
 func (w *Window) leave(x *waiter) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	q := w.queue
-	i := slices.Index(q.waiters, x)
+	s := w.scarce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.waiters, x)
 	if i < 0 {
 		return false
 	}
-	q.waiters = slices.Delete(q.waiters, i, i+1)
-	w.grantLocked() // the next one may have waited only for x
+	s.waiters = slices.Delete(s.waiters, i, i+1)
+	w.grantLocked(s) // the next one may have waited only for x
 	return true
 }
 
 // reuse returns the result of the wait of x, and keeps x for the next wait.
 func (w *Window) reuse(x *waiter) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.queue.spare = x
+	s := w.scarce()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spare = x
 	return x.err
 }
 
 // grantLocked serves waiters from the first on while there is enough credit. It also starts or
 // stops the clock.
-func (w *Window) grantLocked() {
-	q := w.queue
-	if q == nil {
-		w.clockLocked()
-		return
-	}
-	for len(q.waiters) > 0 && w.credit() >= q.waiters[0].need {
-		x := q.waiters[0]
-		q.waiters = slices.Delete(q.waiters, 0, 1)
-		w.short = false
-		w.clockLocked() // before it takes the rest
+func (w *Window) grantLocked(s *shortage) {
+	for len(s.waiters) > 0 && w.credit() >= s.waiters[0].need {
+		x := s.waiters[0]
+		s.waiters = slices.Delete(s.waiters, 0, 1)
+		s.short = false
+		w.clockLocked(s) // before it takes the rest
 		w.rose(w.held.Add(x.n))
 		x.end(nil)
 	}
-	w.short = len(q.waiters) > 0
-	w.clockLocked()
-	if q.err == nil {
-		w.slow.Store(len(q.waiters) > 0)
+	s.short = len(s.waiters) > 0
+	w.clockLocked(s)
+	if s.err == nil {
+		w.slow.Store(len(s.waiters) > 0)
 	}
 }
 

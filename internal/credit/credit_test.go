@@ -305,11 +305,12 @@ func TestTakeGrantedWhileItsContextEndsTakesCredit(t *testing.T) {
 		w.Force(10)
 		ctx, cancel := context.WithCancel(t.Context())
 		c := goCall(func() error { return w.Take(ctx, 4) })
-		w.mu.Lock() // the context wakes the waiter, which cannot leave the queue yet
+		s := w.shortage.Load()
+		s.mu.Lock() // the context wakes the waiter, which cannot leave the queue yet
 		cancel()
 		w.held.Store(0)
-		w.grantLocked()
-		w.mu.Unlock()
+		w.grantLocked(s)
+		s.mu.Unlock()
 		c.returns(t, nil)
 		require.EqualValues(t, 4, held(w))
 	})

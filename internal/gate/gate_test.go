@@ -52,26 +52,27 @@ func TestLockEndsWithItsContext(t *testing.T) {
 }
 
 func TestLockEndsWithTheGate(t *testing.T) {
-	for name, ending := range map[string]func() (g *Gate, end func()){
-		"a channel": func() (*Gate, func()) {
+	for name, ending := range map[string]func() (g *Gate, lock func(context.Context) bool, end func()){
+		"a channel": func() (*Gate, func(context.Context) bool, func()) {
 			end := make(chan struct{})
-			return New(end), func() { close(end) }
+			g := New(end)
+			return g, g.Lock, func() { close(end) }
 		},
-		"a latch": func() (*Gate, func()) {
+		"a latch": func() (*Gate, func(context.Context) bool, func()) {
 			var g Gate
 			var end latch.Latch
-			g.Until(&end)
-			return &g, func() { end.Close(nil) }
+			lock := func(ctx context.Context) bool { return g.LockUntil(ctx, &end) }
+			return &g, lock, func() { end.Close() }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g, end := ending()
+				g, lock, end := ending()
 				require.True(t, g.Lock(t.Context()))
 				var gone atomic.Int32
 				for range 3 {
 					go func() {
-						if !g.Lock(t.Context()) {
+						if !lock(t.Context()) {
 							gone.Add(1)
 						}
 					}()
@@ -102,7 +103,7 @@ func TestLockIsNotOvertakenByTryLock(t *testing.T) {
 			})
 		}
 		for range 3000 {
-			first, second := g.queue(), g.queue() // the first is nil if the gate was free
+			first, second := g.join(), g.join() // the first is nil if the gate was free
 			if first == nil {
 				first = make(chan struct{})
 				close(first)

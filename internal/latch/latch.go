@@ -2,49 +2,50 @@
 // for it.
 package latch
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // A Latch is open at first, and is closed once. The zero Latch is open. All methods may be called
 // concurrently.
 type Latch struct {
-	closed atomic.Bool
-	mu     sync.Mutex
-	done   chan struct{} // nil until Done is called; guarded by mu
+	event atomic.Pointer[event] // nil until Done or Close is called
 }
 
-// Close closes the latch and reports true if it was open. Before other calls see the latch as
-// closed, Close calls the function first, which may be nil.
-func (l *Latch) Close(first func()) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed.Load() {
+// An event is what goroutines wait for.
+type event struct {
+	closed atomic.Bool
+	done   chan struct{}
+}
+
+func newEvent() *event { return &event{done: make(chan struct{})} }
+
+// over is the event of all latches that were closed before a call of Done.
+var over = newEvent()
+
+func init() { over.close() }
+
+func (e *event) close() bool {
+	if !e.closed.CompareAndSwap(false, true) {
 		return false
 	}
-	if first != nil {
-		first()
-	}
-	l.closed.Store(true)
-	if l.done != nil {
-		close(l.done)
-	}
+	close(e.done)
 	return true
 }
 
-// Closed reports whether the latch is closed.
-func (l *Latch) Closed() bool { return l.closed.Load() }
+// Close closes the latch and reports true if it was open.
+func (l *Latch) Close() bool {
+	return l.event.CompareAndSwap(nil, over) || l.event.Load().close()
+}
 
-// Done returns a channel that is closed with the latch.
+// Closed reports whether the latch is closed.
+func (l *Latch) Closed() bool {
+	e := l.event.Load()
+	return e != nil && e.closed.Load()
+}
+
+// Done returns a channel that is closed with the latch. All calls return the same channel.
 func (l *Latch) Done() <-chan struct{} {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.done == nil {
-		l.done = make(chan struct{})
-		if l.closed.Load() {
-			close(l.done)
-		}
+	if l.event.Load() == nil {
+		l.event.CompareAndSwap(nil, newEvent())
 	}
-	return l.done
+	return l.event.Load().done
 }

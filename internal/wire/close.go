@@ -81,7 +81,7 @@ func (c *Conn) CloseWrite(ctx context.Context, info CloseInfo, cause error) erro
 		return err
 	}
 	mine := false
-	if c.writeGate.Lock(ctx) {
+	if c.writeGate.LockUntil(ctx, &c.end.streams.Write) {
 		mine = c.closeWrite(info, cause)
 		c.unlockWrite()
 	}

@@ -119,7 +119,7 @@ func (c *Conn) closeOther(nc net.Conn) {
 
 // goneLocked notes that the transport is closed.
 func (c *Conn) goneLocked() {
-	c.end.done.Close(nil)
+	c.end.done.Close()
 	c.freeDeflater()
 	e := c.end.facts()
 	c.owner.Ended(e.info, e.err, c.outcomeLocked())
@@ -128,7 +128,7 @@ func (c *Conn) goneLocked() {
 func (c *Conn) endReadLocked(err error) {
 	if e := c.end.note(); e.read == nil {
 		e.read = err
-		c.end.streams.Read.Close(nil)
+		c.end.streams.Read.Close()
 		c.stopReadLocked()
 		c.wakeHandler()
 	}
@@ -137,7 +137,7 @@ func (c *Conn) endReadLocked(err error) {
 func (c *Conn) endWriteLocked(err error) {
 	if e := c.end.note(); e.write == nil {
 		e.write = err
-		c.end.streams.Write.Close(nil)
+		c.end.streams.Write.Close()
 		c.writeWindow.Close(err)
 		c.recallWriteLocked()
 	}

@@ -63,7 +63,6 @@ func New(nc net.Conn, cfg *Config) *Conn {
 	c.send.given = time.Since(epoch) - lull
 	c.recv.window.Init(cfg.ReadWindow, cfg.ReadStall)
 	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
-	c.writeGate.Until(&cfg.Ends.Write)
 	if p := newPollable(c); p != nil {
 		c.watchable, c.nonblocking = p, p
 	} else {

@@ -81,7 +81,7 @@ func (c *Conn) publishLocked() {
 	c.wait.received = c.recv.received
 	if asked := c.reads.statsAsked.Load(); asked != nil {
 		c.reads.statsAsked.Store(nil)
-		asked.Close(nil)
+		asked.Close()
 	}
 }
 

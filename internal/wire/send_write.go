@@ -36,7 +36,7 @@ func (c *Conn) write(ctx context.Context, p *piece) error {
 	if c.writeDirect(p) {
 		return c.fit(ctx)
 	}
-	if !c.writeGate.Lock(ctx) {
+	if !c.writeGate.LockUntil(ctx, &c.end.streams.Write) {
 		return c.whyNotWritten(ctx)
 	}
 	defer c.endTurn(p)
@@ -267,7 +267,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	if err := c.causeOf(ctx); err != nil {
 		return err
 	}
-	if !c.writeGate.Lock(ctx) {
+	if !c.writeGate.LockUntil(ctx, &c.end.streams.Write) {
 		return c.whyNotWritten(ctx)
 	}
 	defer c.unlockWrite()

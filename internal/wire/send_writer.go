@@ -29,7 +29,7 @@ func (c *Conn) NewWriter(ctx context.Context, op ws.OpCode) (*Writer, error) {
 	if err := c.causeOf(ctx); err != nil {
 		return nil, err
 	}
-	if !c.writeGate.Lock(ctx) {
+	if !c.writeGate.LockUntil(ctx, &c.end.streams.Write) {
 		return nil, c.whyNotWritten(ctx)
 	}
 	c.mu.Lock()
