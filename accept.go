@@ -159,7 +159,7 @@ func (s *responder) open(t *handshake.Transport, err error) (*Conn, error) {
 		return nil, err
 	case err == nil:
 		agreed := newAgreement(&t.Agreed) // here, since c.open needs most of a handler's stack
-		if !c.open(t, &agreed, s.options) {
+		if !c.open(t, agreed, s.options) {
 			err = errHandshakeClosed
 		}
 	}

@@ -24,6 +24,9 @@ func (o *outcome) cause() error {
 // An owner is the Conn as its engine sees it.
 type owner Conn
 
+// Errors returns the errors of the library.
+func (o *owner) Errors() *wire.Errors { return &engineErrors }
+
 // Ended notes the end. The engine is locked. If there is an observer, a goroutine of its own
 // reports the end to it: hooks may be slow, and may call the Conn.
 func (o *owner) Ended(info wire.CloseInfo, err, end error) {

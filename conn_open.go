@@ -86,7 +86,7 @@ func (c *Conn) abandonBy(abandon context.CancelFunc) bool {
 
 // open starts the engine on a transport whose handshake is done. It reports false if the handshake
 // was abandoned.
-func (c *Conn) open(t *handshake.Transport, agreed *agreement, o *options) bool {
+func (c *Conn) open(t *handshake.Transport, agreed agreement, o *options) bool {
 	c.mu.Lock()
 	if c.end != nil { // no call would end an engine, and its timer would keep it alive
 		c.mu.Unlock()
@@ -105,7 +105,6 @@ func (c *Conn) open(t *handshake.Transport, agreed *agreement, o *options) bool 
 		IdleTimeout:  o.IdleTimeout,
 		StallTimeout: o.WriteStallTimeout,
 		ReadTimeout:  o.ReadStallTimeout,
-		Errors:       &engineErrors,
 		Owner:        (*owner)(c),
 		Ends:         &c.ends,
 		ReadStall:    o.Trace.stalls(c, Inbound),
@@ -113,7 +112,7 @@ func (c *Conn) open(t *handshake.Transport, agreed *agreement, o *options) bool 
 		Hooks:        c.hooks(o),
 	})
 	c.abandon = nil
-	c.agreed = *agreed
+	c.agreed = agreed
 	c.seen.opened(c)
 	c.engine.Store(w)
 	if c.opened != nil {
@@ -127,7 +126,7 @@ func (c *Conn) open(t *handshake.Transport, agreed *agreement, o *options) bool 
 	if discard {
 		w.Discard()
 	}
-	c.seen.debug(c, "opened", slog.String("protocol", agreed.protocol))
+	c.seen.debug(c, "opened", slog.String("protocol", t.Agreed.Protocol))
 	w.Start(t.Buffered)
 	o.shaken(c, nil)
 	return true

@@ -92,7 +92,7 @@ func (c *Conn) dial(
 	switch {
 	case parent.Err() != nil:
 		err = context.Cause(parent)
-	case err == nil && c.open(&t, new(newAgreement(&t.Agreed)), o):
+	case err == nil && c.open(&t, newAgreement(&t.Agreed), o):
 		return
 	case ctx.Err() != nil && !answered(err):
 		err = &HandshakeError{Err: context.Cause(ctx)}

@@ -29,6 +29,13 @@ func TestMemoryOfAConnAtRest(t *testing.T) {
 			rest: func(*wsstream.Conn) {},
 		},
 		{
+			name: "a handler waits",
+			heap: 1950,
+			rest: func(c *wsstream.Conn) {
+				_ = c.Readable().Handle(func(wsstream.Message) error { return nil }, nil)
+			},
+		},
+		{
 			name: "a Pull waits, on the goroutine that accepted",
 			heap: 2950,
 			rest: func(c *wsstream.Conn) {

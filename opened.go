@@ -46,35 +46,15 @@ func (p *promise[T]) settled(v T, err error) {
 	}
 }
 
-// An agreement is the result of a handshake, in little memory.
-type agreement struct {
-	protocol   string // empty: none
-	extensions string // as Sec-WebSocket-Extensions writes them; empty: none
-	header     flatHeader
-}
+// An agreement is the result of a handshake in one string, which takes a fifth of the memory. It
+// has the subprotocol, the extensions, and the fields of the header. Each field has its name, the
+// number of its values, and the values. The length of a string precedes it. All numbers are as
+// binary.AppendUvarint writes them.
+type agreement string
 
 func newAgreement(a *handshake.Agreement) agreement {
-	return agreement{protocol: a.Protocol, extensions: a.Extensions, header: flatten(a.Header)}
-}
-
-func (a *agreement) opened(c *Conn) Opened {
-	return Opened{
-		Readable:   &c.readable,
-		Writable:   &c.writable,
-		Protocol:   a.protocol,
-		Extensions: a.extensions,
-		Header:     a.header.header(),
-	}
-}
-
-// A flatHeader is an http.Header in one string, which takes a fifth of the memory. Each field has
-// its name, the number of its values, and the values. The length of a string precedes it. All
-// numbers are as binary.AppendUvarint writes them.
-type flatHeader string
-
-func flatten(h http.Header) flatHeader {
-	size := 0
-	for name, values := range h {
+	size := flatSize(a.Protocol) + flatSize(a.Extensions)
+	for name, values := range a.Header {
 		size += flatSize(name) + numberSize(len(values))
 		for _, v := range values {
 			size += flatSize(v)
@@ -90,24 +70,26 @@ func flatten(h http.Header) flatHeader {
 		number(len(s))
 		b.WriteString(s)
 	}
-	for name, values := range h {
+	add(a.Protocol)
+	add(a.Extensions)
+	for name, values := range a.Header {
 		add(name)
 		number(len(values))
 		for _, v := range values {
 			add(v)
 		}
 	}
-	return flatHeader(b.String())
+	return agreement(b.String())
 }
 
-// flatSize returns how many bytes a string takes in a flatHeader.
+// flatSize returns how many bytes a string takes in an agreement.
 func flatSize(s string) int { return numberSize(len(s)) + len(s) }
 
-// numberSize returns how many bytes a number takes in a flatHeader: one for 7 bits.
+// numberSize returns how many bytes a number takes in an agreement: one for 7 bits.
 func numberSize(n int) int { return max(1, (bits.Len(uint(n))+6)/7) }
 
-func (f flatHeader) header() http.Header {
-	h, b := http.Header{}, []byte(f)
+func (a agreement) opened(c *Conn) Opened {
+	b := []byte(a)
 	number := func() int {
 		n, size := binary.Uvarint(b)
 		b = b[size:]
@@ -118,13 +100,15 @@ func (f flatHeader) header() http.Header {
 		s, b = string(b[:n]), b[n:]
 		return s
 	}
+	o := Opened{Readable: &c.readable, Writable: &c.writable, Header: http.Header{}}
+	o.Protocol, o.Extensions = next(), next()
 	for len(b) > 0 {
 		name := next()
 		values := make([]string, number())
 		for i := range values {
 			values[i] = next()
 		}
-		h[name] = values
+		o.Header[name] = values
 	}
-	return h
+	return o
 }

@@ -167,6 +167,9 @@ func (a *Account) Size() int {
 // Credit returns the size less the bytes that are buffered.
 func (a *Account) Credit() int { return int(min(a.credit(), math.MaxInt)) }
 
+// Held returns how many bytes are buffered.
+func (a *Account) Held() int { return int(a.held.Load()) }
+
 // Usage returns how many bytes are buffered now, the maximum so far, and the time without enough
 // credit.
 func (a *Account) Usage() (held, most int64, stalled time.Duration) {

@@ -12,7 +12,7 @@ import (
 func (c *Conn) Close(info CloseInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.endInOrderLocked(c.errs.Closed)
+	c.endInOrderLocked(c.owner.Errors().Closed)
 	c.closeRelocks(info, byProgram)
 }
 
@@ -27,7 +27,7 @@ func (c *Conn) Finish(info, unfinished CloseInfo) {
 	if c.send.writerOpen {
 		info = unfinished
 	}
-	c.endInOrderLocked(c.errs.Closed)
+	c.endInOrderLocked(c.owner.Errors().Closed)
 	c.closeRelocks(info, byProgram)
 }
 
@@ -37,7 +37,7 @@ func (c *Conn) GoAway(info CloseInfo, rule error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.end.note(); e.away == nil && !e.decided && !e.over {
-		e.away = c.errs.Coded(CloseInfo{Code: info.Code}, rule)
+		e.away = c.owner.Errors().Coded(CloseInfo{Code: info.Code}, rule)
 		c.endInOrderLocked(e.away)
 	}
 	c.closeRelocks(info, byLibrary)
@@ -46,11 +46,11 @@ func (c *Conn) GoAway(info CloseInfo, rule error) {
 // Cancel drops all input, also later input. Pulls return io.EOF immediately. The connection closes
 // with info, unless a close was decided before.
 func (c *Conn) Cancel(info CloseInfo) {
-	c.reads.dropping.Store(true)
+	c.flags.set(isDropping)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.endReadLocked(io.EOF)
-	c.endInOrderLocked(c.errs.Closed)
+	c.endInOrderLocked(c.owner.Errors().Closed)
 	c.closeRelocks(info, byProgram)
 }
 
@@ -66,7 +66,7 @@ func (c *Conn) Abort(info CloseInfo, cause error) {
 
 // Discard drops all input from here on, as it comes.
 func (c *Conn) Discard() {
-	c.reads.dropping.Store(true)
+	c.flags.set(isDropping)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.recallReadLocked()
@@ -109,7 +109,7 @@ func (c *Conn) closeWrite(info CloseInfo, cause error) (mine bool) {
 	defer c.mu.Unlock()
 	before := c.end.facts().write
 	c.endInOrderLocked(cause)
-	if mine = before == nil && c.end.facts().write != nil; mine && cause != c.errs.Closed {
+	if mine = before == nil && c.end.facts().write != nil; mine && cause != c.owner.Errors().Closed {
 		c.end.note().failed = true
 	}
 	c.closeRelocks(info, byProgram)
@@ -134,7 +134,7 @@ func (c *Conn) closeRelocks(info CloseInfo, by party) {
 	begins := !e.decided && !e.over
 	if begins {
 		e.decided, e.ourClose = true, info
-		c.background.closing.Store(true)
+		c.flags.set(isClosing)
 	}
 	c.queueCloseLocked()
 	c.sendRelocks()
@@ -151,7 +151,7 @@ func (c *Conn) abortLocked() {
 		return
 	}
 	e.aborted = true
-	c.failing.Store(true)
+	c.flags.set(isFailing)
 	c.dropUnbegunLocked()
 	c.recallWriteLocked()
 	c.notifyLocked()

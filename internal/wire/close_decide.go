@@ -70,14 +70,16 @@ func (c *Conn) uncleanLocked(info CloseInfo, cause error) error {
 	if cause == nil {
 		return nil
 	}
-	return c.errs.Unclean(info, cause)
+	return c.owner.Errors().Unclean(info, cause)
 }
 
 // finishLocked ends all that has not ended, and closes the transport.
 func (c *Conn) finishLocked(info CloseInfo, err error) {
 	e := c.end.note()
 	e.over, e.info, e.err = true, info, err
-	c.failing.Store(c.failing.Load() || err != nil)
+	if err != nil {
+		c.flags.set(isFailing)
+	}
 	c.endStreamsLocked()
 	if e.timer != nil {
 		e.timer.Stop()

@@ -91,7 +91,7 @@ func (c *Conn) outputFailedLocked(err error) {
 		return
 	}
 	e.unsent, e.stuck = c.owesLocked(), err
-	c.failing.Store(true)
+	c.flags.set(isFailing)
 	c.notifyLocked()
 	c.hurryLocked()
 	c.requestReader()

@@ -8,13 +8,13 @@ import (
 // CloseNow cuts the transport, and drops what is unread. Before that it gives the transport as much
 // of what was accepted as that takes without waiting.
 func (c *Conn) CloseNow() {
-	c.reads.dropping.Store(true)
+	c.flags.set(isDropping)
 	c.mu.Lock()
 	c.giveLastRelocks()
 	c.end.note().cut = true
 	c.settleLocked()
 	c.mu.Unlock()
-	c.background.requested.Store(true) // to drop what is unread
+	c.flags.set(isRequested) // to drop what is unread
 	c.startBackground()
 	if !c.end.done.Closed() {
 		c.awaitClosed()

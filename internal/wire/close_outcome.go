@@ -32,7 +32,7 @@ func meansDone(code int) bool { return code == CodeNormal || code == CodeNone }
 func (c *Conn) codedLocked(cause error) error {
 	e := c.end.note()
 	if e.coded == nil {
-		e.coded = c.errs.Coded(*e.peerClose, cause)
+		e.coded = c.owner.Errors().Coded(*e.peerClose, cause)
 	}
 	return e.coded
 }
@@ -40,7 +40,7 @@ func (c *Conn) codedLocked(cause error) error {
 // writableEnd returns the end of the writable that goes with an end of pulls.
 func (c *Conn) writableEnd(end error) error {
 	if end == io.EOF {
-		return c.errs.Closed
+		return c.owner.Errors().Closed
 	}
 	return end
 }

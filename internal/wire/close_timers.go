@@ -5,7 +5,7 @@ import "time"
 // hurryLocked starts the time that closing may take, and makes sure that the input is read
 // meanwhile.
 func (c *Conn) hurryLocked() {
-	c.background.closing.Store(true)
+	c.flags.set(isClosing)
 	if e := c.end.note(); e.timer == nil && c.closeTimeout > 0 {
 		e.timer = time.AfterFunc(c.closeTimeout, c.tooLate)
 	}

@@ -68,7 +68,7 @@ var sentinels = []string{
 	"errTurn",
 	"ErrClosed",
 	"stream.ErrClosed",
-	"c.errs.Closed",
+	"c.owner.Errors().Closed",
 }
 
 func TestCompareIsOnlyWithNilOrASentinel(t *testing.T) {

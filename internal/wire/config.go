@@ -26,10 +26,9 @@ type Config struct {
 	StallTimeout time.Duration // limits the time in which the peer takes nothing of what waits for it
 	ReadTimeout  time.Duration // limits the time in which nothing is pulled from a full read window
 
-	Errors *Errors
-	Owner  Owner
-	Ends   *Ends  // the Conn closes them
-	Hooks  *Hooks // nil for none
+	Owner Owner
+	Ends  *Ends  // the Conn closes them
+	Hooks *Hooks // nil for none
 
 	// ReadStall and WriteStall are the observers of the two windows, as credit.Account.Init
 	// describes them. nil for none. mu may be held while they run.
@@ -46,6 +45,9 @@ type Owner interface {
 	// Ended is called once, when all has ended: with what Closed settles with, and with the end of
 	// pulls. mu is held, so Ended must not wait.
 	Ended(info CloseInfo, err, end error)
+
+	// Errors returns the errors of the owner's package.
+	Errors() *Errors
 
 	// Owns reports whether ctx, which has ended, ended because the Conn did. mu may be held.
 	Owns(ctx context.Context) bool

@@ -25,7 +25,6 @@ type Conn struct {
 	maxMessage   int
 	closeTimeout time.Duration
 	compression  *compression // nil if none was agreed; its halves belong to the gates' holders
-	errs         *Errors
 	hooks        *Hooks
 	owner        Owner
 
@@ -36,8 +35,9 @@ type Conn struct {
 
 	writeGate   gate.Gate
 	writeWindow credit.Window
-	answerNow   atomic.Bool // from the reader to the next Write: send without gathering
-	failing     atomic.Bool // not all that was accepted will be sent
+
+	flags   flags
+	armedAt atomic.Uint32 // the turns of recv when isArmed was set
 
 	mu    sync.Mutex
 	wait  readWait   // guarded by mu
@@ -54,7 +54,6 @@ func New(nc net.Conn, cfg *Config) *Conn {
 		maxMessage:   cfg.MaxMessage,
 		closeTimeout: cfg.CloseTimeout,
 		compression:  newCompression(cfg.Deflate),
-		errs:         cfg.Errors,
 		hooks:        cfg.Hooks,
 		owner:        cfg.Owner,
 		end:          ending{streams: cfg.Ends},

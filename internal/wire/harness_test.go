@@ -20,10 +20,11 @@ import (
 var errClosed = errors.New("closed")
 
 // A testOwner ignores what it is told.
-type testOwner struct{}
+type testOwner struct{ errors *Errors }
 
 func (testOwner) Ended(CloseInfo, error, error) {}
 func (testOwner) Owns(context.Context) bool     { return false }
+func (o testOwner) Errors() *Errors             { return o.errors }
 
 var testErrors = Errors{
 	Closed:  errClosed,
@@ -34,7 +35,7 @@ var testErrors = Errors{
 
 // newConn returns a Conn on nc that is not started. It sets the fields of cfg that each Conn needs.
 func newConn(nc net.Conn, cfg Config) *Conn {
-	cfg.Errors, cfg.Owner, cfg.Ends = &testErrors, testOwner{}, new(Ends)
+	cfg.Owner, cfg.Ends = testOwner{&testErrors}, new(Ends)
 	return New(nc, &cfg)
 }
 
@@ -144,9 +145,9 @@ func stopIdleTimer(t *testing.T, c *Conn) {
 	defer c.unlockRead()
 	if timer := c.background.timer.Load(); c.watchable != nil || timer != nil && !timer.Stop() {
 		// It has fired, or fires soon, and finds readGate locked.
-		until(t, func() bool { return !c.background.armed.Load() })
+		until(t, func() bool { return !c.flags.has(isArmed) })
 	}
-	c.background.armed.Store(true)
+	c.flags.set(isArmed)
 }
 
 // begun returns a Reader that has read the first byte of the next message.

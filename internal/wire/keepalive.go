@@ -87,7 +87,7 @@ func (c *Conn) listeningLocked() {
 	if r.in.progress != k.progress || r.received.messages != k.messages {
 		k.progress, k.messages, k.active = r.in.progress, r.received.messages, now
 	}
-	k.unread = r.charged > 0
+	k.unread = r.window.Held() > 0
 }
 
 // heardOf notes that the holder of readGate is back, with n bytes.
@@ -141,7 +141,7 @@ func (c *Conn) dueByLocked(t time.Time) {
 func (c *Conn) armLocked() {
 	timer := c.background.timer.Load()
 	timer.Reset(time.Until(c.alive.due))
-	if c.watchable == nil && c.background.armed.Load() {
+	if c.watchable == nil && c.flags.has(isArmed) {
 		timer.Reset(idleTick()) // it may have been armed for the reader just before
 	}
 }
@@ -174,8 +174,8 @@ func (c *Conn) checkFull() (at position, full bool) {
 	}
 	c.account()
 	r := &c.recv
-	at = position{r.charged, r.received.messages, r.in.progress}
-	full = r.window.Credit() <= 0 && !r.eof && !r.in.sealed && !c.reads.dropping.Load()
+	at = position{r.window.Held(), r.received.messages, r.in.progress}
+	full = r.window.Credit() <= 0 && !r.eof && !r.in.sealed && !c.flags.has(isDropping)
 	c.releaseRead()
 	c.readIfRequested()
 	return at, full

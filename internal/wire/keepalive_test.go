@@ -22,7 +22,7 @@ func TestKeepaliveDoesNotDelayTheBackgroundReader(t *testing.T) {
 		}()
 		// unlockRead has armed the timer, and goes no further.
 		c.background.timer.Load().Stop()
-		c.background.armed.Store(true)
+		c.flags.set(isArmed)
 		c.readGate.Unlock()
 		c.mu.Lock()
 		c.dueByLocked(time.Now().Add(time.Minute))

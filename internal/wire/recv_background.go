@@ -14,18 +14,13 @@ import (
 // when a socket has no more bytes: the poller watches the socket then. On another transport it
 // waits in Read.
 type background struct {
-	timer     atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
-	armed     atomic.Bool                // startIfIdle will be called
-	turns     atomic.Uint32              // receiver.turns when that was decided
-	closing   atomic.Bool                // a Close is under way: releasing readGate starts the reader
-	requested atomic.Bool                // input needs attention; see requestReader
-	hungUp    atomic.Bool                // the poller says that the peer sends no more
+	timer atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
 }
 
 // armIdle makes sure that the input is read if readGate is not locked for a while. turns is what
 // the caller has counted. All sockets share the timer of the poller.
 func (c *Conn) armIdle(turns uint32) {
-	c.background.turns.Store(turns)
+	c.armedAt.Store(turns)
 	if c.watchable != nil {
 		c.watchable.later()
 		return
@@ -39,7 +34,7 @@ func (c *Conn) armIdle(turns uint32) {
 
 // timerFired is the function of the Conn's timer.
 func (c *Conn) timerFired() {
-	if c.watchable == nil && c.background.armed.Swap(false) { // releasing readGate arms it anew
+	if c.watchable == nil && c.flags.clear(isArmed) { // releasing readGate arms it anew
 		c.startIfIdle()
 	}
 	if c.alive != nil {
@@ -52,7 +47,7 @@ func (c *Conn) startIfIdle() {
 	if !c.readGate.TryLock() {
 		return
 	}
-	if c.recv.turns != c.background.turns.Load() {
+	if c.recv.turns != c.armedAt.Load() {
 		c.unlockRead()
 		return
 	}
@@ -77,7 +72,7 @@ func (c *Conn) startIfIdle() {
 // free, it starts a background reader. Otherwise the holder of readGate does so when it releases
 // readGate. requestReader itself handles no input, because its caller may hold mu.
 func (c *Conn) requestReader() {
-	c.background.requested.Store(true)
+	c.flags.set(isRequested)
 	if c.readGate.TryLock() {
 		go c.runBackground() // the Conn's own: it ends with a pull, the credit, or the transport
 	}
@@ -86,7 +81,7 @@ func (c *Conn) requestReader() {
 // readIfRequested starts the reader if it was requested while the caller held readGate. Each
 // goroutine that releases readGate calls it afterwards. mu must not be held.
 func (c *Conn) readIfRequested() {
-	if c.background.requested.Load() {
+	if c.flags.has(isRequested) {
 		c.startBackground()
 	}
 }
@@ -94,7 +89,7 @@ func (c *Conn) readIfRequested() {
 // startBackground starts the reader, unless another goroutine reads already or there is no reason
 // to. mu must not be held.
 func (c *Conn) startBackground() {
-	for c.readGate.TryLock() && !c.readInBackground() && c.background.requested.Load() {
+	for c.readGate.TryLock() && !c.readInBackground() && c.flags.has(isRequested) {
 	}
 }
 
@@ -102,7 +97,7 @@ func (c *Conn) startBackground() {
 // to the poller, or hands readGate to a background reader. It reports whether it has handed it. If
 // not, it has released readGate. mu must not be held.
 func (c *Conn) readInBackground() (handed bool) {
-	c.background.requested.Store(false)
+	c.flags.clear(isRequested)
 	inflate := c.mustInflate()
 	if inflate || c.wantsInput() && !c.rest() { // inflating takes time, which is not the caller's
 		go c.runBackground() // the Conn's own: it ends with a pull, the credit, or the transport
@@ -115,7 +110,7 @@ func (c *Conn) readInBackground() (handed bool) {
 
 // runBackground is the background reader. Its starter has locked readGate.
 func (c *Conn) runBackground() {
-	c.background.requested.Store(false)
+	c.flags.clear(isRequested)
 	as := inBackground
 	if c.watchable != nil {
 		as = inPoller
@@ -147,7 +142,7 @@ func (c *Conn) runBackground() {
 // read. It reports false if the poller cannot watch the transport, or has nothing more to report.
 // readGate must be held.
 func (c *Conn) rest() bool {
-	if c.watchable == nil || c.background.hungUp.Load() && !c.recv.drained {
+	if c.watchable == nil || c.flags.has(isHungUp) && !c.recv.drained {
 		return false
 	}
 	c.mu.Lock()
@@ -168,7 +163,7 @@ type watched Conn
 // Idle is called a while after a call has released readGate.
 func (w *watched) Idle() {
 	c := (*Conn)(w)
-	c.background.armed.Store(false) // releasing readGate arms it anew from now on
+	c.flags.clear(isArmed) // releasing readGate arms it anew from now on
 	c.startIfIdle()
 }
 
@@ -178,12 +173,12 @@ func (w *watched) Idle() {
 func (w *watched) Ready(event poller.Event) {
 	c := (*Conn)(w)
 	if event.Ended {
-		c.background.hungUp.Store(true)
+		c.flags.set(isHungUp)
 	}
 	if event.Lost {
-		c.checkLostWithin(c.background.turns.Load())
+		c.checkLostWithin(c.armedAt.Load())
 	}
-	h, closing := c.reads.handler.Load(), c.background.closing.Load()
+	h, closing := c.reads.handler.Load(), c.flags.has(isClosing)
 	if h != nil && c.handle(h, true) && !closing {
 		return
 	}
@@ -210,7 +205,7 @@ func (w *watched) Ready(event poller.Event) {
 	if calls {
 		c.watchable.mute()
 	} else {
-		c.background.requested.Store(true)
+		c.flags.set(isRequested)
 	}
 	c.mu.Unlock()
 	c.readIfRequested() // the holder of readGate may have released it
@@ -235,7 +230,7 @@ func (c *Conn) wantsInput() bool {
 	if c.recv.eof || c.reads.waiting.Load() > 0 {
 		return false
 	}
-	return c.recv.in.sealed || c.reads.dropping.Load() || c.recv.window.Credit() > 0
+	return c.recv.in.sealed || c.flags.has(isDropping) || c.recv.window.Credit() > 0
 }
 
 // newTimer makes the Conn's timer, which does not run yet. It is stored before it can fire, since

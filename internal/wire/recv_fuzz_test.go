@@ -71,8 +71,7 @@ func (r *inbound) run(pieces [][]byte, setup byte) {
 		WriteWindow:  256,
 		MaxMessage:   r.limit,
 		CloseTimeout: time.Minute,
-		Errors:       &fuzzErrors,
-		Owner:        testOwner{},
+		Owner:        testOwner{&fuzzErrors},
 		Ends:         new(Ends),
 	}
 	if r.peer != nil {
@@ -84,7 +83,7 @@ func (r *inbound) run(pieces [][]byte, setup byte) {
 	}
 	r.nc = &played{pieces: pieces, eofAlong: setup&withEOF != 0}
 	r.c = New(r.nc, &cfg)
-	r.c.background.armed.Store(true) // a slow machine starts no background reader
+	r.c.flags.set(isArmed) // a slow machine starts no background reader
 	r.c.Start(buffered)
 	end := r.takeAll()
 	select {

@@ -46,11 +46,11 @@ type Sink interface {
 func (c *Conn) Handle(s Sink) error {
 	h := &handler{sink: s}
 	if c.isReaderOpen() || !c.reads.handler.CompareAndSwap(nil, h) {
-		return c.errs.Busy
+		return c.owner.Errors().Busy
 	}
 	if c.isReaderOpen() {
 		c.reads.handler.Store(nil)
-		return c.errs.Busy
+		return c.owner.Errors().Busy
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -188,7 +188,7 @@ func (c *Conn) pauseHandler(dst []byte) []byte {
 	c.account()
 	c.freeUnused()
 	c.releaseRead()
-	if c.background.closing.Load() {
+	if c.flags.has(isClosing) {
 		c.startBackground()
 	} else {
 		c.readIfRequested()

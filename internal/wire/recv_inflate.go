@@ -155,7 +155,7 @@ func (c *Conn) allows(n int) int {
 // mustInflate reports whether dropUnwanted would have to inflate something.
 func (c *Conn) mustInflate() bool {
 	in := &c.recv.in
-	return in.compressed && c.isSkipping() && in.hasScanned() && !c.reads.dropping.Load()
+	return in.compressed && c.isSkipping() && in.hasScanned() && !c.flags.has(isDropping)
 }
 
 // freeInflater frees the inflater once nothing is left to inflate.
@@ -165,7 +165,7 @@ func (c *Conn) freeInflater() {
 		return
 	}
 	ended := c.end.done.Closed() && !in.hasScanned() && !in.compressed
-	if ended || c.reads.dropping.Load() {
+	if ended || c.flags.has(isDropping) {
 		z.inflater.Close()
 		z.inflater = nil
 	}

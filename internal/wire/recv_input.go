@@ -25,7 +25,7 @@ func (c *Conn) inputEnd(ctx context.Context, as waiter) error {
 	case c.end.streams.Read.Closed():
 		return c.pullEnd()
 	case as == onCall && c.reads.handler.Load() != nil:
-		return c.errs.Busy
+		return c.owner.Errors().Busy
 	case as == onCall && (c.recv.eof || c.recv.peerDone):
 		return c.awaitEnd(ctx)
 	case c.recv.eof, c.recv.peerDone:
@@ -94,10 +94,10 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 	if as == inPoller {
 		room := len(dst)
 		if dst == nil {
-			room = c.recv.asked
+			room = int(c.recv.asked)
 		}
 		c.recv.drained = n == 0 || n < room && c.watchable.takesAll() &&
-			!c.background.hungUp.Load()
+			!c.flags.has(isHungUp)
 	}
 	landed = c.takeInput(n, dst)
 	c.recv.returnBuffer()
@@ -114,7 +114,7 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 func (c *Conn) takeInput(n int, dst []byte) (landed int) {
 	r := &c.recv
 	r.fetched = true
-	r.greedy = dst == nil && n == r.asked
+	r.greedy = dst == nil && n == int(r.asked)
 	switch {
 	case n == 0, r.in.sealed:
 		return 0
@@ -134,7 +134,7 @@ func (c *Conn) takeInput(n int, dst []byte) (landed int) {
 // nothing else has come. That Write is probably its answer.
 func (c *Conn) hintAnswer() {
 	if c.recv.fetched && !c.recv.in.hasScanned() {
-		c.answerNow.Store(true)
+		c.flags.set(answersNow)
 	}
 	c.recv.fetched = false
 }

@@ -30,7 +30,7 @@ func (c *Conn) pull(
 	}
 	in := &c.recv.in
 	for {
-		if !c.reads.dropping.Load() {
+		if !c.flags.has(isDropping) {
 			if op, dst = in.takePlain(dst, c.maxMessage); op != 0 {
 				break
 			}
@@ -41,7 +41,7 @@ func (c *Conn) pull(
 			}
 			c.reject(CodeBadData, err)
 		}
-		if in.sealed || c.reads.dropping.Load() {
+		if in.sealed || c.flags.has(isDropping) {
 			c.compression.returnScratch(dst)
 			dst = callers // the message never ends: it is not held until the peer has answered
 		}
@@ -145,7 +145,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 		return *end
 	}
 	if c.isReaderOpen() || c.reads.handler.Load() != nil {
-		return c.errs.Busy
+		return c.owner.Errors().Busy
 	}
 	if !c.readGate.TryLock() {
 		if err := c.awaitRead(ctx); err != nil {
@@ -154,7 +154,7 @@ func (c *Conn) lockPull(ctx context.Context) error {
 	}
 	if c.isReaderOpen() {
 		c.unlockRead()
-		return c.errs.Busy
+		return c.owner.Errors().Busy
 	}
 	return nil
 }

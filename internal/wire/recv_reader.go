@@ -40,7 +40,7 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 	c.reads.current.Store(r.nth)
 	if c.reads.handler.Load() != nil { // Handle may not have seen the Reader
 		c.reads.current.Store(0)
-		return c.errs.Busy
+		return c.owner.Errors().Busy
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 			c.hintAnswer()
 			return 0, io.EOF
 		case r.closed.Load():
-			return 0, c.errs.Closed
+			return 0, c.owner.Errors().Closed
 		case n > 0 || len(p) == 0:
 			r.n += int64(n)
 			return n, nil

@@ -10,10 +10,10 @@ import (
 // reject fails the connection for a message that may not be delivered. It drops all input that
 // follows. If the end was decided before, only the error of pulls changes.
 func (c *Conn) reject(code int, rule error) {
-	c.reads.dropping.Store(true)
+	c.flags.set(isDropping)
 	if info, ended := c.fail(code, rule); ended {
 		c.mu.Lock()
-		c.end.note().verdict = c.errs.Unclean(info, rule)
+		c.end.note().verdict = c.owner.Errors().Unclean(info, rule)
 		c.mu.Unlock()
 	}
 }

@@ -2,11 +2,11 @@ package wire
 
 // dropUnwanted drops the input that no call wants. It reports whether it drops all that has come.
 func (c *Conn) dropUnwanted() bool {
-	return (c.reads.dropping.Load() || c.reads.current.Load() != 0) && c.dropNow()
+	return (c.flags.has(isDropping) || c.reads.current.Load() != 0) && c.dropNow()
 }
 
 func (c *Conn) dropNow() bool {
-	if c.reads.dropping.Load() {
+	if c.flags.has(isDropping) {
 		c.recv.in.clear()
 		c.recv.assembled = nil
 		c.account()

@@ -12,13 +12,11 @@ type receiver struct {
 	in        inbox
 	assembled []byte         // the start of a message, from a Pull whose context ended
 	window    credit.Account // the read window; other goroutines may read it
-	charged   int            // bytes that window is charged with
-	asked     int            // bytes that the last read into the inbox had room for
-	scratch   *chunk         // the memory of a read whose bytes are dropped; else nil
 	received  tally
 	readers   uint64 // how many messages were read by a Reader
 	turns     uint32 // how often readGate was released after a call
 	rested    uint32 // turns, when the input was last left to the poller
+	asked     uint16 // bytes that the last read into the inbox had room for: largeChunk at most
 	peerDone  bool   // the peer has sent its Close: no message follows
 	eof       bool   // the transport gives no more
 	breached  bool   // the peer broke a rule, which has yet to take effect
@@ -44,8 +42,7 @@ type reads struct {
 
 	handler atomic.Pointer[handler] // gets the messages; nil for none
 
-	waiting  atomic.Int32 // goroutines that wait for readGate
-	dropping atomic.Bool  // all input is dropped as it comes
+	waiting atomic.Int32 // goroutines that wait for readGate
 }
 
 // account charges the read window with what is held now.
@@ -53,13 +50,12 @@ func (c *Conn) account() {
 	r := &c.recv
 	r.in.passControls()
 	held := r.in.held + len(r.assembled)
-	switch d := held - r.charged; {
+	switch d := held - r.window.Held(); {
 	case d > 0:
 		r.window.Force(d)
 	case d < 0:
 		r.window.Give(-d)
 	}
-	r.charged = held
 }
 
 // borrowBuffer borrows the memory for a read.
@@ -68,24 +64,17 @@ func (r *receiver) borrowBuffer() (b []byte) {
 	if r.greedy || r.in.toSkip > smallChunk {
 		expect = largeChunk
 	}
+	limit := max(1, r.window.Credit())
 	if r.in.sealed {
-		r.scratch = borrow(expect)
-		b = r.scratch.buf[:cap(r.scratch.buf)]
-	} else {
-		b = r.in.space(expect, max(1, r.window.Credit()))
+		limit = expect // what comes is dropped
 	}
-	r.asked = len(b)
+	b = r.in.space(expect, limit)
+	r.asked = uint16(len(b))
 	return b
 }
 
 // returnBuffer returns the memory of a read that nothing is in.
-func (r *receiver) returnBuffer() {
-	if r.scratch != nil {
-		r.scratch.release()
-		r.scratch = nil
-	}
-	r.in.trim()
-}
+func (r *receiver) returnBuffer() { r.in.trim() }
 
 // noMoreInput notes that the transport gives no more. Half a header never becomes whole.
 func (c *Conn) noMoreInput() {
@@ -109,5 +98,5 @@ func (c *Conn) isSkipping() bool {
 // isReaderOpen reports whether a Reader reads a message that is not dropped.
 func (c *Conn) isReaderOpen() bool {
 	nth := c.reads.current.Load()
-	return nth != 0 && nth != c.reads.skipped.Load() && !c.reads.dropping.Load()
+	return nth != 0 && nth != c.reads.skipped.Load() && !c.flags.has(isDropping)
 }

@@ -46,9 +46,9 @@ func (c *Conn) unlockRead() {
 	if c.reads.statsAsked.Load() != nil { // releaseRead, which is not inlined: each Pull comes here
 		c.answerStats()
 	}
-	if c.background.closing.Load() || c.background.requested.Load() {
+	if c.flags.has(isClosing) || c.flags.has(isRequested) {
 		c.startBackground()
-	} else if !c.background.armed.Load() && c.background.armed.CompareAndSwap(false, true) {
+	} else if !c.flags.has(isArmed) && c.flags.set(isArmed) {
 		c.armIdle(turns)
 	}
 }

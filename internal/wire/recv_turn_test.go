@@ -37,8 +37,8 @@ func TestPullThatWaitedUntilTheEndDropsHalfAHeader(t *testing.T) {
 		synctest.Wait()
 		c.CloseNow()
 		// A background reader has made way for the Pull, and the end has stopped the timer.
-		c.background.requested.Store(false)
-		c.background.armed.Store(true)
+		c.flags.clear(isRequested)
+		c.flags.set(isArmed)
 		c.unlockRead()
 		require.Error(t, <-pulled)
 		received, _ := c.Stats()

@@ -62,8 +62,8 @@ func (c *Conn) sendBeforeWaitRelocks() {
 // gathersLocked reports whether more messages are likely to follow the one written now. It uses up
 // the reader's hint that this one is an answer.
 func (c *Conn) gathersLocked() bool {
-	if c.answerNow.Load() {
-		c.answerNow.Store(false)
+	if c.flags.has(answersNow) {
+		c.flags.clear(answersNow)
 		return false
 	}
 	return time.Since(epoch)-c.send.given < lull

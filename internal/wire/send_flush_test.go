@@ -49,7 +49,7 @@ func TestMessagesAreGatheredWithinALullOfTheLast(t *testing.T) {
 		require.True(t, c.gathersLocked())
 		<-time.After(lull - 1)
 		require.True(t, c.gathersLocked())
-		c.answerNow.Store(true)
+		c.flags.set(answersNow)
 		require.False(t, c.gathersLocked(), "an answer")
 		require.True(t, c.gathersLocked())
 		<-time.After(1)

@@ -38,9 +38,9 @@ func (p *piece) done() bool {
 
 // A framer cuts messages into frames. client and limit never change. mu guards the rest.
 type framer struct {
-	client bool
-	limit  int // payload bytes of a frame; 0 for one frame a message
 	masks  masker
+	limit  int // payload bytes of a frame; 0 for one frame a message
+	client bool
 	header [maxHeader]byte
 }
 

@@ -8,8 +8,8 @@ type outbox struct {
 	pongs      *chunk // the one chunk with pongs; nil for none
 	ping       *chunk // the one chunk with our ping; nil for none
 	last       *chunk // with the last frame that ends no message; nil once that has left
-	lastAt     int    // where the header of that frame begins
-	lent       int    // chunks whose bytes are the caller's
+	lent       int32  // chunks whose bytes are the caller's
+	lastAt     uint16 // where the header of that frame begins: largeChunk at most
 	mid        bool   // what left last ends inside a frame
 	wide       bool   // chunks fill faster than they leave
 
@@ -31,7 +31,7 @@ func (o *outbox) encode(f *framer, p *piece) {
 	c := o.chunkFor(size)
 	if p.frameLeft == 0 {
 		if !p.fin {
-			o.last, o.lastAt = c, len(c.buf)
+			o.last, o.lastAt = c, uint16(len(c.buf))
 		}
 		f.beginFrame(c, p)
 	}
@@ -127,7 +127,7 @@ func (o *outbox) insideFrame() bool {
 // have its header.
 func (o *outbox) endLast() bool {
 	c := o.last
-	if c == nil || c.taken > o.lastAt || o.isGiven(c) {
+	if c == nil || c.taken > int(o.lastAt) || o.isGiven(c) {
 		return false
 	}
 	c.buf[o.lastAt] |= finBit

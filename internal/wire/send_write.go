@@ -221,7 +221,7 @@ func (c *Conn) fit(ctx context.Context) error {
 	if c.writeWindow.Credit() < 0 {
 		_ = c.writeWindow.Fit(ctx) // after an end in order, what was admitted is still sent
 	}
-	if c.failing.Load() {
+	if c.flags.has(isFailing) {
 		return c.whyCutShort(ctx)
 	}
 	return nil

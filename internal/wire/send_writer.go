@@ -172,7 +172,7 @@ func (w *Writer) ended() error {
 	if err := w.c.writeEnd(); err != nil || !w.over {
 		return err
 	}
-	return w.c.errs.Closed
+	return w.c.owner.Errors().Closed
 }
 
 // finish ends the turn to write.

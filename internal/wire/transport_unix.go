@@ -32,9 +32,12 @@ type watching struct {
 
 // A callResult is the result of a system call.
 type callResult struct {
-	n   int
-	err syscall.Errno // 0 for none
+	n   int32 // maxSyscall at most
+	err errno // 0 for none
 }
+
+// An errno is a syscall.Errno, in half the memory.
+type errno int32
 
 // An outgoing is what a write gives to the socket.
 type outgoing struct {
@@ -58,7 +61,7 @@ func newPollable(c *Conn) pollable {
 		}
 		for s.in.note(readNow(int(fd), clip(s.buf))) {
 		}
-		if s.buf = nil; s.in.err != syscall.EAGAIN {
+		if s.buf = nil; s.in.err != errno(syscall.EAGAIN) {
 			return true
 		}
 		s.c.recv.returnBuffer()
@@ -88,7 +91,7 @@ func rawSocket(nc net.Conn) syscall.RawConn {
 // no buffer, and needs a stack of 2 KiB only.
 func (s *socket) read(dst []byte, wait bool) (int, error) {
 	s.once = !wait
-	for s.in.err = syscall.EAGAIN; s.in.err == syscall.EAGAIN; {
+	for s.in.err = errno(syscall.EAGAIN); s.in.err == errno(syscall.EAGAIN); {
 		if s.buf = dst; dst == nil {
 			s.buf = s.c.recv.borrowBuffer()
 		}
@@ -96,7 +99,7 @@ func (s *socket) read(dst []byte, wait bool) (int, error) {
 			s.buf = nil
 			return 0, err
 		}
-		if s.once && s.in.err == syscall.EAGAIN {
+		if s.once && s.in.err == errno(syscall.EAGAIN) {
 			return 0, nil
 		}
 	}
@@ -154,7 +157,7 @@ func (o *outgoing) try(fd uintptr) bool {
 		for o.note(writev(int(fd), o.first, o.last)) {
 		}
 	}
-	if o.err != syscall.EAGAIN {
+	if o.err != errno(syscall.EAGAIN) {
 		return true
 	}
 	o.err = 0
@@ -163,9 +166,9 @@ func (o *outgoing) try(fd uintptr) bool {
 
 // note notes what a system call returned. It reports whether the call must be made again.
 func (r *callResult) note(n int, err error) (again bool) {
-	r.n = max(n, 0)
-	r.err, _ = err.(syscall.Errno) // an Errno, or nil
-	return r.err == syscall.EINTR
+	e, _ := err.(syscall.Errno) // an Errno, or nil
+	r.n, r.err = int32(max(n, 0)), errno(e)
+	return e == syscall.EINTR
 }
 
 func (r *callResult) result(nc net.Conn, op string) (int, error) {
@@ -175,10 +178,10 @@ func (r *callResult) result(nc net.Conn, op string) (int, error) {
 			Net:    nc.LocalAddr().Network(),
 			Source: nc.LocalAddr(),
 			Addr:   nc.RemoteAddr(),
-			Err:    r.err,
+			Err:    syscall.Errno(r.err),
 		}
 	}
-	return r.n, nil
+	return int(r.n), nil
 }
 
 // clip returns as much of b as one system call may be given.
@@ -195,7 +198,7 @@ func socketError(nc net.Conn) error {
 	var r callResult
 	_ = raw.Control(func(fd uintptr) {
 		if n, err := syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR); err == nil {
-			r.err = syscall.Errno(n)
+			r.err = errno(n)
 		}
 	})
 	_, err := r.result(socketOf(nc), "read")
