@@ -121,7 +121,7 @@ func (c *Conn) open(t *handshake.Transport, agreed agreement, o *options) bool {
 	discard, h := c.discard, c.handler
 	c.mu.Unlock()
 	if h != nil {
-		_ = w.Handle(h) // no call has pulled
+		_ = w.Handle(&h.Handler) // no call has pulled
 	}
 	if discard {
 		w.Discard()

@@ -42,12 +42,13 @@ func (r *Readable) Handle(message func(m Message) error, end func(err error)) er
 	if message == nil {
 		panic("wsstream: Handle of a nil function")
 	}
-	c, h := r.c, &messageHandler{r.c, message, end, nil}
+	c, h := r.c, &messageHandler{c: r.c, message: message, end: end}
+	h.Sink = h
 	w, err := c.handleOnceOpen(h)
 	if w == nil || err != nil {
 		return err
 	}
-	if err := w.Handle(h); err != nil {
+	if err := w.Handle(&h.Handler); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -76,10 +77,10 @@ func (c *Conn) handleOnceOpen(h *messageHandler) (*wire.Conn, error) {
 
 // A messageHandler is the end of a pipe from a Readable. The engine calls it.
 type messageHandler struct {
+	wire.Handler
 	c       *Conn
 	message func(Message) error
 	end     func(error) // nil for none
-	err     error       // of message
 }
 
 // Message calls the program's function.
@@ -93,19 +94,26 @@ func (h *messageHandler) Message(op ws.OpCode, data []byte) {
 			err = &stream.Panic{Value: v, Stack: debug.Stack()}
 		}
 		if err != nil {
-			h.err = err
+			h.failed(err)
 			_ = h.c.readable.Cancel(err)
 		}
 	}()
 	err = h.message(Message{Type: Type(op), Data: data})
 }
 
+// failed makes err, of the program's function, the end.
+func (h *messageHandler) failed(err error) {
+	end := h.end
+	h.end = func(error) {
+		h.c.seen.returned(h.c, err)
+		if end != nil {
+			end(err)
+		}
+	}
+}
+
 // End calls the program's function for the end.
 func (h *messageHandler) End(err error) {
-	if h.err != nil {
-		err = h.err
-		h.c.seen.returned(h.c, err)
-	}
 	if h.end != nil {
 		h.end(err)
 	}

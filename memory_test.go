@@ -25,12 +25,12 @@ func TestMemoryOfAConnAtRest(t *testing.T) {
 	}{
 		{
 			name: "no call pulls",
-			heap: 1950,
+			heap: 1700,
 			rest: func(*wsstream.Conn) {},
 		},
 		{
 			name: "a handler waits",
-			heap: 1950,
+			heap: 1700,
 			rest: func(c *wsstream.Conn) {
 				_ = c.Readable().Handle(func(wsstream.Message) error { return nil }, nil)
 			},

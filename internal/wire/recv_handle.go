@@ -9,14 +9,14 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A handler gets the messages in place of pulls. On a socket it has a goroutine only while there
+// A Handler gets the messages in place of pulls. On a socket it has a goroutine only while there
 // are messages: the poller calls it. On another transport its goroutine waits in Read.
-type handler struct {
-	sink  Sink
+type Handler struct {
+	Sink  Sink
 	state atomic.Int32
 }
 
-// The states of a handler.
+// The states of a Handler.
 const (
 	handlerRests = iota
 	handlerRuns  // a goroutine delivers
@@ -41,10 +41,9 @@ type Sink interface {
 	End(err error)
 }
 
-// Handle gives all messages from now on to s. It returns ErrBusy if a Reader is open, or if there
+// Handle gives all messages from now on to h. It returns ErrBusy if a Reader is open, or if there
 // is a handler already. A pull that waits returns ErrBusy.
-func (c *Conn) Handle(s Sink) error {
-	h := &handler{sink: s}
+func (c *Conn) Handle(h *Handler) error {
 	if c.isReaderOpen() || !c.reads.handler.CompareAndSwap(nil, h) {
 		return c.owner.Errors().Busy
 	}
@@ -68,14 +67,14 @@ func (c *Conn) wakeHandler() {
 	}
 }
 
-func (h *handler) isRunning() bool {
+func (h *Handler) isRunning() bool {
 	s := h.state.Load()
 	return s == handlerRuns || s == handlerWoken
 }
 
 // enter reports whether the caller is to deliver. If another goroutine delivers, that will look
 // again.
-func (h *handler) enter() bool {
+func (h *Handler) enter() bool {
 	for {
 		switch s := h.state.Load(); {
 		case s == handlerRests:
@@ -89,7 +88,7 @@ func (h *handler) enter() bool {
 }
 
 // leave reports whether the caller may leave. It must deliver again if the handler was woken.
-func (h *handler) leave() bool {
+func (h *Handler) leave() bool {
 	if h.state.CompareAndSwap(handlerRuns, handlerRests) {
 		return true
 	}
@@ -99,7 +98,7 @@ func (h *handler) leave() bool {
 
 // handle gives all messages that have come to the handler's Sink. It reports false if another
 // goroutine does, which then looks again. The Sink may end its goroutine: then another goes on.
-func (c *Conn) handle(h *handler, worker bool) (delivered bool) {
+func (c *Conn) handle(h *Handler, worker bool) (delivered bool) {
 	if !h.enter() {
 		return false
 	}
@@ -122,7 +121,7 @@ func (c *Conn) handle(h *handler, worker bool) (delivered bool) {
 
 // deliver gives the messages that have come to the Sink of h. A worker of the poller leaves after
 // maxMessages, and comes back behind other Conns. It reports whether the last one was the end.
-func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
+func (c *Conn) deliver(h *Handler, worker bool) (ended bool) {
 	buf := handled.Get().(*[]byte)
 	defer handled.Put(buf)
 	as := inPoller
@@ -142,10 +141,10 @@ func (c *Conn) deliver(h *handler, worker bool) (ended bool) {
 			return false
 		case err != nil:
 			h.state.Store(handlerEnded)
-			h.sink.End(err)
+			h.Sink.End(err)
 			return true
 		default:
-			h.sink.Message(op, data)
+			h.Sink.Message(op, data)
 		}
 		if n >= maxMessages && worker && c.requeue() {
 			return false

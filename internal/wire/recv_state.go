@@ -40,7 +40,7 @@ type reads struct {
 	// call asks.
 	statsAsked atomic.Pointer[latch.Latch]
 
-	handler atomic.Pointer[handler] // gets the messages; nil for none
+	handler atomic.Pointer[Handler] // gets the messages; nil for none
 
 	waiting atomic.Int32 // goroutines that wait for readGate
 }
