@@ -37,7 +37,7 @@ func TestMemoryOfAConnAtRest(t *testing.T) {
 		},
 		{
 			name: "a Pull waits, on the goroutine that accepted",
-			heap: 2950,
+			heap: 2700,
 			rest: func(c *wsstream.Conn) {
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()

@@ -53,7 +53,8 @@ func (c *chunk) release() {
 		sharedChunks.Put(c)
 		return
 	}
-	*c = chunk{buf: c.buf[:0]}
+	c.buf, c.next, c.taken = c.buf[:0], nil, 0
+	c.paid, c.mid, c.closes = false, false, false // and lent, of shared chunks only
 	if cap(c.buf) > smallChunk {
 		largeChunks.Put(c)
 	} else {

@@ -170,3 +170,13 @@ func (c *Conn) freeInflater() {
 		z.inflater = nil
 	}
 }
+
+// copied copies a message from the scratch to the memory of the caller, and returns the scratch. It
+// is not inlined: its frame would be a part of a waiting pull's.
+//
+//go:noinline
+func (z *compression) copied(callers, scratch []byte) (whole []byte) {
+	whole = append(callers, scratch...)
+	z.returnScratch(scratch)
+	return whole
+}

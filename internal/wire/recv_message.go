@@ -108,6 +108,15 @@ func (in *inbox) grow(dst []byte) []byte {
 	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), directRead)))))
 }
 
+// room is grow, and directTarget of what it returns. It is not inlined: its frame would be a part of
+// a waiting pull's.
+//
+//go:noinline
+func (in *inbox) room(dst []byte) (grown, target []byte) {
+	dst = in.grow(dst)
+	return dst, in.directTarget(dst[len(dst):cap(dst)])
+}
+
 // directTarget returns the part of dst that the next read may fill with payload, without a copy. It
 // is nil unless enough bytes of the frame at the pull cursor are missing, and nothing is in front
 // of its payload.

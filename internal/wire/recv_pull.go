@@ -63,18 +63,15 @@ func (c *Conn) pull(
 			return 0, dst[:0], err
 		}
 		var target []byte
-		if !c.isSkipping() {
-			dst = in.grow(dst)
-			target = in.directTarget(dst[len(dst):cap(dst)])
+		if in.left >= directRead && !c.isSkipping() {
+			dst, target = in.room(dst)
 		}
 		dst = dst[:len(dst)+c.readOnce(ctx, as, target)]
 		c.noteHeld(len(dst))
 	}
 	c.recv.received.add(int64(len(dst)))
 	if c.compression.borrows() {
-		whole := append(callers, dst...)
-		c.compression.returnScratch(dst)
-		dst = whole
+		dst = c.compression.copied(callers, dst)
 	}
 	c.hintAnswer()
 	c.unlockRead()
