@@ -108,8 +108,8 @@ func (in *inbox) grow(dst []byte) []byte {
 	return slices.Grow(dst, int(min(in.left, int64(max(len(dst), directRead)))))
 }
 
-// room is grow, and directTarget of what it returns. It is not inlined: its frame would be a part of
-// a waiting pull's.
+// room is grow, and directTarget of what it returns. It is not inlined: its frame would be a part
+// of a waiting pull's.
 //
 //go:noinline
 func (in *inbox) room(dst []byte) (grown, target []byte) {
