@@ -18,8 +18,6 @@ type socket struct {
 	tryF func(fd uintptr) bool // tries a read; made once, since each call would allocate it
 	buf  []byte                // for the read
 	out  *outgoing             // nil until something was written
-
-	once bool // the read does not wait
 }
 
 // A watching is a socket in the poller.
@@ -28,6 +26,7 @@ type watching struct {
 	raw   syscall.RawConn
 	entry poller.Entry // guarded by mu of the Conn
 	muted bool         // the entry is muted, or in no poller; guarded by mu of the Conn
+	once  bool         // the read does not wait
 }
 
 // A callResult is the result of a system call.
