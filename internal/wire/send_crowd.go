@@ -95,7 +95,7 @@ func (c *Conn) sendTriedRelocks() {
 // gathersTriedLocked is gathersLocked for TryWrite. If TryWrite has just written to another Conn,
 // it is likely to write to more of them.
 func (c *Conn) gathersTriedLocked() bool {
-	answers := c.answerNow.Load()
+	answers := c.flags.has(answersNow)
 	return c.gathersLocked() || !answers && !senders.alone()
 }
 

@@ -20,7 +20,7 @@ func TestTryWriteToOneConnAfterTheOtherLeavesItToTheSenders(t *testing.T) {
 			valves[i].set(func() { valves[i].room = all })
 		}
 		valves[3].set(func() { valves[3].room = 3 })
-		conns[2].answerNow.Store(true)
+		conns[2].flags.set(answersNow)
 		sent := func() (n [4]int) {
 			for i, v := range valves {
 				v.set(func() { n[i] = len(v.wire) })
