@@ -52,7 +52,9 @@ func (g *Gate) Free() bool { return g.state.Load() == free }
 func (g *Gate) Lock(ctx context.Context) bool { return g.TryLock() || g.wait(ctx, nil) }
 
 // LockUntil is Lock, with end in place of the end of the gate.
-func (g *Gate) LockUntil(ctx context.Context, end End) bool { return g.TryLock() || g.wait(ctx, end) }
+func (g *Gate) LockUntil(ctx context.Context, end End) bool {
+	return g.TryLock() || g.wait(ctx, end)
+}
 
 func (g *Gate) wait(ctx context.Context, end End) bool {
 	turn := g.join()
