@@ -241,7 +241,7 @@ func TestRequeueLetsOthersGoFirst(t *testing.T) {
 	var stop atomic.Bool
 	w.events = make(chan Event) // no room for those of an endless handler
 	go func() {
-		for range w.events { //nolint:revive // they are dropped
+		for range w.events {
 		}
 	}()
 	defer close(w.events)
