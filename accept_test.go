@@ -536,10 +536,17 @@ func TestLoggerMayCallTheConn(t *testing.T) {
 	}
 }
 
-// TestOpenedHasTheWholeHeader: of values whose lengths need one, two and three bytes.
+// TestOpenedHasTheWholeHeader: of values whose lengths need one, two and three bytes. Of the names
+// that most requests have, it has the first, the last, and one twice.
 func TestOpenedHasTheWholeHeader(t *testing.T) {
 	want := http.Header{"Many": make([]string, 130)}
 	lines := strings.Repeat("Many:\r\n", 130)
+	for _, name := range []string{"Accept-Encoding", "User-Agent", "Cookie"} {
+		want[name] = []string{"of " + name}
+		lines += name + ": of " + name + "\r\n"
+	}
+	want["Cookie"] = append(want["Cookie"], "second")
+	lines += "Cookie: second\r\n"
 	for _, n := range []int{0, 1, 127, 128, 16383, 16384} {
 		name, value := fmt.Sprintf("X-%d", n), strings.Repeat("x", n)
 		want[name] = []string{value}

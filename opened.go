@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/wsstream/wsstream/internal/handshake"
@@ -48,14 +49,22 @@ func (p *promise[T]) settled(v T, err error) {
 
 // An agreement is the result of a handshake in one string, which takes a fifth of the memory. It
 // has the subprotocol, the extensions, and the fields of the header. Each field has its name, the
-// number of its values, and the values. The length of a string precedes it. All numbers are as
+// number of its values, and the values. The length of a string precedes it. A name has the sum of
+// its length and len(usual) before it, or is only its index in usual. All numbers are as
 // binary.AppendUvarint writes them.
 type agreement string
+
+// usual are the names of fields that most handshakes have.
+var usual = []string{
+	"Accept-Encoding", "Accept-Language", "Cache-Control", "Connection", "Cookie", "Origin", "Pragma",
+	"Sec-Websocket-Accept", "Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol",
+	"Sec-Websocket-Version", "Upgrade", "User-Agent",
+}
 
 func newAgreement(a *handshake.Agreement) agreement {
 	size := flatSize(a.Protocol) + flatSize(a.Extensions)
 	for name, values := range a.Header {
-		size += flatSize(name) + numberSize(len(values))
+		size += nameSize(name) + numberSize(len(values))
 		for _, v := range values {
 			size += flatSize(v)
 		}
@@ -73,7 +82,12 @@ func newAgreement(a *handshake.Agreement) agreement {
 	add(a.Protocol)
 	add(a.Extensions)
 	for name, values := range a.Header {
-		add(name)
+		if i := slices.Index(usual, name); i >= 0 {
+			number(i)
+		} else {
+			number(len(usual) + len(name))
+			b.WriteString(name)
+		}
 		number(len(values))
 		for _, v := range values {
 			add(v)
@@ -85,6 +99,14 @@ func newAgreement(a *handshake.Agreement) agreement {
 // flatSize returns how many bytes a string takes in an agreement.
 func flatSize(s string) int { return numberSize(len(s)) + len(s) }
 
+// nameSize returns how many bytes the name of a field takes in an agreement.
+func nameSize(name string) int {
+	if i := slices.Index(usual, name); i >= 0 {
+		return numberSize(i)
+	}
+	return numberSize(len(usual)+len(name)) + len(name)
+}
+
 // numberSize returns how many bytes a number takes in an agreement: one for 7 bits.
 func numberSize(n int) int { return max(1, (bits.Len(uint(n))+6)/7) }
 
@@ -95,20 +117,27 @@ func (a agreement) opened(c *Conn) Opened {
 		b = b[size:]
 		return int(n)
 	}
-	next := func() (s string) {
-		n := number()
+	take := func(n int) (s string) {
 		s, b = string(b[:n]), b[n:]
 		return s
+	}
+	next := func() string { return take(number()) }
+	name := func() string {
+		n := number()
+		if n < len(usual) {
+			return usual[n]
+		}
+		return take(n - len(usual))
 	}
 	o := Opened{Readable: &c.readable, Writable: &c.writable, Header: http.Header{}}
 	o.Protocol, o.Extensions = next(), next()
 	for len(b) > 0 {
-		name := next()
+		key := name()
 		values := make([]string, number())
 		for i := range values {
 			values[i] = next()
 		}
-		o.Header[name] = values
+		o.Header[key] = values
 	}
 	return o
 }

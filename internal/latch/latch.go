@@ -19,9 +19,11 @@ type event struct {
 func newEvent() *event { return &event{done: make(chan struct{})} }
 
 // over is the event of all latches that were closed before a call of Done.
-var over = newEvent()
-
-func init() { over.close() }
+var over = func() *event {
+	e := newEvent()
+	e.close()
+	return e
+}()
 
 func (e *event) close() bool {
 	if !e.closed.CompareAndSwap(false, true) {
