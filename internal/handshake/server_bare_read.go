@@ -14,33 +14,43 @@ import (
 
 var errNoRequest = errors.New("the client closed the connection before its request came")
 
-// A requestReader has the memory for reading a request.
-type requestReader struct {
-	start [1 << 10]byte // of the header; a longer one needs other memory
+// A headStart has the start of a header while it is read. A longer header needs other memory.
+type headStart [1 << 10]byte
+
+var headStarts = sync.Pool{New: func() any { return new(headStart) }}
+
+// A requestParser has the memory for parsing a header. A client that is slow holds none: it is
+// needed once the header is whole.
+type requestParser struct {
 	head  bytes.Reader
 	lines *bufio.Reader // of head
 }
 
-var requestReaders = sync.Pool{New: func() any {
-	return &requestReader{lines: bufio.NewReader(nil)}
+var requestParsers = sync.Pool{New: func() any {
+	return &requestParser{lines: bufio.NewReader(nil)}
 }}
+
+func (p *requestParser) parse(head []byte) (*http.Request, error) {
+	p.head.Reset(head)
+	p.lines.Reset(&p.head)
+	defer p.head.Reset(nil)
+	return http.ReadRequest(p.lines)
+}
 
 // readRequest reads a client's request from a bare connection, without a body, and the input behind
 // its header. limit is the maximum size of the header in bytes, 0 for none. If the request is bad,
 // it returns a refusal. If the connection failed, it returns an error, and the client cannot be
 // answered.
 func readRequest(conn io.Reader, limit int) (r *http.Request, rest []byte, no *refusal, err error) {
-	m := requestReaders.Get().(*requestReader)
-	defer requestReaders.Put(m)
-	head, rest, no, err := readHead(conn, m.start[:0:capped(len(m.start), limit)], limit)
+	start := headStarts.Get().(*headStart)
+	defer headStarts.Put(start)
+	head, rest, no, err := readHead(conn, start[:0:capped(len(start), limit)], limit)
 	if no != nil || err != nil {
 		return nil, nil, no, err
 	}
-	m.head.Reset(head)
-	m.lines.Reset(&m.head)
-	r, err = http.ReadRequest(m.lines)
-	m.head.Reset(nil)
-	if err != nil {
+	parser := requestParsers.Get().(*requestParser)
+	defer requestParsers.Put(parser)
+	if r, err = parser.parse(head); err != nil {
 		return nil, nil, &refusal{http.StatusBadRequest, nil, err}, nil
 	}
 	r.Body = http.NoBody                           // it would read from lines
