@@ -25,16 +25,19 @@ type watched struct {
 	near   *net.TCPConn
 	far    *net.TCPConn
 	events chan Event
-	ready  func() // called after the event was noted; nil for none
+	ready  atomic.Pointer[func()] // called after the event was noted; nil for none
 	idle   func()
 }
 
 func (w *watched) Ready(e Event) {
 	w.events <- e
-	if w.ready != nil {
-		w.ready()
+	if f := w.ready.Load(); f != nil {
+		(*f)()
 	}
 }
+
+// onReady lets each Ready call f.
+func (w *watched) onReady(f func()) { w.ready.Store(&f) }
 
 func (w *watched) Idle() { w.idle() }
 
@@ -199,7 +202,7 @@ func TestAHandlerThatBlocksHoldsUpNoOther(t *testing.T) {
 	defer close(release)
 	for range 100 {
 		w := armed(t)
-		w.ready = func() { <-release }
+		w.onReady(func() { <-release })
 		w.send()
 		<-w.events
 	}
@@ -216,7 +219,7 @@ func TestHandlersThatBlockTogetherHoldUpNoOther(t *testing.T) {
 	all := make([]*watched, 100)
 	for i := range all {
 		all[i] = newWatched(t)
-		all[i].ready = func() { <-release }
+		all[i].onReady(func() { <-release })
 		all[i].send()
 	}
 	for _, w := range all {
@@ -229,7 +232,7 @@ func TestHandlersThatBlockTogetherHoldUpNoOther(t *testing.T) {
 
 func TestAHandlerMayEndItsGoroutine(t *testing.T) {
 	w := armed(t)
-	w.ready = runtime.Goexit
+	w.onReady(runtime.Goexit)
 	for range 100 {
 		w.send()
 		<-w.events
@@ -239,20 +242,19 @@ func TestAHandlerMayEndItsGoroutine(t *testing.T) {
 func TestRequeueLetsOthersGoFirst(t *testing.T) {
 	w, other := armed(t), armed(t)
 	var stop atomic.Bool
-	w.events = make(chan Event) // no room for those of an endless handler
 	go func() {
 		for range w.events {
 		}
 	}()
 	defer close(w.events)
 	ended := make(chan struct{})
-	w.ready = func() {
+	w.onReady(func() {
 		if stop.Load() {
 			close(ended)
 		} else {
 			w.Requeue()
 		}
-	}
+	})
 	w.send()
 	for range 100 {
 		other.send()
@@ -265,11 +267,11 @@ func TestRequeueLetsOthersGoFirst(t *testing.T) {
 func TestRequeueIsKeptWhenTheLastEntryLeaves(t *testing.T) {
 	for range 100 {
 		w := armed(t)
-		w.ready = func() {
-			w.ready = nil
+		w.onReady(func() {
+			w.ready.Store(nil)
 			require.True(t, w.Requeue())
 			w.Leave()
-		}
+		})
 		w.send()
 		<-w.events
 		<-w.events
@@ -281,13 +283,13 @@ func TestRequeueIsKeptThoughItsWorkerBlocks(t *testing.T) {
 	w, other := armed(t), armed(t)
 	release := make(chan struct{})
 	defer close(release)
-	w.ready = func() {
-		w.ready = nil
+	w.onReady(func() {
+		w.ready.Store(nil)
 		other.send() // another worker leads
 		<-other.events
 		require.True(t, w.Requeue())
 		<-release
-	}
+	})
 	w.send()
 	<-w.events
 	<-w.events
