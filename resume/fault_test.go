@@ -171,8 +171,8 @@ func TestTakeoversLeaveFewConnectionsBehind(t *testing.T) {
 		for range takeovers {
 			w.stall() // it answers no Close
 			w.again(0, 0)
+			synctest.Wait() // else the next may take over before this one counts
 		}
-		synctest.Wait()
 		require.Equal(t, 33, w.unended())
 		require.Equal(t, takeovers, server.Resumed())
 		<-time.After(time.Second)
