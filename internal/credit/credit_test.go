@@ -557,3 +557,14 @@ func TestTakeThatWaitsAllocatesOnlyOnce(t *testing.T) {
 		}
 	}))
 }
+
+func TestUsageKnowsAMaximumThatWasGivenBackBeforeItWasAsked(t *testing.T) {
+	var w Window
+	w.Init(10, nil)
+	require.True(t, w.TryTake(4))
+	require.True(t, w.TryTake(3))
+	w.Give(7)
+	held, most, _ := w.Usage()
+	require.Zero(t, held)
+	require.EqualValues(t, 7, most)
+}
