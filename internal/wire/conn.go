@@ -76,9 +76,7 @@ func New(nc net.Conn, cfg *Config) *Conn {
 		c.recv.in.state = c.recv.in.state.Set(ws.StateExtended)
 	}
 	_ = nc.SetDeadline(time.Time{}) // a deadline of the handshake would cut the connection
-	if cfg.limitsSilence() {
-		c.alive = newKeepalive(nc, cfg)
-	}
+	c.alive = newKeepalive(nc, cfg)
 	c.readGate.TryLock() // until Start
 	c.waitsLocked(atEnd) // no other goroutine has c yet; a caller of Stats need not wait
 	if c.alive != nil {

@@ -48,6 +48,9 @@ type position struct {
 
 // newKeepalive returns nil if no option needs a keepalive.
 func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
+	if !cfg.limitsSilence() {
+		return nil
+	}
 	k := &keepalive{
 		ping:      max(cfg.PingInterval, 0),
 		pong:      max(cfg.PongTimeout, 0),
@@ -63,9 +66,6 @@ func newKeepalive(nc net.Conn, cfg *Config) *keepalive {
 		if d > 0 && (k.patience == 0 || d < k.patience) {
 			k.patience = d
 		}
-	}
-	if k.patience == 0 {
-		return nil
 	}
 	if _, _, ok := tcpProgress(nc); !ok && k.stall > 0 {
 		k.step = stallStep
