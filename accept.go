@@ -164,9 +164,7 @@ func (s *responder) open(t *handshake.Transport, err error) (*Conn, error) {
 		}
 	}
 	if err != nil {
-		if _, failed := c.tryFail(err); failed { // not fail, for which the responder logs
-			c.gone(&outcome{err: err, end: err})
-		}
+		c.tryFail(err) // not fail, for which the responder logs
 		return nil, c.failure()
 	}
 	if s.acceptor != nil {

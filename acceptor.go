@@ -24,7 +24,7 @@ type Acceptor struct {
 	// Options are those of each connection. They must not be changed once there is one.
 	Options AcceptOptions
 
-	mu      sync.Mutex         // guards all below
+	mu      sync.Mutex         // guards all below; locked before the lock of a Conn
 	conns   map[*Conn]struct{} // those that have not ended
 	shut    bool
 	serving int           // functions of Handlers that have not returned
@@ -229,10 +229,8 @@ func (a *Acceptor) opened(c *Conn) {
 	}
 }
 
-// leave removes a connection that has ended. Locks of the connection may be held.
-func (a *Acceptor) leave(c *Conn) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// forgetLocked removes a connection that has ended.
+func (a *Acceptor) forgetLocked(c *Conn) {
 	delete(a.conns, c)
 	a.wakeLocked()
 }

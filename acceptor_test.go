@@ -67,7 +67,9 @@ func TestAcceptorKnowsItsOpenConnections(t *testing.T) {
 		peer.Close()
 		_, err := one.Closed().Wait(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, []*wsstream.Conn{two}, slices.Collect(a.All()))
+		open := slices.Collect(a.All()) // require.Equal would read what the Conn writes meanwhile
+		require.Len(t, open, 1)
+		require.Same(t, two, open[0])
 		for c := range a.All() {
 			c.CloseNow() // the loop may call anything
 			require.Zero(t, a.Len())

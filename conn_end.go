@@ -38,25 +38,39 @@ func (o *owner) Ended(info wire.CloseInfo, err, end error) {
 	c.close(out)
 }
 
-// close settles Closed.
+// close ends the Conn. The engine's lock may be held.
 func (c *Conn) close(end *outcome) {
-	c.mu.Lock()
-	c.end = end
-	c.closed.settled(end.info, end.err)
-	c.mu.Unlock()
-	c.gone(end)
+	c.lockToEnd()
+	defer c.unlockToEnd()
+	c.endLocked(end)
 }
 
-// gone ends the context of the Conn, and takes it out of its Acceptor. It is called once Closed is
-// settled. The engine's lock may be held.
-func (c *Conn) gone(end *outcome) {
+// lockToEnd locks what the end of the Conn changes. The Acceptor is locked too, and before the
+// Conn: a caller that knows that the Conn has ended does not find it in the Acceptor, and a call of
+// Shutdown that does not find it returns when its end is settled.
+func (c *Conn) lockToEnd() {
+	if c.acceptor != nil {
+		c.acceptor.mu.Lock()
+	}
 	c.mu.Lock()
-	ending := c.ending
+}
+
+func (c *Conn) unlockToEnd() {
 	c.mu.Unlock()
-	if ending != nil {
-		ending.end(end.cause())
+	if c.acceptor != nil {
+		c.acceptor.mu.Unlock()
+	}
+}
+
+// endLocked settles Closed, ends the context of the Conn, and takes the Conn out of its Acceptor.
+// The locks of lockToEnd are held.
+func (c *Conn) endLocked(end *outcome) {
+	c.end = end
+	c.closed.settled(end.info, end.err)
+	if c.ending != nil {
+		c.ending.end(end.cause())
 	}
 	if c.acceptor != nil {
-		c.acceptor.leave(c)
+		c.acceptor.forgetLocked(c)
 	}
 }

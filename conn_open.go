@@ -36,7 +36,6 @@ func orHandshakeClosed(cause error) error { return cmp.Or(cause, errHandshakeClo
 func (c *Conn) fail(err error) *wire.Conn {
 	w, failed := c.tryFail(err)
 	if failed {
-		c.gone(&outcome{err: err, end: err})
 		// mu is not held: the Logger may call the Conn.
 		c.seen.debug(c, "handshake failed", slog.Any("error", err))
 	}
@@ -46,19 +45,22 @@ func (c *Conn) fail(err error) *wire.Conn {
 // tryFail is fail without a report to the Logger. It reports whether the connection has now ended
 // with err.
 func (c *Conn) tryFail(err error) (w *wire.Conn, failed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	var abandon context.CancelFunc
+	defer func() {
+		if abandon != nil {
+			abandon() // without the locks: it may close a transport, and that may block
+		}
+	}()
+	c.lockToEnd()
+	defer c.unlockToEnd()
 	if w := c.engine.Load(); w != nil || c.end != nil {
 		return w, false
 	}
-	if c.abandon != nil {
-		c.abandon()
-	}
-	c.end = &outcome{err: err, end: err}
+	abandon = c.abandon
 	c.opened.settled(Opened{}, err)
 	c.ends.Read.Close()
 	c.ends.Write.Close()
-	c.closed.settled(CloseInfo{}, err)
+	c.endLocked(&outcome{err: err, end: err})
 	if c.handler != nil {
 		go c.handler.End(err) // the program's: it ends with its function
 	}
