@@ -45,9 +45,9 @@ func (c *Conn) close(end *outcome) {
 	c.endLocked(end)
 }
 
-// lockToEnd locks what the end of the Conn changes. The Acceptor is locked too, and before the
-// Conn: a caller that knows that the Conn has ended does not find it in the Acceptor, and a call of
-// Shutdown that does not find it returns when its end is settled.
+// lockToEnd locks what the end of the Conn changes: the Acceptor, if there is one, and then the
+// Conn. So a caller that knows that the Conn has ended does not find it in the Acceptor. A Shutdown
+// that does not find the Conn returns after its end is settled.
 func (c *Conn) lockToEnd() {
 	if c.acceptor != nil {
 		c.acceptor.mu.Lock()
