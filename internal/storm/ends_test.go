@@ -51,6 +51,7 @@ var stormEnds = []struct {
 		if s.lanes[i].onlyBinary {
 			_ = s.conns[i].Writable().Fail(s.ctx, errAbort)
 		} else if m, err := s.conns[i].Writable().NewMessage(s.ctx, wsstream.TypeText); err == nil {
+			s.lanes[i].begun()
 			_, err = m.Write([]byte("\xe2"))
 			if m.Close() == nil && err == nil {
 				s.fault("text that ends inside a character was sent")
@@ -124,6 +125,9 @@ func (s *storm) check() {
 	}
 	for i, l := range s.lanes {
 		complete := clean == 2 && s.breaks == "" && !s.facts[i].aborted && !s.facts[1-i].dropped
+		if s.breaks != "" {
+			l.begun() // by the relay, in one of the lanes
+		}
 		l.check(complete)
 		s.t.Logf("%s, %s: %v accepted, refused, unknown, unfinished; %d came whole; complete: %v",
 			l.name, s.end, l.counts[1:], l.whole, complete)

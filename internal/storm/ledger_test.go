@@ -160,6 +160,14 @@ func (l *lane) settle(how string, k stormKey, f fate, size int) {
 	}
 }
 
+// begun notes a message that is too short to have a header, and that never comes to a valid end. A
+// reader may pass it over.
+func (l *lane) begun() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.counts[unfinished]++
+}
+
 // A viewer is a goroutine that receives: what it gets of one writer is in that writer's order.
 type viewer struct {
 	l    *lane
