@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/interop/battery"
+	"github.com/wsstream/wsstream/interop/trial"
+)
+
+func TestWrongArgumentsAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"-only", "no such peer"}, `no row has "no such peer" in its name`},
+		{[]string{"-parallel", "0"}, "-parallel is at least 1"},
+		{[]string{"ws"}, "it takes no arguments"},
+		{[]string{"-nonsense"}, "not defined: -nonsense"},
+	} {
+		var out, err bytes.Buffer
+		require.Equal(t, usageStatus, command(c.args, &out, &err))
+		require.Contains(t, err.String(), c.says)
+		require.Empty(t, out.String())
+	}
+}
+
+func TestListNamesEachRowOnce(t *testing.T) {
+	var out, err bytes.Buffer
+	require.Zero(t, command([]string{"-list"}, &out, &err))
+	seen := map[string]bool{}
+	for line := range strings.Lines(out.String()) {
+		require.False(t, seen[line], line)
+		seen[line] = true
+	}
+	require.Len(t, seen, len(rows()))
+}
+
+func TestOnlyChoosesByPartsOfNames(t *testing.T) {
+	chosen, err := choose(rows(), "gorilla,nbio/client", false)
+	require.NoError(t, err)
+	var names []string
+	for _, r := range chosen {
+		names = append(names, r.ID())
+	}
+	require.Equal(t, []string{"gorilla/websocket/server", "gorilla/websocket/client", "nbio/client"}, names)
+}
+
+func TestThePageSaysWhatFailedAndWhatIsMissing(t *testing.T) {
+	page := string(pageOf([]*trial.Result{
+		{
+			Row: &trial.Row{Name: "a peer", Role: trial.Server, Pitfalls: []string{"It has moods."},
+				Known: map[string]string{"ping": "it has none."}},
+			Version: "1.2",
+			Passed:  []string{"echo"},
+			Failed:  []string{"close: no answer"},
+			Known:   []string{"ping"},
+			Cannot:  []string{"fragments"},
+			Notes:   []trial.Note{{What: battery.FloodTo, Value: "3 MiB"}},
+		},
+		{Row: &trial.Row{Name: "other", Role: trial.Client}, Missing: errors.New("not installed")},
+	}))
+	for _, says := range []string{
+		"| [a peer](#a-peer-as-server) | server | 1.2 | 1 of 3, **failed** | 3 MiB | – | – |",
+		"## a peer as server", "- Passed: echo.", "- It has nothing for: fragments.",
+		"- ping: it has none.", "- **Failed**: close: no answer", "- It has moods.",
+		"## other as client", "It was not run: not installed.",
+	} {
+		require.Contains(t, page, says)
+	}
+}

@@ -1,0 +1,108 @@
+// What the battery tells a peer to do, for programs in JavaScript. See battery.go.
+//
+// A peer of a library is an object:
+//
+//	next()                the next message: a string or bytes. Throws an End after the end.
+//	send(data)            sends a string or bytes, and waits for the library where it can wait
+//	close(code, reason)
+//	ping(text)            resolves after the pong      } may be missing
+//	fragments(parts)      sends bytes as one text      }
+//	pause(), resume()     stops and starts reading     }
+import { createInterface } from 'node:readline';
+
+export const subprotocol = 'battery.wsstream';
+
+export const say = (event) => process.stdout.write(JSON.stringify(event) + '\n');
+
+// An End is how a connection ended.
+export class End {
+	constructor(code, reason) {
+		this.code = code || 1006;
+		this.reason = String(reason ?? '');
+	}
+}
+
+// A Queue has the messages of a library that calls back.
+export class Queue {
+	#messages = [];
+	#waiting = [];
+	#end;
+	push(m) {
+		const w = this.#waiting.shift();
+		if (w) w.resolve(m);
+		else this.#messages.push(m);
+	}
+	end(end) {
+		this.#end ??= end;
+		for (const w of this.#waiting.splice(0)) w.reject(this.#end);
+	}
+	next() {
+		if (this.#messages.length) return Promise.resolve(this.#messages.shift());
+		if (this.#end) return Promise.reject(this.#end);
+		return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+	}
+}
+
+const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
+
+// obey echoes and does as it is told, until the connection ends.
+export async function obey(peer) {
+	try {
+		for (;;) {
+			const m = await peer.next();
+			if (typeof m === 'string' && m[0] === '!') await order(peer, m.slice(1));
+			else await peer.send(m);
+		}
+	} catch (e) {
+		if (!(e instanceof End)) console.error(e);
+		say({ closed: e instanceof End ? e : new End() });
+	}
+}
+
+async function order(peer, text) {
+	const [verb, ...args] = text.split(' ');
+	const [a, b] = args.map(Number);
+	switch (verb) {
+	case 'close':
+		return peer.close(a, args.slice(1).join(' '));
+	case 'ping':
+		if (!peer.ping) break;
+		await peer.ping(args[0]);
+		return peer.send('!pong ' + args[0]);
+	case 'fragments': {
+		if (!peer.fragments) break;
+		const all = new TextEncoder().encode('水水水');
+		return peer.fragments([all.slice(0, 2), all.slice(2, 2), all.slice(2, 4), all.slice(4)]);
+	}
+	case 'flood':
+		for (let i = 0; i < a; i++) {
+			const m = new Uint8Array(b);
+			new DataView(m.buffer).setUint32(0, i);
+			await peer.send(m);
+			if (i % 8 === 7) say({ sent: i + 1 });
+		}
+		return peer.send('!flooded');
+	case 'sink': {
+		peer.pause?.();
+		await sleep(a);
+		peer.resume?.();
+		for (let n = 0; ; n++) {
+			const m = await peer.next();
+			if (typeof m === 'string') return peer.send('!sunk ' + n);
+			if (new DataView(m.buffer, m.byteOffset).getUint32(0) !== n) return peer.send('!lost ' + n);
+		}
+	}
+	}
+	return peer.send('!no');
+}
+
+// dialEach calls open with each URL that comes on standard input.
+export function dialEach(open) {
+	createInterface({ input: process.stdin }).on('line', async (url) => {
+		try {
+			obey(await open(url));
+		} catch (e) {
+			console.error(e);
+		}
+	});
+}

@@ -1,0 +1,39 @@
+//go:build interop
+
+package main
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/interop/trial"
+)
+
+var core = flag.Bool("core", false, "run the rows that CI runs")
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	trial.RemoveBuilt()
+	os.Exit(code)
+}
+
+// The rows run one after the other: what they measure would be less true otherwise.
+func TestRow(t *testing.T) {
+	chosen, err := choose(rows(), "", *core)
+	require.NoError(t, err)
+	for _, row := range chosen {
+		t.Run(row.ID(), func(t *testing.T) {
+			var log bytes.Buffer
+			r := trial.Run(t.Context(), row, &locked{w: &log})
+			if !r.OK() {
+				t.Logf("its programs said:\n%s", tail(log.Bytes()))
+			}
+			require.NoError(t, r.Missing)
+			require.Empty(t, r.Failed)
+		})
+	}
+}

@@ -1,0 +1,85 @@
+package trial_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/interop/trial"
+)
+
+type need struct{ err error }
+
+func (n need) String() string                { return "a need" }
+func (n need) Install(context.Context) error { return n.err }
+
+func run(t *testing.T, row *trial.Row) *trial.Result {
+	t.Helper()
+	if row.Version == nil {
+		row.Version = func(context.Context) (string, error) { return "1", nil }
+	}
+	return trial.Run(t.Context(), row, io.Discard)
+}
+
+func TestACheckThatFailsDoesNotStopTheNext(t *testing.T) {
+	r := run(t, &trial.Row{Run: func(t *trial.T) {
+		t.Check("one", func(t *trial.T) { require.Fail(t, "the reason"); panic("it went on") })
+		t.Check("two", func(*trial.T) {})
+		t.Check("three", func(*trial.T) { panic("oh") })
+		t.Check("four", func(t *trial.T) { t.Cannot() })
+	}})
+	require.False(t, r.OK())
+	require.Equal(t, []string{"two"}, r.Passed)
+	require.Equal(t, []string{"four"}, r.Cannot)
+	require.Len(t, r.Failed, 2)
+	require.Contains(t, r.Failed[0], "one: the reason")
+	require.Contains(t, r.Failed[1], "three: panic: oh")
+}
+
+func TestAKnownFaultIsNoFailureAndMustBeThere(t *testing.T) {
+	row := &trial.Row{Known: map[string]string{"odd": "it is odd", "gone": "it was mended"}}
+	row.Run = func(t *trial.T) {
+		t.Check("odd", func(t *trial.T) { require.Fail(t, "odd") })
+		t.Check("gone", func(*trial.T) {})
+	}
+	r := run(t, row)
+	require.Equal(t, []string{"odd"}, r.Known)
+	require.Len(t, r.Failed, 1)
+	require.Contains(t, r.Failed[0], "gone: the row expects a fault")
+}
+
+func TestWhatCannotBeInstalledIsMissing(t *testing.T) {
+	r := run(t, &trial.Row{
+		Needs: []trial.Need{need{errors.New("no network")}},
+		Run:   func(*trial.T) { panic("it ran") },
+	})
+	require.EqualError(t, r.Missing, "a need: no network")
+	require.False(t, r.OK())
+}
+
+func TestAProcessEndsWithItsCheck(t *testing.T) {
+	var p *trial.Process
+	r := run(t, &trial.Row{Run: func(t *trial.T) {
+		t.Check("start", func(t *trial.T) {
+			p = t.Start("", nil, "sh", "-c", `echo '{"url":"ws://x"}'; echo noise; exec sleep 1000`)
+			require.Equal(t, "ws://x", p.URL(t))
+		})
+		select {
+		case <-p.Ended():
+		default:
+			require.Fail(t, "it runs on")
+		}
+	}})
+	require.True(t, r.OK(), "%v", r.Failed)
+}
+
+func TestAProcessThatEndsEarlyIsSaid(t *testing.T) {
+	r := run(t, &trial.Row{Run: func(t *trial.T) {
+		t.Check("start", func(t *trial.T) { t.Start("", nil, "sh", "-c", "exit 3").URL(t) })
+	}})
+	require.Len(t, r.Failed, 1)
+	require.Contains(t, r.Failed[0], "has ended: exit status 3")
+}
