@@ -3,6 +3,7 @@
 package wsstream_test
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"runtime"
@@ -195,6 +196,33 @@ func TestHandleThatNeverReturnsHoldsUpNoOther(t *testing.T) {
 	}
 	pulls := overTCP(t, config{}, false)
 	pulls.echo(t)
+}
+
+// TestHandleOfAFloodHoldsUpNoOther: a worker of the poller comes to others although it never finds
+// a socket empty.
+func TestHandleOfAFloodHoldsUpNoOther(t *testing.T) {
+	for range 2 * runtime.GOMAXPROCS(0) {
+		e := overTCP(t, config{}, false)
+		require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error { return nil }, nil))
+		flooded := bytes.Repeat(e.frame(1), 10_000)
+		go func() { // ends with the connection
+			for {
+				if _, err := e.far.Write(flooded); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	e := overTCP(t, config{}, false)
+	h := handle(t, e.conn)
+	for range 20 {
+		e.peer.Send(wstest.Text("x"))
+		select {
+		case <-h.messages:
+		case <-patient(t).Done():
+			require.Fail(t, "floods keep the workers from all others")
+		}
+	}
 }
 
 func TestHandleMayEndTheConnection(t *testing.T) {

@@ -13,14 +13,20 @@ type kernel struct {
 	raw  syscall.RawConn
 	fd   int
 
-	events [maxEvents]event
-	n      int
-	err    error
+	waited taken
+	looked taken
 	waitF  func(fd uintptr) bool // made once
 }
 
 // An event is a report of the kernel.
 type event = syscall.EpollEvent
+
+// A taken has the events that a call has taken from the kernel.
+type taken struct {
+	events [maxEvents]event
+	n      int
+	err    error
+}
 
 // edge is EPOLLET, which package syscall has as a negative number.
 const edge = 1 << 31
@@ -36,7 +42,7 @@ func newKernel() (*kernel, error) {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	k := &kernel{file: os.NewFile(uintptr(fd), "epoll"), fd: fd}
-	k.waitF = k.take
+	k.waitF = k.waited.take
 	if k.raw, err = k.file.SyscallConn(); err != nil {
 		_ = k.file.Close()
 		return nil, err
@@ -51,17 +57,24 @@ func (k *kernel) wait() ([]event, error) {
 	if err := k.raw.Read(k.waitF); err != nil {
 		return nil, err
 	}
-	return k.events[:k.n], k.err
+	return k.waited.events[:k.waited.n], k.waited.err
+}
+
+// now returns the events that there are. They are valid until the next call. wait may be called
+// concurrently; close must not.
+func (k *kernel) now() []event {
+	k.looked.take(uintptr(k.fd)) // if it fails, wait tells
+	return k.looked.events[:k.looked.n]
 }
 
 // take takes the events that there are, without waiting. It reports false if there are none.
-func (k *kernel) take(fd uintptr) bool {
+func (t *taken) take(fd uintptr) bool {
 	for {
-		n, err := syscall.EpollWait(int(fd), k.events[:], 0)
+		n, err := syscall.EpollWait(int(fd), t.events[:], 0)
 		if err == syscall.EINTR {
 			continue
 		}
-		k.n, k.err = max(n, 0), os.NewSyscallError("epoll_wait", err)
+		t.n, t.err = max(n, 0), os.NewSyscallError("epoll_wait", err)
 		return n != 0
 	}
 }

@@ -13,6 +13,7 @@ func newKernel() (*kernel, error) { return nil, errors.ErrUnsupported }
 
 func (*kernel) close()                 {}
 func (*kernel) wait() ([]event, error) { return nil, errors.ErrUnsupported }
+func (*kernel) now() []event           { return nil }
 func (*kernel) add(int32) error        { return errors.ErrUnsupported }
 func (*kernel) arm(int32) error        { return errors.ErrUnsupported }
 func (*kernel) mute(int32) error       { return errors.ErrUnsupported }

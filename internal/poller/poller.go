@@ -111,7 +111,8 @@ func (e *Entry) Mute() {
 // be another socket's by now.
 func (e *Entry) isOwner() bool { return e.p.entries.get(e.fd) == e }
 
-// Requeue calls the handler again, behind the handlers of all events that wait. Its caller is the
+// Requeue calls the handler again, behind the handlers of the events that wait, those in the kernel
+// included: of maxEvents at most. Its caller is the
 // handler, on its worker, which goes on with the queue when the handler returns. It reports false
 // if the entry is in no poller.
 func (e *Entry) Requeue() bool {
@@ -121,7 +122,7 @@ func (e *Entry) Requeue() bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queueLocked(e)
+	p.queueLocked(&p.again, e)
 	return true
 }
 
@@ -176,12 +177,13 @@ type poller struct {
 
 	mu      sync.Mutex
 	wake    sync.Cond // workers that wait for the leader
-	ready   queue
-	leading bool   // a worker waits for the kernel
-	workers int    // all of them
-	resting int    // those that wait for the leader
-	taken   uint64 // events whose handler was called
-	seen    uint64 // taken, at the last tick
+	ready   queue     // entries with an event
+	again   queue     // entries that Requeue was called for
+	leading bool      // a worker waits for the kernel
+	workers int       // all of them
+	resting int       // those that wait for the leader
+	taken   uint64    // events whose handler was called
+	seen    uint64    // taken, at the last tick
 	ticking bool
 	mean    time.Duration // that a handler takes
 	wary    int           // so many events are left for which another worker must lead
@@ -212,7 +214,9 @@ func (p *poller) close() {
 
 // isOverLocked reports whether nothing more is to be done. What is queued when the last entry
 // leaves is still called: Requeue has promised it.
-func (p *poller) isOverLocked() bool { return p.closed && p.ready.len() == 0 }
+func (p *poller) isOverLocked() bool { return p.closed && !p.isQueuedLocked() }
+
+func (p *poller) isQueuedLocked() bool { return p.ready.len()+p.again.len() > 0 }
 
 // startLocked starts a worker.
 func (p *poller) startLocked() {
@@ -253,6 +257,7 @@ func (p *poller) next(took time.Duration) (*Entry, Event) {
 		p.mean = (weight*p.mean + took) / (weight + 1)
 	}
 	for {
+		p.refillLocked()
 		if e := p.ready.pop(); e != nil {
 			p.taken++
 			if p.wary > 0 {
@@ -291,6 +296,26 @@ func (p *poller) leadRelocks() {
 		p.closed = true
 		return
 	}
+	p.takeLocked(events)
+}
+
+// refillLocked moves the requeued entries to the ready ones once all of those were called, behind
+// the events that wait in the kernel. Otherwise a few entries that are requeued each time would
+// keep the workers from all others.
+func (p *poller) refillLocked() {
+	if p.ready.len() > 0 || p.again.len() == 0 {
+		return
+	}
+	if !p.closed {
+		p.takeLocked(p.kernel.now())
+	}
+	for e := p.again.pop(); e != nil; e = p.again.pop() {
+		p.ready.push(e)
+	}
+}
+
+// takeLocked queues events of the kernel.
+func (p *poller) takeLocked(events []event) {
 	for _, ev := range events {
 		fd, event := decode(ev)
 		e := p.entries.get(fd)
@@ -299,15 +324,15 @@ func (p *poller) leadRelocks() {
 		}
 		e.event.Ended = e.event.Ended || event.Ended
 		e.event.Lost = e.event.Lost || event.Lost
-		p.queueLocked(e)
+		p.queueLocked(&p.ready, e)
 	}
 }
 
-// queueLocked queues e for a call of its handler.
-func (p *poller) queueLocked(e *Entry) {
+// queueLocked queues e for a call of its handler, in q.
+func (p *poller) queueLocked(q *queue, e *Entry) {
 	if !e.queued {
 		e.queued = true
-		p.ready.push(e)
+		q.push(e)
 	}
 	if !p.ticking {
 		p.ticking = true
@@ -333,7 +358,7 @@ func (p *poller) tick() {
 	switch {
 	case p.isOverLocked():
 		return
-	case quiet && p.leading && p.ready.len() == 0:
+	case quiet && p.leading && !p.isQueuedLocked():
 		p.ticking = false
 		return
 	case quiet:

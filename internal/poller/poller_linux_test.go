@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -239,29 +240,67 @@ func TestAHandlerMayEndItsGoroutine(t *testing.T) {
 	}
 }
 
-func TestRequeueLetsOthersGoFirst(t *testing.T) {
-	w, other := armed(t), armed(t)
-	var stop atomic.Bool
-	go func() {
-		for range w.events {
-		}
-	}()
-	defer close(w.events)
-	ended := make(chan struct{})
-	w.onReady(func() {
-		if stop.Load() {
-			close(ended)
-		} else {
-			w.Requeue()
-		}
-	})
-	w.send()
-	for range 100 {
-		other.send()
-		<-other.events
+// A flooded is the entry of a socket that always has more to read: each Ready queues it again.
+type flooded struct {
+	Entry
+	calls atomic.Int64
+	stop  atomic.Bool
+	ended chan struct{} // closed by the last Ready
+}
+
+func (f *flooded) Ready(Event) {
+	if f.calls.Add(1); f.stop.Load() {
+		close(f.ended)
+	} else {
+		f.Requeue()
 	}
-	stop.Store(true)
-	<-ended
+}
+
+func (f *flooded) Idle() {}
+
+// floods returns n entries that are always queued, until the test ends.
+func floods(t *testing.T, n int) []*flooded {
+	all := make([]*flooded, n)
+	for i := range all {
+		w, f := newWatched(t), &flooded{ended: make(chan struct{})}
+		require.True(t, f.Arm(w.raw(), f))
+		t.Cleanup(func() {
+			f.stop.Store(true)
+			<-f.ended
+			f.Leave()
+		})
+		w.send()
+		all[i] = f
+	}
+	return all
+}
+
+func TestRequeueLetsOthersGoFirst(t *testing.T) {
+	for _, n := range []int{1, 2 * runtime.GOMAXPROCS(0)} {
+		other := armed(t)
+		floods(t, n)
+		for range 100 {
+			other.send()
+			select {
+			case <-other.events:
+			case <-time.After(10 * time.Second):
+				require.Fail(t, "entries that are queued again keep the workers from all others")
+			}
+		}
+	}
+}
+
+func TestRequeueDoesNotGrowTheQueue(t *testing.T) {
+	floods(t, 1)
+	for _, f := range floods(t, 2) {
+		for f.calls.Load() < 10_000 {
+			runtime.Gosched()
+		}
+	}
+	p := current.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	require.Less(t, cap(p.ready.entries)+cap(p.again.entries), 1000)
 }
 
 func TestRequeueIsKeptWhenTheLastEntryLeaves(t *testing.T) {
