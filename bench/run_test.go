@@ -50,6 +50,26 @@ func TestEveryLibraryIsMeasured(t *testing.T) {
 	require.Equal(t, out.String(), again.String(), "what was written says as much as what was shown")
 }
 
+func TestARoomAndABroadcastAreMeasuredInEachWay(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "results.json")
+	args := []string{"-quick", "-time", "20ms", "-libs", "wsstream,gws", "-json", file,
+		"-only", "^(one to 10 at full speed|broadcast to 100)"}
+	var out bytes.Buffer
+	require.Equal(t, 0, run(args, &out, io.Discard), out.String())
+	results, err := report.Read(file)
+	require.NoError(t, err)
+	require.Len(t, results.Results, 4)
+	for _, r := range results.Results {
+		require.Len(t, r.Lines, 5)
+		for _, l := range r.Lines {
+			require.Len(t, l.Runs, 1)
+			if l.Note() == "" {
+				require.Positive(t, l.Stat(r.Metrics[0].Name).Median, "%s, %s", r.Scenario, l.Name())
+			}
+		}
+	}
+}
+
 func TestAChildEndsWithItsInput(t *testing.T) {
 	for _, role := range []string{scenario.RoleLibrary, scenario.RolePeer} {
 		c, err := proc.Start(role)

@@ -30,6 +30,8 @@ func Write(dir, ext string, results []report.Result, o scenario.Options) error {
 		plot *plot.Plot
 		high vg.Length
 	}{
+		{"room-1k", race(r, 1<<10, o), 6 * vg.Inch},
+		{"room-64", race(r, 64, o), 6 * vg.Inch},
 		{"throughput", throughput(r), 7 * vg.Inch},
 		{"slow", held(r, o), 9 * vg.Inch},
 		{"memory-room", overTime(r[worst]), 5 * vg.Inch},

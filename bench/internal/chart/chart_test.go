@@ -43,7 +43,7 @@ func TestEachChartIsDrawnThatThereAreFiguresFor(t *testing.T) {
 	o := scenario.Options{Quick: true}
 	dir := t.TempDir()
 	require.NoError(t, Write(dir, "svg", results(o), o))
-	all := []string{"memory-relay.svg", "memory-room.svg", "slow.svg", "throughput.svg"}
+	all := []string{"memory-relay.svg", "memory-room.svg", "room-1k.svg", "slow.svg", "throughput.svg"}
 	require.Equal(t, all, names(t, dir))
 
 	dir = t.TempDir()
@@ -69,4 +69,13 @@ func TestTheAxesEndWhereTheDataDoes(t *testing.T) {
 	fast := held(all, o)
 	require.Equal(t, 0.0, fast.X.Min)
 	require.Equal(t, 1.0, fast.X.Max)
+}
+
+func TestStepsAreRoundAndTenAtMost(t *testing.T) {
+	for to, step := range map[float64]float64{500: 50, 501: 100, 1001: 200, 28000: 5000, 1: 0.1} {
+		ticks := steps{}.Ticks(0, to)
+		require.Zero(t, ticks[0].Value)
+		require.Equal(t, step, ticks[1].Value, to)
+		require.LessOrEqual(t, len(ticks), 11)
+	}
 }

@@ -51,7 +51,10 @@ var Gobwas = Library{
 		}
 		return nil
 	},
-	Rooms:  anyRooms,
+	Rooms: []Way{
+		{Name: "a compiled frame in a loop", New: loopOf(compileGobwas)},
+		{Name: "a compiled frame, a channel each", New: queuesOf(compileGobwas)},
+	},
 	Relays: anyRelays,
 }
 
@@ -103,6 +106,18 @@ func (c *gobwasConn) Write(data []byte) error {
 		return err
 	}
 	return c.w.Flush()
+}
+
+// compileGobwas encodes data once for all connections of a server.
+func compileGobwas(data []byte) send {
+	frame, err := ws.CompileFrame(ws.NewBinaryFrame(data))
+	return func(c Conn) error {
+		if err != nil {
+			return err
+		}
+		_, err := c.(*gobwasConn).nc.Write(frame)
+		return err
+	}
 }
 
 func (c *gobwasConn) Close() { _ = c.nc.Close() }

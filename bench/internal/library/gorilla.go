@@ -32,7 +32,10 @@ var Gorilla = Library{
 		}
 		return nil
 	},
-	Rooms:  anyRooms,
+	Rooms: []Way{
+		{Name: "PreparedMessage in a loop", New: loopOf(prepareGorilla)},
+		{Name: "PreparedMessage, a channel each", New: queuesOf(prepareGorilla)},
+	},
 	Relays: anyRelays,
 }
 
@@ -62,6 +65,17 @@ func openGorilla(wc *websocket.Conn, h Handler) (run func()) {
 
 func (c gorillaConn) Write(data []byte) error {
 	return c.c.WriteMessage(websocket.BinaryMessage, data)
+}
+
+// prepareGorilla encodes data once for all connections.
+func prepareGorilla(data []byte) send {
+	m, err := websocket.NewPreparedMessage(websocket.BinaryMessage, data)
+	return func(c Conn) error {
+		if err != nil {
+			return err
+		}
+		return c.(gorillaConn).c.WritePreparedMessage(m)
+	}
 }
 
 func (c gorillaConn) Close() { _ = c.c.Close() }

@@ -52,7 +52,10 @@ var Gws = Library{
 		}
 		return nil
 	},
-	Rooms: []Way{anyRooms[0], {Name: "its Broadcaster", New: func() Room { return &gwsRoom{} }}},
+	Rooms: []Way{
+		anyRooms[0],
+		{Name: "its Broadcaster" + NoLimit, New: func() Room { return &gwsRoom{} }},
+	},
 	Relays: []Relay{
 		anyRelays[0],
 		{Name: "its WriteAsync", Message: func(dst Conn, data []byte) {

@@ -42,7 +42,7 @@ var Nbio = Library{
 		return err
 	},
 	Rooms: []Way{
-		anyRooms[0],
+		{Name: anyRooms[0].Name + NoLimit, New: anyRooms[0].New},
 		{Name: "MaxWriteBufferSize", New: anyRooms[0].New, Serve: func(l net.Listener, h Handler) error {
 			return serveNbio(nbhttp.Config{Addrs: []string{l.Addr().String()},
 				MaxWriteBufferSize: nbioQueue}, l, h)

@@ -10,10 +10,29 @@ import (
 // example.
 const queueLength = 256
 
+// NoLimit ends the name of a way whose queues grow without a limit.
+const NoLimit = " (no limit)"
+
 // anyRooms are the two ways to write a room on a library whose writes block.
 var anyRooms = []Way{
-	{Name: "writes in a loop", New: func() Room { return &loopRoom{} }},
-	{Name: "a channel each", New: func() Room { return &queueRoom{} }},
+	{Name: "writes in a loop", New: loopOf(writes)},
+	{Name: "a channel each", New: queuesOf(writes)},
+}
+
+// A send sends one message to a connection.
+type send func(c Conn) error
+
+// writes sends data with Conn.Write.
+func writes(data []byte) send { return func(c Conn) error { return c.Write(data) } }
+
+// loopOf makes rooms that prepare each message, and send it to one connection after the other.
+func loopOf(prepare func(data []byte) send) func() Room {
+	return func() Room { return &loopRoom{prepare: prepare} }
+}
+
+// queuesOf makes rooms that prepare each message, and give it to a channel of each connection.
+func queuesOf(prepare func(data []byte) send) func() Room {
+	return func() Room { return &queueRoom{prepare: prepare} }
 }
 
 // anyRelays are the two ways to write a relay on such a library.
@@ -26,6 +45,8 @@ func writeOn(dst Conn, data []byte) { _ = dst.Write(data) }
 
 // A loopRoom writes to one connection after the other.
 type loopRoom struct {
+	prepare func(data []byte) send
+
 	mu    sync.Mutex
 	conns []Conn // guarded by mu
 }
@@ -40,8 +61,9 @@ func (r *loopRoom) Publish(data []byte) {
 	r.mu.Lock()
 	conns := r.conns
 	r.mu.Unlock()
+	send := r.prepare(data)
 	for _, c := range conns {
-		_ = c.Write(data)
+		_ = send(c)
 	}
 }
 
@@ -51,16 +73,18 @@ func (r *loopRoom) Dropped() int64 { return 0 }
 // channel is dropped. (The hubs of gorilla's and coder's examples cut such a connection; dropping
 // is kinder to what they show here.)
 type queueRoom struct {
+	prepare func(data []byte) send
+
 	mu      sync.Mutex
-	queues  []chan []byte // guarded by mu
+	queues  []chan send // guarded by mu
 	dropped atomic.Int64
 }
 
 func (r *queueRoom) Join(c Conn) {
-	q := make(chan []byte, queueLength)
+	q := make(chan send, queueLength)
 	go func() { // ends with the process: no connection leaves
-		for data := range q {
-			_ = c.Write(data)
+		for send := range q {
+			_ = send(c)
 		}
 	}()
 	r.mu.Lock()
@@ -72,9 +96,10 @@ func (r *queueRoom) Publish(data []byte) {
 	r.mu.Lock()
 	queues := r.queues
 	r.mu.Unlock()
+	send := r.prepare(data)
 	for _, q := range queues {
 		select {
-		case q <- data:
+		case q <- send:
 		default:
 			r.dropped.Add(1)
 		}

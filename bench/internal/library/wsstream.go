@@ -79,9 +79,7 @@ func wsstreamLibrary(name string, calls wsstreamCalls) Library {
 			}
 			return nil
 		},
-		Rooms: []Way{{Name: "Broadcast, DropOldest", New: newBroadcast},
-			{Name: "Broadcast and Feed", New: newFeedRoom},
-			{Name: "TryWrite in a loop", New: newTryRoom}},
+		Rooms:  wsstreamRooms,
 		Relays: []Relay{{Name: "stream.Pipe", Pipe: pipe}},
 	}
 }

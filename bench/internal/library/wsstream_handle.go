@@ -26,6 +26,7 @@ var WsstreamHandle = Library{
 			}
 		})
 	},
+	Rooms: wsstreamRooms,
 }
 
 func handle(wc *wsstream.Conn, h Handler) error {

@@ -9,6 +9,24 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
+// TryLoop is wsstream's way without a stream.Broadcast.
+const TryLoop = "TryWrite in a loop"
+
+var wsstreamRooms = []Way{
+	{Name: "Broadcast, DropOldest", New: newBroadcast},
+	{Name: "Broadcast and Feed", New: newFeedRoom},
+	{Name: TryLoop, New: newTryRoom},
+}
+
+// connOf is the Conn of one of wsstream's connections.
+func connOf(c Conn) *wsstream.Conn {
+	return c.(interface{ conn() *wsstream.Conn }).conn()
+}
+
+func (c *wsstreamConn) conn() *wsstream.Conn { return c.Conn }
+
+func (c handledConn) conn() *wsstream.Conn { return c.Conn }
+
 // A broadcastRoom is a stream.Broadcast with a pipe to each connection, and as many messages in
 // front of each as the others' queues hold. A slow connection loses the oldest messages.
 type broadcastRoom struct {
@@ -18,11 +36,14 @@ type broadcastRoom struct {
 func newBroadcast() Room { return broadcastRoom{stream.NewBroadcast[wsstream.Message](nil)} }
 
 func (r broadcastRoom) Join(c Conn) {
-	wc := c.(*wsstreamConn)
-	sub := stream.Subscribe(r.b, stream.Count(queueLength), stream.DropOldest())
+	wc, sub := connOf(c), r.subscribe()
 	go func() { // ends with the connection
-		_ = stream.Pipe(wc.ctx, wc.Writable(), sub, nil)
+		_ = stream.Pipe(wc.Context(), wc.Writable(), sub, nil)
 	}()
+}
+
+func (r broadcastRoom) subscribe() *stream.Subscription[wsstream.Message] {
+	return stream.Subscribe(r.b, stream.Count(queueLength), stream.DropOldest())
 }
 
 func (r broadcastRoom) Publish(data []byte) {
@@ -37,15 +58,14 @@ type feedRoom struct{ broadcastRoom }
 func newFeedRoom() Room { return feedRoom{newBroadcast().(broadcastRoom)} }
 
 func (r feedRoom) Join(c Conn) {
-	wc := c.(*wsstreamConn)
-	sub := stream.Subscribe(r.b, stream.Count(queueLength), stream.DropOldest())
-	sub.Feed(wc.ctx, wc.Writable(), nil)
+	wc := connOf(c)
+	r.subscribe().Feed(wc.Context(), wc.Writable(), nil)
 }
 
 // A tryRoom writes to each connection that has room. A slow connection loses the newest messages.
 type tryRoom struct {
 	mu      sync.Mutex
-	conns   []*wsstreamConn // guarded by mu
+	conns   []*wsstream.Conn // guarded by mu
 	dropped atomic.Int64
 }
 
@@ -54,7 +74,7 @@ func newTryRoom() Room { return &tryRoom{} }
 func (r *tryRoom) Join(c Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.conns = append(r.conns, c.(*wsstreamConn))
+	r.conns = append(r.conns, connOf(c))
 }
 
 func (r *tryRoom) Publish(data []byte) {

@@ -62,12 +62,11 @@ func (o Order) prepare(fd int) error {
 	if err != nil || o.Buffer == 0 {
 		return err
 	}
-	// The window is limited, and there is more memory than the window. The kernel counts the memory of
-	// each packet. If that is not enough it drops packets that are in the window, and sends them again
-	// seconds later.
+	// The kernel doubles the buffer, because it counts the memory of each packet. So the window is
+	// about as large as was wanted. TCP_WINDOW_CLAMP limits nothing on Linux 6.18: the window follows
+	// from the buffer as soon as packets come.
 	return errors.Join(
-		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, 8*o.Buffer),
-		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_WINDOW_CLAMP, o.Buffer),
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, o.Buffer),
 		syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment),
 	)
 }

@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"cmp"
 	"encoding/binary"
 	"sync"
 	"sync/atomic"
@@ -17,17 +18,20 @@ const (
 
 // consumers are the fast ones of an order.
 type consumers struct {
-	paused atomic.Pointer[chan struct{}] // closed to go on; nil: the consumers do not pause
+	paused    atomic.Pointer[chan struct{}] // closed to go on; nil: the consumers do not pause
+	resumed   atomic.Int64                  // when, on the machine's clock; 0: not yet
+	recovered atomic.Int64                  // how long after that, in nanoseconds; 0: not yet
 
-	mu        sync.Mutex
-	all       []*consumer   // guarded by mu
-	resumed   time.Duration // guarded by mu; on the machine's clock, 0: not yet
-	recovered time.Duration // guarded by mu
+	mu  sync.Mutex
+	all []*consumer // guarded by mu
 }
 
 // A consumer knows the numbers of the messages it received.
 type consumer struct {
-	received, first, last int64 // guarded by consumers.mu
+	mu sync.Mutex
+	// Guarded by mu.
+	received, first, last int64
+	at                    time.Duration // when the last one came, on the machine's clock
 }
 
 // consume receives on connection number i: the last ones do not read at all, those before them
@@ -43,25 +47,21 @@ func (p *Peer) consume(i int, c *conn) error {
 }
 
 func (p *Peer) consumeFast(c *conn) error {
-	who := &consumer{first: -1, last: -1}
-	p.consumers.mu.Lock()
-	p.consumers.all = append(p.consumers.all, who)
-	p.consumers.mu.Unlock()
+	who := p.consumers.add()
+	first, last := int64(-1), int64(-1)
+	var received int64
 	var newest time.Duration // when the last message was due
 	c.Start = func(payload []byte) {
 		if len(payload) < work.Stamp {
 			return // a block's end cut it, and the next one counts for it
 		}
-		n := int64(binary.LittleEndian.Uint64(payload))
+		last = int64(binary.LittleEndian.Uint64(payload))
 		newest = time.Duration(binary.LittleEndian.Uint64(payload[8:]))
-		p.consumers.mu.Lock()
-		if who.first < 0 {
-			who.first = n - who.received
+		if first < 0 {
+			first = last - received
 		}
-		who.last = n
-		p.consumers.mu.Unlock()
 	}
-	for buf := make([]byte, block); ; {
+	for buf := make([]byte, p.order.block()); ; {
 		if pause := p.consumers.paused.Load(); pause != nil {
 			<-*pause
 		}
@@ -69,17 +69,35 @@ func (p *Peer) consumeFast(c *conn) error {
 		if err != nil {
 			return err
 		}
+		received += int64(n)
 		p.in.Add(int64(n))
-		p.consumers.received(who, int64(n), newest)
+		p.consumers.received(newest, who.set(received, first, last))
 	}
 }
 
-func (s *consumers) received(who *consumer, n int64, due time.Duration) {
+// block is how much a consumer reads in one call: what its buffer holds.
+func (o Order) block() int { return min(block, cmp.Or(2*o.Buffer, block)) }
+
+func (s *consumers) add() *consumer {
+	c := &consumer{first: -1, last: -1}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	who.received += n
-	if now := proc.Now(); s.resumed > 0 && s.recovered == 0 && now-due < fresh {
-		s.recovered = now - s.resumed
+	s.all = append(s.all, c)
+	return c
+}
+
+// set notes what has come up to now, which it returns.
+func (c *consumer) set(received, first, last int64) (now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.received, c.first, c.last, c.at = received, first, last, proc.Now()
+	return c.at
+}
+
+// received looks whether a message that came now, and was due then, is the first fresh one.
+func (s *consumers) received(due, now time.Duration) {
+	if resumed := s.resumed.Load(); resumed > 0 && now-due < fresh {
+		s.recovered.CompareAndSwap(0, int64(now)-resumed)
 	}
 }
 
@@ -110,9 +128,7 @@ func (p *Peer) Pause() {
 
 // Resume has them go on.
 func (p *Peer) Resume() {
-	p.consumers.mu.Lock()
-	p.consumers.resumed = proc.Now()
-	p.consumers.mu.Unlock()
+	p.consumers.resumed.Store(int64(proc.Now()))
 	if c := p.consumers.paused.Swap(nil); c != nil {
 		close(*c)
 	}
@@ -121,11 +137,18 @@ func (p *Peer) Resume() {
 func (s *consumers) state(to *State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	to.Recovered = s.recovered
+	to.Recovered = time.Duration(s.recovered.Load())
 	for _, c := range s.all {
-		to.Fast += c.received
-		if c.first >= 0 {
-			to.FastLost += max(0, c.last-c.first+1-c.received)
-		}
+		c.count(to)
+	}
+}
+
+func (c *consumer) count(to *State) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	to.Fast += c.received
+	to.FastAt = max(to.FastAt, c.at)
+	if c.first >= 0 {
+		to.FastLost += max(0, c.last-c.first+1-c.received)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/bench/internal/proc"
 )
 
 func TestPercentilesAreExact(t *testing.T) {
@@ -31,10 +33,27 @@ func TestPercentilesAreExact(t *testing.T) {
 
 func TestAConsumerCountsWhatDidNotCome(t *testing.T) {
 	var s consumers
-	s.all = []*consumer{{received: 3, first: 0, last: 2}, {received: 3, first: 5, last: 9},
-		{first: -1, last: -1}}
+	s.all = []*consumer{
+		{received: 3, first: 0, last: 2, at: 70},
+		{received: 3, first: 5, last: 9, at: 80},
+		{first: -1, last: -1},
+	}
 	var state State
 	s.state(&state)
 	require.EqualValues(t, 6, state.Fast)
 	require.EqualValues(t, 2, state.FastLost, "the second lacks two, the third had nothing yet")
+	require.EqualValues(t, 80, state.FastAt)
+}
+
+func TestTheSamplesOfAllPeersAreAdded(t *testing.T) {
+	sample := func(n int64) Sample {
+		return Sample{proc.Usage{At: time.Duration(n), CPU: time.Duration(n)},
+			State{In: n, Out: n, Cut: n, Fast: n, FastLost: n, FastAt: time.Duration(n)}}
+	}
+	var all Sample
+	all.Add(sample(5))
+	all.Add(sample(3))
+	want := sample(8)
+	want.At, want.FastAt = 5, 5 // the latest
+	require.Equal(t, want, all)
 }

@@ -55,6 +55,7 @@ type State struct {
 	// Of the fast consumers: what they received, and how many messages did not come though later ones
 	// did.
 	Fast, FastLost int64
+	FastAt         time.Duration // when the last one came to any of them, on the machine's clock
 
 	// Recovered is how long after Resume a message came that was fresh; 0: none yet.
 	Recovered time.Duration

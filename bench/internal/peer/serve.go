@@ -24,6 +24,13 @@ type Sample struct {
 	State
 }
 
+// Add adds what another process of peers has used and done. The times of answers are not added.
+func (s *Sample) Add(o Sample) {
+	s.At, s.CPU = max(s.At, o.At), s.CPU+o.CPU
+	s.In, s.Out, s.Cut = s.In+o.In, s.Out+o.Out, s.Cut+o.Cut
+	s.Fast, s.FastLost, s.FastAt = s.Fast+o.Fast, s.FastLost+o.FastLost, max(s.FastAt, o.FastAt)
+}
+
 // Serve is the peer's process.
 func Serve() error {
 	var p *Peer

@@ -153,12 +153,42 @@ func (b *board) slow() {
 		ours <= noise+clock)
 }
 
+// rooms is what was asked of one message that goes to many.
+func (b *board) rooms() {
+	for _, asked := range []struct {
+		size  int
+		times float64
+	}{{1 << 10, 4}, {64, 6}} {
+		shares := scenario.Shares(b.options)
+		r := b.result(scenario.RaceName(b.options, shares[len(shares)-1], asked.size))
+		rate := scenario.Lossless
+		limited := r.only(func(l Line) bool { return !l.isUnlimited() }).best(rate, false)
+		others := r.only(Line.isUnlimited).best(rate, false)
+		b.least(r, rate, false, "the best peer that limits its queues", limited, asked.times)
+		b.least(r, rate, false, "the best peer that does not", others, 2)
+		ratio := Ratio(r.way(scenario.TryLoop, rate), limited, false)
+		b.add(r.Scenario, scenario.TryLoop+": ≥ 1.5× the best peer that limits its queues", ratio, "×",
+			ratio >= 1.5)
+	}
+	shares := scenario.CastShares(b.options)
+	none := b.result(scenario.CastName(b.options, shares[0]))
+	b.least(none, scenario.DeliverCPU, true, bestPeer, none.best(scenario.DeliverCPU, true), 1.3)
+	some := b.result(scenario.CastName(b.options, shares[len(shares)-1]))
+	b.most(some.Scenario, scenario.Reached+", of the time when none is stopped",
+		some.ours(scenario.Reached)/none.ours(scenario.Reached), 1.05, "×")
+}
+
 // without leaves a library out.
 func (r Result) without(lib string) Result {
+	return r.only(func(l Line) bool { return l.Library != lib })
+}
+
+// only leaves out all lines but those of which keep is true.
+func (r Result) only(keep func(l Line) bool) Result {
 	lines := r.Lines
 	r.Lines = nil
 	for _, l := range lines {
-		if l.Library != lib {
+		if keep(l) {
 			r.Lines = append(r.Lines, l)
 		}
 	}

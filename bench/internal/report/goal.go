@@ -39,6 +39,7 @@ func Goals(results []Result, o scenario.Options) []Goal {
 	b.speed()
 	b.cost()
 	b.crowds()
+	b.rooms()
 	b.slow()
 	return b.goals
 }

@@ -102,3 +102,36 @@ func TestGoalsOfVeryManyConnectionsAreAboutHandle(t *testing.T) {
 	require.Equal(t, map[string]string{goroutines: "met", nbio: "missed"}, verdict(10))
 	require.Equal(t, map[string]string{goroutines: "missed", nbio: "missed"}, verdict(10.1))
 }
+
+func TestARoomIsComparedWithPeersThatLimitTheirQueuesAndWithOthers(t *testing.T) {
+	race := scenario.RaceName(scenario.Options{}, 50, 1<<10)
+	rate := scenario.Metric{Name: scenario.Lossless}
+	line := func(library, way string, v float64) Line {
+		run := scenario.Run{Values: map[string]float64{scenario.Lossless: v}}
+		return Line{Library: library, Way: way, Runs: []scenario.Run{run}}
+	}
+	verdict := func(try, unlimited float64) map[string]string {
+		r := result(race, rate, map[string][]float64{"wsstream": {40}, "gorilla": {10}})
+		r.Lines = append(r.Lines, line(scenario.Ours, scenario.TryLoop, try),
+			line("gws", "queues"+scenario.NoLimit, unlimited))
+		return verdicts(race, r)
+	}
+	limited := scenario.Lossless + ": ≥ 4× the best peer that limits its queues"
+	others := scenario.Lossless + ": ≥ 2× the best peer that does not"
+	try := scenario.TryLoop + ": ≥ 1.5× the best peer that limits its queues"
+	require.Equal(t, map[string]string{limited: "met", others: "met", try: "met"}, verdict(15, 20))
+	require.Equal(t, map[string]string{limited: "met", others: "missed", try: "missed"},
+		verdict(14, 21))
+}
+
+func TestABroadcastMayTakeLittleLongerWhileSomeAreStopped(t *testing.T) {
+	o := scenario.Options{}
+	reached := scenario.Metric{Name: scenario.Reached, Lower: true}
+	none, some := scenario.CastName(o, 0), scenario.CastName(o, 1000)
+	asked := scenario.Reached + ", of the time when none is stopped: ≤ 1.05×"
+	ours := func(name string, ms float64) Result {
+		return result(name, reached, map[string][]float64{"wsstream": {ms}})
+	}
+	require.Equal(t, "met", verdicts(some, ours(none, 100), ours(some, 105))[asked])
+	require.Equal(t, "missed", verdicts(some, ours(none, 100), ours(some, 106))[asked])
+}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"strings"
 
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
@@ -52,6 +53,9 @@ func (l Line) isPeer() bool {
 	return l.Library != scenario.Ours && l.Library != scenario.Raw &&
 		l.Library != scenario.EmptyProcess
 }
+
+// isUnlimited reports whether the queues of its way grow without a limit.
+func (l Line) isUnlimited() bool { return strings.HasSuffix(l.Way, scenario.NoLimit) }
 
 // ours is the median of wsstream's first line: of several ways, the one its users write first.
 func (r Result) ours(metric string) float64 { return r.first(scenario.Ours, metric) }

@@ -31,14 +31,7 @@ func (m *memory) follow(d time.Duration) error {
 		if err != nil {
 			return err
 		}
-		m.points = append(m.points, Point{
-			Seconds: (sample.At - m.start.At).Seconds(),
-			RSS:     mibs(sample.RSS - m.start.RSS),
-			Heap:    mibs(sample.Heap + sample.Stack),
-		})
-		if sample.Stopped {
-			m.note = stopped
-		}
+		m.add(sample)
 		select {
 		case <-end.C:
 			return nil
@@ -46,6 +39,18 @@ func (m *memory) follow(d time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// add adds a point.
+func (m *memory) add(sample work.Sample) {
+	m.points = append(m.points, Point{
+		Seconds: (sample.At - m.start.At).Seconds(),
+		RSS:     mibs(sample.RSS - m.start.RSS),
+		Heap:    mibs(sample.Heap + sample.Stack),
+	})
+	if sample.Stopped {
+		m.note = stopped
+	}
 }
 
 // most is the largest growth, in MiB.

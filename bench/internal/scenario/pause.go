@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wsstream/wsstream/bench/internal/peer"
+	"github.com/wsstream/wsstream/bench/internal/work"
 )
 
 const (
@@ -23,46 +24,40 @@ func pauses() []Scenario {
 }
 
 func comeBack(lib, way string, o Options) (Run, error) {
-	s, err := open(roomJob(lib, way), peer.Order{Shape: peer.Consume, Conns: 1, Buffer: roomBuffer},
-		false)
+	order := peer.Order{Shape: peer.Consume, Conns: 1, Buffer: roomBuffer}
+	s, m, err := openRoom(roomJob(lib, way, roomSize), order, 1)
 	if err != nil {
 		return Run{}, err
 	}
 	defer s.close()
-	if err := s.joined(1); err != nil {
-		return Run{}, err
-	}
-	m, err := s.watch()
-	if err != nil {
-		return Run{}, err
-	}
-	if err := s.library.Call("go", nil, nil); err != nil {
+	consumer := s.more[0]
+	if err := s.library.Call(work.MethodGo, work.Pace{Rate: roomRate}, nil); err != nil {
 		return Run{}, err
 	}
 	if err := m.follow(o.Time); err != nil {
 		return Run{}, err
 	}
-	if err := s.peer.Call(peer.MethodPause, nil, nil); err != nil {
+	if err := consumer.Call(peer.MethodPause, nil, nil); err != nil {
 		return Run{}, err
 	}
 	if err := m.follow(10 * o.Time); err != nil {
 		return Run{}, err
 	}
-	if err := s.peer.Call(peer.MethodResume, nil, nil); err != nil {
+	if err := consumer.Call(peer.MethodResume, nil, nil); err != nil {
 		return Run{}, err
 	}
 	var state peer.Sample
 	for end := time.Now().Add(patience); state.Recovered == 0 && state.Cut == 0 &&
 		time.Now().Before(end); {
 		pause(poll)
-		if err := s.peer.Call(peer.MethodSample, nil, &state); err != nil {
+		if err := consumer.Call(peer.MethodSample, nil, &state); err != nil {
 			return Run{}, err
 		}
 	}
 	if err := m.follow(o.Time); err != nil {
 		return Run{}, err
 	}
-	if err := s.peer.Call(peer.MethodSample, nil, &state); err != nil {
+	if err := consumer.Call(peer.MethodSample, nil, &state); err != nil {
 		return Run{}, err
 	}
 	r := Run{Memory: m.points, Note: m.note, Values: map[string]float64{

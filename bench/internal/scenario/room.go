@@ -72,7 +72,7 @@ func rooms(o Options) []Scenario {
 				Name:    RoomName(o, held, how),
 				Metrics: []Metric{{Name: FastRate}, growth, lostByFast, {Name: Dropped, Plain: true}, cut},
 				Entries: ways(func(lib, way string, o Options) (Run, error) {
-					return room(roomJob(lib, way), order, long, o)
+					return room(roomJob(lib, way, roomSize), order, long, o)
 				}),
 			})
 		}
@@ -80,9 +80,9 @@ func rooms(o Options) []Scenario {
 	return scenarios
 }
 
-func roomJob(lib, way string) work.Job {
-	return work.Job{Library: lib, Shape: work.Room, Way: way, Size: roomSize, Rate: roomRate,
-		Limit: limit, Buffer: roomBuffer}
+func roomJob(lib, way string, size int) work.Job {
+	return work.Job{Library: lib, Shape: work.Room, Way: way, Size: size, Limit: limit,
+		Buffer: roomBuffer}
 }
 
 // ways are the entries of all libraries in each of their ways to send to many.
@@ -101,23 +101,34 @@ func ways(run func(lib, way string, o Options) (Run, error)) []Entry {
 	return entries
 }
 
+// openRoom starts a room that waits for its first message, and consumers in so many processes. It
+// watches the memory of the room.
+func openRoom(job work.Job, o peer.Order, processes int) (s *session, m *memory, err error) {
+	if s, err = open(job, peer.Order{Shape: peer.Idle}, false); err != nil {
+		return nil, nil, err
+	}
+	if err = s.join(o, processes); err == nil {
+		err = s.joined(o.Conns * processes)
+	}
+	if err == nil {
+		m, err = s.watch()
+	}
+	if err != nil {
+		s.close()
+	}
+	return s, m, err
+}
+
 // room lets the server send, and measures for so many times a run, when the slow ones have been
 // slow for a while. A consumer that catches up for a moment gets more than is due. That is no
 // merit, and does not count.
 func room(job work.Job, order peer.Order, long int, o Options) (Run, error) {
-	s, err := open(job, order, false)
+	s, m, err := openRoom(job, order, 1)
 	if err != nil {
 		return Run{}, err
 	}
 	defer s.close()
-	if err := s.joined(order.Conns); err != nil {
-		return Run{}, err
-	}
-	m, err := s.watch()
-	if err != nil {
-		return Run{}, err
-	}
-	if err := s.library.Call(work.MethodGo, nil, nil); err != nil {
+	if err := s.library.Call(work.MethodGo, work.Pace{Rate: roomRate}, nil); err != nil {
 		return Run{}, err
 	}
 	if err := m.follow(o.Time); err != nil {

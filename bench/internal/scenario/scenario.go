@@ -113,7 +113,7 @@ func Libraries() []string {
 // all are the scenarios at a scale, in the order in which they run.
 func all(o Options) []Scenario {
 	return slices.Concat(throughput(o), asClient(o), many(o), storms(o), idle(o), behindTLS(o),
-		calls(), rooms(o), relays(), pauses(), stalls())
+		calls(), rooms(o), races(o), broadcasts(o), relays(), pauses(), stalls())
 }
 
 // each makes an entry for each library.
@@ -133,6 +133,12 @@ func orHandled(entries []Entry, run func(lib string, o Options) (Run, error)) []
 		return run(library.WsstreamHandle.Name, o)
 	}})
 }
+
+// The names of ways to send to many: NoLimit ends that of one whose queues grow without a limit.
+const (
+	NoLimit = library.NoLimit
+	TryLoop = library.TryLoop
+)
 
 // Raw is the name of the limit, which is no library.
 const Raw = "raw"

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/wsstream/wsstream/bench/internal/peer"
 	"github.com/wsstream/wsstream/bench/internal/proc"
 	"github.com/wsstream/wsstream/bench/internal/work"
@@ -23,13 +25,14 @@ const (
 	patience = 20 * time.Second      // with a run in which nothing happens
 )
 
-// A session is the two processes of a run.
+// A session is the processes of a run.
 type session struct {
 	library, peer *proc.Child
-	addr          string // at which the library serves, if it does
+	more          []*proc.Child // other peers
+	addr          string        // at which the library serves, if it does
 }
 
-// A moment is what both processes had used and done at a time.
+// A moment is what the library's process, and all peers together, had used and done at a time.
 type moment struct {
 	library work.Sample
 	peer    peer.Sample
@@ -65,21 +68,46 @@ func open(j work.Job, o peer.Order, client bool) (s *session, err error) {
 	return s, nil
 }
 
+// join starts n more processes of peers, each of which does o with connections of its own.
+func (s *session) join(o peer.Order, n int) error {
+	var g errgroup.Group
+	for i := range n {
+		p, err := proc.Start(RolePeer)
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		s.more = append(s.more, p)
+		o := o
+		o.Addr, o.First = s.addr, o.First+i*o.Conns
+		g.Go(func() error { return p.Call(peer.MethodStart, o, nil) })
+	}
+	return g.Wait()
+}
+
 func (s *session) close() {
-	for _, c := range []*proc.Child{s.peer, s.library} {
+	for _, c := range append(s.more, s.peer, s.library) {
 		if c != nil {
 			_ = c.Close() // the run has its figures, or its error
 		}
 	}
 }
 
-// now takes a sample of both processes.
+// now takes a sample of all processes.
 func (s *session) now(want work.Want) (m moment, err error) {
 	if m.library, err = s.sample(want); err != nil {
 		return m, err
 	}
-	err = s.peer.Call(peer.MethodSample, nil, &m.peer)
-	return m, err
+	if err := s.peer.Call(peer.MethodSample, nil, &m.peer); err != nil {
+		return m, err
+	}
+	for _, p := range s.more {
+		var one peer.Sample
+		if err := p.Call(peer.MethodSample, nil, &one); err != nil {
+			return m, err
+		}
+		m.peer.Add(one)
+	}
+	return m, nil
 }
 
 func (s *session) sample(want work.Want) (sample work.Sample, err error) {

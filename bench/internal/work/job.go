@@ -5,6 +5,7 @@ package work
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/wsstream/wsstream/bench/internal/library"
 )
@@ -17,7 +18,7 @@ const (
 	Both   = "both"   // source and sink concurrently
 	Hold   = "hold"   // keep the connections, without a reader
 	Wait   = "wait"   // keep the connections, with a read waiting on each
-	Room   = "room"   // send to all connections at a pace, once told to go
+	Room   = "room"   // send to all connections at a pace, when told to go
 	Relay  = "relay"  // pass on what comes on the second connection to the first
 )
 
@@ -32,7 +33,6 @@ type Job struct {
 	TLS  bool   // serve behind TLS
 
 	Way   string // of a Room or a Relay
-	Rate  int    // of a Room, in messages a second
 	Limit int64  // stop sending when the process has grown by so many bytes; 0: none
 
 	// Buffer is the size of the sockets' send buffers, in bytes, where less than the kernel's choice
@@ -50,11 +50,18 @@ func (j Job) library() (library.Library, error) {
 	return library.Library{}, fmt.Errorf("no library %q", j.Library)
 }
 
+// A Pace says how a room publishes.
+type Pace struct {
+	Rate  float64 // in messages a second
+	Count int64   // so many; 0: until Stop
+}
+
 // A State is how far a job is.
 type State struct {
-	In, Out int64 // messages received and sent
-	Conns   int64 // opened
-	Dropped int64 // messages that a room decided not to send
-	Stopped bool  // the process has grown beyond the job's limit
-	Wrong   bool  // a message came that was not as long as the job's are
+	In, Out int64         // messages received and sent
+	Conns   int64         // opened
+	Dropped int64         // messages that a room decided not to send
+	Began   time.Duration // when the last Pace began, on the machine's clock
+	Stopped bool          // the process has grown beyond the job's limit
+	Wrong   bool          // a message came that was not as long as the job's are
 }

@@ -12,7 +12,7 @@ import (
 const (
 	MethodStart  = "start"  // a Job; the result is an address
 	MethodSample = "sample" // a Want; the result is a Sample
-	MethodGo     = "go"
+	MethodGo     = "go"     // a Pace
 	MethodStop   = "stop"
 	MethodCalm   = "calm"
 )
@@ -54,7 +54,11 @@ func Serve() error {
 		case w == nil:
 			return nil, errors.New("no job was started")
 		case method == MethodGo:
-			w.Go()
+			var p Pace
+			if err := json.Unmarshal(args, &p); err != nil {
+				return nil, err
+			}
+			w.Go(p)
 		case method == MethodStop:
 			w.Stop()
 		case method == MethodCalm:

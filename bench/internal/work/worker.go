@@ -29,6 +29,7 @@ type Worker struct {
 	calm           chan struct{}
 
 	room  library.Room
+	began atomic.Int64 // when the room's last Pace began, on the machine's clock
 	relay relay
 }
 
@@ -142,7 +143,7 @@ func (w *Worker) Calm() { close(w.calm) }
 // State returns how far the job is.
 func (w *Worker) State() State {
 	s := State{In: w.in.Load(), Out: w.out.Load(), Conns: w.conns.Load(), Stopped: w.grown.Load(),
-		Wrong: w.wrong.Load()}
+		Wrong: w.wrong.Load(), Began: time.Duration(w.began.Load())}
 	if w.room != nil {
 		s.Dropped = w.room.Dropped()
 	}
