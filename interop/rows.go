@@ -11,5 +11,6 @@ func rows() []*trial.Row {
 	return slices.Concat(
 		goRows(),
 		nodeRows(),
+		protocolRows(),
 	)
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/interop/battery"
+	"github.com/wsstream/wsstream/interop/trial"
+)
+
+// protocolRows are the protocols on top of WebSocket. Each has a program of ours in a folder of its
+// own, to copy.
+func protocolRows() []*trial.Row {
+	return slices.Concat(
+		socketioRows(),
+	)
+}
+
+// The floods of the protocols are those of the battery.
+const (
+	floodCount = 1024
+	floodSize  = 32 << 10
+	floodPause = 3 * time.Second
+)
+
+// floodTo writes messages to a peer that does nothing with them for three seconds, and notes what
+// stalled the writes.
+func floodTo(t *trial.T, write func(ctx context.Context, i int) error) {
+	ctx, cancel := context.WithTimeout(t.Context(), floodPause-floodPause/10)
+	defer cancel()
+	n := 0
+	for ; n < floodCount; n++ {
+		if err := write(ctx, n); err != nil {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			break
+		}
+	}
+	t.Note(battery.FloodTo, "%s", stalledAfter(n))
+	for ; n < floodCount; n++ {
+		require.NoError(t, write(t.Context(), n))
+	}
+}
+
+// floodFrom pulls nothing for three seconds while the peer floods, notes what stalled it, and then
+// calls pull for each message.
+func floodFrom(t *trial.T, p *trial.Process, since int, pull func(i int)) {
+	ctx, cancel := context.WithTimeout(t.Context(), floodPause)
+	defer cancel()
+	<-ctx.Done() // the peer sends meanwhile: this is what is measured
+	t.Note(battery.FloodFrom, "%s", stalledAfter(p.Sent(since)))
+	for i := range floodCount {
+		pull(i)
+	}
+}
+
+func stalledAfter(messages int) string {
+	if messages >= floodCount {
+		return battery.Swallowed
+	}
+	return trial.Bytes(int64(messages) * floodSize)
+}
+
+// awaitSay waits until a peer says something that begins with text.
+func awaitSay(t *trial.T, p *trial.Process, since int, text string) string {
+	e := p.Await(t, since, text, func(e trial.Event) bool { return strings.HasPrefix(e.Say, text) })
+	return e.Say
+}
+
+// serveHTTP starts a server of ours, which ends with the check or the trial.
+func serveHTTP(t *trial.T, h http.Handler) (url string) {
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	return strings.Replace(srv.URL, "http", "ws", 1)
+}
+
+// unclean wants the end of a connection whose peer was killed.
+func unclean(t *trial.T, err error) {
+	require.Error(t, err)
+	require.Equal(t, 1006, wsstream.CloseCode(err), "%v", err)
+}
