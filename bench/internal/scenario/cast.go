@@ -55,7 +55,7 @@ func broadcasts(o Options) []Scenario {
 // stopped consumers connect first, and get messages until they take no more.
 func cast(job work.Job, stopped int, o Options) (Run, error) {
 	order := peer.Order{Shape: peer.Consume, Conns: stopped, Stopped: stopped, Buffer: job.Buffer}
-	s, m, err := openRoom(job, order, 1)
+	s, m, err := openRoom(job, order)
 	if err != nil {
 		return Run{}, err
 	}

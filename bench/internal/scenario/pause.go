@@ -25,7 +25,7 @@ func pauses() []Scenario {
 
 func comeBack(lib, way string, o Options) (Run, error) {
 	order := peer.Order{Shape: peer.Consume, Conns: 1, Buffer: roomBuffer}
-	s, m, err := openRoom(roomJob(lib, way, roomSize), order, 1)
+	s, m, err := openRoom(roomJob(lib, way, roomSize), order)
 	if err != nil {
 		return Run{}, err
 	}

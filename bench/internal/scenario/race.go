@@ -63,7 +63,7 @@ func races(o Options) []Scenario {
 // ones have long been stopped. What it reports was measured at that rate afterwards, for longer. If
 // something is lost then, the next lower rates are tried.
 func race(job work.Job, order peer.Order, o Options) (Run, error) {
-	s, m, err := openRoom(job, order, 1)
+	s, m, err := openRoom(job, order)
 	if err != nil {
 		return Run{}, err
 	}
@@ -83,7 +83,8 @@ func race(job work.Job, order peer.Order, o Options) (Run, error) {
 	rate, err := fastest(pick[float64](o, mostRate, firstRate), func(rate float64) (bool, error) {
 		return lasts(rate, o.Time)
 	})
-	for good := false; err == nil && rate >= leastRate; rate *= keepsPace {
+	for ; err == nil && rate >= leastRate; rate *= keepsPace {
+		var good bool
 		if good, err = lasts(rate, 3*o.Time); good {
 			break
 		}

@@ -101,14 +101,14 @@ func ways(run func(lib, way string, o Options) (Run, error)) []Entry {
 	return entries
 }
 
-// openRoom starts a room that waits for its first message, and consumers in so many processes. It
-// watches the memory of the room.
-func openRoom(job work.Job, o peer.Order, processes int) (s *session, m *memory, err error) {
+// openRoom starts a room that waits for its first message, and its consumers. It watches the memory
+// of the room.
+func openRoom(job work.Job, o peer.Order) (s *session, m *memory, err error) {
 	if s, err = open(job, peer.Order{Shape: peer.Idle}, false); err != nil {
 		return nil, nil, err
 	}
-	if err = s.join(o, processes); err == nil {
-		err = s.joined(o.Conns * processes)
+	if err = s.join(o, 1); err == nil {
+		err = s.joined(o.Conns)
 	}
 	if err == nil {
 		m, err = s.watch()
@@ -123,7 +123,7 @@ func openRoom(job work.Job, o peer.Order, processes int) (s *session, m *memory,
 // slow for a while. A consumer that catches up for a moment gets more than is due. That is no
 // merit, and does not count.
 func room(job work.Job, order peer.Order, long int, o Options) (Run, error) {
-	s, m, err := openRoom(job, order, 1)
+	s, m, err := openRoom(job, order)
 	if err != nil {
 		return Run{}, err
 	}

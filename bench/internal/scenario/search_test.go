@@ -52,10 +52,11 @@ func TestASearchEndsWithAnError(t *testing.T) {
 	for _, first := range []float64{firstRate, 2 * firstRate, 1500} {
 		tries := 0
 		_, err := fastest(mostRate, func(rate float64) (bool, error) {
-			if tries++; rate >= first {
-				return false, broken
+			if tries++; rate < first {
+				return true, nil
 			}
-			return true, nil
+			first = 1 << 30 // it would be well again
+			return false, broken
 		})
 		require.ErrorIs(t, err, broken)
 		require.Less(t, tries, 4)
