@@ -12,5 +12,6 @@ func rows() []*trial.Row {
 		goRows(),
 		nodeRows(),
 		protocolRows(),
+		proxyRows(),
 	)
 }

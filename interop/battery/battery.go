@@ -175,12 +175,15 @@ func (l *link) answer() string {
 }
 
 // echo sends a message and wants it back.
-func (l *link) echo(m wsstream.Message) {
+func (l *link) echo(m wsstream.Message) { echo(l.t, l.Conn, m) }
+
+func echo(t *trial.T, conn *wsstream.Conn, m wsstream.Message) {
 	sent := string(m.Data)
-	l.write(m)
-	got := l.pull()
-	require.Equal(l.t, m.Type, got.Type, "%d bytes", len(sent))
-	require.True(l.t, sent == string(got.Data), "%d bytes came back as %d", len(sent), len(got.Data))
+	require.NoError(t, conn.Writable().Write(t.Context(), m))
+	got, err := conn.Readable().Pull(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, m.Type, got.Type, "%d bytes", len(sent))
+	require.True(t, sent == string(got.Data), "%d bytes came back as %d", len(sent), len(got.Data))
 }
 
 var sizes = []int{1, 125, 126, 127, 4096, 65_535, 65_536, 65_537, 1 << 20}

@@ -41,20 +41,14 @@ func numbered(i int) wsstream.Message {
 func (b *battery) floodTo(t *trial.T) {
 	l := b.open(t, Options{})
 	l.order("sink %d", pause.Milliseconds())
-	stalled := 0
 	ctx, cancel := limited(t, pause-pause/10)
 	defer cancel()
-	n := 0
-	for ; n < count; n++ {
-		if err := l.Writable().Write(ctx, numbered(n)); err != nil {
-			require.ErrorIs(t, err, context.DeadlineExceeded)
-			break
-		}
+	stalled, err := write(ctx, l.Conn, 0)
+	if err != nil {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}
-	stalled = n
-	for ; n < count; n++ {
-		l.write(numbered(n))
-	}
+	_, err = write(t.Context(), l.Conn, stalled)
+	require.NoError(t, err)
 	l.order("sunk")
 	answer := l.answer()
 	t.Note(FloodTo, "%s", bound(stalled))

@@ -89,6 +89,15 @@ func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Forget takes back the options of a connection that did not come.
+func (s *Site) Forget() {
+	select {
+	case <-s.Options:
+	case <-s.conns:
+	default:
+	}
+}
+
 // Accepted waits for the connection.
 func (s *Site) Accepted(t *trial.T) *wsstream.Conn {
 	select {

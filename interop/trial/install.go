@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -141,6 +142,7 @@ func (n *NPM) Install(ctx context.Context) error {
 // A GoProgram is a program of this module, which is built into the folder Bin.
 type GoProgram struct {
 	Package string // relative to the folder of the module
+	Own     bool   // it is a module of its own
 	inst    installation
 	path    string
 }
@@ -158,6 +160,9 @@ func (g *GoProgram) Install(ctx context.Context) error {
 			return err
 		}
 		g.path = filepath.Join(bin, filepath.Base(g.Package))
+		if g.Own {
+			return run(ctx, g.Package, "env", "GOWORK=off", "go", "build", "-o", g.path, ".")
+		}
 		return run(ctx, "", "go", "build", "-o", g.path, g.Package)
 	})
 }
@@ -181,12 +186,28 @@ func run(ctx context.Context, dir, name string, args ...string) error {
 
 func tail(b []byte) string { return plain(string(b[max(0, len(b)-600):])) }
 
-// Output returns the first line that a command writes, to its standard output or error, without
-// spaces around it. It is for versions.
+// ErrAbsent is the error of what no registry has that this program uses. It is no failure.
+var ErrAbsent = errors.New("it cannot be installed")
+
+// An Absent is something that cannot be installed.
+type Absent struct{ Name, Why string }
+
+func (a *Absent) String() string { return a.Name }
+
+// Install says why not.
+func (a *Absent) Install(context.Context) error { return fmt.Errorf("%w: %s", ErrAbsent, a.Why) }
+
+var number = regexp.MustCompile(`\d+(\.\d+)+\S*`)
+
+// Output runs a command and returns the first version number that it writes, such as 1.22.1, or else
+// its first line.
 func Output(ctx context.Context, name string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w: %s", name, err, tail(out))
+	}
+	if v := number.Find(out); v != nil {
+		return string(v), nil
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return strings.TrimSpace(line), nil

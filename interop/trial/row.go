@@ -4,6 +4,7 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -65,8 +66,10 @@ type Note struct {
 	Value string
 }
 
-// OK reports whether the row ran and no check failed.
-func (r *Result) OK() bool { return r.Missing == nil && len(r.Failed) == 0 }
+// OK reports whether no check failed, in a row that ran or is Absent.
+func (r *Result) OK() bool {
+	return (r.Missing == nil || errors.Is(r.Missing, ErrAbsent)) && len(r.Failed) == 0
+}
 
 // Note returns the values that were noted under a heading.
 func (r *Result) Note(what string) (values []string) {

@@ -58,6 +58,10 @@ func TestWhatCannotBeInstalledIsMissing(t *testing.T) {
 	})
 	require.EqualError(t, r.Missing, "a need: no network")
 	require.False(t, r.OK())
+
+	r = run(t, &trial.Row{Needs: []trial.Need{&trial.Absent{Name: "it", Why: "it is secret"}}})
+	require.EqualError(t, r.Missing, "it: it cannot be installed: it is secret")
+	require.True(t, r.OK(), "nothing has failed")
 }
 
 func TestAProcessEndsWithItsCheck(t *testing.T) {
