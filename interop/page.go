@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/wsstream/wsstream/interop/battery"
@@ -87,7 +89,12 @@ func section(b *bytes.Buffer, r *trial.Result) {
 		fmt.Fprintf(b, "- It has nothing for: %s.\n", strings.Join(r.Cannot, ", "))
 	}
 	for _, name := range r.Known {
-		fmt.Fprintf(b, "- %s: %s\n", name, r.Row.Known[name])
+		if why, ok := r.Row.Known[name]; ok {
+			fmt.Fprintf(b, "- %s: %s\n", name, why)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Row.Sometimes)) {
+		fmt.Fprintf(b, "- %s, in some runs: %s\n", name, r.Row.Sometimes[name])
 	}
 	for _, f := range r.Failed {
 		fmt.Fprintf(b, "- **Failed**: %s\n", f)

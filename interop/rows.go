@@ -13,5 +13,6 @@ func rows() []*trial.Row {
 		nodeRows(),
 		protocolRows(),
 		proxyRows(),
+		pythonRows(),
 	)
 }

@@ -86,7 +86,7 @@ type Settings struct {
 
 // Run runs the battery. The peer is killed at its end.
 func Run(t *trial.T, p Peer, s Settings) {
-	b := &battery{p, s}
+	b := &battery{peer: p, settings: s}
 	ok := t.Check("messages of 0 B to 1 MiB", b.sizes)
 	if !ok { // most others would fail alike
 		return
@@ -116,6 +116,7 @@ const patience = 5 * time.Second
 type battery struct {
 	peer     Peer
 	settings Settings
+	silent   bool // the peer did not say how a connection ended: waiting for it is in vain
 }
 
 // A link is one connection of a check.
@@ -135,8 +136,8 @@ func (b *battery) open(t *trial.T, o Options) *link {
 	t.Cleanup(func() {
 		conn.CloseNow()
 		<-conn.Closed().Done()
-		if opened { // the next check must not take this end for its own
-			l.peer.AwaitEnd(since, patience)
+		if opened && !b.silent { // the next check must not take this end for its own
+			b.silent = !l.peer.AwaitEnd(since, patience)
 		}
 	})
 	_, err := conn.Opened().Wait(t.Context())

@@ -40,6 +40,10 @@ type Row struct {
 	// fault. A known check that passes fails the row: the sentence is no longer true.
 	Known map[string]string
 
+	// Sometimes are the checks that a fault of the peer fails in some runs and not in others, with
+	// a sentence about the fault.
+	Sometimes map[string]string
+
 	// Core says that the row is in the set that CI runs.
 	Core bool
 }
@@ -54,7 +58,7 @@ type Result struct {
 	Missing error // why the peer could not be installed
 	Failed  []string
 	Passed  []string // names of checks
-	Known   []string // names of checks that failed as Row.Known says
+	Known   []string // names of checks that failed as Row.Known or Row.Sometimes says
 	Cannot  []string // names of checks for which the peer's API has nothing
 	Notes   []Note
 	Took    time.Duration

@@ -138,12 +138,13 @@ func (t *T) attempt(name string, f func(t *T)) bool {
 		return len(errors) == 0
 	}
 	_, known := t.row.Known[name]
+	_, sometimes := t.row.Sometimes[name]
 	switch {
 	case t.cannot:
 		t.result.Cannot = append(t.result.Cannot, name)
 	case len(errors) == 0:
 		t.result.Passed = append(t.result.Passed, name)
-	case known:
+	case known, sometimes:
 		t.result.Known = append(t.result.Known, name)
 	default:
 		t.result.Failed = append(t.result.Failed, name+": "+strings.Join(errors, "; "))

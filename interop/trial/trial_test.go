@@ -51,6 +51,18 @@ func TestAKnownFaultIsNoFailureAndMustBeThere(t *testing.T) {
 	require.Contains(t, r.Failed[0], "gone: the row expects a fault")
 }
 
+func TestAFaultThatIsThereSometimesIsNoFailureAndMayBeAbsent(t *testing.T) {
+	row := &trial.Row{Sometimes: map[string]string{"odd": "it is odd", "even": "it is even"}}
+	row.Run = func(t *trial.T) {
+		t.Check("odd", func(t *trial.T) { require.Fail(t, "odd") })
+		t.Check("even", func(*trial.T) {})
+	}
+	r := run(t, row)
+	require.True(t, r.OK(), "%v", r.Failed)
+	require.Equal(t, []string{"odd"}, r.Known)
+	require.Equal(t, []string{"even"}, r.Passed)
+}
+
 func TestWhatCannotBeInstalledIsMissing(t *testing.T) {
 	r := run(t, &trial.Row{
 		Needs: []trial.Need{need{errors.New("no network")}},
