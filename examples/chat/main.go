@@ -22,8 +22,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/wsstream/wsstream"
@@ -31,11 +29,9 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	console.Main(func(ctx context.Context, args []string) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 // options are what the command line says.
@@ -78,17 +74,10 @@ func parseOptions(args []string, stdout io.Writer) (*options, error) {
 // run is the program, its surroundings given. It returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err == nil:
+	if err == nil {
 		err = serve(ctx, o, stdout)
 	}
-	if err != nil {
-		console.Fail(stderr, "chat", err)
-		return 1
-	}
-	return 0
+	return console.Status(stderr, "chat", err)
 }
 
 // serve serves the room until ctx ends, or until the crowd has talked.

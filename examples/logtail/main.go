@@ -17,30 +17,22 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	console.Main(func(ctx context.Context, args []string) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 // run is the program, its surroundings given. It returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
 	case err != nil:
 	case o.dial != "":
 		err = view(ctx, o, stdout, stderr)
@@ -49,9 +41,5 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	default:
 		err = demonstrate(ctx, o, stdout, stderr)
 	}
-	if err != nil {
-		console.Fail(stderr, "logtail", err)
-		return 1
-	}
-	return 0
+	return console.Status(stderr, "logtail", err)
 }

@@ -102,12 +102,15 @@ func (h *host) hold(ctx context.Context, open func() (*wsstream.Conn, error)) {
 	if err == nil && (h.in || h.out) {
 		err = h.stall(c)
 	}
+	if err == nil && h.handle {
+		err = c.Readable().Handle(func(wsstream.Message) error { return nil }, nil)
+	}
 	h.mu.Lock()
 	h.conns = append(h.conns, c)
 	h.mu.Unlock()
 	h.settled <- err
 	switch {
-	case err != nil:
+	case err != nil || h.handle:
 	case h.pulling:
 		_, _ = c.Readable().Pull(ctx) // until it ends
 	case h.handler:

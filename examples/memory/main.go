@@ -21,25 +21,18 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout)
-	stop()
-	if err != nil {
-		console.Fail(os.Stderr, "memory", err)
-		os.Exit(1)
-	}
+	console.Main(func(ctx context.Context, args []string) int {
+		return console.Status(os.Stderr, "memory", run(ctx, args, os.Stdin, os.Stdout))
+	})
 }
 
 // run is the program in its three parts: it starts itself again for each row, and that once more

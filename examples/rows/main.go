@@ -14,37 +14,24 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt ends the program immediately
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	console.Main(func(ctx context.Context, args []string) int {
+		return run(ctx, args, os.Stdout, os.Stderr)
+	})
 }
 
 // run is the program, its surroundings given. It returns the exit status: 0 says that all rows have
 // arrived, in order.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
 	if err == nil {
 		err = transfer(ctx, o, stdout, stderr)
 	}
-	if err != nil {
-		console.Fail(stderr, "rows", err)
-		return 1
-	}
-	return 0
+	return console.Status(stderr, "rows", err)
 }
