@@ -30,7 +30,7 @@ func (c *Conn) inputEnd(ctx context.Context, as waiter) error {
 		return c.awaitEnd(ctx)
 	case c.recv.eof, c.recv.peerDone:
 		return errLater
-	case as == inHandler && c.reads.waiting.Load() > 0:
+	case as != onCall && c.reads.waiting.Load() > 0:
 		return errTurn
 	}
 	return nil
