@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// queueLength is how many messages a queue for one connection holds: that of gorilla's chat
+// QueueLength is how many messages a queue for one connection holds: that of gorilla's chat
 // example.
-const queueLength = 256
+const QueueLength = 256
 
 // NoLimit ends the name of a way whose queues grow without a limit.
 const NoLimit = " (no limit)"
@@ -81,7 +81,7 @@ type queueRoom struct {
 }
 
 func (r *queueRoom) Join(c Conn) {
-	q := make(chan send, queueLength)
+	q := make(chan send, QueueLength)
 	go func() { // ends with the process: no connection leaves
 		for send := range q {
 			_ = send(c)
@@ -116,7 +116,7 @@ type queueRelay struct {
 
 func (r *queueRelay) message(dst Conn, data []byte) {
 	r.once.Do(func() {
-		r.queue = make(chan []byte, queueLength)
+		r.queue = make(chan []byte, QueueLength)
 		go func() { // ends with the process: there is one relay in it
 			for data := range r.queue {
 				_ = dst.Write(data)

@@ -43,7 +43,7 @@ func (r broadcastRoom) Join(c Conn) {
 }
 
 func (r broadcastRoom) subscribe() *stream.Subscription[wsstream.Message] {
-	return stream.Subscribe(r.b, stream.Count(queueLength), stream.DropOldest())
+	return stream.Subscribe(r.b, stream.Count(QueueLength), stream.DropOldest())
 }
 
 func (r broadcastRoom) Publish(data []byte) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/wsstream/wsstream/bench/internal/library"
-	"github.com/wsstream/wsstream/bench/internal/peer"
 	"github.com/wsstream/wsstream/bench/internal/work"
 )
 
@@ -16,7 +15,6 @@ const Reached = "until the last fast one has it"
 const (
 	castSize  = 1 << 10 // bytes a message
 	castPeers = 2       // processes of fast consumers
-	castFill  = 128     // messages: more than a stopped connection takes
 	casts     = 9       // messages that are measured
 )
 
@@ -51,26 +49,14 @@ func broadcasts(o Options) []Scenario {
 	return scenarios
 }
 
-// cast publishes one message after the other, each when the one before it has come to all. The
-// stopped consumers connect first, and get messages until they take no more.
+// cast publishes one message after the other, each when the one before it has come to all.
 func cast(job work.Job, stopped int, o Options) (Run, error) {
-	order := peer.Order{Shape: peer.Consume, Conns: stopped, Stopped: stopped, Buffer: job.Buffer}
-	s, m, err := openRoom(job, order)
+	fast := CastConns(o) - stopped
+	s, m, err := openHeld(job, stopped, fast, castPeers)
 	if err != nil {
-		return Run{}, err
-	}
-	defer s.close()
-	if _, err := m.publish(unpaced, castFill, 0); err != nil {
 		return ended(err, nil)
 	}
-	fast := CastConns(o) - stopped
-	order.Conns, order.Stopped, order.First = fast/castPeers, 0, stopped
-	if err := s.join(order, castPeers); err != nil {
-		return Run{}, err
-	}
-	if err := s.joined(CastConns(o)); err != nil {
-		return Run{}, err
-	}
+	defer s.close()
 	if _, err := m.publish(unpaced, casts, fast); err != nil { // to warm up
 		return ended(err, nil)
 	}

@@ -4,12 +4,15 @@ import (
 	"errors"
 	"time"
 
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/bench/internal/library"
+	"github.com/wsstream/wsstream/bench/internal/peer"
 	"github.com/wsstream/wsstream/bench/internal/work"
 )
 
 const (
 	glance = 10 * time.Millisecond  // how often a burst is looked at, when it should be over
-	still  = 250 * time.Millisecond // when nothing has moved for so long, nothing more will
+	still  = 100 * time.Millisecond // when nothing has moved for so long, nothing more will
 )
 
 // A burst is what came of messages that a room has published at a pace.
@@ -29,6 +32,31 @@ func ended(err error, values map[string]float64) (Run, error) {
 		return Run{Note: err.Error(), Values: values}, nil
 	}
 	return Run{}, err
+}
+
+// openHeld starts a room with stopped consumers, which take no more, and then with fast ones in so
+// many processes.
+func openHeld(job work.Job, stopped, fast, processes int) (s *session, m *memory, err error) {
+	o := peer.Order{Shape: peer.Consume, Conns: stopped, Stopped: stopped, Buffer: job.Buffer}
+	if s, m, err = openRoom(job, o); err != nil {
+		return nil, nil, err
+	}
+	// more than the kernel, the library and the queue in front of it take for a connection
+	fill := (6*job.Buffer+wsstream.DefaultWriteWindow)/job.Size + library.QueueLength
+	if stopped > 0 {
+		_, err = m.publish(unpaced, int64(fill), 0)
+	}
+	if err == nil {
+		o.Conns, o.Stopped, o.First = fast/processes, 0, stopped
+		err = s.join(o, processes)
+	}
+	if err == nil {
+		err = s.joined(stopped + fast)
+	}
+	if err != nil {
+		s.close()
+	}
+	return s, m, err
 }
 
 // publish has the room publish count messages at a rate. It waits until all have come to the fast

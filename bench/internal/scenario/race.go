@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/wsstream/wsstream/bench/internal/peer"
 	"github.com/wsstream/wsstream/bench/internal/work"
 )
 
@@ -20,8 +19,9 @@ var deliverCPU = Metric{Name: DeliverCPU, Unit: "µs", Lower: true}
 const (
 	// keepsPace is the least share of a rate that has to arrive, so that nothing piles up.
 	keepsPace = 0.95
-	waitsNote = "it waits for the stopped ones"
-	unpaced   = 1e6 // messages a second: more than a room can send
+	// slower is the next lower rate, as a share, when a rate turns out not to last.
+	slower  = 0.92
+	unpaced = 1e6 // messages a second: more than a room can send
 )
 
 // RaceName is the name of the scenario of a room at full speed. Some consumers are stopped.
@@ -44,14 +44,12 @@ func races(o Options) []Scenario {
 	var scenarios []Scenario
 	for _, size := range RaceSizes(o) {
 		for _, stopped := range Shares(o) {
-			order := peer.Order{Shape: peer.Consume, Conns: Consumers(o), Stopped: stopped,
-				Buffer: roomBuffer}
 			scenarios = append(scenarios, Scenario{
 				Name: RaceName(o, stopped, size),
 				Metrics: []Metric{{Name: Lossless}, deliverCPU, growth,
 					{Name: Growing, Unit: "MiB/s", Plain: true}, cut},
 				Entries: ways(func(lib, way string, o Options) (Run, error) {
-					return race(roomJob(lib, way, size), order, o)
+					return race(roomJob(lib, way, size), stopped, o)
 				}),
 			})
 		}
@@ -59,21 +57,17 @@ func races(o Options) []Scenario {
 	return scenarios
 }
 
-// race searches the highest rate at which each fast consumer gets each message, when the stopped
-// ones have long been stopped. What it reports was measured at that rate afterwards, for longer. If
-// something is lost then, the next lower rates are tried.
-func race(job work.Job, order peer.Order, o Options) (Run, error) {
-	s, m, err := openRoom(job, order)
-	if err != nil {
-		return Run{}, err
-	}
-	defer s.close()
-	fast := order.Conns - order.Stopped
-	// the first messages are more than a stopped connection and the queues in front of it take
-	b, err := m.publish(unpaced, int64(pick(o, max(1000, 512<<10/job.Size), 20)), fast)
+// race searches the highest rate at which each fast consumer gets each message. What it reports was
+// measured at that rate afterwards, for longer. If something is lost then, the next lower rates are
+// tried.
+func race(job work.Job, stopped int, o Options) (Run, error) {
+	fast := Consumers(o) - stopped
+	s, m, err := openHeld(job, stopped, fast, 1)
 	if err != nil {
 		return ended(err, map[string]float64{Lossless: 0})
 	}
+	defer s.close()
+	var b burst
 	lasts := func(rate float64, long time.Duration) (bool, error) {
 		count := max(1, int64(rate*long.Seconds()))
 		var err error
@@ -90,7 +84,7 @@ func race(job work.Job, order peer.Order, o Options) (Run, error) {
 		}
 	}
 	if err != nil {
-		return ended(err, map[string]float64{Lossless: 0})
+		return Run{}, err
 	}
 	values := map[string]float64{Lossless: 0, Growth: m.most(), Cut: float64(b.to.peer.Cut)}
 	if rate >= leastRate {
