@@ -51,13 +51,18 @@ func floodTo(t *trial.T, write func(ctx context.Context, i int) error) {
 // floodFrom pulls nothing for three seconds while the peer floods, notes what stalled it, and then
 // calls pull for each message.
 func floodFrom(t *trial.T, p *trial.Process, since int, pull func(i int)) {
-	ctx, cancel := context.WithTimeout(t.Context(), floodPause)
-	defer cancel()
-	<-ctx.Done() // the peer sends meanwhile: this is what is measured
+	pause(t, floodPause) // the peer sends meanwhile: this is what is measured
 	t.Note(battery.FloodFrom, "%s", stalledAfter(p.Sent(since)))
 	for i := range floodCount {
 		pull(i)
 	}
+}
+
+// pause lets time pass: a check says why it must.
+func pause(t *trial.T, d time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	<-ctx.Done()
 }
 
 func stalledAfter(messages int) string {
@@ -84,4 +89,15 @@ func serveHTTP(t *trial.T, h http.Handler) (url string) {
 func unclean(t *trial.T, err error) {
 	require.Error(t, err)
 	require.Equal(t, 1006, wsstream.CloseCode(err), "%v", err)
+}
+
+// systemPython sees Debian's packages, and a virtual environment's does not.
+const systemPython = "/usr/bin/python3"
+
+// debianPython returns the version of a package of Debian's Python.
+func debianPython(name string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		const program = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
+		return trial.Output(ctx, systemPython, "-c", program, name)
+	}
 }

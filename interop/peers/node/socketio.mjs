@@ -1,8 +1,8 @@
 // The peer for Socket.IO: node socketio.mjs server|client
 //
-// It answers these events, in both roles: "echo" is emitted back and acknowledged with its
-// arguments, "flood" emits numbered items, "items" are counted behind a slow handler, "ask" makes it
-// call us, "leave" and "cut" end the namespace and the transport.
+// It answers these events, in both roles: "echo" is emitted back, "give" is acknowledged with its
+// arguments, "ask" makes it call us, "flood" emits numbered items, each "item" is counted behind a
+// slow handler until "sunk", "leave" and "cut" end the namespace and the transport.
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { Server } from 'socket.io';
@@ -12,11 +12,8 @@ import { say } from './obey.mjs';
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
 function serve(socket, engine) {
-	socket.on('echo', (...args) => {
-		const ack = typeof args.at(-1) === 'function' ? args.pop() : undefined;
-		if (ack) ack(...args);
-		else socket.emit('echo', ...args);
-	});
+	socket.on('echo', (...args) => socket.emit('echo', ...args));
+	socket.on('give', (...args) => args.pop()(...args));
 	socket.on('ask', async (name, ...args) => {
 		const answer = await socket.timeout(5000).emitWithAck(name, ...args);
 		socket.emit('answer', answer);
@@ -44,7 +41,6 @@ function serve(socket, engine) {
 	socket.on('leave', () => socket.disconnect());
 	socket.on('cut', () => engine().close());
 	socket.on('disconnect', (reason) => say({ say: 'disconnect: ' + reason }));
-	engine().on('heartbeat', () => say({ say: 'heartbeat' }));
 }
 
 if (process.argv[2] === 'server') {
