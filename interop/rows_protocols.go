@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -20,6 +22,7 @@ import (
 func protocolRows() []*trial.Row {
 	return slices.Concat(
 		socketioRows(),
+		signalrRows(),
 	)
 }
 
@@ -100,4 +103,29 @@ func debianPython(name string) func(context.Context) (string, error) {
 		const program = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
 		return trial.Output(ctx, systemPython, "-c", program, name)
 	}
+}
+
+// order tells a client of drive.mjs to do something, and returns its result as JSON.
+func order(t *trial.T, p *trial.Process, name string, args ...any) string {
+	result, err := try(t, p, name, args...)
+	require.NoError(t, err)
+	return result
+}
+
+// try is order for an operation that may fail.
+func try(t *trial.T, p *trial.Process, name string, args ...any) (string, error) {
+	since := p.Events()
+	begin(t, p, name, args...)
+	said := awaitSay(t, p, since, name)
+	if result, ok := strings.CutPrefix(said, name+": "); ok {
+		return result, nil
+	}
+	return "", errors.New(strings.TrimPrefix(said, name+" failed: "))
+}
+
+// begin tells a client of drive.mjs to do something, and does not wait for its result.
+func begin(t *trial.T, p *trial.Process, name string, args ...any) {
+	line, err := json.Marshal(append([]any{name}, args...))
+	require.NoError(t, err)
+	p.Tell(t, "%s", line)
 }

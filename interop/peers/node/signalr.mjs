@@ -1,0 +1,65 @@
+// The client of SignalR, driven by a row: node signalr.mjs
+import * as signalR from '@microsoft/signalr';
+import { drive, sleep, tell } from './drive.mjs';
+import { say } from './obey.mjs';
+
+let hub;
+let sunk;
+
+drive({
+	async start(url) {
+		hub = new signalR.HubConnectionBuilder()
+			.withUrl(url, { skipNegotiation: true, transport: signalR.HttpTransportType.WebSockets })
+			.withAutomaticReconnect([0, 50, 100])
+			.configureLogging(signalR.LogLevel.Error)
+			.build();
+		hub.serverTimeoutInMilliseconds = 1000; // it gives up without the hub's pings
+		// Nothing in the client's API holds the hub back: it does not wait for a handler.
+		let next = 0;
+		let slow;
+		hub.on('item', async (i) => {
+			if (i === next) next++;
+			await (slow ??= sleep(3000));
+		});
+		sunk = new Promise((resolve) => hub.on('sunk', () => slow.then(() => resolve(next))));
+		hub.on('notify', (...args) => tell('notify', ...args));
+		hub.on('question', (a, b) => a + b);
+		hub.on('trouble', () => { throw new Error('no answer'); });
+		hub.onreconnected(() => tell('reconnected'));
+		hub.onclose((e) => tell('closed', e?.message));
+		await hub.start();
+	},
+	invoke: (target, ...args) => hub.invoke(target, ...args),
+	send: (target, ...args) => hub.send(target, ...args),
+	stream: (target, ...args) => new Promise((resolve, reject) => {
+		const items = [];
+		hub.stream(target, ...args).subscribe({
+			next: (item) => items.push(item),
+			complete: () => resolve(items),
+			error: reject,
+		});
+	}),
+	cancel: (target, after) => new Promise((resolve, reject) => {
+		let n = 0;
+		const subscription = hub.stream(target).subscribe({
+			next() {
+				if (++n === after) {
+					subscription.dispose();
+					resolve(n);
+				}
+			},
+			complete() {},
+			error: reject,
+		});
+	}),
+	items: () => sunk,
+	// send resolves when the transport has the message.
+	async flood(target, count, size) {
+		const text = 'x'.repeat(size);
+		for (let i = 0; i < count; i++) {
+			await hub.send(target, i, text);
+			if (i % 8 === 7) say({ sent: i + 1 });
+		}
+	},
+	stop: () => hub.stop(),
+});

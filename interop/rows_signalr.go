@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/interop/battery"
+	"github.com/wsstream/wsstream/interop/signalr"
+	"github.com/wsstream/wsstream/interop/trial"
+)
+
+// signalrRows are the client of SignalR with a hub of ours.
+func signalrRows() []*trial.Row {
+	return []*trial.Row{{
+		Name: "SignalR", Role: trial.Client, Core: true,
+		Needs:   []trial.Need{node, npms, npm},
+		Version: npmVersion("@microsoft/signalr"),
+		Pitfalls: []string{
+			"It takes what a hub sends, whatever its program does with it. Let the program ask for parts.",
+			"It gives up after 30 s without a message of the hub, and does not count WebSocket's pings.",
+			"It holds what its program sends without a limit while the hub does not read.",
+		},
+		Run: func(t *trial.T) {
+			runSignalR(t, t.Start(nodeDir, nil, "node", "signalr.mjs"))
+		},
+	}}
+}
+
+// A signalrSite is a hub of ours.
+type signalrSite struct {
+	url     string
+	clients chan *signalr.Client
+	stopped chan error    // why a stream has ended
+	release chan struct{} // lets the method Item go on
+	items   chan int      // what Item has got
+}
+
+func newSignalrSite(t *trial.T) *signalrSite {
+	site := &signalrSite{
+		clients: make(chan *signalr.Client, 8),
+		stopped: make(chan error, 1),
+		release: make(chan struct{}),
+		items:   make(chan int, 1),
+	}
+	site.url = serveHTTP(t, &signalr.Hub{
+		KeepAlive: 200 * time.Millisecond,
+		Connected: func(_ context.Context, c *signalr.Client) { site.clients <- c },
+		Methods: map[string]signalr.Method{
+			"Add": func(_ context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+				var a, b float64
+				err := args.Scan(&a, &b)
+				return a + b, err
+			},
+			"Echo": func(_ context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+				return args, nil
+			},
+			"Fail": func(context.Context, *signalr.Client, signalr.Args) (any, error) {
+				return nil, errors.New("it is Monday")
+			},
+			"Item": site.item,
+		},
+		Streams: map[string]signalr.Stream{
+			"Count": func(_ context.Context, _ *signalr.Client, args signalr.Args, send func(any) error) error {
+				var n int
+				err := args.Scan(&n)
+				for i := 0; i < n && err == nil; i++ {
+					err = send(i)
+				}
+				return err
+			},
+			"Break": func(_ context.Context, _ *signalr.Client, _ signalr.Args, send func(any) error) error {
+				return errors.Join(send(1), errors.New("the source is dry"))
+			},
+			"Endless": func(ctx context.Context, _ *signalr.Client, _ signalr.Args, send func(any) error) error {
+				for ctx.Err() == nil {
+					if err := send("more"); err != nil {
+						return err
+					}
+				}
+				site.stopped <- ctx.Err()
+				return nil
+			},
+		},
+	})
+	return site
+}
+
+// item holds up its client with the first item.
+func (s *signalrSite) item(ctx context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+	var n int
+	var text string
+	if err := args.Scan(&n, &text); err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		select {
+		case <-s.release:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	select {
+	case s.items <- n:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// start connects the client.
+func (s *signalrSite) start(t *trial.T, p *trial.Process) *signalr.Client {
+	order(t, p, "start", strings.Replace(s.url, "ws", "http", 1))
+	c := s.next(t)
+	t.Cleanup(c.Conn().CloseNow)
+	return c
+}
+
+func (s *signalrSite) next(t *trial.T) *signalr.Client {
+	select {
+	case c := <-s.clients:
+		return c
+	case <-t.Context().Done():
+		require.Fail(t, "the client did not come")
+		return nil
+	}
+}
+
+func runSignalR(t *trial.T, p *trial.Process) {
+	site := newSignalrSite(t)
+	stop := func() { order(t, p, "stop") }
+	ok := t.Check("invocations", func(t *trial.T) {
+		site.start(t, p)
+		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2))
+		require.Equal(t, `["水",null,{"k":[true]}]`,
+			order(t, p, "invoke", "Echo", "水", nil, map[string]any{"k": []any{true}}))
+		stop()
+	})
+	if !ok {
+		return
+	}
+	t.Check("errors", func(t *trial.T) {
+		site.start(t, p)
+		_, err := try(t, p, "invoke", "Fail")
+		require.ErrorContains(t, err, "it is Monday")
+		_, err = try(t, p, "invoke", "Nothing")
+		require.ErrorContains(t, err, "Unknown hub method")
+		_, err = try(t, p, "stream", "Break")
+		require.ErrorContains(t, err, "the source is dry")
+		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2))
+		stop()
+	})
+	t.Check("streams", func(t *trial.T) {
+		site.start(t, p)
+		require.Equal(t, "[0,1,2,3,4]", order(t, p, "stream", "Count", 5))
+		require.Equal(t, "3", order(t, p, "cancel", "Endless", 3))
+		select {
+		case err := <-site.stopped:
+			require.ErrorIs(t, err, context.Canceled)
+		case <-t.Context().Done():
+			require.Fail(t, "the stream went on after it was cancelled")
+		}
+		stop()
+	})
+	t.Check("invocations of the client", func(t *trial.T) {
+		c := site.start(t, p)
+		since := p.Events()
+		require.NoError(t, c.Send(t.Context(), "notify", "hello", 1))
+		require.Equal(t, `notify: ["hello",1]`, awaitSay(t, p, since, "notify"))
+		var sum int
+		require.NoError(t, c.Invoke(t.Context(), &sum, "question", 1, 2))
+		require.Equal(t, 3, sum)
+		require.ErrorContains(t, c.Invoke(t.Context(), &sum, "trouble"), "no answer")
+		stop()
+	})
+	t.Check("pings", func(t *trial.T) { // it gives up after a second without one
+		site.start(t, p)
+		pause(t, 2500*time.Millisecond)
+		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2))
+		stop()
+	})
+	t.Check("reconnect after a cut", func(t *trial.T) {
+		c := site.start(t, p)
+		since := p.Events()
+		c.Conn().CloseNow()
+		awaitSay(t, p, since, "reconnected")
+		site.next(t)
+		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2))
+		stop()
+	})
+	t.Check("reconnect after a Close that allows it", func(t *trial.T) {
+		c := site.start(t, p)
+		since := p.Events()
+		_ = c.Close(t.Context(), "the hub restarts", true) // it may cut, and not answer the Close
+		awaitSay(t, p, since, "reconnected")
+		site.next(t)
+		stop()
+	})
+	t.Check("our end", func(t *trial.T) {
+		c := site.start(t, p)
+		since := p.Events()
+		err := c.Close(t.Context(), "the hub ends", false)
+		said := awaitSay(t, p, since, "closed")
+		t.Note(battery.Closes, "ours 1000: it saw %s, we saw %v", said, err)
+		require.Contains(t, said, "the hub ends")
+	})
+	t.Check("its end", func(t *trial.T) {
+		c := site.start(t, p)
+		stop()
+		info, err := c.Conn().Closed().Wait(t.Context())
+		require.NoError(t, err)
+		t.Note(battery.Closes, "its end: we saw %v", info)
+	})
+	t.Check(battery.FloodTo, func(t *trial.T) {
+		c := site.start(t, p)
+		text := strings.Repeat("x", floodSize)
+		floodTo(t, func(ctx context.Context, i int) error { return c.Send(ctx, "item", i, text) })
+		require.NoError(t, c.Send(t.Context(), "sunk"))
+		require.Equal(t, "1024", order(t, p, "items"))
+		stop()
+	})
+	t.Check(battery.FloodFrom, func(t *trial.T) {
+		site.start(t, p)
+		since := p.Events()
+		begin(t, p, "flood", "Item", floodCount, floodSize)
+		first := true
+		floodFrom(t, p, since, func(i int) {
+			if first {
+				first = false
+				site.release <- struct{}{}
+			}
+			select {
+			case n := <-site.items:
+				require.Equal(t, i, n)
+			case <-t.Context().Done():
+				require.Fail(t, "an item is missing")
+			}
+		})
+		stop()
+	})
+	t.Check("killed", func(t *trial.T) {
+		c := site.start(t, p)
+		p.Kill()
+		_, err := c.Conn().Closed().Wait(t.Context())
+		require.Equal(t, 1006, wsstream.CloseCode(err))
+	})
+}
