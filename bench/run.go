@@ -87,6 +87,7 @@ func (s *settings) measure(stdout, stderr io.Writer) error {
 	for i, sc := range scenarios {
 		say(stderr, "%d/%d %s\n", i+1, len(scenarios), sc.Name)
 		r, failed := s.turns(sc, stderr)
+		r.Date, r.Commit = machine.Date, machine.Commit
 		results = append(results, r)
 		failures += failed
 		say(stdout, "%s", report.Table(r, style))

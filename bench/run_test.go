@@ -36,6 +36,8 @@ func TestEveryLibraryIsMeasured(t *testing.T) {
 	require.Len(t, results.Results, 3)
 	for _, r := range results.Results {
 		require.Contains(t, out.String(), "### "+r.Scenario)
+		require.Equal(t, results.Machine.Date, r.Date)
+		require.Equal(t, results.Machine.Commit, r.Commit)
 		if r.Scenario != scenario.Reading {
 			require.Len(t, r.Lines, len(scenario.Libraries()))
 		}

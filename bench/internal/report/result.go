@@ -3,6 +3,7 @@ package report
 import (
 	"math"
 	"strings"
+	"time"
 
 	"github.com/wsstream/wsstream/bench/internal/scenario"
 )
@@ -10,6 +11,8 @@ import (
 // A Result is what a scenario gave.
 type Result struct {
 	Scenario string
+	Date     time.Time // when, and of which commit, it was measured
+	Commit   string
 	Metrics  []scenario.Metric
 	Lines    []Line
 }
