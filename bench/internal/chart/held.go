@@ -61,7 +61,7 @@ func held(results byName, o scenario.Options) *plot.Plot {
 // race is the highest rate at which no fast consumer loses anything, with messages of this size.
 func race(results byName, size int, o scenario.Options) *plot.Plot {
 	c := barChart{
-		title: fmt.Sprintf("One server sends to %d consumers: the most that each fast one gets without a loss"+
+		title: fmt.Sprintf("One to %d: the most that each fast consumer gets without a loss"+
 			" (no bar: nothing)", scenario.Consumers(o)),
 		axis:   scenario.Sized("messages a second", size) + " each",
 		metric: scenario.Lossless,
