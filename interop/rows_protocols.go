@@ -23,6 +23,7 @@ func protocolRows() []*trial.Row {
 	return slices.Concat(
 		socketioRows(),
 		signalrRows(),
+		phoenixRows(),
 	)
 }
 
@@ -116,11 +117,14 @@ func order(t *trial.T, p *trial.Process, name string, args ...any) string {
 func try(t *trial.T, p *trial.Process, name string, args ...any) (string, error) {
 	since := p.Events()
 	begin(t, p, name, args...)
-	said := awaitSay(t, p, since, name)
-	if result, ok := strings.CutPrefix(said, name+": "); ok {
-		return result, nil
+	done, failed := name+": ", name+" failed: "
+	e := p.Await(t, since, "the result of "+name, func(e trial.Event) bool {
+		return strings.HasPrefix(e.Say, done) || strings.HasPrefix(e.Say, failed)
+	})
+	if text, ok := strings.CutPrefix(e.Say, failed); ok {
+		return "", errors.New(text)
 	}
-	return "", errors.New(strings.TrimPrefix(said, name+" failed: "))
+	return strings.TrimPrefix(e.Say, done), nil
 }
 
 // begin tells a client of drive.mjs to do something, and does not wait for its result.
