@@ -24,6 +24,7 @@ func protocolRows() []*trial.Row {
 		socketioRows(),
 		signalrRows(),
 		phoenixRows(),
+		socketclusterRows(),
 	)
 }
 
