@@ -1,4 +1,4 @@
-// What the battery tells a peer to do, for programs in JavaScript. See battery.go.
+// What the battery tells a peer to do, for programs in JavaScript, pages too. See battery.go.
 //
 // A peer of a library is an object:
 //
@@ -8,17 +8,16 @@
 //	ping(text)            resolves after the pong      } may be missing
 //	fragments(parts)      sends bytes as one text      }
 //	pause(), resume()     stops and starts reading     }
-import { createInterface } from 'node:readline';
+//	textOnly              true if send sends no bytes  }
 
 export const subprotocol = 'battery.wsstream';
 
-export const say = (event) => process.stdout.write(JSON.stringify(event) + '\n');
-
-// An End is how a connection ended.
+// An End is how a connection ended. clean is undefined where the API does not say it.
 export class End {
-	constructor(code, reason) {
+	constructor(code, reason, clean) {
 		this.code = code || 1006;
 		this.reason = String(reason ?? '');
+		this.clean = clean;
 	}
 }
 
@@ -45,12 +44,12 @@ export class Queue {
 
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
-// obey echoes and does as it is told, until the connection ends.
-export async function obey(peer) {
+// obey echoes and does as it is told, until the connection ends. say reports an event.
+export async function obey(peer, say) {
 	try {
 		for (;;) {
 			const m = await peer.next();
-			if (typeof m === 'string' && m[0] === '!') await order(peer, m.slice(1));
+			if (typeof m === 'string' && m[0] === '!') await order(peer, m.slice(1), say);
 			else await peer.send(m);
 		}
 	} catch (e) {
@@ -59,7 +58,7 @@ export async function obey(peer) {
 	}
 }
 
-async function order(peer, text) {
+async function order(peer, text, say) {
 	const [verb, ...args] = text.split(' ');
 	const [a, b] = args.map(Number);
 	switch (verb) {
@@ -75,6 +74,7 @@ async function order(peer, text) {
 		return peer.fragments([all.slice(0, 2), all.slice(2, 2), all.slice(2, 4), all.slice(4)]);
 	}
 	case 'flood':
+		if (peer.textOnly) break;
 		for (let i = 0; i < a; i++) {
 			const m = new Uint8Array(b);
 			new DataView(m.buffer).setUint32(0, i);
@@ -94,15 +94,4 @@ async function order(peer, text) {
 	}
 	}
 	return peer.send('!no');
-}
-
-// dialEach calls open with each URL that comes on standard input.
-export function dialEach(open) {
-	createInterface({ input: process.stdin }).on('line', async (url) => {
-		try {
-			obey(await open(url));
-		} catch (e) {
-			console.error(e);
-		}
-	});
 }

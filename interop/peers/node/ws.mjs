@@ -1,7 +1,7 @@
 // The battery's peer for the package ws: node ws.mjs server|client
 import { once } from 'node:events';
 import { WebSocket, WebSocketServer } from 'ws';
-import { dialEach, End, obey, Queue, say, subprotocol } from './obey.mjs';
+import { dialEach, End, Queue, say, sent, serve, subprotocol } from './node.mjs';
 
 function peer(ws) {
 	const queue = new Queue();
@@ -10,8 +10,7 @@ function peer(ws) {
 	ws.on('error', console.error);
 	return {
 		next: () => queue.next(),
-		// The callback of send is ws's backpressure: the socket has taken the message.
-		send: (m) => new Promise((resolve, reject) => ws.send(m, (e) => (e ? reject(e) : resolve()))),
+		send: (m) => sent((done) => ws.send(m, done)),
 		close: (code, reason) => ws.close(code, reason),
 		async ping(text) {
 			const pong = once(ws, 'pong');
@@ -33,7 +32,7 @@ if (process.argv[2] === 'server') {
 		handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
 		perMessageDeflate: { threshold: 0 },
 	});
-	server.on('connection', (ws) => obey(peer(ws)));
+	server.on('connection', (ws) => serve(peer(ws)));
 	server.on('listening', () => say({ url: `ws://127.0.0.1:${server.address().port}/` }));
 } else {
 	dialEach(async (url) => {

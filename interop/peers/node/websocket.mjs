@@ -1,0 +1,42 @@
+// The battery's peer for the package websocket (WebSocket-Node): node websocket.mjs server|client
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import websocket from 'websocket';
+import { dialEach, End, listens, Queue, sent, serve, subprotocol } from './node.mjs';
+
+function peer(connection) {
+	const queue = new Queue();
+	connection.on('message', (m) => queue.push(m.type === 'utf8' ? m.utf8Data : m.binaryData));
+	connection.on('close', (code, reason) => queue.end(new End(code, reason)));
+	connection.on('error', console.error);
+	return {
+		next: () => queue.next(),
+		send: (m) => sent((done) => connection.send(typeof m === 'string' ? m : Buffer.from(m), done)),
+		close: (code, reason) => connection.close(code, reason),
+		async ping(text) {
+			const pong = once(connection, 'pong');
+			connection.ping(text);
+			await pong;
+		},
+		pause: () => connection.pause(),
+		resume: () => connection.resume(),
+	};
+}
+
+const limits = { maxReceivedFrameSize: 2 << 20, maxReceivedMessageSize: 2 << 20 };
+
+if (process.argv[2] === 'server') {
+	const http = createServer();
+	const server = new websocket.server({ httpServer: http, ...limits });
+	server.on('request', (request) => {
+		const offered = request.requestedProtocols.includes(subprotocol);
+		serve(peer(request.accept(offered ? subprotocol : null, request.origin)));
+	});
+	listens(http);
+} else {
+	dialEach(async (url) => {
+		const client = new websocket.client(limits);
+		client.connect(url, [subprotocol]);
+		return peer((await once(client, 'connect'))[0]);
+	});
+}
