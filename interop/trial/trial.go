@@ -15,6 +15,7 @@ import (
 
 const (
 	checkTime = 40 * time.Second // for one check: a peer that never answers fails it
+	knownTime = 10 * time.Second // for one that is known to fail
 	rowTime   = 5 * time.Minute  // for all checks of a row
 )
 
@@ -98,7 +99,11 @@ func (t *T) Check(name string, f func(t *T)) bool {
 		return false
 	}
 	outer := t.Context()
-	ctx, cancel := context.WithTimeout(outer, checkTime)
+	limit := checkTime
+	if _, known := t.row.Known[name]; known {
+		limit = knownTime
+	}
+	ctx, cancel := context.WithTimeout(outer, limit)
 	defer cancel()
 	t.mu.Lock()
 	first := len(t.cleanups)

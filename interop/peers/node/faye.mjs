@@ -14,7 +14,7 @@ function peer(ws) {
 		next: () => queue.next(),
 		// send returns false if the sender should wait, as a stream's write does.
 		async send(m) {
-			if (!ws.send(typeof m === 'string' ? m : Buffer.from(m))) {
+			if (!ws.send(typeof m === 'string' ? m : Buffer.from(m)) && ws.readyState === WebSocket.OPEN) {
 				await Promise.race([once(ws, 'drain'), once(ws, 'close')]);
 			}
 		},

@@ -54,7 +54,16 @@ export async function obey(peer, say) {
 		}
 	} catch (e) {
 		if (!(e instanceof End)) console.error(e);
-		say({ closed: e instanceof End ? e : new End() });
+		say({ closed: e instanceof End ? e : await ending(peer) });
+	}
+}
+
+// ending is for a peer whose library fails to send after the end, and says how it ended elsewhere.
+async function ending(peer) {
+	try {
+		for (;;) await peer.next();
+	} catch (e) {
+		return e instanceof End ? e : new End();
 	}
 }
 

@@ -6,7 +6,7 @@ import { End, listens, Queue, serve } from './node.mjs';
 function peer(connection) {
 	const queue = new Queue();
 	connection.on('data', (m) => queue.push(m));
-	connection.on('close', () => queue.end(new End()));
+	connection.on('close', () => queue.end(new End())); // it does not say how
 	return {
 		textOnly: true,
 		next: () => queue.next(),

@@ -1,7 +1,7 @@
 // Peers for the two clients that the standards of browsers have, wherever they are implemented.
 import { End, Queue } from './obey.mjs';
 
-const message = (data) => (typeof data === 'string' ? data : new Uint8Array(data.buffer ?? data));
+const message = (data) => (data instanceof ArrayBuffer ? new Uint8Array(data) : data);
 
 // A WebSocket has no backpressure: it queues what send takes, and what its user has not read.
 export async function classic(ws) {

@@ -34,9 +34,11 @@ if (process.argv[2] === 'server') {
 	});
 	listens(http);
 } else {
-	dialEach(async (url) => {
+	// Messages may come right behind 'connect': their handler cannot wait for a promise.
+	dialEach((url) => new Promise((resolve) => {
 		const client = new websocket.client(limits);
+		client.on('connect', (connection) => resolve(peer(connection)));
+		client.on('connectFailed', console.error);
 		client.connect(url, [subprotocol]);
-		return peer((await once(client, 'connect'))[0]);
-	});
+	}));
 }
