@@ -11,6 +11,7 @@ func rows() []*trial.Row {
 	return slices.Concat(
 		goRows(),
 		nodeRows(),
+		browserRows(),
 		protocolRows(),
 		proxyRows(),
 		pythonRows(),

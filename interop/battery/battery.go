@@ -3,7 +3,7 @@
 // A peer is a program that echoes each message in its own type, and obeys text messages that begin
 // with an exclamation mark:
 //
-//	!close CODE REASON  closes the connection
+//	!close CODE REASON  closes the connection; both may be missing
 //	!ping TEXT          sends a ping, and says "!pong TEXT" after its pong
 //	!fragments          sends the text of Fragments in frames that are cut inside characters
 //	!flood COUNT SIZE   sends COUNT binary messages of SIZE bytes, each with its number in the first
@@ -17,6 +17,7 @@
 package battery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -51,8 +52,9 @@ type Options struct {
 	// offered to it.
 	AgreeProtocol bool
 
-	Compression  *wsstream.CompressionOptions
-	MaxFrameSize int
+	Compression    *wsstream.CompressionOptions
+	MaxFrameSize   int
+	MaxMessageSize int // zero: 4 MiB
 }
 
 const maxMessage = 4 << 20
@@ -60,7 +62,7 @@ const maxMessage = 4 << 20
 // Dial returns the options of Dial.
 func (o Options) Dial() *wsstream.DialOptions {
 	return &wsstream.DialOptions{
-		MaxMessageSize:      maxMessage,
+		MaxMessageSize:      cmp.Or(o.MaxMessageSize, maxMessage),
 		MaxFrameSize:        o.MaxFrameSize,
 		Compression:         o.Compression,
 		Subprotocols:        []string{Subprotocol},
@@ -71,7 +73,7 @@ func (o Options) Dial() *wsstream.DialOptions {
 // Accept returns the options of Accept.
 func (o Options) Accept() *wsstream.AcceptOptions {
 	return &wsstream.AcceptOptions{
-		MaxMessageSize: maxMessage,
+		MaxMessageSize: cmp.Or(o.MaxMessageSize, maxMessage),
 		MaxFrameSize:   o.MaxFrameSize,
 		Compression:    o.Compression,
 		Subprotocols:   []string{Subprotocol},
@@ -83,6 +85,7 @@ func (o Options) Accept() *wsstream.AcceptOptions {
 type Settings struct {
 	MaxFrameSize int  // of what we send
 	TextOnly     bool // the peer has no call that sends binary messages
+	EveryClose   bool // compares more closes than two
 	SaysOpen     bool // the peer loses what comes before it says "open"
 }
 
@@ -102,6 +105,9 @@ func Run(t *trial.T, p Peer, s Settings) {
 	t.Check("its ping", b.itsPing)
 	t.Check("our close", b.ourClose)
 	t.Check("its close", b.itsClose)
+	if s.EveryClose {
+		t.Check("every close", b.everyClose)
+	}
 	t.Check("our close in its flood", b.closeInFlood)
 	t.Check("our cut", b.cut)
 	t.Check("flood to it", b.floodTo)
@@ -279,7 +285,7 @@ func (b *battery) ourClose(t *trial.T) {
 	err := l.Shutdown(t.Context(), wsstream.CloseInfo{Code: 4000, Reason: bye})
 	info, closedErr := l.Closed().Wait(t.Context())
 	end := l.peer.Closed(t, l.since)
-	t.Note(Closes, "ours 4000: it saw %s, we saw %s", ended(end), our(info, closedErr))
+	t.Note(Closes, "ours 4000: %s", sides(ended(end), our(info, closedErr)))
 	require.NoError(t, err)
 	require.Equal(t, 4000, end.Code)
 	require.Equal(t, 4000, info.Code)
@@ -292,7 +298,7 @@ func (b *battery) itsClose(t *trial.T) {
 	require.Error(t, err)
 	info, closedErr := l.Closed().Wait(t.Context())
 	end := l.peer.Closed(t, l.since)
-	t.Note(Closes, "its 4001: it saw %s, we saw %s", ended(end), our(info, closedErr))
+	t.Note(Closes, "its 4001: %s", sides(ended(end), our(info, closedErr)))
 	require.NoError(t, closedErr)
 	require.Equal(t, wsstream.CloseInfo{Code: 4001, Reason: bye}, info)
 }
@@ -321,7 +327,7 @@ func (b *battery) closeInFlood(t *trial.T) {
 	}
 	info, closedErr := l.Closed().Wait(t.Context())
 	end := l.peer.Closed(t, l.since)
-	t.Note(Closes, "ours 4002 in its flood: it saw %s, we saw %s", ended(end), our(info, closedErr))
+	t.Note(Closes, "ours 4002 in its flood: %s", sides(ended(end), our(info, closedErr)))
 	t.Note(InFlood, "%d of %d", n, count)
 	require.NoError(t, closedErr)
 	require.Equal(t, 4002, info.Code)
@@ -357,7 +363,7 @@ func our(info wsstream.CloseInfo, err error) string {
 	if err != nil {
 		return fmt.Sprintf("%d, not clean", wsstream.CloseCode(err))
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", info.Code, info.Reason))
+	return code(info)
 }
 
 // limited returns a context for a wait that may be in vain.

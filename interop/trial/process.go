@@ -87,7 +87,8 @@ func (p *Process) Tell(t *T, format string, args ...any) {
 	require.NoError(t, err)
 }
 
-func (p *Process) note(e Event) {
+// Hear notes an event that came in another way than over the standard output.
+func (p *Process) Hear(e Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.events = append(p.events, e)
@@ -206,7 +207,7 @@ func (p *Process) read(out io.Reader, log io.Writer) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		if e, ok := asEvent(lines.Text()); ok {
-			p.note(e)
+			p.Hear(e)
 		} else {
 			fmt.Fprintln(log, lines.Text())
 		}

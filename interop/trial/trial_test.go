@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,6 +50,15 @@ func TestAKnownFaultIsNoFailureAndMustBeThere(t *testing.T) {
 	require.Equal(t, []string{"odd"}, r.Known)
 	require.Len(t, r.Failed, 1)
 	require.Contains(t, r.Failed[0], "gone: the row expects a fault")
+}
+
+func TestAKnownFaultIsNotWaitedForAsLongAsOthers(t *testing.T) {
+	var known, other time.Time
+	run(t, &trial.Row{Known: map[string]string{"odd": "it never answers"}, Run: func(t *trial.T) {
+		t.Check("odd", func(t *trial.T) { known, _ = t.Context().Deadline(); t.FailNow() })
+		t.Check("even", func(t *trial.T) { other, _ = t.Context().Deadline() })
+	}})
+	require.Greater(t, other.Sub(known), 20*time.Second)
 }
 
 func TestAFaultThatIsThereSometimesIsNoFailureAndMayBeAbsent(t *testing.T) {

@@ -72,7 +72,7 @@ async function order(peer, text, say) {
 	const [a, b] = args.map(Number);
 	switch (verb) {
 	case 'close':
-		return peer.close(a, args.slice(1).join(' '));
+		return args.length ? peer.close(a, args.slice(1).join(' ')) : peer.close();
 	case 'ping':
 		if (!peer.ping) break;
 		await peer.ping(args[0]);

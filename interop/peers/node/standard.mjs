@@ -40,7 +40,7 @@ export async function streams(wss) {
 			return done ? ended() : message(value);
 		},
 		send: (m) => writer.write(m).catch(ended),
-		close: (closeCode, reason) => wss.close({ closeCode, reason }),
+		close: (closeCode, reason) => wss.close(closeCode ? { closeCode, reason } : {}),
 	};
 }
 
