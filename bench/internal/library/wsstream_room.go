@@ -9,12 +9,15 @@ import (
 	"github.com/wsstream/wsstream/stream"
 )
 
-// TryLoop is wsstream's way without a stream.Broadcast.
-const TryLoop = "TryWrite in a loop"
+// The names of wsstream's ways that need no goroutine for a connection that keeps up.
+const (
+	Feed    = "Broadcast and Feed"
+	TryLoop = "TryWrite in a loop"
+)
 
 var wsstreamRooms = []Way{
 	{Name: "Broadcast, DropOldest", New: newBroadcast},
-	{Name: "Broadcast and Feed", New: newFeedRoom},
+	{Name: Feed, New: newFeedRoom},
 	{Name: TryLoop, New: newTryRoom},
 }
 

@@ -112,9 +112,16 @@ func (b *board) crowds() {
 // handled asks that wsstream's way with Handle is so many times as good as other in a metric of
 // which less is better.
 func (b *board) handled(r Result, metric, than string, other, least float64) {
-	ratio := Ratio(r.way(scenario.Handled, metric), other, true)
-	b.add(r.Scenario, fmt.Sprintf("%s, %s: ≥ %s× %s", scenario.Handled, metric, trim(least), than),
-		ratio, "×", ratio >= least)
+	b.inWay(r, scenario.Handled, metric, true, than, other, least)
+}
+
+// inWay asks that one of wsstream's ways is so many times as good as other in a metric.
+func (b *board) inWay(
+	r Result, way, metric string, lower bool, than string, other, least float64,
+) {
+	ratio := Ratio(r.way(way, metric), other, lower)
+	b.add(r.Scenario, fmt.Sprintf("%s, %s: ≥ %s× %s", way, metric, trim(least), than), ratio, "×",
+		ratio >= least)
 }
 
 // context asks what a context that can end costs a call.
@@ -164,18 +171,18 @@ func (b *board) rooms() {
 		rate := scenario.Lossless
 		limited := r.only(func(l Line) bool { return !l.isUnlimited() }).best(rate, false)
 		others := r.only(Line.isUnlimited).best(rate, false)
-		b.least(r, rate, false, "the best peer that limits its queues", limited, asked.times)
+		const bestLimited = "the best peer that limits its queues"
+		b.least(r, rate, false, bestLimited, limited, asked.times)
 		b.least(r, rate, false, "the best peer that does not", others, 2)
-		ratio := Ratio(r.way(scenario.TryLoop, rate), limited, false)
-		b.add(r.Scenario, scenario.TryLoop+": ≥ 1.5× the best peer that limits its queues", ratio, "×",
-			ratio >= 1.5)
+		b.inWay(r, scenario.TryLoop, rate, false, bestLimited, limited, 1.5)
 	}
 	shares := scenario.CastShares(b.options)
 	none := b.result(scenario.CastName(b.options, shares[0]))
-	b.least(none, scenario.DeliverCPU, true, bestPeer, none.best(scenario.DeliverCPU, true), 1.3)
+	b.inWay(none, scenario.Feed, scenario.DeliverCPU, true, bestPeer,
+		none.best(scenario.DeliverCPU, true), 1.3)
 	some := b.result(scenario.CastName(b.options, shares[len(shares)-1]))
-	b.most(some.Scenario, scenario.Reached+", of the time when none is stopped",
-		some.ours(scenario.Reached)/none.ours(scenario.Reached), 1.05, "×")
+	b.most(some.Scenario, scenario.Feed+", "+scenario.Reached+", of the time when none is stopped",
+		some.way(scenario.Feed, scenario.Reached)/none.way(scenario.Feed, scenario.Reached), 1.05, "×")
 }
 
 // without leaves a library out.

@@ -19,6 +19,12 @@ func verdicts(name string, results ...Result) map[string]string {
 	return of
 }
 
+// ofWay is a line of wsstream, in one way.
+func ofWay(way, metric string, v float64) Line {
+	run := scenario.Run{Values: map[string]float64{metric: v}}
+	return Line{Library: scenario.Ours, Way: way, Runs: []scenario.Run{run}}
+}
+
 func TestGoalsFollowFromWhatWasMeasured(t *testing.T) {
 	rate := scenario.Metric{Name: scenario.PerSecond}
 	source := scenario.Sized(scenario.Source, 64)
@@ -78,8 +84,7 @@ func TestAContextMayCostATwentieth(t *testing.T) {
 	verdict := func(with float64) string {
 		r := Result{Scenario: scenario.Writing}
 		for way, ns := range map[string]float64{"Write": with, "Write" + scenario.InBackground: 100} {
-			run := scenario.Run{Values: map[string]float64{scenario.Nanoseconds: ns}}
-			r.Lines = append(r.Lines, Line{Library: "wsstream", Way: way, Runs: []scenario.Run{run}})
+			r.Lines = append(r.Lines, ofWay(way, scenario.Nanoseconds, ns))
 		}
 		return verdicts(scenario.Writing, r)[asked]
 	}
@@ -92,8 +97,7 @@ func TestGoalsOfVeryManyConnectionsAreAboutHandle(t *testing.T) {
 	cpu := scenario.Metric{Name: scenario.CPU, Lower: true}
 	verdict := func(handled float64) map[string]string {
 		r := result(one, cpu, map[string][]float64{"wsstream": {50}, "gws": {11}, "nbio": {9.9}})
-		r.Lines = append(r.Lines, Line{Library: "wsstream", Way: scenario.Handled,
-			Runs: []scenario.Run{{Values: map[string]float64{scenario.CPU: handled}}}})
+		r.Lines = append(r.Lines, ofWay(scenario.Handled, scenario.CPU, handled))
 		return verdicts(one, r)
 	}
 	goroutines := "Handle, CPU a message: ≥ 1.1× the best peer with a goroutine each"
@@ -106,19 +110,17 @@ func TestGoalsOfVeryManyConnectionsAreAboutHandle(t *testing.T) {
 func TestARoomIsComparedWithPeersThatLimitTheirQueuesAndWithOthers(t *testing.T) {
 	race := scenario.RaceName(scenario.Options{}, 50, 1<<10)
 	rate := scenario.Metric{Name: scenario.Lossless}
-	line := func(library, way string, v float64) Line {
-		run := scenario.Run{Values: map[string]float64{scenario.Lossless: v}}
-		return Line{Library: library, Way: way, Runs: []scenario.Run{run}}
-	}
 	verdict := func(try, unlimited float64) map[string]string {
 		r := result(race, rate, map[string][]float64{"wsstream": {40}, "gorilla": {10}})
-		r.Lines = append(r.Lines, line(scenario.Ours, scenario.TryLoop, try),
-			line("gws", "queues"+scenario.NoLimit, unlimited))
+		gws := ofWay("queues"+scenario.NoLimit, scenario.Lossless, unlimited)
+		gws.Library = "gws"
+		r.Lines = append(r.Lines, ofWay(scenario.TryLoop, scenario.Lossless, try), gws)
 		return verdicts(race, r)
 	}
 	limited := scenario.Lossless + ": ≥ 4× the best peer that limits its queues"
 	others := scenario.Lossless + ": ≥ 2× the best peer that does not"
-	try := scenario.TryLoop + ": ≥ 1.5× the best peer that limits its queues"
+	try := scenario.TryLoop + ", " + scenario.Lossless +
+		": ≥ 1.5× the best peer that limits its queues"
 	require.Equal(t, map[string]string{limited: "met", others: "met", try: "met"}, verdict(15, 20))
 	require.Equal(t, map[string]string{limited: "met", others: "missed", try: "missed"},
 		verdict(14, 21))
@@ -126,12 +128,23 @@ func TestARoomIsComparedWithPeersThatLimitTheirQueuesAndWithOthers(t *testing.T)
 
 func TestABroadcastMayTakeLittleLongerWhileSomeAreStopped(t *testing.T) {
 	o := scenario.Options{}
-	reached := scenario.Metric{Name: scenario.Reached, Lower: true}
 	none, some := scenario.CastName(o, 0), scenario.CastName(o, 1000)
-	asked := scenario.Reached + ", of the time when none is stopped: ≤ 1.05×"
+	asked := scenario.Feed + ", " + scenario.Reached + ", of the time when none is stopped: ≤ 1.05×"
 	ours := func(name string, ms float64) Result {
-		return result(name, reached, map[string][]float64{"wsstream": {ms}})
+		return Result{Scenario: name, Lines: []Line{ofWay(scenario.Feed, scenario.Reached, ms)}}
 	}
 	require.Equal(t, "met", verdicts(some, ours(none, 100), ours(some, 105))[asked])
 	require.Equal(t, "missed", verdicts(some, ours(none, 100), ours(some, 106))[asked])
+}
+
+func TestABroadcastIsComparedByItsCostWithFeed(t *testing.T) {
+	name := scenario.CastName(scenario.Options{}, 0)
+	cpu := scenario.Metric{Name: scenario.DeliverCPU, Lower: true}
+	verdict := func(fed float64) string {
+		r := result(name, cpu, map[string][]float64{"wsstream": {50}, "gws": {13}, "nbio": {14}})
+		r.Lines = append(r.Lines, ofWay(scenario.Feed, scenario.DeliverCPU, fed))
+		return verdicts(name, r)[scenario.Feed+", CPU a delivery: ≥ 1.3× the best peer"]
+	}
+	require.Equal(t, "met", verdict(10))
+	require.Equal(t, "missed", verdict(10.1))
 }

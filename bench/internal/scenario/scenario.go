@@ -137,6 +137,7 @@ func orHandled(entries []Entry, run func(lib string, o Options) (Run, error)) []
 // The names of ways to send to many: NoLimit ends that of one whose queues grow without a limit.
 const (
 	NoLimit = library.NoLimit
+	Feed    = library.Feed
 	TryLoop = library.TryLoop
 )
 
