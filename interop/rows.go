@@ -15,5 +15,6 @@ func rows() []*trial.Row {
 		protocolRows(),
 		proxyRows(),
 		pythonRows(),
+		debianRows(),
 	)
 }

@@ -11,6 +11,8 @@
 //	!sink MS            reads nothing for MS milliseconds, then reads numbered binary messages until
 //	                    the text "!sunk", and says "!sunk N", or "!lost I" if message I was missing
 //
+// If its floods are of texts, a number is four digits.
+//
 // It answers "!no" to what its library has no call for. It writes events to its standard output:
 // see trial.Event. A server says its URL first; a client dials each URL that it reads from its
 // standard input.
@@ -85,13 +87,15 @@ func (o Options) Accept() *wsstream.AcceptOptions {
 type Settings struct {
 	MaxFrameSize int  // of what we send
 	TextOnly     bool // the peer has no call that sends binary messages
+	TextFloods   bool // floods are of texts, whose numbers are four digits
 	EveryClose   bool // compares more closes than two
 	SaysOpen     bool // the peer loses what comes before it says "open"
+	EndUntold    bool // the peer is not told of a connection that was cut: no check waits for that
 }
 
 // Run runs the battery. The peer is killed at its end.
 func Run(t *trial.T, p Peer, s Settings) {
-	b := &battery{peer: p, settings: s}
+	b := &battery{p, s}
 	ok := t.Check("messages of 0 B to 1 MiB", b.sizes)
 	if !ok { // most others would fail alike
 		return
@@ -119,12 +123,11 @@ func Run(t *trial.T, p Peer, s Settings) {
 }
 
 // patience is how long a peer may take to say how a connection ended, which no check asks for.
-const patience = 5 * time.Second
+const patience = 10 * time.Second
 
 type battery struct {
 	peer     Peer
 	settings Settings
-	silent   bool // the peer did not say how a connection ended: waiting for it is in vain
 }
 
 // A link is one connection of a check.
@@ -142,17 +145,15 @@ func (b *battery) open(t *trial.T, o Options) *link {
 	o.MaxFrameSize = b.settings.MaxFrameSize
 	conn := b.peer.Open(t, o)
 	l := &link{conn, t, b.peer.Process(), since, b.settings.TextOnly}
-	opened := false
 	t.Cleanup(func() {
 		conn.CloseNow()
 		<-conn.Closed().Done()
-		if opened && !b.silent { // the next check must not take this end for its own
-			b.silent = !l.peer.AwaitEnd(since, patience)
+		if !b.settings.EndUntold { // the next check must not take this end for its own
+			l.peer.AwaitEnd(since, patience)
 		}
 	})
 	_, err := conn.Opened().Wait(t.Context())
 	require.NoError(t, err)
-	opened = true
 	if b.settings.SaysOpen {
 		l.peer.Await(t, since, "the opening", func(e trial.Event) bool { return e.Say == "open" })
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -25,15 +26,32 @@ const (
 	piece = 32 << 10 // bytes of a message of a flood
 	count = 1024     // messages of a flood: 32 MiB
 	pause = 3 * time.Second
+
+	// A side that takes this many messages after this part of the pause is slow, and does not stall.
+	moving = 16
+	slow   = pause * 2 / 3
 )
 
 // Swallowed is the note of a side that took the whole flood while nothing read.
 const Swallowed = "none: swallowed 32 MiB"
 
+// numbered returns message i of a flood.
 func numbered(i int) wsstream.Message {
 	b := make([]byte, piece)
 	binary.BigEndian.PutUint32(b, uint32(i))
 	return wsstream.Binary(b)
+}
+
+// numberedText returns message i of a flood to a peer that gets texts alone.
+func numberedText(i int) wsstream.Message {
+	return wsstream.Text(fmt.Sprintf("%04d", i) + strings.Repeat(".", piece-4))
+}
+
+func (b *battery) numbered() func(i int) wsstream.Message {
+	if b.settings.TextFloods {
+		return numberedText
+	}
+	return numbered
 }
 
 // floodTo writes a flood to a peer that reads nothing for three seconds. A tenth of a second before
@@ -43,15 +61,22 @@ func (b *battery) floodTo(t *trial.T) {
 	l.order("sink %d", pause.Milliseconds())
 	ctx, cancel := limited(t, pause-pause/10)
 	defer cancel()
-	stalled, err := write(ctx, l.Conn, 0)
+	early, cancelEarly := limited(t, slow)
+	defer cancelEarly()
+	before, err := write(early, l.Conn, 0, b.numbered())
+	stalled := before
+	if err != nil {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		stalled, err = write(ctx, l.Conn, before, b.numbered())
+	}
 	if err != nil {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}
-	_, err = write(t.Context(), l.Conn, stalled)
+	_, err = write(t.Context(), l.Conn, stalled, b.numbered())
 	require.NoError(t, err)
 	l.order("sunk")
 	answer := l.answer()
-	t.Note(FloodTo, "%s", bound(stalled))
+	t.Note(FloodTo, "%s", stall(before, stalled))
 	require.Equal(t, fmt.Sprintf("!sunk %d", count), answer)
 }
 
@@ -59,22 +84,36 @@ func (b *battery) floodTo(t *trial.T) {
 func (b *battery) floodFrom(t *trial.T) {
 	l := b.open(t, Options{})
 	l.order("flood %d %d", count, piece)
+	early, cancelEarly := limited(t, slow)
+	defer cancelEarly()
 	ctx, cancel := limited(t, pause)
 	defer cancel()
-	<-ctx.Done() // the peer sends meanwhile: this is what is measured
+	<-early.Done() // the peer sends meanwhile: this is what is measured
+	before := l.peer.Sent(l.since)
+	<-ctx.Done()
 	stalled := l.peer.Sent(l.since)
 	held := l.Stats().Received.HeldMax
+	number := b.numbered()
 	for i := range count {
 		m := l.pull()
 		if i == 0 && string(m.Data) == "!no" {
 			t.Cannot()
 		}
 		require.Len(t, m.Data, piece)
-		require.EqualValues(t, i, binary.BigEndian.Uint32(m.Data))
+		require.Equal(t, number(i).Data[:4], m.Data[:4])
 	}
 	require.Equal(t, "!flooded", l.answer())
-	t.Note(FloodFrom, "%s", bound(stalled))
+	t.Note(FloodFrom, "%s", stall(before, stalled))
 	require.LessOrEqual(t, held, int64(64<<10), "ReadWindow")
+}
+
+// stall says how many messages a side had taken when it stalled. before is their number after a
+// part of the pause.
+func stall(before, messages int) string {
+	if messages < count && messages-before >= moving {
+		return fmt.Sprintf("none: %s in %s, and more", trial.Bytes(int64(messages)*piece), pause)
+	}
+	return bound(messages)
 }
 
 func bound(messages int) string {

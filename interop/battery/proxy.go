@@ -132,7 +132,7 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 	}
 	ctx, cancel := limited(t, pause)
 	defer cancel()
-	n, err := write(ctx, from, 0)
+	n, err := write(ctx, from, 0, numbered)
 	if err != nil {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}
@@ -140,7 +140,7 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 	t.Note(what, "%s", bound(stalled))
 	rest := make(chan error, 1)
 	go func() { // ends with its writes, or with the Conn
-		_, err := write(t.Context(), from, n)
+		_, err := write(t.Context(), from, n, numbered)
 		rest <- errors.Join(err, from.Writable().Close(t.Context()))
 	}()
 	for i := range count {
@@ -155,9 +155,11 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 
 // write writes the messages of a flood from the n-th on. It returns the number of the first that
 // was not written.
-func write(ctx context.Context, to *wsstream.Conn, n int) (int, error) {
+func write(
+	ctx context.Context, to *wsstream.Conn, n int, number func(int) wsstream.Message,
+) (int, error) {
 	for ; n < count; n++ {
-		if err := to.Writable().Write(ctx, numbered(n)); err != nil {
+		if err := to.Writable().Write(ctx, number(n)); err != nil {
 			return n, err
 		}
 	}
