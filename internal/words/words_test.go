@@ -24,6 +24,7 @@ var done = []string{
 	"README.md",
 	"SECURITY.md",
 	"bench",
+	"cmd",
 	"docs",
 	"e2e",
 	"examples",

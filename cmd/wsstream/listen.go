@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/wsstream/wsstream"
+)
+
+// acceptFlags are the flags of connections from clients.
+type acceptFlags struct {
+	stream streamFlags
+
+	maxConns  int
+	origins   []string
+	protocols []string
+	cert      string
+	key       string
+}
+
+func (f *acceptFlags) add(fs *pflag.FlagSet) {
+	fs.IntVar(&f.maxConns, "max-conns", 0, "refuse connections beyond this `number`, with 503")
+	fs.StringArrayVar(&f.origins, "accept-origin", nil,
+		"let pages of this `origin` connect, such as *.example.org; may be repeated")
+	fs.StringArrayVar(&f.protocols, "accept-protocol", nil, "speak this `protocol`; may be repeated")
+	fs.StringVar(&f.cert, "cert", "", "serve TLS, with the certificate in this `file`")
+	fs.StringVar(&f.key, "key", "", "the `file` with the key of that certificate")
+}
+
+// acceptor returns what accepts connections as the flags say.
+func (f *acceptFlags) acceptor() (*wsstream.Acceptor, error) {
+	a := &wsstream.Acceptor{Options: wsstream.AcceptOptions{
+		Subprotocols:   f.protocols,
+		Origins:        f.origins,
+		CloseTimeout:   f.stream.closeTimeout,
+		PingInterval:   f.stream.ping,
+		Compression:    f.stream.compression(),
+		ReadWindow:     int(f.stream.window),
+		WriteWindow:    int(f.stream.window),
+		MaxMessageSize: int(f.stream.maxMessage),
+	}}
+	if err := a.Options.Check(); err != nil {
+		return nil, usageError{err}
+	}
+	return a, nil
+}
+
+// listen listens on "host:port" or "unix:path". It returns what a client calls that place.
+func listen(address string, scheme string) (net.Listener, string, error) {
+	network := "tcp"
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		network, address = "unix", path
+	}
+	l, err := net.Listen(network, address)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case network == "unix":
+		return l, scheme + " on unix:" + address, nil
+	default:
+		return l, scheme + "://" + l.Addr().String(), nil
+	}
+}
+
+// secure adds TLS to a listener if there is a certificate.
+func (f *acceptFlags) secure(l net.Listener) (net.Listener, error) {
+	if f.cert == "" && f.key == "" {
+		return l, nil
+	}
+	cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--cert and --key: %w", err), l.Close())
+	}
+	return tls.NewListener(l, &tls.Config{
+		Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"},
+	}), nil
+}
+
+// serveHTTP listens and serves until the first interrupt. Then it closes all connections with
+// 1001, and waits for their ends, or for the second interrupt.
+func serveHTTP(
+	c *console, address string, f *acceptFlags, a *wsstream.Acceptor, h http.Handler,
+) error {
+	scheme := "ws"
+	if f.cert != "" || f.key != "" {
+		scheme = "wss"
+	}
+	l, name, err := listen(address, scheme)
+	if err != nil {
+		return err
+	}
+	if l, err = f.secure(l); err != nil {
+		return err
+	}
+	s := &http.Server{
+		Handler:           f.limit(h),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(slog.NewTextHandler(c.stderr, nil), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }() // ends with Shutdown
+	_, _ = fmt.Fprintln(c.stderr, "wsstream: listening on", name)
+	select {
+	case err := <-served:
+		return err
+	case <-c.stop.soft.Done():
+	}
+	err = errors.Join(s.Shutdown(c.stop.hard), a.Shutdown(c.stop.hard))
+	if c.stop.hard.Err() != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = a.Shutdown(ctx) // the processes are being killed
+	}
+	return err
+}
+
+// limit refuses WebSockets beyond --max-conns.
+func (f *acceptFlags) limit(h http.Handler) http.Handler {
+	if f.maxConns <= 0 {
+		return h
+	}
+	places := make(chan struct{}, f.maxConns)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !upgrades(r) {
+			h.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case places <- struct{}{}:
+			defer func() { <-places }()
+			h.ServeHTTP(w, r)
+		default:
+			http.Error(w, "too many connections", http.StatusServiceUnavailable)
+		}
+	})
+}
+
+// upgrades reports whether a request asks for a WebSocket.
+func upgrades(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
+}
+
+// files serves the files in a folder, and nothing outside it.
+func files(folder string) (http.Handler, error) {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return nil, fmt.Errorf("--static: %w", err)
+	}
+	return http.FileServerFS(root.FS()), nil
+}
