@@ -25,6 +25,8 @@ func protocolRows() []*trial.Row {
 		signalrRows(),
 		phoenixRows(),
 		socketclusterRows(),
+		mqttRows(),
+		zwsRows(),
 	)
 }
 
