@@ -88,8 +88,8 @@ type AcceptOptions struct {
 	Compression *CompressionOptions
 
 	// PingInterval is the silence in one direction after which the peer is pinged. While ReadWindow
-	// is full and no call pulls, no ping is sent. PingInterval needs no goroutine and no timer of
-	// its own. The answers need no call that pulls.
+	// is full and no call pulls, no ping is sent. PingInterval needs no goroutine. The answers need
+	// no call that pulls.
 	//
 	// Without PingInterval, the kernel notices lost hosts by TCP's own keepalive, which Go turns
 	// on. The kernel does not notice a process that hangs, and proxies cut silent connections. For

@@ -73,23 +73,41 @@ func TestHandleGetsAllThatCameBefore(t *testing.T) {
 
 func TestHandleGetsWhatCameWhileItRan(t *testing.T) {
 	onEveryPath(t, config{}, func(t *testing.T, e *end) {
-		got, release := make(chan string), make(chan struct{})
-		require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
-			got <- string(m.Data)
-			<-release
-			return nil
-		}, nil))
-		defer close(release)
+		h := handleSlowly(t, e)
 		for range 3 {
-			e.peer.Send(wstest.Text("one"))
-			require.Equal(t, "one", <-got)
-			e.peer.Send(wstest.Text("two"), wstest.Ping("y"))
-			e.peer.Want("the background has read", wstest.Pong("y"))
-			release <- struct{}{}
-			require.Equal(t, "two", <-got)
-			release <- struct{}{}
+			h.isReadMeanwhile(t)
 		}
 	})
+}
+
+// A slowHandler blocks in each message until it is released.
+type slowHandler struct {
+	e       *end
+	got     chan string
+	release chan struct{} // closed when the test ends
+}
+
+func handleSlowly(t *testing.T, e *end) *slowHandler {
+	h := &slowHandler{e, make(chan string, 100), make(chan struct{})}
+	require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+		h.got <- string(m.Data)
+		<-h.release
+		return nil
+	}, nil))
+	t.Cleanup(func() { close(h.release) })
+	return h
+}
+
+// isReadMeanwhile checks that the input is read while the handler blocks, and that the handler gets
+// it then.
+func (h *slowHandler) isReadMeanwhile(t *testing.T) {
+	h.e.peer.Send(wstest.Text("one"))
+	require.Equal(t, "one", <-h.got)
+	h.e.peer.Send(wstest.Text("two"), wstest.Ping("y"))
+	h.e.peer.Want("the background has read", wstest.Pong("y"))
+	h.release <- struct{}{}
+	require.Equal(t, "two", <-h.got)
+	h.release <- struct{}{}
 }
 
 func TestHandleEndThatEndsItsGoroutineIsCalledOnce(t *testing.T) {
@@ -129,24 +147,12 @@ func TestHandleWorksWithoutAPoller(t *testing.T) {
 			e.peer.Send(wstest.Ping("x"))
 			e.peer.Want("a background reader reads", wstest.Pong("x"))
 			until(t, func() bool { return len(own()) == 1 })
-			got, release := make(chan string), make(chan struct{})
-			require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
-				got <- string(m.Data)
-				<-release
-				return nil
-			}, nil))
+			h := handleSlowly(t, e)
 			for range 3 {
-				e.peer.Send(wstest.Text("one"))
-				require.Equal(t, "one", <-got)
-				e.peer.Send(wstest.Text("two"), wstest.Ping("y"))
-				e.peer.Want("the background has read", wstest.Pong("y"))
-				release <- struct{}{}
-				require.Equal(t, "two", <-got)
-				release <- struct{}{}
+				h.isReadMeanwhile(t)
 				until(t, func() bool { return len(own()) == 1 })
 				require.Less(t, computing(t), 0.5, "the goroutine waits")
 			}
-			close(release)
 		})
 	}
 }
@@ -289,6 +295,19 @@ func TestALostPeerEndsAConnThatNoCallReads(t *testing.T) {
 		e.peer.Cut()
 		want1006(t, e)
 		require.Equal(t, strings.Repeat("x", 500), e.pull(t), "what has come can be pulled")
+	})
+}
+
+func TestALostPeerEndsAConnWhoseHandlerBlocks(t *testing.T) {
+	onTCP(t, config{ReadWindow: 1 << 10}, func(t *testing.T, e *end) {
+		h := handleSlowly(t, e)
+		for range 100 {
+			e.peer.Send(wstest.Text(strings.Repeat("y", 500)))
+		}
+		require.Len(t, <-h.got, 500)
+		until(t, func() bool { return e.conn.Stats().Received.Held >= 1<<10 })
+		e.peer.Cut()
+		want1006(t, e)
 	})
 }
 

@@ -135,7 +135,8 @@ func TestPongTimeoutOfLessThanZeroIsNone(t *testing.T) {
 		if e.mem {
 			require.Equal(t, n*interval, took)
 		}
-		e.alive(t)
+		e.peer.Send(wstest.Text("alive?"))
+		require.Equal(t, "alive?", e.pull(t))
 	})
 }
 

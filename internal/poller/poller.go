@@ -41,7 +41,8 @@ type Event struct {
 }
 
 // An Entry is a place for one socket in the poller. The zero Entry is in none. Arm, Mute and Leave
-// must not be called concurrently, and Requeue not with Leave. An Entry must not be copied.
+// must not be called concurrently, and IsIn and Requeue not with Arm and Leave. An Entry must not be
+// copied.
 type Entry struct {
 	p  *poller // nil before Arm and after Leave
 	h  Handler
@@ -106,6 +107,9 @@ func (e *Entry) Mute() {
 		_ = e.p.kernel.mute(e.fd)
 	}
 }
+
+// IsIn reports whether the entry is in the poller.
+func (e *Entry) IsIn() bool { return e.p != nil }
 
 // isOwner reports whether the descriptor is still that of e. If the program has closed it, it may
 // be another socket's by now.

@@ -21,11 +21,18 @@ func TestClockIdleTicksAreTheSameForAllConnections(t *testing.T) {
 	})
 }
 
-func TestClockFirstAndLastLookOnlyAtTimesThatAreKnown(t *testing.T) {
-	early := time.Unix(1, 0)
-	late := time.Unix(2, 0)
-	require.Equal(t, early, first(late, time.Time{}, early, late))
-	require.Equal(t, late, last(early, time.Time{}, late, early))
-	require.Zero(t, first(time.Time{}))
-	require.Zero(t, last())
+func TestClockFirstLooksOnlyAtInstantsThatAreKnown(t *testing.T) {
+	const early, late instant = 1, 2
+	require.Equal(t, early, first(late, 0, early, late))
+	require.Zero(t, first(0))
+}
+
+func TestClockCountsAsTimeDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin, at := clock(), time.Now()
+		require.Positive(t, begin)
+		<-time.After(time.Minute)
+		require.Equal(t, begin.add(time.Minute), clock())
+		require.Equal(t, time.Since(at), clock().sub(begin))
+	})
 }

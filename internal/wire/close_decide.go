@@ -84,9 +84,10 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 	if e.timer != nil {
 		e.timer.Stop()
 	}
-	if t := c.background.timer.Load(); t != nil {
+	if t := c.idle.Load(); t != nil {
 		t.Stop()
 	}
+	c.stopAliveLocked()
 	c.wait.watch.off()
 	c.send.stalled().watch.off()
 	c.writeWindow.Give(c.send.out.clear())
@@ -95,7 +96,7 @@ func (c *Conn) finishLocked(info CloseInfo, err error) {
 		c.watchable.leave()
 	}
 	socket := socketOf(c.nc)
-	if e.lost == nil {
+	if e.lost == nil && !e.emptied {
 		drainReceived(socket)
 	}
 	switch socket.(type) {

@@ -51,6 +51,8 @@ func (c *Conn) peerClosed(info CloseInfo, torn bool) {
 	defer c.mu.Unlock()
 	e := c.end.note()
 	e.peerClose, e.torn = &info, torn
+	e.emptied = c.recv.fetched && !c.recv.greedy && c.watchable != nil && c.watchable.takesAll()
+	defer func() { e.emptied = false }() // from now on more may come
 	answer := CloseInfo{Code: info.Code}
 	if answer.Code == CodeNone {
 		answer.Code = 0

@@ -30,6 +30,7 @@ type endState struct {
 
 	peerClose *CloseInfo // the peer's Close; nil until it came
 	torn      bool       // it came between the frames of a message
+	emptied   bool       // it came last, in a read that has just taken all that there was
 	breach    error      // a broken rule, which takes effect once what came before it was pulled
 	broken    error      // the broken rule for which we close
 	lost      error      // the transport's error, of the input

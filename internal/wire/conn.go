@@ -28,10 +28,10 @@ type Conn struct {
 	hooks        *Hooks
 	owner        Owner
 
-	readGate   gate.Gate
-	recv       receiver // the holder of readGate owns it
-	reads      reads    // all reading calls share it
-	background background
+	readGate gate.Gate
+	recv     receiver                   // the holder of readGate owns it
+	reads    reads                      // all reading calls share it
+	idle     atomic.Pointer[time.Timer] // starts the background reader; nil until it is needed
 
 	writeGate   gate.Gate
 	writeWindow credit.Window
@@ -59,7 +59,7 @@ func New(nc net.Conn, cfg *Config) *Conn {
 		end:          ending{streams: cfg.Ends},
 	}
 	c.send.framer = newFramer(cfg.Client, cfg.MaxFrame)
-	c.send.given = time.Since(epoch) - lull
+	c.send.given = clock().add(-lull)
 	c.recv.window.Init(cfg.ReadWindow, cfg.ReadStall)
 	c.writeWindow.Init(cfg.WriteWindow, cfg.WriteStall)
 	if p := newPollable(c); p != nil {
@@ -79,9 +79,6 @@ func New(nc net.Conn, cfg *Config) *Conn {
 	c.alive = newKeepalive(nc, cfg)
 	c.readGate.TryLock() // until Start
 	c.waitsLocked(atEnd) // no other goroutine has c yet; a caller of Stats need not wait
-	if c.alive != nil {
-		c.newTimer() // a Write may arm it before Start does
-	}
 	return c
 }
 
@@ -102,7 +99,7 @@ func (c *Conn) Start(buffered []byte) {
 	c.endWait(0)
 	c.scan()
 	if c.alive != nil {
-		c.checkWithin(idleWait)
+		c.beginAlive()
 	}
 	c.unlockRead()
 }

@@ -10,6 +10,7 @@ const (
 	isRequested             // the input needs attention; see requestReader
 	isClosing               // a Close is under way: releasing readGate starts the reader
 	isHungUp                // the poller says that the peer sends no more
+	isSuspect               // checkLost will be called
 	isDropping              // all input is dropped as it comes
 	isFailing               // not all that was accepted will be sent
 	answersNow              // from the reader to the next Write: send without gathering

@@ -143,7 +143,7 @@ func stalls(c *Conn, kind waiter) bool {
 func stopIdleTimer(t *testing.T, c *Conn) {
 	require.NoError(t, c.lockRead(t.Context()))
 	defer c.unlockRead()
-	if timer := c.background.timer.Load(); c.watchable != nil || timer != nil && !timer.Stop() {
+	if timer := c.idle.Load(); c.watchable != nil || timer != nil && !timer.Stop() {
 		// It has fired, or fires soon, and finds readGate locked.
 		until(t, func() bool { return !c.flags.has(isArmed) })
 	}

@@ -121,6 +121,7 @@ func (v *valve) read(_ []byte, wait bool) (int, error) {
 func (v *valve) later()         { time.AfterFunc(idleWait, (*watched)(v.c).Idle) }
 func (v *valve) takesAll() bool { return true }
 func (*valve) watch() bool      { return false }
+func (*valve) watchLost()       {}
 func (*valve) requeue() bool    { return false }
 func (*valve) mute()            {}
 func (*valve) leave()           {}
@@ -246,6 +247,7 @@ func (m *mirror) read([]byte, bool) (int, error) {
 // No poller watches it, since calls alone read.
 func (*mirror) later()          {}
 func (*mirror) watch() bool     { return true }
+func (*mirror) watchLost()      {}
 func (*mirror) requeue() bool   { return false }
 func (*mirror) mute()           {}
 func (*mirror) leave()          {}

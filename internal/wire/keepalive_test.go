@@ -9,31 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
-)
 
-func TestKeepaliveDoesNotDelayTheBackgroundReader(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		near, far := net.Pipe()
-		c := newConn(near, Config{PingInterval: time.Hour})
-		defer func() {
-			cut(c)
-			_ = far.Close()
-		}()
-		// unlockRead has armed the timer, and goes no further.
-		c.background.timer.Load().Stop()
-		c.flags.set(isArmed)
-		c.readGate.Unlock()
-		c.mu.Lock()
-		c.dueByLocked(time.Now().Add(time.Minute))
-		c.mu.Unlock()
-		<-time.After(idleWait)
-		synctest.Wait()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		require.Equal(t, inBackground, c.wait.kind)
-	})
-}
+	"github.com/wsstream/wsstream/wstest/memnet"
+)
 
 // A ping came only after a quarter of StallTimeout, or never.
 func TestKeepaliveBeginsWhateverIsCalledFirst(t *testing.T) {
@@ -121,13 +101,13 @@ func TestKeepaliveHearsNothingFromAReadThatWasRecalled(t *testing.T) {
 		defer near.Close()
 		defer far.Close()
 		k := newKeepalive(near, &Config{PingInterval: time.Second})
-		begin := time.Now()
+		begin := clock()
 		<-time.After(time.Second)
 		k.heardOf(0)
 		require.Equal(t, begin, k.heard)
-		require.Equal(t, time.Now(), k.leftAt)
+		require.Equal(t, clock(), k.leftAt)
 		k.heardOf(1)
-		require.Equal(t, time.Now(), k.heard)
+		require.Equal(t, clock(), k.heard)
 	})
 }
 
@@ -143,7 +123,7 @@ func TestKeepaliveListensOnAfterAShortAbsence(t *testing.T) {
 		require.Equal(t, begin, c.alive.listensFrom)
 		<-time.After(1)
 		c.listeningLocked()
-		require.Equal(t, time.Now(), c.alive.listensFrom)
+		require.Equal(t, clock(), c.alive.listensFrom)
 	})
 }
 
@@ -172,32 +152,32 @@ func TestKeepaliveChecksSeveralTimesWithinALimit(t *testing.T) {
 		defer near.Close()
 		defer far.Close()
 		c := newConn(near, Config{StallTimeout: limit})
-		k, now := c.alive, time.Now()
+		k, now := c.alive, clock()
 
 		k.offered, k.moved = true, now
 		due, rule := c.judgeProgressLocked()
 		require.NoError(t, rule)
-		require.Equal(t, now.Add(limit/4), due)
-		k.moved = now.Add(-limit * 7 / 8)
+		require.Equal(t, now.add(limit/4), due)
+		k.moved = now.add(-limit * 7 / 8)
 		due, rule = c.judgeProgressLocked()
 		require.NoError(t, rule)
-		require.Equal(t, now.Add(limit/8), due, "the limit itself comes first")
+		require.Equal(t, now.add(limit/8), due, "the limit itself comes first")
 
 		k.full = now
 		due, _, rule = c.judgeReaderLocked()
 		require.NoError(t, rule)
-		require.Equal(t, now.Add(limit), due)
-		k.full = now.Add(-2 * limit)
+		require.Equal(t, now.add(limit), due)
+		k.full = now.add(-2 * limit)
 		due, _, rule = c.judgeReaderLocked()
 		require.NoError(t, rule)
-		require.Equal(t, now.Add(limit/4), due, "the window is still full, and the kernel notes no error")
+		require.Equal(t, now.add(limit/4), due, "the window is still full, and the kernel notes no error")
 	})
 }
 
 func TestStallIsNotPutOffByAWriteOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := valved(t, Config{StallTimeout: time.Minute})
-		begin := time.Now()
+		begin := clock()
 		c.alive.moved = begin
 		<-time.After(time.Second)
 		c.mu.Lock()
@@ -205,4 +185,40 @@ func TestStallIsNotPutOffByAWriteOfNothing(t *testing.T) {
 		c.tookLocked(0, nil) // it was recalled
 		require.Equal(t, begin, c.alive.moved)
 	})
+}
+
+func TestReadStallIsNoticedWhateverFillsTheWindow(t *testing.T) {
+	const limit = time.Minute
+	start := "\x02\xfe\x01\xf4" + string(make([]byte, 300)) // of a message of 500 bytes
+	for name, test := range map[string]struct {
+		buffered string // behind the handshake
+		comes    string
+		pulls    bool
+	}{
+		"the background reader":           {comes: start},
+		"what came behind the handshake":  {buffered: start},
+		"a Pull whose context then ended": {comes: start, pulls: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				c := newConn(near, Config{ReadWindow: 256, ReadTimeout: limit})
+				defer cut(c)
+				c.Start([]byte(test.buffered))
+				_, err := far.Write([]byte(test.comes))
+				require.NoError(t, err)
+				if test.pulls {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+					defer cancel()
+					_, _, err := c.Pull(ctx, nil)
+					require.Equal(t, context.DeadlineExceeded, err)
+				}
+				begin := time.Now()
+				f := readFrame(t, far)
+				require.Equal(t, ws.OpClose, f.Header.OpCode)
+				require.Contains(t, string(f.Payload), "ReadStallTimeout")
+				require.LessOrEqual(t, time.Since(begin), limit+idleWait)
+			})
+		})
+	}
 }

@@ -150,7 +150,7 @@ func TestLockingKeepsMuFromTheInput(t *testing.T) {
 		},
 		"Reader.Close":   func(c *Conn) { _ = (&Reader{c: c, nth: c.reads.current.Load()}).Close() },
 		"Stats":          func(c *Conn) { c.Stats() },
-		"the idle timer": func(c *Conn) { c.timerFired() },
+		"the idle timer": func(c *Conn) { c.isIdle() },
 	}
 	for name, call := range withMu {
 		t.Run(name, func(t *testing.T) {

@@ -26,9 +26,9 @@ type pings struct {
 type ping struct {
 	nth      uint64
 	waiters  int
-	left     time.Time // when the transport had taken it; zero before
-	front    uint64    // bytes in front of it in our kernel at the last check; see behindLocked
-	acked    uint64    // bytes that the peer's kernel had then
+	left     instant // when the transport had taken it; 0 before
+	front    uint64  // bytes in front of it in our kernel at the last check; see behindLocked
+	acked    uint64  // bytes that the peer's kernel had then
 	answered bool
 	trip     time.Duration // valid when back is closed
 	back     chan struct{} // closed when it is answered
@@ -81,7 +81,7 @@ func (c *Conn) newPingLocked() *ping {
 		c.send.pings = &pings{last: rand.Uint64()}
 	}
 	ps := c.send.pings
-	if p := ps.newest; p == nil || p.answered || !p.left.IsZero() || c.givingLocked(p) {
+	if p := ps.newest; p == nil || p.answered || p.left != 0 || c.givingLocked(p) {
 		ps.last++
 		var payload [8]byte
 		binary.BigEndian.PutUint64(payload[:], ps.last)
@@ -106,13 +106,13 @@ func (ps *pings) forget(p *ping) {
 // pingLeftLocked notes that the transport has taken the ping in the outbox. Its time begins.
 func (c *Conn) pingLeftLocked() {
 	p := c.send.pings.leaving
-	p.left = time.Now()
+	p.left = clock()
 	if k := c.alive; k != nil && k.asked == p {
 		k.pinged = p.left
-		c.dueByLocked(p.left.Add(k.ping))
+		c.dueByLocked(p.left.add(k.ping))
 		if k.pong > 0 {
 			p.acked, p.front, _ = tcpProgress(c.nc) // many bytes may be in front of it in our kernel
-			c.dueByLocked(p.left.Add(k.pong))
+			c.dueByLocked(p.left.add(k.pong))
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (c *Conn) takePong(payload []byte) {
 	if len(payload) != 8 {
 		return
 	}
-	now, nth := time.Now(), binary.BigEndian.Uint64(payload)
+	now, nth := clock(), binary.BigEndian.Uint64(payload)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ps := c.send.pings
@@ -148,14 +148,14 @@ func (c *Conn) takePong(payload []byte) {
 		return
 	}
 	ps.awaited = slices.DeleteFunc(ps.awaited, func(p *ping) bool {
-		if int64(nth-p.nth) < 0 || p.left.IsZero() && !c.givingLocked(p) {
+		if int64(nth-p.nth) < 0 || p.left == 0 && !c.givingLocked(p) {
 			return false // the peer can predict the number of a ping that it cannot have seen
 		}
 		left := p.left
-		if left.IsZero() {
-			left = epoch.Add(c.send.given) // the sender has not noted yet that it left
+		if left == 0 {
+			left = c.send.given // the sender has not noted yet that it left
 		}
-		p.answered, p.trip = true, now.Sub(left)
+		p.answered, p.trip = true, now.sub(left)
 		close(p.back)
 		return true
 	})

@@ -2,20 +2,14 @@ package wire
 
 import (
 	"context"
-	"math"
-	"sync/atomic"
 	"time"
 
 	"github.com/wsstream/wsstream/internal/poller"
 )
 
-// A background decides when the input is read although no call pulls, as long as there is credit.
-// So pings are answered and the peer's Close is noticed. The background reader does this. It ends
-// when a socket has no more bytes: the poller watches the socket then. On another transport it
-// waits in Read.
-type background struct {
-	timer atomic.Pointer[time.Timer] // the Conn's, also keepalive's; nil until it is needed
-}
+// The input is read although no call pulls, as long as there is credit. So pings are answered and
+// the peer's Close is noticed. The background reader does this. It ends when a socket has no more
+// bytes: the poller watches the socket then. On another transport it waits in Read.
 
 // armIdle makes sure that the input is read if readGate is not locked for a while. turns is what
 // the caller has counted. All sockets share the timer of the poller.
@@ -25,21 +19,17 @@ func (c *Conn) armIdle(turns uint32) {
 		c.watchable.later()
 		return
 	}
-	t := c.background.timer.Load()
-	if t == nil {
-		t = c.newTimer()
+	if t := c.idle.Load(); t != nil {
+		t.Reset(idleTick())
+	} else {
+		c.idle.Store(time.AfterFunc(idleTick(), c.isIdle))
 	}
-	t.Reset(idleTick())
 }
 
-// timerFired is the function of the Conn's timer.
-func (c *Conn) timerFired() {
-	if c.watchable == nil && c.flags.clear(isArmed) { // releasing readGate arms it anew
-		c.startIfIdle()
-	}
-	if c.alive != nil {
-		c.checkAlive()
-	}
+// isIdle is called a while after a call has released readGate.
+func (c *Conn) isIdle() {
+	c.flags.clear(isArmed) // releasing readGate arms it anew from now on
+	c.startIfIdle()
 }
 
 // startIfIdle lets the input be read if no call has read since that was decided.
@@ -56,13 +46,10 @@ func (c *Conn) startIfIdle() {
 			go c.runBackground() // the Conn's own: it ends with the input, the credit, or the transport
 			return
 		}
-		c.releaseRead() // the poller wakes the handler
-		c.readIfRequested()
+		c.leaveRead() // the poller wakes the handler
 		return
 	}
-	if c.alive == nil {
-		c.background.timer.Store(nil) // the reader may run for long
-	}
+	c.idle.Store(nil) // the reader may run for long
 	if !c.readInBackground() {
 		c.readIfRequested()
 	}
@@ -103,9 +90,26 @@ func (c *Conn) readInBackground() (handed bool) {
 		go c.runBackground() // the Conn's own: it ends with a pull, the credit, or the transport
 		return true
 	}
+	c.stopReading()
+	return false
+}
+
+// stopReading releases readGate, because there is no reason to read in the background. Behind a
+// full window, keepalive, the poller and checkLost look for what reading would notice.
+func (c *Conn) stopReading() {
+	full := c.recv.window.Credit() <= 0
+	if full && c.watchable != nil {
+		c.watchLost()
+	}
+	turns := c.recv.turns
 	c.freeUnused()
 	c.releaseRead()
-	return false
+	if full && c.alive != nil {
+		c.checkWithin(0)
+	}
+	if full && c.flags.has(isHungUp) && c.flags.set(isSuspect) {
+		c.checkLostWithin(turns)
+	}
 }
 
 // runBackground is the background reader. Its starter has locked readGate.
@@ -126,12 +130,7 @@ func (c *Conn) runBackground() {
 		}
 		c.readOnce(context.Background(), as, nil)
 	}
-	full := c.recv.window.Credit() <= 0
-	c.freeUnused()
-	c.releaseRead()
-	if full && c.alive != nil {
-		c.checkWithin(0)
-	}
+	c.stopReading()
 	if h := c.reads.handler.Load(); h != nil && h.state.Load() == handlerWoken {
 		c.startBackground() // Ready found readGate still locked, and the handler may run for long
 	}
@@ -160,30 +159,23 @@ func (c *Conn) rest() bool {
 // watched is a Conn as the poller sees it.
 type watched Conn
 
-// Idle is called a while after a call has released readGate.
-func (w *watched) Idle() {
-	c := (*Conn)(w)
-	c.flags.clear(isArmed) // releasing readGate arms it anew from now on
-	c.startIfIdle()
-}
+func (w *watched) Idle() { (*Conn)(w).isIdle() }
 
 // Ready is called when there is something to read. It wakes the handler. While the handler's
-// function runs for long, and if there is no handler, it is the background reader. If calls read,
-// it mutes the socket: the last of them has armed Idle, which leaves the input to the poller again.
+// function runs for long, and if there is no handler, it is the background reader, also of a lost
+// connection. If calls read, it mutes the socket: the last of them has armed Idle, which leaves the
+// input to the poller again.
 func (w *watched) Ready(event poller.Event) {
 	c := (*Conn)(w)
 	if event.Ended {
 		c.flags.set(isHungUp)
-	}
-	if event.Lost {
-		c.checkLostWithin(c.armedAt.Load())
 	}
 	h, closing := c.reads.handler.Load(), c.flags.has(isClosing)
 	if h != nil && c.handle(h, true) && !closing {
 		return
 	}
 	if c.readGate.TryLock() {
-		if c.recv.turns == c.recv.rested || closing {
+		if c.recv.turns == c.recv.rested || closing || event.Lost {
 			c.runBackground()
 			if h != nil {
 				c.handle(h, true) // with what has come meanwhile
@@ -193,8 +185,7 @@ func (w *watched) Ready(event poller.Event) {
 		if h == nil {
 			c.muteCalls()
 		}
-		c.releaseRead()
-		c.readIfRequested()
+		c.leaveRead()
 		return
 	}
 	if h != nil && !closing {
@@ -231,13 +222,4 @@ func (c *Conn) wantsInput() bool {
 		return false
 	}
 	return c.recv.in.sealed || c.flags.has(isDropping) || c.recv.window.Credit() > 0
-}
-
-// newTimer makes the Conn's timer, which does not run yet. It is stored before it can fire, since
-// timerFired uses it.
-func (c *Conn) newTimer() *time.Timer {
-	t := time.AfterFunc(math.MaxInt64, c.timerFired)
-	t.Stop()
-	c.background.timer.Store(t)
-	return t
 }

@@ -1,12 +1,19 @@
 package wire
 
-import (
-	"time"
-)
+import "time"
 
-// checkLostWithin makes sure that a connection which the poller says is lost ends, although its
-// window is full and no call reads. What has come can still be pulled. turns is what receiver.turns
-// was when a call last read.
+// watchLost lets the poller report a lost connection.
+func (c *Conn) watchLost() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.end.facts().over {
+		c.watchable.watchLost()
+	}
+}
+
+// checkLostWithin makes sure that a lost connection ends, although its window is full and no call
+// reads. The poller has said that the peer sends no more. What has come can still be pulled. turns
+// is what receiver.turns was when a call last read.
 func (c *Conn) checkLostWithin(turns uint32) {
 	time.AfterFunc(lostWait, func() { c.checkLost(turns) })
 }
@@ -15,18 +22,16 @@ func (c *Conn) checkLostWithin(turns uint32) {
 // The bytes in the kernel's buffer are lost then. So the connection does not end while calls read,
 // however slowly: they come to the error themselves.
 func (c *Conn) checkLost(turns uint32) {
+	c.flags.clear(isSuspect) // stopReading sets it again
 	if !c.readGate.TryLock() {
 		return
 	}
 	now := c.recv.turns
 	full := !c.wantsInput() && !c.recv.eof
-	c.releaseRead()
-	c.readIfRequested()
+	c.leaveRead()
 	switch {
-	case !full:
+	case !full || now != turns:
 		c.startBackground()
-	case now != turns:
-		c.checkLostWithin(now)
 	default:
 		if err := socketError(c.nc); err != nil {
 			c.inputFailed(err)

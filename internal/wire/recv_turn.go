@@ -53,6 +53,13 @@ func (c *Conn) unlockRead() {
 	}
 }
 
+// leaveRead releases readGate after a goroutine that was no call, and starts the background reader
+// if it was requested meanwhile. mu must not be held.
+func (c *Conn) leaveRead() {
+	c.releaseRead()
+	c.readIfRequested()
+}
+
 // releaseRead releases readGate, and answers callers of Stats. The caller then calls
 // readIfRequested, or knows that it need not.
 func (c *Conn) releaseRead() {
@@ -72,8 +79,7 @@ func (c *Conn) answerStats() {
 	c.mu.Lock()
 	c.publishLocked()
 	c.mu.Unlock()
-	c.releaseRead()
-	c.readIfRequested()
+	c.leaveRead()
 }
 
 // publishLocked publishes what was received to all callers of Stats. readGate must be held, too.

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"io"
-	"time"
 )
 
 // sending is the state of the way out. mu guards it, except the fields of the framer that never
@@ -16,7 +15,7 @@ type sending struct {
 	stall      *stall        // nil until a goroutine has waited for the transport to take more
 	moved      chan struct{} // closed when the outbox moves on; nil while no goroutine waits for that
 	flushF     func()        // the flusher's function; made once, since each start would allocate it
-	given      time.Duration // since epoch, when the transport was last given something
+	given      instant       // when the transport was last given something
 	total      count         // messages that were accepted
 	writes     int           // Writes that were encoded whole
 	baton      bool          // a goroutine has the baton: it gives the outbox to the transport
@@ -66,7 +65,7 @@ func (c *Conn) gathersLocked() bool {
 		c.flags.clear(answersNow)
 		return false
 	}
-	return time.Since(epoch)-c.send.given < lull
+	return clock().sub(c.send.given) < lull
 }
 
 // sendNowRelocks gives a nonblocking transport what it takes in a few writes: inlineWrites at most.
@@ -156,7 +155,7 @@ func (c *Conn) offerRelocks(as waiter) (whole bool) {
 // transport.
 func (c *Conn) givesLocked(last *chunk) {
 	c.send.out.givenTo = last
-	c.send.given = time.Since(epoch)
+	c.send.given = clock()
 }
 
 // nextOutLocked returns the chunk that leaves next, nil if there is none. Before that it puts the

@@ -45,7 +45,7 @@ func TestFlushWaitsForAWriteThatWasAdmittedBefore(t *testing.T) {
 func TestMessagesAreGatheredWithinALullOfTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := valved(t, Config{})
-		c.send.given = time.Since(epoch)
+		c.send.given = clock()
 		require.True(t, c.gathersLocked())
 		<-time.After(lull - 1)
 		require.True(t, c.gathersLocked())

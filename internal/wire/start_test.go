@@ -5,12 +5,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"net"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,7 +50,8 @@ var starts = map[string]string{
 	"internal/wire/closeLeftLocked":    "uses the transport alone",
 	"internal/wire/finishLocked":       "uses the transport, and then locks mu",
 	"internal/wire/hurryLocked":        "tooLate locks mu before it reads",
-	"internal/wire/newTimer":           "the timer is stored before it is armed",
+	"internal/wire/armIdle":            "isIdle uses no timer that is stored later",
+	"internal/wire/armLocked":          "checkAlive locks mu before it uses the timer",
 	"internal/wire/queueUpLocked":      "sendAll locks the mu of the crowd before it reads",
 	"internal/wire/readInBackground":   "the caller holds readGate, and hands it over",
 	"internal/wire/requestReader":      "the caller holds readGate, and hands it over",
@@ -145,7 +143,6 @@ func TestStartIsWhenAConnBeginsToRun(t *testing.T) {
 			IdleTimeout: time.Millisecond, StallTimeout: time.Millisecond,
 		}
 		c := newConn(near, cfg)
-		require.NotNil(t, c.background.timer.Load(), "a Write before Start may need it")
 		<-time.After(time.Hour)
 		require.NoError(t, far.SetReadDeadline(time.Now().Add(time.Second)))
 		_, err := far.Read(make([]byte, 1))
@@ -159,24 +156,4 @@ func TestStartIsWhenAConnBeginsToRun(t *testing.T) {
 		require.NoError(t, err, "the Conn has not begun to ping")
 		cut(c)
 	})
-}
-
-// A Conn drops its timer when the background reader starts. The next timer is stored before it
-// fires, too.
-func TestStartTimersAreStoredBeforeTheyFire(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(32))
-	var wg sync.WaitGroup
-	for range 64 {
-		wg.Go(func() {
-			for range 30 {
-				near, far := net.Pipe()
-				c := newConn(near, Config{PingInterval: time.Second})
-				c.Start(nil)
-				<-time.After(idleWait)
-				cut(c)
-				_ = far.Close()
-			}
-		})
-	}
-	wg.Wait()
 }

@@ -36,10 +36,12 @@ type watchable interface {
 
 	// watch lets the poller watch the transport: the Conn's Ready is called when there is something
 	// to read, now or later. It reports false if the poller cannot. requeue lets the poller call
-	// Ready once more, behind those of other Conns. mute ends that until the next watch. leave ends
-	// it, and must be called before the transport is closed. isWatched reports whether what comes
+	// Ready once more, behind those of other Conns. mute ends that until the next watch, except of a
+	// lost connection, and watchLost lets the poller report that alone. leave ends all, and must be
+	// called before the transport is closed. isWatched reports whether what comes
 	// from now on is reported. The Conn's mu must be locked.
 	watch() bool
+	watchLost()
 	requeue() bool
 	mute()
 	leave()

@@ -114,7 +114,7 @@ func TestTransportProgressPutsOffTheStallTimeout(t *testing.T) {
 	require.True(t, ok)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	long := time.Now().Add(-time.Hour)
+	long := clock().add(-time.Hour)
 	k := c.alive
 	k.offered, k.moved, k.acked = true, long, acked+1
 	_, rule := c.judgeProgressLocked()

@@ -117,6 +117,12 @@ func (w *watching) watch() bool {
 	return !w.muted
 }
 
+func (w *watching) watchLost() {
+	if !w.entry.IsIn() && w.watch() {
+		w.mute()
+	}
+}
+
 func (w *watching) requeue() bool { return w.entry.Requeue() }
 
 func (w *watching) mute() {
