@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -239,6 +241,104 @@ func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkSetUp measures a connection's life: the opening handshake, the closing one, and the end,
+// eight concurrently. It includes the part of a raw client. It uses unix sockets, which cost the
+// kernel a third of what TCP does.
+func BenchmarkSetUp(b *testing.B) {
+	keepalive := wsstream.AcceptOptions{PingInterval: 20 * time.Second}
+	for _, setUp := range []struct {
+		name    string
+		options *wsstream.AcceptOptions
+		ctx     func() (context.Context, context.CancelFunc) // of AcceptConn and of each Pull
+	}{
+		{"background", nil, neverEnds},
+		{"cancellable", nil, mayEnd},
+		{"keepalive", &keepalive, neverEnds},
+	} {
+		b.Run("bare/"+setUp.name, func(b *testing.B) {
+			benchmarkSetUp(b, func(l net.Listener) {
+				for nc, err := l.Accept(); err == nil; nc, err = l.Accept() {
+					go func() { // ends with the connection
+						ctx, cancel := setUp.ctx()
+						defer cancel()
+						if c, err := wsstream.AcceptConn(ctx, nc, setUp.options); err == nil {
+							pullToEnd(ctx, c)
+						}
+					}()
+				}
+			})
+		})
+		b.Run("http/"+setUp.name, func(b *testing.B) {
+			benchmarkSetUp(b, func(l net.Listener) {
+				_ = http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if c, err := wsstream.Accept(w, r, setUp.options); err == nil {
+						go func() { // ends with the connection
+							ctx, cancel := setUp.ctx()
+							defer cancel()
+							pullToEnd(ctx, c)
+						}()
+					}
+				}))
+			})
+		})
+	}
+}
+
+func neverEnds() (context.Context, context.CancelFunc) { return context.Background(), func() {} }
+
+func mayEnd() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
+func pullToEnd(ctx context.Context, c *wsstream.Conn) {
+	defer c.CloseNow()
+	for m := (wsstream.Message{}); c.Readable().PullInto(ctx, &m) == nil; {
+	}
+}
+
+func benchmarkSetUp(b *testing.B, serve func(net.Listener)) {
+	b.ReportAllocs()
+	l, err := net.Listen("unix", filepath.Join(b.TempDir(), "l"))
+	require.NoError(b, err)
+	served := make(chan struct{})
+	go func() { // ends with the listener
+		defer close(served)
+		serve(l)
+	}()
+	request := []byte("GET / HTTP/1.1\r\nHost: example.org\r\n" +
+		"Connection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+	closing := []byte("\x88\x82\x00\x00\x00\x00\x03\xe8")
+	b.SetParallelism(8 / runtime.GOMAXPROCS(0))
+	cpu := cpuTime()
+	b.RunParallel(func(pb *testing.PB) {
+		buf := make([]byte, 4<<10)
+		for pb.Next() {
+			far, err := net.Dial("unix", l.Addr().String())
+			if err == nil {
+				_, err = far.Write(request)
+			}
+			for n, k := 0, 0; err == nil && !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")); n += k {
+				k, err = far.Read(buf[n:])
+			}
+			if err == nil {
+				_, err = far.Write(closing)
+			}
+			for err == nil {
+				_, err = far.Read(buf)
+			}
+			if err != io.EOF {
+				b.Error(err)
+				return
+			}
+			_ = far.Close()
+		}
+	})
+	b.ReportMetric(float64((cpuTime()-cpu).Nanoseconds())/1e3/float64(b.N), "cpu-µs/op")
+	_ = l.Close()
+	<-served
 }
 
 // BenchmarkAnswerOfABusyHandler measures the time from the Write of an answer to its arrival. The
