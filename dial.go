@@ -53,9 +53,7 @@ func Dial(ctx context.Context, url string, o *DialOptions) *Conn {
 		ctx, cancel := context.WithCancel(ctx)
 		c.abandon = cancel
 		opt.starts(true)
-		// The Conn's own goroutine. It ends with the handshake, which ctx and HandshakeTimeout
-		// limit.
-		go c.dial(ctx, cancel, h, opt)
+		go c.dial(ctx, cancel, h, opt) // the Conn's own: it ends with the handshake, or with ctx
 	}
 	return c
 }
