@@ -27,6 +27,7 @@ func protocolRows() []*trial.Row {
 		socketclusterRows(),
 		mqttRows(),
 		zwsRows(),
+		natsRows(),
 	)
 }
 
