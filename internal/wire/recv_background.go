@@ -112,8 +112,18 @@ func (c *Conn) stopReading() {
 	}
 }
 
-// runBackground is the background reader. Its starter has locked readGate.
+// runBackground is the background reader. Its starter has locked readGate. What it has read is no
+// news to the poller. So it gives messages to the handler itself.
 func (c *Conn) runBackground() {
+	unread := c.readOn()
+	if h := c.reads.handler.Load(); h != nil && unread {
+		c.handle(h, false)
+	}
+}
+
+// readOn reads in the background as long as there is a reason to, and releases readGate. It reports
+// whether there is input that no call and no handler has taken.
+func (c *Conn) readOn() (unread bool) {
 	c.flags.clear(isRequested)
 	as := inBackground
 	if c.watchable != nil {
@@ -130,11 +140,13 @@ func (c *Conn) runBackground() {
 		}
 		c.readOnce(context.Background(), as, nil)
 	}
+	unread = c.recv.in.held > 0
 	c.stopReading()
 	if h := c.reads.handler.Load(); h != nil && h.state.Load() == handlerWoken {
 		c.startBackground() // Ready found readGate still locked, and the handler may run for long
 	}
 	c.readIfRequested() // requestReader may have found readGate still locked
+	return unread
 }
 
 // rest leaves the input of a socket to the poller, which calls Ready when there is something to
@@ -176,7 +188,7 @@ func (w *watched) Ready(event poller.Event) {
 	}
 	if c.readGate.TryLock() {
 		if c.recv.turns == c.recv.rested || closing || event.Lost {
-			c.runBackground()
+			c.readOn()
 			if h != nil {
 				c.handle(h, true) // with what has come meanwhile
 			}

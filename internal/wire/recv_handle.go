@@ -44,15 +44,11 @@ type Sink interface {
 // Handle gives all messages from now on to h. It returns ErrBusy if a Reader is open, or if there
 // is a handler already. A pull that waits returns ErrBusy.
 func (c *Conn) Handle(h *Handler) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.isReaderOpen() || !c.reads.handler.CompareAndSwap(nil, h) {
 		return c.owner.Errors().Busy
 	}
-	if c.isReaderOpen() {
-		c.reads.handler.Store(nil)
-		return c.owner.Errors().Busy
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.wait.kind == onCall {
 		c.recallReadLocked()
 	}

@@ -35,14 +35,24 @@ func (c *Conn) Next(ctx context.Context, r *Reader) error {
 			return err
 		}
 	}
-	c.recv.readers++
-	r.c, r.ctx, r.op, r.nth = c, ctx, c.recv.in.op, c.recv.readers
-	c.reads.current.Store(r.nth)
-	if c.reads.handler.Load() != nil { // Handle may not have seen the Reader
-		c.reads.current.Store(0)
+	if !c.openReader() {
 		return c.owner.Errors().Busy
 	}
+	r.c, r.ctx, r.op, r.nth = c, ctx, c.recv.in.op, c.recv.readers
 	return nil
+}
+
+// openReader numbers a new Reader, unless a handler gets the messages. Of Handle and Next, which
+// may be called concurrently, the second to lock mu sees the first.
+func (c *Conn) openReader() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reads.handler.Load() != nil {
+		return false
+	}
+	c.recv.readers++
+	c.reads.current.Store(c.recv.readers)
+	return true
 }
 
 // Op returns the message's opcode, text or binary.
