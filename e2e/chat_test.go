@@ -3,41 +3,10 @@
 package e2e
 
 import (
-	"bufio"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
-
-// chatRoom builds examples/chat and starts it. It returns the address of its page.
-func chatRoom(t *testing.T) (page string) {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "chat")
-	build := exec.Command(found(t, "go"), "build", "-o", binary, "./chat")
-	build.Dir = "../examples"
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-
-	cmd := exec.CommandContext(t.Context(), binary, "-listen", "127.0.0.1:0")
-	own(cmd)
-	cmd.Cancel = func() error { kill(cmd); return nil }
-	cmd.Stderr = t.Output()
-	said, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		kill(cmd)
-		_ = cmd.Wait() // it was killed
-	})
-	line, err := bufio.NewReader(said).ReadString('\n')
-	require.NoError(t, err)
-	page = regexp.MustCompile(`http://\S+`).FindString(line)
-	require.NotEmpty(t, page, line)
-	return page
-}
 
 // joinJS joins the room as a person does, and says something.
 const joinJS = `
@@ -50,7 +19,7 @@ const joinJS = `
 `
 
 func TestPeopleInTwoPagesHearEachOther(t *testing.T) {
-	page := chatRoom(t)
+	page := example(t, "chat")
 	for name, classic := range map[string]string{
 		"WebSocketStream": "",
 		"WebSocket":       "delete self.WebSocketStream;",
@@ -80,7 +49,7 @@ func TestPeopleInTwoPagesHearEachOther(t *testing.T) {
 }
 
 func TestAPersonWithoutANameIsToldSo(t *testing.T) {
-	p := open(t, chatRoom(t))
+	p := open(t, example(t, "chat"))
 	require.Contains(t, eval[string](t, p, joinJS+`
 		submit('join', 'name', '   ');
 		await until(() => document.getElementById('status').innerText.includes('left'));

@@ -1,0 +1,130 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+)
+
+// pictures is the folder for the pictures of README.
+var pictures = flag.String("pictures", "", "write the pictures of examples/live into this folder")
+
+// lanesJS reads the numbers that the page of examples/live shows.
+const lanesJS = `
+	const bytes = (lane, what) => Number(document.querySelector('#' + lane + ' output.' + what).dataset.bytes);
+	const until = async (done) => { while (!done()) await new Promise(f => setTimeout(f, 50)); };
+	const slide = (id, value) => {
+		const slider = document.getElementById(id);
+		slider.value = value;
+		slider.dispatchEvent(new Event('input', { bubbles: true }));
+	};`
+
+const (
+	piledUp = 24 << 20
+	// flat is more than the page, the browser and the kernels hold of a stream together.
+	flat = 16 << 20
+)
+
+func TestInTheLivePageTheClassicWebSocketDrownsAndTheStreamsBreathe(t *testing.T) {
+	p := open(t, example(t, "live"))
+	type lane struct{ Page, All, Held, Consumed int }
+	got := eval[map[string]lane](t, p, lanesJS+`
+		let most = 0;
+		await until(() => {
+			most = Math.max(most, bytes('stream', 'page'));
+			return bytes('classic', 'page') > `+strconv.Itoa(piledUp)+`;
+		});
+		const lane = (name) => Object.fromEntries(
+			['page', 'all', 'held', 'consumed'].map((what) => [what, bytes(name, what)]));
+		return { classic: lane('classic'), stream: { ...lane('stream'), page: most }, go: lane('go') };`)
+	require.Greater(t, got["classic"].Page, piledUp)
+	require.LessOrEqual(t, got["stream"].Page, 1<<20, "the page never held more of the stream")
+	require.Less(t, got["stream"].All, flat)
+	require.Less(t, got["go"].All, flat)
+	require.Positive(t, got["stream"].Consumed)
+	require.Positive(t, got["go"].Consumed)
+	for name, l := range got {
+		require.LessOrEqual(t, l.Held, 96<<10, "%s: the server holds its window and a message", name)
+	}
+
+	// A page that stops to read stops the producer; one that goes on lets it go on.
+	consumed := eval[int](t, p, lanesJS+`
+		slide('consumer', 0);
+		await new Promise(f => setTimeout(f, 1500));
+		return bytes('stream', 'consumed');`)
+	require.Greater(t, eval[int](t, p, lanesJS+`
+		slide('consumer', 20);
+		await until(() => bytes('stream', 'consumed') > `+strconv.Itoa(consumed+8<<20)+`);
+		return bytes('stream', 'consumed');`), consumed)
+}
+
+func TestTheLivePageWorksWithTheKeyboardAndSaysItsNumbers(t *testing.T) {
+	p := open(t, example(t, "live"))
+	require.NoError(t, chromedp.Do(p.patient(t), chromedp.KeyEvent("\t")))
+	require.Equal(t, "producer", eval[string](t, p, `return document.activeElement.id`))
+	before := eval[string](t, p, `return document.activeElement.getAttribute('aria-valuetext')`)
+	require.NoError(t, chromedp.Do(p.patient(t), chromedp.KeyEvent(kb.ArrowLeft)))
+	after := eval[string](t, p, `return document.activeElement.getAttribute('aria-valuetext')`)
+	require.NotEqual(t, before, after)
+	require.Contains(t, after, "/s")
+	require.Contains(t, eval[string](t, p, lanesJS+`
+		const chart = document.querySelector('#classic svg');
+		await until(() => chart.getAttribute('aria-label'));
+		return chart.getAttribute('aria-label');`), "waiting")
+}
+
+func TestTheLivePageWithoutWebSocketStreamSaysSoAndGoesOn(t *testing.T) {
+	p := newTab(t)
+	_, err := chromedp.Call(p.patient(t), page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: "delete self.WebSocketStream"})
+	require.NoError(t, err)
+	p.visit(t, example(t, "live"))
+	require.Contains(t, eval[string](t, p, lanesJS+`
+		await until(() => bytes('classic', 'consumed') > 0);
+		return document.querySelector('#stream .note').innerText;`), "no WebSocketStream")
+}
+
+// The pictures are made when the flag asks for it; the page fits its width in any case.
+func TestTheLivePageFitsAPhoneAndHasADarkForm(t *testing.T) {
+	address := example(t, "live")
+	for name, look := range map[string]struct {
+		width, height int64
+		scheme        string
+	}{
+		"live-light": {1100, 720, "light"},
+		"live-dark":  {1100, 720, "dark"},
+		"live-phone": {390, 844, "light"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newTab(t)
+			ctx := p.patient(t)
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}},
+			})
+			require.NoError(t, err)
+			require.NoError(t, chromedp.Do(ctx,
+				chromedp.EmulateViewport(look.width, look.height), chromedp.Navigate(address)))
+			require.LessOrEqual(t, eval[int](t, p, lanesJS+`
+				await until(() => bytes('classic', 'page') > `+strconv.Itoa(piledUp)+`);
+				return document.documentElement.scrollWidth;`), int(look.width))
+			background := eval[string](t, p, `return getComputedStyle(document.body).backgroundColor`)
+			require.Equal(t, look.scheme == "dark", background == "rgb(22, 22, 21)", background)
+			if *pictures == "" {
+				return
+			}
+			picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(*pictures, name+".png"), picture, 0o644))
+		})
+	}
+}
