@@ -110,8 +110,9 @@ func TestTheClientInGoTakesTheFloodAtTheSpeedOfItsSlider(t *testing.T) {
 	v := visit(t)
 	sliders := stream.Encode(v.conn.Writable(), wsstream.JSON[control]())
 	require.NoError(t, sliders.Write(t.Context(), control{Producer: fastest, Client: 0}))
-	r := v.until(func(r report) bool { return r.Lanes[goClient].Waiting >= wsstream.DefaultReadWindow })
-	before := r.Lanes[goClient].Received
+	before := v.until(func(r report) bool {
+		return r.Lanes[goClient].Waiting >= wsstream.DefaultReadWindow
+	}).Lanes[goClient].Received
 	require.NoError(t, sliders.Write(t.Context(), control{Producer: fastest, Client: fastest}))
 	v.until(func(r report) bool { return r.Lanes[goClient].Received > before+1<<20 })
 }

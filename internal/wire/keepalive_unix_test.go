@@ -86,7 +86,7 @@ func TestKeepaliveLeavesASlowPullAllThatALostPeerSent(t *testing.T) {
 	}
 }
 
-// pullSlowly pulls to the end. While the window fills again, it pauses in front of each 50 messages.
+// pullSlowly pulls to the end. While the window fills again, it pauses before each 50 messages.
 // It returns how many messages came, the longest time from one pull to the next, and the end.
 func pullSlowly(c *Conn, pause time.Duration) (pulled int, longest time.Duration, err error) {
 	for before := time.Now(); ; pulled++ {
