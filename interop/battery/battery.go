@@ -90,6 +90,7 @@ type Settings struct {
 	TextFloods   bool // floods are of texts, whose numbers are four digits
 	EveryClose   bool // compares more closes than two
 	SaysOpen     bool // the peer loses what comes before it says "open"
+	CompressAll  bool // the peer needs all messages compressed, if it agrees to compression
 	EndUntold    bool // the peer is not told of a connection that was cut: no check waits for that
 }
 

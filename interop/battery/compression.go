@@ -29,6 +29,9 @@ func (b *battery) smallWindows(t *trial.T) {
 // deflate exchanges texts that repeat what earlier ones said, between messages that do not
 // compress. A peer that agrees to nothing exchanges them as they are.
 func (b *battery) deflate(t *trial.T, c *wsstream.CompressionOptions) {
+	if b.settings.CompressAll {
+		c.Threshold = -1
+	}
 	l := b.open(t, Options{Compression: c})
 	opened, err := l.Opened().Wait(t.Context())
 	require.NoError(t, err)

@@ -50,6 +50,7 @@ func In(role trial.Role, t *trial.T, p *trial.Process, s Settings) {
 }
 
 func (c *client) Open(t *trial.T, o Options) *wsstream.Conn {
+	c.site.Forget() // of a check for which the client did not come
 	c.site.Options <- o
 	c.process.Tell(t, "%s", c.site.URL)
 	return c.site.Accepted(t)

@@ -170,6 +170,31 @@ func (g *GoProgram) Install(ctx context.Context) error {
 // Path returns the program.
 func (g *GoProgram) Path() string { return g.path }
 
+// A CProgram is a program of one file, which gcc builds into the folder Bin.
+type CProgram struct {
+	Source string   // relative to the folder of the module
+	Flags  []string // after the source: the libraries
+	inst   installation
+	path   string
+}
+
+func (c *CProgram) String() string { return "gcc " + c.Source }
+
+// Install builds the program.
+func (c *CProgram) Install(ctx context.Context) error {
+	return c.inst.once(func() error {
+		bin, err := Bin()
+		if err != nil {
+			return err
+		}
+		c.path = filepath.Join(bin, strings.TrimSuffix(filepath.Base(c.Source), ".c"))
+		return run(ctx, "", "gcc", append([]string{"-O2", "-o", c.path, c.Source}, c.Flags...)...)
+	})
+}
+
+// Path returns the program.
+func (c *CProgram) Path() string { return c.path }
+
 // run runs a command to its end. Its error has the end of what the command said.
 func run(ctx context.Context, dir, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, installTime)
