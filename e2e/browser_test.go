@@ -5,57 +5,84 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/remote"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/wsstream/wsstream/interop/browser"
+	"github.com/wsstream/wsstream/interop/trial"
 )
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	if err := install(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	code := m.Run()
 	chromium.stop()
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
-// A browser is one process of Chromium, which the first test that wants it starts, and all share:
-// each has a tab.
-type browser struct {
+// install installs what the tests run, as the rows of interop do.
+func install() error {
+	for _, need := range []trial.Need{
+		browser.NeedChromium,
+		trial.Program("node", "nodejs"),
+		trial.Program("npm", "npm"),
+		trial.Program("nginx", "nginx-light"),
+		&trial.NPM{Dir: nodeDir},
+	} {
+		if err := need.Install(context.Background()); err != nil {
+			return fmt.Errorf("%s: %w", need, err)
+		}
+	}
+	return nil
+}
+
+// A shared browser is one process of Chromium, which the first test that wants it starts, and all
+// share: each has a tab.
+type shared struct {
 	once sync.Once
-	cmd  *exec.Cmd
 	ctx  context.Context // chromedp keeps the browser in it
-	quit []context.CancelFunc
+	quit []func()
 	err  error
 }
 
-var chromium browser
+var chromium shared
 
-func (b *browser) start(path string) {
-	ctx, quit := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath(path),
-		chromedp.Headless,
-		chromedp.NoSandbox, // it may run as root, and visits only our pages
-		chromedp.DisableGPU,
-		chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-breakpad", true),
-		chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.ModifyCmdFunc(func(cmd *exec.Cmd) {
-			own(cmd)
-			b.cmd = cmd
-		}),
-	)
+// A suite is a test whose processes live until the end of all tests.
+type suite struct {
+	*testing.T
+	quit *[]func()
+}
+
+func (s suite) Cleanup(f func())       { *s.quit = append(*s.quit, f) }
+func (suite) Output() io.Writer        { return io.Discard } // Chromium speaks of the desktop
+func (suite) Context() context.Context { return context.Background() }
+
+func (b *shared) start(t *testing.T) {
+	dir, err := os.MkdirTemp("", "e2e")
+	require.NoError(t, err)
+	b.quit = append(b.quit, func() { os.RemoveAll(dir) })
+	port := trial.FreePort(t)
+	p := browser.Chromium(suite{t, &b.quit}, dir, port, "about:blank")
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	p.Listens(patiently{t}, addr)
+	ctx, quit := remote.NewAllocator(context.Background(), "http://"+addr)
 	b.quit = append(b.quit, quit)
 	silent := func(string, ...any) {} // what a newer Chromium tells and chromedp does not know
 	b.ctx, quit = chromedp.NewContext(ctx, chromedp.WithErrorf(silent))
@@ -63,16 +90,9 @@ func (b *browser) start(path string) {
 	b.err = chromedp.Do(b.ctx)
 }
 
-// stop ends the browser, as its user does, and by force what is left after that.
-func (b *browser) stop() {
-	if b.cmd == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
-	defer cancel()
-	_ = chromedp.Cancel(ctx)
-	kill(b.cmd)
-	for _, quit := range b.quit {
+// stop ends the browser.
+func (b *shared) stop() {
+	for _, quit := range slices.Backward(b.quit) {
 		quit()
 	}
 }
@@ -93,8 +113,7 @@ func open(t *testing.T, page string) *tab {
 
 func newTab(t *testing.T) *tab {
 	t.Helper()
-	path := found(t, "chromium")
-	chromium.once.Do(func() { chromium.start(path) })
+	chromium.once.Do(func() { chromium.start(t) })
 	require.NoError(t, chromium.err)
 	ctx, cancel := chromedp.NewContext(chromium.ctx)
 	t.Cleanup(cancel)

@@ -1,4 +1,4 @@
-// Package e2e has tests against programs that are not of this project. These are Chromium with its
-// own WebSocketStream and WebSocket, Node with ws and undici, and nginx as docs/proxies.md
-// configures it. They have the build tag e2e, and e2e/run runs them.
+// Package e2e has scripted tests against programs that are not of this project. These are pages in
+// Chromium, Node with ws and undici, and nginx as docs/proxies.md configures it. The tests have the
+// build tag e2e. Package trial of interop installs and starts the programs.
 package e2e

@@ -7,6 +7,7 @@ require (
 	github.com/chromedp/chromedp v0.23.0
 	github.com/stretchr/testify v1.12.1
 	github.com/wsstream/wsstream v0.1.0
+	github.com/wsstream/wsstream/interop v0.0.0
 	github.com/wsstream/wsstream/resume v0.0.0
 	go.uber.org/goleak v1.3.0
 )
@@ -19,10 +20,11 @@ require (
 	github.com/klauspost/compress v1.20.4 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/text v0.43.0 // indirect
+	golang.org/x/text v0.44.0 // indirect
 )
 
 replace (
 	github.com/wsstream/wsstream => ../
+	github.com/wsstream/wsstream/interop => ../interop
 	github.com/wsstream/wsstream/resume => ../resume
 )

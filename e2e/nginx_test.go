@@ -3,25 +3,21 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
-	"github.com/wsstream/wsstream/stream"
+	"github.com/wsstream/wsstream/interop/trial"
 )
 
 // documented returns the configuration of nginx that docs/proxies.md shows.
@@ -50,7 +46,7 @@ func with(t *testing.T, config, s, line string) string {
 func proxied(t *testing.T, s *site, config string) *site {
 	t.Helper()
 	dir, addr := configured(t, s.URL, config)
-	t.Cleanup(runNginx(t, dir, addr))
+	runNginx(t, dir, addr)
 	return &site{"http://" + addr, s.conns, s.refused}
 }
 
@@ -95,23 +91,15 @@ func configured(t *testing.T, url, config string) (dir, addr string) {
 // the function that stops it.
 func runNginx(t *testing.T, dir, addr string) (stop func()) {
 	t.Helper()
-	cmd := exec.Command(found(t, "nginx"), "-p", dir, "-c", "nginx.conf", "-e", "stderr")
-	own(cmd)
-	cmd.Stderr = t.Output()
-	require.NoError(t, cmd.Start())
-	for { // it listens a moment after it has started
-		nc, err := net.Dial("tcp", addr)
-		if err == nil {
-			require.NoError(t, nc.Close())
-			break
-		}
-		require.NoError(t, patient(t).Err())
-		require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	}
+	p := trial.Start(t, dir, nil, "nginx", "-p", dir, "-c", "nginx.conf", "-e", "stderr")
+	p.Listens(patiently{t}, addr)
 	return func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
-		defer time.AfterFunc(5*time.Second, func() { kill(cmd) }).Stop()
-		require.NoError(t, cmd.Wait())
+		p.Signal(syscall.SIGTERM)
+		select {
+		case <-p.Ended():
+		case <-patient(t).Done():
+			require.Fail(t, "nginx does not end")
+		}
 	}
 }
 
@@ -124,23 +112,6 @@ func dial(t *testing.T, s *site, o *wsstream.DialOptions) *wsstream.Conn {
 // fromItsPage is the header that a page of the site's sends.
 func fromItsPage(s *site) *wsstream.DialOptions {
 	return &wsstream.DialOptions{Header: http.Header{"Origin": {s.URL}}}
-}
-
-func TestThroughNginxAsDocumentedMessagesPassWholeBothWays(t *testing.T) {
-	s := proxied(t, serve(t, &wsstream.AcceptOptions{MaxMessageSize: 4 << 20}), documented(t))
-	client := dial(t, s, &wsstream.DialOptions{MaxMessageSize: 4 << 20})
-	server := s.accepted(t)
-	echoed := make(chan error, 1)
-	go func() { echoed <- stream.Pipe(t.Context(), server.Writable(), server.Readable(), nil) }()
-	for _, m := range samples() {
-		write(t, client, m)
-		require.Equal(t, noteOf(m), noteOf(pull(t, client)))
-	}
-	require.NoError(t, client.Shutdown(patient(t), wsstream.CloseInfo{Code: 4000, Reason: "done"}))
-	require.Equal(t, 4000, wsstream.CloseCode(<-echoed))
-	info, err := server.Closed().Wait(patient(t))
-	require.NoError(t, err)
-	require.Equal(t, wsstream.CloseInfo{Code: 4000, Reason: "done"}, info)
 }
 
 func TestThroughNginxAsDocumentedAPageOfTheSiteIsOfItsOrigin(t *testing.T) {
@@ -156,45 +127,6 @@ func TestThroughNginxAsDocumentedAPageOfTheSiteIsOfItsOrigin(t *testing.T) {
 	require.NoError(t, conn.Shutdown(patient(t), wsstream.CloseInfo{Code: 1001, Reason: "bye"}))
 	require.Equal(t, ended{Code: 1001, Reason: "bye", Clean: true},
 		eval[ended](t, p, `return await end(wss.closed)`))
-}
-
-func TestThroughNginxAsDocumentedAQuietStreamLivesPastATimeoutThatWouldCutIt(t *testing.T) {
-	quiet := func(conn *wsstream.Conn) error {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		defer cancel()
-		_, err := conn.Readable().Pull(ctx)
-		return err
-	}
-	s := serve(t, nil)
-	long := proxied(t, s, documented(t))
-	conn := dial(t, long, nil)
-	peer := s.accepted(t)
-	require.Equal(t, context.DeadlineExceeded, quiet(conn))
-	write(t, conn, wsstream.Text("still here"))
-	require.Equal(t, "still here", string(pull(t, peer).Data))
-	write(t, peer, wsstream.Text("so am I"))
-	require.Equal(t, "so am I", string(pull(t, conn).Data))
-
-	short := proxied(t, s, with(t, documented(t), "proxy_read_timeout", "proxy_read_timeout 1s;"))
-	conn = dial(t, short, nil)
-	peer = s.accepted(t)
-	require.Equal(t, 1006, wsstream.CloseCode(quiet(conn)),
-		"what the page says of a timeout that is too short")
-	_, err := peer.Closed().Wait(patient(t))
-	require.Equal(t, 1006, wsstream.CloseCode(err))
-}
-
-func TestThroughNginxAsDocumentedASlowReaderStopsTheWriter(t *testing.T) {
-	s := proxied(t, serve(t, nil), documented(t))
-	client := dial(t, s, nil)
-	server := s.accepted(t)
-	n := flood(t, server)
-	closed := make(chan error, 1)
-	go func() { closed <- server.Writable().Close(patient(t)) }()
-	drain(t, client, n)
-	_, err := client.Readable().Pull(patient(t))
-	require.Equal(t, io.EOF, err)
-	require.NoError(t, <-closed)
 }
 
 func TestHostWithNginxsPortIsTheSameHost(t *testing.T) {

@@ -4,21 +4,24 @@ package e2e
 
 import (
 	"encoding/json"
-	"io"
-	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/interop/trial"
 )
 
+// nodeDir has the packages for Node.
+const nodeDir = "../interop/peers/node"
+
 // nodeJS stands in front of each Node program, behind page.js: say gives a value to the test, heard
-// waits for the test's go.
+// waits for a line of the test's.
 const nodeJS = `
 	const { WebSocket, WebSocketServer } = require('ws');
-	const undici = require('undici');
+	const undici = require('undici7');
 	globalThis.crypto ??= require('node:crypto').webcrypto;
 	const { once } = require('node:events');
-	const say = (v) => console.log(JSON.stringify(v));
+	const say = (v) => console.log(JSON.stringify({ say: JSON.stringify(v) }));
 	const lines = require('node:readline').createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 	const heard = () => lines.next();
 	const listen = async (options) => {
@@ -32,42 +35,25 @@ const nodeJS = `
 
 // A program is Node with what it says and hears.
 type program struct {
-	out *json.Decoder
-	in  io.Writer
+	*trial.Process
+	said int // events that the test has had
 }
 
 // node runs the body of an async function in Node until the end of the test, which kills it, or
 // until it throws.
 func node(t *testing.T, body string) *program {
 	t.Helper()
-	cmd := exec.CommandContext(patient(t), found(t, "node"), "-e",
-		"(async () => {"+pageJS+nodeJS+"{"+body+"\n}})()")
-	own(cmd)
-	cmd.Cancel = func() error { kill(cmd); return nil }
-	cmd.Dir = "node"
-	cmd.Stderr = t.Output()
-	in, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		kill(cmd)
-		_ = cmd.Wait() // it was killed
-	})
-	return &program{json.NewDecoder(out), in}
+	script := "(async () => {" + pageJS + nodeJS + "{" + body + "\n}})()"
+	return &program{Process: trial.Start(t, nodeDir, nil, "node", "-e", script)}
 }
 
 // said waits for the next value that p says.
 func said[T any](t *testing.T, p *program) (v T) {
 	t.Helper()
-	require.NoError(t, p.out.Decode(&v))
+	e := p.Await(patiently{t}, p.said, "a value", func(e trial.Event) bool {
+		p.said++
+		return e.Say != ""
+	})
+	require.NoError(t, json.Unmarshal([]byte(e.Say), &v))
 	return v
-}
-
-// proceed lets p on that waits in heard.
-func (p *program) proceed(t *testing.T) {
-	t.Helper()
-	_, err := io.WriteString(p.in, "\n")
-	require.NoError(t, err)
 }

@@ -29,7 +29,7 @@ import (
 	"github.com/wsstream/wsstream/resume"
 )
 
-// The long form is e2e/run -run PagesSession -resume.bytes 67108864 -v.
+// The long form is go test -tags e2e ./e2e -run PagesSession -resume.bytes 67108864 -v.
 var resumeBytes = flag.Int("resume.bytes", 8<<20, "how much a page transfers each way")
 
 // resumeJS returns the client of package resume, as a page and Node import it.
@@ -605,8 +605,7 @@ func TestTheJavaScriptClientRunsInNode(t *testing.T) {
 		say(await Promise.all([sendAll(writable.getWriter(), 4 << 20), receiveAll(readable.getReader())]));
 		session.close({ closeCode: 4321, reason: 'done' });
 		say(await outcome(session));`)
-	_, err := io.WriteString(p.in, base64.StdEncoding.EncodeToString([]byte(resumeJS(t)))+"\n")
-	require.NoError(t, err)
+	p.Tell(t, "%s", base64.StdEncoding.EncodeToString([]byte(resumeJS(t))))
 	sent, got := transfer(t, <-s.sessions, 4<<20)
 	require.Equal(t, []string{got, sent}, said[[]string](t, p))
 	require.Equal(t, outcome{Code: 4321, Reason: "done"}, said[outcome](t, p))

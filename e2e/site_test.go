@@ -103,6 +103,11 @@ func patient(t *testing.T) context.Context {
 	return ctx
 }
 
+// patiently is a test whose context is patient's.
+type patiently struct{ *testing.T }
+
+func (p patiently) Context() context.Context { return patient(p.T) }
+
 // A note describes a message as both sides can compare it; page.js has its twin.
 type note struct {
 	Text bool   `json:"text"`

@@ -7,39 +7,29 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/interop/battery"
+	"github.com/wsstream/wsstream/interop/browser"
 	"github.com/wsstream/wsstream/interop/trial"
-)
-
-// nowhere is a proxy that is not there. Browsers ask no proxy for loopback addresses: so they reach
-// these and no others.
-const nowhere = "127.0.0.1:9"
-
-var (
-	chromium = trial.Program("chromium", "chromium")
-	firefox  = trial.Program("firefox-esr", "firefox-esr")
 )
 
 // browserRows are the APIs of browsers, each in a page or in a Worker.
 func browserRows() (all []*trial.Row) {
 	for _, b := range []struct {
 		browser, api, in string
-		start            func(t *trial.T, page string) *trial.Process
+		start            func(t trial.TB, dir, page string) *trial.Process
 		need             *trial.Debian
 		core             bool
 	}{
-		{"Chromium", "WebSocketStream", "page", startChromium, chromium, true},
-		{"Chromium", "WebSocketStream", "worker", startChromium, chromium, false},
-		{"Chromium", "WebSocket", "page", startChromium, chromium, false},
-		{"Chromium", "WebSocket", "worker", startChromium, chromium, false},
-		{"Firefox", "WebSocket", "page", startFirefox, firefox, false},
+		{"Chromium", "WebSocketStream", "page", startChromium, browser.NeedChromium, true},
+		{"Chromium", "WebSocketStream", "worker", startChromium, browser.NeedChromium, false},
+		{"Chromium", "WebSocket", "page", startChromium, browser.NeedChromium, false},
+		{"Chromium", "WebSocket", "worker", startChromium, browser.NeedChromium, false},
+		{"Firefox", "WebSocket", "page", browser.Firefox, browser.NeedFirefox, false},
 	} {
 		name := b.browser + " " + b.api
 		if b.in == "worker" {
@@ -60,8 +50,11 @@ func browserRows() (all []*trial.Row) {
 				t.Cleanup(h.Close)
 				t.Cleanup(func() { close(s.next) })
 				query := url.Values{"api": {b.api}, "in": {b.in}}
-				s.process = b.start(t, h.URL+"/page/?"+query.Encode())
-				battery.Run(t, &page{s, battery.NewSite(t)}, battery.Settings{EveryClose: true})
+				s.process = b.start(t, t.TempDir(), h.URL+"/page/?"+query.Encode())
+				battery.Run(t, &page{s, battery.NewSite(t)}, battery.Settings{
+					EveryClose: true,
+					Waits:      b.api == "WebSocketStream",
+				})
 			},
 		})
 	}
@@ -133,48 +126,6 @@ func newPageServer() *pageServer {
 	return s
 }
 
-func startChromium(t *trial.T, page string) *trial.Process {
-	return t.Start("", nil, "chromium",
-		"--headless",
-		"--remote-debugging-port=0", // or it shows the page and ends
-		"--user-data-dir="+t.TempDir(),
-		"--no-sandbox", // it may run as root, and visits only our page
-		"--proxy-server="+nowhere,
-		"--disable-gpu",
-		"--disable-dev-shm-usage",
-		"--disable-background-networking",
-		"--disable-component-update",
-		"--disable-sync",
-		"--disable-breakpad",
-		"--no-first-run",
-		page)
-}
-
-func startFirefox(t *trial.T, page string) *trial.Process {
-	host, port, _ := strings.Cut(nowhere, ":")
-	var prefs strings.Builder
-	for name, value := range map[string]any{
-		"network.proxy.type":                                          1, // the one below
-		"network.proxy.http":                                          host,
-		"network.proxy.http_port":                                     json.Number(port),
-		"network.proxy.ssl":                                           host,
-		"network.proxy.ssl_port":                                      json.Number(port),
-		"browser.shell.checkDefaultBrowser":                           false,
-		"browser.aboutwelcome.enabled":                                false,
-		"browser.startup.homepage_override.mstone":                    "ignore",
-		"datareporting.policy.dataSubmissionEnabled":                  false,
-		"toolkit.telemetry.reportingpolicy.firstRun":                  false,
-		"network.captive-portal-service.enabled":                      false,
-		"network.connectivity-service.enabled":                        false,
-		"browser.tabs.remote.autostart":                               true,
-		"browser.sessionstore.resume_from_crash":                      false,
-		"datareporting.policy.dataSubmissionPolicyBypassNotification": true,
-	} {
-		v, err := json.Marshal(value)
-		require.NoError(t, err)
-		fmt.Fprintf(&prefs, "user_pref(%q, %s);\n", name, v)
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(t.TempDir(), "user.js"), []byte(prefs.String()), 0o600))
-	env := []string{"HOME=" + t.TempDir(), "MOZ_CRASHREPORTER_DISABLE=1"}
-	return t.Start("", env, "firefox-esr", "--headless", "--no-remote", "--profile", t.TempDir(), page)
+func startChromium(t trial.TB, dir, page string) *trial.Process {
+	return browser.Chromium(t, dir, 0, page)
 }

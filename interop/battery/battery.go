@@ -22,7 +22,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -89,6 +88,7 @@ type Settings struct {
 	TextOnly     bool // the peer has no call that sends binary messages
 	TextFloods   bool // floods are of texts, whose numbers are four digits
 	EveryClose   bool // compares more closes than two
+	Waits        bool // both floods must stall
 	SaysOpen     bool // the peer loses what comes before it says "open"
 	CompressAll  bool // the peer needs all messages compressed, if it agrees to compression
 	EndUntold    bool // the peer is not told of a connection that was cut: no check waits for that
@@ -342,6 +342,7 @@ func (b *battery) cut(t *trial.T) {
 	end := l.peer.Closed(t, l.since)
 	t.Note(Closes, "our cut: it saw %s", ended(end))
 	require.Equal(t, 1006, end.Code)
+	require.False(t, end.Clean != nil && *end.Clean, "it took a cut for a close")
 }
 
 func (b *battery) killed(t *trial.T) {
@@ -354,7 +355,7 @@ func (b *battery) killed(t *trial.T) {
 }
 
 func ended(e trial.End) string {
-	s := strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Reason))
+	s := code(wsstream.CloseInfo{Code: e.Code, Reason: e.Reason})
 	if e.Clean != nil && !*e.Clean {
 		s += ", not clean"
 	}

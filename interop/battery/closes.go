@@ -10,6 +10,9 @@ import (
 	"github.com/wsstream/wsstream/interop/trial"
 )
 
+// longest has the longest reason: 123 bytes.
+var longest = wsstream.CloseInfo{Code: 4999, Reason: strings.Repeat("水", 41)}
+
 // everyClose notes how both sides see each kind of end, and wants both to see the same.
 func (b *battery) everyClose(t *trial.T) {
 	for _, c := range []struct{ sent, seen wsstream.CloseInfo }{
@@ -17,14 +20,15 @@ func (b *battery) everyClose(t *trial.T) {
 		{wsstream.CloseInfo{Code: 1000, Reason: "done"}, wsstream.CloseInfo{Code: 1000, Reason: "done"}},
 		{wsstream.CloseInfo{Reason: "a reason"}, wsstream.CloseInfo{Code: 1000, Reason: "a reason"}},
 		{wsstream.CloseInfo{Code: 3000, Reason: bye}, wsstream.CloseInfo{Code: 3000, Reason: bye}},
-		{wsstream.CloseInfo{Code: 4999}, wsstream.CloseInfo{Code: 4999}},
+		{wsstream.CloseInfo{Code: 4998}, wsstream.CloseInfo{Code: 4998}},
+		{longest, longest},
 	} {
 		b.ourEnd(t, c.sent, c.seen)
 		if c.sent.Code != 0 || c.sent.Reason == "" { // no API has a reason without a code
 			b.itsEnd(t, c.sent, c.seen)
 		}
 	}
-	for _, code := range []int{1001, 1011, 1012, 1013, 1014} { // which programs of browsers cannot send
+	for _, code := range []int{1001, 1011, 1012, 1013, 1014} { // no page may send them
 		info := wsstream.CloseInfo{Code: code}
 		b.ourEnd(t, info, info)
 	}
@@ -80,7 +84,11 @@ func sides(it, we string) string {
 	return fmt.Sprintf("it saw %s, we saw %s", it, we)
 }
 
+// code is short for a code and a reason.
 func code(c wsstream.CloseInfo) string {
+	if c == longest {
+		c.Reason = "and the longest reason"
+	}
 	if c.Code == 0 {
 		return strings.TrimSpace("without a code " + c.Reason)
 	}

@@ -74,9 +74,11 @@ func (b *battery) floodTo(t *trial.T) {
 	}
 	_, err = write(t.Context(), l.Conn, stalled, b.numbered())
 	require.NoError(t, err)
+	// The window and the message that exceeds it, with its header.
+	require.LessOrEqual(t, l.Stats().Sent.HeldMax, int64(64<<10+piece+16), "WriteWindow")
 	l.order("sunk")
 	answer := l.answer()
-	t.Note(FloodTo, "%s", stall(before, stalled))
+	b.stall(t, FloodTo, before, stalled)
 	require.Equal(t, fmt.Sprintf("!sunk %d", count), answer)
 }
 
@@ -103,8 +105,16 @@ func (b *battery) floodFrom(t *trial.T) {
 		require.Equal(t, number(i).Data[:4], m.Data[:4])
 	}
 	require.Equal(t, "!flooded", l.answer())
-	t.Note(FloodFrom, "%s", stall(before, stalled))
+	b.stall(t, FloodFrom, before, stalled)
 	require.LessOrEqual(t, held, int64(64<<10), "ReadWindow")
+}
+
+// stall notes how many messages a side had taken when it stalled. A peer that waits must stall.
+func (b *battery) stall(t *trial.T, what string, before, messages int) {
+	t.Note(what, "%s", stall(before, messages))
+	if b.settings.Waits {
+		require.Less(t, messages, count, "nothing held the flood back")
+	}
 }
 
 // stall says how many messages a side had taken when it stalled. before is their number after a

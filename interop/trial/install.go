@@ -89,7 +89,7 @@ var updated installation // of apt's lists
 
 func (d *Debian) installed(ctx context.Context) bool {
 	if d.command != "" {
-		_, err := exec.LookPath(d.command)
+		_, err := lookPath(d.command)
 		return err == nil
 	}
 	for _, name := range d.Packages {
@@ -99,6 +99,17 @@ func (d *Debian) installed(ctx context.Context) bool {
 		}
 	}
 	return true
+}
+
+// lookPath finds a program. Some are in a folder that is in the PATH of root alone.
+func lookPath(name string) (string, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if found, err := exec.LookPath(filepath.Join("/usr/sbin", name)); err == nil {
+			return found, nil
+		}
+	}
+	return path, err
 }
 
 // noServices lets apt-get start no service of what it installs. Debian's packages ask the program
@@ -227,7 +238,11 @@ var number = regexp.MustCompile(`\d+(\.\d+)+\S*`)
 // Output runs a command and returns the first version number that it writes, such as 1.22.1, or else
 // its first line.
 func Output(ctx context.Context, name string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	path, err := lookPath(name)
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w: %s", name, err, tail(out))
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A Process is a program that a trial has started. It ends with the check or the trial.
+// A Process is a program that a trial or a test has started. It ends with the check, the trial or
+// the test.
 type Process struct {
 	cmd   *exec.Cmd
 	in    io.WriteCloser
@@ -46,9 +47,23 @@ type End struct {
 	Clean  *bool  `json:"clean"` // nil if its API does not say
 }
 
-// Start starts a program in a process group of its own. env is added to the environment.
+// A TB is what a process needs of the test that started it: a *T, or a *testing.T.
+type TB interface {
+	require.TestingT
+	Context() context.Context
+	Cleanup(f func())
+	Output() io.Writer
+}
+
+// Start is the function Start for a trial.
 func (t *T) Start(dir string, env []string, name string, args ...string) *Process {
-	path, err := exec.LookPath(name)
+	return Start(t, dir, env, name, args...)
+}
+
+// Start starts a program in a process group of its own. env is added to the environment. The program
+// is killed at t's cleanup.
+func Start(t TB, dir string, env []string, name string, args ...string) *Process {
+	path, err := lookPath(name)
 	require.NoError(t, err)
 	cmd := exec.Command(path, args...)
 	cmd.Dir = dir
@@ -82,7 +97,7 @@ func (p *Process) Signal(s syscall.Signal) { _ = p.cmd.Process.Signal(s) }
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
 // Tell writes a line to the process.
-func (p *Process) Tell(t *T, format string, args ...any) {
+func (p *Process) Tell(t TB, format string, args ...any) {
 	_, err := fmt.Fprintf(p.in, format+"\n", args...)
 	require.NoError(t, err)
 }
@@ -104,7 +119,7 @@ func (p *Process) Events() int {
 }
 
 // Await waits for the first event from index since on that is wanted.
-func (p *Process) Await(t *T, since int, what string, wanted func(Event) bool) Event {
+func (p *Process) Await(t TB, since int, what string, wanted func(Event) bool) Event {
 	for i := since; ; i++ {
 		e, err := p.event(t.Context(), i)
 		require.NoError(t, err, "no word of %s", what)
@@ -134,12 +149,12 @@ func (p *Process) event(ctx context.Context, i int) (Event, error) {
 }
 
 // URL waits until a server says where it listens.
-func (p *Process) URL(t *T) string {
+func (p *Process) URL(t TB) string {
 	return p.Await(t, 0, "the URL at which it listens", func(e Event) bool { return e.URL != "" }).URL
 }
 
 // Closed waits for the end of the connection that began when there were that many events.
-func (p *Process) Closed(t *T, since int) End {
+func (p *Process) Closed(t TB, since int) End {
 	e := p.Await(t, since, "how the connection ended", func(e Event) bool { return e.Closed != nil })
 	return *e.Closed
 }
@@ -167,8 +182,11 @@ func (p *Process) Sent(since int) (n int) {
 	return n
 }
 
+// FreePort is the function FreePort for a trial.
+func (t *T) FreePort() int { return FreePort(t) }
+
 // FreePort returns a port of the loopback address at which no program listens.
-func (t *T) FreePort() int {
+func FreePort(t TB) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -176,7 +194,7 @@ func (t *T) FreePort() int {
 }
 
 // Listens waits until a server listens at an address: it takes a moment after its start.
-func (p *Process) Listens(t *T, addr string) {
+func (p *Process) Listens(t TB, addr string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

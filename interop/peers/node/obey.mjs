@@ -67,6 +67,15 @@ async function ending(peer) {
 	}
 }
 
+function numbered(i, size) {
+	const m = new Uint8Array(size);
+	new DataView(m.buffer).setUint32(0, i);
+	return m;
+}
+
+const number = (m) =>
+	typeof m === 'string' ? parseInt(m, 10) : new DataView(m.buffer, m.byteOffset).getUint32(0);
+
 async function order(peer, text, say) {
 	const [verb, ...args] = text.split(' ');
 	const [a, b] = args.map(Number);
@@ -83,11 +92,8 @@ async function order(peer, text, say) {
 		return peer.fragments([all.slice(0, 2), all.slice(2, 2), all.slice(2, 4), all.slice(4)]);
 	}
 	case 'flood':
-		if (peer.textOnly) break;
 		for (let i = 0; i < a; i++) {
-			const m = new Uint8Array(b);
-			new DataView(m.buffer).setUint32(0, i);
-			await peer.send(m);
+			await peer.send(peer.textOnly ? String(i).padStart(4, '0').padEnd(b, '.') : numbered(i, b));
 			if (i % 8 === 7) say({ sent: i + 1 });
 		}
 		return peer.send('!flooded');
@@ -97,8 +103,8 @@ async function order(peer, text, say) {
 		peer.resume?.();
 		for (let n = 0; ; n++) {
 			const m = await peer.next();
-			if (typeof m === 'string') return peer.send('!sunk ' + n);
-			if (new DataView(m.buffer, m.byteOffset).getUint32(0) !== n) return peer.send('!lost ' + n);
+			if (m === '!sunk') return peer.send('!sunk ' + n);
+			if (number(m) !== n) return peer.send('!lost ' + n);
 		}
 	}
 	}
