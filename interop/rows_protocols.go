@@ -28,6 +28,7 @@ func protocolRows() []*trial.Row {
 		mqttRows(),
 		zwsRows(),
 		natsRows(),
+		messageRows(),
 	)
 }
 

@@ -1,7 +1,7 @@
 // A client of a protocol is driven by lines on its standard input: a JSON array of an operation's
 // name and its arguments. It says "NAME: RESULT" or "NAME failed: TEXT".
 import { createInterface } from 'node:readline';
-import { say } from './obey.mjs';
+import { say } from './node.mjs';
 
 export function drive(operations) {
 	createInterface({ input: process.stdin }).on('line', async (line) => {

@@ -2,7 +2,7 @@
 import { Socket } from 'phoenix';
 import { WebSocket } from 'ws';
 import { drive, sleep, tell } from './drive.mjs';
-import { say } from './obey.mjs';
+import { say } from './node.mjs';
 
 let socket;
 let channel;

@@ -1,7 +1,7 @@
 // The client of SignalR, driven by a row: node signalr.mjs
 import * as signalR from '@microsoft/signalr';
 import { drive, sleep, tell } from './drive.mjs';
-import { say } from './obey.mjs';
+import { say } from './node.mjs';
 
 let hub;
 let sunk;

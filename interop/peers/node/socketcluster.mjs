@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import socketClusterServer from 'socketcluster-server';
 import socketClusterClient from 'socketcluster-client';
 import { sleep, tell } from './drive.mjs';
-import { say } from './obey.mjs';
+import { say } from './node.mjs';
 
 async function each(stream, f) {
 	for await (const v of stream) await f(v);

@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { Server } from 'socket.io';
 import { io } from 'socket.io-client';
-import { say } from './obey.mjs';
+import { say } from './node.mjs';
 
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
 
