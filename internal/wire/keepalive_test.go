@@ -49,6 +49,45 @@ func TestKeepaliveBeginsWhateverIsCalledFirst(t *testing.T) {
 	}
 }
 
+// A peer that does nothing is looked at when the first option asks for it, and not before.
+func TestKeepaliveIsFirstDueWhenAnOptionAsksForIt(t *testing.T) {
+	const window = 256
+	for name, test := range map[string]struct {
+		cfg      Config
+		buffered int
+		due      time.Duration // after Start; 0 for never
+	}{
+		"PingInterval":            {cfg: Config{PingInterval: 5}, due: 5},
+		"IdleTimeout":             {cfg: Config{IdleTimeout: 5}, due: 5},
+		"PingInterval is shorter": {cfg: Config{PingInterval: 4, IdleTimeout: 5}, due: 4},
+		"IdleTimeout is shorter":  {cfg: Config{PingInterval: 6, IdleTimeout: 5}, due: 5},
+		"WriteStallTimeout":       {cfg: Config{StallTimeout: 5}},
+		"ReadStallTimeout":        {cfg: Config{ReadTimeout: 5}},
+		"what came leaves a byte": {cfg: Config{ReadTimeout: 5}, buffered: window - 1},
+		"what came fills the window": {
+			cfg: Config{ReadTimeout: 5}, buffered: window, due: idleWait,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				near, far := memnet.Pipe(0)
+				defer func() { _ = far.Close() }()
+				test.cfg.ReadWindow = window
+				c := newConn(near, test.cfg)
+				defer cut(c)
+				start := clock()
+				c.Start(append([]byte("\x02\xfe\x10\x00\x00\x00\x00\x00"), make([]byte, window)...)[:test.buffered])
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				require.Equal(t, test.due > 0, c.alive.timer != nil)
+				if test.due > 0 {
+					require.Equal(t, start.add(test.due), c.alive.due)
+				}
+			})
+		})
+	}
+}
+
 func TestKeepaliveIsNilWithoutOptions(t *testing.T) {
 	require.Nil(t, newKeepalive(nil, &Config{PongTimeout: time.Second}))
 	require.Nil(t, newKeepalive(nil, &Config{PingInterval: -1, IdleTimeout: -1, StallTimeout: -1}))
