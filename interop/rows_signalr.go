@@ -78,7 +78,7 @@ func newSignalrSite(t *trial.T) *signalrSite {
 			},
 			"Endless": func(ctx context.Context, _ *signalr.Client, _ signalr.Args, send func(any) error) error {
 				for ctx.Err() == nil {
-					if err := send("more"); err != nil {
+					if err := send("more"); err != nil && ctx.Err() == nil {
 						return err
 					}
 				}
@@ -114,6 +114,10 @@ func (s *signalrSite) item(ctx context.Context, _ *signalr.Client, args signalr.
 
 // start connects the client.
 func (s *signalrSite) start(t *trial.T, p *trial.Process) *signalr.Client {
+	order(t, p, "stop") // what a check before this has left
+	for len(s.clients) > 0 {
+		<-s.clients
+	}
 	order(t, p, "start", strings.Replace(s.url, "ws", "http", 1))
 	c := s.next(t)
 	t.Cleanup(c.Conn().CloseNow)

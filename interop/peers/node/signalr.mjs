@@ -61,5 +61,5 @@ drive({
 			if (i % 8 === 7) say({ sent: i + 1 });
 		}
 	},
-	stop: () => hub.stop(),
+	stop: () => hub?.stop(),
 });
