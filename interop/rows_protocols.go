@@ -29,6 +29,7 @@ func protocolRows() []*trial.Row {
 		zwsRows(),
 		natsRows(),
 		messageRows(),
+		kubernetesRows(),
 	)
 }
 

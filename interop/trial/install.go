@@ -153,6 +153,7 @@ func (n *NPM) Install(ctx context.Context) error {
 // A GoProgram is a program of this module, which is built into the folder Bin.
 type GoProgram struct {
 	Package string // relative to the folder of the module
+	Module  bool   // Package is a folder with a go.mod of its own
 	Own     bool   // it is a module of its own
 	inst    installation
 	path    string
@@ -172,6 +173,9 @@ func (g *GoProgram) Install(ctx context.Context) error {
 		}
 		g.path = filepath.Join(bin, filepath.Base(g.Package))
 		if g.Own {
+			return run(ctx, g.Package, "env", "GOWORK=off", "go", "build", "-o", g.path, ".")
+		}
+		if g.Module {
 			return run(ctx, g.Package, "env", "GOWORK=off", "go", "build", "-o", g.path, ".")
 		}
 		return run(ctx, "", "go", "build", "-o", g.path, g.Package)
