@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/wsstream/wsstream/interop/battery"
 	"github.com/wsstream/wsstream/interop/trial"
@@ -68,7 +69,7 @@ func anchor(r *trial.Result) string {
 		switch {
 		case c == ' ':
 			s.WriteByte('-')
-		case c == '-' || c == '_' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		case c == '-' || c == '_' || unicode.IsLetter(c) || unicode.IsDigit(c):
 			s.WriteRune(c)
 		}
 	}

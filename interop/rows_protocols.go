@@ -30,6 +30,7 @@ func protocolRows() []*trial.Row {
 		natsRows(),
 		messageRows(),
 		kubernetesRows(),
+		transcriptRows(),
 	)
 }
 
