@@ -4,6 +4,8 @@ package wire
 
 import (
 	"context"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,3 +89,56 @@ func TestHandleAndNextSeeEachOther(t *testing.T) {
 		require.NoError(t, <-handled)
 	}
 }
+
+// A readCounter counts the reads of a transport that the poller watches.
+type readCounter struct {
+	watchable
+	reads, bytes *atomic.Int64
+}
+
+func (r readCounter) read(dst []byte, wait bool) (int, error) {
+	n, err := r.watchable.read(dst, wait)
+	r.reads.Add(1)
+	r.bytes.Add(int64(n))
+	return n, err
+}
+
+// TestHandleReadsOnceForEachByteOfADrip: a peer that sends byte by byte costs one read for each. It
+// runs where there is a poller.
+func TestHandleReadsOnceForEachByteOfADrip(t *testing.T) {
+	const conns, text = 50, "byte by byte"
+	frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(text))))
+	var reads, bytes atomic.Int64
+	var fars []net.Conn
+	s := sink{make(chan string, conns)}
+	for range conns {
+		c, far := socketPair(t, Config{}, 0)
+		until(t, c.readGate.TryLock)
+		if c.watchable == nil {
+			return
+		}
+		c.watchable = readCounter{c.watchable, &reads, &bytes}
+		c.unlockRead()
+		fars = append(fars, far)
+		h := &Handler{Sink: messagesOf{s}}
+		require.NoError(t, c.Handle(h))
+		until(t, func() bool { return reads.Load() >= int64(len(fars)) && !h.isRunning() })
+	}
+	before := reads.Load()
+	for i, b := range frame {
+		for _, far := range fars {
+			_, err := far.Write([]byte{b})
+			require.NoError(t, err)
+		}
+		until(t, func() bool { return bytes.Load() == int64((i+1)*conns) })
+	}
+	for range conns {
+		require.Equal(t, text, <-s.messages)
+	}
+	require.LessOrEqual(t, reads.Load()-before, int64((len(frame)+1)*conns), "a few are Idle's")
+}
+
+// A messagesOf is a sink whose messages do not end.
+type messagesOf struct{ sink }
+
+func (messagesOf) End(error) {}
