@@ -79,6 +79,13 @@ func kinds() []kind {
 	}
 }
 
+// drip sends a byte of a long message at each act. It is none of kinds.
+var drip = kind{
+	name:    "a byte at a time",
+	opening: append(wstest.UpgradeRequest("/"), "\x82\xfe\xff\xff\x00\x00\x00\x00"...),
+	each:    []byte{0},
+}
+
 // A foe is one hostile peer.
 type foe struct {
 	kind
@@ -136,7 +143,7 @@ func attack(addr string) {
 	var all, connected sync.WaitGroup
 	kinds := kinds()
 	if only := os.Getenv("HOSTILE_KIND"); only != "" {
-		kinds = slices.DeleteFunc(kinds, func(k kind) bool { return k.name != only })
+		kinds = slices.DeleteFunc(append(kinds, drip), func(k kind) bool { return k.name != only })
 	}
 	for i := range n {
 		f := &foe{kind: kinds[i%len(kinds)], addr: addr}
