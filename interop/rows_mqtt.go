@@ -26,7 +26,7 @@ func mqttRows() []*trial.Row {
 		{
 			Name: "mosquitto (MQTT)", Role: trial.Server,
 			Needs:   []trial.Need{trial.Program("/usr/sbin/mosquitto", "mosquitto")},
-			Version: debianVersion("mosquitto"),
+			Version: packageVersion("mosquitto"),
 			Pitfalls: []string{
 				"It holds what a subscriber does not take, up to `max_queued_messages`, and drops the rest.",
 			},
@@ -39,16 +39,9 @@ func mqttRows() []*trial.Row {
 		{
 			Name: "RabbitMQ's web-MQTT (cowboy)", Role: trial.Server,
 			Needs:   []trial.Need{trial.Packages("rabbitmq-server")},
-			Version: debianVersion("rabbitmq-server"),
+			Version: packageVersion("rabbitmq-server"),
 			Run:     func(t *trial.T) { runMQTT(t, startRabbit) },
 		},
-	}
-}
-
-// debianVersion returns the version of a Debian package.
-func debianVersion(name string) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		return trial.Output(ctx, "dpkg-query", "-W", "-f", "${Version}", name)
 	}
 }
 

@@ -26,7 +26,7 @@ func zwsRows() []*trial.Row {
 		rows = append(rows, &trial.Row{
 			Name: "ZeroMQ (ZWS 2.0)", Role: role,
 			Needs:   []trial.Need{trial.Packages("python3-zmq")},
-			Version: debianVersion("libzmq5"),
+			Version: packageVersion("libzmq5"),
 			Known:   known,
 			Pitfalls: []string{
 				"libzmq takes no fragments: set `MaxFrameSize: -1`.",
