@@ -3,6 +3,7 @@ module github.com/wsstream/wsstream/cmd/wsstream
 go 1.26.0
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/cenkalti/backoff/v5 v5.0.3
 	github.com/dustin/go-humanize v1.1.0
 	github.com/spf13/cobra v1.10.2

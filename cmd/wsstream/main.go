@@ -72,6 +72,6 @@ The first interrupt (Ctrl-C) closes in order and waits for the other side. The s
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newDial(c), newServe(c), newRelay(c), newMan(c))
+	root.AddCommand(newDial(c), newServe(c), newRelay(c), newBench(c), newMan(c))
 	return root
 }
