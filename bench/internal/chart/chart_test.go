@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -69,6 +70,16 @@ func TestTheAxesEndWhereTheDataDoes(t *testing.T) {
 	fast := held(all, o)
 	require.Equal(t, 0.0, fast.X.Min)
 	require.Equal(t, 1.0, fast.X.Max)
+}
+
+func TestEachWayOfALibraryHasALineOfItsOwn(t *testing.T) {
+	var seen []string
+	each([]report.Line{{Library: "wsstream", Way: "a"}, {Library: "gws", Way: "b"},
+		{Library: "wsstream", Way: "c"}, {Library: "wsstream", Way: "d"}},
+		func(l report.Line, n int) { seen = append(seen, fmt.Sprint(l.Way, n)) })
+	require.Equal(t, []string{"b0", "a0", "c1", "d2"}, seen, "wsstream last")
+	require.NotEqual(t, stroke("wsstream", 1), stroke("wsstream", 2))
+	require.NotEqual(t, stroke("wsstream", 0), stroke("wsstream", 1))
 }
 
 func TestStepsAreRoundAndTenAtMost(t *testing.T) {

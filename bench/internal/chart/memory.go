@@ -18,7 +18,7 @@ const least = 0.1
 func overTime(r report.Result) *plot.Plot {
 	p := blank("Growth of the server's memory: "+r.Scenario, "seconds", "MiB, logarithmic")
 	longest, most := 0.0, 10.0
-	each(r.Lines, func(l report.Line, second bool) {
+	each(r.Lines, func(l report.Line, n int) {
 		i := slices.IndexFunc(l.Runs, func(run scenario.Run) bool { return len(run.Memory) > 0 })
 		if i < 0 {
 			return
@@ -29,7 +29,7 @@ func overTime(r report.Result) *plot.Plot {
 			longest, most = max(longest, m.Seconds), max(most, m.RSS)
 		}
 		if line, err := plotter.NewLine(points); err == nil {
-			line.LineStyle = stroke(l.Library, second)
+			line.LineStyle = stroke(l.Library, n)
 			p.Add(line)
 			p.Legend.Add(l.Name(), line)
 		}
@@ -43,16 +43,16 @@ func overTime(r report.Result) *plot.Plot {
 	return p
 }
 
-// each calls f for the entries. Those of wsstream come last, so that they are on top. second says
-// that an entry is the second way of its library.
-func each(entries []report.Line, f func(l report.Line, second bool)) {
+// each calls f for the entries, with the number of each among the ways of its library. Those of
+// wsstream come last, so that they are on top.
+func each(entries []report.Line, f func(l report.Line, n int)) {
 	for _, ours := range []bool{false, true} {
-		last := ""
+		ways := map[string]int{}
 		for _, l := range entries {
 			if (l.Library == scenario.Ours) == ours {
-				f(l, l.Library == last)
+				f(l, ways[l.Library])
+				ways[l.Library]++
 			}
-			last = l.Library
 		}
 	}
 }

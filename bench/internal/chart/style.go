@@ -37,15 +37,16 @@ func glyph(lib string) draw.GlyphStyle {
 	return g
 }
 
-// stroke is the line of a library: dashed if it is of its second way.
-func stroke(lib string, second bool) draw.LineStyle {
+// dashes are those of the line of a library's first way, its second and its third.
+var dashes = [][]vg.Length{nil, {vg.Points(6), vg.Points(4)}, {vg.Points(2), vg.Points(2)}}
+
+// stroke is the line of a library, in its way number n.
+func stroke(lib string, n int) draw.LineStyle {
 	s := draw.LineStyle{Color: looks[lib].color, Width: vg.Points(1.5)}
 	if lib == scenario.Ours {
 		s.Width = vg.Points(3)
 	}
-	if second {
-		s.Dashes = []vg.Length{vg.Points(6), vg.Points(4)}
-	}
+	s.Dashes = dashes[n%len(dashes)]
 	return s
 }
 
