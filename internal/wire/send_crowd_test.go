@@ -116,3 +116,10 @@ func TestSendersStartAsTheirQueueGrows(t *testing.T) {
 	require.Nil(t, r.queue, "a long queue's memory is freed")
 	require.Zero(t, r.next)
 }
+
+func TestSendersCountOnlyTheConnsThatWait(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	r := crowd{queue: make([]*Conn, 2*perSender), next: perSender + 1, senders: 1}
+	require.False(t, r.queued(new(Conn)), "one sender is enough for these")
+	require.True(t, r.queued(new(Conn)))
+}
