@@ -125,6 +125,7 @@ var debianPeers = []debianPeer{
 		pitfalls: []string{
 			"It has no backpressure of its own. The peer's program uses EventMachine's: `pause` and " +
 				"`get_outbound_data_size`.",
+			"It unmasks each byte in Ruby, and takes many seconds for 32 MiB.",
 		},
 		known: map[string]string{"subprotocol": noSubprotocol},
 	},

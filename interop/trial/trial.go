@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	checkTime = 40 * time.Second // for one check: a peer that never answers fails it
+	checkTime = 55 * time.Second // for one check: a peer that never answers fails it
 	knownTime = 10 * time.Second // for one that is known to fail
 	rowTime   = 5 * time.Minute  // for all checks of a row
 )
