@@ -371,8 +371,8 @@ func (c *caller) read() {
 		cancel()
 		switch {
 		case err == nil, err == errMoment:
-		case err == wsstream.ErrBusy:
-			<-time.After(time.Microsecond)
+		case err == wsstream.ErrBusy: // for long, once there is a message handler
+			<-time.After(100 * time.Microsecond)
 		default:
 			c.checkEnd(err)
 			return
