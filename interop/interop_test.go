@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -71,5 +73,30 @@ func TestThePageSaysWhatFailedAndWhatIsMissing(t *testing.T) {
 		"## other as client", "It was not run: not installed.",
 	} {
 		require.Contains(t, page, says)
+	}
+}
+
+// The names are those that people look for.
+func TestTheReadmeAnswersEachNameOfTheWebSocketWorld(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(readme), "## The WebSocket world\n")
+	require.True(t, ok)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, name := range strings.Split("WebSocket, WebSocketStream, CloseEvent, MessageEvent, "+
+		"WebTransport, Sec-WebSocket-Key, -Accept, -Version, -Protocol, -Extensions, AsyncAPI, "+
+		"µWebSockets, Socket.IO, SocketCluster, WebSocket-Node, Total.js, SignalR, Caddy, ws, cowboy, "+
+		"ZeroMQ, WebSocket King, PHP WebSocket servers, Django Channels, Phoenix Channels, "+
+		"Phoenix LiveView, Flask-SocketIO, Gorilla", ", ") {
+		require.Contains(t, section, name)
+	}
+	anchors := map[string]bool{}
+	for _, row := range rows() {
+		anchors[anchor(&trial.Result{Row: row})] = true
+	}
+	links := regexp.MustCompile(`docs/interop\.md#([^)]+)`).FindAllStringSubmatch(section, -1)
+	require.NotEmpty(t, links)
+	for _, link := range links {
+		require.True(t, anchors[link[1]], "no row has the anchor %s", link[1])
 	}
 }
