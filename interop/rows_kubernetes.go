@@ -38,7 +38,7 @@ func runKubernetes(t *trial.T) {
 	var sunk atomic.Int64    // the bytes that a command has read
 	release := make(chan struct{})
 	url := strings.Replace(serveHTTP(t, kubernetes.Exec(
-		func(ctx context.Context, r *http.Request, s kubernetes.Streams) error {
+		func(_ context.Context, r *http.Request, s kubernetes.Streams) error {
 			switch r.URL.Path {
 			case "/cat":
 				_, err := io.Copy(s.Stdout, s.Stdin)
@@ -72,7 +72,7 @@ func runKubernetes(t *trial.T) {
 		c.Stdin = bytes.NewReader(sent)
 		out, err := c.Output()
 		require.NoError(t, err)
-		require.True(t, string(sent)+ended("<nil>") == string(out), "%d bytes came back", len(out))
+		require.True(t, bytes.Equal(append(sent, ended("<nil>")...), out), "%d bytes came back", len(out))
 	})
 	if !ok {
 		return

@@ -98,7 +98,7 @@ func runGraphQL(t *trial.T, p *trial.Process) {
 	ok := t.Check("queries and subscriptions", func(t *trial.T) {
 		order(t, p, "open", url)
 		conns.next(t)
-		require.Equal(t, `[{"hello":"水"}]`, order(t, p, "query", "{ hello }", -1))
+		require.JSONEq(t, `[{"hello":"水"}]`, order(t, p, "query", "{ hello }", -1))
 		require.Equal(t, `[{"count":0},{"count":1},{"count":2}]`, order(t, p, "query", "subscription { count }", -1))
 		_, err := try(t, p, "query", "{", -1)
 		require.ErrorContains(t, err, "Syntax Error")
@@ -126,7 +126,7 @@ func runGraphQL(t *trial.T, p *trial.Process) {
 		conn.CloseNow()
 		awaitSay(t, p, since, "closed")
 		conn = conns.next(t)
-		require.Equal(t, `[{"hello":"水"}]`, order(t, p, "query", "{ hello }", -1))
+		require.JSONEq(t, `[{"hello":"水"}]`, order(t, p, "query", "{ hello }", -1))
 		order(t, p, "close")
 		info, err := conn.Closed().Wait(t.Context())
 		require.NoError(t, err)

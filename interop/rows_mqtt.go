@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -165,9 +165,9 @@ func mqttSizes(t *trial.T, broker string, sizes ...int) {
 	c := openMQTT(t, broker, "sizes", nil)
 	c.subscribe("sizes", 1)
 	for _, n := range sizes {
-		sent := strings.Repeat("x", n)
+		sent := bytes.Repeat([]byte("x"), n)
 		c.done(c.Publish("sizes", 1, false, sent))
-		require.True(t, sent == string(c.next().Payload()), "%d bytes", n)
+		require.True(t, bytes.Equal(sent, c.next().Payload()), "%d bytes", n)
 	}
 }
 

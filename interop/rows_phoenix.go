@@ -116,7 +116,7 @@ func (s *phoenixSite) joined(t *trial.T, p *trial.Process) *phoenix.Channel {
 // beating is joined with a heartbeat.
 func (s *phoenixSite) beating(t *trial.T, p *trial.Process, d time.Duration) *phoenix.Channel {
 	order(t, p, "connect", s.url, d.Milliseconds())
-	require.Equal(t, `{"k":"v"}`, order(t, p, "join", "room:1", map[string]string{"k": "v"}))
+	require.JSONEq(t, `{"k":"v"}`, order(t, p, "join", "room:1", map[string]string{"k": "v"}))
 	return s.next(t)
 }
 
@@ -124,7 +124,7 @@ func runPhoenix(t *trial.T, p *trial.Process) {
 	site := newPhoenixSite(t)
 	ok := t.Check("join and push", func(t *trial.T) {
 		ch := site.joined(t, p)
-		require.Equal(t, `{"a":["水",1]}`, order(t, p, "push", "echo", map[string]any{"a": []any{"水", 1}}))
+		require.JSONEq(t, `{"a":["水",1]}`, order(t, p, "push", "echo", map[string]any{"a": []any{"水", 1}}))
 		_, err := try(t, p, "push", "refuse", map[string]any{})
 		require.ErrorContains(t, err, "not today")
 		since := p.Events()

@@ -96,7 +96,7 @@ func newSocketioSite(t *trial.T, p *trial.Process) *socketioSite {
 			}
 			return nil
 		},
-		Serve: func(ctx context.Context, s *socketio.Socket) error {
+		Serve: func(_ context.Context, s *socketio.Socket) error {
 			site.joined <- s
 			<-s.Done()
 			return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"net/http"
@@ -64,7 +65,7 @@ func runZWSServer(t *trial.T, p *trial.Process) {
 			require.NoError(t, err)
 			require.Len(t, got, len(parts))
 			for i := range parts {
-				require.True(t, string(parts[i]) == string(got[i]), "part %d of %d bytes", i, n)
+				require.True(t, bytes.Equal(parts[i], got[i]), "part %d of %d bytes", i, n)
 			}
 		}
 	})

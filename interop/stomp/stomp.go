@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -229,9 +230,7 @@ func (s *session) subscribe(ctx context.Context, id, destination string) error {
 	out := stream.MapWriter(s.conn.Writable(), func(f Frame) (wsstream.Message, error) {
 		sent++
 		header := map[string]string{"subscription": id, "message-id": fmt.Sprintf("%s-%d", id, sent)}
-		for name, value := range f.Header {
-			header[name] = value
-		}
+		maps.Copy(header, f.Header)
 		f.Header = header
 		return f.Message(), nil
 	})
