@@ -320,8 +320,10 @@ func benchmarkSetUp(b *testing.B, serve func(net.Listener)) {
 			if err == nil {
 				_, err = far.Write(request)
 			}
-			for n, k := 0, 0; err == nil && !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")); n += k {
+			for n := 0; err == nil && !bytes.HasSuffix(buf[:n], []byte("\r\n\r\n")); {
+				var k int
 				k, err = far.Read(buf[n:])
+				n += k
 			}
 			if err == nil {
 				_, err = far.Write(closing)

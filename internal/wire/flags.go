@@ -21,5 +21,5 @@ func (f *flags) has(flag uint32) bool { return f.bits.Load()&flag != 0 }
 // set sets the flag, and reports whether it was clear.
 func (f *flags) set(flag uint32) bool { return f.bits.Or(flag)&flag == 0 }
 
-// clear clears the flag, and reports whether it was set.
-func (f *flags) clear(flag uint32) bool { return f.bits.And(^flag)&flag != 0 }
+// clear clears the flag.
+func (f *flags) clear(flag uint32) { f.bits.And(^flag) }
