@@ -88,7 +88,9 @@ var starts = map[string]string{
 }
 
 // programs are the folders that do not belong to the library.
-var programs = []string{".git", "bench", "cmd", "docs", "e2e", "examples", "interop", "model", "tools"}
+var programs = []string{
+	".git", "bench", "cmd", "docs", "e2e", "examples", "interop", "model", "tools",
+}
 
 func TestStartsAreListed(t *testing.T) {
 	const root = "../.."
