@@ -40,27 +40,27 @@ func command(args []string, stdout, stderr io.Writer) int {
 		return usageStatus
 	}
 	if flags.NArg() > 0 || *parallel < 1 {
-		fmt.Fprintln(stderr, "interop: it takes no arguments, and -parallel is at least 1; see -help")
+		_, _ = fmt.Fprintln(stderr, "interop: it takes no arguments, and -parallel is at least 1; see -help")
 		return usageStatus
 	}
 	chosen, err := choose(rows(), *only, *core)
 	if err != nil {
-		fmt.Fprintln(stderr, "interop:", err)
+		_, _ = fmt.Fprintln(stderr, "interop:", err)
 		return usageStatus
 	}
 	if *list {
 		for _, row := range chosen {
-			fmt.Fprintln(stdout, row.ID())
+			_, _ = fmt.Fprintln(stdout, row.ID())
 		}
 		return 0
 	}
 	dir, err := trial.ModuleDir()
 	if err != nil {
-		fmt.Fprintln(stderr, "interop:", err)
+		_, _ = fmt.Fprintln(stderr, "interop:", err)
 		return usageStatus
 	}
 	if err := os.Chdir(dir); err != nil {
-		fmt.Fprintln(stderr, "interop:", err)
+		_, _ = fmt.Fprintln(stderr, "interop:", err)
 		return usageStatus
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -72,7 +72,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}
 	if *page != "" {
 		if err := os.WriteFile(*page, pageOf(results), 0o644); err != nil {
-			fmt.Fprintln(stderr, "interop:", err)
+			_, _ = fmt.Fprintln(stderr, "interop:", err)
 			return usageStatus
 		}
 	}
@@ -82,7 +82,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			bad++
 		}
 	}
-	fmt.Fprintf(stdout, "%d rows, %d failed or missing\n", len(results), bad)
+	_, _ = fmt.Fprintf(stdout, "%d rows, %d failed or missing\n", len(results), bad)
 	return min(bad, 125)
 }
 
@@ -139,17 +139,17 @@ func runAll(ctx context.Context, rows []*trial.Row, parallel int, out io.Writer)
 func report(out io.Writer, r *trial.Result, log []byte) {
 	switch {
 	case r.Missing != nil:
-		fmt.Fprintf(out, "missing %s: %v\n", r.Row.ID(), r.Missing)
+		_, _ = fmt.Fprintf(out, "missing %s: %v\n", r.Row.ID(), r.Missing)
 	case len(r.Failed) > 0:
-		fmt.Fprintf(out, "FAILED  %s %s (%.1f s)\n", r.Row.ID(), r.Version, r.Took.Seconds())
+		_, _ = fmt.Fprintf(out, "FAILED  %s %s (%.1f s)\n", r.Row.ID(), r.Version, r.Took.Seconds())
 		for _, f := range r.Failed {
-			fmt.Fprintf(out, "        %s\n", f)
+			_, _ = fmt.Fprintf(out, "        %s\n", f)
 		}
 		if len(log) > 0 {
-			fmt.Fprintf(out, "        its programs said:\n%s\n", tail(log))
+			_, _ = fmt.Fprintf(out, "        its programs said:\n%s\n", tail(log))
 		}
 	default:
-		fmt.Fprintf(out, "ok      %s %s (%.1f s)\n", r.Row.ID(), r.Version, r.Took.Seconds())
+		_, _ = fmt.Fprintf(out, "ok      %s %s (%.1f s)\n", r.Row.ID(), r.Version, r.Took.Seconds())
 	}
 }
 

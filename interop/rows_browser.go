@@ -109,7 +109,7 @@ func newPageServer() *pageServer {
 				http.Error(w, "the row has ended", http.StatusGone)
 				return
 			}
-			fmt.Fprint(w, u)
+			_, _ = fmt.Fprint(w, u)
 		case <-r.Context().Done():
 		}
 	})

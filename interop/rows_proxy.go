@@ -239,9 +239,9 @@ func startHAProxy(t *trial.T, dir, config string, _ address) *trial.Process {
 }
 
 func startApache(t *trial.T, dir, config string, at address) *trial.Process {
-	modules := ""
+	var modules strings.Builder
 	for _, m := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "proxy_wstunnel"} {
-		modules += fmt.Sprintf("LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
+		_, _ = fmt.Fprintf(&modules, "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", m, m)
 	}
 	path := write(t, dir, "apache.conf", `%s
 ServerName 127.0.0.1
@@ -252,7 +252,7 @@ Listen %s
 ErrorLog /dev/stderr
 User www-data
 Group www-data
-%s`, modules, dir, dir, dir, at.host, config)
+%s`, modules.String(), dir, dir, dir, at.host, config)
 	return t.Start(dir, nil, "apache2", "-D", "FOREGROUND", "-f", path)
 }
 

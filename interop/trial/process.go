@@ -189,7 +189,7 @@ func (t *T) FreePort() int { return FreePort(t) }
 func FreePort(t TB) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -226,7 +226,7 @@ func (p *Process) read(out io.Reader, log io.Writer) {
 		if e, ok := asEvent(lines.Text()); ok {
 			p.Hear(e)
 		} else {
-			fmt.Fprintln(log, lines.Text())
+			_, _ = fmt.Fprintln(log, lines.Text())
 		}
 	}
 	_, _ = io.Copy(io.Discard, out) // a line was too long: the program must not block

@@ -58,7 +58,7 @@ func Run(ctx context.Context, row *Row, log io.Writer) *Result {
 		result.Missing = err
 		return result
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	ctx, cancel := context.WithTimeout(ctx, rowTime)
 	defer cancel()
 	t := &T{row: row, log: log, dir: dir, ctx: ctx, result: result}
@@ -195,7 +195,7 @@ func (t *T) Errorf(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	text := fmt.Sprintf(format, args...)
-	fmt.Fprintln(t.log, text)
+	_, _ = fmt.Fprintln(t.log, text)
 	if _, said, ok := strings.Cut(text, "Error:"); ok {
 		text = said // without testify's trace
 	}

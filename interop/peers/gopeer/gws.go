@@ -74,8 +74,7 @@ func (c *gwsConn) write(text bool, data []byte) error {
 
 // close sends a Close and closes the socket immediately.
 func (c *gwsConn) close(code int, reason string) error {
-	c.WriteClose(uint16(code), []byte(reason))
-	return nil
+	return c.WriteClose(uint16(code), []byte(reason))
 }
 
 func (c *gwsConn) ping(data string, pong func()) error {

@@ -43,7 +43,7 @@ func main() {
 	}
 	switch os.Args[2] {
 	case "version":
-		fmt.Println(version(lib.module))
+		_, _ = fmt.Fprintln(os.Stdout, version(lib.module))
 	case "server":
 		serve(lib)
 	case "client":

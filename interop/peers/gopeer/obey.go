@@ -77,7 +77,7 @@ func obey(c conn) {
 func do(c conn, order string) error {
 	verb, rest, _ := strings.Cut(order, " ")
 	var a, b int
-	fmt.Sscan(rest, &a, &b)
+	_, _ = fmt.Sscan(rest, &a, &b) // an order may have no numbers
 	var err error
 	answer := func(format string, args ...any) error {
 		return c.write(true, fmt.Appendf(nil, "!"+format, args...))
@@ -95,7 +95,7 @@ func do(c conn, order string) error {
 			err = answer("flooded")
 		}
 	case "sink":
-		time.Sleep(time.Duration(a) * time.Millisecond)
+		<-time.After(time.Duration(a) * time.Millisecond)
 		var told string
 		if told, err = sink(c); err == nil {
 			err = answer("%s", told)
