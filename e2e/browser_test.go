@@ -75,7 +75,7 @@ func (suite) Output() io.Writer        { return io.Discard } // Chromium speaks 
 func (suite) Context() context.Context { return context.Background() }
 
 func (b *shared) start(t *testing.T) {
-	dir, err := os.MkdirTemp("", "e2e")
+	dir, err := os.MkdirTemp("", "e2e") //nolint:usetesting // it outlives this test
 	require.NoError(t, err)
 	b.quit = append(b.quit, func() { os.RemoveAll(dir) })
 	port := trial.FreePort(t)

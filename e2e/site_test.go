@@ -115,11 +115,6 @@ type note struct {
 	Sum  string `json:"sum"` // sha256
 }
 
-func noteOf(m wsstream.Message) note {
-	sum := sha256.Sum256(m.Data)
-	return note{m.Type == wsstream.TypeText, len(m.Data), hex.EncodeToString(sum[:])}
-}
-
 // An ended is how a connection ended for a browser or for Node: the values of WebSocketStream's
 // closed, or of the event of WebSocket's onclose.
 type ended struct {

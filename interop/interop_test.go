@@ -83,7 +83,7 @@ func TestTheReadmeAnswersEachNameOfTheWebSocketWorld(t *testing.T) {
 	_, section, ok := strings.Cut(string(readme), "## The WebSocket world\n")
 	require.True(t, ok)
 	section, _, _ = strings.Cut(section, "\n## ")
-	for _, name := range strings.SplitSeq("WebSocket, WebSocketStream, CloseEvent, MessageEvent, "+
+	for name := range strings.SplitSeq("WebSocket, WebSocketStream, CloseEvent, MessageEvent, "+
 		"WebTransport, Sec-WebSocket-Key, -Accept, -Version, -Protocol, -Extensions, AsyncAPI, "+
 		"µWebSockets, Socket.IO, SocketCluster, WebSocket-Node, Total.js, SignalR, Caddy, ws, cowboy, "+
 		"ZeroMQ, WebSocket King, PHP WebSocket servers, Django Channels, Phoenix Channels, "+

@@ -141,7 +141,7 @@ func TestASpeedOfZeroWaitsForAChange(t *testing.T) {
 		s := newSpeed(0)
 		passed := make(chan error, 1)
 		go func() { passed <- s.Wait(t.Context()) }()
-		time.Sleep(time.Hour) // in a bubble: until all wait
+		synctest.Wait()
 		require.Empty(t, passed)
 		s.set(chunk)
 		require.NoError(t, <-passed)
