@@ -68,8 +68,8 @@ func TestThePageSaysWhatFailedAndWhatIsMissing(t *testing.T) {
 	}))
 	for _, says := range []string{
 		"| [a peer](#a-peer-as-server) | server | 1.2 | 1 of 3, **failed** | 3 MiB | – | – |",
-		"## a peer as server", "- Passed: echo.", "- It has nothing for: fragments.",
-		"- ping: it has none.", "- **Failed**: close: no answer", "- It has moods.",
+		"## a peer as server", "- Passed: `echo`.", "- It has nothing for: `fragments`.",
+		"- `ping`: it has none.", "- **Failed**: close: no answer", "- It has moods.",
 		"## other as client", "It was not run: not installed.",
 	} {
 		require.Contains(t, page, says)
@@ -99,4 +99,10 @@ func TestTheReadmeAnswersEachNameOfTheWebSocketWorld(t *testing.T) {
 	for _, link := range links {
 		require.True(t, anchors[link[1]], "no row has the anchor %s", link[1])
 	}
+}
+
+func TestThePageBreaksItsLinesOutsideOfCode(t *testing.T) {
+	var b bytes.Buffer
+	item(&b, "- ", "%s `two words`, end", strings.Repeat("x", 85))
+	require.Equal(t, "- "+strings.Repeat("x", 85)+"\n  `two words`, end\n", b.String())
 }

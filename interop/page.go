@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/wsstream/wsstream/interop/battery"
 	"github.com/wsstream/wsstream/interop/trial"
@@ -80,30 +82,60 @@ func anchor(r *trial.Result) string {
 func section(b *bytes.Buffer, r *trial.Result) {
 	fmt.Fprintf(b, "\n## %s\n\n", title(r))
 	if r.Missing != nil {
-		fmt.Fprintf(b, "It was not run: %v.\n", r.Missing)
+		item(b, "", "It was not run: %v.", r.Missing)
 		return
 	}
 	if len(r.Passed) > 0 {
-		fmt.Fprintf(b, "- Passed: %s.\n", strings.Join(r.Passed, ", "))
+		item(b, "- ", "Passed: %s.", names(r.Passed))
 	}
 	if len(r.Cannot) > 0 {
-		fmt.Fprintf(b, "- It has nothing for: %s.\n", strings.Join(r.Cannot, ", "))
+		item(b, "- ", "It has nothing for: %s.", names(r.Cannot))
 	}
 	for _, name := range r.Known {
 		if why, ok := r.Row.Known[name]; ok {
-			fmt.Fprintf(b, "- %s: %s\n", name, why)
+			item(b, "- ", "`%s`: %s", name, why)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Row.Sometimes)) {
-		fmt.Fprintf(b, "- %s, in some runs: %s\n", name, r.Row.Sometimes[name])
+		item(b, "- ", "`%s`, in some runs: %s", name, r.Row.Sometimes[name])
 	}
 	for _, f := range r.Failed {
-		fmt.Fprintf(b, "- **Failed**: %s\n", f)
+		item(b, "- ", "**Failed**: %s", f)
 	}
 	for _, n := range r.Notes {
-		fmt.Fprintf(b, "- %s: %s\n", n.What, n.Value)
+		item(b, "- ", "%s: %s", n.What, n.Value)
 	}
 	for _, p := range r.Row.Pitfalls {
-		fmt.Fprintf(b, "- %s\n", p)
+		item(b, "- ", "%s", p)
 	}
+}
+
+// names writes the names of checks.
+func names(checks []string) string { return "`" + strings.Join(checks, "`, `") + "`" }
+
+// columns is the width of a line of the page.
+const columns = 98
+
+// token is a word, or code that stays on one line.
+var token = regexp.MustCompile("[^`\\s]*`[^`]*`\\S*|\\S+")
+
+// item writes a paragraph that begins with mark, in lines of the page's width.
+func item(b *bytes.Buffer, mark, format string, args ...any) {
+	b.WriteString(mark)
+	at := len(mark)
+	for i, word := range token.FindAllString(fmt.Sprintf(format, args...), -1) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case at+1+n > columns:
+			b.WriteString("\n" + strings.Repeat(" ", len(mark)))
+			at = len(mark)
+		default:
+			b.WriteByte(' ')
+			at++
+		}
+		b.WriteString(word)
+		at += n
+	}
+	b.WriteByte('\n')
 }
