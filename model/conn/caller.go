@@ -17,6 +17,7 @@ const (
 	doPull     = "pull"
 	doInto     = "into"
 	doNext     = "next"
+	doHandle   = "handle"
 	doWrite    = "write"
 	doTry      = "try"
 	doMessage  = "message"
@@ -38,6 +39,7 @@ const (
 	doFinish   = "finish"
 	doNothing  = ""
 
+	doHandled  = "handled"  // a message that a handler got
 	doRead     = "read"     // of a message that was begun with next
 	doReadEnd  = "readend"  // closes it
 	doPart     = "part"     // of a message that was begun with message
@@ -85,7 +87,9 @@ func (c *call) String() string {
 }
 
 // pulls reports whether the call takes the next message.
-func (c *call) pulls() bool { return c.do == doPull || c.do == doInto || c.do == doNext }
+func (c *call) pulls() bool {
+	return c.do == doPull || c.do == doInto || c.do == doNext || c.do == doHandled
+}
 
 // A why is the cause that a context ends with, or that a stream is failed with.
 type why struct {
@@ -242,6 +246,9 @@ func (c *caller) do(s *Step) {
 		c.returned(x, err)
 	case doNext:
 		c.next(x, stop)
+	case doHandle:
+		defer stop()
+		c.handle(x)
 	case doWrite, doTry, doPrepared:
 		defer stop()
 		c.write(x)

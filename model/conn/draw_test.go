@@ -260,7 +260,9 @@ func drawCaller(t *rapid.T, p *Program) Caller {
 	c := Caller{Life: pick(t, "life", 0, 0, time.Millisecond, 100*time.Millisecond, time.Second, time.Minute)}
 	c.Again = pick(t, "again", 0, 0, 2, 10)
 	var calls []string
-	switch rapid.IntRange(0, 3).Draw(t, "part") {
+	switch rapid.IntRange(0, 4).Draw(t, "part") {
+	case 4:
+		calls = []string{doHandle, doHandle, doStats, doPing, doWrite, doPull, doNext}
 	case 0:
 		calls = []string{doPull, doPull, doInto, doNext, doNext, doStats, doSkip}
 	case 1:
@@ -293,6 +295,9 @@ func drawStep(t *rapid.T, calls []string) Step {
 	switch s.Do {
 	case doInto:
 		s.Size = pick(t, "size", 0, 10, 100, 5000, 100_000)
+	case doHandle:
+		s.Ctx = ctxNone
+		s.Within = pick(t, "takes", 0, 0, time.Microsecond, time.Millisecond, time.Second)
 	case doNext:
 		s.Parts = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) int {
 			return pick(t, "n", 0, 1, 2, 10, 100, 5000, 100_000)

@@ -46,7 +46,9 @@ func (j *judge) allowed(c *call) bool {
 	outcome := cmp.Or(f.end, wsstream.ErrClosed)
 	switch c.do {
 	case doPull, doInto, doNext:
-		return c.err == f.pull || c.err == wsstream.ErrBusy && j.busy(c)
+		return c.err == f.pull || c.err == wsstream.ErrBusy && (j.busy(c) || j.handledBefore(c))
+	case doHandle:
+		return c.err == wsstream.ErrBusy && (j.busy(c) || j.handledBefore(c))
 	case doRead:
 		switch {
 		case c.err == io.EOF, c.err == f.pull:

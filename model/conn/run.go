@@ -32,10 +32,11 @@ type run struct {
 	settled time.Duration // when Closed has settled; 0 if that is not known
 	snaps   []snap        // of moments at which the transport takes no more
 
-	mu     sync.Mutex
-	calls  []*call
-	open   []*openReader
-	faults []fault
+	mu       sync.Mutex
+	calls    []*call
+	open     []*openReader
+	faults   []fault
+	handling *handling // that Handle has accepted; nil for none
 
 	last finals
 }
@@ -262,6 +263,13 @@ func (r *run) finish(done chan struct{}) {
 			m, err := r.conn.Readable().Pull(ctx)
 			x.text, x.got, x.ok = m.Type == wsstream.TypeText, m.Data, err == nil
 			r.returned(x, err)
+			if h := r.handled(); err == wsstream.ErrBusy && h != nil { // it drains
+				select {
+				case <-h.ended:
+				case <-ctx.Done():
+				}
+				break
+			}
 			if err != nil && err != wsstream.ErrBusy {
 				break
 			}
@@ -347,12 +355,18 @@ func (r *run) probe() {
 	f := &r.last
 	f.info, f.closed = r.conn.Closed().Wait(ctx)
 	for {
+		if h := r.handled(); h != nil {
+			if r.await(h.ended, "the handler is not told of the end") {
+				f.pull = h.err
+			}
+			break
+		}
 		x := &call{do: doPull, name: "probe", step: &Step{Do: doPull}, ctx: ctx}
 		r.record(x)
 		m, err := r.conn.Readable().Pull(ctx)
 		x.text, x.got, x.ok = m.Type == wsstream.TypeText, m.Data, err == nil
 		r.returned(x, err)
-		if f.pull = err; err != nil {
+		if f.pull = err; err != nil && (err != wsstream.ErrBusy || r.handled() == nil) {
 			break
 		}
 	}

@@ -29,6 +29,8 @@ type view struct {
 	blind            bool    // a pull has ended with its context: it may have assembled a part
 	skipped          bool    // a message may be skipped that has not come whole
 	dropping, ending bool    // a call says so
+	handler          bool    // there is a message handler
+	handling         bool    // it runs
 	reading, writing bool    // in the transport
 	asked            int
 	quiet            time.Duration // since the last call or byte
@@ -71,8 +73,14 @@ func (r *run) view() (v view, ok bool) {
 	r.near.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	v.handler = r.handling != nil
 	for _, c := range r.calls {
 		last = max(last, c.from, c.to)
+		if c.do == doHandled {
+			v.taken++
+			v.handling = v.handling || !c.done
+			continue
+		}
 		if !c.done {
 			v.active = append(v.active, c)
 		}
@@ -171,6 +179,16 @@ func (r *run) checkInput(v view, o Options) {
 	}
 	if pulls > 0 && !v.reading {
 		r.fault("a pull waits, and nothing reads", "%v", v.active)
+	}
+	if v.handler {
+		if !v.handling && !v.dropping && v.taken < v.in.wholeMessages() {
+			r.fault("a message that has come is kept from a handler", "%d of %d were taken",
+				v.taken, v.in.wholeMessages())
+		}
+		if !v.handling && !v.reading {
+			r.fault("a handler waits, and nothing reads", "%d were taken", v.taken)
+		}
+		return
 	}
 	held := v.in.end - v.in.pulledTo(v.taken)
 	window := o.ReadWindow
