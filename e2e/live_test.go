@@ -35,8 +35,24 @@ const (
 	flat = 16 << 20
 )
 
+// newLiveTab is newTab for the page of a flood. The end of the test leaves the page before the tab is
+// closed: Chromium opens no other tab while a page of a flood is being closed.
+func newLiveTab(t *testing.T) *tab {
+	t.Helper()
+	p := newTab(t)
+	t.Cleanup(func() { p.visit(t, "about:blank") })
+	return p
+}
+
+func openLive(t *testing.T) *tab {
+	t.Helper()
+	p := newLiveTab(t)
+	p.visit(t, example(t, "live"))
+	return p
+}
+
 func TestInTheLivePageTheClassicWebSocketDrownsAndTheStreamsBreathe(t *testing.T) {
-	p := open(t, example(t, "live"))
+	p := openLive(t)
 	type lane struct{ Page, All, Held, Consumed int }
 	got := eval[map[string]lane](t, p, lanesJS+`
 		let most = 0;
@@ -69,7 +85,7 @@ func TestInTheLivePageTheClassicWebSocketDrownsAndTheStreamsBreathe(t *testing.T
 }
 
 func TestTheLivePageWorksWithTheKeyboardAndSaysItsNumbers(t *testing.T) {
-	p := open(t, example(t, "live"))
+	p := openLive(t)
 	require.NoError(t, chromedp.Do(p.patient(t), chromedp.KeyEvent("\t")))
 	require.Equal(t, "producer", eval[string](t, p, `return document.activeElement.id`))
 	before := eval[string](t, p, `return document.activeElement.getAttribute('aria-valuetext')`)
@@ -84,7 +100,7 @@ func TestTheLivePageWorksWithTheKeyboardAndSaysItsNumbers(t *testing.T) {
 }
 
 func TestTheLivePageWithoutWebSocketStreamSaysSoAndGoesOn(t *testing.T) {
-	p := newTab(t)
+	p := newLiveTab(t)
 	_, err := chromedp.Call(p.patient(t), page.AddScriptToEvaluateOnNewDocument,
 		page.AddScriptToEvaluateOnNewDocumentParams{Source: "delete self.WebSocketStream"})
 	require.NoError(t, err)
@@ -106,7 +122,7 @@ func TestTheLivePageFitsAPhoneAndHasADarkForm(t *testing.T) {
 		"live-phone": {390, 844, "light"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := newTab(t)
+			p := newLiveTab(t)
 			ctx := p.patient(t)
 			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}},

@@ -39,6 +39,10 @@ func Chromium(t trial.TB, dir string, port int, page string) *trial.Process {
 		"--disable-sync",
 		"--disable-breakpad",
 		"--no-first-run",
+		// A page in the background is as fast as one that is seen.
+		"--disable-background-timer-throttling",
+		"--disable-backgrounding-occluded-windows",
+		"--disable-renderer-backgrounding",
 		page)
 }
 
