@@ -35,8 +35,8 @@ const (
 	flat = 16 << 20
 )
 
-// newLiveTab is newTab for the page of a flood. The end of the test leaves the page before the tab is
-// closed: Chromium opens no other tab while a page of a flood is being closed.
+// newLiveTab is newTab for the page of a flood. The end of the test leaves the page before the tab
+// is closed. Chromium opens no other tab while it closes a page of a flood.
 func newLiveTab(t *testing.T) *tab {
 	t.Helper()
 	p := newTab(t)
