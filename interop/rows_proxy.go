@@ -107,9 +107,9 @@ func proxyRows() (all []*trial.Row) {
 			start:   startReverseProxy,
 		},
 		{
-			name: "traefik", needs: []trial.Need{&trial.Absent{Name: "traefik", Why: "neither Debian nor " +
-				"npm has it, and its Go module cannot be built from its released files: its go.mod " +
-				"replaces a module by a folder that they do not have"}},
+			name: "traefik", needs: []trial.Need{&trial.Absent{Name: "traefik", Why: "Debian and npm do not have " +
+				"it. Its Go module cannot be built from its released files: its go.mod replaces a module by a " +
+				"folder that is not in them"}},
 		},
 	} {
 		all = append(all, &trial.Row{

@@ -2,6 +2,7 @@ package battery
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/stretchr/testify/require"
@@ -9,6 +10,9 @@ import (
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/interop/trial"
 )
+
+// longReason is how many characters of a reason the page shows.
+const longReason = 60
 
 // longest has the longest reason: 123 bytes.
 var longest = wsstream.CloseInfo{Code: 4999, Reason: strings.Repeat("水", 41)}
@@ -86,11 +90,19 @@ func sides(it, we string) string {
 
 // code is short for a code and a reason.
 func code(c wsstream.CloseInfo) string {
-	if c == longest {
-		c.Reason = "and the longest reason"
+	code := "without a code"
+	if c.Code != 0 {
+		code = strconv.Itoa(c.Code)
 	}
-	if c.Code == 0 {
-		return strings.TrimSpace("without a code " + c.Reason)
+	switch c.Reason {
+	case "":
+		return code
+	case longest.Reason:
+		return code + " and the longest reason"
 	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", c.Code, c.Reason))
+	reason := []rune(c.Reason)
+	if len(reason) > longReason {
+		reason = append(reason[:longReason], '…')
+	}
+	return code + " `" + string(reason) + "`"
 }
