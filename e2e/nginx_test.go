@@ -5,7 +5,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -59,10 +58,7 @@ func configured(t *testing.T, url, config string) (dir, addr string) {
 	inHTTP, inServer, ok := strings.Cut(strings.Replace(config, backend, url, 1), "location")
 	require.True(t, ok)
 
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr = free.Addr().String()
-	require.NoError(t, free.Close())
+	addr = fmt.Sprintf("127.0.0.1:%d", trial.FreePort(t))
 
 	dir = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "nginx.conf"), fmt.Appendf(nil, `

@@ -53,13 +53,7 @@ func (c connections) trace() *wsstream.Trace {
 }
 
 func (c connections) next(t *trial.T) *wsstream.Conn {
-	select {
-	case conn := <-c:
-		return conn
-	case <-t.Context().Done():
-		require.Fail(t, "the client did not come")
-		return nil
-	}
+	return trial.Take(t, c, "the client did not come")
 }
 
 func runGraphQL(t *trial.T, p *trial.Process) {
@@ -108,12 +102,7 @@ func runGraphQL(t *trial.T, p *trial.Process) {
 	}
 	t.Check("its complete ends a subscription", func(t *trial.T) {
 		require.Equal(t, "[1,1]", order(t, p, "query", "subscription { endless }", 2))
-		select {
-		case err := <-stopped:
-			require.ErrorIs(t, err, context.Canceled)
-		case <-t.Context().Done():
-			require.Fail(t, "the operation went on")
-		}
+		require.ErrorIs(t, trial.Take(t, stopped, "the operation went on"), context.Canceled)
 	})
 	t.Check("its pings", func(t *trial.T) { awaitSay(t, p, p.Events(), "pong") })
 	t.Check("connects again after a cut", func(t *trial.T) {

@@ -237,11 +237,6 @@ func runMQTT(t *trial.T, start func(t *trial.T) (*trial.Process, string)) {
 	t.Check("killed", func(t *trial.T) {
 		c := openMQTT(t, broker, "killed", nil)
 		p.Kill()
-		select {
-		case err := <-c.lost:
-			t.Note(battery.Closes, "killed: we saw %v", err)
-		case <-t.Context().Done():
-			require.Fail(t, "the end was not seen")
-		}
+		t.Note(battery.Closes, "killed: we saw %v", trial.Take(t, c.lost, "the end was not seen"))
 	})
 }

@@ -99,13 +99,7 @@ func (s *phoenixSite) serve(ctx context.Context, ch *phoenix.Channel) error {
 }
 
 func (s *phoenixSite) next(t *trial.T) *phoenix.Channel {
-	select {
-	case ch := <-s.channels:
-		return ch
-	case <-t.Context().Done():
-		require.Fail(t, "the client did not join")
-		return nil
-	}
+	return trial.Take(t, s.channels, "the client did not join")
 }
 
 // joined connects the client and lets it join a room.
@@ -200,12 +194,7 @@ func runPhoenix(t *trial.T, p *trial.Process) {
 				first = false
 				site.release <- struct{}{}
 			}
-			select {
-			case n := <-site.items:
-				require.Equal(t, i, n)
-			case <-t.Context().Done():
-				require.Fail(t, "an item is missing")
-			}
+			require.Equal(t, i, trial.Take(t, site.items, "an item is missing"))
 		})
 		order(t, p, "disconnect")
 	})
@@ -253,11 +242,7 @@ func runLiveView(t *trial.T, p *trial.Process) {
 	url := serveHTTP(t, mux)
 	var ch *phoenix.Channel
 	next := func(t *trial.T) {
-		select {
-		case ch = <-joined:
-		case <-t.Context().Done():
-			require.Fail(t, "the page did not join")
-		}
+		ch = trial.Take(t, joined, "the page did not join")
 	}
 	ok := t.Check("join and render", func(t *trial.T) {
 		order(t, p, "open", strings.Replace(url, "ws", "http", 1)+"/")

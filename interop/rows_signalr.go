@@ -125,13 +125,7 @@ func (s *signalrSite) start(t *trial.T, p *trial.Process) *signalr.Client {
 }
 
 func (s *signalrSite) next(t *trial.T) *signalr.Client {
-	select {
-	case c := <-s.clients:
-		return c
-	case <-t.Context().Done():
-		require.Fail(t, "the client did not come")
-		return nil
-	}
+	return trial.Take(t, s.clients, "the client did not come")
 }
 
 func runSignalR(t *trial.T, p *trial.Process) {
@@ -162,12 +156,8 @@ func runSignalR(t *trial.T, p *trial.Process) {
 		site.start(t, p)
 		require.Equal(t, "[0,1,2,3,4]", order(t, p, "stream", "Count", 5))
 		require.Equal(t, "3", order(t, p, "cancel", "Endless", 3))
-		select {
-		case err := <-site.stopped:
-			require.ErrorIs(t, err, context.Canceled)
-		case <-t.Context().Done():
-			require.Fail(t, "the stream went on after it was cancelled")
-		}
+		err := trial.Take(t, site.stopped, "the stream went on after it was cancelled")
+		require.ErrorIs(t, err, context.Canceled)
 		stop()
 	})
 	t.Check("invocations of the client", func(t *trial.T) {
@@ -237,12 +227,7 @@ func runSignalR(t *trial.T, p *trial.Process) {
 				first = false
 				site.release <- struct{}{}
 			}
-			select {
-			case n := <-site.items:
-				require.Equal(t, i, n)
-			case <-t.Context().Done():
-				require.Fail(t, "an item is missing")
-			}
+			require.Equal(t, i, trial.Take(t, site.items, "an item is missing"))
 		})
 		stop()
 	})

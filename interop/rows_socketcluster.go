@@ -57,13 +57,7 @@ func socketclusterRows() []*trial.Row {
 					return peer.again(t)
 				}
 				peer.again = func(t *trial.T) *socketcluster.Socket {
-					select {
-					case s := <-sockets:
-						return s
-					case <-t.Context().Done():
-						require.Fail(t, "the client did not come")
-						return nil
-					}
+					return trial.Take(t, sockets, "the client did not come")
 				}
 				runSocketCluster(t, peer)
 			},

@@ -121,13 +121,7 @@ func (s *socketioSite) join(t *trial.T, namespace, token string) (*socketio.Sock
 
 // next returns the next socket of the client.
 func (s *socketioSite) next(t *trial.T) *socketio.Socket {
-	select {
-	case socket := <-s.joined:
-		return socket
-	case <-t.Context().Done():
-		require.Fail(t, "the client did not come")
-		return nil
-	}
+	return trial.Take(t, s.joined, "the client did not come")
 }
 
 // A socketioLink is a socket in a check.

@@ -139,11 +139,6 @@ func runZWSClient(t *trial.T, p *trial.Process) {
 			require.Fail(t, "the client did not come")
 		}
 		require.Equal(t, "asked", awaitSay(t, p, 0, ""))
-		select {
-		case err := <-ended:
-			t.Note(battery.Closes, "its close: we saw %v", err)
-		case <-t.Context().Done():
-			require.Fail(t, "the end was not seen")
-		}
+		t.Note(battery.Closes, "its close: we saw %v", trial.Take(t, ended, "the end was not seen"))
 	})
 }

@@ -101,14 +101,9 @@ func (s *Site) Forget() {
 
 // Accepted waits for the connection.
 func (s *Site) Accepted(t *trial.T) *wsstream.Conn {
-	select {
-	case a := <-s.conns:
-		require.NoError(t, a.err)
-		return a.conn
-	case <-t.Context().Done():
-		require.Fail(t, "the client did not come")
-		return nil
-	}
+	a := trial.Take(t, s.conns, "the client did not come")
+	require.NoError(t, a.err)
+	return a.conn
 }
 
 // Addr returns the address of a URL.

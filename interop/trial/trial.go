@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 const (
@@ -223,4 +225,15 @@ func plain(s string) string {
 	}
 	lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
 	return strings.Join(lines, " ")
+}
+
+// Take waits for a value from c. At the end of the check's time it fails the check, which says what
+// is missing.
+func Take[V any](t TB, c <-chan V, missing string) (v V) {
+	select {
+	case v = <-c:
+	case <-t.Context().Done():
+		require.Fail(t, missing)
+	}
+	return v
 }

@@ -109,3 +109,18 @@ func TestAProcessThatEndsEarlyIsSaid(t *testing.T) {
 	require.Len(t, r.Failed, 1)
 	require.Contains(t, r.Failed[0], "has ended: exit status 3")
 }
+
+func TestTakeFailsTheCheckAtTheEndOfItsTime(t *testing.T) {
+	c := make(chan int, 1)
+	c <- 7
+	require.Equal(t, 7, trial.Take(t, c, "nothing came"))
+	r := &trial.Row{
+		Version: func(context.Context) (string, error) { return "1", nil },
+		Run: func(t *trial.T) {
+			t.Check("wait", func(t *trial.T) { trial.Take(t, c, "nothing came") })
+		},
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, []string{"wait: nothing came"}, trial.Run(ctx, r, io.Discard).Failed)
+}
