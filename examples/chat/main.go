@@ -20,12 +20,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"time"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/examples/internal/console"
+	"github.com/wsstream/wsstream/examples/internal/serving"
 )
 
 func main() {
@@ -81,34 +81,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 // serve serves the room until ctx ends, or until the crowd has talked.
-func serve(ctx context.Context, o *options, stdout io.Writer) (err error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
-	if err != nil {
-		return err
-	}
+func serve(ctx context.Context, o *options, stdout io.Writer) error {
 	r := newRoom()
-	srv := &http.Server{Handler: r.handler(), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }() // ends with Shutdown
-	defer func() {
-		late, stop := context.WithTimeout(context.Background(), 10*time.Second)
-		defer stop()
-		err = errors.Join(err, r.close(late), srv.Shutdown(late))
-		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
-			err = errors.Join(err, e)
-		}
-	}()
-	if o.crowd > 0 {
-		return talk(ctx, o, "ws://"+l.Addr().String()+"/room", stdout)
-	}
-	_, _ = fmt.Fprintf(stdout, "the room is at http://%s\n", l.Addr())
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-served:
-		served <- err
-		return err
-	}
+	return serving.Serve(ctx, o.listen, r.handler(), r.close,
+		func(addr net.Addr, wait func() error) error {
+			if o.crowd > 0 {
+				return talk(ctx, o, "ws://"+addr.String()+"/room", stdout)
+			}
+			_, _ = fmt.Fprintf(stdout, "the room is at http://%s\n", addr)
+			return wait()
+		})
 }
 
 // goingAway is what the people get when the program ends.

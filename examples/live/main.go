@@ -18,11 +18,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
-	"time"
 
 	"github.com/wsstream/wsstream/examples/internal/console"
+	"github.com/wsstream/wsstream/examples/internal/serving"
 )
 
 func main() {
@@ -60,29 +59,11 @@ func parseOptions(args []string, stdout io.Writer) (listen string, err error) {
 }
 
 // serve serves the page until ctx ends.
-func serve(ctx context.Context, listen string, stdout io.Writer) (err error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return err
-	}
+func serve(ctx context.Context, listen string, stdout io.Writer) error {
 	s := newSite()
-	srv := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }() // ends with Shutdown
-	defer func() {
-		late, stop := context.WithTimeout(context.Background(), 10*time.Second)
-		defer stop()
-		err = errors.Join(err, s.accept.Shutdown(late), srv.Shutdown(late))
-		if e := <-served; !errors.Is(e, http.ErrServerClosed) {
-			err = errors.Join(err, e)
-		}
-	}()
-	_, _ = fmt.Fprintf(stdout, "open http://%s\n", l.Addr())
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-served:
-		served <- err
-		return err
-	}
+	return serving.Serve(ctx, listen, s.handler(), s.accept.Shutdown,
+		func(addr net.Addr, wait func() error) error {
+			_, _ = fmt.Fprintf(stdout, "open http://%s\n", addr)
+			return wait()
+		})
 }
