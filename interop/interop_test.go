@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,17 @@ func TestOnlyChoosesByPartsOfNames(t *testing.T) {
 		names = append(names, r.ID())
 	}
 	require.Equal(t, []string{"gorilla/websocket/server", "gorilla/websocket/client", "nbio/client"}, names)
+}
+
+func TestOnlyTakesTwoPartsOfOneName(t *testing.T) {
+	chosen, err := choose(rows(), "ws/,graphql-ws", false)
+	require.NoError(t, err)
+	var names []string
+	for _, r := range chosen {
+		names = append(names, r.ID())
+	}
+	require.Contains(t, names, "graphql-ws/client")
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(names))), len(names))
 }
 
 func TestThePageSaysWhatFailedAndWhatIsMissing(t *testing.T) {

@@ -91,14 +91,14 @@ func choose(all []*trial.Row, only string, core bool) (chosen []*trial.Row, err 
 	parts := strings.Split(only, ",")
 	used := map[string]bool{}
 	for _, row := range all {
+		wanted := false
 		for _, part := range parts {
 			if strings.Contains(strings.ToLower(row.ID()), strings.ToLower(part)) {
-				used[part] = true
-				if row.Core || !core {
-					chosen = append(chosen, row)
-				}
-				break
+				used[part], wanted = true, true
 			}
+		}
+		if wanted && (row.Core || !core) {
+			chosen = append(chosen, row)
 		}
 	}
 	for _, part := range parts {
