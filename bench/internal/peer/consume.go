@@ -47,7 +47,7 @@ func (p *Peer) consume(i int, c *conn) error {
 }
 
 func (p *Peer) consumeFast(c *conn) error {
-	who := p.consumers.add()
+	place := p.consumers.add()
 	first, last := int64(-1), int64(-1)
 	var received int64
 	var newest time.Duration // when the last message was due
@@ -71,7 +71,7 @@ func (p *Peer) consumeFast(c *conn) error {
 		}
 		received += int64(n)
 		p.in.Add(int64(n))
-		p.consumers.received(newest, who.set(received, first, last))
+		p.consumers.received(newest, place.set(received, first, last))
 	}
 }
 
