@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/wsstream/wsstream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is how long a test waits for what must come.
+const patience = 30 * time.Second
+
+// A fixture is a broker, on which a test starts gateways.
+type fixture struct {
+	*testing.T
+	url string
+	js  jetstream.JetStream
+}
+
+// newFixture starts a broker.
+func newFixture(t *testing.T) *fixture {
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true,
+		StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	require.NoError(t, err)
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	require.True(t, s.ReadyForConnections(patience))
+	nc, err := nats.Connect(s.ClientURL())
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return &fixture{t, s.ClientURL(), js}
+}
+
+// gateway starts a gateway with more flags. It ends with the test, or when end is called.
+func (f *fixture) gateway(flags ...string) (g *running, url string, end func()) {
+	f.Helper()
+	args := []string{"-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-nats", f.url}
+	args = append(args, flags...)
+	o, err := parseServe(args, new(bytes.Buffer))
+	require.NoError(f, err)
+	ctx, stop := context.WithCancel(context.Background())
+	up, done := make(chan *running), make(chan error, 1)
+	go func() { // ends with end
+		done <- withGateway(ctx, o, func(g *running) error {
+			up <- g
+			return g.wait()
+		})
+	}()
+	end = sync.OnceFunc(func() {
+		stop()
+		require.NoError(f, <-done)
+	})
+	select {
+	case g = <-up:
+	case err := <-done:
+		stop()
+		require.NoError(f, err, "the gateway has not started")
+	}
+	f.Cleanup(end)
+	return g, fmt.Sprintf("ws://%s/ws", g.clients), end
+}
+
+// publish puts messages into a topic, from number first to last. Each has its number as its
+// payload, and one of ten keys.
+func (f *fixture) publish(topic string, first, last int) {
+	f.Helper()
+	for i := first; i <= last; i++ {
+		_, err := f.js.Publish(f.Context(), subjectOf(topic, fmt.Sprint("k", i%10)), fmt.Append(nil, i))
+		require.NoError(f, err)
+	}
+}
+
+// slowly are the options of a client that keeps little unread.
+var slowly = &wsstream.DialOptions{ReadWindow: 1024, NetDial: smallReceive}
+
+// A peer is a client that says and expects single messages.
+type peer struct {
+	*testing.T
+	conn *wsstream.Conn
+}
+
+// peer connects to a gateway.
+func (f *fixture) peer(url string, o *wsstream.DialOptions) *peer {
+	f.Helper()
+	conn := wsstream.Dial(f.Context(), url, o)
+	f.Cleanup(conn.CloseNow)
+	_, err := conn.Opened().Wait(f.Context())
+	require.NoError(f, err)
+	return &peer{f.T, conn}
+}
+
+// send sends a message.
+func (p *peer) send(v any) {
+	p.Helper()
+	require.NoError(p, p.conn.Writable().Write(p.Context(), frame(v)))
+}
+
+// next returns the gateway's next message, or its *Error.
+func (p *peer) next() (any, error) {
+	p.Helper()
+	ctx, stop := context.WithTimeout(p.Context(), patience)
+	defer stop()
+	m, err := p.conn.Readable().Pull(ctx)
+	require.NoError(p, err)
+	return decode(m)
+}
+
+// want expects a message.
+func (p *peer) want(v any) {
+	p.Helper()
+	got, err := p.next()
+	require.NoError(p, err)
+	require.Equal(p, v, got)
+}
+
+// wantError expects an Error with this code.
+func (p *peer) wantError(code string) *Error {
+	p.Helper()
+	got, err := p.next()
+	var e *Error
+	require.ErrorAs(p, err, &e, "%v", got)
+	require.Equal(p, code, e.Code, e.Text)
+	return e
+}
+
+// wantMessages expects the messages that publish has put into a topic without holes.
+func (p *peer) wantMessages(topic string, first, last int) {
+	p.Helper()
+	for i := first; i <= last; i++ {
+		p.want(published(topic, i))
+	}
+}
+
+// published is the message that publish has put into a topic under a number.
+func published(topic string, i int) *Message {
+	data := fmt.Sprint(i)
+	return &Message{Type: typeMessage, Topic: topic, Seq: uint64(i), Key: fmt.Sprint("k", i%10),
+		Data: &data}
+}
+
+// subscribe subscribes, and expects that it begins behind the number after.
+func (p *peer) subscribe(s Subscribe, policy Policy, after uint64) {
+	p.Helper()
+	s.Type = typeSubscribe
+	p.send(s)
+	p.want(&Subscribed{typeSubscribed, s.Topic, policy, after})
+}
+
+// eventually waits until is returns true.
+func (f *fixture) eventually(is func() bool, what string) {
+	f.Helper()
+	require.Eventually(f, is, patience, 5*time.Millisecond, what)
+}

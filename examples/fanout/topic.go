@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// A topic is the part of a gateway for one stream. One ordered consumer fills the ring. Each shard
+// serves some of the subscribers from the ring, on a goroutine of its own.
+type topic struct {
+	name   string
+	policy Policy
+	stream jetstream.Stream
+	js     jetstream.JetStream
+	ring   *ring
+	newest uint64 // of the stream, when the topic was opened
+	seen   *topicMetrics
+	fetch  func(*subscriber) // lets a subscriber catch up
+
+	shards []*shard
+	turn   atomic.Uint64 // which shard gets the next subscriber
+	moved  chan struct{} // has a token when a shard has finished a pass
+	ready  atomic.Bool   // the consumer runs
+	ctx    context.Context
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// openTopic starts the consumer and the shards of a topic.
+func openTopic(ctx context.Context, g *gateway, c topicConfig) (*topic, error) {
+	stream, err := g.broker.stream(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &topic{
+		name: c.name, policy: c.policy, stream: stream, js: g.broker.js, newest: info.State.LastSeq,
+		moved: make(chan struct{}, 1), fetch: g.fetches.add,
+	}
+	// Clients that come back find the ring filled.
+	low := max(info.State.FirstSeq, 1)
+	if n := uint64(g.options.ring); info.State.LastSeq >= low+n {
+		low = info.State.LastSeq - n + 1
+	}
+	t.ring = newRing(g.options.ring, g.options.ringBytes, c.policy, low)
+	t.seen = g.metrics.topic(t)
+	t.ctx, t.stop = context.WithCancel(context.Background())
+	for range runtime.GOMAXPROCS(0) {
+		s := &shard{topic: t, kick: make(chan struct{}, 1)}
+		t.shards = append(t.shards, s)
+		t.wg.Go(s.run) // ends with close
+	}
+	if err := t.follow(ctx, low); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// follow starts the consumer. It ends with the topic's context. If the broker loses it, nats.go
+// makes another one behind the last message.
+func (t *topic) follow(ctx context.Context, from uint64) error {
+	c, err := t.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       from,
+		InactiveThreshold: 30 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	consuming, err := c.Consume(t.take,
+		jetstream.PullMaxMessages(1024),
+		jetstream.PullExpiry(10*time.Second),
+		jetstream.PullHeartbeat(time.Second),
+		jetstream.ConsumeErrHandler(func(jetstream.ConsumeContext, error) { t.seen.interruptions.Inc() }),
+	)
+	if err != nil {
+		return err
+	}
+	t.ready.Store(true)
+	t.wg.Go(func() { // ends with close
+		<-t.ctx.Done()
+		consuming.Stop()
+		<-consuming.Closed()
+	})
+	return nil
+}
+
+// take puts a message into the ring, and tells the shards. It waits while a shard is so far behind
+// that its subscribers would fall out of the ring. Then this machine is the slow part, and fetching
+// would make that worse. A slow client does not make take wait: its shard has left it behind.
+func (t *topic) take(m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		return // not a message of a stream
+	}
+	seq, key := meta.Sequence.Stream, keyOf(t.name, m.Subject())
+	e := entry{seq: seq, key: key, message: messageFrame(t.name, seq, key, m.Data()).Prepare()}
+	for !t.hasRoom() {
+		select {
+		case <-t.moved:
+		case <-t.ctx.Done():
+			return
+		}
+	}
+	t.ring.append(e)
+	for _, s := range t.shards {
+		s.tell()
+	}
+}
+
+// hasRoom reports whether all shards have passed at least one half of the ring.
+func (t *topic) hasRoom() bool {
+	_, _, total, totalBytes := t.ring.size()
+	for _, s := range t.shards {
+		if total-s.passed.Load() >= int64(t.ring.most+1)/2 ||
+			totalBytes-s.passedBytes.Load() >= int64(t.ring.mostBytes+1)/2 {
+			return false
+		}
+	}
+	return true
+}
+
+// last returns the number of the newest message that the topic knows.
+func (t *topic) last() uint64 {
+	_, head := t.ring.bounds()
+	return max(head, t.newest)
+}
+
+// first asks the stream's leader for the number of the oldest message.
+func (t *topic) first(ctx context.Context) (uint64, error) {
+	info, err := t.stream.Info(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return info.State.FirstSeq, nil
+}
+
+// lacks asks whether the topic cannot go on behind a position: it no longer keeps the next message,
+// or never had that position. 0 is the beginning of what the topic keeps.
+func (t *topic) lacks(ctx context.Context, after uint64) (*Error, error) {
+	low, _ := t.ring.bounds()
+	last := t.last()
+	if after == 0 || after+1 >= low && after <= last {
+		return nil, nil //nolint:nilnil // nil: it lacks nothing
+	}
+	info, err := t.stream.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	first, last := info.State.FirstSeq, info.State.LastSeq
+	switch {
+	case after > last:
+		return &Error{Type: typeError, Code: codeGone, Topic: t.name, First: first,
+			Text: fmt.Sprintf("the topic has no message %d; its last one is %d", after, last)}, nil
+	case t.policy == All:
+		return goneError(t, after+1, first), nil
+	}
+	return nil, nil //nolint:nilnil // nil: it lacks nothing
+}
+
+// shard returns the shard for the next subscriber.
+func (t *topic) shard() *shard { return t.shards[t.turn.Add(1)%uint64(len(t.shards))] }
+
+// add lets a subscriber get its messages.
+func (t *topic) add(sub *subscriber) {
+	t.seen.subscribers.Inc()
+	sub.shard.wake(sub)
+}
+
+// close ends the consumer and the shards.
+func (t *topic) close() {
+	t.stop()
+	t.wg.Wait()
+}
