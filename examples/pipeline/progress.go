@@ -55,7 +55,7 @@ func (m *meter) state() console.State {
 	if len(held) > 0 {
 		s.Text = []string{
 			fmt.Sprintf("%6s", humanize.Bytes(uint64(s.Done))),
-			fmt.Sprintf("%8s", speed(s.Done, time.Since(m.begin))),
+			fmt.Sprintf("%8s", console.Speed(s.Done, time.Since(m.begin))),
 			"held by " + strings.Join(held, ", "),
 		}
 	}
@@ -65,9 +65,4 @@ func (m *meter) state() console.State {
 // start shows the meter on w until stop is called.
 func (m *meter) start(w io.Writer) (stop func()) {
 	return console.Progress(w, 2*time.Second, m.state)
-}
-
-// speed is n bytes in a time, for people.
-func speed(n int64, took time.Duration) string {
-	return humanize.Bytes(uint64(float64(n)/max(took, time.Microsecond).Seconds())) + "/s"
 }

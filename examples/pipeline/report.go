@@ -40,7 +40,7 @@ func report(w io.Writer, outcomes []outcome, window int) error {
 	}
 	took := outcomes[0].took
 	_, err := fmt.Fprintf(w, "%s in %v: %s\n", humanize.Bytes(uint64(received.Bytes)),
-		took.Round(time.Millisecond), speed(received.Bytes, took))
+		took.Round(time.Millisecond), console.Speed(received.Bytes, took))
 	if err != nil {
 		return err
 	}

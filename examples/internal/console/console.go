@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
@@ -150,6 +151,11 @@ func width(f *os.File) int {
 		return 80
 	}
 	return columns
+}
+
+// Speed is n bytes in a time, for people.
+func Speed(n int64, took time.Duration) string {
+	return humanize.Bytes(uint64(float64(n)/max(took, time.Microsecond).Seconds())) + "/s"
 }
 
 // Table prints rows of cells in aligned columns.
