@@ -398,6 +398,17 @@ func TestArmOfAClosedSocketFails(t *testing.T) {
 	require.Nil(t, current.p, "it holds no poller")
 }
 
+func TestAnEntryIsInFromArmToLeave(t *testing.T) {
+	w := newWatched(t)
+	require.False(t, w.IsIn())
+	w.arm()
+	require.True(t, w.IsIn())
+	w.Mute()
+	require.True(t, w.IsIn())
+	w.Leave()
+	require.False(t, w.IsIn())
+}
+
 func TestLaterCallsIdleOnceEachTime(t *testing.T) {
 	const n = 1000
 	var calls atomic.Int32
