@@ -33,6 +33,10 @@ const (
 	// is half of it: idle timers fire on common ticks.
 	idleWait = 10 * time.Millisecond
 
+	// maxEmptyReads is how many reads in a row may return neither bytes nor an error: of a
+	// transport, or of a Reader that ReadFrom reads. package bufio has the same limit.
+	maxEmptyReads = 100
+
 	// maxReads is how many reads a background reader makes for a socket before others have their
 	// turn.
 	maxReads = 16
@@ -72,8 +76,6 @@ const (
 	lendFrom  = 32 << 10      // payload bytes from which a frame is sent without copying
 	maxVector = 30            // chunks in one system call: 15 frames of 64 KiB, with their headers
 	maxLent   = maxVector / 2 // frames that are lent together: those of one system call
-
-	maxEmptyReads = 100 // Reads in a row that may bring ReadFrom no byte, as in bufio
 
 	// shortCall is how many bytes a system call may be given of which Go's scheduler is not told. It
 	// takes microseconds.

@@ -219,9 +219,7 @@ func TestLockingKeepsMuFromTheTransport(t *testing.T) {
 			t.Run(state+"/"+name, func(t *testing.T) {
 				release := make(chan struct{})
 				defer close(release)
-				c := onDeaf(t, newDeaf(release), "\x02\x01a")
-				r := new(Reader)
-				require.NoError(t, c.Next(t.Context(), r))
+				c, r := readingDeaf(t, release)
 				done := make(chan struct{})
 				go func() { // ends with the calls
 					defer close(done)
@@ -235,5 +233,20 @@ func TestLockingKeepsMuFromTheTransport(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// readingDeaf returns a Conn with an open Reader, on a transport whose calls return when release is
+// closed. On a loaded machine the background reader may come first. It cannot be recalled there.
+func readingDeaf(t *testing.T, release chan struct{}) (*Conn, *Reader) {
+	for {
+		c, r := onDeaf(t, newDeaf(release), "\x02\x01a"), new(Reader)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		err := c.Next(ctx, r)
+		cancel()
+		if err == nil {
+			return c, r
+		}
+		require.Equal(t, context.DeadlineExceeded, err)
 	}
 }

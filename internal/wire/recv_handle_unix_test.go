@@ -11,6 +11,8 @@ import (
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wsstream/wsstream/internal/poller"
 )
 
 // A sink notes the messages of a handler.
@@ -142,3 +144,49 @@ func TestHandleReadsOnceForEachByteOfADrip(t *testing.T) {
 type messagesOf struct{ sink }
 
 func (messagesOf) End(error) {}
+
+// TestReadyWithoutInputCostsARead: a socket may be reported again and again, and give nothing. Each
+// report costs a read that does not wait, and starts no goroutine. It runs where there is a poller.
+func TestReadyWithoutInputCostsARead(t *testing.T) {
+	const reports = 1000
+	frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte("x"))))
+	for name, handled := range map[string]bool{"a handler": true, "no call reads": false} {
+		t.Run(name, func(t *testing.T) {
+			var reads, bytes atomic.Int64
+			c, far := socketPair(t, Config{}, 0)
+			until(t, c.readGate.TryLock)
+			if c.watchable == nil {
+				return
+			}
+			c.watchable = readCounter{c.watchable, &reads, &bytes}
+			c.unlockRead()
+			s := sink{make(chan string, 1)}
+			h := &Handler{Sink: messagesOf{s}}
+			if handled {
+				require.NoError(t, c.Handle(h))
+			}
+			rests := func() bool {
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return !h.isRunning() && c.wait.kind == inPoller && c.readGate.Free()
+			}
+			until(t, rests)
+			before := reads.Load()
+			for range reports {
+				(*watched)(c).Ready(poller.Event{})
+				require.True(t, rests())
+			}
+			require.LessOrEqual(t, reads.Load()-before, int64(reports+10), "a few are Idle's")
+			_, err := far.Write(frame)
+			require.NoError(t, err)
+			if handled {
+				require.Equal(t, "x", <-s.messages)
+				return
+			}
+			until(t, func() bool { return bytes.Load() == int64(len(frame)) })
+			_, data, err := c.Pull(context.Background(), nil)
+			require.NoError(t, err)
+			require.Equal(t, "x", string(data))
+		})
+	}
+}

@@ -1,6 +1,9 @@
 package wire
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // waitForInput reads once from the transport. It returns an error if no more input comes or ctx has
 // ended. It may read payload of a long frame straight into dst, and returns how many bytes.
@@ -91,6 +94,14 @@ func (c *Conn) readOnce(ctx context.Context, as waiter, dst []byte) (landed int)
 		n, err = c.nc.Read(c.recv.borrowBuffer())
 	}
 	recalled := c.endWait(n)
+	switch {
+	case n > 0:
+		c.wait.empties = 0
+	case err == nil && !recalled && as != inPoller:
+		if c.wait.empties++; c.wait.empties == maxEmptyReads {
+			err = io.ErrNoProgress
+		}
+	}
 	if as == inPoller {
 		room := len(dst)
 		if dst == nil {

@@ -12,6 +12,7 @@ type readWait struct {
 	wait
 	lookAgain bool   // the next wait returns immediately: a recall found no goroutine waiting
 	inHook    bool   // a hook runs, which may ask for Stats
+	empties   uint8  // reads in a row that returned nothing; readGate guards it, and not mu
 	recalls   uint32 // how many goroutines were recalled
 	received  tally  // what was received when the holder began to wait, or to run a hook
 }

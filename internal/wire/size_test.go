@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"math"
 	"net"
 	"os"
 	"regexp"
@@ -20,14 +21,18 @@ import (
 func onTheHeap(create func() any) int {
 	const n = 1000
 	all := make([]any, n)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for i := range all {
-		all[i] = create()
+	least := math.MaxInt
+	for range 5 { // goroutines of other tests may allocate meanwhile
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range all {
+			all[i] = create()
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, int(after.TotalAlloc-before.TotalAlloc)/n)
 	}
-	runtime.ReadMemStats(&after)
 	runtime.KeepAlive(all)
-	return int(after.TotalAlloc-before.TotalAlloc) / n
+	return least
 }
 
 func TestSizeOfAConnIsAsDocumented(t *testing.T) {
