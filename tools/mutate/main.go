@@ -49,6 +49,7 @@ type options struct {
 	page    string
 	results string
 	again   bool
+	files   string
 	fast    time.Duration
 	workers int
 	least   float64
@@ -62,6 +63,7 @@ func main() {
 	flag.StringVar(&o.page, "page", "docs/mutants.md", "the page that lists the survivors")
 	flag.StringVar(&o.results, "o", "", "a folder for the results, a file for each package")
 	flag.BoolVar(&o.again, "again", false, "take over from these results what was killed before")
+	flag.StringVar(&o.files, "files", "", "the files whose mutants are tried, with commas; by default all")
 	flag.DurationVar(&o.fast, "fast", time.Hour, "leave out tests that cost more: processor time, and a tenth of the time that they take")
 	flag.IntVar(&o.workers, "workers", 1, "how many mutants to test concurrently")
 	flag.Float64Var(&o.least, "least", 95, "the percentage of covered mutants that must be killed")
@@ -115,7 +117,7 @@ func say(format string, args ...any) { _, _ = fmt.Fprintf(os.Stdout, format, arg
 
 // run tests all mutants of the package in dir.
 func (o options) run(dir, work string) ([]*mutant, error) {
-	mutants, err := list(dir, work)
+	mutants, err := o.list(dir, work)
 	if err != nil {
 		return nil, err
 	}
@@ -240,8 +242,9 @@ func (o options) takeOver(dir string, mutants []*mutant) error {
 	return nil
 }
 
-// list asks gremlins for the mutants of a package. Coverage is measured elsewhere.
-func list(dir, work string) ([]*mutant, error) {
+// list asks gremlins for the mutants of a package, or of some of its files. Coverage is measured
+// elsewhere.
+func (o options) list(dir, work string) ([]*mutant, error) {
 	out := filepath.Join(work, "gremlins.json")
 	gremlins := exec.Command("go", "tool", "-n", "gremlins")
 	gremlins.Stderr = os.Stderr
@@ -275,6 +278,9 @@ func list(dir, work string) ([]*mutant, error) {
 	for _, f := range found.Files {
 		if strings.Contains(f.Name, "/") {
 			continue // a package below this one
+		}
+		if o.files != "" && !slices.Contains(strings.Split(o.files, ","), f.Name) {
+			continue
 		}
 		for _, m := range f.Mutations {
 			mutants = append(mutants, &mutant{File: f.Name, Line: m.Line, Column: m.Column, Type: m.Type})
