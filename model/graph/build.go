@@ -143,8 +143,8 @@ func (b *builder) step(n int, s Step) {
 	}
 	f := b.function(n, s)
 	switch s.Kind {
-	case "tee", "broadcast", "merge", "concat", "queue", "mapqueue", "codec", "gather", "join",
-		"copy":
+	case "tee", "broadcast", "feed", "merge", "concat", "queue", "mapqueue", "codec", "gather",
+		"join", "copy":
 		b.junction(n, name, s, in, src, f)
 	case "batch", "batchnow":
 		b.batch(name, s, in, src)

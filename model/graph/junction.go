@@ -51,6 +51,8 @@ func (b *builder) junction(
 		b.open = append(b.open, out)
 	case "broadcast":
 		b.broadcast(n, name, s, in, src)
+	case "feed":
+		b.feed(name, s, in, src)
 	case "gather":
 		b.gather(name, s, src, f)
 	case "join":
@@ -125,6 +127,10 @@ func (b *builder) pipe(
 		after(p.err)
 	})
 }
+
+// unwrapped returns an error that says what err does, and wraps none. A failure of the program's own
+// must not look like io.EOF, which a Pipe may return beside the error of a Cancel.
+func unwrapped(err error) error { return errors.New(err.Error()) }
 
 // later calls f after some milliseconds, or not if the program is over by then.
 func (b *builder) later(n int, f func()) {
@@ -202,7 +208,7 @@ func (b *builder) queued(
 		case err == nil && s.Keep&1 > 0, err == errPanicked && s.Keep&2 > 0:
 			_ = dst.Close(b.ctx)
 		case err != nil && s.Keep&2 > 0:
-			_ = dst.Abort(err)
+			_ = dst.Abort(unwrapped(err))
 		}
 	}, law.out.leftSince)
 	b.open = append(b.open, out)
@@ -226,6 +232,7 @@ func (b *builder) broadcast(n int, name string, s Step, in port, src stream.Read
 	for i, of := range s.Subs {
 		sub := &sub{
 			name:   fmt.Sprintf("%s %d %s", name, i, of.Policy),
+			of:     of,
 			policy: of.Policy,
 			mark:   of.Mark,
 			size:   func(any) int { return 1 },
@@ -285,20 +292,7 @@ func (b *builder) subscribe(c *casting, s *sub, late *lateSub) {
 	s.narrow(len(c.in.taken), math.MaxInt, c.replay)
 	s.began = b.stampLocked("%s: Subscribe", s.name)
 	b.mu.Unlock()
-	limit := s.limit
-	var handle *stream.Subscription[item]
-	switch s.policy {
-	case "latest":
-		handle = stream.Subscribe(c.cast, limit, stream.Latest(func(v item) int { return c.key(v) }))
-	default:
-		handle = stream.Subscribe(c.cast, limit, map[string]stream.Policy{
-			"block":      stream.Block(),
-			"newest":     stream.DropNewest(),
-			"oldest":     stream.DropOldest(),
-			"disconnect": stream.Disconnect(),
-			"after":      stream.DisconnectAfter(s.grace),
-		}[s.policy])
-	}
+	handle := subscribed(c.cast, s.limit, s.of, func(v item) int { return c.key(v) })
 	b.mu.Lock()
 	s.narrow(0, len(c.published()), c.replay)
 	s.done = b.stampLocked("%s: subscribed", s.name)

@@ -19,6 +19,7 @@ type dropped struct {
 type sub struct {
 	name   string
 	out    *rlog
+	of     Sub
 	policy string
 	mark   int
 	limit  stream.Strategy[item]

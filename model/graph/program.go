@@ -38,7 +38,7 @@ type Step struct {
 	Do   string `json:",omitempty"` // see faults
 	Slow int    `json:",omitempty"`
 
-	Subs   []Sub `json:",omitempty"` // of a broadcast
+	Subs   []Sub `json:",omitempty"` // of a broadcast; a feed has one
 	Replay int   `json:",omitempty"`
 	Ctx    int   `json:",omitempty"` // milliseconds after which a pipe's context ends; 0: never
 	Keep   int   `json:",omitempty"` // the bits PreventClose, PreventAbort, PreventCancel
@@ -70,7 +70,7 @@ var (
 	stepKinds   = []string{
 		"map", "filter", "scan", "flatmap", "through", "batch", "batchnow", "throttle", "parallel",
 		"stage", "tee", "merge", "concat", "queue", "mapqueue", "codec", "lines", "broadcast",
-		"gather", "join", "copy",
+		"gather", "join", "copy", "feed",
 	}
 	faults    = []string{"", "", "", "skip", "skipall", "error", "eof", "panic", "negative"}
 	policies  = []string{"block", "newest", "oldest", "latest", "disconnect", "after"}
@@ -127,7 +127,10 @@ func drawStep(t *rapid.T) Step {
 		Ctx:   rare(t, "ctx", 1, 12),
 		Keep:  rare(t, "keep", 0, 7),
 	}
-	if s.Kind == "broadcast" {
+	switch s.Kind {
+	case "feed":
+		s.Subs = []Sub{drawSub(t)}
+	case "broadcast":
 		s.Bare = rapid.Bool().Draw(t, "bare") // Publish waits for room, or Ready does
 		s.Replay = rare(t, "replay", 1, 2)
 		s.Subs = rapid.SliceOfN(rapid.Custom(drawSub), 1, 3).Draw(t, "subs")
