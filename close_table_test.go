@@ -373,15 +373,25 @@ func inTurn(t *testing.T, e *end, err error) {
 	}
 }
 
-// TestCloseTable: each row of the table in doc.go, "How a connection ends".
+// TestCloseTable: each row of the table in doc.go, "How a connection ends". Each way to receive
+// gets the same.
 func TestCloseTable(t *testing.T) {
 	for _, r := range table {
+		r.config.Limit = 64 << 10 // smaller ones make TCP creep
+		r.config.WriteWindow = 256
 		cell := func(what string, f func(t *testing.T, e *end)) {
-			r.config.Limit = 64 << 10 // smaller ones make TCP creep
-			r.config.WriteWindow = 256
-			t.Run(r.event+"/"+what, func(t *testing.T) { onEveryPath(t, r.config, f) })
+			t.Run(r.event+"/"+what, func(t *testing.T) {
+				t.Parallel() // over TCP each waits for its timeouts
+				onEveryPath(t, r.config, f)
+			})
 		}
-		cell("Pull", func(t *testing.T, e *end) {
+		cells := func(what string, f func(t *testing.T, e *end, w receiving)) {
+			t.Run(r.event+"/"+what, func(t *testing.T) {
+				t.Parallel()
+				inEveryWay(t, r.config, f)
+			})
+		}
+		cells("Receive", func(t *testing.T, e *end, w receiving) {
 			e.stuff(t, r.backlog)
 			e.peer.Send(wstest.Text("one"), wstest.Text("two"), wstest.Ping("have you both?"))
 			if !r.backlog { // a pong would wait behind it
@@ -389,19 +399,19 @@ func TestCloseTable(t *testing.T) {
 			}
 			var all <-chan pulled
 			if r.pulling {
-				all = pullAll(t, e)
+				all = w.receive(t, e).all(t)
 			}
 			r.happen(t, e)
 			if !r.pulling {
-				all = pullAll(t, e)
+				all = w.receive(t, e).all(t)
 			}
 			got := <-all
 			require.Equal(t, r.pull, got.messages)
 			r.then(t, e, got.err)
 		})
-		cell("Pull that waits", func(t *testing.T, e *end) {
+		cells("Receive meanwhile", func(t *testing.T, e *end, w receiving) {
 			e.stuff(t, r.backlog)
-			all := pullAll(t, e)
+			all := w.receive(t, e).all(t)
 			e.quiet()
 			r.happen(t, e)
 			r.then(t, e, (<-all).err)
@@ -409,7 +419,7 @@ func TestCloseTable(t *testing.T) {
 		cell("Write", func(t *testing.T, e *end) {
 			e.stuff(t, r.backlog)
 			if r.pulling {
-				pullAll(t, e)
+				byPull(t, e).all(t)
 			}
 			r.happen(t, e)
 			<-e.conn.Closed().Done()
@@ -423,25 +433,24 @@ func TestCloseTable(t *testing.T) {
 		cell("Write that waits", func(t *testing.T, e *end) {
 			e.stuff(t, true)
 			if r.pulling {
-				pullAll(t, e)
+				byPull(t, e).all(t)
 			}
 			written := goWrite(t, e, wsstream.Text("waits"))
 			e.quiet()
 			r.happen(t, e)
-			if r.waiting == nil {
-				r.waiting = r.write
+			waiting := r.waiting
+			if waiting == nil {
+				waiting = r.write
 			}
 			err := (<-written).err
 			if err == nil && !e.mem {
 				return // room came before the event was noticed
 			}
-			r.waiting(t, e, err)
+			waiting(t, e, err)
 		})
-		cell("Closed", func(t *testing.T, e *end) {
+		cells("Closed", func(t *testing.T, e *end, w receiving) {
 			e.stuff(t, r.backlog)
-			if r.pulling {
-				pullAll(t, e)
-			}
+			w.receive(t, e).all(t)
 			r.happen(t, e)
 			info, err := e.closed(t)
 			r.closed(t, e, err)
@@ -457,22 +466,4 @@ func TestCloseTable(t *testing.T) {
 			}
 		})
 	}
-}
-
-// pullAll pulls to the end on a goroutine of its own.
-func pullAll(t *testing.T, e *end) <-chan pulled {
-	ctx := patient(t)
-	all := make(chan pulled, 1)
-	go func() {
-		var p pulled
-		for {
-			var m wsstream.Message
-			if m, p.err = e.conn.Readable().Pull(ctx); p.err != nil {
-				break
-			}
-			p.messages = append(p.messages, string(m.Data))
-		}
-		all <- p
-	}()
-	return all
 }

@@ -468,8 +468,8 @@ func TestClosedSettlesAfterBothStreams(t *testing.T) {
 		"aborted": func(e *end) { _ = e.conn.Writable().Abort(nil); e.peer.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEveryPath(t, config{}, func(t *testing.T, e *end) {
-				pulled := goPull(t, e)
+			inEveryWay(t, config{}, func(t *testing.T, e *end, w receiving) {
+				all := w.receive(t, e).all(t)
 				finish(e)
 				<-e.conn.Closed().Done()
 				for what, done := range map[string]<-chan struct{}{
@@ -481,7 +481,7 @@ func TestClosedSettlesAfterBothStreams(t *testing.T) {
 						require.FailNow(t, "not final: "+what)
 					}
 				}
-				require.Error(t, (<-pulled).err)
+				require.Error(t, (<-all).err)
 				ok, err := e.conn.Writable().TryWrite(wsstream.Text("x"))
 				require.False(t, ok)
 				require.Error(t, err)

@@ -250,7 +250,7 @@ func TestPullDeliversWholeMessagesBeforeAnUncleanEnd(t *testing.T) {
 		"cut":    func(p *wstest.Peer) { p.Cut() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEveryPath(t, config{}, func(t *testing.T, e *end) {
+			inEveryWay(t, config{}, func(t *testing.T, e *end, w receiving) {
 				e.peer.Send(wstest.Text("one"), wstest.Text("two"), wstest.Ping("read"),
 					wstest.Text("half").Part())
 				e.peer.Want("all was read", wstest.Pong("read"))
@@ -259,12 +259,12 @@ func TestPullDeliversWholeMessagesBeforeAnUncleanEnd(t *testing.T) {
 				var unclean *wsstream.Error
 				require.ErrorAs(t, end, &unclean)
 				require.Equal(t, 1006, unclean.Code)
-				require.Equal(t, "one", e.pull(t))
-				require.Equal(t, "two", e.pull(t))
+				next := w.receive(t, e)
+				require.Equal(t, "one", next.text(t))
+				require.Equal(t, "two", next.text(t))
 				for range 2 {
-					_, err := e.conn.Readable().Pull(patient(t))
-					require.Same(t, unclean, err)
-					_, err = e.conn.Readable().NextMessage(patient(t))
+					require.Same(t, unclean, next.end(t))
+					_, err := e.conn.Readable().NextMessage(patient(t))
 					require.Same(t, unclean, err)
 				}
 			})
@@ -511,15 +511,15 @@ func TestPullDeliversWhatCameBeforeARandomCut(t *testing.T) {
 			if r.IntN(2) == 0 {
 				goWrite(t, e, wsstream.Text("x")) // its failure costs no message that is pulled in time
 			}
+			next := ways[r.IntN(len(ways))].receive(t, e)
 			whole := at / (len(stream) / n)
 			for i := range whole {
-				require.Equal(t, fmt.Sprintf("%0*d", size, i), e.pull(t))
+				require.Equal(t, fmt.Sprintf("%0*d", size, i), next.text(t))
 			}
-			_, err := e.conn.Readable().Pull(patient(t))
+			err := next.end(t)
 			require.ErrorContains(t, err, "1006")
 			for range 3 {
-				_, again := e.conn.Readable().Pull(patient(t))
-				require.Same(t, err, again)
+				require.Same(t, err, next.end(t))
 				_, closed := e.closed(t)
 				require.Same(t, err, closed)
 				require.Same(t, err, e.conn.Writable().Write(t.Context(), wsstream.Text("x")))

@@ -329,6 +329,20 @@ func readings() []reading {
 			}),
 		},
 		{
+			name: "Handle",
+			all: func(_ context.Context, r source, got func(string)) error {
+				ended := make(chan error, 1)
+				err := r.Handle(func(m wsstream.Message) error {
+					got(string(m.Data))
+					return nil
+				}, func(err error) { ended <- err })
+				if err != nil {
+					return err
+				}
+				return <-ended
+			},
+		},
+		{
 			name: "Pull, many a context ended before",
 			all: pulling(func(ctx context.Context, r source) (string, error) {
 				for {

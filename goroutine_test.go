@@ -37,25 +37,51 @@ func own() (stacks []string) {
 // TestGoroutinesAreNoneWhilePullsWait: of 200 Conns whose Pulls wait the library has no
 // goroutine.
 func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
-	const n = 200
 	ctx, cancel := context.WithCancelCause(t.Context())
-	pulled := make(chan error, n)
-	peers := make([]*wstest.Peer, n)
-	for i := range n {
-		e := overTCP(t, config{}, i%2 == 0)
-		peers[i] = e.peer
+	ended := make(chan error, manyEchoes)
+	echoWithoutGoroutines(t, func(c *wsstream.Conn) {
 		go func() {
 			for {
-				m, err := e.conn.Readable().Pull(ctx)
+				m, err := c.Readable().Pull(ctx)
 				if err == nil {
-					err = e.conn.Writable().Write(ctx, m)
+					err = c.Writable().Write(ctx, m)
 				}
 				if err != nil {
-					pulled <- err
+					ended <- err
 					return
 				}
 			}
 		}()
+	})
+	require.NoError(t, ctx.Err())
+	cancel(errMoment)
+	for range manyEchoes {
+		require.Equal(t, errMoment, <-ended)
+	}
+}
+
+// TestGoroutinesAreNoneWhileHandlersWait: nor has it one for 200 Conns with message handlers.
+func TestGoroutinesAreNoneWhileHandlersWait(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Log("there is no poller here: a background reader reads")
+		return
+	}
+	echoWithoutGoroutines(t, func(c *wsstream.Conn) {
+		require.NoError(t, c.Readable().Handle(func(m wsstream.Message) error {
+			return c.Writable().Write(c.Context(), m)
+		}, nil))
+	})
+}
+
+const manyEchoes = 200
+
+// echoWithoutGoroutines lets many Conns serve an echo. The library has no goroutine then.
+func echoWithoutGoroutines(t *testing.T, serve func(c *wsstream.Conn)) {
+	peers := make([]*wstest.Peer, manyEchoes)
+	for i := range peers {
+		e := overTCP(t, config{}, i%2 == 0)
+		peers[i] = e.peer
+		serve(e.conn)
 	}
 	for range 3 {
 		for _, p := range peers {
@@ -72,11 +98,6 @@ func TestGoroutinesAreNoneWhilePullsWait(t *testing.T) {
 	}
 	// A goroutine that sent the last bytes may not have returned yet.
 	until(t, func() bool { return len(own()) == 0 })
-	require.NoError(t, ctx.Err())
-	cancel(errMoment)
-	for range n {
-		require.Equal(t, errMoment, <-pulled)
-	}
 }
 
 // TestGoroutinesAreOneReaderAndOneFlusher: A Conn without a Pull has a background reader, on a
@@ -153,17 +174,22 @@ func (e *end) stalls(t *testing.T, n int) {
 }
 
 func TestGoroutinesAreNoneBehindAFullReadWindow(t *testing.T) {
-	const window = 4 << 10
-	e := overTCP(t, config{ReadWindow: window, Limit: 64 << 10}, false)
-	flooded := flood(e, 100, 10<<10)
-	until(t, func() bool { // a goroutine that reads would wait for ever: it ends
-		return e.conn.Stats().Received.Held >= window && len(own()) == 0
-	})
-	require.EqualValues(t, window, e.conn.Stats().Received.HeldMax)
-	for range 100 {
-		require.Len(t, e.pull(t), 10<<10)
+	const window, size = 4 << 10, 10 << 10
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			e := overTCP(t, config{ReadWindow: window, Limit: 64 << 10}, false)
+			next := w.receive(t, e)
+			flooded := flood(e, 100, size)
+			until(t, func() bool { // a goroutine that reads would wait for ever: it ends
+				return e.conn.Stats().Received.Held >= window && len(own()) <= w.ahead
+			})
+			require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(window+w.ahead*(size+8)))
+			for range 100 {
+				require.Len(t, next.text(t), size)
+			}
+			require.NoError(t, <-flooded)
+		})
 	}
-	require.NoError(t, <-flooded)
 }
 
 func TestGoroutinesAreNoneForKeepalive(t *testing.T) {

@@ -366,3 +366,68 @@ func TestHandleAllocatesNothingForAMessage(t *testing.T) {
 		})
 	})
 }
+
+// TestHandleOfTLSThatComesByteByByteHoldsUpNoOther: the socket is readable all the time, and gives
+// no message.
+func TestHandleOfTLSThatComesByteByByteHoldsUpNoOther(t *testing.T) {
+	for range 2 * runtime.GOMAXPROCS(0) {
+		nearSocket, farSocket := pipes.TCP(t, 0)
+		drip := &dripping{Conn: farSocket}
+		far, near := pipes.OverTLS(t, drip, nearSocket)
+		e := open(t, config{}, false, near, far)
+		require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error { return nil }, nil))
+		drip.drips.Store(true)
+		frame := e.frame(1 << 20)               // longer than the test takes
+		go func() { _, _ = far.Write(frame) }() // ends with the connection
+	}
+	for _, over := range []func(*testing.T, config, bool) *end{overTCP, overTLS} {
+		e := over(t, config{}, false)
+		h := handle(t, e.conn)
+		for range 20 {
+			e.peer.Send(wstest.Text("x"))
+			select {
+			case <-h.messages:
+			case <-patient(t).Done():
+				require.Fail(t, "the others keep the workers")
+			}
+		}
+	}
+}
+
+// dripping writes byte by byte.
+type dripping struct {
+	net.Conn
+	drips atomic.Bool
+}
+
+func (d *dripping) Write(p []byte) (n int, err error) {
+	if !d.drips.Load() {
+		return d.Conn.Write(p)
+	}
+	for n < len(p) && err == nil {
+		_, err = d.Conn.Write(p[n : n+1])
+		n++
+	}
+	return n, err
+}
+
+// TestASocketThatTheProgramClosesEndsItsConnWithTheNextWrite: the socket that gets its number next
+// is not disturbed. Nothing reports the close of a descriptor.
+func TestASocketThatTheProgramClosesEndsItsConnWithTheNextWrite(t *testing.T) {
+	for range 20 {
+		closed := overTCP(t, config{}, true)
+		h := handle(t, closed.conn)
+		closed.peer.Send(wstest.Text("x"))
+		require.Equal(t, "x", <-h.messages)
+		require.NoError(t, closed.net.Close())
+
+		next := overTCP(t, config{}, true) // with the same number, if no other takes it first
+		n := handle(t, next.conn)
+		next.peer.Send(wstest.Text("y"))
+		require.Equal(t, "y", <-n.messages)
+		_ = closed.conn.Writable().Write(patient(t), wsstream.Text("notices it"))
+		require.Equal(t, 1006, wsstream.CloseCode(<-h.end))
+		next.peer.Send(wstest.Text("z"))
+		require.Equal(t, "z", <-n.messages)
+	}
+}

@@ -340,3 +340,73 @@ func talk(t *testing.T, e *end, send func(p *wstest.Peer), byHandler bool) (got 
 	<-e.conn.Closed().Done()
 	return got
 }
+
+// TestHandleMayWriteUntilItWouldWait: a handler that fills the WriteWindow of its own connection
+// learns of that from TryWrite, and goes on with what the peer sends.
+func TestHandleMayWriteUntilItWouldWait(t *testing.T) {
+	const size = 10 << 10
+	onEveryPath(t, config{WriteWindow: 4 << 10, Limit: 64 << 10}, func(t *testing.T, e *end) {
+		accepted := make(chan int, 2)
+		require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error {
+			n := 0
+			for {
+				ok, err := e.conn.Writable().TryWrite(wsstream.Binary(make([]byte, size)))
+				if !ok || err != nil {
+					accepted <- n
+					return err
+				}
+				n++
+			}
+		}, nil))
+		for range 2 {
+			e.peer.Send(wstest.Text("fill it"))
+			for range <-accepted {
+				require.Len(t, readMessage(t, e), size)
+			}
+		}
+	})
+}
+
+// TestHandleThatWaitsInAWriteGoesOnWhenThePeerReads: meanwhile it holds its own peer back.
+func TestHandleThatWaitsInAWriteGoesOnWhenThePeerReads(t *testing.T) {
+	const n, size = 100, 10 << 10
+	c := config{ReadWindow: 4 << 10, WriteWindow: 4 << 10, Limit: 64 << 10}
+	onEveryPath(t, c, func(t *testing.T, e *end) {
+		require.NoError(t, e.conn.Readable().Handle(func(m wsstream.Message) error {
+			return e.conn.Writable().Write(e.conn.Context(), m)
+		}, nil))
+		flooded := flood(e, n, size) // of an echo
+		until(t, func() bool { return e.conn.Stats().Sent.Held >= 4<<10 })
+		until(t, func() bool { return e.conn.Stats().Received.Held >= 4<<10 })
+		require.Empty(t, flooded, "the peer is held back")
+		for range n {
+			require.Len(t, readMessage(t, e), size)
+		}
+		require.NoError(t, <-flooded)
+		received, sent := e.conn.Stats().Received, e.conn.Stats().Sent
+		require.LessOrEqual(t, received.HeldMax, int64(4<<10+size+8))
+		require.LessOrEqual(t, sent.HeldMax, int64(4<<10+size+8))
+	})
+}
+
+// TestContextOfAConnEndsNoCallInAHandler is law 2: a handler's calls get the end, and not that of
+// the context.
+func TestContextOfAConnEndsNoCallInAHandler(t *testing.T) {
+	inBubble(t, config{}, func(t *testing.T, e *end) {
+		results := make(chan error, 3)
+		require.NoError(t, e.conn.Readable().Handle(func(wsstream.Message) error {
+			ctx := e.conn.Context()
+			<-ctx.Done()
+			results <- e.conn.Writable().Write(ctx, wsstream.Text("x"))
+			_, err := e.conn.Ping(ctx)
+			results <- err
+			return nil
+		}, func(err error) { results <- err }))
+		e.peer.Send(wstest.Text("one"), wstest.Close(4001, "bye"))
+		e.wantClose(t, wstest.Close(4001, ""))
+		e.drop(t)
+		for range 3 {
+			told(4001, "bye")(t, e, <-results)
+		}
+	})
+}

@@ -510,13 +510,19 @@ func (e *end) echo(t *testing.T) {
 	require.Equal(t, wstest.Text("and on"), f)
 }
 
+// echoes is echo for any way to receive.
+func (e *end) echoes(t *testing.T, next next) {
+	t.Helper()
+	e.peer.Send(wstest.Text("on"))
+	require.Equal(t, "on", next.text(t))
+	require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("and on")))
+	e.peer.Want("a message", wstest.Text("and on"))
+}
+
 // alive requires that a message passes each way.
 func (e *end) alive(t *testing.T) {
 	t.Helper()
-	e.peer.Send(wstest.Text("alive?"))
-	require.Equal(t, "alive?", e.pull(t))
-	require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Text("alive")))
-	e.peer.Want("the answer", wstest.Text("alive"))
+	e.echoes(t, byPull(t, e))
 }
 
 // wantPing reads a ping of ours and returns its pong.

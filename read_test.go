@@ -42,7 +42,8 @@ func TestPullAndWriteBothWaysThenClose(t *testing.T) {
 }
 
 func TestPullReturnsWholeMessages(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+	inEveryWay(t, config{}, func(t *testing.T, e *end, w receiving) {
+		next := w.receive(t, e)
 		e.peer.Send(
 			wstest.Text("whole"),
 			wstest.Text(""),
@@ -70,7 +71,7 @@ func TestPullReturnsWholeMessages(t *testing.T) {
 			wsstream.Text("κόσμε"),
 			wsstream.Binary([]byte{0xff, 0}),
 		} {
-			m, err := e.conn.Readable().Pull(patient(t))
+			m, err := next(patient(t))
 			require.NoError(t, err)
 			require.Equal(t, want.Type, m.Type)
 			require.Equal(t, string(want.Data), string(m.Data))
@@ -79,7 +80,7 @@ func TestPullReturnsWholeMessages(t *testing.T) {
 }
 
 func TestPullDeliversEverythingBeforeTheClose(t *testing.T) {
-	onEveryPath(t, config{}, func(t *testing.T, e *end) {
+	inEveryWay(t, config{}, func(t *testing.T, e *end, w receiving) {
 		var frames []wstest.Frame
 		for range 100 {
 			frames = append(frames, wstest.Text("x"))
@@ -89,12 +90,12 @@ func TestPullDeliversEverythingBeforeTheClose(t *testing.T) {
 		e.peer.Close()
 		_, err := e.closed(t)
 		require.NoError(t, err)
+		next := w.receive(t, e)
 		for range 100 {
-			require.Equal(t, "x", e.pull(t))
+			require.Equal(t, "x", next.text(t))
 		}
 		for range 2 {
-			_, err = e.conn.Readable().Pull(patient(t))
-			require.Equal(t, io.EOF, err)
+			require.Equal(t, io.EOF, next.end(t))
 		}
 		for m, err := range e.conn.Readable().All(patient(t)) {
 			require.FailNow(t, "a clean end yields nothing", "%v %v", m, err)

@@ -3,6 +3,7 @@ package wsstream_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -52,30 +53,43 @@ func callsCounted(t *testing.T, c config, f func(t *testing.T, e *end, calls *at
 // TestReadWindowStopsAFloodAndPullStartsItAgain: A stalled stream costs no processor time.
 func TestReadWindowStopsAFloodAndPullStartsItAgain(t *testing.T) {
 	const window, size, n = 8 << 10, 1000, 100
-	c := config{ReadWindow: window, Limit: 4 << 10}
-	callsCounted(t, c, func(t *testing.T, e *end, calls *atomic.Int64) {
-		flooded := flood(e, n, size)
-		<-time.After(time.Second) // the background reader has taken what there is credit for
-		requirePending(t, flooded, "the peer's writes stop")
-		before := calls.Load()
-		<-time.After(time.Hour)
-		requirePending(t, flooded, "the peer's writes stop")
-		require.Equal(t, before, calls.Load(), "a stalled stream costs no CPU")
-		stats := e.conn.Stats().Received
-		require.Equal(t, int64(window), stats.Held)
-		require.Equal(t, int64(window), stats.HeldMax)
-		require.GreaterOrEqual(t, stats.Stalled, time.Hour)
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			c := config{ReadWindow: window, Limit: 4 << 10}
+			callsCounted(t, c, func(t *testing.T, e *end, calls *atomic.Int64) {
+				stalledAndGoesOn(t, e, w, calls, window, size, n)
+			})
+		})
+	}
+}
 
-		for range n {
-			require.Len(t, e.pull(t), size)
-		}
-		require.NoError(t, <-flooded)
-		stats = e.conn.Stats().Received
-		require.Zero(t, stats.Held)
-		require.LessOrEqual(t, stats.HeldMax, int64(window+size))
-		require.Less(t, stats.Stalled, time.Hour+2*time.Second)
-		e.echo(t)
-	})
+// stalledAndGoesOn lets the peer send n messages, which take more than the window. Nothing is read
+// for an hour.
+func stalledAndGoesOn(
+	t *testing.T, e *end, w receiving, calls *atomic.Int64, window, size, n int,
+) {
+	next := w.receive(t, e)
+	flooded := flood(e, n, size)
+	<-time.After(time.Second) // the background reader has taken what there is credit for
+	requirePending(t, flooded, "the peer's writes stop")
+	before := calls.Load()
+	<-time.After(time.Hour)
+	requirePending(t, flooded, "the peer's writes stop")
+	require.Equal(t, before, calls.Load(), "a stalled stream costs no CPU")
+	stats := e.conn.Stats().Received
+	require.Equal(t, int64(window), stats.Held)
+	require.Equal(t, int64(window), stats.HeldMax)
+	require.GreaterOrEqual(t, stats.Stalled, time.Hour)
+
+	for range n {
+		require.Len(t, next.text(t), size)
+	}
+	require.NoError(t, <-flooded)
+	stats = e.conn.Stats().Received
+	require.Zero(t, stats.Held)
+	require.LessOrEqual(t, stats.HeldMax, int64(window+size))
+	require.Less(t, stats.Stalled, time.Hour+2*time.Second)
+	e.echoes(t, next)
 }
 
 // TestWriteWindowStopsWritersAndReadyWakesThem: Ready returns exactly when there is credit
@@ -191,11 +205,12 @@ func TestReadWindowOfAMillionEmptyFrames(t *testing.T) {
 func TestWindowSmallerThanAMessageIsEnough(t *testing.T) {
 	const window, frame, size = 1 << 10, 500, 100 << 10
 	c := config{ReadWindow: window, WriteWindow: window, MaxFrameSize: frame}
-	onEveryPath(t, c, func(t *testing.T, e *end) {
+	inEveryWay(t, c, func(t *testing.T, e *end, w receiving) {
+		next := w.receive(t, e)
 		large := bytes.Repeat([]byte("0123456789"), size/10)
 		flooded := make(chan error, 1)
 		go func() { flooded <- e.peer.Write(wstest.Binary(large)) }()
-		require.Equal(t, string(large), e.pull(t))
+		require.Equal(t, string(large), next.text(t))
 		require.NoError(t, <-flooded)
 		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, int64(size+window))
 
@@ -307,10 +322,11 @@ func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 		{name: "a Close of 2^62", length: 1 << 62, first: wstest.CloseEmpty(), code: 1002},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			onEveryPath(t, config{MaxMessageSize: tc.limit}, func(t *testing.T, e *end) {
+			c := config{MaxMessageSize: tc.limit}
+			inEveryWay(t, c, func(t *testing.T, e *end, w receiving) {
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				pulling := goPull(t, e)
+				all := w.receive(t, e).all(t)
 				e.peer.Send(tc.before...)
 				e.peer.SendRaw(append(e.peer.EncodeHeader(tc.first, tc.length), make([]byte, 100)...))
 				if tc.code == 0 {
@@ -319,7 +335,9 @@ func TestReadWindowIsNotSpentOnADeclaredLength(t *testing.T) {
 					e.peer.WantClose("a length that cannot be meant", tc.code)
 					e.peer.Close()
 				}
-				require.Error(t, (<-pulling).err)
+				got := <-all
+				require.Empty(t, got.messages)
+				require.NotErrorIs(t, got.err, io.EOF)
 				runtime.ReadMemStats(&after)
 				require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
 			})
@@ -418,6 +436,7 @@ func TestReadWindowStopsAPeerThatSends16MiBFor2s(t *testing.T) {
 }
 
 func TestReadWindowStopsAPeerOverTCP(t *testing.T) {
+	const size, n = 64 << 10, 64
 	for _, tc := range []struct {
 		client bool
 		window int // 0: the default
@@ -427,29 +446,37 @@ func TestReadWindowStopsAPeerOverTCP(t *testing.T) {
 		{false, 0, wsstream.DefaultReadWindow},
 		{true, 512, 512},
 	} {
-		e := overTCP(t, config{ReadWindow: tc.window, Limit: 64 << 10}, tc.client)
-		raw := bytes.Repeat(e.peer.Encode(wstest.Binary(make([]byte, 64<<10))), 256)
-		require.NoError(t, e.far.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
-		n, err := e.far.Write(raw)
-		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
-		require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, tc.most)
-		require.NoError(t, e.far.SetWriteDeadline(time.Time{}))
-		sent := make(chan error, 1)
-		go func() {
-			_, err := e.far.Write(raw[n:])
-			sent <- err
-		}()
-		for range 256 {
-			require.Len(t, e.pull(t), 64<<10)
+		for _, w := range ways {
+			t.Run(fmt.Sprintf("%s/%v", w.name, tc), func(t *testing.T) {
+				t.Parallel() // each waits for its peer
+				e := overTCP(t, config{ReadWindow: tc.window, Limit: 64 << 10}, tc.client)
+				next := w.receive(t, e)
+				raw := bytes.Repeat(e.peer.Encode(wstest.Binary(make([]byte, size))), n)
+				require.NoError(t, e.far.SetWriteDeadline(time.Now().Add(200*time.Millisecond)))
+				sent, err := e.far.Write(raw)
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				most := tc.most + int64(w.ahead*size)
+				require.LessOrEqual(t, e.conn.Stats().Received.HeldMax, most)
+				require.NoError(t, e.far.SetWriteDeadline(time.Time{}))
+				flooded := goErr(func() error {
+					_, err := e.far.Write(raw[sent:])
+					return err
+				})
+				for range n {
+					require.Len(t, next.text(t), size)
+				}
+				require.NoError(t, (<-flooded).err)
+			})
 		}
-		require.NoError(t, <-sent)
 	}
 }
 
 func TestWindowsOfTheSmallestSizeAreEnough(t *testing.T) {
-	onEveryPath(t, config{ReadWindow: 256, WriteWindow: 256}, func(t *testing.T, e *end) {
+	c := config{ReadWindow: 256, WriteWindow: 256}
+	inEveryWay(t, c, func(t *testing.T, e *end, w receiving) {
+		next := w.receive(t, e)
 		e.peer.Send(wstest.Binary(make([]byte, 10_000)))
-		require.Len(t, e.pull(t), 10_000)
+		require.Len(t, next.text(t), 10_000)
 		require.NoError(t, e.conn.Writable().Write(patient(t), wsstream.Binary(make([]byte, 10_000))))
 		require.Len(t, readMessage(t, e), 10_000)
 	})

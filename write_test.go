@@ -224,18 +224,19 @@ func TestWriteBeforeACleanCloseArrives(t *testing.T) {
 			}()
 			got := make(chan error, 1)
 			count := 0
+			next := ways[r.IntN(len(ways))].receive(t, &end{conn: server})
 			go func() {
-				var err error
-				for m, e := range server.Readable().All(t.Context()) {
-					if err = e; err == nil {
+				for {
+					m, err := next(t.Context())
+					if err == nil {
 						err = same(count, m)
 					}
 					if err != nil {
-						break
+						got <- err
+						return
 					}
 					count++
 				}
-				got <- err
 			}()
 			<-time.After(time.Duration(r.IntN(200)) * time.Millisecond)
 			switch r.IntN(4) {
@@ -248,7 +249,7 @@ func TestWriteBeforeACleanCloseArrives(t *testing.T) {
 			default:
 				require.NoError(t, server.Close(wsstream.CloseInfo{Code: 1001})) // the peer's Close
 			}
-			require.NoError(t, <-got)
+			require.Equal(t, io.EOF, <-got)
 			_, err := client.Closed().Wait(patient(t))
 			require.NoError(t, err)
 			require.Equal(t, <-accepted, count)
