@@ -188,23 +188,30 @@ func (b *Broadcast[T]) cut(s *Subscription[T]) {
 func (b *Broadcast[T]) offer(v T, err *error) []*feeder[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if *err = b.offerLocked(v); *err != nil {
+	if b.ended {
+		*err = b.writeEndLocked()
 		return nil
 	}
-	return b.fedLocked()
+	fed := b.fedLocked()
+	b.keepLocked(v)
+	if len(fed) < len(b.subs) {
+		b.offerLocked(v)
+	}
+	return fed
 }
 
-// offerLocked gives v to all that pull, and notes the chunks that this drops.
-func (b *Broadcast[T]) offerLocked(v T) error {
-	if b.ended {
-		return b.writeEndLocked()
-	}
+// keepLocked keeps v for the subscribers to come.
+func (b *Broadcast[T]) keepLocked(v T) {
 	if b.replay > 0 {
 		b.last.push(v, 0)
 		if b.last.n > b.replay {
 			b.last.pop()
 		}
 	}
+}
+
+// offerLocked gives v to all that pull, and notes the chunks that this drops.
+func (b *Broadcast[T]) offerLocked(v T) {
 	for i := 0; i < len(b.subs); {
 		if s := b.subs[i]; s.feeder != nil || s.offerLocked(v) {
 			i++
@@ -212,7 +219,6 @@ func (b *Broadcast[T]) offerLocked(v T) error {
 			b.removeLocked(s) // puts another one at i
 		}
 	}
-	return nil
 }
 
 // waitRoom waits for each subscription that Publish waits for, until that has had room since this

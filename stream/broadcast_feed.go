@@ -111,10 +111,8 @@ func (f *feeder[T]) begin(v T) bool {
 	case feedRuns, feedEnded: // with PreventCancel the subscription outlives the feed
 		f.sub.offer(v)
 	case feedRests:
-		if !isDone(f.sub.Done()) { // else it has just left the Broadcast
-			f.state = feedTries
-			return true
-		}
+		f.state = feedTries
+		return true
 	}
 	return false
 }

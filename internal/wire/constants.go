@@ -71,7 +71,15 @@ const (
 	// perSender is how many Conns may be queued for each sender before another one starts.
 	perSender = 64
 
+	// rare is how long the transport must have been given nothing for messages to be too rare to
+	// share system calls: 10,000 of them take half of it.
+	rare = 100 * time.Millisecond
+
 	maxKeptQueue = 1 << 10 // Conns for which the queue keeps its memory
+
+	// shareFrom is how many bytes a frame that was encoded before must have, alone in the outbox, to
+	// be sent without copying. The copy costs most where very many Conns have one each.
+	shareFrom = 512
 
 	lendFrom  = 32 << 10      // payload bytes from which a frame is sent without copying
 	maxVector = 30            // chunks in one system call: 15 frames of 64 KiB, with their headers

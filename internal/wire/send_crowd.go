@@ -46,6 +46,14 @@ func (r *crowd) queued(c *Conn) bool {
 	return true
 }
 
+// full reports whether all senders run that may, and each has many Conns in front of it. Then a
+// caller that sends itself is of more use than one that queues.
+func (r *crowd) full() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.senders >= runtime.GOMAXPROCS(0) && len(r.queue)-r.next >= r.senders*perSender
+}
+
 // send serves the queue until no Conn is in it.
 func (r *crowd) send() {
 	for c := r.first(); c != nil; c = r.first() {
@@ -93,10 +101,18 @@ func (c *Conn) sendTriedRelocks() {
 }
 
 // gathersTriedLocked is gathersLocked for TryWrite. If TryWrite has just written to another Conn,
-// it is likely to write to more of them.
+// it is likely to write to more of them, and then to this one again. But if this Conn gets messages
+// rarely, and the queue is full, then nothing is gained by queueing it: its message leaves alone in
+// any case, and the memory of this Conn is in the processor's cache now.
 func (c *Conn) gathersTriedLocked() bool {
 	answers := c.flags.has(answersNow)
-	return c.gathersLocked() || !answers && !senders.alone()
+	if c.gathersLocked() {
+		return true
+	}
+	if answers || senders.alone() {
+		return false
+	}
+	return clock().sub(c.send.given) < rare || !senders.full()
 }
 
 // queueSendLocked lets the senders send, if there is something to send, and no goroutine sends.

@@ -53,6 +53,46 @@ func TestTryWriteToOneConnAfterTheOtherLeavesItToTheSenders(t *testing.T) {
 	})
 }
 
+func TestARareMessageLeavesImmediatelyWhileTheSendersHaveEnoughToDo(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	synctest.Test(t, func(t *testing.T) {
+		c, v := valved(t, Config{})
+		v.set(func() { v.room = all })
+		write := func() (sent bool) {
+			senders.alone() // another Conn was written to
+			ok, err := c.TryWrite(ws.OpText, make([]byte, 8), false)
+			require.NoError(t, err)
+			require.True(t, ok)
+			v.set(func() { sent = len(v.wire) > 0; v.wire = nil })
+			return sent
+		}
+		senders.hold(2)
+		senders.fill(2 * perSender)
+		<-time.After(rare)
+		require.True(t, write())
+		<-time.After(rare - 1)
+		require.False(t, write(), "it is not rare")
+
+		senders.send()
+		senders.hold(2)
+		senders.fill(2*perSender - 1)
+		v.set(func() { v.wire = nil })
+		<-time.After(rare)
+		require.False(t, write(), "the senders have too little to do")
+		senders.hold(1)
+		senders.send()
+	})
+}
+
+// fill puts n Conns into the queue that have nothing to send.
+func (r *crowd) fill(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range n {
+		r.queue = append(r.queue, new(Conn))
+	}
+}
+
 // hold sets the number of senders that run.
 func (r *crowd) hold(n int) {
 	r.mu.Lock()

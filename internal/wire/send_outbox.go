@@ -40,9 +40,10 @@ func (o *outbox) encode(f *framer, p *piece) {
 	o.queued += int64(size)
 }
 
-// share puts in a frame that was encoded before. Only a long one is worth a chunk of its own.
+// share puts in a frame that was encoded before. Only a long one is worth a chunk of its own, and a
+// lone one that is not short. Others are copied, so that many of them are one chunk.
 func (o *outbox) share(frame []byte) {
-	if len(frame) > smallChunk {
+	if len(frame) > smallChunk || o.head == nil && len(frame) >= shareFrom {
 		c := share(frame)
 		c.paid = true
 		o.push(c)
@@ -58,8 +59,9 @@ func (o *outbox) share(frame []byte) {
 // chunk is small for a lone message, and large while the backlog fills chunks.
 func (o *outbox) chunkFor(size int) *chunk {
 	c := o.tail
-	full := c != nil && c.free() < size
-	if c != nil && !full && c.paid && c != o.givenTo && (c != o.head || !o.firstBegun()) {
+	filled := c != nil && !c.shared // by encoding
+	full := filled && c.free() < size
+	if filled && !full && c.paid && c != o.givenTo && (c != o.head || !o.firstBegun()) {
 		return c
 	}
 	if o.wide = o.wide || full; o.wide {
@@ -160,7 +162,7 @@ func (o *outbox) took(n int) (paid int, closed bool) {
 		return paid, false
 	}
 	closed, o.mid = c.closes, c.mid
-	o.wide = o.wide && len(c.buf) > smallChunk
+	o.wide = o.wide && (c.shared || len(c.buf) > smallChunk)
 	if o.head = c.next; o.head == nil {
 		o.tail = nil
 	}

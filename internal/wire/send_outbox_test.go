@@ -149,13 +149,46 @@ func TestOutboxKeepsLargeChunksWhileTheyFill(t *testing.T) {
 	}
 }
 
-func TestOutboxSharesOnlyLongFrames(t *testing.T) {
-	for size, shared := range map[int]bool{smallChunk: false, smallChunk + 1: true} {
+func TestOutboxSharesOnlyLongFramesAndLoneOnesThatAreNotShort(t *testing.T) {
+	for _, at := range []struct {
+		size   int
+		behind bool // another frame
+		shared bool
+	}{
+		{size: shareFrom - 1},
+		{size: shareFrom, shared: true},
+		{size: shareFrom, behind: true},
+		{size: smallChunk, behind: true},
+		{size: smallChunk + 1, behind: true, shared: true},
+	} {
 		var o outbox
-		frame := make([]byte, size)
+		if at.behind {
+			o.share(make([]byte, 1))
+		}
+		frame := make([]byte, at.size)
 		o.share(frame)
-		require.Equal(t, shared, &frame[0] == &o.head.buf[0], "%d bytes", size)
+		last := o.tail.buf[len(o.tail.buf)-at.size:]
+		require.Equal(t, at.shared, &frame[0] == &last[0], "%+v", at)
 	}
+}
+
+func TestOutboxCopiesWhatFollowsALoneSharedFrameIntoOneChunk(t *testing.T) {
+	var o outbox
+	frame := make([]byte, shareFrom)
+	for range 3 {
+		o.share(frame)
+	}
+	require.Len(t, o.head.buf, shareFrom, "the shared one")
+	require.Same(t, o.tail, o.head.next)
+	require.Len(t, o.tail.buf, 2*shareFrom)
+	require.False(t, o.wide, "no chunk was filled")
+}
+
+func TestOutboxStaysWideWhenALoneSharedFrameLeaves(t *testing.T) {
+	o := outbox{wide: true}
+	o.share(make([]byte, shareFrom))
+	o.took(shareFrom)
+	require.True(t, o.wide)
 }
 
 func TestOutboxFillsItsLastChunk(t *testing.T) {
