@@ -71,8 +71,8 @@ const (
 	// perSender is how many Conns may be queued for each sender before another one starts.
 	perSender = 64
 
-	// rare is how long the transport must have been given nothing for messages to be too rare to
-	// share system calls: 10,000 of them take half of it.
+	// rare is how long the transport must have been given nothing for its messages to count as too
+	// rare to share a system call.
 	rare = 100 * time.Millisecond
 
 	maxKeptQueue = 1 << 10 // Conns for which the queue keeps its memory

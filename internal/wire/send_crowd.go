@@ -101,9 +101,9 @@ func (c *Conn) sendTriedRelocks() {
 }
 
 // gathersTriedLocked is gathersLocked for TryWrite. If TryWrite has just written to another Conn,
-// it is likely to write to more of them, and then to this one again. But if this Conn gets messages
-// rarely, and the queue is full, then nothing is gained by queueing it: its message leaves alone in
-// any case, and the memory of this Conn is in the processor's cache now.
+// it is likely to write to more of them, and then to this one again. A rare message would leave
+// alone in any case. It leaves immediately if the queue is full: the memory of its Conn is in the
+// processor's cache now.
 func (c *Conn) gathersTriedLocked() bool {
 	answers := c.flags.has(answersNow)
 	if c.gathersLocked() {
