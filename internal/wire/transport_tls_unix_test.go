@@ -1,4 +1,4 @@
-//go:build linux && (amd64 || arm64)
+//go:build (linux || darwin || dragonfly || freebsd || netbsd || openbsd) && (amd64 || arm64)
 
 package wire
 
@@ -6,12 +6,48 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// certificates returns those of a test server.
+func certificates(t *testing.T) []tls.Certificate {
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.TLS.Certificates
+}
+
+// tlsPair returns the two ends of TLS over loopback. If limit is not 0, it is the size of the send
+// buffer of near.
+func tlsPair(t *testing.T, limit int) (near, far *tls.Conn) {
+	certs := certificates(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	nc, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	far = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
+	nc, err = l.Accept()
+	require.NoError(t, err)
+	if limit > 0 {
+		require.NoError(t, nc.(*net.TCPConn).SetWriteBuffer(limit))
+	}
+	near = tls.Server(nc, &tls.Config{Certificates: certs})
+	shook := make(chan error, 1)
+	go func() { shook <- far.Handshake() }()
+	require.NoError(t, near.Handshake())
+	require.NoError(t, <-shook)
+	t.Cleanup(func() {
+		_ = nc.Close()
+		_ = far.NetConn().Close()
+	})
+	return near, far
+}
 
 // A holder keeps what TLS writes to it, once hold is set.
 type holder struct {
