@@ -105,8 +105,8 @@ func (k *kernel) arm(fd int32) error {
 	return k.change(knote(fd, syscall.EV_DELETE), knote(fd, syscall.EV_ADD))
 }
 
-// mute lets the kernel report the end of the peer, and a reset. No receive buffer has as many bytes
-// as a report of bytes needs then. macOS takes less: a buffer that is full.
+// mute leaves reports of the peer's end, and of a reset. A report of bytes needs more of them then
+// than a socket buffers. On macOS, which takes its buffer for enough, a full one is reported.
 func (k *kernel) mute(fd int32) error {
 	ends := knote(fd, syscall.EV_ADD)
 	ends.Fflags, ends.Data = syscall.NOTE_LOWAT, math.MaxInt32

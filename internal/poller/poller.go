@@ -48,6 +48,8 @@ type Entry struct {
 	h  Handler
 	fd int32
 
+	muted bool // since the last Arm
+
 	// Guarded by the mu of p.
 	queued bool
 	event  Event
@@ -76,6 +78,7 @@ const (
 // already, that is reported soon. If Arm was called before, it arms the entry again. It reports
 // false if the socket cannot be watched.
 func (e *Entry) Arm(raw syscall.RawConn, h Handler) bool {
+	e.muted = false
 	if e.p != nil {
 		return e.isOwner() && e.p.kernel.arm(e.fd) == nil
 	}
@@ -101,9 +104,12 @@ func (e *Entry) Arm(raw syscall.RawConn, h Handler) bool {
 	return true
 }
 
-// Mute ends the reports of the kernel until Arm is called, except of a lost connection.
+// Mute ends the reports of the kernel until Arm is called, except of a lost connection. A kqueue
+// reports the end of the peer, too: once more, if it was before. If the entry is muted, Mute does
+// nothing. So a handler that mutes its entry is not called again for the same end.
 func (e *Entry) Mute() {
-	if e.p != nil && e.isOwner() {
+	if e.p != nil && !e.muted && e.isOwner() {
+		e.muted = true
 		_ = e.p.kernel.mute(e.fd)
 	}
 }

@@ -3,6 +3,7 @@
 package poller
 
 import (
+	"errors"
 	"net"
 	"runtime"
 	"sync/atomic"
@@ -151,6 +152,25 @@ func TestALostConnectionIsReportedAlsoOfAMutedSocket(t *testing.T) {
 		require.NoError(t, w.far.SetLinger(0))
 		require.NoError(t, w.far.Close())
 		require.Equal(t, Event{Ended: true, Lost: true}, <-w.events)
+	}
+}
+
+func TestAMutedSocketIsNotMutedAgain(t *testing.T) {
+	for _, leave := range []func(*net.TCPConn) error{
+		(*net.TCPConn).CloseWrite,
+		func(far *net.TCPConn) error { return errors.Join(far.SetLinger(0), far.Close()) },
+	} {
+		w := armed(t)
+		require.NoError(t, leave(w.far))
+		<-w.events
+		w.Mute()
+		pass(t)
+		for len(w.events) > 0 { // muting has reported the end again
+			<-w.events
+		}
+		w.Mute()
+		pass(t)
+		require.Empty(t, w.events)
 	}
 }
 
