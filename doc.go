@@ -52,12 +52,13 @@
 //  6. Nothing is allocated for a length that a peer only declares. Buffers grow as bytes arrive.
 //  7. Every goroutine has an owner and an end. A connection has at most one goroutine that reads.
 //     It runs while no call pulls, and there is read credit or a close is pending. On Linux, macOS
-//     and the BSDs, a TCP or unix socket has it only while there is something to read: all sockets
-//     share the few goroutines of a poller. A message handler has a goroutine while it runs. A connection has
-//     at most one goroutine that writes. It runs while there is a backlog. The handshake of Dial or
-//     AcceptConn has a goroutine, and so has the writing of Dial's request. Other goroutines run
-//     for a moment only. They start the watch of a context, or react to the end of a context or a
-//     timer. One reports the connection's end to the Logger, the Trace and the Meter.
+//     and the BSDs, a TCP or unix socket has it only while there is something to read. All these
+//     sockets share the few goroutines of a poller. A message handler has a goroutine while it
+//     runs. A connection has at most one goroutine that writes. It runs while there is a backlog.
+//     The handshake of Dial or AcceptConn has a goroutine, and so has the writing of Dial's
+//     request. Other goroutines run for a moment only. They start the watch of a context, or react
+//     to the end of a context or a timer. One reports the connection's end to the Logger, the Trace
+//     and the Meter.
 //  8. The library prints nothing, except to the Logger that it is given.
 //
 // # How a connection ends
