@@ -1,6 +1,6 @@
 // Package kqueue is a model of the BSDs' kqueue, on Linux. internal/poller's file for those systems
 // is compiled with it, in place of package syscall, and must pass the tests of the poller and of the
-// engine. See tools/kqueue. So the package has the names of package syscall that the file uses.
+// engine. See model/kqueue/run. So the package has the names of package syscall that the file uses.
 //
 // The model has only what the poller needs: EVFILT_READ of sockets, with EV_CLEAR and NOTE_LOWAT,
 // and a timer. It panics on all else. It says what kqueue(2) says, and what the kernels do where
