@@ -40,17 +40,17 @@ func TestFeedNeedsNoGoroutineForADestinationThatKeepsUp(t *testing.T) {
 		fed := sub.Feed(t.Context(), dst, nil)
 		synctest.Wait()
 		require.Equal(t, 0, pull(t, dst), "what is replayed comes first")
-		before := runtime.NumGoroutine()
+		before := goroutines(t)
 		for v := range 100 {
 			require.NoError(t, room.Publish(t.Context(), v))
-			require.Equal(t, before, runtime.NumGoroutine())
+			require.Equal(t, before, goroutines(t))
 			require.Equal(t, v, pull(t, dst), "Publish has written it")
 		}
 		for v := range 4 { // two for the destination, and two for the subscription
 			require.NoError(t, room.Publish(t.Context(), v))
 		}
 		synctest.Wait()
-		require.Equal(t, before+1, runtime.NumGoroutine(), "the destination is full")
+		require.Equal(t, before+1, goroutines(t), "the destination is full")
 		publishing := goDo(func() error { return room.Publish(t.Context(), 4) })
 		publishing.waits(t, "all are full")
 		for v := range 5 {
@@ -58,7 +58,7 @@ func TestFeedNeedsNoGoroutineForADestinationThatKeepsUp(t *testing.T) {
 			synctest.Wait()
 		}
 		publishing.returns(t, nil)
-		require.Equal(t, before, runtime.NumGoroutine(), "the subscription is empty again")
+		require.Equal(t, before, goroutines(t), "the subscription is empty again")
 		require.NoError(t, room.Close(t.Context()))
 		wantEnd(t, dst, io.EOF)
 		moved, err := fed.Wait(t.Context())

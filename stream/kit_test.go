@@ -1,9 +1,12 @@
 package stream_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"regexp"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -227,3 +230,14 @@ func collect[T any](t *testing.T, r stream.Readable[T]) []T {
 
 // bubble runs f under synctest.
 func bubble(t *testing.T, f func(t *testing.T)) { synctest.Test(t, f) }
+
+// goroutines returns the number of goroutines in the caller's bubble. runtime.NumGoroutine counts
+// others, too: the one that runs a finalizer comes and goes with the garbage collector.
+func goroutines(t *testing.T) int {
+	t.Helper()
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	own := regexp.MustCompile(`synctest bubble \d+[],]`).Find(stacks) // the caller's stack comes first
+	require.NotEmpty(t, own)
+	return bytes.Count(stacks, own)
+}

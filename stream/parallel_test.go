@@ -71,14 +71,14 @@ func TestParallelIsAsParallelAsItIsTold(t *testing.T) {
 
 func TestParallelStartsNoMoreGoroutinesThanItIsTold(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		before := runtime.NumGoroutine()
+		before := goroutines(t)
 		r := stream.Parallel(source(nil, make([]int, 100)...), 2,
 			func(_ context.Context, v int) (int, error) { return v, nil })
 		for range 50 {
 			pull(t, r)
 		}
 		synctest.Wait()
-		require.LessOrEqual(t, runtime.NumGoroutine(), before+2)
+		require.LessOrEqual(t, goroutines(t), before+2)
 		require.NoError(t, r.Cancel(nil))
 	})
 }
