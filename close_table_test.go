@@ -318,7 +318,7 @@ var table = []row{{
 	closed: unclean(1006, ""),
 }, {
 	event:  "IdleTimeout",
-	config: config{IdleTimeout: 30 * time.Millisecond},
+	config: config{IdleTimeout: 100 * time.Millisecond},
 	happen: func(t *testing.T, e *end) {
 		require.Contains(t, string(e.nextClose(t).Payload), "IdleTimeout")
 		e.peer.Send(wstest.Close(1001, ""))
@@ -333,7 +333,7 @@ var table = []row{{
 	info:    wsstream.CloseInfo{Code: 1001},
 }, {
 	event:  "IdleTimeout and the peer does nothing",
-	config: config{IdleTimeout: 30 * time.Millisecond, CloseTimeout: 20 * time.Millisecond},
+	config: config{IdleTimeout: 100 * time.Millisecond, CloseTimeout: 20 * time.Millisecond},
 	happen: func(t *testing.T, e *end) {
 		require.Contains(t, string(e.nextClose(t).Payload), "IdleTimeout")
 	},

@@ -34,6 +34,7 @@ func TestHandleGivesItsTurnToACallThatWaitsBehindIt(t *testing.T) {
 	locked := make(chan bool, 1)
 	go func() { locked <- c.readGate.Lock(context.Background()) }()
 	until(t, func() bool { return len(locked) == 1 })
+	require.True(t, <-locked)
 	c.reads.waiting.Add(-1)
 	c.unlockRead()
 	_, err := far.Write(ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte("x")))))

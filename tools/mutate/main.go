@@ -50,6 +50,7 @@ type options struct {
 	results string
 	again   bool
 	files   string
+	match   string
 	fast    time.Duration
 	workers int
 	least   float64
@@ -64,6 +65,7 @@ func main() {
 	flag.StringVar(&o.results, "o", "", "a folder for the results, a file for each package")
 	flag.BoolVar(&o.again, "again", false, "take over from these results what was killed before")
 	flag.StringVar(&o.files, "files", "", "the files whose mutants are tried, with commas; by default all")
+	flag.StringVar(&o.match, "run", "^(Test|Fuzz|Example)", "which tests try them, a regular expression")
 	flag.DurationVar(&o.fast, "fast", time.Hour, "leave out tests that cost more: processor time, and a tenth of the time that they take")
 	flag.IntVar(&o.workers, "workers", 1, "how many mutants to test concurrently")
 	flag.Float64Var(&o.least, "least", 95, "the percentage of covered mutants that must be killed")
@@ -144,7 +146,7 @@ func (o options) test(p *program, dir string, mutants []*mutant) error {
 	if len(alive) == 0 {
 		return nil
 	}
-	s, err := p.suite(dir, o.fast)
+	s, err := p.suite(dir, o.match, o.fast)
 	if err != nil {
 		return err
 	}

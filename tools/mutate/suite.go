@@ -43,14 +43,15 @@ type test struct {
 // cost is how much a run of the test delays the others.
 func (t *test) cost() time.Duration { return t.cpu + t.wall/10 }
 
-// suite builds the tests of a package, and runs each without a mutant. It keeps the fast ones.
-func (p *program) suite(dir string, fast time.Duration) (*suite, error) {
+// suite builds the tests of a package, and runs each that matches without a mutant. It keeps the
+// fast ones.
+func (p *program) suite(dir, match string, fast time.Duration) (*suite, error) {
 	s := &suite{p: p, dir: dir}
 	binary, err := s.build(p.overlay, "all")
 	if err != nil {
 		return nil, err
 	}
-	names, err := s.command(binary, 0, 0, "-test.list", "^(Test|Fuzz|Example)").Output()
+	names, err := s.command(binary, 0, 0, "-test.list", match).Output()
 	if err != nil {
 		return nil, err
 	}
