@@ -24,7 +24,7 @@ import (
 // Writes. Under the race detector there are fewer, because pools lose compressors there on purpose.
 var perWay = func() int {
 	if raceEnabled {
-		return 1000
+		return 500
 	}
 	return 5000
 }()

@@ -127,6 +127,7 @@ func TestKeepaliveIsAsPatientAsItsShortestLimit(t *testing.T) {
 		{Config{IdleTimeout: 4, StallTimeout: 5, ReadTimeout: 6}, 4, stallStep},
 		{Config{IdleTimeout: 6, StallTimeout: 5, ReadTimeout: 4}, 4, stallStep},
 		{Config{PingInterval: -1, StallTimeout: 5}, 5, stallStep},
+		{Config{PongTimeout: 1, StallTimeout: 5}, 5, stallStep}, // it sends no pings
 	} {
 		k := newKeepalive(near, &c.cfg)
 		require.Equal(t, c.patience, k.patience, c.cfg)

@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 	"github.com/stretchr/testify/require"
@@ -281,4 +282,21 @@ func TestHandleEndsAPullThatWaits(t *testing.T) {
 	})
 	require.NoError(t, c.Handle(&Handler{Sink: sinkOf(func(string) {})}))
 	require.Equal(t, c.owner.Errors().Busy, <-ended)
+}
+
+// TestAHandlerThatWaitsInReadGivesACallItsTurn: the poller cannot watch a transport in memory. So a
+// goroutine waits in its Read.
+func TestAHandlerThatWaitsInReadGivesACallItsTurn(t *testing.T) {
+	near, far := net.Pipe()
+	c := started(t, Config{}, near, far)
+	require.NoError(t, c.Handle(&Handler{Sink: sinkOf(func(string) {})}))
+	until(t, func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.wait.kind == inHandler
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	require.NoError(t, c.lockRead(ctx))
+	c.unlockRead()
 }
