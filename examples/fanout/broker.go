@@ -94,6 +94,9 @@ func (b *broker) connect(ctx context.Context, url string, more nats.Option) (err
 		nats.ReconnectWait(100*time.Millisecond),
 		nats.PingInterval(5*time.Second),
 		nats.MaxPingsOutstanding(2),
+		// Each direct get makes a queue of this length, 64 Ki by default. To allocate that took
+		// longer than the get.
+		nats.SyncQueueLen(2*fetchAtMost),
 	)
 	if err != nil {
 		return fail(statusNoServer, "no broker at %s: %w", url, err)

@@ -164,6 +164,9 @@ func (g *gateway) unready() string {
 // goingAway is what clients get when the gateway drains.
 var goingAway = wsstream.CloseInfo{Code: 1001, Reason: "the gateway drains: connect again"}
 
+// lateAtMost is how long the last connections of a drain have.
+const lateAtMost = 10 * time.Second
+
 // drainOnce closes all connections. New ones get 503. It spreads the closes over some time, so that
 // the other gateways get the clients little by little.
 func (g *gateway) drainOnce() {
@@ -178,7 +181,7 @@ func (g *gateway) drainOnce() {
 		}
 		_ = c.Close(goingAway) // the code and the reason may be sent
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, stop := context.WithTimeout(context.Background(), lateAtMost)
 	defer stop()
 	_ = g.accept.Shutdown(ctx) // cuts what does not end
 }

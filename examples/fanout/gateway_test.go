@@ -96,14 +96,15 @@ func TestAWaitingSubscriberHasNoGoroutine(t *testing.T) {
 		require.NoError(t, err)
 	}
 	f.eventually(func() bool { return value(t, states[blocked]) == many }, "all wait for credit")
-	buf := make([]byte, 1<<22)
-	println(string(buf[:runtime.Stack(buf, true)]))
+	require.LessOrEqual(t, runtime.NumGoroutine(), before+many+10,
+		"only the one of wsstream that waits for the socket")
 }
 
 func TestOfTheLatestASlowSubscriberSkipsWhatWasReplaced(t *testing.T) {
 	f := newFixture(t)
-	_, url, _ := f.gateway("-topic", "prices:latest", "-ring", "16")
+	g, url, _ := f.gateway("-topic", "prices:latest", "-ring", "16")
 	f.publish("prices", 1, 100)
+	f.knows(g, "prices", 100)
 	p := f.peer(url, nil)
 	p.subscribe(Subscribe{Topic: "prices", After: new(uint64)}, Latest, 0)
 	p.wantMessages("prices", 91, 100) // one of each key
@@ -116,8 +117,9 @@ func TestOfTheLatestASlowSubscriberSkipsWhatWasReplaced(t *testing.T) {
 
 func TestASubscriberGetsTheKeysThatItAskedFor(t *testing.T) {
 	f := newFixture(t)
-	_, url, _ := f.gateway("-topic", "orders", "-ring", "16")
+	g, url, _ := f.gateway("-topic", "orders", "-ring", "16")
 	f.publish("orders", 1, 100)
+	f.knows(g, "orders", 100)
 	p := f.peer(url, nil)
 	p.subscribe(Subscribe{Topic: "orders", After: new(uint64), Keys: "k3"}, All, 0)
 	for i := 3; i <= 93; i += 10 {
@@ -136,8 +138,9 @@ func TestASubscriberGetsTheKeysThatItAskedFor(t *testing.T) {
 
 func TestAResumePointThatIsGoneIsAnError(t *testing.T) {
 	f := newFixture(t)
-	_, url, _ := f.gateway("-topic", "orders", "-ring", "16")
+	g, url, _ := f.gateway("-topic", "orders", "-ring", "16")
 	f.publish("orders", 1, 100)
+	f.knows(g, "orders", 100)
 	s, err := f.js.Stream(t.Context(), streamOf("orders"))
 	require.NoError(t, err)
 	require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSequence(50)))
@@ -180,8 +183,9 @@ func TestASubscriberWhoseMessagesAreDeletedIsTold(t *testing.T) {
 
 func TestAnInnerHoleOfTheStreamIsNoLoss(t *testing.T) {
 	f := newFixture(t)
-	_, url, _ := f.gateway("-topic", "orders", "-ring", "4")
+	g, url, _ := f.gateway("-topic", "orders", "-ring", "4")
 	f.publish("orders", 1, 20)
+	f.knows(g, "orders", 20)
 	s, err := f.js.Stream(t.Context(), streamOf("orders"))
 	require.NoError(t, err)
 	require.NoError(t, s.DeleteMsg(t.Context(), 5))
@@ -308,8 +312,13 @@ func TestAClientThatBreaksTheProtocolIsSentAway(t *testing.T) {
 
 // get returns an operator's answer.
 func get(t *testing.T, g *running, path string) (status int, body string) {
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
-		fmt.Sprintf("http://%s%s", g.operators, path), nil)
+	t.Helper()
+	return getURL(t, fmt.Sprintf("http://%s%s", g.operators, path))
+}
+
+func getURL(t testing.TB, url string) (status int, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
 	req.Close = true // leaves no goroutine
 	resp, err := http.DefaultClient.Do(req)
@@ -358,6 +367,7 @@ func TestTheMetricsTellWhatHappens(t *testing.T) {
 	f := newFixture(t)
 	g, url, _ := f.gateway("-topic", "orders", "-ring", "2")
 	f.publish("orders", 1, 5)
+	f.knows(g, "orders", 5)
 	p := f.peer(url, nil)
 	p.subscribe(Subscribe{Topic: "orders", After: new(uint64)}, All, 0)
 	p.wantMessages("orders", 1, 5)

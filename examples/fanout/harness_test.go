@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,20 +19,25 @@ import (
 	"github.com/wsstream/wsstream"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if args := os.Getenv(serveEnv); args != "" {
+		os.Exit(run(context.Background(), strings.Fields(args), nil, os.Stdout, os.Stderr))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
 
 // A fixture is a broker, on which a test starts gateways.
 type fixture struct {
-	*testing.T
+	testing.TB
 	url string
 	js  jetstream.JetStream
 }
 
 // newFixture starts a broker.
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true,
 		StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	require.NoError(t, err)
@@ -87,12 +94,21 @@ func (f *fixture) publish(topic string, first, last int) {
 	}
 }
 
+// knows waits until a gateway has a message in its ring, and has dropped what has no room there.
+func (f *fixture) knows(g *running, topic string, seq uint64) {
+	f.Helper()
+	f.eventually(func() bool {
+		_, head := g.topics[topic].ring.bounds()
+		return head == seq
+	}, "the gateway has the message")
+}
+
 // slowly are the options of a client that keeps little unread.
 var slowly = &wsstream.DialOptions{ReadWindow: 1024, NetDial: smallReceive}
 
 // A peer is a client that says and expects single messages.
 type peer struct {
-	*testing.T
+	testing.TB
 	conn *wsstream.Conn
 }
 
@@ -103,7 +119,7 @@ func (f *fixture) peer(url string, o *wsstream.DialOptions) *peer {
 	f.Cleanup(conn.CloseNow)
 	_, err := conn.Opened().Wait(f.Context())
 	require.NoError(f, err)
-	return &peer{f.T, conn}
+	return &peer{f.TB, conn}
 }
 
 // send sends a message.

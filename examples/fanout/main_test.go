@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// wantStatus runs the program, and expects an exit status and one line that says why.
+func wantStatus(t *testing.T, status int, says string, args ...string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, stop := context.WithTimeout(t.Context(), patience)
+	defer stop()
+	require.Equal(t, status, run(ctx, args, strings.NewReader("hello\n"), &out, &errs),
+		"%s%s", out.String(), errs.String())
+	require.Contains(t, errs.String(), says)
+	require.Equal(t, 1, strings.Count(errs.String(), "\n"), errs.String())
+}
+
+func TestWrongArgumentsAreOneLineAndStatus2(t *testing.T) {
+	for args, says := range map[string]string{
+		"shout":                               "no command",
+		"-what":                               "-what",
+		"more arguments":                      "no command",
+		"-rate 0":                             "-rate",
+		"-for 1s 7":                           "unexpected argument",
+		"serve -topic a.b":                    "a.b",
+		"serve -topic a:some":                 "all or latest",
+		"serve -topic a -topic a:latest":      "twice",
+		"serve -replicas 0":                   "-replicas",
+		"serve -keep much":                    "-keep much",
+		"serve -window 1B":                    "-window",
+		"serve -ring 0":                       "-ring",
+		"serve -fetches 0":                    "-fetches",
+		"serve -drain-wait -1s":               "negative",
+		"serve -nats nats://a -store b":       "-store",
+		"serve -auth no/such/file":            "no/such/file",
+		"listen":                              "URL is missing",
+		"listen ws://127.0.0.1:1/ws":          "TOPIC is missing",
+		"listen http://127.0.0.1:1/ws a":      "no ws://",
+		"listen ws://127.0.0.1:1/ws a.b":      "no name of a topic",
+		"listen -n -1 ws://127.0.0.1:1/ws a":  "-n",
+		"listen -keys >.a ws://127.0.0.1:1 a": "-keys",
+		"listen -name , ws://127.0.0.1:1 a":   "-name",
+		"publish -key * ws://127.0.0.1:1 a":   "-key",
+		"publish ws://127.0.0.1:1/ws a.b":     "no name of a topic",
+	} {
+		t.Run(args, func(t *testing.T) { wantStatus(t, statusUsage, says, strings.Fields(args)...) })
+	}
+}
+
+func TestWhatIsMissingIsOneLineAndAStatus(t *testing.T) {
+	f := newFixture(t)
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	free := []string{"serve", "-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0"}
+	with := func(flags ...string) []string { return append(free[:len(free):len(free)], flags...) }
+
+	wantStatus(t, statusNoServer, "no broker at", with("-nats", "nats://127.0.0.1:1")...)
+	wantStatus(t, statusAddress, l.Addr().String(), with("-listen", l.Addr().String())...)
+	wantStatus(t, statusAddress, l.Addr().String(), with("-admin", l.Addr().String())...)
+	wantStatus(t, statusStore, "cannot be written", with("-store", filepath.Join(file, "dir"))...)
+
+	f.publishTo("orders", 100)
+	wantStatus(t, 1, "has not the policy latest", with("-nats", f.url, "-topic", "orders:latest")...)
+}
+
+func TestWhatAGatewayRefusesIsOneLineAndAStatus(t *testing.T) {
+	f := newFixture(t)
+	g, url, _ := f.gateway("-topic", "orders", "-ring", "16", "-auth", tokenFile(t, tokens))
+	f.publish("orders", 1, 100)
+	f.knows(g, "orders", 100)
+	s, err := f.js.Stream(t.Context(), streamOf("orders"))
+	require.NoError(t, err)
+	require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSequence(50)))
+
+	wantStatus(t, statusNoServer, "no gateway at", "listen", "ws://127.0.0.1:1/ws", "orders")
+	wantStatus(t, statusNoServer, "404", "listen", strings.TrimSuffix(url, "ws"), "orders")
+	wantStatus(t, statusToken, "refused the token", "listen", "-token", "x", url, "orders")
+	wantStatus(t, statusTopic, "no topic", "listen", "-token", "t-all", url, "nothing")
+	wantStatus(t, statusTopic, "no topic", "publish", "-token", "t-all", url, "nothing")
+	wantStatus(t, statusNotAllowed, "not allow", "listen", "-token", "t-eu", url, "orders")
+	wantStatus(t, statusNotAllowed, "not allow", "publish", "-token", "t-eu", url, "orders")
+	wantStatus(t, statusGone, "the topic keeps 50", "listen", "-token", "t-all", "-after", "9", url, "orders")
+}
+
+func TestHelpIsNoError(t *testing.T) {
+	for _, command := range []string{"serve", "listen", "publish", ""} {
+		args := strings.Fields(command + " --help")
+		var out, errs bytes.Buffer
+		require.Zero(t, run(t.Context(), args, nil, &out, &errs))
+		require.Empty(t, errs.String())
+		require.Contains(t, out.String(), "Usage: fanout "+command)
+		require.Contains(t, out.String(), "Exit status:")
+	}
+}
+
+func TestLinesGoFromOneClientToTheOther(t *testing.T) {
+	f := newFixture(t)
+	_, url, _ := f.gateway("-topic", "orders")
+	var out, errs bytes.Buffer
+	lines := strings.NewReader("one\ntwo\nthree\n")
+	status := run(t.Context(), []string{"publish", "-key", "eu.de", url, "orders"}, lines, &out, &errs)
+	require.Zero(t, status, errs.String())
+	require.Equal(t, "published; the last message is number 3\n", out.String())
+	out.Reset()
+	status = run(t.Context(), []string{"listen", "-after", "1", "-n", "2", url, "orders"}, nil, &out, &errs)
+	require.Zero(t, status, errs.String())
+	require.Equal(t, "2 eu.de two\n3 eu.de three\n", out.String())
+}
+
+func TestAClientThatIsCutGoesOnAtAnotherGateway(t *testing.T) {
+	f := newFixture(t)
+	_, one, end := f.gateway("-topic", "orders")
+	_, two, _ := f.gateway("-topic", "orders")
+	l := &listener{dialer: dialer{urls: []string{one, two}}, topic: "orders", after: new(uint64)}
+	got := make(chan uint64)
+	done := make(chan error, 1)
+	go func() { // ends with message 20
+		done <- l.run(t.Context(), func(m *Message) error {
+			if got <- m.Seq; m.Seq == 20 {
+				return errDone
+			}
+			return nil
+		})
+	}()
+	f.publish("orders", 1, 20)
+	for want := uint64(1); want <= 20; want++ {
+		require.Equal(t, want, <-got)
+		if want == 5 {
+			go end()
+		}
+	}
+	require.NoError(t, <-done)
+}
+
+func TestTheDemonstrationShowsThatOnlyTheSlowClientIsHeldBack(t *testing.T) {
+	var out, errs bytes.Buffer
+	args := strings.Fields("-listen 127.0.0.1:0 -clients 3 -rate 300 -slow 10 -for 3s")
+	require.Zero(t, run(t.Context(), args, nil, &out, &errs), errs.String())
+	require.Contains(t, out.String(), "fast clients")
+	require.NotContains(t, out.String(), "slow client 0/s, 0 behind\n")
+}
+
+func TestAStoreKeepsTheMessagesForTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 2 {
+		ctx, stop := context.WithCancel(t.Context())
+		o, err := parseServe([]string{"-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0",
+			"-topic", "orders", "-store", dir}, new(bytes.Buffer))
+		require.NoError(t, err)
+		err = withGateway(ctx, o, func(g *running) error {
+			defer stop()
+			var out, errs bytes.Buffer
+			args := []string{"publish", fmt.Sprintf("ws://%s/ws", g.clients), "orders"}
+			require.Zero(t, run(ctx, args, strings.NewReader("line\n"), &out, &errs), errs.String())
+			require.Equal(t, fmt.Sprintf("published; the last message is number %d\n", i+1), out.String())
+			return nil
+		})
+		require.NoError(t, err)
+	}
+}
+
+// publishTo makes the stream of a topic with the policy All, as a gateway does.
+func (f *fixture) publishTo(topic string, last int) {
+	f.Helper()
+	c := topicConfig{name: topic, policy: All, replicas: 1, maxBytes: -1, maxAge: time.Hour}
+	_, err := f.js.CreateStream(f.Context(), c.stream())
+	require.NoError(f, err)
+	f.publish(topic, 1, last)
+}
