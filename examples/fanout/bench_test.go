@@ -102,8 +102,8 @@ func await(b *testing.B, counter *atomic.Int64, value int64) {
 	}
 }
 
-// Of a gateway with live subscribers: deliveries a second, the CPU time of one, and the memory of an
-// idle subscriber.
+// Of a gateway with live subscribers: deliveries a second, the CPU time of one, and the memory of
+// an idle subscriber.
 func BenchmarkDeliveries(b *testing.B) {
 	for _, burst := range []int{1, 100} {
 		for _, many := range []int{100, 1000, 4000} {

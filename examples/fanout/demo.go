@@ -66,9 +66,8 @@ const (
 // run shows the rates until ctx ends.
 func (d *demonstration) run(ctx context.Context, g *running, stdout io.Writer) error {
 	url := fmt.Sprintf("ws://%s/ws", g.clients)
-	printf(stdout, "a broker, a gateway at %s, %d fast clients and a slow one; "+
-		"one message in the ring is 1 of 512\nlisten, too: go run ./examples/fanout listen %s %s\n\n",
-		url, d.fast, url, demoTopic)
+	printf(stdout, "a broker, a gateway at %s, %d fast clients and a slow one\n"+
+		"listen, too: go run ./examples/fanout listen %s %s\n\n", url, d.fast, url, demoTopic)
 	d.published.Store(g.topics[demoTopic].last())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.publish(ctx, url) })

@@ -94,7 +94,8 @@ func TestWhatAGatewayRefusesIsOneLineAndAStatus(t *testing.T) {
 	wantStatus(t, statusTopic, "no topic", "publish", "-token", "t-all", url, "nothing")
 	wantStatus(t, statusNotAllowed, "not allow", "listen", "-token", "t-eu", url, "orders")
 	wantStatus(t, statusNotAllowed, "not allow", "publish", "-token", "t-eu", url, "orders")
-	wantStatus(t, statusGone, "the topic keeps 50", "listen", "-token", "t-all", "-after", "9", url, "orders")
+	wantStatus(t, statusGone, "the topic keeps 50",
+		"listen", "-token", "t-all", "-after", "9", url, "orders")
 }
 
 func TestHelpIsNoError(t *testing.T) {
@@ -117,7 +118,8 @@ func TestLinesGoFromOneClientToTheOther(t *testing.T) {
 	require.Zero(t, status, errs.String())
 	require.Equal(t, "published; the last message is number 3\n", out.String())
 	out.Reset()
-	status = run(t.Context(), []string{"listen", "-after", "1", "-n", "2", url, "orders"}, nil, &out, &errs)
+	args := []string{"listen", "-after", "1", "-n", "2", url, "orders"}
+	status = run(t.Context(), args, nil, &out, &errs)
 	require.Zero(t, status, errs.String())
 	require.Equal(t, "2 eu.de two\n3 eu.de three\n", out.String())
 }

@@ -53,7 +53,8 @@ func newMetrics(meter *wsstream.Meter) *metrics {
 	m.interruptions = counter("consumer_interruptions_total",
 		"Errors of the ordered consumer, which goes on by itself.", "topic")
 	m.registry.MustRegister(promws.NewCollector(meter),
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC)),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -92,21 +92,20 @@ func (p *publishing) add(m *pending) {
 	}
 }
 
-// answer tells the client what the broker says.
+// answer tells the client what the broker says. If the connection has ended, it still waits for the
+// broker, because the messages use credit of the gateway.
 func (p *publishing) answer() {
 	for m := p.first(); m != nil; m = p.first() {
-		var err error
 		select {
 		case ack := <-m.future.Ok():
 			<-p.session.gateway.publishes
 			m.topic.seen.published.Inc()
-			err = p.session.send(Published{typePublished, m.topic.name, m.id, ack.Sequence})
+			_ = p.session.send(Published{typePublished, m.topic.name, m.id, ack.Sequence})
 		case why := <-m.future.Err(): // at the latest after publishTimeout
 			<-p.session.gateway.publishes
-			err = p.session.send(&Error{Type: typeError, Code: codeNotPublished, Topic: m.topic.name,
+			_ = p.session.send(&Error{Type: typeError, Code: codeNotPublished, Topic: m.topic.name,
 				ID: m.id, Text: why.Error()})
 		}
-		_ = err // the connection has ended; its other messages still have futures
 		<-p.credit
 	}
 }
