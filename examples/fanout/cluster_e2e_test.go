@@ -289,7 +289,7 @@ func TestClusterGivesEachClientEachMessageOnceAlthoughAGatewayAndAServerAreKille
 	// connection to the broker are all of it: what slow clients miss is not there.
 	const live, resident = "go_gc_heap_live_bytes ", "process_resident_memory_bytes "
 	slowLive, slowResident := stays.metric(t, live), stays.metric(t, resident)
-	require.Less(t, slowLive, float64(missing)/2, "of %d bytes that slow clients have not got", missing)
+	require.Less(t, slowLive, float64(missing)/2, "slow clients have not got %d bytes", missing)
 	require.LessOrEqual(t, stays.metric(t, `wsstream_connection_held_bytes_max{direction="out"`),
 		float64(4<<10+clusterPayload+200), "a window, and one message")
 	close(hurry)
