@@ -45,12 +45,8 @@ func browserRows() (all []*trial.Row) {
 				return lastWithDot(out), err
 			},
 			Run: func(t *trial.T) {
-				s := newPageServer()
-				h := httptest.NewServer(s)
-				t.Cleanup(h.Close)
-				t.Cleanup(func() { close(s.next) })
 				query := url.Values{"api": {b.api}, "in": {b.in}}
-				s.process = b.start(t, t.TempDir(), h.URL+"/page/?"+query.Encode())
+				s := servePage(t, b.start, "/page/?"+query.Encode())
 				battery.Run(t, &page{s, battery.NewSite(t)}, battery.Settings{
 					EveryClose: true,
 					Waits:      b.api == "WebSocketStream",
@@ -77,26 +73,43 @@ type page struct {
 	site *battery.Site
 }
 
-func (p *page) Process() *trial.Process { return p.process }
+func (p *page) Process() *trial.Process { return p.pageServer.Process }
 
 func (p *page) Open(t *trial.T, o battery.Options) *wsstream.Conn {
 	p.site.Options <- o
-	select {
-	case p.next <- p.site.URL:
-	case <-p.process.Ended():
-		require.Fail(t, "the browser has ended")
-	case <-t.Context().Done():
-		require.Fail(t, "the page does not ask what to dial")
-	}
+	p.Tell(t, "%s", p.site.URL)
 	return p.site.Accepted(t)
 }
 
-// A pageServer gives a browser its page, and the page what it is to dial. The page's events are the
-// process's.
+// A pageServer gives a browser its page, and the page lines, as if they were its standard input. The
+// page's events are the process's.
 type pageServer struct {
+	*trial.Process
 	http.ServeMux
-	process *trial.Process
-	next    chan string // closed at the end
+	next chan string // closed at the end
+}
+
+// servePage starts a browser that shows a page of ours.
+func servePage(
+	t *trial.T, start func(t trial.TB, dir, page string) *trial.Process, path string,
+) *pageServer {
+	s := newPageServer()
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	t.Cleanup(func() { close(s.next) })
+	s.Process = start(t, t.TempDir(), h.URL+path)
+	return s
+}
+
+// Tell gives the page a line.
+func (s *pageServer) Tell(t trial.TB, format string, args ...any) {
+	select {
+	case s.next <- fmt.Sprintf(format, args...):
+	case <-s.Ended():
+		require.Fail(t, "the browser has ended")
+	case <-t.Context().Done():
+		require.Fail(t, "the page does not ask what to do")
+	}
 }
 
 func newPageServer() *pageServer {
@@ -120,7 +133,7 @@ func newPageServer() *pageServer {
 			return
 		}
 		for _, e := range events {
-			s.process.Hear(e)
+			s.Hear(e)
 		}
 	})
 	return s

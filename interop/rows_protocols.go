@@ -29,6 +29,7 @@ func protocolRows() []*trial.Row {
 		zwsRows(),
 		natsRows(),
 		messageRows(),
+		screenRows(),
 		kubernetesRows(),
 		transcriptRows(),
 	)
@@ -83,8 +84,15 @@ func stalledAfter(messages int) string {
 	return trial.Bytes(int64(messages) * floodSize)
 }
 
+// A driven client does what it is told, and says how that went.
+type driven interface {
+	Tell(t trial.TB, format string, args ...any)
+	Events() int
+	Await(t trial.TB, since int, what string, wanted func(trial.Event) bool) trial.Event
+}
+
 // awaitSay waits until a peer says something that begins with text.
-func awaitSay(t *trial.T, p *trial.Process, since int, text string) string {
+func awaitSay(t *trial.T, p driven, since int, text string) string {
 	e := p.Await(t, since, text, func(e trial.Event) bool { return strings.HasPrefix(e.Say, text) })
 	return e.Say
 }
@@ -113,15 +121,15 @@ func debianPython(name string) func(context.Context) (string, error) {
 	}
 }
 
-// order tells a client of drive.mjs to do something, and returns its result as JSON.
-func order(t *trial.T, p *trial.Process, name string, args ...any) string {
+// order tells a client of operate.mjs to do something, and returns its result as JSON.
+func order(t *trial.T, p driven, name string, args ...any) string {
 	result, err := try(t, p, name, args...)
 	require.NoError(t, err)
 	return result
 }
 
 // try is order for an operation that may fail.
-func try(t *trial.T, p *trial.Process, name string, args ...any) (string, error) {
+func try(t *trial.T, p driven, name string, args ...any) (string, error) {
 	since := p.Events()
 	begin(t, p, name, args...)
 	done, failed := name+": ", name+" failed: "
@@ -134,8 +142,8 @@ func try(t *trial.T, p *trial.Process, name string, args ...any) (string, error)
 	return strings.TrimPrefix(e.Say, done), nil
 }
 
-// begin tells a client of drive.mjs to do something, and does not wait for its result.
-func begin(t *trial.T, p *trial.Process, name string, args ...any) {
+// begin tells a client of operate.mjs to do something, and does not wait for its result.
+func begin(t *trial.T, p driven, name string, args ...any) {
 	line, err := json.Marshal(append([]any{name}, args...))
 	require.NoError(t, err)
 	p.Tell(t, "%s", line)

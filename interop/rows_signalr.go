@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/wsstream/wsstream/interop/battery"
 	"github.com/wsstream/wsstream/interop/signalr"
 	"github.com/wsstream/wsstream/interop/trial"
+	"github.com/wsstream/wsstream/stream"
 )
 
 // signalrRows are the client of SignalR with a hub of ours.
@@ -35,9 +39,10 @@ func signalrRows() []*trial.Row {
 type signalrSite struct {
 	url     string
 	clients chan *signalr.Client
-	stopped chan error    // why a stream has ended
-	release chan struct{} // lets the method Item go on
-	items   chan int      // what Item has got
+	stopped chan error                            // why a stream has ended
+	release chan struct{}                         // lets the method Item go on
+	items   chan int                              // what Item has got
+	uploads chan stream.Readable[json.RawMessage] // what a client streams to Collect
 }
 
 func newSignalrSite(t *trial.T) *signalrSite {
@@ -46,6 +51,7 @@ func newSignalrSite(t *trial.T) *signalrSite {
 		stopped: make(chan error, 1),
 		release: make(chan struct{}),
 		items:   make(chan int, 1),
+		uploads: make(chan stream.Readable[json.RawMessage], 1),
 	}
 	site.url = serveHTTP(t, &signalr.Hub{
 		KeepAlive: 200 * time.Millisecond,
@@ -57,14 +63,52 @@ func newSignalrSite(t *trial.T) *signalrSite {
 				return a + b, err
 			},
 			"Echo": func(_ context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
-				return args, nil
+				return args.Values, nil
 			},
 			"Fail": func(context.Context, *signalr.Client, signalr.Args) (any, error) {
 				return nil, errors.New("it is Monday")
 			},
 			"Item": site.item,
+			"Sum": func(ctx context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+				var sum int
+				if err := args.Scan(&sum); err != nil {
+					return nil, err
+				}
+				for _, items := range args.Items {
+					for item, err := range stream.All(ctx, items) {
+						var n int
+						if err == nil {
+							err = json.Unmarshal(item, &n)
+						}
+						if err != nil {
+							return nil, err
+						}
+						sum += n
+					}
+				}
+				return sum, nil
+			},
+			"First": func(ctx context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+				return args.Items[0].Pull(ctx)
+			},
+			"Collect": func(ctx context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+				site.uploads <- args.Items[0]
+				<-site.release
+				return nil, nil
+			},
 		},
 		Streams: map[string]signalr.Stream{
+			"Echoes": func(ctx context.Context, _ *signalr.Client, args signalr.Args, send func(any) error) error {
+				for item, err := range stream.All(ctx, args.Items[0]) {
+					if err == nil {
+						err = send(item)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			},
 			"Count": func(_ context.Context, _ *signalr.Client, args signalr.Args, send func(any) error) error {
 				var n int
 				err := args.Scan(&n)
@@ -160,6 +204,18 @@ func runSignalR(t *trial.T, p *trial.Process) {
 		require.ErrorIs(t, err, context.Canceled)
 		stop()
 	})
+	t.Check("streams of the client", func(t *trial.T) {
+		site.start(t, p)
+		require.Equal(t, "21", order(t, p, "upload", "Sum", []int{1, 2, 3}, []int{4}, []int{}, 11))
+		require.Equal(t, `["a",null,{"b":1}]`, order(t, p, "both", "Echoes", []any{"a", nil, map[string]int{"b": 1}}))
+		require.Equal(t, "5", order(t, p, "upload", "First", []int{5, 6, 7}))
+		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2), "what First left is dropped")
+		_, err := try(t, p, "upload", "Sum", []any{1, "two"}, 0)
+		require.ErrorContains(t, err, "cannot unmarshal")
+		_, err = try(t, p, "uploadError", "Sum", "the sensor broke")
+		require.ErrorContains(t, err, "the sensor broke")
+		stop()
+	})
 	t.Check("invocations of the client", func(t *trial.T) {
 		c := site.start(t, p)
 		since := p.Events()
@@ -229,6 +285,24 @@ func runSignalR(t *trial.T, p *trial.Process) {
 			}
 			require.Equal(t, i, trial.Take(t, site.items, "an item is missing"))
 		})
+		stop()
+	})
+	t.Check("a stream of the client that is not pulled", func(t *trial.T) {
+		c := site.start(t, p)
+		since := p.Events()
+		begin(t, p, "uploadFlood", "Collect", floodCount, floodSize)
+		items := trial.Take(t, site.uploads, "the client did not stream")
+		pause(t, floodPause) // the peer sends meanwhile: this is what is measured
+		t.Note("its stream", "%s", stalledAfter(p.Sent(since)))
+		require.Less(t, c.Conn().Stats().Received.Messages, int64(64), "the hub read on")
+		for i := range floodCount {
+			item, err := items.Pull(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprintf(`"%04d`, i), string(item[:5]))
+		}
+		_, err := items.Pull(t.Context())
+		require.Equal(t, io.EOF, err)
+		site.release <- struct{}{}
 		stop()
 	})
 	t.Check("killed", func(t *trial.T) {

@@ -1,5 +1,5 @@
 // Package signalr is a hub of SignalR: its JSON protocol, version 1, for clients that skip the
-// negotiation. It has no streams from the client to the hub. Copy it.
+// negotiation. Copy it.
 //
 //	hub := &signalr.Hub{
 //		Methods: map[string]signalr.Method{
@@ -15,6 +15,10 @@
 // A client's invocations run one after the other, as those of ASP.NET do by default. Meanwhile
 // nothing more is read, so a client waits for a slow method. A method must not wait for a result of
 // its own client: Client.Invoke is for streams and for other goroutines.
+//
+// An invocation to which the client streams items runs concurrently with others, and pulls the items
+// from Args.Items. Each stream holds 16 items. Behind them nothing more is read, so a client that
+// streams too fast waits.
 package signalr
 
 import (
@@ -23,6 +27,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"strconv"
@@ -41,15 +46,22 @@ type Method func(ctx context.Context, c *Client, args Args) (any, error)
 type Stream func(ctx context.Context, c *Client, args Args, send func(item any) error) error
 
 // Args are the arguments of an invocation.
-type Args []json.RawMessage
+type Args struct {
+	Values []json.RawMessage
 
-// Scan reads the arguments into what the pointers point to.
+	// Items are what the client streams to this invocation, in the order of its arguments. Each ends
+	// with io.EOF, or with the client's error. What is left of them when the invocation returns is
+	// dropped. Pull with the invocation's context: it ends with the connection.
+	Items []stream.Readable[json.RawMessage]
+}
+
+// Scan reads the values into what the pointers point to.
 func (a Args) Scan(pointers ...any) error {
-	if len(a) != len(pointers) {
-		return fmt.Errorf("%d arguments, and not %d", len(a), len(pointers))
+	if len(a.Values) != len(pointers) {
+		return fmt.Errorf("%d arguments, and not %d", len(a.Values), len(pointers))
 	}
 	for i, p := range pointers {
-		if err := json.Unmarshal(a[i], p); err != nil {
+		if err := json.Unmarshal(a.Values[i], p); err != nil {
 			return fmt.Errorf("argument %d: %w", i, err)
 		}
 	}
@@ -84,16 +96,20 @@ const (
 
 // A message of the hub protocol.
 type message struct {
-	Type      int             `json:"type"`
-	ID        string          `json:"invocationId,omitempty"`
-	Target    string          `json:"target,omitempty"`
-	Arguments []any           `json:"arguments,omitzero"`
-	Item      any             `json:"item,omitempty"`
-	Result    any             `json:"result,omitempty"`
-	Error     string          `json:"error,omitempty"`
-	Reconnect bool            `json:"allowReconnect,omitempty"`
-	args      Args            // of a message that has come
-	result    json.RawMessage // of a message that has come
+	Type      int    `json:"type"`
+	ID        string `json:"invocationId,omitempty"`
+	Target    string `json:"target,omitempty"`
+	Arguments []any  `json:"arguments,omitzero"`
+	Item      any    `json:"item,omitempty"`
+	Result    any    `json:"result,omitempty"`
+	Error     string `json:"error,omitempty"`
+	Reconnect bool   `json:"allowReconnect,omitempty"`
+
+	// Of a message that has come:
+	args    []json.RawMessage
+	streams []string // ids of the streams to the invocation
+	item    json.RawMessage
+	result  json.RawMessage
 }
 
 func parse(record []byte) (m message, err error) {
@@ -101,18 +117,23 @@ func parse(record []byte) (m message, err error) {
 		Type         int
 		InvocationID string
 		Target       string
-		Arguments    Args
+		Arguments    []json.RawMessage
+		StreamIDs    []string
+		Item         json.RawMessage
 		Result       json.RawMessage
 		Error        string
 	}
 	err = json.Unmarshal(record, &in)
 	return message{Type: in.Type, ID: in.InvocationID, Target: in.Target, Error: in.Error,
-		args: in.Arguments, result: in.Result}, err
+		args: in.Arguments, streams: in.StreamIDs, item: in.Item, result: in.Result}, err
 }
 
 const separator = 0x1e // ends each record; a WebSocket message has one or more
 
-const maxStreams = 64 // of one client
+const (
+	maxStreams = 64 // of one client, each way
+	heldItems  = 16 // of a stream of the client
+)
 
 var errProtocol = errors.New("signalr: the client broke the protocol")
 
@@ -125,8 +146,11 @@ type Client struct {
 	cancels map[string]context.CancelFunc // guarded by mu: of streams, by invocation
 	calls   map[string]chan message       // guarded by mu: invocations that wait for a result
 	lastID  int                           // guarded by mu
+	uploads map[string]*upload            // guarded by mu: streams of the client, by stream
 	running sync.WaitGroup                // streams, the keepalive, Connected
 }
+
+type upload = stream.Queue[json.RawMessage]
 
 // Conn returns the connection.
 func (c *Client) Conn() *wsstream.Conn { return c.conn }
@@ -142,7 +166,7 @@ func (c *Client) Invoke(ctx context.Context, result any, target string, args ...
 	reply := make(chan message, 1)
 	c.mu.Lock()
 	c.lastID++
-	id := strconv.Itoa(c.lastID)
+	id := "s" + strconv.Itoa(c.lastID) // the client's numbers name its streams
 	c.calls[id] = reply
 	c.mu.Unlock()
 	defer func() {
@@ -205,7 +229,13 @@ func (h *Hub) keepAlive() time.Duration {
 
 func (h *Hub) serve(conn *wsstream.Conn, r *http.Request) error {
 	ctx := r.Context()
-	c := &Client{hub: h, conn: conn, cancels: map[string]context.CancelFunc{}, calls: map[string]chan message{}}
+	c := &Client{
+		hub:     h,
+		conn:    conn,
+		cancels: map[string]context.CancelFunc{},
+		calls:   map[string]chan message{},
+		uploads: map[string]*upload{},
+	}
 	records := stream.FlatMap(conn.Readable(), split)
 	if err := c.handshake(ctx, records); err != nil {
 		return err
@@ -295,13 +325,15 @@ func (c *Client) take(ctx context.Context, m message) error {
 		if cancel := c.cancels[m.ID]; cancel != nil {
 			cancel()
 		}
-	case completion:
+	case streamItem:
 		c.mu.Lock()
-		defer c.mu.Unlock()
-		if reply := c.calls[m.ID]; reply != nil {
-			delete(c.calls, m.ID)
-			reply <- m
+		items := c.uploads[m.ID]
+		c.mu.Unlock()
+		if items != nil { // or its invocation has returned
+			return ignoreClosed(items.Write(ctx, m.item))
 		}
+	case completion:
+		c.complete(m)
 	case ping:
 	case closing:
 		return c.conn.Close(wsstream.CloseInfo{Code: 1000})
@@ -310,11 +342,84 @@ func (c *Client) take(ctx context.Context, m message) error {
 	return nil
 }
 
+// complete ends a stream of the client, or gives its result to an Invoke.
+func (c *Client) complete(m message) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if reply := c.calls[m.ID]; reply != nil {
+		delete(c.calls, m.ID)
+		reply <- m
+	}
+	items := c.uploads[m.ID]
+	if items == nil {
+		return
+	}
+	delete(c.uploads, m.ID)
+	err := io.EOF
+	if m.Error != "" {
+		err = errors.New(m.Error)
+	}
+	_ = items.Fail(context.Background(), err) // this goroutine alone writes: it waits for none
+}
+
+// upload makes the streams that a client sends to an invocation. end drops what is left of them.
+func (c *Client) upload(m message) (args Args, end func(), err error) {
+	args.Values = m.args
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.uploads)+len(m.streams) > maxStreams {
+		return args, nil, errProtocol
+	}
+	var queues []*upload
+	for _, id := range m.streams {
+		if c.uploads[id] != nil {
+			return args, nil, errProtocol
+		}
+		q := stream.NewQueue[json.RawMessage](heldItems)
+		c.uploads[id] = q
+		queues = append(queues, q)
+		args.Items = append(args.Items, q)
+	}
+	return args, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for i, id := range m.streams {
+			_ = queues[i].Cancel(nil)
+			if c.uploads[id] == queues[i] {
+				delete(c.uploads, id)
+			}
+		}
+	}, nil
+}
+
+// ignoreClosed is for a stream whose invocation has returned.
+func ignoreClosed(err error) error {
+	if errors.Is(err, stream.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
 func (c *Client) invoke(ctx context.Context, m message) error {
+	args, end, err := c.upload(m)
+	if err != nil {
+		return err
+	}
+	if len(m.streams) == 0 {
+		return c.answer(ctx, m, args)
+	}
+	c.running.Go(func() { // ends with the streams, or with the connection
+		defer end()
+		_ = c.answer(ctx, m, args) // it fails with the connection
+	})
+	return nil
+}
+
+func (c *Client) answer(ctx context.Context, m message, args Args) error {
 	answer := message{Type: completion, ID: m.ID}
 	if method := c.hub.Methods[m.Target]; method == nil {
 		answer.Error = fmt.Sprintf("Unknown hub method '%s'", m.Target)
-	} else if result, err := method(ctx, c, m.args); err != nil {
+	} else if result, err := method(ctx, c, args); err != nil {
 		answer.Error = err.Error()
 	} else {
 		answer.Result = result
@@ -326,6 +431,10 @@ func (c *Client) invoke(ctx context.Context, m message) error {
 }
 
 func (c *Client) stream(ctx context.Context, m message) error {
+	args, endUploads, err := c.upload(m)
+	if err != nil {
+		return err
+	}
 	source := c.hub.Streams[m.Target]
 	ctx, cancel := context.WithCancel(ctx)
 	c.mu.Lock()
@@ -337,12 +446,14 @@ func (c *Client) stream(ctx context.Context, m message) error {
 	c.mu.Unlock()
 	if !ok {
 		cancel()
+		endUploads()
 		text := fmt.Sprintf("no stream '%s', or too many of them", m.Target)
 		return c.write(ctx, message{Type: completion, ID: m.ID, Error: text})
 	}
 	c.running.Go(func() { // ends when the client cancels it, or with the connection
+		defer endUploads()
 		defer cancel()
-		err := source(ctx, c, m.args, func(item any) error {
+		err := source(ctx, c, args, func(item any) error {
 			return c.write(ctx, message{Type: streamItem, ID: m.ID, Item: item})
 		})
 		c.mu.Lock()

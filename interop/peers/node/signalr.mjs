@@ -6,6 +6,17 @@ import { say } from './node.mjs';
 let hub;
 let sunk;
 
+// streamed makes a stream of each array, whose items begin once the hub has been invoked.
+const streamed = (args) => args.map((arg) => {
+	if (!Array.isArray(arg)) return arg;
+	const subject = new signalR.Subject();
+	setTimeout(() => {
+		for (const item of arg) subject.next(item);
+		subject.complete();
+	});
+	return subject;
+});
+
 drive({
 	async start(url) {
 		hub = new signalR.HubConnectionBuilder()
@@ -52,6 +63,37 @@ drive({
 			error: reject,
 		});
 	}),
+	// upload streams each array to the hub, and passes the other arguments on.
+	upload: (target, ...args) => hub.invoke(target, ...streamed(args)),
+	both: (target, ...args) => new Promise((resolve, reject) => {
+		const items = [];
+		hub.stream(target, ...streamed(args)).subscribe({
+			next: (item) => items.push(item),
+			complete: () => resolve(items),
+			error: reject,
+		});
+	}),
+	uploadError(target, text) {
+		const subject = new signalR.Subject();
+		const done = hub.invoke(target, subject, 0);
+		subject.next(1);
+		subject.error(text);
+		return done;
+	},
+	// uploadFlood cannot wait: Subject has no word of what the transport has taken.
+	async uploadFlood(target, count, size) {
+		const subject = new signalR.Subject();
+		const done = hub.invoke(target, subject);
+		for (let i = 0; i < count; i++) {
+			subject.next(String(i).padStart(4, '0').padEnd(size, 'x'));
+			if (i % 8 === 7) {
+				say({ sent: i + 1 });
+				await sleep(0);
+			}
+		}
+		subject.complete();
+		return done;
+	},
 	items: () => sunk,
 	// send resolves when the transport has the message.
 	async flood(target, count, size) {
