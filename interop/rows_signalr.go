@@ -29,11 +29,17 @@ func signalrRows() []*trial.Row {
 			"It gives up after 30 s without a message of the hub, and does not count WebSocket's pings.",
 			"It holds what its program sends without a limit while the hub does not read.",
 		},
+		Known: map[string]string{
+			signalrNeighbours: "it sends the second as a value, and streams nothing to it. Put another " +
+				"argument between them.",
+		},
 		Run: func(t *trial.T) {
 			runSignalR(t, t.Start(nodeDir, nil, "node", "signalr.mjs"))
 		},
 	}}
 }
+
+const signalrNeighbours = "two streams side by side"
 
 // A signalrSite is a hub of ours.
 type signalrSite struct {
@@ -206,7 +212,7 @@ func runSignalR(t *trial.T, p *trial.Process) {
 	})
 	t.Check("streams of the client", func(t *trial.T) {
 		site.start(t, p)
-		require.Equal(t, "21", order(t, p, "upload", "Sum", []int{1, 2, 3}, []int{4}, []int{}, 11))
+		require.Equal(t, "21", order(t, p, "upload", "Sum", []int{1, 2, 3}, 11, []int{4}))
 		require.Equal(t, `["a",null,{"b":1}]`, order(t, p, "both", "Echoes", []any{"a", nil, map[string]int{"b": 1}}))
 		require.Equal(t, "5", order(t, p, "upload", "First", []int{5, 6, 7}))
 		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2), "what First left is dropped")
@@ -214,6 +220,11 @@ func runSignalR(t *trial.T, p *trial.Process) {
 		require.ErrorContains(t, err, "cannot unmarshal")
 		_, err = try(t, p, "uploadError", "Sum", "the sensor broke")
 		require.ErrorContains(t, err, "the sensor broke")
+		stop()
+	})
+	t.Check(signalrNeighbours, func(t *trial.T) {
+		site.start(t, p)
+		require.Equal(t, "21", order(t, p, "upload", "Sum", []int{1, 2, 3}, []int{4}, 11))
 		stop()
 	})
 	t.Check("invocations of the client", func(t *trial.T) {
