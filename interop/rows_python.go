@@ -19,6 +19,9 @@ var answers1000 = map[string]string{
 	"our close in its flood": "it answers each Close with 1000, and does not echo its code.",
 }
 
+const geventClose = "its Close is malformed: the reason is where the code belongs. wsstream ends with 1006, " +
+	"and tells it 1002."
+
 var pythonPeers = []debianPeer{
 	{
 		name:     "websockets (Python)",
@@ -111,6 +114,21 @@ var pythonPeers = []debianPeer{
 		known: map[string]string{
 			"our close": "its application is told 1006 for each Close that the client sends.",
 			"our cut":   "its application is not told that a connection has ended without a Close.",
+		},
+	},
+	{
+		name:     "gevent-websocket",
+		packages: []string{"python3-gevent-websocket"},
+		program:  inPython("gevent_peer.py"),
+		roles:    onlyServer,
+		pitfalls: []string{
+			"It does not tell its application the code of a Close: the peer's program overrides " +
+				"`handle_close`.",
+		},
+		known: map[string]string{
+			"our close":              geventClose,
+			"its close":              geventClose,
+			"our close in its flood": geventClose,
 		},
 	},
 	{

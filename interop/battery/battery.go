@@ -55,15 +55,16 @@ type Options struct {
 
 	Compression    *wsstream.CompressionOptions
 	MaxFrameSize   int
-	MaxMessageSize int // zero: 4 MiB
+	MaxMessageSize int // zero: that of large
 }
 
-const maxMessage = 4 << 20
+// large is the size of the largest messages.
+const large = 4 << 20
 
 // Dial returns the options of Dial.
 func (o Options) Dial() *wsstream.DialOptions {
 	return &wsstream.DialOptions{
-		MaxMessageSize:      cmp.Or(o.MaxMessageSize, maxMessage),
+		MaxMessageSize:      cmp.Or(o.MaxMessageSize, large),
 		MaxFrameSize:        o.MaxFrameSize,
 		Compression:         o.Compression,
 		Subprotocols:        []string{Subprotocol},
@@ -74,7 +75,7 @@ func (o Options) Dial() *wsstream.DialOptions {
 // Accept returns the options of Accept.
 func (o Options) Accept() *wsstream.AcceptOptions {
 	return &wsstream.AcceptOptions{
-		MaxMessageSize: cmp.Or(o.MaxMessageSize, maxMessage),
+		MaxMessageSize: cmp.Or(o.MaxMessageSize, large),
 		MaxFrameSize:   o.MaxFrameSize,
 		Compression:    o.Compression,
 		Subprotocols:   []string{Subprotocol},
@@ -101,6 +102,7 @@ func Run(t *trial.T, p Peer, s Settings) {
 	if !ok { // most others would fail alike
 		return
 	}
+	t.Check("messages of 4 MiB", b.large)
 	t.Check("empty messages", b.empty)
 	t.Check("200 JSON texts", b.texts)
 	t.Check("our fragments", b.ourFragments)
@@ -216,6 +218,12 @@ func (b *battery) sizes(t *trial.T) {
 		l.echo(wsstream.Text(text(n)))
 		l.echo(wsstream.Binary(noise(n)))
 	}
+}
+
+func (b *battery) large(t *trial.T) {
+	l := b.open(t, Options{})
+	l.echo(wsstream.Text(text(large)))
+	l.echo(wsstream.Binary(noise(large)))
 }
 
 func (b *battery) empty(t *trial.T) {

@@ -72,6 +72,9 @@ func (b *battery) floodTo(t *trial.T) {
 	if err != nil {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}
+	if stalled < count && stalled-before < moving {
+		full(t, l.Conn)
+	}
 	_, err = write(t.Context(), l.Conn, stalled, b.numbered())
 	require.NoError(t, err)
 	// The window and the message that exceeds it, with its header.
@@ -80,6 +83,15 @@ func (b *battery) floodTo(t *trial.T) {
 	answer := l.answer()
 	b.stall(t, FloodTo, before, stalled)
 	require.Equal(t, fmt.Sprintf("!sunk %d", count), answer)
+}
+
+// full wants the figures of a connection whose peer has stopped it for a while: there is no room,
+// and the time without room has passed.
+func full(t *trial.T, conn *wsstream.Conn) {
+	require.LessOrEqual(t, conn.Writable().DesiredSize(), piece, "there is room")
+	stalled := conn.Stats().Sent.Stalled
+	require.Greater(t, stalled, pause/10, "Stalled")
+	require.Less(t, stalled, pause+pause/10, "Stalled")
 }
 
 // floodFrom reads nothing from a peer that floods for three seconds.
@@ -94,7 +106,7 @@ func (b *battery) floodFrom(t *trial.T) {
 	before := l.peer.Sent(l.since)
 	<-ctx.Done()
 	stalled := l.peer.Sent(l.since)
-	held := l.Stats().Received.HeldMax
+	received := l.Stats().Received
 	number := b.numbered()
 	for i := range count {
 		m := l.pull()
@@ -106,7 +118,8 @@ func (b *battery) floodFrom(t *trial.T) {
 	}
 	require.Equal(t, "!flooded", l.answer())
 	b.stall(t, FloodFrom, before, stalled)
-	require.LessOrEqual(t, held, int64(64<<10), "ReadWindow")
+	require.LessOrEqual(t, received.HeldMax, int64(64<<10), "ReadWindow")
+	require.Greater(t, received.Stalled, pause/2, "Stalled: nothing pulled, and the window was full")
 }
 
 // stall notes how many messages a side had taken when it stalled. A peer that waits must stall.

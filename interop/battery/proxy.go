@@ -24,7 +24,7 @@ type Front struct {
 
 // Through runs the checks of a proxy: both ends are wsstream. The last one kills the proxy.
 func Through(t *trial.T, f *Front) {
-	if !t.Check("messages of 0 B to 1 MiB", f.sizes) { // most others would fail alike
+	if !t.Check("messages of 0 B to 4 MiB", f.sizes) { // most others would fail alike
 		return
 	}
 	t.Check("subprotocol", f.subprotocol)
@@ -64,7 +64,7 @@ func (f *Front) echoing(t *trial.T, o Options) *wsstream.Conn {
 
 func (f *Front) sizes(t *trial.T) {
 	client := f.echoing(t, Options{})
-	for _, n := range append([]int{0}, sizes...) {
+	for _, n := range append([]int{0, large}, sizes...) {
 		echo(t, client, wsstream.Text(text(n)))
 		echo(t, client, wsstream.Binary(noise(n)))
 	}
@@ -138,6 +138,9 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 	}
 	stalled := n
 	t.Note(what, "%s", bound(stalled))
+	if stalled < count {
+		full(t, from)
+	}
 	rest := make(chan error, 1)
 	go func() { // ends with its writes, or with the Conn
 		_, err := write(t.Context(), from, n, numbered)

@@ -37,25 +37,36 @@ func Parse(b []byte) (f Frame, err error) {
 	if b = bytes.TrimLeft(b, "\r\n"); len(b) == 0 {
 		return f, nil
 	}
-	head, body, ok := bytes.Cut(b, []byte("\n\n"))
-	lines := strings.Split(string(head), "\n")
-	f = Frame{Command: lines[0], Header: map[string]string{}}
-	for _, line := range lines[1:] {
+	command, b, ok := cutLine(b)
+	f = Frame{Command: command, Header: map[string]string{}}
+	for ok {
+		var line string
+		if line, b, ok = cutLine(b); line == "" {
+			break
+		}
 		name, value, found := strings.Cut(line, ":")
-		ok = ok && found
-		if name = unescape.Replace(name); f.Header[name] == "" { // the first one counts
+		if name = unescape.Replace(name); !found {
+			return f, errFrame
+		}
+		if _, repeated := f.Header[name]; !repeated { // the first one counts
 			f.Header[name] = unescape.Replace(value)
 		}
 	}
-	size := bytes.IndexByte(body, 0)
+	size := bytes.IndexByte(b, 0)
 	if s, there := f.Header["content-length"]; there {
 		size, err = strconv.Atoi(s)
 	}
-	if !ok || err != nil || size < 0 || size >= len(body) || body[size] != 0 {
+	if !ok || err != nil || size < 0 || size >= len(b) || b[size] != 0 {
 		return f, errFrame
 	}
-	f.Body = body[:size]
+	f.Body = b[:size]
 	return f, nil
+}
+
+// cutLine returns the first line of b, and what follows its end.
+func cutLine(b []byte) (line string, rest []byte, ok bool) {
+	before, rest, ok := bytes.Cut(b, []byte("\n"))
+	return string(bytes.TrimSuffix(before, []byte("\r"))), rest, ok
 }
 
 // Message returns a frame as a message.
