@@ -92,8 +92,13 @@ type Settings struct {
 	Waits        bool // both floods must stall
 	SaysOpen     bool // the peer loses what comes before it says "open"
 	CompressAll  bool // the peer needs all messages compressed, if it agrees to compression
+	Agreed       Agreed
 	EndUntold    bool // the peer is not told of a connection that was cut: no check waits for that
 }
+
+// Agreed are the answers' Sec-WebSocket-Extensions in the three checks of compression, as they must
+// be. Empty ones may be anything.
+type Agreed struct{ Takeover, NoTakeover, Small string }
 
 // Run runs the battery. The peer is killed at its end.
 func Run(t *trial.T, p Peer, s Settings) {

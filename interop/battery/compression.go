@@ -10,7 +10,7 @@ import (
 )
 
 func (b *battery) compression(t *trial.T) {
-	b.deflate(t, &wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 15})
+	b.deflate(t, &wsstream.CompressionOptions{WindowBits: 15, PeerWindowBits: 15}, b.settings.Agreed.Takeover)
 }
 
 func (b *battery) noTakeover(t *trial.T) {
@@ -19,22 +19,25 @@ func (b *battery) noTakeover(t *trial.T) {
 		PeerWindowBits:        15,
 		NoContextTakeover:     true,
 		PeerNoContextTakeover: true,
-	})
+	}, b.settings.Agreed.NoTakeover)
 }
 
 func (b *battery) smallWindows(t *trial.T) {
-	b.deflate(t, &wsstream.CompressionOptions{WindowBits: 9, PeerWindowBits: 9})
+	b.deflate(t, &wsstream.CompressionOptions{WindowBits: 9, PeerWindowBits: 9}, b.settings.Agreed.Small)
 }
 
 // deflate exchanges texts that repeat what earlier ones said, between messages that do not
 // compress. A peer that agrees to nothing exchanges them as they are.
-func (b *battery) deflate(t *trial.T, c *wsstream.CompressionOptions) {
+func (b *battery) deflate(t *trial.T, c *wsstream.CompressionOptions, agreed string) {
 	if b.settings.CompressAll {
 		c.Threshold = -1
 	}
 	l := b.open(t, Options{Compression: c})
 	opened, err := l.Opened().Wait(t.Context())
 	require.NoError(t, err)
+	if agreed != "" {
+		require.Equal(t, agreed, opened.Extensions)
+	}
 	long := wsstream.Text(strings.Repeat(jsonText(7), 1000))
 	l.echo(long)
 	if opened.Extensions != "" {

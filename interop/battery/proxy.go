@@ -130,6 +130,7 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 	if !toServer {
 		from, to = to, from
 	}
+	began := time.Now()
 	ctx, cancel := limited(t, pause)
 	defer cancel()
 	n, err := write(ctx, from, 0, numbered)
@@ -139,7 +140,7 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 	stalled := n
 	t.Note(what, "%s", bound(stalled))
 	if stalled < count {
-		full(t, from)
+		full(t, from, began)
 	}
 	rest := make(chan error, 1)
 	go func() { // ends with its writes, or with the Conn
