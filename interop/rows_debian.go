@@ -42,6 +42,7 @@ type debianPeer struct {
 	version   []string // a command that says it; by default it is that of the package
 	roles     []trial.Role
 	settings  battery.Settings
+	agreed    map[trial.Role]battery.Agreed
 	pitfalls  []string
 	known     map[string]string
 	client    map[string]string // known of the client, in place of known
@@ -75,7 +76,9 @@ func debianRowsOf(peers []debianPeer) (all []*trial.Row) {
 				Run: func(t *trial.T) {
 					args := append(slices.Clone(p.program.command[1:]), string(role))
 					process := t.Start(p.program.dir, nil, p.program.command[0], args...)
-					battery.In(role, t, process, p.settings)
+					settings := p.settings
+					settings.Agreed = p.agreed[role]
+					battery.In(role, t, process, settings)
 				},
 			})
 		}

@@ -18,7 +18,7 @@ func goRows() (all []*trial.Row) {
 		known     map[trial.Role]map[string]string
 		sometimes map[string]string
 	}{
-		{arg: "gorilla", name: "gorilla/websocket"},
+		{arg: "gorilla", name: "gorilla/websocket", settings: battery.Settings{Agreed: battery.NoTakeover}},
 		{arg: "coder", name: "coder/websocket"},
 		{arg: "gobwas", name: "gobwas/ws"},
 		{arg: "gws", name: "gws"},

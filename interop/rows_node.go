@@ -44,6 +44,7 @@ type nodePeer struct {
 	args      []string                 // the file first
 	roles     []trial.Role
 	settings  battery.Settings
+	agreed    map[trial.Role]battery.Agreed
 	pitfalls  []string
 	known     map[trial.Role]map[string]string
 	sometimes map[string]string
@@ -78,7 +79,15 @@ func machineNode() ([]string, error) { return []string{"node"}, nil }
 func nodePeers() []nodePeer {
 	return []nodePeer{
 		{name: "ws", npm: "ws", args: []string{"ws.mjs"}, roles: bothRoles, core: true,
-			settings: battery.Settings{EveryClose: true, Waits: true}},
+			settings: battery.Settings{EveryClose: true, Waits: true},
+			agreed: map[trial.Role]battery.Agreed{
+				trial.Server: {
+					Takeover:   battery.Ours.Takeover,
+					NoTakeover: battery.Ours.NoTakeover,
+					Small:      "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9",
+				},
+				trial.Client: battery.Ours,
+			}},
 		{name: "undici 7 WebSocket", npm: "undici7", args: []string{"client.mjs", "WebSocket", "undici7"},
 			roles:    onlyClient,
 			settings: battery.Settings{EveryClose: true}},
@@ -186,7 +195,9 @@ func nodeRows() (all []*trial.Row) {
 					require.NoError(t, err)
 					args := slices.Concat(command[1:], p.args, []string{string(role)})
 					env := []string{"TMPDIR=" + t.TempDir()}
-					battery.In(role, t, t.Start(nodeDir, env, command[0], args...), p.settings)
+					settings := p.settings
+					settings.Agreed = p.agreed[role]
+					battery.In(role, t, t.Start(nodeDir, env, command[0], args...), settings)
 				},
 			})
 		}

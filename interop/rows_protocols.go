@@ -45,6 +45,11 @@ const (
 // floodTo writes messages to a peer that does nothing with them for three seconds, and notes what
 // stalled the writes.
 func floodTo(t *trial.T, write func(ctx context.Context, i int) error) {
+	t.Note(battery.FloodTo, "%s", stalledAfter(flooded(t, write)))
+}
+
+// flooded writes a flood, and returns how many of its messages were written in three seconds.
+func flooded(t *trial.T, write func(ctx context.Context, i int) error) (stalled int) {
 	ctx, cancel := context.WithTimeout(t.Context(), floodPause-floodPause/10)
 	defer cancel()
 	n := 0
@@ -54,10 +59,11 @@ func floodTo(t *trial.T, write func(ctx context.Context, i int) error) {
 			break
 		}
 	}
-	t.Note(battery.FloodTo, "%s", stalledAfter(n))
+	stalled = n
 	for ; n < floodCount; n++ {
 		require.NoError(t, write(t.Context(), n))
 	}
+	return stalled
 }
 
 // floodFrom pulls nothing for three seconds while the peer floods, notes what stalled it, and then

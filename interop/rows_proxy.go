@@ -39,6 +39,8 @@ type proxy struct {
 	// reload lets it read its configuration again. A connection must live on.
 	reload func(t *trial.T, p *trial.Process, dir string)
 
+	command bool // it relays the standard streams of a command, too
+
 	secure bool // the client speaks TLS with it, and it offers HTTP/2
 }
 
@@ -54,6 +56,7 @@ var (
 	nginxNeed  = trial.Program("nginx", "nginx-light")
 	apacheNeed = trial.Program("apache2", "apache2")
 	caddyNeed  = &trial.GoProgram{Package: "./peers/caddy", Own: true}
+	ourNeed    = &trial.GoProgram{Package: "../cmd/wsstream"}
 	frontNeed  = &trial.GoProgram{Package: "./peers/reverseproxy"}
 )
 
@@ -94,12 +97,12 @@ func proxyRows() (all []*trial.Row) {
 			line: "ProxyTimeout 3600", short: "Timeout 1\nProxyTimeout 1", reload: signalled(syscall.SIGUSR1),
 		},
 		{
-			name: "Caddy", needs: []trial.Need{caddyNeed},
+			name: "Caddy", needs: []trial.Need{caddyNeed, ourNeed},
 			version: func(ctx context.Context) (string, error) {
 				return trial.Output(ctx, caddyNeed.Path(), "version")
 			},
 			language: "caddy", start: startCaddy, reload: reloadCaddy,
-			line: "stream_close_delay 1h", short: "stream_timeout 1s",
+			line: "stream_close_delay 1h", short: "stream_timeout 1s", command: true,
 		},
 		{
 			name: "httputil.ReverseProxy", needs: []trial.Need{frontNeed},
@@ -134,15 +137,22 @@ func (p *proxy) documented(t *trial.T) string {
 
 // front starts the proxy in front of a new site. change replaces a part of the configuration.
 func (p *proxy) front(t *trial.T, old, change string) (*battery.Front, *trial.Process, string) {
+	site := battery.NewSite(t)
+	f, process, dir := p.before(t, battery.Addr(t, site.URL), old, change)
+	f.Site = site
+	return f, process, dir
+}
+
+// before starts the proxy in front of an address.
+func (p *proxy) before(t *trial.T, addr, old, change string) (*battery.Front, *trial.Process, string) {
 	dir, err := os.MkdirTemp(t.TempDir(), "proxy")
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755)) // its workers may be another user
-	site := battery.NewSite(t)
 	at := address{
 		host:  fmt.Sprintf("127.0.0.1:%d", t.FreePort()),
 		admin: fmt.Sprintf("127.0.0.1:%d", t.FreePort()),
 	}
-	f := &battery.Front{Site: site, URL: "ws://" + at.host + "/feed"}
+	f := &battery.Front{URL: "ws://" + at.host + "/feed"}
 	if p.secure {
 		at.cert, at.key, f.TLS = certificate(t, dir)
 		f.URL = "wss://" + at.host + "/feed"
@@ -153,11 +163,11 @@ func (p *proxy) front(t *trial.T, old, change string) (*battery.Front, *trial.Pr
 		config = strings.Replace(config, old, change, 1)
 	}
 	config = strings.NewReplacer(
-		"127.0.0.1:8080", battery.Addr(t, site.URL),
+		"127.0.0.1:8080", addr,
 		"127.0.0.1:8000", at.host,
 	).Replace(config)
 	if config == "" {
-		config = "http://" + battery.Addr(t, site.URL)
+		config = "http://" + addr
 	}
 	process := p.start(t, dir, config, at)
 	process.Listens(t, at.host)
@@ -189,6 +199,9 @@ func (p *proxy) run(t *trial.T) {
 			require.NoError(t, err)
 			require.Equal(t, "still here", string(m.Data))
 		})
+	}
+	if p.command {
+		p.runCommand(t)
 	}
 	f, _, _ := p.front(t, "", "")
 	battery.Through(t, f)

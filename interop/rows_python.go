@@ -31,6 +31,16 @@ var pythonPeers = []debianPeer{
 		pitfalls: []string{
 			"It sends texts in fragments only where each fragment is whole characters.",
 			"It queues 32 messages that were not read, however large they are.",
+			"It takes messages of 1 MiB, as `max_size` is. The row raises it.",
+		},
+		agreed: map[trial.Role]battery.Agreed{
+			trial.Server: {
+				Takeover: "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+				NoTakeover: "permessage-deflate; server_no_context_takeover; client_no_context_takeover; " +
+					"server_max_window_bits=12; client_max_window_bits=12",
+				Small: "permessage-deflate; server_max_window_bits=9; client_max_window_bits=9",
+			},
+			trial.Client: battery.Ours,
 		},
 		core: true,
 	},
@@ -80,6 +90,7 @@ var pythonPeers = []debianPeer{
 		roles:    bothRoles,
 		pitfalls: []string{
 			"trio lets the kernel buffer only 16 KiB that are not sent: it stalls earlier than others.",
+			"It takes messages of 1 MiB, as `max_message_size` is. The row raises it.",
 		},
 	},
 	{

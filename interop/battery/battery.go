@@ -100,6 +100,18 @@ type Settings struct {
 // be. Empty ones may be anything.
 type Agreed struct{ Takeover, NoTakeover, Small string }
 
+// Ours are our answers to a client that offers client_max_window_bits and no other parameter.
+var Ours = Agreed{
+	Takeover:   "permessage-deflate",
+	NoTakeover: noTakeover,
+	Small:      "permessage-deflate; client_max_window_bits=9",
+}
+
+// NoTakeover are the answers of a peer that keeps no context.
+var NoTakeover = Agreed{noTakeover, noTakeover, noTakeover}
+
+const noTakeover = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+
 // Run runs the battery. The peer is killed at its end.
 func Run(t *trial.T, p Peer, s Settings) {
 	b := &battery{p, s}

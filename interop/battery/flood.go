@@ -74,7 +74,8 @@ func (b *battery) floodTo(t *trial.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	}
 	if stalled < count && stalled-before < moving {
-		full(t, l.Conn, began)
+		require.LessOrEqual(t, l.Writable().DesiredSize(), piece, "there is room")
+		held(t, l.Conn, began)
 	}
 	_, err = write(t.Context(), l.Conn, stalled, b.numbered())
 	require.NoError(t, err)
@@ -86,9 +87,8 @@ func (b *battery) floodTo(t *trial.T) {
 	require.Equal(t, fmt.Sprintf("!sunk %d", count), answer)
 }
 
-// full wants the figures of a connection whose peer has stopped a flood that began at a time.
-func full(t *trial.T, conn *wsstream.Conn, began time.Time) {
-	require.LessOrEqual(t, conn.Writable().DesiredSize(), piece, "there is room")
+// held wants the figures of a connection whose peer has stopped a flood that began at a time.
+func held(t *trial.T, conn *wsstream.Conn, began time.Time) {
 	stalled := conn.Stats().Sent.Stalled
 	require.Greater(t, stalled, pause/10, "Stalled")
 	require.Less(t, stalled, time.Since(began), "Stalled")

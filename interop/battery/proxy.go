@@ -140,7 +140,7 @@ func (f *Front) flood(t *trial.T, what string, toServer bool) {
 	stalled := n
 	t.Note(what, "%s", bound(stalled))
 	if stalled < count {
-		full(t, from, began)
+		held(t, from, began)
 	}
 	rest := make(chan error, 1)
 	go func() { // ends with its writes, or with the Conn

@@ -23,7 +23,7 @@ function peer(connection) {
 	};
 }
 
-const limits = { maxReceivedFrameSize: 2 << 20, maxReceivedMessageSize: 2 << 20 };
+const limits = { maxReceivedFrameSize: 8 << 20, maxReceivedMessageSize: 8 << 20 };
 
 if (process.argv[2] === 'server') {
 	const http = createServer();

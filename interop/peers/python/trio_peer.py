@@ -27,7 +27,9 @@ async def serve(request):
 
 
 async def dial(url):
-    async with open_websocket_url(url, subprotocols=[SUBPROTOCOL]) as ws:
+    async with open_websocket_url(
+        url, subprotocols=[SUBPROTOCOL], max_message_size=8 << 20
+    ) as ws:
         await obey(Peer(ws), trio.sleep)
 
 
@@ -38,7 +40,7 @@ async def main():
                 nursery.start_soon(dial, url.strip())
         else:
             listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-            server = await nursery.start(WebSocketServer(serve, listeners).run)
+            server = await nursery.start(WebSocketServer(serve, listeners, max_message_size=8 << 20).run)
             say(url=f"ws://127.0.0.1:{server.port}/")
 
 

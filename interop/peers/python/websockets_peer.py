@@ -26,7 +26,7 @@ class Peer:
 
 
 async def dial(url):
-    async with websockets.connect(url, subprotocols=[SUBPROTOCOL]) as ws:
+    async with websockets.connect(url, subprotocols=[SUBPROTOCOL], max_size=8 << 20) as ws:
         await obey(Peer(ws))
 
 
@@ -34,7 +34,10 @@ async def main():
     if sys.argv[1] == "client":
         return await dial_each(dial)
     async with websockets.serve(
-        lambda ws: obey(Peer(ws)), sock=listening(), subprotocols=[SUBPROTOCOL]
+        lambda ws: obey(Peer(ws)),
+        sock=listening(),
+        subprotocols=[SUBPROTOCOL],
+        max_size=8 << 20,
     ):
         await asyncio.Future()
 
