@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"regexp"
@@ -86,6 +87,44 @@ func TestThePageSaysWhatFailedAndWhatIsMissing(t *testing.T) {
 	} {
 		require.Contains(t, page, says)
 	}
+}
+
+func TestARowThatFailsIsCountedAndTheOthersGoOn(t *testing.T) {
+	version := func(context.Context) (string, error) { return "1", nil }
+	needs := func(n trial.Need) []trial.Need { return []trial.Need{n} }
+	fails := func(t *trial.T) {
+		t.Check("first", func(t *trial.T) { t.Start("", nil, "sh", "-c", "echo noise; exit 3").URL(t) })
+	}
+	never := func(*trial.T) { panic("it ran") }
+	var out bytes.Buffer
+	results := runAll(t.Context(), []*trial.Row{
+		{Name: "bad", Role: trial.Server, Version: version, Run: fails},
+		{Name: "uninstalled", Role: trial.Server, Run: never,
+			Needs: needs(&trial.CProgram{Source: "peers/no such file.c"})},
+		{Name: "unknown", Role: trial.Server, Run: never,
+			Version: func(context.Context) (string, error) { return "", errors.New("no version") }},
+		{Name: "absent", Role: trial.Server, Run: never, Needs: needs(&trial.Absent{Name: "it", Why: "it is secret"})},
+		{Name: "good", Role: trial.Server, Version: version, Run: func(t *trial.T) { t.Check("all", func(*trial.T) {}) }},
+	}, 2, &out)
+	require.Equal(t, 3, failed(results))
+	for _, says := range []string{
+		"FAILED  bad/server 1", "first: ", "has ended: exit status 3", "noise",
+		"missing uninstalled/server: gcc peers/no such file.c: ", "no such file",
+		"missing unknown/server: its version is not known: no version",
+		"missing absent/server: it: it cannot be installed: it is secret",
+		"ok      good/server 1",
+	} {
+		require.Contains(t, out.String(), says)
+	}
+}
+
+func TestTheExitStatusIsNoMoreThan125(t *testing.T) {
+	results := make([]*trial.Result, 300)
+	for i := range results {
+		results[i] = &trial.Result{Failed: []string{"it"}}
+	}
+	require.Equal(t, 125, failed(results))
+	require.Zero(t, failed(nil))
 }
 
 // The names are those that people look for.

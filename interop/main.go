@@ -76,13 +76,18 @@ func command(args []string, stdout, stderr io.Writer) int {
 			return usageStatus
 		}
 	}
-	bad := 0
+	bad := failed(results)
+	_, _ = fmt.Fprintf(stdout, "%d rows, %d failed or missing\n", len(results), bad)
+	return bad
+}
+
+// failed returns the number of rows that failed or could not be installed, which is the exit status.
+func failed(results []*trial.Result) (bad int) {
 	for _, r := range results {
 		if !r.OK() {
 			bad++
 		}
 	}
-	_, _ = fmt.Fprintf(stdout, "%d rows, %d failed or missing\n", len(results), bad)
 	return min(bad, 125)
 }
 

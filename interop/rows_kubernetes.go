@@ -18,7 +18,7 @@ import (
 	"github.com/wsstream/wsstream/interop/trial"
 )
 
-var kubernetesPeer = &trial.GoProgram{Package: "./peers/kubernetes", Module: true}
+var kubernetesPeer = &trial.GoProgram{Package: "./peers/kubernetes", Own: true}
 
 // kubernetesRows are the client of kubectl exec with a server of ours.
 func kubernetesRows() []*trial.Row {

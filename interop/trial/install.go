@@ -80,6 +80,9 @@ func (d *Debian) Install(ctx context.Context) error {
 		if err := updated.once(func() error { return run(ctx, "", "apt-get", "update", "-qq") }); err != nil {
 			return err
 		}
+		if err := run(ctx, "", "dpkg", "--configure", "-a"); err != nil { // an interrupted run left it so
+			return err
+		}
 		args := []string{"install", "-y", "-qq", "--no-install-recommends"}
 		return run(ctx, "", "apt-get", append(args, d.Packages...)...)
 	})
@@ -150,11 +153,10 @@ func (n *NPM) Install(ctx context.Context) error {
 	})
 }
 
-// A GoProgram is a program of this module, which is built into the folder Bin.
+// A GoProgram is a program of this module or of its workspace, which is built into the folder Bin.
 type GoProgram struct {
 	Package string // relative to the folder of the module
-	Module  bool   // Package is a folder with a go.mod of its own
-	Own     bool   // it is a module of its own
+	Own     bool   // Package is a folder with a go.mod of its own
 	inst    installation
 	path    string
 }
@@ -173,9 +175,6 @@ func (g *GoProgram) Install(ctx context.Context) error {
 		}
 		g.path = filepath.Join(bin, filepath.Base(g.Package))
 		if g.Own {
-			return run(ctx, g.Package, "env", "GOWORK=off", "go", "build", "-o", g.path, ".")
-		}
-		if g.Module {
 			return run(ctx, g.Package, "env", "GOWORK=off", "go", "build", "-o", g.path, ".")
 		}
 		return run(ctx, "", "go", "build", "-o", g.path, g.Package)

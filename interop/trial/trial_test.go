@@ -3,8 +3,12 @@ package trial_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -100,6 +104,48 @@ func TestAProcessEndsWithItsCheck(t *testing.T) {
 		}
 	}})
 	require.True(t, r.OK(), "%v", r.Failed)
+}
+
+func TestWhatAProcessHasStartedEndsWithIt(t *testing.T) {
+	var child int
+	r := run(t, &trial.Row{Run: func(t *trial.T) {
+		t.Check("start", func(t *trial.T) {
+			p := t.Start("", nil, "sh", "-c", `sleep 1000 & echo "{\"say\":\"$!\"}"; wait`)
+			e := p.Await(t, 0, "its child", func(trial.Event) bool { return true })
+			_, err := fmt.Sscan(e.Say, &child)
+			require.NoError(t, err)
+		})
+	}})
+	require.True(t, r.OK(), "%v", r.Failed)
+	require.Eventually(t, func() bool { // init has to take its status
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
+		return err != nil || strings.Contains(string(stat), ") Z ")
+	}, 10*time.Second, 10*time.Millisecond, "it runs on")
+}
+
+func TestAPeerThatNeverAnswersFailsItsCheckWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := run(t, &trial.Row{Run: func(t *trial.T) {
+			t.Check("answer", func(t *trial.T) { trial.Take(t, make(chan int), "nothing came") })
+			t.Check("next", func(*trial.T) {})
+		}})
+		require.Equal(t, []string{"answer: nothing came"}, r.Failed)
+		require.Equal(t, []string{"next"}, r.Passed)
+		require.Less(t, time.Since(began), time.Minute)
+	})
+}
+
+func TestAServerThatCannotListenIsSaid(t *testing.T) {
+	r := run(t, &trial.Row{Run: func(t *trial.T) {
+		t.Check("start", func(t *trial.T) {
+			addr := fmt.Sprintf("127.0.0.1:%d", t.FreePort())
+			t.Start("", nil, "sh", "-c", "echo the port is taken >&2; exit 1").Listens(t, addr)
+		})
+	}})
+	require.Len(t, r.Failed, 1)
+	require.Contains(t, r.Failed[0], "the server has ended")
+	require.Contains(t, r.Failed[0], "exit status 1")
 }
 
 func TestAProcessThatEndsEarlyIsSaid(t *testing.T) {
