@@ -26,7 +26,7 @@ func screenRows() []*trial.Row {
 			Name: "noVNC", Role: trial.Client, Needs: needs,
 			Version: npmVersion("@novnc/novnc"),
 			Pitfalls: []string{
-				"It offers no subprotocol unless told. Older ones offer `binary`: a server accepts both.",
+				"It offers no subprotocol unless its page names one, such as `binary`: a server accepts both.",
 				"It asks for each picture, so a server that answers requests alone never floods it.",
 			},
 			Run: func(t *trial.T) { runNoVNC(t, servePage(t, startChromium, "/page/client.html?of=novnc")) },
