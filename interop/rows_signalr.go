@@ -238,9 +238,9 @@ func runSignalR(t *trial.T, p *trial.Process) {
 		require.ErrorContains(t, c.Invoke(t.Context(), &sum, "trouble"), "no answer")
 		stop()
 	})
-	t.Check("pings", func(t *trial.T) { // it gives up after a second without one
+	t.Check("pings", func(t *trial.T) { // it gives up after three seconds without one
 		site.start(t, p)
-		pause(t, 2500*time.Millisecond)
+		pause(t, 5*time.Second)
 		require.Equal(t, "3", order(t, p, "invoke", "Add", 1, 2))
 		stop()
 	})

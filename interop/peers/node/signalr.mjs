@@ -6,6 +6,9 @@ import { say } from './node.mjs';
 let hub;
 let sunk;
 
+// An item of a Subject that can no longer be sent rejects a promise that only the client has.
+process.on('unhandledRejection', console.error);
+
 // streamed makes a stream of each array, whose items begin once the hub has been invoked.
 const streamed = (args) => args.map((arg) => {
 	if (!Array.isArray(arg)) return arg;
@@ -24,7 +27,7 @@ drive({
 			.withAutomaticReconnect([0, 50, 100])
 			.configureLogging(signalR.LogLevel.Error)
 			.build();
-		hub.serverTimeoutInMilliseconds = 1000; // it gives up without the hub's pings
+		hub.serverTimeoutInMilliseconds = 3000; // it gives up without the hub's pings
 		// Nothing in the client's API holds the hub back: it does not wait for a handler.
 		let next = 0;
 		let slow;
