@@ -117,8 +117,8 @@ func take(kq int, events []Kevent_t, timeout *Timespec) (int, error) {
 	if timeout != nil {
 		wait = int(timeout.Nano() / int64(time.Millisecond))
 	}
-	found := make([]syscall.EpollEvent, len(events))
-	n, err := syscall.EpollWait(kq, found, wait)
+	var found [64]syscall.EpollEvent // an array, since a test counts what is allocated for a message
+	n, err := syscall.EpollWait(kq, found[:min(len(events), len(found))], wait)
 	if err != nil {
 		return 0, err
 	}
