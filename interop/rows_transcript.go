@@ -41,7 +41,7 @@ func transcriptRows() []*trial.Row {
 			},
 		},
 		{
-			Name: "AsyncAPI", Role: "document", Needs: []trial.Need{node, npms, npm},
+			Name: "AsyncAPI", Role: "document", Core: true, Needs: []trial.Need{node, npms, npm},
 			Version: npmVersion("@asyncapi/parser"), Run: runAsyncAPI,
 		},
 	}
@@ -234,23 +234,36 @@ func runKing(t *trial.T) {
 	})
 }
 
-// runAsyncAPI validates the document of the battery's protocol with AsyncAPI's own parser.
+// documents are the AsyncAPI documents of the project, relative to the folder of the module.
+var documents = []string{
+	"battery/asyncapi.yaml",
+	"../examples/upload/asyncapi.yaml",
+	"../examples/fanout/asyncapi.yaml",
+	"../resume/asyncapi.yaml",
+}
+
+// runAsyncAPI validates the documents with AsyncAPI's own parser.
 func runAsyncAPI(t *trial.T) {
+	const valid = "errors: 0, warnings: 0"
 	validate := func(t *trial.T, file string) string {
 		p := t.Start(nodeDir, nil, "node", "asyncapi.mjs", file)
 		return awaitSay(t, p, 0, "errors")
 	}
-	file, err := filepath.Abs("battery/asyncapi.yaml")
-	require.NoError(t, err)
-	t.Check("the battery's document is valid", func(t *trial.T) {
-		said := validate(t, file)
-		t.Note("battery/asyncapi.yaml", "%s", said)
-		require.Equal(t, "errors: 0, warnings: 0", said)
-	})
+	for _, document := range documents {
+		name := strings.TrimPrefix(document, "../")
+		t.Check(name+" is valid", func(t *trial.T) {
+			file, err := filepath.Abs(document)
+			require.NoError(t, err)
+			said := validate(t, file)
+			t.Note(name, "%s", said)
+			require.Equal(t, valid, said)
+		})
+	}
 	t.Check("a document with a broken reference is not", func(t *trial.T) {
-		text, err := os.ReadFile(file)
+		text, err := os.ReadFile(documents[0])
 		require.NoError(t, err)
-		broken := strings.Replace(string(text), "'#/components/messages/order'", "'#/components/messages/none'", 1)
-		require.NotEqual(t, "errors: 0, warnings: 0", validate(t, writeFile(t, "broken.yaml", broken)))
+		const order = "'#/components/messages/order'"
+		broken := strings.Replace(string(text), order, "'#/components/messages/none'", 1)
+		require.NotEqual(t, valid, validate(t, writeFile(t, "broken.yaml", broken)))
 	})
 }

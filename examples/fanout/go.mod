@@ -51,7 +51,7 @@ require (
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/rivo/uniseg v0.4.7 // indirect
-	github.com/santhosh-tekuri/jsonschema/v6 v6.0.1 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/schollz/progressbar/v3 v3.19.1 // indirect
 	github.com/sirupsen/logrus v1.10.1 // indirect
 	github.com/synadia-io/orbit.go/natsext v0.1.3 // indirect
@@ -79,6 +79,7 @@ replace (
 	github.com/wsstream/wsstream => ../../
 	github.com/wsstream/wsstream/examples => ../
 	github.com/wsstream/wsstream/promws => ../../promws
+	github.com/wsstream/wsstream/resume => ../../resume
 )
 
 tool github.com/nats-io/nats-server/v2

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/contract"
 )
 
 func TestMain(m *testing.M) {
@@ -34,6 +36,7 @@ type fixture struct {
 	testing.TB
 	url string
 	js  jetstream.JetStream
+	doc *contract.Document
 }
 
 // newFixture starts a broker.
@@ -52,7 +55,7 @@ func newFixture(t testing.TB) *fixture {
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
-	return &fixture{t, s.ClientURL(), js}
+	return &fixture{t, s.ClientURL(), js, contract.Open(t, "asyncapi.yaml")}
 }
 
 // gateway starts a gateway with more flags. It ends with the test, or when end is called.
@@ -106,10 +109,11 @@ func (f *fixture) knows(g *running, topic string, seq uint64) {
 // slowly are the options of a client that keeps little unread.
 var slowly = &wsstream.DialOptions{ReadWindow: 1024, NetDial: smallReceive}
 
-// A peer is a client that says and expects single messages.
+// A peer is a client that says and expects single messages, those of asyncapi.yaml.
 type peer struct {
 	testing.TB
 	conn *wsstream.Conn
+	doc  *contract.Document
 }
 
 // peer connects to a gateway.
@@ -119,13 +123,23 @@ func (f *fixture) peer(url string, o *wsstream.DialOptions) *peer {
 	f.Cleanup(conn.CloseNow)
 	_, err := conn.Opened().Wait(f.Context())
 	require.NoError(f, err)
-	return &peer{f.TB, conn}
+	return &peer{f.TB, conn, f.doc}
 }
 
 // send sends a message.
 func (p *peer) send(v any) {
 	p.Helper()
-	require.NoError(p, p.conn.Writable().Write(p.Context(), frame(v)))
+	m := frame(v)
+	p.check(m)
+	require.NoError(p, p.conn.Writable().Write(p.Context(), m))
+}
+
+// check checks a message against the one of its type in the document.
+func (p *peer) check(m wsstream.Message) {
+	p.Helper()
+	var head struct{ Type string }
+	require.NoError(p, json.Unmarshal(m.Data, &head))
+	p.doc.Check(p, head.Type, m)
 }
 
 // next returns the gateway's next message, or its *Error.
@@ -135,6 +149,7 @@ func (p *peer) next() (any, error) {
 	defer stop()
 	m, err := p.conn.Readable().Pull(ctx)
 	require.NoError(p, err)
+	p.check(m)
 	return decode(m)
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/contract"
 )
 
 func TestABadMessageIsRefused(t *testing.T) {
@@ -54,6 +56,7 @@ func TestAPayloadSurvivesItsFrame(t *testing.T) {
 }
 
 func TestTheExamplesInTheCommentsAreMessages(t *testing.T) {
+	doc := contract.Open(t, "asyncapi.yaml")
 	for _, v := range []struct {
 		example string
 		into    any
@@ -73,5 +76,26 @@ func TestTheExamplesInTheCommentsAreMessages(t *testing.T) {
 		again, err := json.Marshal(v.into)
 		require.NoError(t, err)
 		require.JSONEq(t, v.example, string(again))
+		name := strings.ToLower(reflect.TypeOf(v.into).Elem().Name())
+		doc.Check(t, name, wsstream.Text(v.example))
+	}
+}
+
+func TestTheDocumentTakesNoOtherMessages(t *testing.T) {
+	doc := contract.Open(t, "asyncapi.yaml")
+	doc.CheckExamples(t)
+	for _, bad := range []struct{ name, text string }{
+		{"subscribe", `{"type":"subscribe","topic":"or.ders"}`},
+		{"subscribe", `{"type":"subscribe","topic":"orders","keys":"a.>.b"}`},
+		{"subscribe", `{"type":"subscribe","topic":"orders","after":-1}`},
+		{"publish", `{"type":"publish","topic":"orders","key":"a","id":"1"}`},
+		{"publish", `{"type":"publish","topic":"orders","key":"a","id":"1","data":"","data64":""}`},
+		{"publish", `{"type":"publish","topic":"orders","key":"a","data":""}`},
+		{"message", `{"type":"message","topic":"orders","seq":1,"key":"a"}`},
+		{"message", `{"type":"message","topic":"orders","seq":1,"key":"a","data64":"?"}`},
+		{"error", `{"type":"error","code":"unheard-of","text":""}`},
+		{"acked", `{"type":"acked","topic":"orders","seq":1,"more":1}`},
+	} {
+		doc.CheckBad(t, bad.name, wsstream.Text(bad.text))
 	}
 }

@@ -25,6 +25,7 @@ var files embed.FS
 const (
 	tellEvery = 250 * time.Millisecond // the client
 	showEvery = 2 * time.Second        // on standard output
+	parting   = time.Second            // for which a client may be silent behind the last answer
 )
 
 var errExists = refuse(nameExists, "a file of this name exists")
@@ -74,26 +75,41 @@ func (s *site) note(format string, args ...any) { _, _ = fmt.Fprintf(s.out, form
 // upload takes one file, or the rest of one. Its error says what the client gets.
 func (s *site) upload(conn *wsstream.Conn, r *http.Request) error {
 	want, err := parseRequest(r.URL.Query(), s.o.largest)
+	var end answer
 	if err == nil {
-		err = s.take(conn, want)
+		end, err = s.take(conn, want)
 	}
 	if err != nil {
 		s.note("%.200q: %v", want.name, err)
 	}
+	if end.Type != "" {
+		bye(conn, end)
+	}
 	return err
 }
 
-func (s *site) take(conn *wsstream.Conn, want request) error {
+// bye says the last answer, and waits until the client closes, but not for long. Chromium can drop
+// a message for a WebSocketStream if a Close follows immediately.
+func bye(conn *wsstream.Conn, end answer) {
+	ctx, cancel := context.WithTimeout(conn.Context(), parting)
+	defer cancel()
+	if conn.Writable().Write(ctx, end.message()) == nil { // or the client is gone: it has sent all
+		_, _ = conn.Readable().NextMessage(ctx)
+	}
+}
+
+// take takes the bytes of a file. It returns the last answer, if there is one.
+func (s *site) take(conn *wsstream.Conn, want request) (end answer, err error) {
 	if !s.store.lock(want.name) {
-		return refuse(busy, "a file of this name is being uploaded")
+		return end, refuse(busy, "a file of this name is being uploaded")
 	}
 	defer s.store.unlock(want.name)
-	if err := s.absent(conn, want); err != nil {
-		return err
+	if end, err = s.absent(conn.Context(), want); err != nil {
+		return end, err
 	}
 	p, err := s.store.open(conn.Context(), want.name, want.offset)
 	if err != nil {
-		return err
+		return end, err
 	}
 	t := &transfer{
 		request: want,
@@ -108,33 +124,29 @@ func (s *site) take(conn *wsstream.Conn, want request) error {
 	err = t.run()
 	show()
 	if err := errors.Join(err, p.close()); err != nil {
-		return err
+		return end, err
 	}
-	s.note("%q: stored, %s, sha256 %s", want.name, humanize.Bytes(uint64(want.length)),
-		p.answer(done).SHA256)
-	return nil
+	end = p.answer(done)
+	s.note("%q: stored, %s, sha256 %s", want.name, humanize.Bytes(uint64(want.length)), end.SHA256)
+	return end, nil
 }
 
 // absent checks that there is no file of the name. The server may have been lost when the file was
 // complete and the client did not know it. So a client that continues learns what the file is.
-func (s *site) absent(conn *wsstream.Conn, want request) error {
+func (s *site) absent(ctx context.Context, want request) (end answer, err error) {
 	info, err := s.store.root.Lstat(want.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return end, nil
 	case err != nil:
-		return err
+		return end, err
 	case want.offset != atPart || !info.Mode().IsRegular() || info.Size() != want.length:
-		return errExists
+		return end, errExists
 	}
-	a, err := s.store.existing(conn.Context(), want.name)
-	if err == nil {
-		err = conn.Writable().Write(conn.Context(), a.message())
+	if end, err = s.store.existing(ctx, want.name); err != nil {
+		return answer{}, err
 	}
-	if err != nil {
-		return err
-	}
-	return errExists
+	return end, errExists
 }
 
 // A transfer takes the bytes of one file from one connection.
@@ -158,7 +170,7 @@ func (t *transfer) state() console.State {
 	}}
 }
 
-// run takes the file, stores it, and tells the client so.
+// run takes the file and stores it.
 func (t *transfer) run() error {
 	if n := t.part.size(); n > t.length {
 		return refuse(badOffset, "the server has %d bytes: begin anew", n)
@@ -176,11 +188,7 @@ func (t *transfer) run() error {
 	if err = errors.Join(err, t.part.sync()); err != nil {
 		return err
 	}
-	if err := t.part.commit(); err != nil {
-		return err
-	}
-	_ = t.say(t.part.answer(done)) // the client may be gone: it has sent all
-	return nil
+	return t.part.commit()
 }
 
 func (t *transfer) say(a answer) error {
@@ -225,9 +233,12 @@ func (t *transfer) read(b []byte) (int, error) {
 
 // cut returns the error of an upload that ended with err before all had come.
 func (t *transfer) cut(err error) error {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return refuse(wentIdle, "%d of %d bytes came, and then none for %v",
 			t.part.size(), t.length, t.idle)
+	case errors.Is(err, io.EOF):
+		err = errors.New("the client closed")
 	}
 	return fmt.Errorf("cut after %d of %d bytes: %w", t.part.size(), t.length, err)
 }

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/wsstream/wsstream"
+	"github.com/wsstream/wsstream/examples/internal/contract"
 	"github.com/wsstream/wsstream/wstest"
 )
 
@@ -30,6 +31,7 @@ import (
 type bench struct {
 	*testing.T
 	dir    string
+	doc    *contract.Document
 	site   *site
 	server *wstest.Server
 
@@ -38,9 +40,9 @@ type bench struct {
 }
 
 func onBench(t *testing.T, o options, test func(b *bench)) {
-	dir := t.TempDir()
+	dir, doc := t.TempDir(), contract.Open(t, "asyncapi.yaml")
 	synctest.Test(t, func(t *testing.T) {
-		b := &bench{T: t, dir: dir}
+		b := &bench{T: t, dir: dir, doc: doc}
 		if o.largest == 0 {
 			o.largest = 1 << 40
 		}
@@ -61,6 +63,7 @@ func onBench(t *testing.T, o options, test func(b *bench)) {
 // A client uploads one file.
 type client struct {
 	*testing.T
+	doc  *contract.Document
 	conn *wsstream.Conn
 }
 
@@ -70,22 +73,35 @@ func (b *bench) dial(query ...string) *client {
 	for i, name := range []string{"name", "length", "offset"}[:len(query)] {
 		values.Set(name, query[i])
 	}
-	return &client{b.T, b.server.Dial("/upload?"+values.Encode(), b.options)}
+	return &client{b.T, b.doc, b.server.Dial("/upload?"+values.Encode(), b.options)}
 }
 
 func (c *client) send(p []byte) {
 	c.Helper()
-	require.NoError(c, c.conn.Writable().Write(c.Context(), wsstream.Binary(p)))
+	m := wsstream.Binary(p)
+	c.doc.Check(c, "bytes", m)
+	require.NoError(c, c.conn.Writable().Write(c.Context(), m))
+}
+
+// pull returns the next answer, or the error of the end. The answer is one of asyncapi.yaml.
+func (c *client) pull() (a answer, err error) {
+	c.Helper()
+	m, err := c.conn.Readable().Pull(c.Context())
+	if err == nil {
+		require.Equal(c, wsstream.TypeText, m.Type)
+		require.NoError(c, json.Unmarshal(m.Data, &a))
+		c.doc.Check(c, a.Type, m)
+	}
+	return a, err
 }
 
 // next returns the next answer that is not stored.
 func (c *client) next() (a answer) {
 	c.Helper()
 	for a.Type == "" || a.Type == stored {
-		m, err := c.conn.Readable().Pull(c.Context())
+		var err error
+		a, err = c.pull()
 		require.NoError(c, err)
-		require.Equal(c, wsstream.TypeText, m.Type)
-		require.NoError(c, json.Unmarshal(m.Data, &a))
 	}
 	return a
 }
@@ -94,9 +110,9 @@ func (c *client) next() (a answer) {
 func (c *client) refused() wsstream.CloseInfo {
 	c.Helper()
 	for {
-		m, err := c.conn.Readable().Pull(c.Context())
+		a, err := c.pull()
 		if err == nil {
-			require.NotContains(c, string(m.Data), done)
+			require.NotEqual(c, done, a.Type)
 			continue
 		}
 		info, err := c.conn.Closed().Wait(c.Context())
@@ -113,7 +129,7 @@ func (b *bench) whole(name string, data []byte) answer {
 	require.Equal(b, answer{begin, 0, sum(nil)}, c.next())
 	c.send(data)
 	last := c.next()
-	_, err := c.conn.Readable().Pull(b.Context())
+	_, err := c.pull()
 	require.Equal(b, io.EOF, err)
 	return last
 }
@@ -308,10 +324,8 @@ func TestASlowDiskSlowsTheClientDown(t *testing.T) {
 		const between = wsstream.DefaultWriteWindow + wsstream.DefaultReadWindow +
 			64<<10 + 2*chunk + speed/4
 		for told := 0; ; told++ {
-			m, err := c.conn.Readable().Pull(b.Context())
+			a, err := c.pull()
 			require.NoError(b, err)
-			var a answer
-			require.NoError(b, json.Unmarshal(m.Data, &a))
 			require.LessOrEqual(b, c.conn.Stats().Sent.Bytes-a.Bytes, int64(between))
 			if a.Type == done {
 				require.Greater(b, told, 10, "it was told what is stored")
@@ -329,7 +343,7 @@ func TestASecondUploadOfANameIsRefused(t *testing.T) {
 		data := random(10)
 		b.whole("x", data)
 		for _, query := range [][]string{{"x", "10"}, {"x", "11"}, {"x", "11", "part"}} {
-			_, err := b.dial(query...).conn.Readable().Pull(b.Context())
+			_, err := b.dial(query...).pull()
 			end, _ := errors.AsType[*wsstream.Error](err)
 			require.Equal(b, wsstream.CloseInfo{Code: nameExists, Reason: "a file of this name exists"},
 				end.CloseInfo, "and no answer before")
@@ -542,4 +556,17 @@ func TestSweepRemovesOldPartsAndThoseOfFilesThatExist(t *testing.T) {
 		cancel()
 		<-sweeping
 	})
+}
+
+func TestTheDocumentTakesNoOtherAnswers(t *testing.T) {
+	doc := contract.Open(t, "asyncapi.yaml")
+	doc.CheckExamples(t)
+	for name, bad := range map[string]string{
+		"begin":  `{"type":"begin","bytes":0}`,
+		"stored": `{"type":"stored","bytes":-1}`,
+		"done":   `{"type":"begin","bytes":0,"sha256":"` + sum(nil) + `"}`,
+		"exists": `{"type":"exists","bytes":0,"sha256":"` + sum(nil) + `","more":1}`,
+	} {
+		doc.CheckBad(t, name, wsstream.Text(bad))
+	}
 }

@@ -4,13 +4,17 @@ import { SHA256 } from './sha256.js';
 
 const base = location.href.replace(/^http/, 'ws').replace(/[^/]*$/, '');
 
-export const streaming = 'WebSocketStream' in globalThis;
+export const ways = {
+	stream: 'WebSocketStream' in globalThis, // whether the browser has it
+	classic: false, // whether the page uses WebSocket all the same
+};
 
 const pause = (ms) => new Promise((r) => setTimeout(r, ms));
 
 // An Ended is the end of a connection.
 class Ended extends Error {
-	constructor({ closeCode = 1006, reason = '' }) {
+	constructor({ closeCode, reason }) {
+		closeCode ??= 1006;
 		super(reason || { 1006: 'the connection was lost', 1011: 'the server failed' }[closeCode] || `the server closed with ${closeCode}`);
 		this.code = closeCode;
 	}
@@ -42,11 +46,11 @@ async function classic(url) {
 }
 
 async function connect(url, signal) {
-	if (!streaming) return classic(url);
+	if (!ways.stream || ways.classic) return classic(url);
 	const wss = new WebSocketStream(url, { signal });
-	wss.closed.catch(() => {}); // said by the streams
+	const closed = wss.closed.catch((e) => e); // it has a code, too
 	const { readable, writable } = await wss.opened.catch((e) => { throw signal.aborted ? e : new Ended({}); });
-	return { readable, writable, closed: wss.closed };
+	return { readable, writable, closed };
 }
 
 // A Transfer uploads a file until the server has all of it, through as many connections as it takes.
@@ -55,7 +59,7 @@ export class Transfer {
 	stored = 0; // bytes on the server's disk
 	sha256 = ''; // of the whole file, once it is stored
 	#marks = [new SHA256()]; // of the file's beginning, a hash each 64 MiB: see hashTo
-	#begun = false; // the server has taken bytes
+	#begun = false; // an earlier connection has had the name
 	#anew = false; // the server's part is of another file
 
 	constructor(file, told) {
@@ -84,9 +88,10 @@ export class Transfer {
 	}
 
 	// #again says whether another connection may end better. The server needs some seconds to notice
-	// that the last one is lost. Until then the name is busy.
+	// that the last one is lost. Until then the name is busy. An end with 1000 means that the answer
+	// "done" did not come through.
 	#again(code) {
-		return [1001, 1006, 1012, 1013, 4408].includes(code) || (code === 4423 && this.#begun);
+		return [1000, 1001, 1006, 1012, 1013, 4408].includes(code) || (code === 4423 && this.#begun);
 	}
 
 	async #attempt(signal, begun) {
@@ -120,9 +125,9 @@ export class Transfer {
 			this.sent = this.stored = first.bytes;
 			return;
 		}
+		this.#begun = true;
 		this.#anew = !same;
 		if (!same) throw new Ended({ closeCode: 4416 });
-		this.#begun = true;
 		begun();
 		this.sent = this.stored = first.bytes;
 		this.told('Uploading…');
@@ -135,7 +140,7 @@ export class Transfer {
 			while ((last = await next()).type !== 'done') this.stored = last.bytes;
 		} catch (e) {
 			const failed = await sending;
-			throw failed instanceof DOMException && !('closeCode' in failed) ? failed : e; // of the file
+			throw ['NotReadableError', 'NotFoundError'].includes(failed?.name) ? failed : e; // of the file
 		}
 		this.stored = last.bytes;
 		this.sha256 = last.sha256;

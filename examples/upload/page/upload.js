@@ -1,13 +1,38 @@
 // The page of examples/upload: a card for each file.
 
-import { Transfer, streaming } from './transfer.js';
+import { Transfer, ways } from './transfer.js';
 
 const $ = (id) => document.getElementById(id);
 const human = (n) => (n < 1e3 ? `${Math.round(n)} B` : n < 1e6 ? `${(n / 1e3).toFixed(0)} kB` : n < 1e9 ? `${(n / 1e6).toFixed(1)} MB` : `${(n / 1e9).toFixed(2)} GB`);
 
-$('way').textContent = streaming
-	? 'This browser has WebSocketStream: each file is piped into its connection.'
-	: 'This browser has no WebSocketStream. The page uses WebSocket, and asks again and again how much is not sent.';
+// Chromium 156 crashes a page whose WebSocketStream is lost while it writes. A mark in the session
+// outlives the crash: the page then uses WebSocket.
+const mark = {
+	crashed: sessionStorage.getItem('uploading') !== null,
+	running: 0,
+	add(n) {
+		this.running += n;
+		if (this.running && ways.stream && !ways.classic) sessionStorage.setItem('uploading', '');
+		else sessionStorage.removeItem('uploading');
+	},
+};
+addEventListener('pagehide', () => sessionStorage.removeItem('uploading'));
+
+const use = (way) => {
+	ways.classic = way === 'classic';
+	document.querySelector(`[name=way][value=${way}]`).checked = true;
+	$('way').textContent = way === 'stream'
+		? 'Each file is piped into its connection. If the network is lost, Chromium 156 crashes the page.'
+		: 'The page asks again and again how much is not sent.';
+};
+$('ways').addEventListener('change', ({ target }) => use(target.value));
+use(ways.stream && !mark.crashed ? 'stream' : 'classic');
+if (!ways.stream) {
+	document.querySelector('[name=way][value=stream]').disabled = true;
+	$('way').textContent = `This browser has no WebSocketStream. ${$('way').textContent}`;
+} else if (mark.crashed) {
+	$('way').textContent = 'The browser crashed this page, so it uses WebSocket now. Choose the file again: its upload goes on.';
+}
 
 // Three files are on their way concurrently; the others wait.
 const turns = {
@@ -59,6 +84,7 @@ class Card {
 		this.state('Waiting for its turn…');
 		await turns.take();
 		const drawing = setInterval(() => this.draw(), 200);
+		mark.add(1);
 		try {
 			signal.throwIfAborted();
 			await this.transfer.run(signal);
@@ -70,6 +96,7 @@ class Card {
 			this.end(signal.aborted ? 'Paused' : `Not stored: ${e.message}`, signal.aborted ? '' : 'bad');
 		} finally {
 			clearInterval(drawing);
+			mark.add(-1);
 			turns.give();
 			this.#stop = null;
 			this.draw();
