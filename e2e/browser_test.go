@@ -30,6 +30,7 @@ func run(m *testing.M) int {
 	}
 	code := m.Run()
 	chromium.stop()
+	_ = os.RemoveAll(built.dir)
 	if err := goleak.Find(); err != nil && code == 0 {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1

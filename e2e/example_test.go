@@ -4,8 +4,10 @@ package e2e
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,13 +18,44 @@ import (
 // example builds a program of examples and starts it. It returns the address of its page.
 func example(t *testing.T, name string) (page string) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), name)
+	addr := fmt.Sprintf("127.0.0.1:%d", trial.FreePort(t))
+	start(t, addr, build(t, "../examples", name), "-listen", addr)
+	return "http://" + addr + "/"
+}
+
+// built are the programs that build has built.
+var built struct {
+	mu    sync.Mutex
+	dir   string          // guarded by mu, as is paths
+	paths map[string]bool // that are there
+}
+
+// build builds the program in a folder of a module, once, and returns its path.
+func build(t *testing.T, module, name string) (binary string) {
+	t.Helper()
+	built.mu.Lock()
+	defer built.mu.Unlock()
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "e2e") //nolint:usetesting // it outlives this test
+		require.NoError(t, err)
+		built.dir, built.paths = dir, map[string]bool{}
+	}
+	binary = filepath.Join(built.dir, name)
+	if built.paths[binary] {
+		return binary
+	}
 	build := exec.Command("go", "build", "-o", binary, "./"+name)
-	build.Dir = "../examples"
+	build.Dir = module
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
+	built.paths[binary] = true
+	return binary
+}
 
-	addr := fmt.Sprintf("127.0.0.1:%d", trial.FreePort(t))
-	trial.Start(t, "", nil, binary, "-listen", addr).Listens(patiently{t}, addr)
-	return "http://" + addr + "/"
+// start starts a program and waits until it listens at addr.
+func start(t *testing.T, addr, program string, args ...string) *trial.Process {
+	t.Helper()
+	p := trial.Start(t, "", nil, program, args...)
+	p.Listens(patiently{t}, addr)
+	return p
 }

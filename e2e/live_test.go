@@ -17,7 +17,7 @@ import (
 )
 
 // pictures is the folder for the pictures of README.
-var pictures = flag.String("pictures", "", "write the pictures of examples/live into this folder")
+var pictures = flag.String("pictures", "", "write the pictures of examples/live and examples/upload into this folder")
 
 // lanesJS reads the numbers that the page of examples/live shows.
 const lanesJS = `
