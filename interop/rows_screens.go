@@ -181,8 +181,8 @@ func runGuacamole(t *trial.T, p *pageServer) {
 						return
 					}
 					select {
-					case in <- i:
-					case <-ctx.Done():
+					case in <- i: // also what was left at the end
+					case <-t.Context().Done():
 					}
 				}
 			}()

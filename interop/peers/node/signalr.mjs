@@ -103,7 +103,10 @@ drive({
 		const text = 'x'.repeat(size);
 		for (let i = 0; i < count; i++) {
 			await hub.send(target, i, text);
-			if (i % 8 === 7) say({ sent: i + 1 });
+			if (i % 8 === 7) {
+				say({ sent: i + 1 });
+				await sleep(0); // or the hub's pings are not read until the end
+			}
 		}
 	},
 	stop: () => hub?.stop(),
