@@ -15,11 +15,12 @@ import (
 	"github.com/wsstream/wsstream/interop/trial"
 )
 
-// example builds a program of examples and starts it. It returns the address of its page.
-func example(t *testing.T, name string) (page string) {
+// example builds a program of examples and starts it with args. It returns the address of its page.
+func example(t *testing.T, name string, args ...string) (page string) {
 	t.Helper()
 	addr := fmt.Sprintf("127.0.0.1:%d", trial.FreePort(t))
-	start(t, addr, build(t, "../examples", name), "-listen", addr)
+	args = append([]string{"-listen", addr}, args...)
+	start(t, addr, build(t, "../examples", name), args...)
 	return "http://" + addr + "/"
 }
 

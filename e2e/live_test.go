@@ -3,9 +3,6 @@
 package e2e
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -15,9 +12,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 )
-
-// pictures is the folder for the pictures of README.
-var pictures = flag.String("pictures", "", "write the pictures of examples/live and examples/upload into this folder")
 
 // lanesJS reads the numbers that the page of examples/live shows.
 const lanesJS = `
@@ -135,12 +129,7 @@ func TestTheLivePageFitsAPhoneAndHasADarkForm(t *testing.T) {
 				return document.documentElement.scrollWidth;`), int(look.width))
 			background := eval[string](t, p, `return getComputedStyle(document.body).backgroundColor`)
 			require.Equal(t, look.scheme == "dark", background == "rgb(22, 22, 21)", background)
-			if *pictures == "" {
-				return
-			}
-			picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(*pictures, name+".png"), picture, 0o644))
+			keep(t, p, name)
 		})
 	}
 }
