@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func (g *Grant) check() error {
 	if g.User == "" {
 		return errors.New("a grant names its user")
 	}
-	for _, p := range append(g.Read[:len(g.Read):len(g.Read)], g.Write...) {
+	for _, p := range append(slices.Clip(g.Read), g.Write...) {
 		if !server.IsValidSubject(p) {
 			return fmt.Errorf("%q is no pattern of subjects", p)
 		}

@@ -186,11 +186,11 @@ func (l *listener) got(ctx context.Context, conn *wsstream.Conn, v any, each fun
 			return err
 		}
 		ack := frame(Ack{typeAck, l.topic, v.Seq})
-		if ok, werr := conn.Writable().TryWrite(ack); !ok && errors.Is(err, errDone) {
-			werr = conn.Writable().Write(ctx, ack)
-			return errors.Join(err, werr)
+		if errors.Is(err, errDone) { // the last one
+			return errors.Join(err, conn.Writable().Write(ctx, ack))
 		}
-		return err // a later message has a later ack
+		_, werr := conn.Writable().TryWrite(ack) // without credit: a later message has a later ack
+		return cmp.Or(err, werr)
 	}
 	return nil
 }

@@ -170,8 +170,7 @@ func TestASubscriberWhoseMessagesAreDeletedIsTold(t *testing.T) {
 	require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSequence(39)))
 	for seq := uint64(1); ; seq++ {
 		got, err := p.next()
-		var e *Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*Error](err); ok {
 			require.Equal(t, codeGone, e.Code)
 			require.Equal(t, uint64(39), e.First)
 			return

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,7 +68,7 @@ func TestWhatIsMissingIsOneLineAndAStatus(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	free := []string{"serve", "-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0"}
-	with := func(flags ...string) []string { return append(free[:len(free):len(free)], flags...) }
+	with := func(flags ...string) []string { return append(slices.Clip(free), flags...) }
 
 	wantStatus(t, statusNoServer, "no broker at", with("-nats", "nats://127.0.0.1:1")...)
 	wantStatus(t, statusAddress, l.Addr().String(), with("-listen", l.Addr().String())...)
