@@ -53,12 +53,12 @@ func TestASubscriberGoesFromStreamToRingWithoutHoleOrDouble(t *testing.T) {
 
 func TestASlowSubscriberHoldsBackItselfOnly(t *testing.T) {
 	f := newFixture(t)
-	g, url, _ := f.gateway("-topic", "orders", "-ring", "64", "-window", "4KiB")
+	g, url, _ := f.gateway("-topic", "orders", "-ring", "16", "-window", "4KiB")
 	fast, slow := f.peer(url, nil), f.peer(url, slowly)
 	fast.subscribe(Subscribe{Topic: "orders"}, All, 0)
 	slow.subscribe(Subscribe{Topic: "orders"}, All, 0)
 	big := strings.Repeat("x", 2000)
-	const last = 1000 // two megabytes: more than the kernel has for the slow one
+	const last = 130 // more than the kernel has for the slow one
 	for i := 1; i <= last; i++ {
 		_, err := f.js.Publish(t.Context(), subjectOf("orders", "k"), []byte(big))
 		require.NoError(t, err)
