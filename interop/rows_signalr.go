@@ -97,7 +97,7 @@ func newSignalrSite(t *trial.T) *signalrSite {
 			"First": func(ctx context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
 				return args.Items[0].Pull(ctx)
 			},
-			"Collect": func(ctx context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
+			"Collect": func(_ context.Context, _ *signalr.Client, args signalr.Args) (any, error) {
 				site.uploads <- args.Items[0]
 				<-site.release
 				return nil, nil

@@ -186,9 +186,16 @@ func (g *gateway) drainOnce() {
 	_ = g.accept.Shutdown(ctx) // cuts what does not end
 }
 
-// close drains, and ends all goroutines of the gateway.
+// close drains, and ends all goroutines of the gateway. It waits until the broker has answered all
+// that clients have published, or ctx ends.
 func (g *gateway) close(ctx context.Context) {
 	g.drain()
+	for range cap(g.publishes) {
+		select {
+		case g.publishes <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
 	g.positions.close(ctx)
 	for _, t := range g.topics {
 		t.close()

@@ -241,6 +241,25 @@ func TestAMessageThatIsPublishedAgainIsStoredOnce(t *testing.T) {
 	}, answers)
 }
 
+func TestAGatewayEndsBehindTheBrokersLastAnswer(t *testing.T) {
+	f := newFixture(t)
+	g, _, end := f.gateway("-topic", "orders")
+	g.publishes <- struct{}{} // a message without its answer
+	ended := make(chan struct{})
+	go func() { // ends with the gateway
+		defer close(ended)
+		end()
+	}()
+	f.eventually(func() bool { return len(g.publishes) == publishesAtMost }, "it waits for one")
+	select {
+	case <-ended:
+		require.Fail(t, "it did not wait")
+	default:
+	}
+	<-g.publishes
+	<-ended
+}
+
 func TestThePublisherWaitsForTheBroker(t *testing.T) {
 	f := newFixture(t)
 	g, url, _ := f.gateway("-topic", "orders")
