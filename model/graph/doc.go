@@ -62,9 +62,9 @@
 //	policy Latest keeps two chunks of a key                          2246
 //	policy DisconnectAfter does not disconnect                       3375
 //
-// Feed was broken on 2026-11-30, in runs of 4000 programs. Each run found its fault: a refused chunk
-// is lost, the end of the Broadcast starts no goroutine, the goroutine leaves chunks behind, an
-// accepted chunk is not counted, and a Publish overtakes the goroutine.
+// Feed was broken on 2026-11-30. Each of these faults was found: a refused chunk is lost, the end of
+// the Broadcast starts no goroutine, the goroutine leaves chunks behind, an accepted chunk is not
+// counted, and a Publish overtakes the goroutine.
 //
 // Not found in 4000 programs of the first run, and covered by the tests of package stream: MapWriter stays
 // locked behind a panic, Decode reuses the memory of a bad message, the Abort of a ToChan does not
