@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -20,6 +22,7 @@ type broker struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	server *server.Server // nil: a server elsewhere
+	lock   *flock.Flock   // of the store of server; nil for none
 	dir    string         // to be removed at the end; empty for none
 }
 
@@ -59,7 +62,15 @@ func (b *broker) embed(store string) error {
 	if err := writable(store); err != nil {
 		return fail(statusStore, "the store directory cannot be written: %w", err)
 	}
-	var err error
+	lock := flock.New(filepath.Join(store, "fanout.lock"))
+	locked, err := lock.TryLock()
+	switch {
+	case err != nil:
+		return fail(statusStore, "the store directory cannot be locked: %w", err)
+	case !locked:
+		return fail(statusStore, "the store %s is in use by another gateway", store)
+	}
+	b.lock = lock
 	b.server, err = server.NewServer(&server.Options{
 		ServerName: "fanout", DontListen: true, JetStream: true, StoreDir: store,
 		NoSigs: true, NoLog: true,
@@ -123,6 +134,9 @@ func (b *broker) close() {
 	if b.server != nil {
 		b.server.Shutdown()
 		b.server.WaitForShutdown()
+	}
+	if b.lock != nil {
+		_ = b.lock.Close() // the file stays: another gateway may have opened it
 	}
 	if b.dir != "" {
 		_ = os.RemoveAll(b.dir)

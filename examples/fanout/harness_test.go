@@ -70,7 +70,7 @@ func (f *fixture) gateway(flags ...string) (g *running, url string, end func()) 
 	go func() { // ends with end
 		done <- withGateway(ctx, o, func(g *running) error {
 			up <- g
-			return g.wait()
+			return g.wait(ctx)
 		})
 	}()
 	end = sync.OnceFunc(func() {
@@ -107,7 +107,7 @@ func (f *fixture) knows(g *running, topic string, seq uint64) {
 }
 
 // slowly are the options of a client that keeps little unread.
-var slowly = &wsstream.DialOptions{ReadWindow: 1024, NetDial: smallReceive}
+var slowly = &wsstream.DialOptions{ReadWindow: 1024, NetDial: smallReceive(4 << 10)}
 
 // A peer is a client that says and expects single messages, those of asyncapi.yaml.
 type peer struct {

@@ -156,6 +156,37 @@ func TestTheDemonstrationShowsThatOnlyTheSlowClientIsHeldBack(t *testing.T) {
 	require.Zero(t, run(t.Context(), args, nil, &out, &errs), errs.String())
 	require.Contains(t, out.String(), "fast clients")
 	require.NotContains(t, out.String(), "slow client 0/s, 0 behind\n")
+	require.Contains(t, out.String(), "; 3 of 3 fast clients have all, once and in order; ")
+	require.NotContains(t, out.String(), "and is 0 behind\n")
+}
+
+func TestTheSlowClientOfTheDemonstrationTakesWhatSlowSays(t *testing.T) {
+	taken := func(slow string) (n int) {
+		var out, errs bytes.Buffer
+		args := strings.Fields("-listen 127.0.0.1:0 -clients 1 -rate 800 -for 2s -slow " + slow)
+		require.Zero(t, run(t.Context(), args, nil, &out, &errs), errs.String())
+		require.Contains(t, out.String(), "1 of 1 fast client has all, once and in order; ")
+		_, text, _ := strings.Cut(out.String(), "the slow client has ")
+		_, err := fmt.Sscan(text, &n)
+		require.NoError(t, err, out.String())
+		return n
+	}
+	require.Greater(t, taken("400"), 4*taken("20"))
+}
+
+func TestAClientThatMissesAMessageDoesNotHaveAll(t *testing.T) {
+	for _, got := range [][]uint64{{8, 10}, {8, 8, 9}, {9, 8}, {8}} {
+		c := &taker{before: 7}
+		for _, seq := range got {
+			c.take(&Message{Seq: seq})
+		}
+		require.False(t, c.has(9), "%v", got)
+	}
+	c := &taker{before: 7}
+	c.take(&Message{Seq: 8})
+	require.False(t, c.has(9))
+	c.take(&Message{Seq: 9})
+	require.True(t, c.has(9))
 }
 
 func TestAStoreKeepsTheMessagesForTheNextStart(t *testing.T) {
@@ -175,6 +206,19 @@ func TestAStoreKeepsTheMessagesForTheNextStart(t *testing.T) {
 		})
 		require.NoError(t, err)
 	}
+}
+
+func TestASecondGatewayOnAStoreIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	args := []string{"serve", "-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-store", dir}
+	o, err := parseServe(args[1:], new(bytes.Buffer))
+	require.NoError(t, err)
+	require.NoError(t, withGateway(t.Context(), o, func(*running) error {
+		wantStatus(t, statusStore, "the store "+dir+" is in use by another gateway", args...)
+		return nil
+	}))
+	require.NoError(t, withGateway(t.Context(), o, func(*running) error { return nil }),
+		"after the first one has ended")
 }
 
 // publishTo makes the stream of a topic with the policy All, as a gateway does.

@@ -147,7 +147,7 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	return withGateway(ctx, o, func(g *running) error {
 		_, _ = fmt.Fprintf(stdout, "clients: ws://%s/ws\noperators: http://%s\n", g.clients, g.operators)
-		return g.wait()
+		return g.wait(ctx)
 	})
 }
 
@@ -155,7 +155,7 @@ func serve(ctx context.Context, args []string, stdout io.Writer) error {
 type running struct {
 	*gateway
 	clients, operators net.Addr
-	wait               func() error // until ctx ends, or a server has failed
+	wait               func(context.Context) error // until ctx ends, or a server has failed
 }
 
 // withGateway runs a gateway while run runs, and returns run's error.
@@ -188,7 +188,7 @@ func withGateway(ctx context.Context, o *serveOptions, run func(*running) error)
 		g.close(late)
 		err = errors.Join(err, public(late), admin(late))
 	}()
-	return run(&running{g, clients.Addr(), operators.Addr(), func() error {
+	return run(&running{g, clients.Addr(), operators.Addr(), func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
