@@ -79,6 +79,9 @@ func (d *dialer) once(ctx context.Context, url string, o *wsstream.DialOptions,
 		if errors.As(err, &h) && h.Status == http.StatusUnauthorized {
 			return false, fail(statusToken, "%s refused the token", url)
 		}
+		if h != nil && h.Status == http.StatusNotFound {
+			return false, fmt.Errorf("%w (is the path /ws?)", err)
+		}
 		return false, err
 	}
 	if err = talk(ctx, conn); errors.Is(err, errDone) || ctx.Err() != nil {

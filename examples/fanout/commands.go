@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
+
+	"github.com/wsstream/wsstream/examples/internal/console"
 )
 
 // addClient adds the flags that all clients have.
@@ -33,7 +36,7 @@ func (d *dialer) gateways(urls []string) error {
 // notice makes a client say on stderr why it connects again.
 func (d *dialer) notice(stderr io.Writer) {
 	d.onCut = func(err error) {
-		why := strings.Join(strings.Fields(err.Error()), " ")
+		why := console.Printable(stderr, strings.Join(strings.Fields(err.Error()), " "))
 		printf(stderr, "fanout: cut: %s; connecting again\n", why)
 	}
 }
@@ -56,8 +59,8 @@ func listenTo(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	flags.StringVar(&l.name, "name", "",
 		"acknowledge under this `name`, and begin behind what was acknowledged")
 	flags.StringVar(&l.keys, "keys", "", "only the keys of this `pattern`, for example eu.>")
-	count := flags.Int("n", 0, "end after so `many` messages; 0 for never")
-	speed := flags.Float64("rate", 0, "take at most so `many` messages a second; 0 for no limit")
+	count := flags.Int("n", 0, "end after this `number` of messages; 0 for never")
+	speed := flags.Float64("rate", 0, "take at most this `number` of messages a second; 0 for no limit")
 	if err := parseFlags(flags, args, stdout, listenAbout, "URL", "TOPIC"); err != nil {
 		return err
 	}
@@ -92,7 +95,8 @@ func listenTo(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(stdout, "%d %s %s\n", m.Seq, m.Key, data); err != nil {
+		line := console.Printable(stdout, fmt.Sprintf("%d %s %s", m.Seq, m.Key, data))
+		if _, err := fmt.Fprintln(stdout, line); err != nil {
 			return &failure{1, err}
 		}
 		if got++; got == *count {
@@ -158,8 +162,9 @@ func publishFrom(
 func publishLines(ctx context.Context, in io.Reader, topic, key string, out chan<- Publish) error {
 	run := rand.Text() // so that no other program has these ids
 	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, longestLine)
-	for n := 1; lines.Scan(); n++ {
+	lines.Buffer(nil, longestLine+len("\n"))
+	n := 1
+	for ; lines.Scan(); n++ {
 		data, data64 := encodePayload(lines.Bytes())
 		m := Publish{Type: typePublish, Topic: topic, Key: key, Data: data, Data64: data64,
 			ID: fmt.Sprintf("%s/%d", run, n)}
@@ -168,6 +173,10 @@ func publishLines(ctx context.Context, in io.Reader, topic, key string, out chan
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("line %d is longer than %d bytes; the lines before it are published",
+			n, longestLine)
 	}
 	return lines.Err()
 }

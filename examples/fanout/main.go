@@ -11,8 +11,8 @@
 //	go run ./examples/fanout                                     # a demonstration
 //	go run ./examples/fanout serve                               # a gateway, with a broker in it
 //	go run ./examples/fanout serve -nats nats://127.0.0.1:4222   # a gateway for a cluster
-//	go run ./examples/fanout listen ws://127.0.0.1:8082/ws orders
-//	go run ./examples/fanout publish ws://127.0.0.1:8082/ws orders
+//	go run ./examples/fanout listen ws://127.0.0.1:8083/ws orders
+//	go run ./examples/fanout publish ws://127.0.0.1:8083/ws orders
 package main
 
 import (
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return statusOf(stderr, err)
 }
 
-const demoAbout = `Usage: fanout [flags]                    a demonstration
+const demoAbout = `Usage: fanout [demo] [flags]             a demonstration
        fanout serve [flags]              a gateway
        fanout listen [flags] URL TOPIC   print the messages of a topic
        fanout publish [flags] URL TOPIC  publish lines of standard input

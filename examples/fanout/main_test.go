@@ -39,6 +39,7 @@ func TestWrongArgumentsAreOneLineAndStatus2(t *testing.T) {
 		"serve -topic a:some":                 "all or latest",
 		"serve -topic a -topic a:latest":      "twice",
 		"serve -replicas 0":                   "-replicas",
+		"serve -replicas 3":                   "-replicas 3 needs a cluster: see -nats",
 		"serve -keep much":                    "-keep much",
 		"serve -window 1B":                    "-window",
 		"serve -ring 0":                       "-ring",
@@ -89,7 +90,8 @@ func TestWhatAGatewayRefusesIsOneLineAndAStatus(t *testing.T) {
 	require.NoError(t, s.Purge(t.Context(), jetstream.WithPurgeSequence(50)))
 
 	wantStatus(t, statusNoServer, "no gateway at", "listen", "ws://127.0.0.1:1/ws", "orders")
-	wantStatus(t, statusNoServer, "404", "listen", strings.TrimSuffix(url, "ws"), "orders")
+	wantStatus(t, statusNoServer, "(is the path /ws?)",
+		"listen", strings.TrimSuffix(url, "ws"), "orders")
 	wantStatus(t, statusToken, "refused the token", "listen", "-token", "x", url, "orders")
 	wantStatus(t, statusTopic, "no topic", "listen", "-token", "t-all", url, "nothing")
 	wantStatus(t, statusTopic, "no topic", "publish", "-token", "t-all", url, "nothing")
@@ -97,6 +99,8 @@ func TestWhatAGatewayRefusesIsOneLineAndAStatus(t *testing.T) {
 	wantStatus(t, statusNotAllowed, "not allow", "publish", "-token", "t-eu", url, "orders")
 	wantStatus(t, statusGone, "the topic keeps 50",
 		"listen", "-token", "t-all", "-after", "9", url, "orders")
+	wantStatus(t, statusGone, "its last one is 100",
+		"listen", "-token", "t-all", "-after", "1000", url, "orders")
 }
 
 func TestHelpIsNoError(t *testing.T) {
@@ -123,6 +127,28 @@ func TestLinesGoFromOneClientToTheOther(t *testing.T) {
 	status = run(t.Context(), args, nil, &out, &errs)
 	require.Zero(t, status, errs.String())
 	require.Equal(t, "2 eu.de two\n3 eu.de three\n", out.String())
+}
+
+func TestALineThatIsTooLongEndsPublish(t *testing.T) {
+	f := newFixture(t)
+	_, url, _ := f.gateway("-topic", "orders")
+	for _, c := range []struct {
+		bytes, status int
+		says          string
+	}{
+		{longestLine, 0, ""},
+		{longestLine + 1, 1, "fanout: line 2 is longer than 262144 bytes; " +
+			"the lines before it are published\n"},
+	} {
+		var out, errs bytes.Buffer
+		lines := strings.NewReader("one\n" + strings.Repeat("x", c.bytes) + "\n")
+		args := []string{"publish", url, "orders"}
+		require.Equal(t, c.status, run(t.Context(), args, lines, &out, &errs))
+		require.Equal(t, c.says, errs.String())
+	}
+	s, err := f.js.Stream(t.Context(), streamOf("orders"))
+	require.NoError(t, err)
+	require.EqualValues(t, 3, s.CachedInfo().State.Msgs, "one, the longest line, and one")
 }
 
 func TestAClientThatIsCutGoesOnAtAnotherGateway(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -236,14 +237,18 @@ func parse(m wsstream.Message) (*incoming, error) {
 	if err := json.Unmarshal(m.Data, in); err != nil {
 		return nil, fmt.Errorf("not a message: %w", err)
 	}
-	if !isName(in.Topic) {
-		return nil, fmt.Errorf("%q is no name of a topic", in.Topic)
-	}
 	return in, in.check()
 }
 
 // check returns what is wrong with the fields that the message's type uses.
 func (in *incoming) check() error {
+	known := []string{typeSubscribe, typeUnsubscribe, typeAck, typePublish}
+	switch {
+	case !slices.Contains(known, in.Type):
+		return fmt.Errorf("unknown type %q", in.Type)
+	case !isName(in.Topic):
+		return fmt.Errorf("%q is no name of a topic", in.Topic)
+	}
 	switch in.Type {
 	case typeSubscribe:
 		if in.Keys == "" {
@@ -255,7 +260,6 @@ func (in *incoming) check() error {
 		case len(in.Keys) > longestKey || !isKeys(in.Keys):
 			return fmt.Errorf("%q is no pattern of keys", in.Keys)
 		}
-		return nil
 	case typePublish:
 		switch {
 		case len(in.Key) > longestKey || !isKey(in.Key):
@@ -265,11 +269,8 @@ func (in *incoming) check() error {
 		case (in.Data == nil) == (in.Data64 == nil):
 			return errors.New("a publish has either data or data64")
 		}
-		return nil
-	case typeUnsubscribe, typeAck:
-		return nil
 	}
-	return fmt.Errorf("there is no type %q", in.Type)
+	return nil
 }
 
 // payload returns the bytes of data or data64.

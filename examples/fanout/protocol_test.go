@@ -15,7 +15,8 @@ import (
 func TestABadMessageIsRefused(t *testing.T) {
 	for says, bad := range map[string]string{
 		"not a message":          `{`,
-		"no type":                `{"type":"shout","topic":"orders"}`,
+		`unknown type "shout"`:   `{"type":"shout","topic":"orders"}`,
+		`unknown type "nosuch"`:  `{"type":"nosuch"}`,
 		"no name of a topic":     `{"type":"subscribe","topic":"or.ders"}`,
 		"no name of a position":  `{"type":"subscribe","topic":"orders","name":"a b"}`,
 		"no pattern of keys":     `{"type":"subscribe","topic":"orders","keys":"a.>.b"}`,

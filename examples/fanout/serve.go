@@ -50,26 +50,28 @@ func parseServe(args []string, stdout io.Writer) (*serveOptions, error) {
 	var replicas int
 	var keep, ringBytes, window string
 	var keepFor time.Duration
-	flags.StringVar(&o.listen, "listen", "127.0.0.1:8082", "the `address` for clients")
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8083", "the `address` for clients")
 	flags.StringVar(&o.adminListen, "admin", "127.0.0.1:9082",
 		"the `address` for operators: /metrics, /healthz, /readyz and /drain; not for clients")
 	o.addBroker(flags)
 	flags.Var(&topics, "topic", "a `name[:policy]`, again for each topic; the policy is all or latest\n"+
 		"(default orders and prices:latest)")
-	flags.IntVar(&replicas, "replicas", 1, "on how `many` servers a new stream is stored")
+	flags.IntVar(&replicas, "replicas", 1, "the `number` of servers on which a new stream is stored")
 	flags.StringVar(&keep, "keep", "1GiB", "how many `bytes` a new stream keeps; 0 for no limit")
-	flags.DurationVar(&keepFor, "keep-for", 0, "how `long` a new stream keeps a message; 0 for no limit")
+	flags.DurationVar(&keepFor, "keep-for", 0,
+		"the `duration` for which a new stream keeps a message; 0 for no limit")
 	flags.StringVar(&o.auth, "auth", "",
 		"a `file` of tokens, or the URL of a hook that checks one; without it all is allowed")
 	flags.Var(&origins, "origin", "an `origin` whose pages may connect, again for each")
-	flags.IntVar(&o.gateway.ring, "ring", 4096, "how `many` of a topic's newest messages are in memory")
+	flags.IntVar(&o.gateway.ring, "ring", 4096, "the `number` of a topic's newest messages in memory")
 	flags.StringVar(&ringBytes, "ring-bytes", "16MiB", "how many `bytes` these may have")
-	flags.IntVar(&o.gateway.fetches, "fetches", 16, "how `many` slow subscribers are served concurrently")
+	flags.IntVar(&o.gateway.fetches, "fetches", 16,
+		"the `number` of slow subscribers that are served concurrently")
 	flags.StringVar(&window, "window", "16KiB", "how many `bytes` wait for a slow client in memory")
 	flags.DurationVar(&o.gateway.wait, "drain-wait", 0,
-		"how `long` a drain waits before the first connection is closed")
+		"the `duration` of a drain before the first connection is closed")
 	flags.DurationVar(&o.gateway.spread, "drain-spread", 0,
-		"how `long` a drain takes from the first connection to the last")
+		"the `duration` of a drain from the first connection to the last")
 	if err := parseFlags(flags, args, stdout, serveAbout); err != nil {
 		return nil, err
 	}
@@ -88,6 +90,8 @@ func parseServe(args []string, stdout io.Writer) (*serveOptions, error) {
 	switch {
 	case replicas < 1 || replicas > 5:
 		return nil, fail(statusUsage, "-replicas %d: from 1 to 5", replicas)
+	case replicas > 1 && o.broker.url == "":
+		return nil, fail(statusUsage, "-replicas %d needs a cluster: see -nats", replicas)
 	case o.gateway.ring < 1 || o.gateway.ringBytes < 1:
 		return nil, fail(statusUsage, "-ring %d, -ring-bytes %s: at least 1", o.gateway.ring, ringBytes)
 	case o.gateway.fetches < 1:

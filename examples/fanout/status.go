@@ -23,16 +23,17 @@ const (
 
 const statusHelp = `
 Exit status:
-  0  all was done, or an interrupt ended the program in order
-  1  any other failure
-  2  wrong arguments
-  3  no answer from the broker, or from a gateway
-  4  the address to listen on is taken or not valid
-  5  the directory of -store cannot be written
-  6  the gateway refused the token
-  7  the gateway has no such topic
-  8  the token does not allow these subjects
-  9  the topic no longer keeps the messages behind -after
+    0  all was done, or an interrupt ended the program in order
+    1  any other failure
+    2  wrong arguments
+    3  no answer from the broker, or from a gateway
+    4  the address to listen on is taken or not valid
+    5  the directory of -store cannot be written, or another gateway uses it
+    6  the gateway refused the token
+    7  the gateway has no such topic
+    8  the token does not allow these subjects
+    9  the topic does not have the messages behind -after: no longer, or not yet
+  130  a second interrupt ended the program immediately
 `
 
 // A failure is an error with an exit status.

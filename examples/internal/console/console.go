@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
@@ -55,11 +57,28 @@ func Progress(w io.Writer, every time.Duration, look func() State) (stop func())
 // Fail prints the program's error on one line of w. On a terminal that line replaces the ^C of an
 // interrupt.
 func Fail(w io.Writer, program string, err error) {
-	text := program + ": " + strings.Join(strings.Fields(err.Error()), " ")
+	text := program + ": " + Printable(w, strings.Join(strings.Fields(err.Error()), " "))
 	if _, ok := terminal(w); ok {
 		text = "\r" + text
 	}
 	_, _ = fmt.Fprintln(w, text)
+}
+
+// Printable returns a text of others as w may show it. On a terminal the text has escapes in place
+// of control characters, so that it cannot command the terminal. Elsewhere it is unchanged.
+func Printable(w io.Writer, text string) string {
+	if _, ok := terminal(w); !ok {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if r == '\t' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+	}
+	return b.String()
 }
 
 // line shows states on lines of their own. The last state is the report's to show.

@@ -53,6 +53,15 @@ func TestOnATerminalAnErrorReplacesTheInterruptsEcho(t *testing.T) {
 	require.True(t, strings.HasPrefix(sees(t, user), "\rprogram: interrupted"))
 }
 
+func TestATextOfOthersCannotCommandATerminal(t *testing.T) {
+	tty, user := aTerminal(t, 80)
+	const text = "ü\t\x1b]0;title\a\n\u009b2J"
+	require.Equal(t, "ü\t"+`\x1b]0;title\a\n\u009b2J`, Printable(tty, text))
+	require.Equal(t, text, Printable(new(strings.Builder), text), "which is no terminal")
+	Fail(tty, "program", errors.New("the peer said \x1b[2J"))
+	require.Contains(t, sees(t, user), `the peer said \x1b[2J`)
+}
+
 func TestATerminalThatDoesNotKnowItsWidthHas80Columns(t *testing.T) {
 	tty, _ := aTerminal(t, 0)
 	require.Equal(t, 80, width(tty))
