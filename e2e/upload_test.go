@@ -259,7 +259,7 @@ func TestAPageIsToldWhyAFileIsNotStored(t *testing.T) {
 		"x":            {1000, "Not stored: a file of this name exists"},
 		"../y":         {1000, "Not stored: bad name"},
 		".profile":     {1000, "Not stored: bad name"},
-		"far too much": {1000_001, "Not stored: a file may have 1000000 bytes"},
+		"far too much": {1000_001, "Not stored: a file may have at most 1000000 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			js := fmt.Sprintf(`

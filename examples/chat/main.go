@@ -19,7 +19,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -84,11 +83,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func serve(ctx context.Context, o *options, stdout io.Writer) error {
 	r := newRoom()
 	return serving.Serve(ctx, o.listen, r.handler(), r.close,
-		func(addr net.Addr, wait func() error) error {
+		func(host string, wait func() error) error {
+			_, _ = fmt.Fprintf(stdout, "open http://%s\n", host)
 			if o.crowd > 0 {
-				return talk(ctx, o, "ws://"+addr.String()+"/room", stdout)
+				return talk(ctx, o, "ws://"+host+"/room", stdout)
 			}
-			_, _ = fmt.Fprintf(stdout, "the room is at http://%s\n", addr)
 			return wait()
 		})
 }

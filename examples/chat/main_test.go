@@ -21,6 +21,7 @@ func TestACrowdHearsAllThatIsSaid(t *testing.T) {
 	args := strings.Fields("-listen 127.0.0.1:0 -crowd 1000 -rate 10 -for 2s")
 	status := run(t.Context(), args, &out, &errs)
 	require.Zero(t, status, errs.String())
+	require.True(t, strings.HasPrefix(out.String(), "open http://127.0.0.1:"), "to listen to them")
 	require.Contains(t, out.String(), "1000 people came in")
 	require.Contains(t, out.String(), "things were said")
 }

@@ -17,7 +17,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 
 	"github.com/wsstream/wsstream/examples/internal/console"
@@ -62,8 +61,8 @@ func parseOptions(args []string, stdout io.Writer) (listen string, err error) {
 func serve(ctx context.Context, listen string, stdout io.Writer) error {
 	s := newSite()
 	return serving.Serve(ctx, listen, s.handler(), s.accept.Shutdown,
-		func(addr net.Addr, wait func() error) error {
-			_, _ = fmt.Fprintf(stdout, "open http://%s\n", addr)
+		func(host string, wait func() error) error {
+			_, _ = fmt.Fprintf(stdout, "open http://%s\n", host)
 			return wait()
 		})
 }

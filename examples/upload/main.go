@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"os"
 	"strings"
 	"sync"
@@ -125,8 +124,8 @@ func serve(ctx context.Context, o *options, stdout io.Writer) error {
 	defer cancel()
 	sweeping.Go(func() { st.sweepEach(ctx, time.Hour, o.keep, s.note) })
 	return serving.Serve(ctx, o.listen, s.handler(), s.accept.Shutdown,
-		func(addr net.Addr, wait func() error) error {
-			s.note("open http://%s; the files are in %s", addr, o.dir)
+		func(host string, wait func() error) error {
+			s.note("open http://%s; the files are in %s", host, o.dir)
 			return wait()
 		})
 }

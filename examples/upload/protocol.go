@@ -75,11 +75,14 @@ func parseRequest(query url.Values, largest int64) (r request, err error) {
 		return r, refuse(badRequest, "bad name: want that of a file, of 1 to %d bytes,"+
 			" without a slash and without a dot at its start", longestName)
 	}
+	if !query.Has("length") {
+		return r, refuse(badRequest, "the length is missing")
+	}
 	if r.length, err = strconv.ParseInt(query.Get("length"), 10, 64); err != nil || r.length < 0 {
 		return r, refuse(badRequest, "bad length %.20q: want the bytes of the file", query.Get("length"))
 	}
 	if r.length > largest {
-		return r, refuse(tooLarge, "a file may have %d bytes", largest)
+		return r, refuse(tooLarge, "a file may have at most %d bytes", largest)
 	}
 	switch offset := query.Get("offset"); offset {
 	case "":

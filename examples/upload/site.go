@@ -239,6 +239,8 @@ func (t *transfer) cut(err error) error {
 			t.part.size(), t.length, t.idle)
 	case errors.Is(err, io.EOF):
 		err = errors.New("the client closed")
+	case errors.Is(err, wsstream.ErrMessageType):
+		err = errors.New("the client sent a text message") // NetConn has closed with 1003
 	}
 	return fmt.Errorf("cut after %d of %d bytes: %w", t.part.size(), t.length, err)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io"
 	"io/fs"
@@ -44,7 +45,20 @@ func openStore(dir string, limit rate.Limit) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := writable(root); err != nil {
+		return nil, errors.Join(fmt.Errorf("the folder %s cannot be written: %w", dir, err), root.Close())
+	}
 	return &store{root: root, rate: limit, write: (*os.File).Write, busy: map[string]bool{}}, nil
+}
+
+// writable makes and removes a file. No upload has its name, nor has a part.
+func writable(root *os.Root) error {
+	name := fmt.Sprintf(".written-%d", os.Getpid())
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), root.Remove(name))
 }
 
 func (s *store) close() { _ = s.root.Close() }

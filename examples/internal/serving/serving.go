@@ -6,17 +6,18 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 )
 
 // late is how long the connections have when the program ends.
 const late = 10 * time.Second
 
-// Serve serves h on an address while run runs, and returns run's error. run gets the address at
-// which the server listens, and a function that waits until ctx ends or the server has failed. At
-// the end, shut closes the connections that http.Server.Shutdown leaves open.
+// Serve serves h on an address while run runs, and returns run's error. run gets the host and
+// port for the URL of the server, and a function that waits until ctx ends or the server has failed.
+// At the end, shut closes the connections that http.Server.Shutdown leaves open.
 func Serve(ctx context.Context, address string, h http.Handler, shut func(context.Context) error,
-	run func(addr net.Addr, wait func() error) error,
+	run func(host string, wait func() error) error,
 ) (err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -33,7 +34,7 @@ func Serve(ctx context.Context, address string, h http.Handler, shut func(contex
 			err = errors.Join(err, e)
 		}
 	}()
-	return run(l.Addr(), func() error {
+	return run(host(l.Addr()), func() error {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -42,4 +43,12 @@ func Serve(ctx context.Context, address string, h http.Handler, shut func(contex
 			return err
 		}
 	})
+}
+
+// host returns the host and port of a URL for a listener. A listener on all addresses is localhost.
+func host(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("localhost", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
 }
