@@ -520,10 +520,10 @@ func TestATextMessageIsRefused(t *testing.T) {
 }
 
 func TestAClientThatReadsNoAnswersDelaysNothing(t *testing.T) {
-	onBench(t, options{diskRate: 3.9}, func(b *bench) { // a first chunk immediately, then a byte in tellEvery
+	onBench(t, options{diskRate: 3.9}, func(b *bench) { // a chunk immediately
 		const slowly = 2500 // answers: more than the windows and the transport hold
 		b.site.accept.Options.WriteWindow = 256
-		b.site.accept.Options.PingInterval = 0 // an unanswered ping would end the wait for the window
+		b.site.accept.Options.PingInterval = 0 // or a ping without answer cuts
 		b.options = &wsstream.DialOptions{ReadWindow: 256}
 		c := b.dial("x", fmt.Sprint(chunk+slowly))
 		c.send(make([]byte, chunk))

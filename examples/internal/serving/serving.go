@@ -14,8 +14,8 @@ import (
 const late = 10 * time.Second
 
 // Serve serves h on an address while run runs, and returns run's error. run gets the host and
-// port for the URL of the server, and a function that waits until ctx ends or the server has failed.
-// At the end, shut closes the connections that http.Server.Shutdown leaves open.
+// port of the server's URL, and a function that waits until ctx ends or the server has failed. At
+// the end, shut closes the connections that http.Server.Shutdown leaves open.
 func Serve(ctx context.Context, address string, h http.Handler, shut func(context.Context) error,
 	run func(host string, wait func() error) error,
 ) (err error) {
