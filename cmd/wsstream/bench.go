@@ -92,17 +92,17 @@ func (b *bench) check() error {
 	case b.mode != "echo" && b.mode != "source" && b.mode != "sink":
 		return fmt.Errorf("bad --mode %q: want %s", b.mode, benchModes)
 	case b.connections < 1:
-		return errors.New("bad --connections: want one or more")
+		return fmt.Errorf("bad --connections %d: want one or more", b.connections)
 	case b.duration <= 0:
-		return errors.New("bad --duration: want more than 0s")
+		return fmt.Errorf("bad --duration %v: want more than 0s", b.duration)
 	case b.rate < 0 || math.IsNaN(b.rate):
-		return errors.New("bad --rate: want a number of messages a second")
+		return fmt.Errorf("bad --rate %v: want a number of messages a second", b.rate)
 	case b.rate > 0 && b.mode == "source":
 		return errors.New("--rate: the server sets the rate of a source")
 	case b.inFlight < 1:
-		return errors.New("bad --in-flight: want one or more")
+		return fmt.Errorf("bad --in-flight %d: want one or more", b.inFlight)
 	case !(b.slow >= 0 && b.slow <= 1):
-		return errors.New("bad --slow: want a fraction from 0 to 1")
+		return fmt.Errorf("bad --slow %v: want a fraction from 0 to 1", b.slow)
 	}
 	return nil
 }

@@ -186,12 +186,12 @@ func TestBenchReportsWhatIsWrong(t *testing.T) {
 	}{
 		"no URL":         {"", 2, "URL is missing"},
 		"a bad mode":     {"--mode a ws://a", 2, "bad --mode"},
-		"no connections": {"--connections 0 ws://a", 2, "bad --connections"},
+		"no connections": {"--connections 0 ws://a", 2, "bad --connections 0:"},
 		"no time":        {"--duration 0s ws://a", 2, "bad --duration"},
-		"a bad rate":     {"--rate -1 ws://a", 2, "bad --rate"},
+		"a bad rate":     {"--rate -1 ws://a", 2, "bad --rate -1:"},
 		"a source":       {"--mode source --rate 1 ws://a", 2, "the server sets the rate"},
 		"none in flight": {"--in-flight 0 ws://a", 2, "bad --in-flight"},
-		"a bad fraction": {"--slow 2 ws://a", 2, "bad --slow"},
+		"a bad fraction": {"--slow 2 ws://a", 2, "bad --slow 2:"},
 		"a refusal":      {"--origin https://example.net " + refuses, 3, "10 connections failed"},
 		"a failure":      {"--connections 2 --duration 100ms " + breaks, 5, "1006"},
 	} {

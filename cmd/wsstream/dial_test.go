@@ -269,6 +269,10 @@ func TestExitStatusesAndMessages(t *testing.T) {
 	})
 	notFound := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(notFound.Close)
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<html>"+strings.Repeat("x", 100)+"\nsecond")
+	}))
+	t.Cleanup(page.Close)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, l.Close()) // nothing listens there
@@ -286,10 +290,13 @@ func TestExitStatusesAndMessages(t *testing.T) {
 		"a bad size":        {[]string{"dial", "--window", "0", "ws://a"}, "", 2, "want a number of bytes"},
 		"a bad header":      {[]string{"dial", "--header", "a", "ws://a"}, "", 2, `bad --header "a"`},
 		"a bad code":        {[]string{"dial", "--close-code", "1006", "ws://a"}, "", 2, "bad --close-code 1006"},
-		"a bad proxy":       {[]string{"dial", "--proxy", "a", "ws://a"}, "", 2, "bad --proxy"},
+		"a bad proxy":       {[]string{"dial", "--proxy", "a", "ws://a"}, "", 2, `bad --proxy "a"`},
+		"a bad count":       {[]string{"dial", "--count", "-1", "ws://a"}, "", 2, "bad --count -1"},
 		"fast alone":        {[]string{"dial", "--fast", "ws://a"}, "", 2, "--fast needs --replay"},
 		"a small window":    {[]string{"dial", "--window", "1", "ws://a"}, "", 2, "256"},
 		"no such command":   {[]string{"dail"}, "", 2, `unknown command "dail"`},
+		"a page":            {[]string{"dial", page.URL}, "", 3, `: "<html>` + strings.Repeat("x", 74) + `"` + "\n"},
+		"no such shell":     {[]string{"completion", "foo"}, "", 2, `unknown command "foo"`},
 		"not found":         {[]string{"dial", notFound.URL}, "", 3, "404"},
 		"nothing listens":   {[]string{"dial", "ws://" + l.Addr().String()}, "", 3, "refused"},
 		"no such socket":    {[]string{"dial", "--unix", "no/such", "ws://a"}, "", 3, "no/such"},

@@ -145,7 +145,7 @@ func (f *dialFlags) setProxy(o *wsstream.DialOptions) error {
 	}
 	proxy, err := url.Parse(f.proxy)
 	if err != nil || proxy.Host == "" {
-		return errors.New("bad --proxy: want a URL such as http://localhost:3128")
+		return fmt.Errorf("bad --proxy %q: want a URL such as http://localhost:3128", f.proxy)
 	}
 	o.Proxy = http.ProxyURL(proxy)
 	return nil
@@ -187,8 +187,17 @@ func connect(stop *interrupts, url string, o *wsstream.DialOptions) (*wsstream.C
 	case stop.soft.Err() != nil:
 		return nil, errCut
 	case is[*wsstream.HandshakeError](err):
-		return nil, connectError{err}
+		return nil, connectError{shorter(err)}
 	default: // the URL or an option
 		return nil, usageError{err}
 	}
+}
+
+// shorter returns a HandshakeError whose body is the first line of the server's, at most 80 bytes.
+func shorter(err error) error {
+	e, _ := errors.AsType[*wsstream.HandshakeError](err)
+	short := *e
+	line, _, _ := strings.Cut(strings.TrimSpace(string(e.Body)), "\n")
+	short.Body = []byte(line[:min(len(line), 80)])
+	return &short
 }

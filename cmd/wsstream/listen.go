@@ -39,6 +39,12 @@ func (f *acceptFlags) add(fs *pflag.FlagSet) {
 
 // acceptor returns what accepts connections as the flags say.
 func (f *acceptFlags) acceptor() (*wsstream.Acceptor, error) {
+	switch {
+	case f.cert != "" && f.key == "":
+		return nil, usageError{errors.New("--cert needs --key, which is missing")}
+	case f.cert == "" && f.key != "":
+		return nil, usageError{errors.New("--key needs --cert, which is missing")}
+	}
 	a := &wsstream.Acceptor{Options: wsstream.AcceptOptions{
 		Subprotocols:   f.protocols,
 		Origins:        f.origins,

@@ -13,6 +13,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -62,7 +63,7 @@ Exit status:
   1    a failure on this side: a file, a process, standard input or output
   2    wrong arguments
   3    no connection: the server was not reached, or refused
-  4    the server closed with another code than 1000
+  4    the server closed with another code than 1000, or than our own
   5    the connection was lost, or the server broke the protocol
   130  an interrupt cut the connection
 
@@ -72,6 +73,15 @@ The first interrupt (Ctrl-C) closes in order and waits for the other side. The s
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		root.Version = info.Main.Version
+	}
 	root.AddCommand(newDial(c), newServe(c), newRelay(c), newBench(c), newMan(c))
+	root.InitDefaultCompletionCmd("completion")
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" { // without a RunE it takes any shell, and shows the help
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }

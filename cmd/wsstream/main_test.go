@@ -172,4 +172,9 @@ func echo(conn *wsstream.Conn, r *http.Request) error {
 	return nil
 }
 
+func TestVersionIsThatOfTheBuild(t *testing.T) {
+	stdout, _ := start(t, "--version").wantEnd(0)
+	require.Regexp(t, `^wsstream version (\(devel\)|v\d[^\n]*)\n$`, stdout)
+}
+
 func silent() *log.Logger { return log.New(io.Discard, "", 0) }

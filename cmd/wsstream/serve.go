@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net/http"
+	"os/exec"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,6 +70,9 @@ connection is lost, it gets SIGTERM immediately. An interrupt of serve closes al
 }
 
 func (s *commandServer) run() error {
+	if _, err := exec.LookPath(s.command[0]); err != nil {
+		return err
+	}
 	a, err := s.flags.acceptor()
 	if err != nil {
 		return err

@@ -95,12 +95,14 @@ func TestTheExitStatusBecomesTheCloseCodeAndReason(t *testing.T) {
 	}
 }
 
-func TestACommandThatDoesNotExistIs1011(t *testing.T) {
-	p, url := listens(t, "serve", "--", "no/such")
+func TestACommandThatIsNoProgramIs1011(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text")
+	require.NoError(t, os.WriteFile(path, []byte("\x00"), 0o700))
+	p, url := listens(t, "serve", "--", path)
 	info, err := client(t, url, nil).Closed().Wait(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1011, info.Code)
-	p.wantError("no/such")
+	p.wantError(path)
 }
 
 // overASocket connects to a server of a command over a unix socket. See socket.
@@ -345,12 +347,13 @@ func TestServeReportsWhatIsWrong(t *testing.T) {
 		status  int
 		message string
 	}{
-		"no command":     {[]string{"serve"}, 2, "COMMAND is missing"},
-		"a bad origin":   {[]string{"serve", "--accept-origin", "[", "--", "cat"}, 2, "["},
-		"a bad address":  {[]string{"serve", "--listen", "localhost", "--", "cat"}, 1, "missing port"},
-		"no such folder": {[]string{"serve", "--static", "no/such", "--", "cat"}, 1, "no/such"},
-		"no certificate": {[]string{"serve", "--listen", "127.0.0.1:0", "--cert", "no/such", "--", "cat"},
-			1, "no/such"},
+		"no command":      {[]string{"serve"}, 2, "COMMAND is missing"},
+		"a bad origin":    {[]string{"serve", "--accept-origin", "[", "--", "cat"}, 2, "["},
+		"a bad address":   {[]string{"serve", "--listen", "localhost", "--", "cat"}, 1, "missing port"},
+		"no such folder":  {[]string{"serve", "--static", "no/such", "--", "cat"}, 1, "no/such"},
+		"no certificate":  {[]string{"serve", "--cert", "no/such", "--key", "a", "--", "cat"}, 1, "no/such"},
+		"no key":          {[]string{"serve", "--cert", "a", "--", "cat"}, 2, "--cert needs --key"},
+		"no program":      {[]string{"serve", "--", "no/such"}, 1, "no/such"},
 		"an unknown flag": {[]string{"serve", "--no", "--", "cat"}, 2, "unknown flag"},
 	} {
 		t.Run(name, func(t *testing.T) {
