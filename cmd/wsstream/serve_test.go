@@ -347,11 +347,12 @@ func TestServeReportsWhatIsWrong(t *testing.T) {
 		status  int
 		message string
 	}{
-		"no command":      {[]string{"serve"}, 2, "COMMAND is missing"},
-		"a bad origin":    {[]string{"serve", "--accept-origin", "[", "--", "cat"}, 2, "["},
-		"a bad address":   {[]string{"serve", "--listen", "localhost", "--", "cat"}, 1, "missing port"},
-		"no such folder":  {[]string{"serve", "--static", "no/such", "--", "cat"}, 1, "no/such"},
-		"no certificate":  {[]string{"serve", "--cert", "no/such", "--key", "a", "--", "cat"}, 1, "no/such"},
+		"no command":     {[]string{"serve"}, 2, "COMMAND is missing"},
+		"a bad origin":   {[]string{"serve", "--accept-origin", "[", "--", "cat"}, 2, "["},
+		"a bad address":  {[]string{"serve", "--listen", "localhost", "--", "cat"}, 1, "missing port"},
+		"no such folder": {[]string{"serve", "--static", "no/such", "--", "cat"}, 1, "no/such"},
+		"no certificate": {[]string{"serve", "--cert", "no/such", "--key", "a", "--", "cat"},
+			1, "no/such"},
 		"no key":          {[]string{"serve", "--cert", "a", "--", "cat"}, 2, "--cert needs --key"},
 		"no program":      {[]string{"serve", "--", "no/such"}, 1, "no/such"},
 		"an unknown flag": {[]string{"serve", "--no", "--", "cat"}, 2, "unknown flag"},
