@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/remote"
 	"github.com/stretchr/testify/require"
@@ -120,6 +122,9 @@ func newTab(t *testing.T) *tab {
 	t.Cleanup(cancel)
 	// The first Do attaches to the tab, for as long as its context lives.
 	require.NoError(t, chromedp.Do(ctx))
+	// Or else the browser tells the test of each frame of a flood, with its payload.
+	_, err := chromedp.Call(ctx, network.Disable, cdp.Empty{})
+	require.NoError(t, err)
 	return &tab{ctx, cancel}
 }
 

@@ -60,7 +60,7 @@ class Card {
 		this.bar.setAttribute('aria-label', file.name);
 		this.button = this.part.querySelector('button');
 		this.button.onclick = () => (this.#stop ? this.#stop.abort() : this.run());
-		this.transfer = new Transfer(file, (state) => this.state(state));
+		this.transfer = new Transfer(file, (state) => { this.state(state); this.draw(); });
 		$('uploads').append(this.part);
 		this.run();
 	}
