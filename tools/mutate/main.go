@@ -57,6 +57,9 @@ type options struct {
 	verbose bool
 }
 
+// everyTest matches the names of all tests.
+const everyTest = "^(Test|Fuzz|Example)"
+
 func main() {
 	var o options
 	flag.StringVar(&o.tests, "tests", "", "the packages whose tests try the mutants, one after another, "+
@@ -65,7 +68,7 @@ func main() {
 	flag.StringVar(&o.results, "o", "", "a folder for the results, a file for each package")
 	flag.BoolVar(&o.again, "again", false, "take over from these results what was killed before")
 	flag.StringVar(&o.files, "files", "", "try the mutants of these files alone, with commas")
-	flag.StringVar(&o.match, "run", "^(Test|Fuzz|Example)", "try them with the tests that match")
+	flag.StringVar(&o.match, "run", everyTest, "try them with the tests that match")
 	flag.DurationVar(&o.fast, "fast", time.Hour, "leave out tests that cost more: processor time, and a tenth of the time that they take")
 	flag.IntVar(&o.workers, "workers", 1, "how many mutants to test concurrently")
 	flag.Float64Var(&o.least, "least", 95, "the percentage of covered mutants that must be killed")

@@ -82,7 +82,7 @@ func TestMutantsHaveTheFateThatTheirTestsGiveThem(t *testing.T) {
 	require.NoError(t, err)
 	p, err := prepare(".", t.TempDir(), mutants)
 	require.NoError(t, err)
-	require.NoError(t, options{workers: 1, fast: time.Hour}.test(p, ".", mutants))
+	require.NoError(t, options{workers: 1, match: everyTest, fast: time.Hour}.test(p, ".", mutants))
 
 	fates := map[string]string{}
 	for _, m := range mutants {
