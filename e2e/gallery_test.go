@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
@@ -136,4 +137,35 @@ func keep(t *testing.T, p *tab, name string) {
 	picture, err := chromedp.Run(p.patient(t), chromedp.CaptureScreenshot())
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(*pictures, name+".png"), picture, 0o644))
+}
+
+// inEachLook visits an example's page in its light and its dark form, and in the width of a phone.
+// Once the page shows what body waits for, it must fit its width. Its picture is kept.
+func inEachLook(
+	t *testing.T, name string, width, height int64, open func(*testing.T) (*tab, string), body string,
+) {
+	for form, look := range map[string]struct {
+		width, height int64
+		scheme        string
+	}{
+		"light": {width, height, "light"},
+		"dark":  {width, height, "dark"},
+		"phone": {390, 844, "light"},
+	} {
+		t.Run(form, func(t *testing.T) {
+			p, address := open(t)
+			ctx := p.patient(t)
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}},
+			})
+			require.NoError(t, err)
+			require.NoError(t, chromedp.Do(ctx,
+				chromedp.EmulateViewport(look.width, look.height), chromedp.Navigate(address)))
+			require.LessOrEqual(t, eval[int](t, p, body+`
+				return document.documentElement.scrollWidth;`), int(look.width))
+			background := eval[string](t, p, `return getComputedStyle(document.body).backgroundColor`)
+			require.Equal(t, look.scheme == "dark", background == "rgb(22, 22, 21)", background)
+			keep(t, p, name+"-"+form)
+		})
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -104,32 +103,9 @@ func TestTheLivePageWithoutWebSocketStreamSaysSoAndGoesOn(t *testing.T) {
 		return document.querySelector('#stream .note').innerText;`), "no WebSocketStream")
 }
 
-// The pictures are made when the flag asks for it; the page fits its width in any case.
 func TestTheLivePageFitsAPhoneAndHasADarkForm(t *testing.T) {
 	address := example(t, "live")
-	for name, look := range map[string]struct {
-		width, height int64
-		scheme        string
-	}{
-		"live-light": {1100, 720, "light"},
-		"live-dark":  {1100, 720, "dark"},
-		"live-phone": {390, 844, "light"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := newLiveTab(t)
-			ctx := p.patient(t)
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}},
-			})
-			require.NoError(t, err)
-			require.NoError(t, chromedp.Do(ctx,
-				chromedp.EmulateViewport(look.width, look.height), chromedp.Navigate(address)))
-			require.LessOrEqual(t, eval[int](t, p, lanesJS+`
-				await until(() => bytes('classic', 'page') > `+strconv.Itoa(piledUp)+`);
-				return document.documentElement.scrollWidth;`), int(look.width))
-			background := eval[string](t, p, `return getComputedStyle(document.body).backgroundColor`)
-			require.Equal(t, look.scheme == "dark", background == "rgb(22, 22, 21)", background)
-			keep(t, p, name)
-		})
-	}
+	inEachLook(t, "live", 1100, 720, func(t *testing.T) (*tab, string) {
+		return newLiveTab(t), address
+	}, lanesJS+`await until(() => bytes('classic', 'page') > `+strconv.Itoa(piledUp)+`);`)
 }

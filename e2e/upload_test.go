@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -326,45 +325,18 @@ func TestTheUploadPageWithoutWebSocketStreamSaysSo(t *testing.T) {
 	})
 }
 
-// The pictures are made when the flag asks for it; the page fits its width in any case.
 func TestTheUploadPageFitsAPhoneAndHasADarkForm(t *testing.T) {
-	for name, look := range map[string]struct {
-		width, height int64
-		scheme        string
-	}{
-		"upload-light": {900, 760, "light"},
-		"upload-dark":  {900, 760, "dark"},
-		"upload-phone": {390, 844, "light"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			u := upload(t, "-disk-rate", "8MB/s")
-			require.NoError(t, os.WriteFile(filepath.Join(u.dir, "notes.txt"), nil, 0o644))
-			p := newTab(t)
-			ctx := p.patient(t)
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}},
-			})
-			require.NoError(t, err)
-			require.NoError(t, chromedp.Do(ctx,
-				chromedp.EmulateViewport(look.width, look.height), chromedp.Navigate(u.page())))
-			require.LessOrEqual(t, eval[int](t, p, uploadJS+`
-				const long = 'A film whose long name a phone shows on several lines, without a gap.mp4';
-				drop(long, 12e6);
-				drop('holiday.jpg', 1e6);
-				drop('notes.txt', 5000);
-				await until(() => state('holiday.jpg') === 'Stored' && state('notes.txt').startsWith('Not') &&
-					bytes(long, 'stored') > 3e6);
-				return document.documentElement.scrollWidth;`), int(look.width))
-			background := eval[string](t, p, `return getComputedStyle(document.body).backgroundColor`)
-			require.Equal(t, look.scheme == "dark", background == "rgb(22, 22, 21)", background)
-			if *pictures == "" {
-				return
-			}
-			picture, err := chromedp.Run(p.patient(t), chromedp.CaptureScreenshot())
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(*pictures, name+".png"), picture, 0o644))
-		})
-	}
+	inEachLook(t, "upload", 900, 760, func(t *testing.T) (*tab, string) {
+		u := upload(t, "-disk-rate", "8MB/s")
+		require.NoError(t, os.WriteFile(filepath.Join(u.dir, "notes.txt"), nil, 0o644))
+		return newTab(t), u.page()
+	}, uploadJS+`
+		const long = 'A film whose long name a phone shows on several lines, without a gap.mp4';
+		drop(long, 12e6);
+		drop('holiday.jpg', 1e6);
+		drop('notes.txt', 5000);
+		await until(() => state('holiday.jpg') === 'Stored' && state('notes.txt').startsWith('Not') &&
+			bytes(long, 'stored') > 3e6);`)
 }
 
 // The commands are those of docs/examples.md.
