@@ -219,6 +219,30 @@ func (w *witness) witness(ctx context.Context, hurry <-chan struct{}) error {
 	return err
 }
 
+// report logs how far the clients are that have not got all, and what the gateway says of itself.
+func (m *member) report(t *testing.T, witnesses []*witness) {
+	t.Helper()
+	behind := map[string]int{}
+	for _, w := range witnesses {
+		if n := w.count.Load(); n != int64(w.want) {
+			behind[fmt.Sprintf("%s, slow: %v, has %d", w.topic, w.slow != nil, n)]++
+		}
+	}
+	for how, many := range behind {
+		t.Logf("%d clients: %s", many, how)
+	}
+	resp, err := http.Get(m.operators + "/metrics") //nolint:noctx // on loopback
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(b)) {
+		if strings.HasPrefix(line, "fanout_") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+}
+
 // The sizes of the test.
 const (
 	clusterClients = 2000
@@ -238,7 +262,7 @@ func TestClusterGivesEachClientEachMessageOnceAlthoughAGatewayAndAServerAreKille
 	urls := []string{dies.url, stays.url}
 	topics := []string{"orders", "trades"}
 
-	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	hurry := make(chan struct{}) // closed when slow clients need not be slow any more
 	witnesses := make([]*witness, clusterClients)
@@ -298,6 +322,7 @@ func TestClusterGivesEachClientEachMessageOnceAlthoughAGatewayAndAServerAreKille
 		case err := <-ended:
 			require.NoError(t, err)
 		case <-time.After(2 * time.Minute):
+			stays.report(t, witnesses)
 			require.FailNow(t, "a client has not got all")
 		}
 	}

@@ -394,6 +394,7 @@ func TestTheMetricsTellWhatHappens(t *testing.T) {
 		for _, line := range []string{
 			`fanout_subscribers{topic="orders"} 1`,
 			`fanout_subscriber_states{state="live",topic="orders"} 1`,
+			`fanout_subscriber_states{state="fetching",topic="orders"} 0`,
 			`fanout_ring_head{topic="orders"} 5`,
 			`fanout_ring_messages{topic="orders"} 2`,
 			`wsstream_connections 1`,
@@ -405,5 +406,6 @@ func TestTheMetricsTellWhatHappens(t *testing.T) {
 		return true
 	}, "the metrics")
 	seen := g.topics["orders"].seen
+	require.Positive(t, value(t, seen.fromStream))
 	require.Equal(t, 5.0, value(t, seen.fromRing)+value(t, seen.fromStream))
 }

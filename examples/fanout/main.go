@@ -1,7 +1,7 @@
 // Fanout serves topics to very many subscribers, over any number of gateways. The messages are in
 // NATS JetStream. A slow client holds back itself only, and what it has not read stays on disk:
 //
-//	                      ┌ ordered consumer → ring ┬ WebSocket → a client that keeps up
+//	                      ┌ consumer → ring ┬ WebSocket → a client that keeps up
 //	publisher → JetStream ┤                         └ …
 //	                      └ direct gets, as credit allows ─ WebSocket → a slow client
 //

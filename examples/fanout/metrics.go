@@ -51,7 +51,7 @@ func newMetrics(meter *wsstream.Meter) *metrics {
 	m.positionFailures = counter("position_failures_total",
 		"Acknowledged positions that could not be stored, and were tried again.", "topic")
 	m.interruptions = counter("consumer_interruptions_total",
-		"Errors of the ordered consumer, which goes on by itself.", "topic")
+		"How often a consumer of the broker was replaced by another one.", "topic")
 	m.registry.MustRegister(promws.NewCollector(meter),
 		collectors.NewGoCollector(collectors.WithGoCollectorRuntimeMetrics(collectors.MetricsGC)),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -109,7 +109,8 @@ func (s *shard) take(free []*subscriber) []*subscriber {
 	for _, sub := range woken {
 		sub.woken = false
 		if sub.fetched {
-			sub.fetched, sub.state = false, idle
+			sub.fetched = false
+			s.change(sub, idle)
 		}
 	}
 	return woken

@@ -6,13 +6,12 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A topic is the part of a gateway for one stream. One ordered consumer fills the ring. Each shard
-// serves some of the subscribers from the ring, on a goroutine of its own.
+// A topic is the part of a gateway for one stream. One consumer fills the ring. Each shard serves
+// some of the subscribers from the ring, on a goroutine of its own.
 type topic struct {
 	name   string
 	policy Policy
@@ -59,51 +58,18 @@ func openTopic(ctx context.Context, g *gateway, c topicConfig) (*topic, error) {
 		t.shards = append(t.shards, s)
 		t.wg.Go(s.run) // ends with close
 	}
-	if err := t.follow(ctx, low); err != nil {
+	if err := t.follow(ctx); err != nil {
 		t.close()
 		return nil, err
 	}
 	return t, nil
 }
 
-// follow starts the consumer. It ends with the topic's context. If the broker loses it, nats.go
-// makes another one behind the last message.
-func (t *topic) follow(ctx context.Context, from uint64) error {
-	c, err := t.stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
-		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:       from,
-		InactiveThreshold: 30 * time.Second,
-	})
-	if err != nil {
-		return err
-	}
-	consuming, err := c.Consume(t.take,
-		jetstream.PullMaxMessages(1024),
-		jetstream.PullExpiry(10*time.Second),
-		jetstream.PullHeartbeat(time.Second),
-		jetstream.ConsumeErrHandler(func(jetstream.ConsumeContext, error) { t.seen.interruptions.Inc() }),
-	)
-	if err != nil {
-		return err
-	}
-	t.ready.Store(true)
-	t.wg.Go(func() { // ends with close
-		<-t.ctx.Done()
-		consuming.Stop()
-		<-consuming.Closed()
-	})
-	return nil
-}
-
 // take puts a message into the ring, and tells the shards. It waits while a shard is so far behind
 // that its subscribers would fall out of the ring. Then this machine is the slow part, and fetching
 // would make that worse. A slow client does not make take wait: its shard has left it behind.
-func (t *topic) take(m jetstream.Msg) {
-	meta, err := m.Metadata()
-	if err != nil {
-		return // not a message of a stream
-	}
-	seq, key := meta.Sequence.Stream, keyOf(t.name, m.Subject())
+func (t *topic) take(m jetstream.Msg, seq uint64) {
+	key := keyOf(t.name, m.Subject())
 	e := entry{seq: seq, key: key, message: messageFrame(t.name, seq, key, m.Data()).Prepare()}
 	for !t.hasRoom() {
 		select {
