@@ -12,16 +12,16 @@ const (
 	consumerTimeout   = 3 * time.Second        // to make a consumer
 	consumerAgain     = 200 * time.Millisecond // after a consumer that failed
 	consumerHeartbeat = time.Second            // how often the broker speaks; after two it is lost
-	consumerForgotten = 30 * time.Second       // after a consumer's last request the broker removes it
+	consumerForgotten = 30 * time.Second       // the broker then removes an unused consumer
 )
 
-// follow fills the ring until the topic's context ends. A consumer that fails is replaced by another
-// one, which begins behind the ring's newest message.
+// follow fills the ring until the topic's context ends. A consumer that fails is replaced by
+// another one, which begins behind the ring's newest message.
 //
 // The consumer is in the memory of one server, so it dies with that. A cluster may even give a new
-// consumer to a server that has just died. A consumer of that name is never made then, however often
-// it is asked for, so each attempt is for a consumer of another name. An ordered consumer of nats.go
-// asks for the same name again.
+// consumer to a server that has just died. Then a consumer of that name is never made, so each
+// attempt is for a consumer of another name. An ordered consumer of nats.go asks for the same name
+// again.
 func (t *topic) follow(ctx context.Context) error {
 	c, err := t.newConsumer(ctx)
 	if err != nil {
