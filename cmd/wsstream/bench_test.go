@@ -192,7 +192,7 @@ func TestBenchReportsWhatIsWrong(t *testing.T) {
 		"a source":       {"--mode source --rate 1 ws://a", 2, "the server sets the rate"},
 		"none in flight": {"--in-flight 0 ws://a", 2, "bad --in-flight"},
 		"a bad fraction": {"--slow 2 ws://a", 2, "bad --slow 2:"},
-		"a refusal":      {"--origin https://example.net " + refuses, 3, "10 connections failed"},
+		"a refusal":      {"--origin https://example.net " + refuses, 3, "10 connections failed, the first of them: handshake"},
 		"a failure":      {"--connections 2 --duration 100ms " + breaks, 5, "1006"},
 	} {
 		t.Run(name, func(t *testing.T) {

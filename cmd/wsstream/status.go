@@ -68,9 +68,9 @@ func report(w io.Writer, err error) {
 	_, _ = fmt.Fprintln(w, "wsstream:", text)
 }
 
-// oneLine returns an error's text without line breaks, and without the library's own prefix.
+// oneLine returns an error's text without line breaks, and without the library's own prefixes.
 func oneLine(err error) string {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	text = strings.TrimPrefix(text, "wsstream: ")
-	return strings.TrimPrefix(text, "stream: ")
+	text := ": " + strings.Join(strings.Fields(err.Error()), " ")
+	text = strings.NewReplacer(": wsstream: ", ": ", ": stream: ", ": ").Replace(text)
+	return strings.TrimPrefix(text, ": ")
 }
