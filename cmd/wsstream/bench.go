@@ -111,7 +111,7 @@ func (b *bench) run(url string) error {
 	if err := b.check(); err != nil {
 		return usageError{err}
 	}
-	o, err := b.flags.options()
+	o, err := b.flags.options(url)
 	if err != nil {
 		return err
 	}

@@ -129,7 +129,7 @@ func (d *dialer) prepare() (*wsstream.DialOptions, error) {
 	case d.fast && d.replay == "":
 		return nil, usageError{errors.New("--fast needs --replay")}
 	}
-	o, err := d.flags.options()
+	o, err := d.flags.options(d.url)
 	if err != nil {
 		return nil, err
 	}

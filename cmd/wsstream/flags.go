@@ -87,7 +87,8 @@ func (f *dialFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.origin, "origin", "", "send this `origin`, as a page of that site does")
 	fs.BoolVar(&f.insecure, "insecure", false, "accept any certificate of the server")
 	fs.StringVar(&f.caCert, "cacert", "", "a `file` of certificates to trust, in place of the system's")
-	fs.StringVar(&f.clientCert, "client-cert", "", "a `file` with the client's certificate")
+	fs.StringVar(&f.clientCert, "client-cert", "",
+		"show the server the certificate in this `file`, in PEM")
 	fs.StringVar(&f.clientKey, "client-key", "", "a `file` with the key of that certificate")
 	fs.StringVar(&f.proxy, "proxy", "",
 		"connect through this proxy, a `URL` of http, https or socks5, or none;\n"+
@@ -97,8 +98,8 @@ func (f *dialFlags) add(fs *pflag.FlagSet) {
 		"the longest `duration` of connecting")
 }
 
-// options returns what the flags mean.
-func (f *dialFlags) options() (*wsstream.DialOptions, error) {
+// options returns what the flags mean for connections to a target.
+func (f *dialFlags) options(target string) (*wsstream.DialOptions, error) {
 	o := &wsstream.DialOptions{
 		Subprotocols:     f.protocols,
 		Header:           http.Header{},
@@ -132,7 +133,7 @@ func (f *dialFlags) options() (*wsstream.DialOptions, error) {
 	if err := f.setProxy(o); err != nil {
 		return nil, usageError{err}
 	}
-	return o, f.setTLS(o)
+	return o, f.setTLS(o, target)
 }
 
 func (f *dialFlags) setProxy(o *wsstream.DialOptions) error {
@@ -151,30 +152,62 @@ func (f *dialFlags) setProxy(o *wsstream.DialOptions) error {
 	return nil
 }
 
-func (f *dialFlags) setTLS(o *wsstream.DialOptions) error {
+func (f *dialFlags) setTLS(o *wsstream.DialOptions, target string) (err error) {
 	c := &tls.Config{
 		InsecureSkipVerify: f.insecure,
 		ClientSessionCache: tls.NewLRUClientSessionCache(1), // for --reconnect
 	}
 	if f.caCert != "" {
-		pem, err := os.ReadFile(f.caCert)
-		if err != nil {
-			return fmt.Errorf("--cacert: %w", err)
+		if c.RootCAs, err = authorities("--cacert", f.caCert); err != nil {
+			return err
 		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return fmt.Errorf("--cacert: no certificate in %s", f.caCert)
-		}
-	}
-	if f.clientCert != "" || f.clientKey != "" {
-		cert, err := tls.LoadX509KeyPair(f.clientCert, f.clientKey)
-		if err != nil {
-			return fmt.Errorf("--client-cert and --client-key: %w", err)
-		}
-		c.Certificates = []tls.Certificate{cert}
 	}
 	o.TLSConfig = c
-	return nil
+	cert, err := keyPair("--client-cert", f.clientCert, "--client-key", f.clientKey)
+	if cert == nil || err != nil {
+		return err
+	}
+	// A certificate in Certificates is not shown to a server that names other authorities. Then the
+	// server's error would be that there is none.
+	c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return cert, nil
+	}
+	switch scheme, _, _ := strings.Cut(strings.ToLower(target), ":"); scheme {
+	case "wss", "https":
+		return nil
+	default:
+		return usageError{fmt.Errorf("--client-cert needs a URL of wss, not %s", target)}
+	}
+}
+
+// authorities returns the certificates in the file that a flag names.
+func authorities(flag, file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no certificate in %s", flag, file)
+	}
+	return pool, nil
+}
+
+// keyPair returns the certificate in the files that two flags name, or nil without both flags.
+func keyPair(certFlag, certFile, keyFlag, keyFile string) (*tls.Certificate, error) {
+	switch {
+	case certFile == "" && keyFile == "":
+		return nil, nil
+	case keyFile == "":
+		return nil, usageError{fmt.Errorf("%s needs %s, which is missing", certFlag, keyFlag)}
+	case certFile == "":
+		return nil, usageError{fmt.Errorf("%s needs %s, which is missing", keyFlag, certFlag)}
+	}
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", certFlag, keyFlag, err)
+	}
+	return &cert, nil
 }
 
 // connect opens a connection. While it waits, the first interrupt ends it.

@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +26,7 @@ type acceptFlags struct {
 	protocols []string
 	cert      string
 	key       string
+	clientCA  string
 }
 
 func (f *acceptFlags) add(fs *pflag.FlagSet) {
@@ -33,18 +34,14 @@ func (f *acceptFlags) add(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.origins, "accept-origin", nil,
 		"let pages of this `origin` connect, such as *.example.org; may be repeated")
 	fs.StringArrayVar(&f.protocols, "accept-protocol", nil, "speak this `protocol`; may be repeated")
-	fs.StringVar(&f.cert, "cert", "", "serve TLS, with the certificate in this `file`")
-	fs.StringVar(&f.key, "key", "", "the `file` with the key of that certificate")
+	fs.StringVar(&f.cert, "cert", "", "serve TLS, with the certificate in this `file`, in PEM")
+	fs.StringVar(&f.key, "key", "", "the `file` with the key of that certificate, in PEM")
+	fs.StringVar(&f.clientCA, "client-ca", "",
+		"refuse clients without a certificate from an authority in this `file`")
 }
 
 // acceptor returns what accepts connections as the flags say.
 func (f *acceptFlags) acceptor() (*wsstream.Acceptor, error) {
-	switch {
-	case f.cert != "" && f.key == "":
-		return nil, usageError{errors.New("--cert needs --key, which is missing")}
-	case f.cert == "" && f.key != "":
-		return nil, usageError{errors.New("--key needs --cert, which is missing")}
-	}
 	a := &wsstream.Acceptor{Options: wsstream.AcceptOptions{
 		Subprotocols:   f.protocols,
 		Origins:        f.origins,
@@ -78,18 +75,23 @@ func listen(address string, scheme string) (net.Listener, string, error) {
 	}
 }
 
-// secure adds TLS to a listener if there is a certificate.
-func (f *acceptFlags) secure(l net.Listener) (net.Listener, error) {
-	if f.cert == "" && f.key == "" {
-		return l, nil
+// tls returns what the flags of TLS mean, or nil without a certificate.
+func (f *acceptFlags) tls() (*tls.Config, error) {
+	cert, err := keyPair("--cert", f.cert, "--key", f.key)
+	switch {
+	case err != nil:
+		return nil, err
+	case cert == nil && f.clientCA != "":
+		return nil, usageError{errors.New("--client-ca needs --cert, which is missing")}
+	case cert == nil:
+		return nil, nil
 	}
-	cert, err := tls.LoadX509KeyPair(f.cert, f.key)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--cert and --key: %w", err), l.Close())
+	c := &tls.Config{Certificates: []tls.Certificate{*cert}, NextProtos: []string{"http/1.1"}}
+	if f.clientCA != "" {
+		c.ClientAuth = tls.RequireAndVerifyClientCert
+		c.ClientCAs, err = authorities("--client-ca", f.clientCA)
 	}
-	return tls.NewListener(l, &tls.Config{
-		Certificates: []tls.Certificate{cert}, NextProtos: []string{"http/1.1"},
-	}), nil
+	return c, err
 }
 
 // serveHTTP listens and serves until the first interrupt. Then it closes all connections with
@@ -97,21 +99,25 @@ func (f *acceptFlags) secure(l net.Listener) (net.Listener, error) {
 func serveHTTP(
 	c *console, address string, f *acceptFlags, a *wsstream.Acceptor, h http.Handler,
 ) error {
+	secure, err := f.tls()
+	if err != nil {
+		return err
+	}
 	scheme := "ws"
-	if f.cert != "" || f.key != "" {
+	if secure != nil {
 		scheme = "wss"
 	}
 	l, name, err := listen(address, scheme)
 	if err != nil {
 		return err
 	}
-	if l, err = f.secure(l); err != nil {
-		return err
+	if secure != nil {
+		l = tls.NewListener(l, secure)
 	}
 	s := &http.Server{
 		Handler:           f.limit(h),
 		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(slog.NewTextHandler(c.stderr, nil), slog.LevelWarn),
+		ErrorLog:          log.New(c.stderr, "wsstream: ", 0),
 	}
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(l) }() // ends with Shutdown

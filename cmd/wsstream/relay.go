@@ -91,11 +91,11 @@ func (r *relay) run(from, to string) (err error) {
 	if r.to, err = parseEndpoint(to); err != nil {
 		return err
 	}
-	tls := r.accept.cert != "" || r.accept.key != ""
+	tls := r.accept.cert != "" || r.accept.key != "" || r.accept.clientCA != ""
 	if (r.from.network == "wss") != tls {
-		return usageError{errors.New("--cert and --key go with a LISTEN of wss, which needs them")}
+		return usageError{errors.New("--cert, --key and --client-ca go with a LISTEN of wss, which needs the first two")}
 	}
-	if r.options, err = r.dial.options(); err != nil {
+	if r.options, err = r.dial.options(to); err != nil {
 		return err
 	}
 	r.accept.stream = r.dial.stream
