@@ -33,6 +33,7 @@ var errDone = errors.New("done")
 func (d *dialer) run(ctx context.Context, talk func(context.Context, *wsstream.Conn) error) error {
 	options := d.options
 	options.Subprotocols = []string{Subprotocol}
+	options.MaxMessageSize = -1 // the broker limits a message
 	if options.Header = options.Header.Clone(); options.Header == nil {
 		options.Header = http.Header{}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +16,9 @@ const (
 	consumerForgotten = 30 * time.Second       // the broker then removes an unused consumer
 )
 
+// errAnew says that the stream is another one.
+var errAnew = errors.New("the stream has begun anew")
+
 // follow fills the ring until the topic's context ends. A consumer that fails is replaced by
 // another one, which begins behind the ring's newest message.
 //
@@ -27,30 +31,41 @@ func (t *topic) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.ready.Store(true)
 	t.wg.Go(func() { // ends with close
 		for {
-			if err == nil {
-				t.consume(c)
-			}
-			select {
-			case <-time.After(consumerAgain):
-			case <-t.ctx.Done():
+			t.consume(c)
+			if c = t.nextConsumer(); c == nil {
 				return
 			}
 			t.seen.interruptions.Inc()
-			c, err = t.newConsumer(t.ctx)
 		}
 	})
 	return nil
 }
 
-// newConsumer makes a consumer of the messages behind the ring's newest one.
+// nextConsumer makes a consumer in place of one that has failed. It tries that again and again. It
+// returns nil when the topic's context ends.
+func (t *topic) nextConsumer() jetstream.Consumer {
+	for {
+		select {
+		case <-time.After(consumerAgain):
+		case <-t.ctx.Done():
+			return nil
+		}
+		if c, err := t.newConsumer(t.ctx); err == nil {
+			return c
+		}
+	}
+}
+
+// newConsumer makes a consumer of the messages behind the ring's newest one. If the stream is no
+// longer that of the ring, the topic begins anew, and newConsumer returns errAnew. The consumer
+// comes first: it ends with its stream, so it cannot be of another stream than the one looked at.
 func (t *topic) newConsumer(ctx context.Context) (jetstream.Consumer, error) {
 	ctx, stop := context.WithTimeout(ctx, consumerTimeout)
 	defer stop()
 	_, head := t.ring.bounds()
-	return t.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{ // of a new name
+	c, err := t.stream.CreateConsumer(ctx, jetstream.ConsumerConfig{ // of a new name
 		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:       head + 1,
 		AckPolicy:         jetstream.AckNonePolicy,
@@ -58,6 +73,18 @@ func (t *topic) newConsumer(ctx context.Context) (jetstream.Consumer, error) {
 		Replicas:          1,
 		InactiveThreshold: consumerForgotten,
 	})
+	if err != nil {
+		return nil, err
+	}
+	info, err := t.stream.Info(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Created.Equal(t.created) || info.State.LastSeq < head:
+		t.beginAnew(info)
+		return nil, errAnew
+	}
+	return c, nil
 }
 
 // consume takes messages from a consumer until that fails or leaves a message out, or until the

@@ -57,6 +57,7 @@ func (f *fixture) lossyTopic(policy Policy) (*topic, *lossyStream) {
 			interruptions: prometheus.NewCounter(prometheus.CounterOpts{Name: "interruptions"}),
 		}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
+	t.created = stream.CachedInfo().Created
 	f.Cleanup(t.close)
 	return t, s
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
@@ -119,48 +121,54 @@ func (f *fetches) fetch(sub *subscriber) error {
 		return err
 	}
 	t.seen.fetches.Inc()
-	got, written := 0, 0
-	defer func() {
-		t.seen.fetched.Add(float64(got))
-		t.seen.fromStream.Add(float64(written))
-	}()
-	for m, err := range batch {
-		switch {
-		case errors.Is(err, jetstreamext.ErrNoMessages):
-			return f.skipHole(ctx, sub, low)
-		case err != nil:
+	var got []*jetstream.RawStreamMsg // as much as the credit, or one
+	next, hole := sub.next, false
+	for m, e := range batch {
+		if err = e; err != nil {
+			break
+		}
+		hole = hole || m.Sequence > next
+		next = m.Sequence + 1
+		got = append(got, m)
+	}
+	t.seen.fetched.Add(float64(len(got)))
+	switch {
+	case len(got) > 0: // an error ends the next fetch, too
+		return f.give(ctx, sub, got, hole)
+	case errors.Is(err, jetstreamext.ErrNoMessages):
+		return f.skipHole(ctx, sub, low)
+	case err != nil:
+		return err
+	}
+	return errNothing
+}
+
+// give writes what a fetch brought. If the stream has dropped messages that the subscriber needs,
+// give returns an Error. Holes that are not at the stream's beginning were made by an operator, or
+// by the policy Latest. The stream may drop messages while a fetch reads it, so give asks for the
+// stream's beginning after the fetch.
+func (f *fetches) give(
+	ctx context.Context, sub *subscriber, got []*jetstream.RawStreamMsg, hole bool,
+) error {
+	t, first := sub.topic, uint64(0)
+	if hole && t.policy == All {
+		var err error
+		if first, err = t.first(ctx); err != nil {
 			return err
 		}
-		if got++; got == 1 && m.Sequence > sub.next {
-			if err := checkHole(ctx, sub); err != nil {
-				return err
+	}
+	for _, m := range got {
+		if m.Sequence > sub.next {
+			if gone := goneError(t, sub.next, first); gone != nil {
+				return gone
 			}
 		}
 		frame := messageFrame(t.name, m.Sequence, keyOf(t.name, m.Subject), m.Data)
-		if ok, err := sub.session.try(frame); err != nil || !ok {
+		if ok, err := sub.session.give(sub, frame); err != nil || !ok {
 			return nil // the rest stays in the stream
 		}
-		written++
+		t.seen.fromStream.Inc()
 		sub.next = m.Sequence + 1
-	}
-	if got == 0 {
-		return errNothing
-	}
-	return nil
-}
-
-// checkHole returns an Error if the stream has dropped messages that the subscriber needs. Holes
-// that are not at the stream's beginning were made by an operator, or by the policy Latest.
-func checkHole(ctx context.Context, sub *subscriber) error {
-	if sub.topic.policy == Latest {
-		return nil
-	}
-	first, err := sub.topic.first(ctx)
-	if err != nil {
-		return err
-	}
-	if gone := goneError(sub.topic, sub.next, first); gone != nil {
-		return gone
 	}
 	return nil
 }
@@ -191,14 +199,13 @@ func (f *fetches) skipHole(ctx context.Context, sub *subscriber, low uint64) err
 		sub.next = first
 		return nil
 	}
-	if sub.keys == "" {
-		return errNothing
-	}
 	next, err := leaderNext(ctx, sub)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	if next == 0 || next > low {
+	case next == sub.next:
+		return errNothing
+	case next == 0 || next > low:
 		next = low
 	}
 	sub.next = max(sub.next, next)
@@ -210,7 +217,7 @@ func (f *fetches) skipHole(ctx context.Context, sub *subscriber, low uint64) err
 func leaderNext(ctx context.Context, sub *subscriber) (uint64, error) {
 	t := sub.topic
 	req, err := json.Marshal(map[string]any{
-		"seq": sub.next, "next_by_subj": subjectOf(t.name, sub.keys),
+		"seq": sub.next, "next_by_subj": subjectOf(t.name, cmp.Or(sub.keys, ">")),
 	})
 	if err != nil {
 		return 0, err

@@ -26,6 +26,7 @@ type gatewayOptions struct {
 	window    int           // bytes that a connection may hold, each way
 	wait      time.Duration // of a drain, until the first connection is closed
 	spread    time.Duration // of a drain, from the first connection to the last
+	late      time.Duration // behind a drain, for what the broker has not answered
 }
 
 // A gateway serves topics to WebSocket clients.
@@ -62,7 +63,7 @@ func newGateway(ctx context.Context, b *broker, o gatewayOptions) (*gateway, err
 		Origins:        o.origins,
 		ReadWindow:     o.window,
 		WriteWindow:    o.window,
-		MaxMessageSize: 2 * longestData, // base64, and JSON around it
+		MaxMessageSize: longestMessage,
 		Meter:          &g.meter,
 		// A slow client reads a ping late: it is behind the data.
 		PingInterval: 30 * time.Second,

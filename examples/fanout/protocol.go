@@ -135,7 +135,7 @@ type Publish struct {
 	Topic string `json:"topic"`
 	Key   string `json:"key"` // tokens of letters, digits, "_" and "-", with "." between them
 
-	// Data or Data64 is the payload, as in Message.
+	// Data or Data64 is the payload, as in Message. It has at most 256 KiB.
 	Data   *string `json:"data,omitempty"`
 	Data64 *string `json:"data64,omitempty"`
 
@@ -220,6 +220,9 @@ const (
 	longestID   = 128       // bytes
 	longestKey  = 200       // bytes
 	longestData = 256 << 10 // bytes of a payload that a client publishes
+
+	// A byte of a payload has up to 6 bytes in JSON: \u0000. The other fields are short.
+	longestMessage = 6*longestData + 4<<10
 )
 
 var (

@@ -28,7 +28,7 @@ type ring struct {
 	first, n   int
 	bytes      int
 	byKey      map[string]uint64 // the newest entry of a key; nil unless latest
-	total      int64             // entries that were appended so far
+	total      int64             // entries that were appended so far, and restarts
 	totalBytes int64
 }
 
@@ -89,6 +89,18 @@ func (r *ring) append(e entry) {
 	r.head = e.seq
 	r.total++
 	r.totalBytes += int64(size)
+}
+
+// restart empties the ring, because the stream is another one now. The next message is low, or a
+// later one.
+func (r *ring) restart(low uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.n > 0 {
+		r.evictLocked()
+	}
+	r.low, r.head = low, low-1
+	r.total++ // the live subscribers look at the ring
 }
 
 // evictLocked drops the oldest entry.

@@ -44,7 +44,7 @@ func (o *serveOptions) addBroker(flags *flag.FlagSet) {
 }
 
 func parseServe(args []string, stdout io.Writer) (*serveOptions, error) {
-	o := &serveOptions{}
+	o := &serveOptions{gateway: gatewayOptions{late: 10 * time.Second}}
 	flags := flag.NewFlagSet("fanout serve", flag.ContinueOnError)
 	var topics, origins list
 	var replicas int
@@ -187,7 +187,8 @@ func withGateway(ctx context.Context, o *serveOptions, run func(*running) error)
 	public := serveOn(smallBuffers{clients}, g.handler(), failed)
 	admin := serveOn(operators, g.admin(), failed)
 	defer func() {
-		late, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		g.drain()
+		late, stop := context.WithTimeout(context.Background(), o.gateway.late)
 		defer stop()
 		g.close(late)
 		err = errors.Join(err, public(late), admin(late))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -30,6 +31,19 @@ type session struct {
 func (s *session) try(m wsstream.Message) (bool, error) {
 	s.out.Lock()
 	defer s.out.Unlock()
+	return s.conn.Writable().TryWrite(m)
+}
+
+// errLeft says that a subscription has ended.
+var errLeft = errors.New("the subscription has ended")
+
+// give writes a subscriber's message if there is credit. Behind leave, it writes nothing.
+func (s *session) give(sub *subscriber, m wsstream.Message) (bool, error) {
+	s.out.Lock()
+	defer s.out.Unlock()
+	if sub.gone.Load() {
+		return false, errLeft
+	}
 	return s.conn.Writable().TryWrite(m)
 }
 
@@ -68,7 +82,7 @@ func (s *session) handle(m wsstream.Message) error {
 	case typeSubscribe:
 		return s.subscribe(t, in)
 	case typeUnsubscribe:
-		if sub := s.remove(t); sub != nil {
+		if sub := s.find(t); sub != nil && s.remove(sub) {
 			sub.leave()
 		}
 		return s.send(Unsubscribed{typeUnsubscribed, t.name})
@@ -85,9 +99,8 @@ func (s *session) handle(m wsstream.Message) error {
 // broke ends a session whose client broke the protocol.
 func (s *session) broke(cause error) error {
 	_ = s.send(&Error{Type: typeError, Code: codeBadMessage, Text: cause.Error()})
-	reason := cause.Error()
 	return &wsstream.Error{CloseInfo: wsstream.CloseInfo{
-		Code: closeBadMessage, Reason: reason[:min(len(reason), 100)],
+		Code: closeBadMessage, Reason: cause.Error(), // a long one is cut
 	}}
 }
 
@@ -117,7 +130,8 @@ func (s *session) subscription(t *topic, in *incoming) (*subscriber, *Error) {
 	if s.find(t) != nil {
 		return no(codeSubscribed, "there is a subscription to the topic")
 	}
-	sub := &subscriber{session: s, topic: t, shard: t.shard(), name: in.Name}
+	sub := &subscriber{session: s, topic: t, shard: t.shard(), name: in.Name,
+		anew: t.anew.Load()}
 	if in.Keys != ">" {
 		sub.keys = in.Keys
 	}
@@ -169,33 +183,28 @@ func (s *session) add(sub *subscriber) bool {
 func (s *session) find(t *topic) *subscriber {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := s.indexLocked(t); i >= 0 {
-		return s.subs[i]
-	}
-	return nil
-}
-
-func (s *session) indexLocked(t *topic) int {
-	return slices.IndexFunc(s.subs, func(sub *subscriber) bool { return sub.topic == t })
-}
-
-// remove removes the subscription to a topic from the list, and returns it, or nil.
-func (s *session) remove(t *topic) *subscriber {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := s.indexLocked(t)
+	i := slices.IndexFunc(s.subs, func(sub *subscriber) bool { return sub.topic == t })
 	if i < 0 {
 		return nil
 	}
-	sub := s.subs[i]
-	s.subs = slices.Delete(s.subs, i, i+1)
-	return sub
+	return s.subs[i]
+}
+
+// remove removes a subscriber from the list. It reports false if the subscriber is not there.
+func (s *session) remove(sub *subscriber) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.subs, sub)
+	if i >= 0 {
+		s.subs = slices.Delete(s.subs, i, i+1)
+	}
+	return i >= 0
 }
 
 // refuse ends a subscription with an Error. A client whose window is full may read it late, so
 // refuse does not wait for that.
 func (s *session) refuse(sub *subscriber, e *Error) {
-	if s.remove(sub.topic) == sub {
+	if s.remove(sub) {
 		sub.gone.Store(true)
 		go func() { _ = s.send(e) }() // ends with the connection
 	}

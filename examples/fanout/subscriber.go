@@ -25,6 +25,7 @@ type subscriber struct {
 	shard   *shard
 	keys    string // the pattern that it asked for; empty: all keys
 	name    string // of its position; empty for none
+	anew    *Error // the topic's when it began
 	gone    atomic.Bool
 
 	// Of the shard's goroutine; while the state is fetching, of the fetch.
@@ -56,9 +57,12 @@ func (sub *subscriber) wants(key string) bool {
 	return sub.keys == "" || server.SubjectMatchesFilter(key, sub.keys)
 }
 
-// leave ends the subscription. The shard forgets it later.
+// leave ends the subscription. No message follows. The shard forgets it later.
 func (sub *subscriber) leave() {
-	if !sub.gone.Swap(true) {
+	sub.session.out.Lock()
+	left := sub.gone.Swap(true)
+	sub.session.out.Unlock()
+	if !left {
 		sub.shard.wake(sub)
 	}
 }
@@ -171,6 +175,11 @@ func (s *shard) step(sub *subscriber, buf []entry) {
 			s.topic.seen.subscribers.Dec()
 			return
 		}
+		if anew := s.topic.anew.Load(); anew != sub.anew {
+			sub.session.refuse(sub, anew)
+			sub.gone.Store(true)
+			continue
+		}
 		entries, ok := s.topic.ring.read(sub.next, buf[:0])
 		switch {
 		case !ok && sub.session.conn.Writable().DesiredSize() <= 0:
@@ -197,9 +206,9 @@ func (s *shard) give(sub *subscriber, entries []entry) bool {
 	defer func() { s.topic.seen.fromRing.Add(float64(written)) }()
 	for _, e := range entries {
 		if !e.stale && sub.wants(e.key) {
-			ok, err := sub.session.try(e.message)
+			ok, err := sub.session.give(sub, e.message)
 			if err != nil {
-				sub.gone.Store(true) // the connection has ended
+				sub.gone.Store(true) // the connection has ended, or the subscription
 				return true
 			}
 			if !ok {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -18,17 +19,20 @@ type topic struct {
 	stream jetstream.Stream
 	js     jetstream.JetStream
 	ring   *ring
-	newest uint64 // of the stream, when the topic was opened
 	seen   *topicMetrics
 	fetch  func(*subscriber) // lets a subscriber catch up
 
 	shards []*shard
 	turn   atomic.Uint64 // which shard gets the next subscriber
 	moved  chan struct{} // has a token when a shard has finished a pass
-	ready  atomic.Bool   // the consumer runs
-	ctx    context.Context
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+
+	newest  atomic.Uint64         // of the stream, when the topic was opened or began anew
+	created time.Time             // the stream; of the consumer's goroutine
+	anew    atomic.Pointer[Error] // for the subscribers from before the topic began anew
+
+	ctx  context.Context
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 }
 
 // openTopic starts the consumer and the shards of a topic.
@@ -42,15 +46,12 @@ func openTopic(ctx context.Context, g *gateway, c topicConfig) (*topic, error) {
 		return nil, err
 	}
 	t := &topic{
-		name: c.name, policy: c.policy, stream: stream, js: g.broker.js, newest: info.State.LastSeq,
+		name: c.name, policy: c.policy, stream: stream, js: g.broker.js, created: info.Created,
 		moved: make(chan struct{}, 1), fetch: g.fetches.add,
 	}
-	// Clients that come back find the ring filled.
-	low := max(info.State.FirstSeq, 1)
-	if n := uint64(g.options.ring); info.State.LastSeq >= low+n {
-		low = info.State.LastSeq - n + 1
-	}
-	t.ring = newRing(g.options.ring, g.options.ringBytes, c.policy, low)
+	t.newest.Store(info.State.LastSeq)
+	t.ring = newRing(g.options.ring, g.options.ringBytes, c.policy,
+		beginOfRing(info.State, g.options.ring))
 	t.seen = g.metrics.topic(t)
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	for range runtime.GOMAXPROCS(0) {
@@ -63,6 +64,28 @@ func openTopic(ctx context.Context, g *gateway, c topicConfig) (*topic, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// beginOfRing returns where a ring begins, so that clients that come back find it filled.
+func beginOfRing(s jetstream.StreamState, most int) uint64 {
+	low := max(s.FirstSeq, 1)
+	if n := uint64(most); s.LastSeq >= low+n {
+		low = s.LastSeq - n + 1
+	}
+	return low
+}
+
+// beginAnew empties the ring and ends all subscriptions. An operator has made the stream again, or
+// its server has lost the newest messages. So the numbers that clients have are of other messages.
+func (t *topic) beginAnew(now *jetstream.StreamInfo) {
+	t.created = now.Created
+	t.anew.Store(&Error{Type: typeError, Code: codeGone, Topic: t.name, First: now.State.FirstSeq,
+		Text: fmt.Sprintf("the topic has begun anew; its last message is %d", now.State.LastSeq)})
+	t.newest.Store(now.State.LastSeq)
+	t.ring.restart(beginOfRing(now.State, t.ring.most))
+	for _, s := range t.shards {
+		s.tell()
+	}
 }
 
 // take puts a message into the ring, and tells the shards. It waits while a shard is so far behind
@@ -99,7 +122,7 @@ func (t *topic) hasRoom() bool {
 // last returns the number of the newest message that the topic knows.
 func (t *topic) last() uint64 {
 	_, head := t.ring.bounds()
-	return max(head, t.newest)
+	return max(head, t.newest.Load())
 }
 
 // first asks the stream's leader for the number of the oldest message.
