@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"regexp"
 	"slices"
@@ -95,10 +96,17 @@ func TestARowThatFailsIsCountedAndTheOthersGoOn(t *testing.T) {
 	fails := func(t *trial.T) {
 		t.Check("first", func(t *trial.T) { t.Start("", nil, "sh", "-c", "echo noise; exit 3").URL(t) })
 	}
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, other.Close()) })
+	waits := func(t *trial.T) {
+		t.Check("first", func(t *trial.T) { t.Start("", nil, "sleep", "1000").Listens(t, other.Addr().String()) })
+	}
 	never := func(*trial.T) { panic("it ran") }
 	var out bytes.Buffer
 	results := runAll(t.Context(), []*trial.Row{
 		{Name: "bad", Role: trial.Server, Version: version, Run: fails},
+		{Name: "waiting", Role: trial.Server, Version: version, Run: waits},
 		{Name: "uninstalled", Role: trial.Server, Run: never,
 			Needs: needs(&trial.CProgram{Source: "peers/no such file.c"})},
 		{Name: "unknown", Role: trial.Server, Run: never,
@@ -106,9 +114,10 @@ func TestARowThatFailsIsCountedAndTheOthersGoOn(t *testing.T) {
 		{Name: "absent", Role: trial.Server, Run: never, Needs: needs(&trial.Absent{Name: "it", Why: "it is secret"})},
 		{Name: "good", Role: trial.Server, Version: version, Run: func(t *trial.T) { t.Check("all", func(*trial.T) {}) }},
 	}, 2, &out)
-	require.Equal(t, 3, failed(results))
+	require.Equal(t, 4, failed(results))
 	for _, says := range []string{
 		"FAILED  bad/server 1", "first: ", "has ended: exit status 3", "noise",
+		"FAILED  waiting/server 1", "first: the port is taken",
 		"missing uninstalled/server: gcc peers/no such file.c: ", "no such file",
 		"missing unknown/server: its version is not known: no version",
 		"missing absent/server: it: it cannot be installed: it is secret",

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -180,37 +179,6 @@ func (p *Process) Sent(since int) (n int) {
 		}
 	}
 	return n
-}
-
-// FreePort is the function FreePort for a trial.
-func (t *T) FreePort() int { return FreePort(t) }
-
-// FreePort returns a port of the loopback address at which no program listens.
-func FreePort(t TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
-// Listens waits until a server listens at an address: it takes a moment after its start.
-func (p *Process) Listens(t TB, addr string) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		nc, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = nc.Close()
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-p.ended:
-			require.Failf(t, "the server has ended", "%s: %v", p.cmd.Path, p.cmd.ProcessState)
-		case <-t.Context().Done():
-			require.NoError(t, context.Cause(t.Context()), "nothing listens at %s", addr)
-		}
-	}
 }
 
 // asEvent reads a line of a peer.

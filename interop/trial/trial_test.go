@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +148,68 @@ func TestAServerThatCannotListenIsSaid(t *testing.T) {
 	require.Len(t, r.Failed, 1)
 	require.Contains(t, r.Failed[0], "the server has ended")
 	require.Contains(t, r.Failed[0], "exit status 1")
+}
+
+// listenAt makes this program a server for the tests.
+const listenAt = "TRIAL_LISTEN_AT"
+
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(listenAt); addr != "" {
+		if _, err := net.Listen("tcp", addr); err != nil {
+			panic(err)
+		}
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+func TestAServerIsFoundAtItsPort(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		r := run(t, &trial.Row{Run: func(t *trial.T) {
+			t.Check("start", func(t *trial.T) {
+				addr := fmt.Sprintf("127.0.0.1:%d", t.FreePort())
+				at := addr
+				if all {
+					_, at, _ = strings.Cut(addr, "127.0.0.1")
+				}
+				// The shell is the process that was started, and the server is its child.
+				p := t.Start("", []string{listenAt + "=" + at}, "sh", "-c", os.Args[0]+"; exit")
+				p.Listens(t, addr)
+				nc, err := net.Dial("tcp", addr)
+				require.NoError(t, err)
+				require.NoError(t, nc.Close())
+			})
+		}})
+		require.Equal(t, []string{"start"}, r.Passed, "%v", r.Failed)
+	}
+}
+
+// The program at the port was taken for the peer.
+func TestAnotherProgramAtThePortOfAPeerFailsTheCheck(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "0.0.0.0:0", ":0"} {
+		other, err := net.Listen("tcp", at)
+		require.NoError(t, err)
+		addr := fmt.Sprintf("127.0.0.1:%d", other.Addr().(*net.TCPAddr).Port)
+		r := run(t, &trial.Row{Run: func(t *trial.T) {
+			t.Check("start", func(t *trial.T) { t.Start("", nil, "sleep", "1000").Listens(t, addr) })
+		}})
+		require.Len(t, r.Failed, 1, at)
+		require.Contains(t, r.Failed[0], "the port is taken")
+		require.Contains(t, r.Failed[0], fmt.Sprintf("at %s listens process %d (", addr, os.Getpid()))
+		require.NoError(t, other.Close())
+	}
+}
+
+// Another row's client got the port before the peer listened there.
+func TestTheKernelGivesAFreePortToNoOtherProgram(t *testing.T) {
+	site, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, site.Close()) })
+	run(t, &trial.Row{Run: func(tt *trial.T) {
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: tt.FreePort()}
+		_, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", site.Addr().String())
+		require.ErrorIs(t, err, syscall.EADDRINUSE)
+	}})
 }
 
 func TestAProcessThatEndsEarlyIsSaid(t *testing.T) {
