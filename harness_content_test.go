@@ -13,7 +13,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -171,20 +170,27 @@ func (p *packer) pack(t *testing.T, s string) []byte {
 }
 
 func newPacker(t *testing.T) *packer {
-	p := &packer{w: packers.Get().(*flate.Writer)}
-	p.w.Reset(&p.out)
-	t.Cleanup(func() { packers.Put(p.w) })
+	p := &packer{}
+	select {
+	case p.w = <-packers:
+		p.w.Reset(&p.out)
+	default:
+		var err error
+		p.w, err = flate.NewWriter(&p.out, 6)
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() {
+		select {
+		case packers <- p.w:
+		default:
+		}
+	})
 	return p
 }
 
-// packers are those that no test uses: one takes long to make.
-var packers = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(nil, 6)
-	if err != nil {
-		panic(err)
-	}
-	return w
-}}
+// packers are those that no test uses: one takes long to make. A sync.Pool drops a quarter of what
+// it is given under the race detector.
+var packers = make(chan *flate.Writer, 16)
 
 // packed is a message by itself.
 func packed(t *testing.T, s string) []byte { return newPacker(t).pack(t, s) }
