@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -96,7 +98,7 @@ func (d *Debian) installed(ctx context.Context) bool {
 		return err == nil
 	}
 	for _, name := range d.Packages {
-		out, err := exec.CommandContext(ctx, "dpkg-query", "-W", "-f", "${Status}", name).Output()
+		out, err := command(ctx, "dpkg-query", "-W", "-f", "${Status}", name).Output()
 		if err != nil || !strings.HasSuffix(string(out), " installed") {
 			return false
 		}
@@ -211,16 +213,25 @@ func (c *CProgram) Path() string { return c.path }
 
 // run runs a command to its end. Its error has the end of what the command said.
 func run(ctx context.Context, dir, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, installTime)
+	late := fmt.Errorf("it did not end within %v", installTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, installTime, late)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := command(ctx, name, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, tail(out))
+		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), cmp.Or(context.Cause(ctx), err), tail(out))
 	}
 	return nil
+}
+
+// command returns a command that the end of the context kills, with all that it has started.
+func command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	return cmd
 }
 
 func tail(b []byte) string { return plain(string(b[max(0, len(b)-600):])) }
@@ -245,7 +256,7 @@ func Output(ctx context.Context, name string, args ...string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(ctx, path, args...).CombinedOutput()
+	out, err := command(ctx, path, args...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w: %s", name, err, tail(out))
 	}

@@ -49,7 +49,7 @@ func Run(ctx context.Context, row *Row, log io.Writer) *Result {
 			return result
 		}
 	}
-	version, err := row.Version(ctx)
+	version, err := versionOf(ctx, row)
 	if err != nil {
 		result.Missing = fmt.Errorf("its version is not known: %w", err)
 		return result
@@ -72,6 +72,13 @@ func Run(ctx context.Context, row *Row, log io.Writer) *Result {
 		}
 	}
 	return result
+}
+
+// versionOf asks for the version of the peer, which may never answer.
+func versionOf(ctx context.Context, row *Row) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	return row.Version(ctx)
 }
 
 // Context returns the context of the check that runs.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,27 @@ func TestWhatCannotBeInstalledIsMissing(t *testing.T) {
 	require.True(t, r.OK(), "nothing has failed")
 }
 
+// What the installer had started kept its output open, and the row waited for it.
+func TestAnInstallerThatIsLateEndsWithWhatItHasStarted(t *testing.T) {
+	dir := t.TempDir()
+	started := filepath.Join(dir, "started")
+	require.NoError(t, syscall.Mkfifo(started, 0o600))
+	script := fmt.Sprintf("#!/bin/sh\necho half done\nsleep 1000 &\necho $! >%s\nwait\n", started)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "gcc"), []byte(script), 0o700))
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	t.Cleanup(trial.RemoveBuilt)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var child int
+	go func() { // ends when the installer has started its child
+		said, _ := os.ReadFile(started)
+		_, _ = fmt.Sscan(string(said), &child)
+		cancel(errors.New("it is late"))
+	}()
+	err := (&trial.CProgram{Source: "peer.c"}).Install(ctx)
+	require.ErrorContains(t, err, "it is late: half done")
+	requireEnds(t, child)
+}
+
 func TestAProcessEndsWithItsCheck(t *testing.T) {
 	var p *trial.Process
 	r := run(t, &trial.Row{Run: func(t *trial.T) {
@@ -119,8 +141,15 @@ func TestWhatAProcessHasStartedEndsWithIt(t *testing.T) {
 		})
 	}})
 	require.True(t, r.OK(), "%v", r.Failed)
+	requireEnds(t, child)
+}
+
+// requireEnds waits until a process that has lost its parent ends.
+func requireEnds(t *testing.T, pid int) {
+	t.Helper()
+	require.Positive(t, pid)
 	require.Eventually(t, func() bool { // init has to take its status
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", child))
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return err != nil || strings.Contains(string(stat), ") Z ")
 	}, 10*time.Second, 10*time.Millisecond, "it runs on")
 }
@@ -134,6 +163,19 @@ func TestAPeerThatNeverAnswersFailsItsCheckWithinAMinute(t *testing.T) {
 		}})
 		require.Equal(t, []string{"answer: nothing came"}, r.Failed)
 		require.Equal(t, []string{"next"}, r.Passed)
+		require.Less(t, time.Since(began), time.Minute)
+	})
+}
+
+// The row waited for the version for ever.
+func TestAPeerThatNeverSaysItsVersionFailsItsRowWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := run(t, &trial.Row{Version: func(ctx context.Context) (string, error) {
+			<-ctx.Done()
+			return "", ctx.Err()
+		}})
+		require.EqualError(t, r.Missing, "its version is not known: context deadline exceeded")
 		require.Less(t, time.Since(began), time.Minute)
 	})
 }
