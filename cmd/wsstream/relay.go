@@ -98,6 +98,9 @@ func (r *relay) run(from, to string) (err error) {
 	if r.options, err = r.dial.options(to); err != nil {
 		return err
 	}
+	if err := r.checkTarget(); err != nil {
+		return usageError{err}
+	}
 	r.accept.stream = r.dial.stream
 	var cancel context.CancelFunc
 	r.ctx, cancel = context.WithCancel(context.Background())
@@ -111,6 +114,27 @@ func (r *relay) run(from, to string) (err error) {
 	r.sessions.Wait()
 	if r.stop.hard.Err() != nil {
 		return errCut
+	}
+	return err
+}
+
+// checkTarget returns what would fail each client, without connecting.
+func (r *relay) checkTarget() error {
+	switch r.to.network {
+	case "unix":
+		return nil
+	case "tcp":
+		_, port, err := net.SplitHostPort(r.to.address)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // Dial checks its arguments first
+	_, err := wsstream.Dial(ctx, r.to.url, r.options).Opened().Wait(context.Background())
+	if errors.Is(err, context.Canceled) {
+		return nil
 	}
 	return err
 }

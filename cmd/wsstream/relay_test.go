@@ -290,12 +290,18 @@ func TestRelayReportsWhatIsWrong(t *testing.T) {
 		status  int
 		message string
 	}{
-		"no target":         {[]string{"relay", "tcp:a:1"}, 2, "TARGET is missing"},
-		"a bad address":     {[]string{"relay", "a:1", "tcp:a:1"}, 2, `bad address "a:1"`},
-		"no host":           {[]string{"relay", "ws:a", "tcp:a:1"}, 2, `bad address "ws:a"`},
-		"no certificate":    {[]string{"relay", "wss://:1", "tcp:a:1"}, 2, "--cert"},
-		"a certificate":     {[]string{"relay", "--cert", "a", "ws://:1", "tcp:a:1"}, 2, "--cert"},
-		"a bad place":       {[]string{"relay", "unix:no/such/place", "tcp:a:1"}, 1, "no/such/place"},
+		"no target":      {[]string{"relay", "tcp:a:1"}, 2, "TARGET is missing"},
+		"a bad address":  {[]string{"relay", "a:1", "tcp:a:1"}, 2, `bad address "a:1"`},
+		"no host":        {[]string{"relay", "ws:a", "tcp:a:1"}, 2, `bad address "ws:a"`},
+		"no certificate": {[]string{"relay", "wss://:1", "tcp:a:1"}, 2, "--cert"},
+		"a certificate":  {[]string{"relay", "--cert", "a", "ws://:1", "tcp:a:1"}, 2, "--cert"},
+		"a bad place":    {[]string{"relay", "unix:no/such/place", "tcp:a:1"}, 1, "no/such/place"},
+		"a bad URL failed each client": {[]string{"relay", "tcp:127.0.0.1:0", "ws://a/#b"}, 2,
+			"has a fragment"},
+		"no port failed each client": {[]string{"relay", "tcp:127.0.0.1:0", "tcp:a"}, 2,
+			"missing port"},
+		"a bad port failed each client": {[]string{"relay", "tcp:127.0.0.1:0", "tcp:a:99999"}, 2,
+			"invalid port"},
 		"a bad web address": {[]string{"relay", "ws://a:b", "tcp:a:1"}, 1, "port"},
 	} {
 		t.Run(name, func(t *testing.T) {
