@@ -37,6 +37,7 @@ type bench struct {
 	start   time.Time // of the load, when all connections are open
 	end     time.Time
 	late    atomic.Int64 // messages without an answer
+	early   atomic.Int64 // connections that the server closed in order before the end
 }
 
 const benchModes = "echo, source or sink"
@@ -97,6 +98,8 @@ func (b *bench) check() error {
 		return fmt.Errorf("bad --duration %v: want more than 0s", b.duration)
 	case b.rate < 0 || math.IsNaN(b.rate):
 		return fmt.Errorf("bad --rate %v: want a number of messages a second", b.rate)
+	case b.rate > 0 && !(b.eachRate() >= 1e-6 && b.eachRate() <= 1e9):
+		return fmt.Errorf("bad --rate %v: want from 1e-6 to 1e9 a second for each connection", b.rate)
 	case b.rate > 0 && b.mode == "source":
 		return errors.New("--rate: the server sets the rate of a source")
 	case b.inFlight < 1:
@@ -106,6 +109,9 @@ func (b *bench) check() error {
 	}
 	return nil
 }
+
+// eachRate is the rate of one connection.
+func (b *bench) eachRate() float64 { return b.rate / float64(b.connections) }
 
 func (b *bench) run(url string) error {
 	if err := b.check(); err != nil {
@@ -185,8 +191,8 @@ func (b *bench) load(conns []*wsstream.Conn) (during wsstream.Totals, took time.
 			first: b.start,
 		}
 		if b.rate > 0 {
-			l.interval = time.Duration(float64(len(conns)) / b.rate * float64(time.Second))
-			l.first = b.start.Add(l.interval * time.Duration(i) / time.Duration(len(conns)))
+			l.interval = seconds(1 / b.eachRate())
+			l.first = b.start.Add(seconds(float64(i) / b.rate))
 		}
 		all.Go(func() { l.run(ctx, drained) })
 	}

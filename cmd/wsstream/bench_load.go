@@ -41,7 +41,11 @@ func (l *loader) run(ctx, drained context.Context) {
 	default:
 		err = l.echo(ctx, drained)
 	}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, wsstream.ErrClosed):
+		l.early.Add(1)
+	default:
 		l.failed.add(err)
 	}
 }
@@ -66,8 +70,11 @@ func (l *loader) echo(ctx, drained context.Context) error {
 			cancel()
 		}
 	})
-	if answers.Err() != nil && l.conn.Context().Err() == nil {
+	switch {
+	case answers.Err() != nil && l.conn.Context().Err() == nil:
 		err = nil // the load is over
+	case err == nil:
+		err = wsstream.ErrClosed // by the server
 	}
 	if err != nil { // the sender gets the same, or waits for a place in vain
 		l.late.Add(l.sent.Load() - l.answered.Load())

@@ -19,6 +19,7 @@ type benchReport struct {
 	Sent        traffic `json:"sent"`
 	Received    traffic `json:"received"`
 	Unanswered  int64   `json:"unanswered"`
+	Early       int64   `json:"closed_early"` // connections, by the server
 
 	// Corrected says that latencies count from when a message was due.
 	Corrected bool               `json:"corrected"`
@@ -64,6 +65,7 @@ func (b *bench) report(t, during wsstream.Totals, took time.Duration) error {
 		Sent:        newTraffic(t.Sent, during.Sent, took),
 		Received:    newTraffic(t.Received, during.Received, took),
 		Unanswered:  b.late.Load(),
+		Early:       b.early.Load(),
 		Corrected:   b.rate > 0,
 	}
 	if h := b.latency.h; h != nil {
@@ -111,6 +113,9 @@ func (b *bench) print(r *benchReport) error {
 	}
 	if r.Unanswered > 0 {
 		line("%d messages were not answered", r.Unanswered)
+	}
+	if r.Early > 0 {
+		line("%d connections were closed by the server before the end", r.Early)
 	}
 	_, err := fmt.Fprint(b.stdout, text.String())
 	return err

@@ -22,6 +22,7 @@ type report struct {
 	Sent       struct{ Messages, Bytes int64 }
 	Received   struct{ Messages, Bytes int64 }
 	Unanswered int64
+	Early      int64 `json:"closed_early"`
 	Corrected  bool
 	Latency    map[string]float64 `json:"latency_ms"`
 }
@@ -123,6 +124,20 @@ func TestBenchFillsASinkThatMayAnswer(t *testing.T) {
 	require.EqualValues(t, 20, r.Sent.Messages)
 }
 
+func TestAServerThatClosesEarlyWasAFailureOfOurSideOrKeptBenchWaiting(t *testing.T) {
+	closes := server(t, nil, func(conn *wsstream.Conn, r *http.Request) error {
+		_, err := conn.Readable().Pull(r.Context())
+		return err
+	})
+	for _, mode := range []string{"echo", "sink"} {
+		r := runBench(t, "--mode", mode, "--connections", "2", "--duration", "1h", closes)
+		require.EqualValues(t, 2, r.Early, mode)
+		require.Less(t, r.Seconds, 60.0)
+	}
+	stdout, _ := start(t, "bench", "--connections", "2", "--duration", "1h", closes).wantEnd(0)
+	require.Contains(t, stdout, "2 connections were closed by the server before the end\n")
+}
+
 func TestSlowConnectionsAreLeftOutOfTheLatency(t *testing.T) {
 	r := runBench(t, "--connections", "4", "--slow", "0.75", "--slow-pause", "200ms", "--rate", "80",
 		"--duration", "500ms", "--drain", "300ms", server(t, nil, echo))
@@ -189,6 +204,10 @@ func TestBenchReportsWhatIsWrong(t *testing.T) {
 		"no connections": {"--connections 0 ws://a", 2, "bad --connections 0:"},
 		"no time":        {"--duration 0s ws://a", 2, "bad --duration"},
 		"a bad rate":     {"--rate -1 ws://a", 2, "bad --rate -1:"},
+		"a rate too high measured without one": {"--rate 1e12 ws://a", 2,
+			"bad --rate 1e+12: want from"},
+		"a rate too low measured without one": {"--rate 1e-300 ws://a", 2,
+			"bad --rate 1e-300: want from"},
 		"a source":       {"--mode source --rate 1 ws://a", 2, "the server sets the rate"},
 		"none in flight": {"--in-flight 0 ws://a", 2, "bad --in-flight"},
 		"a bad fraction": {"--slow 2 ws://a", 2, "bad --slow 2:"},
