@@ -42,6 +42,9 @@ func (f *acceptFlags) add(fs *pflag.FlagSet) {
 
 // acceptor returns what accepts connections as the flags say.
 func (f *acceptFlags) acceptor() (*wsstream.Acceptor, error) {
+	if f.maxConns < 0 {
+		return nil, usageError{fmt.Errorf("bad --max-conns %d: want none, or a number", f.maxConns)}
+	}
 	a := &wsstream.Acceptor{Options: wsstream.AcceptOptions{
 		Subprotocols:   f.protocols,
 		Origins:        f.origins,

@@ -355,8 +355,10 @@ func TestServeReportsWhatIsWrong(t *testing.T) {
 		"no such folder": {[]string{"serve", "--static", "no/such", "--", "cat"}, 1, "no/such"},
 		"no certificate": {[]string{"serve", "--cert", "no/such", "--key", "a", "--", "cat"},
 			1, "no/such"},
-		"no key":          {[]string{"serve", "--cert", "a", "--", "cat"}, 2, "--cert needs --key"},
-		"no program":      {[]string{"serve", "--", "no/such"}, 1, "no/such"},
+		"no key":     {[]string{"serve", "--cert", "a", "--", "cat"}, 2, "--cert needs --key"},
+		"no program": {[]string{"serve", "--", "no/such"}, 1, "no/such"},
+		"a negative maximum was none": {[]string{"serve", "--max-conns", "-1", "--", "cat"}, 2,
+			"bad --max-conns -1"},
 		"an unknown flag": {[]string{"serve", "--no", "--", "cat"}, 2, "unknown flag"},
 	} {
 		t.Run(name, func(t *testing.T) {
