@@ -128,6 +128,8 @@ func (d *dialer) prepare() (*wsstream.DialOptions, error) {
 		return nil, usageError{fmt.Errorf("bad --count %d: want none, or a number of messages", d.count)}
 	case d.fast && d.replay == "":
 		return nil, usageError{errors.New("--fast needs --replay")}
+	case d.record != "" && sameFile(d.record, d.replay):
+		return nil, usageError{errors.New("--record would empty the file of --replay")}
 	}
 	o, err := d.flags.options(d.url)
 	if err != nil {
@@ -172,10 +174,7 @@ func (d *dialer) source() (stream.Readable[wsstream.Message], error) {
 			return wsstream.Binary(b), nil
 		}), nil
 	}
-	lines := stream.Lines(bytes, int(d.flags.stream.maxMessage))
-	return stream.Map(lines, func(line string) (wsstream.Message, error) {
-		return wsstream.Text(line), nil
-	}), nil
+	return textLines(bytes, d.flags.stream.maxMessage), nil
 }
 
 // again reports whether a connection that ended with err is made anew.

@@ -297,16 +297,19 @@ func TestExitStatusesAndMessages(t *testing.T) {
 		"no such command": {[]string{"dail"}, "", 2, `unknown command "dail"`},
 		"a page": {[]string{"dial", page.URL}, "", 3,
 			`: "<html>` + strings.Repeat("x", 74) + `"` + "\n"},
-		"no such shell":     {[]string{"completion", "foo"}, "", 2, `unknown command "foo"`},
-		"not found":         {[]string{"dial", notFound.URL}, "", 3, "404"},
-		"nothing listens":   {[]string{"dial", "ws://" + l.Addr().String()}, "", 3, "refused"},
-		"no such socket":    {[]string{"dial", "--unix", "no/such", "ws://a"}, "", 3, "no/such"},
-		"another code":      {[]string{"dial", closes(4001, "why not")}, "", 4, "why not"},
-		"lost":              {[]string{"dial", lost}, "", 5, "1006"},
-		"no certificates":   {[]string{"dial", "--cacert", "no/such", "ws://a"}, "", 1, "no/such"},
-		"no such record":    {[]string{"dial", "--replay", "no/such", "ws://a"}, "", 1, "no/such"},
-		"no such folder":    {[]string{"dial", "--record", "no/such", "ws://a"}, "", 1, "no/such"},
-		"a line of no text": {[]string{"dial", server(t, nil, echo)}, "\xff\n", 1, "UTF-8"},
+		"no such shell":   {[]string{"completion", "foo"}, "", 2, `unknown command "foo"`},
+		"not found":       {[]string{"dial", notFound.URL}, "", 3, "404"},
+		"nothing listens": {[]string{"dial", "ws://" + l.Addr().String()}, "", 3, "refused"},
+		"no such socket":  {[]string{"dial", "--unix", "no/such", "ws://a"}, "", 3, "no/such"},
+		"another code":    {[]string{"dial", closes(4001, "why not")}, "", 4, "why not"},
+		"lost":            {[]string{"dial", lost}, "", 5, "1006"},
+		"no certificates": {[]string{"dial", "--cacert", "no/such", "ws://a"}, "", 1, "no/such"},
+		"no such record":  {[]string{"dial", "--replay", "no/such", "ws://a"}, "", 1, "no/such"},
+		"no such folder":  {[]string{"dial", "--record", "no/such", "ws://a"}, "", 1, "no/such"},
+		"a line of no text": {[]string{"dial", server(t, nil, echo)}, "a\n\xff\n", 1,
+			"line 2 is not UTF-8: --binary"},
+		"help for an unknown command was help": {[]string{"help", "dail"}, "", 2,
+			`unknown command "dail"`},
 		"a line too long": {[]string{"dial", "--max-message", "4", server(t, nil, echo)}, "12345\n", 1,
 			"the input"},
 	} {
@@ -506,9 +509,42 @@ func TestAReplayKeepsTheTimesUnlessItIsFast(t *testing.T) {
 
 func TestABadRecordIsAFailure(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record")
-	require.NoError(t, os.WriteFile(path, []byte("no JSON"), 0o600))
-	_, stderr := start(t, "dial", "--replay", path, server(t, nil, echo)).wantEnd(1)
-	require.Contains(t, stderr, path)
+	for name, tc := range map[string]struct{ record, message string }{
+		"no JSON": {"no JSON", "invalid character"},
+		"an unknown type was an empty binary message": {
+			`{"at":0,"from":"client","type":"txt","text":"a"}`,
+			`message 1: type "txt": want "text" or "binary"`},
+		"an unknown sender was left out": {
+			`{"from":"server","type":"text"} {"type":"text","text":"a"}`,
+			`message 2: from "": want "client" or "server"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(path, []byte(tc.record), 0o600))
+			_, stderr := start(t, "dial", "--replay", path, server(t, nil, echo)).wantEnd(1)
+			require.Contains(t, stderr, path+": "+tc.message)
+		})
+	}
+}
+
+func TestARecordEmptiedTheFileThatItReplays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record")
+	require.NoError(t, os.WriteFile(path, []byte("messages"), 0o600))
+	link := path + "-link"
+	require.NoError(t, os.Symlink(path, link))
+	_, stderr := start(t, "dial", "--replay", path, "--record", link, "ws://a").wantEnd(2)
+	require.Contains(t, stderr, "--record would empty the file of --replay")
+	record, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "messages", string(record))
+}
+
+func TestABadLineHidBehindAServerThatDoesNotClose(t *testing.T) {
+	url, _ := mute(t)
+	p := start(t, "dial", "--max-message", "4", "--close-timeout", "50ms", url)
+	p.wantLine("hi")
+	p.send("12345\n")
+	_, stderr := p.wantEnd(1)
+	require.Contains(t, stderr, "the input: line of more than 4 bytes")
 }
 
 func TestStatsShowRatesAndTotals(t *testing.T) {

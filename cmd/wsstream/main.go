@@ -10,10 +10,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -33,15 +38,20 @@ type console struct {
 // run is the program, its surroundings given. It returns the exit status.
 func run(stop *interrupts, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c := &console{stop, stdin, stdout, stderr}
-	root := newRoot(c)
+	out := &output{Writer: stdout}
+	root := newRoot(c, out)
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
 	root.SetErr(stderr)
 	parsed := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { parsed = true }
 	err := root.ExecuteContext(context.Background())
-	if err != nil && !parsed {
+	switch {
+	case errors.Is(out.err, syscall.EPIPE): // the reader has all that it wants
+		err = nil
+	case out.err != nil:
+		err = out.err
+	case err != nil && !parsed:
 		err = usageError{err}
 	}
 	if err != nil {
@@ -50,8 +60,20 @@ func run(stop *interrupts, args []string, stdin io.Reader, stdout, stderr io.Wri
 	return statusOf(err)
 }
 
-// newRoot returns the command with its subcommands.
-func newRoot(c *console) *cobra.Command {
+// An output remembers why help, a version or a completion was not written: cobra does not.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	o.err = cmp.Or(o.err, err)
+	return n, err
+}
+
+// newRoot returns the command with its subcommands. Help goes to out.
+func newRoot(c *console, out io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "wsstream",
 		Short: "Connect programs, sockets and terminals to WebSockets, with flow control",
@@ -77,10 +99,20 @@ The first interrupt (Ctrl-C) closes in order and waits for the other side. The s
 		root.Version = info.Main.Version
 	}
 	root.AddCommand(newDial(c), newServe(c), newRelay(c), newBench(c), newMan(c))
+	root.SetOut(out) // before the commands of completion, which keep it
+	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd("completion")
 	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" { // without a RunE it takes any shell, and shows the help
+		switch cmd.Name() {
+		case "completion": // without a RunE it takes any shell, and shows the help
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		case "help": // its own Args takes any word
+			cmd.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return fmt.Errorf("unknown command %q", strings.Join(args, " "))
+				}
+				return nil
+			}
 		}
 	}
 	return root

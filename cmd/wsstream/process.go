@@ -69,10 +69,7 @@ func (s *commandServer) output(conn *wsstream.Conn, stdout io.Reader) {
 		return wsstream.Binary(b), nil
 	})
 	if !s.binary {
-		lines := stream.Lines(src, int(s.flags.stream.maxMessage))
-		messages = stream.Map(lines, func(line string) (wsstream.Message, error) {
-			return wsstream.Text(line), nil
-		})
+		messages = textLines(src, s.flags.stream.maxMessage)
 	}
 	err := stream.Pipe(context.Background(), conn.Writable(), messages,
 		&stream.PipeOptions{PreventClose: true})

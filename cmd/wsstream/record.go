@@ -41,7 +41,7 @@ func newRecorder(path string) (*recorder, error) {
 	return &recorder{began: time.Now(), file: file}, err
 }
 
-// add records a message.
+// add records a message. Its error is an outputError.
 func (r *recorder) add(from string, m wsstream.Message) error {
 	e := entry{From: from, Type: m.Type.String()}
 	if m.Type == wsstream.TypeText {
@@ -55,7 +55,7 @@ func (r *recorder) add(from string, m wsstream.Message) error {
 	lines := json.NewEncoder(r.file)
 	lines.SetEscapeHTML(false)
 	if err := lines.Encode(e); err != nil {
-		return fmt.Errorf("--record: %w", err)
+		return outputError{fmt.Errorf("--record: %w", err)}
 	}
 	return nil
 }
@@ -78,13 +78,17 @@ func replay(path string, fast bool) (stream.Readable[wsstream.Message], error) {
 	) error {
 		defer func() { _ = file.Close() }() // it was only read
 		began := time.Now()
-		for entries := json.NewDecoder(file); ; {
+		entries := json.NewDecoder(file)
+		for n := 1; ; n++ {
 			var e entry
 			switch err := entries.Decode(&e); {
 			case errors.Is(err, io.EOF):
 				return nil
 			case err != nil:
 				return fmt.Errorf("%s: %w", path, err)
+			}
+			if err := e.check(); err != nil {
+				return fmt.Errorf("%s: message %d: %w", path, n, err)
 			}
 			if e.From != fromClient {
 				continue
@@ -99,6 +103,17 @@ func replay(path string, fast bool) (stream.Readable[wsstream.Message], error) {
 	}), nil
 }
 
+// check returns an error for an entry that no recorder writes.
+func (e *entry) check() error {
+	switch {
+	case e.From != fromClient && e.From != fromServer:
+		return fmt.Errorf("from %q: want %q or %q", e.From, fromClient, fromServer)
+	case e.Type != wsstream.TypeText.String() && e.Type != wsstream.TypeBinary.String():
+		return fmt.Errorf("type %q: want %q or %q", e.Type, wsstream.TypeText, wsstream.TypeBinary)
+	}
+	return nil
+}
+
 func (e *entry) message() wsstream.Message {
 	if e.Type == wsstream.TypeText.String() {
 		return wsstream.Text(e.Text)
@@ -107,6 +122,13 @@ func (e *entry) message() wsstream.Message {
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// sameFile reports whether two paths are of one file, which exists.
+func sameFile(a, b string) bool {
+	one, errOne := os.Stat(a)
+	two, errTwo := os.Stat(b)
+	return errOne == nil && errTwo == nil && os.SameFile(one, two)
+}
 
 // pause reports whether d has passed before ctx ended.
 func pause(ctx context.Context, d time.Duration) bool {

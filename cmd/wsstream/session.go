@@ -7,15 +7,28 @@ import (
 	"io"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wsstream/wsstream"
 	"github.com/wsstream/wsstream/stream"
 )
 
-// An outputError is a failure of standard output.
+// An outputError is a failure of standard output, or of the record.
 type outputError struct{ error }
 
 func (e outputError) Unwrap() error { return e.error }
+
+// textLines returns the lines of src as text messages.
+func textLines(src stream.Readable[[]byte], longest size) stream.Readable[wsstream.Message] {
+	n := 0
+	lines := stream.Lines(src, int(longest))
+	return stream.Map(lines, func(line string) (wsstream.Message, error) {
+		if n++; !utf8.ValidString(line) {
+			return wsstream.Message{}, fmt.Errorf("line %d is not UTF-8: --binary takes any bytes", n)
+		}
+		return wsstream.Text(line), nil
+	})
+}
 
 // session sends and receives on one connection, until both have ended or the second interrupt
 // comes.
@@ -52,9 +65,9 @@ func (d *dialer) send(conn *wsstream.Conn) error {
 			return m, d.recorder.add(fromClient, m)
 		})
 	}
-	// The input goes on with the next connection.
+	// The input goes on with the next connection. Its failure is not hidden behind the connection's.
 	err := stream.Pipe(context.Background(), conn.Writable(), src,
-		&stream.PipeOptions{PreventClose: true, PreventCancel: true})
+		&stream.PipeOptions{PreventClose: true, PreventAbort: true, PreventCancel: true})
 	switch {
 	case err == nil:
 		d.inputEnded(conn)
@@ -63,6 +76,10 @@ func (d *dialer) send(conn *wsstream.Conn) error {
 		return nil
 	default: // a line that is too long or not UTF-8, a file that cannot be read
 		d.closing.Store(true)
+		_ = conn.Writable().Fail(context.Background(), err)
+		if is[outputError](err) {
+			return err
+		}
 		return fmt.Errorf("the input: %w", err)
 	}
 }
@@ -126,7 +143,7 @@ func (d *dialer) output(conn *wsstream.Conn) error {
 		}
 		if d.recorder != nil {
 			if err := d.recorder.add(fromServer, m); err != nil {
-				return outputError{err}
+				return err
 			}
 		}
 		if err := d.write(m); err != nil {
