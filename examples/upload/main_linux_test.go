@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/time/rate"
 )
 
 func TestAFolderThatCannotBeWrittenIsToldAtTheStart(t *testing.T) {
@@ -15,4 +16,16 @@ func TestAFolderThatCannotBeWrittenIsToldAtTheStart(t *testing.T) {
 	require.Equal(t, 1, run(ctx, []string{"-listen", "127.0.0.1:0", "-dir", "/proc"}, &out, &errs))
 	require.Regexp(t, `^upload: the folder /proc cannot be written: [^\n]+\n$`, errs.String())
 	require.Empty(t, out.String())
+}
+
+func TestTwoServersDoNotOverwriteEachOthersFiles(t *testing.T) {
+	dir := t.TempDir()
+	st, err := openStore(dir, rate.Inf)
+	require.NoError(t, err)
+	_, err = openStore(dir, rate.Inf)
+	require.EqualError(t, err, "another server uses the folder "+dir)
+	st.close()
+	st, err = openStore(dir, rate.Inf)
+	require.NoError(t, err)
+	st.close()
 }

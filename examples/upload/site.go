@@ -207,7 +207,7 @@ func (t *transfer) receive() error {
 		if t.part.size()+int64(n) > t.length {
 			return t.tooMuch()
 		}
-		if err := t.part.append(buffer[:n]); err != nil {
+		if err := t.part.append(t.conn.Context(), buffer[:n]); err != nil {
 			return err
 		}
 		if time.Since(told) < tellEvery {

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gofrs/flock"
 	"golang.org/x/time/rate"
 
 	"github.com/wsstream/wsstream/stream"
@@ -30,6 +31,7 @@ const chunk = 32 << 10
 // x is the file .x.part beside it.
 type store struct {
 	root  *os.Root
+	lone  *flock.Flock                                  // of the folder
 	rate  rate.Limit                                    // of each part, in bytes a second
 	write func(f *os.File, p []byte) (n int, err error) // (*os.File).Write
 
@@ -48,7 +50,26 @@ func openStore(dir string, limit rate.Limit) (*store, error) {
 	if err := writable(root); err != nil {
 		return nil, errors.Join(fmt.Errorf("the folder %s cannot be written: %w", dir, err), root.Close())
 	}
-	return &store{root: root, rate: limit, write: (*os.File).Write, busy: map[string]bool{}}, nil
+	lone, err := alone(dir)
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &store{
+		root: root, lone: lone, rate: limit, write: (*os.File).Write, busy: map[string]bool{},
+	}, nil
+}
+
+// alone locks a folder. Two servers on one folder would write the same part, also when it has got
+// its name. Some file systems, and Windows, have no locks of folders.
+func alone(dir string) (*flock.Flock, error) {
+	lone := flock.New(dir, flock.SetFlag(os.O_RDONLY))
+	if runtime.GOOS == "windows" {
+		return lone, nil
+	}
+	if locked, err := lone.TryLock(); !locked && err == nil {
+		return nil, errors.Join(fmt.Errorf("another server uses the folder %s", dir), lone.Close())
+	}
+	return lone, nil
 }
 
 // writable makes and removes a file. No upload has its name, nor has a part.
@@ -61,7 +82,10 @@ func writable(root *os.Root) error {
 	return errors.Join(f.Close(), root.Remove(name))
 }
 
-func (s *store) close() { _ = s.root.Close() }
+func (s *store) close() {
+	_ = s.root.Close()
+	_ = s.lone.Close()
+}
 
 // lock takes a name for one upload. It reports whether the name was free.
 func (s *store) lock(name string) bool {
@@ -151,11 +175,9 @@ func (p *part) answer(kind string) answer {
 }
 
 // append writes at most a chunk behind what the part has. What has come is written also if the
-// client is gone.
-func (p *part) append(b []byte) error {
-	if err := p.slow.WaitN(context.Background(), len(b)); err != nil {
-		return err
-	}
+// client is gone. Then ctx has ended, and the disk is as fast as it can be.
+func (p *part) append(ctx context.Context, b []byte) error {
+	_ = p.slow.WaitN(ctx, len(b)) // fails only if ctx ends
 	n, err := p.store.write(p.file, b)
 	p.sum.Write(b[:n])
 	p.n.Add(int64(n))

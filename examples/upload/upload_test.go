@@ -305,6 +305,20 @@ func TestASlowDiskIsNotTakenForAnIdleClient(t *testing.T) {
 	})
 }
 
+func TestASlowDiskDoesNotKeepTheNameOfAClientThatIsGoneBusy(t *testing.T) {
+	onBench(t, options{diskRate: 1}, func(b *bench) { // a chunk in 9 hours
+		data := random(2 * chunk)
+		c := b.dial("x", fmt.Sprint(3*chunk))
+		c.next()
+		c.send(data)
+		c.conn.CloseNow()
+		time.Sleep(time.Second) //nolint:forbidigo // on the bubble's clock
+		c = b.dial("x", fmt.Sprint(3*chunk), "part")
+		require.Equal(b, answer{begin, 2 * chunk, sum(data)}, c.next())
+		c.conn.CloseNow()
+	})
+}
+
 func TestASlowDiskSlowsTheClientDown(t *testing.T) {
 	const speed = 100 << 10
 	onBench(t, options{diskRate: speed}, func(b *bench) {
