@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -78,12 +79,41 @@ func (b *broker) embed(store string) error {
 	if err != nil {
 		return err
 	}
+	said := &fatalities{}
+	b.server.SetLogger(said, false, false)
 	b.server.Start()
-	if !b.server.ReadyForConnections(10 * time.Second) {
+	switch why := said.why(); {
+	case why != "":
+		return fail(statusStore, "the embedded broker does not start: %s", why)
+	case !b.server.ReadyForConnections(10 * time.Second):
 		return errors.New("the embedded broker does not start")
 	}
 	return nil
 }
+
+// fatalities is a log of the embedded server that keeps only why the server does not start.
+type fatalities struct {
+	mu   sync.Mutex
+	last string // guarded by mu
+}
+
+func (l *fatalities) Fatalf(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = fmt.Sprintf(format, args...)
+}
+
+func (l *fatalities) why() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+func (*fatalities) Noticef(string, ...any) {}
+func (*fatalities) Warnf(string, ...any)   {}
+func (*fatalities) Errorf(string, ...any)  {}
+func (*fatalities) Debugf(string, ...any)  {}
+func (*fatalities) Tracef(string, ...any)  {}
 
 // writable reports why a file cannot be made in dir, which it makes if there is none.
 func writable(dir string) error {

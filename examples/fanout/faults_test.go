@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -196,4 +198,11 @@ func TestALongDrainLeavesTimeForTheLastPositions(t *testing.T) {
 	_, url, _ := f.gateway("-topic", "orders")
 	p := f.peer(url, nil)
 	p.subscribe(Subscribe{Topic: "orders", Name: "till"}, All, 1)
+}
+
+func TestAStoreWithWhichTheBrokerDoesNotStartIsExplained(t *testing.T) {
+	store := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(store, "jetstream"), nil, 0o600))
+	wantStatus(t, statusStore, "not a directory",
+		"serve", "-listen", "127.0.0.1:0", "-admin", "127.0.0.1:0", "-store", store)
 }
