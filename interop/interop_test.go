@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -124,6 +127,53 @@ func TestARowThatFailsIsCountedAndTheOthersGoOn(t *testing.T) {
 		"ok      good/server 1",
 	} {
 		require.Contains(t, out.String(), says)
+	}
+}
+
+// A peer of a protocol that still took messages after three seconds was said to hold the flood back.
+func TestAFloodOfAProtocolThatGoesOnSlowlyIsNotSaidToStall(t *testing.T) {
+	const tick, room = 20 * time.Millisecond, 100
+	for _, c := range []struct {
+		stalls         bool
+		writes, counts string
+	}{
+		{stalls: true, writes: "3.1 MiB", counts: "3.1 MiB"},
+		{stalls: false, writes: "none: 4.2 MiB in 3s, and more", counts: "none: 4.7 MiB in 3s, and more"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			row := &trial.Row{Version: func(context.Context) (string, error) { return "1", nil }}
+			row.Run = func(t *trial.T) {
+				slow := time.NewTicker(tick)
+				defer slow.Stop()
+				floodTo(t, func(ctx context.Context, i int) error {
+					wait := slow.C
+					if c.stalls {
+						wait = nil
+					}
+					if last, _ := ctx.Deadline(); c.stalls && i < room || time.Until(last) > floodPause {
+						return nil
+					}
+					select {
+					case <-wait:
+						return nil
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				})
+				began := time.Now()
+				t.Note("counts", "%s", stall(t, func() int {
+					n := int(time.Since(began) / tick)
+					if c.stalls {
+						n = min(n, room)
+					}
+					return n
+				}))
+			}
+			r := trial.Run(t.Context(), row, io.Discard)
+			require.Empty(t, r.Failed)
+			require.Equal(t, []string{c.writes}, r.Note(battery.FloodTo))
+			require.Equal(t, []string{c.counts}, r.Note("counts"))
+		})
 	}
 }
 

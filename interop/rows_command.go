@@ -93,10 +93,10 @@ func written(t *trial.T, pid string) (n int64) {
 func (p *proxy) commandStops(t *trial.T) {
 	conn := p.dialCommand(t, fmt.Sprintf("sleep %d; head -n %d | cksum", int(floodPause/time.Second), floodCount))
 	line := strings.Repeat("x", floodSize-1)
-	n := flooded(t, func(ctx context.Context, _ int) error {
+	early, n := flooded(t, func(ctx context.Context, _ int) error {
 		return conn.Writable().Write(ctx, wsstream.Text(line))
 	})
-	t.Note("flood to a command", "%s", stalledAfter(n))
+	t.Note("flood to a command", "%s", battery.Stall(early, n))
 	require.Less(t, n, floodCount, "nothing held the flood back")
 	m, err := conn.Readable().Pull(t.Context())
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 	"github.com/wsstream/wsstream/interop/trial"
 )
 
-var kubernetesPeer = &trial.GoProgram{Package: "./peers/kubernetes", Own: true}
+var kubernetesPeer = &trial.GoProgram{Package: peersModule + "kubernetes", Module: "peers/kubernetes"}
 
 // kubernetesRows are the client of kubectl exec with a server of ours.
 func kubernetesRows() []*trial.Row {
@@ -26,7 +26,7 @@ func kubernetesRows() []*trial.Row {
 		Name: "kubectl's client (client-go)", Role: trial.Client,
 		Needs: []trial.Need{kubernetesPeer},
 		Version: func(ctx context.Context) (string, error) {
-			return trial.Output(ctx, "env", "-C", kubernetesPeer.Package, "GOWORK=off",
+			return trial.Output(ctx, "env", "-C", kubernetesPeer.Module, "GOWORK=off",
 				"go", "list", "-m", "-f", "{{.Version}}", "k8s.io/client-go")
 		},
 		Run: runKubernetes,
@@ -91,8 +91,7 @@ func runKubernetes(t *trial.T) {
 		out, err := c.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, c.Start())
-		pause(t, floodPause)
-		t.Note(battery.FloodTo, "%s", stalledAfter(int(flooded.Load())))
+		t.Note(battery.FloodTo, "%s", stall(t, func() int { return int(flooded.Load()) }))
 		all, err := io.ReadAll(out)
 		require.NoError(t, err)
 		require.NoError(t, c.Wait())
@@ -118,8 +117,7 @@ func runKubernetes(t *trial.T) {
 			}
 			done <- in.Close()
 		}()
-		pause(t, floodPause)
-		t.Note(battery.FloodFrom, "%s", stalledAfter(int(written.Load())))
+		t.Note(battery.FloodFrom, "%s", stall(t, func() int { return int(written.Load()) }))
 		close(release)
 		require.NoError(t, <-done)
 		require.NoError(t, c.Wait())

@@ -227,8 +227,7 @@ func runMQTT(t *trial.T, start func(t *trial.T) (*trial.Process, string)) {
 			}
 			last <- token
 		}()
-		pause(t, floodPause)
-		t.Note(battery.FloodTo, "%s", stalledAfter(int(published.Load())))
+		t.Note(battery.FloodTo, "%s", stall(t, func() int { return int(published.Load()) }))
 		for i := range floodCount {
 			require.EqualValues(t, i, binary.BigEndian.Uint32(c.next().Payload()[floodSize-4:]))
 		}

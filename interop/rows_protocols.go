@@ -45,11 +45,14 @@ const (
 // floodTo writes messages to a peer that does nothing with them for three seconds, and notes what
 // stalled the writes.
 func floodTo(t *trial.T, write func(ctx context.Context, i int) error) {
-	t.Note(battery.FloodTo, "%s", stalledAfter(flooded(t, write)))
+	early, n := flooded(t, write)
+	t.Note(battery.FloodTo, "%s", battery.Stall(early, n))
 }
 
-// flooded writes a flood, and returns how many of its messages were written in three seconds.
-func flooded(t *trial.T, write func(ctx context.Context, i int) error) (stalled int) {
+// flooded writes a flood, and returns how many of its messages were written early, and in three
+// seconds.
+func flooded(t *trial.T, write func(ctx context.Context, i int) error) (early, stalled int) {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), floodPause-floodPause/10)
 	defer cancel()
 	n := 0
@@ -58,19 +61,21 @@ func flooded(t *trial.T, write func(ctx context.Context, i int) error) (stalled 
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			break
 		}
+		if time.Since(began) < battery.Early {
+			early = n + 1
+		}
 	}
 	stalled = n
 	for ; n < floodCount; n++ {
 		require.NoError(t, write(t.Context(), n))
 	}
-	return stalled
+	return early, stalled
 }
 
 // floodFrom pulls nothing for three seconds while the peer floods, notes what stalled it, and then
 // calls pull for each message.
 func floodFrom(t *trial.T, p *trial.Process, since int, pull func(i int)) {
-	pause(t, floodPause) // the peer sends meanwhile: this is what is measured
-	t.Note(battery.FloodFrom, "%s", stalledAfter(p.Sent(since)))
+	t.Note(battery.FloodFrom, "%s", stall(t, func() int { return p.Sent(since) }))
 	for i := range floodCount {
 		pull(i)
 	}
@@ -83,11 +88,13 @@ func pause(t *trial.T, d time.Duration) {
 	<-ctx.Done()
 }
 
-func stalledAfter(messages int) string {
-	if messages >= floodCount {
-		return battery.Swallowed
-	}
-	return trial.Bytes(int64(messages) * floodSize)
+// stall lets three seconds pass while a side floods, and says what stalled it. taken returns how many
+// messages the side has taken.
+func stall(t *trial.T, taken func() int) string {
+	pause(t, battery.Early)
+	early := taken()
+	pause(t, floodPause-battery.Early)
+	return battery.Stall(early, taken())
 }
 
 // A driven client does what it is told, and says how that went.

@@ -55,10 +55,13 @@ type address struct {
 var (
 	nginxNeed  = trial.Program("nginx", "nginx-light")
 	apacheNeed = trial.Program("apache2", "apache2")
-	caddyNeed  = &trial.GoProgram{Package: "./peers/caddy", Own: true}
+	caddyNeed  = &trial.GoProgram{Package: peersModule + "caddy", Module: "peers/caddy"}
 	ourNeed    = &trial.GoProgram{Package: "../cmd/wsstream"}
 	frontNeed  = &trial.GoProgram{Package: "./peers/reverseproxy"}
 )
+
+// peersModule begins the paths of the peers that are modules of their own.
+const peersModule = "github.com/wsstream/wsstream/interop/peers/"
 
 func nginxVersion(ctx context.Context) (string, error) { return trial.Output(ctx, "nginx", "-v") }
 

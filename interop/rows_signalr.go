@@ -303,8 +303,7 @@ func runSignalR(t *trial.T, p *trial.Process) {
 		since := p.Events()
 		begin(t, p, "uploadFlood", "Collect", floodCount, floodSize)
 		items := trial.Take(t, site.uploads, "the client did not stream")
-		pause(t, floodPause) // the peer sends meanwhile: this is what is measured
-		t.Note("its stream", "%s", stalledAfter(p.Sent(since)))
+		t.Note("its stream", "%s", stall(t, func() int { return p.Sent(since) }))
 		require.Less(t, c.Conn().Stats().Received.Messages, int64(64), "the hub read on")
 		for i := range floodCount {
 			item, err := items.Pull(t.Context())

@@ -27,9 +27,10 @@ const (
 	count = 1024     // messages of a flood: 32 MiB
 	pause = 3 * time.Second
 
-	// A side that takes this many messages after this part of the pause is slow, and does not stall.
-	moving = 16
-	slow   = pause * 2 / 3
+	moving = 16 // messages: a side that takes as many after Early is slow, and does not stall
+
+	// Early is the first part of a flood's pause.
+	Early = pause * 2 / 3
 )
 
 // Swallowed is the note of a side that took the whole flood while nothing read.
@@ -62,7 +63,7 @@ func (b *battery) floodTo(t *trial.T) {
 	began := time.Now()
 	ctx, cancel := limited(t, pause-pause/10)
 	defer cancel()
-	early, cancelEarly := limited(t, slow)
+	early, cancelEarly := limited(t, Early)
 	defer cancelEarly()
 	before, err := write(early, l.Conn, 0, b.numbered())
 	stalled, room := before, l.Writable().DesiredSize()
@@ -100,7 +101,7 @@ func held(t *trial.T, conn *wsstream.Conn, began time.Time) {
 func (b *battery) floodFrom(t *trial.T) {
 	l := b.open(t, Options{})
 	l.order("flood %d %d", count, piece)
-	early, cancelEarly := limited(t, slow)
+	early, cancelEarly := limited(t, Early)
 	defer cancelEarly()
 	ctx, cancel := limited(t, pause)
 	defer cancel()
@@ -128,15 +129,15 @@ func (b *battery) floodFrom(t *trial.T) {
 
 // stall notes how many messages a side had taken when it stalled. A peer that waits must stall.
 func (b *battery) stall(t *trial.T, what string, before, messages int) {
-	t.Note(what, "%s", stall(before, messages))
+	t.Note(what, "%s", Stall(before, messages))
 	if b.settings.Waits {
 		require.Less(t, messages, count, "nothing held the flood back")
 	}
 }
 
-// stall says how many messages a side had taken when it stalled. before is their number after a
-// part of the pause.
-func stall(before, messages int) string {
+// Stall says how many messages a side had taken when it stalled. before is their number after
+// Early.
+func Stall(before, messages int) string {
 	if messages < count && messages-before >= moving {
 		return fmt.Sprintf("none: %s in %s, and more", trial.Bytes(int64(messages)*piece), pause)
 	}

@@ -40,8 +40,8 @@ func (i *installation) once(f func() error) error {
 	return i.err
 }
 
-// installTime limits one installation.
-const installTime = 10 * time.Minute
+// installTime limits one installation. Two busy cores build a large program in more than ten minutes.
+const installTime = 20 * time.Minute
 
 // A Debian is a set of Debian packages.
 type Debian struct {
@@ -157,8 +157,8 @@ func (n *NPM) Install(ctx context.Context) error {
 
 // A GoProgram is a program of this module or of its workspace, which is built into the folder Bin.
 type GoProgram struct {
-	Package string // relative to the folder of the module
-	Own     bool   // Package is a folder with a go.mod of its own
+	Package string // relative to the folder of the module, or its path
+	Module  string // the folder of the go.mod that has Package, if it is in no go.work
 	inst    installation
 	path    string
 }
@@ -176,8 +176,8 @@ func (g *GoProgram) Install(ctx context.Context) error {
 			return err
 		}
 		g.path = filepath.Join(bin, filepath.Base(g.Package))
-		if g.Own {
-			return run(ctx, g.Package, "env", "GOWORK=off", "go", "build", "-o", g.path, ".")
+		if g.Module != "" {
+			return run(ctx, g.Module, "env", "GOWORK=off", "go", "build", "-o", g.path, g.Package)
 		}
 		return run(ctx, "", "go", "build", "-o", g.path, g.Package)
 	})
