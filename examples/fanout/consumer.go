@@ -12,6 +12,7 @@ import (
 const (
 	consumerTimeout   = 3 * time.Second        // to make a consumer
 	consumerAgain     = 200 * time.Millisecond // after a consumer that failed
+	consumerBytes     = 8 << 20                // that are on their way from the broker, or more
 	consumerHeartbeat = time.Second            // how often the broker speaks; after two it is lost
 	consumerForgotten = 30 * time.Second       // the broker then removes an unused consumer
 )
@@ -104,7 +105,7 @@ func (t *topic) consume(c jetstream.Consumer) {
 		}
 	})
 	messages, err := c.Messages(
-		jetstream.PullMaxMessages(1024),
+		jetstream.PullMaxMessagesWithBytesLimit(1024, max(consumerBytes, 2*int(nc.MaxPayload()))),
 		jetstream.PullExpiry(10*time.Second),
 		jetstream.PullHeartbeat(consumerHeartbeat),
 		jetstream.WithMessagesErrOnMissingHeartbeat(true))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"testing"
@@ -114,4 +115,17 @@ func TestATopicGoesOnBehindItsNewestMessageWhenItsConsumerIsLost(t *testing.T) {
 	f.publish("orders", 31, 40)
 	p.wantMessages("orders", 31, 40)
 	require.Positive(t, value(t, g.topics["orders"].seen.interruptions))
+}
+
+func TestMessagesAsLargeAsTheBrokerTakesComeThoughTheBytesOnTheirWayAreLimited(t *testing.T) {
+	f := newFixture(t)
+	topic, _ := f.lossyTopic(All)
+	require.NoError(t, topic.follow(t.Context()))
+	large := bytes.Repeat([]byte("x"), int(f.js.Conn().MaxPayload()))
+	const many = 2 * consumerBytes >> 20
+	for range many {
+		_, err := f.js.Publish(t.Context(), subjectOf("orders", "k"), large)
+		require.NoError(t, err)
+	}
+	f.fills(topic, many)
 }
