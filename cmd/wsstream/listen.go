@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -63,19 +64,39 @@ func (f *acceptFlags) acceptor() (*wsstream.Acceptor, error) {
 
 // listen listens on "host:port" or "unix:path". It returns what a client calls that place.
 func listen(address string, scheme string) (net.Listener, string, error) {
-	network := "tcp"
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
-		network, address = "unix", path
+		l, err := listenUnix(path)
+		return l, scheme + " on unix:" + path, err
 	}
-	l, err := net.Listen(network, address)
-	switch {
-	case err != nil:
+	l, err := net.Listen("tcp", address)
+	if err != nil {
 		return nil, "", err
-	case network == "unix":
-		return l, scheme + " on unix:" + address, nil
-	default:
-		return l, scheme + "://" + l.Addr().String(), nil
 	}
+	return l, scheme + "://" + l.Addr().String(), nil
+}
+
+// listenUnix listens on a unix socket. It replaces a socket on which no process listens, such as
+// one that a killed process has left.
+func listenUnix(path string) (net.Listener, error) {
+	l, err := net.Listen("unix", path)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	info, statErr := os.Lstat(path)
+	if statErr != nil || info.Mode().Type() != os.ModeSocket {
+		return nil, err
+	}
+	c, dialErr := net.Dial("unix", path)
+	if dialErr == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil {
+		return nil, err
+	}
+	return net.Listen("unix", path)
 }
 
 // tls returns what the flags of TLS mean, or nil without a certificate.

@@ -368,3 +368,23 @@ func TestServeReportsWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+func TestASocketThatAKilledServerHasLeftIsReplacedAndNothingElse(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "socket")
+	p := start(t, "serve", "--listen", "unix:"+path, "--", "cat")
+	p.listening()
+	second := start(t, "serve", "--listen", "unix:"+path, "--", "cat")
+	_, stderr := second.wantEnd(1)
+	require.Contains(t, stderr, "address already in use", "the first one listens")
+	require.NoError(t, p.cmd.Process.Kill())
+	_ = p.cmd.Wait()
+	require.FileExists(t, path)
+	start(t, "serve", "--listen", "unix:"+path, "--", "cat").listening()
+
+	file := filepath.Join(folder, "file")
+	require.NoError(t, os.WriteFile(file, []byte("text"), 0o600))
+	_, stderr = start(t, "serve", "--listen", "unix:"+file, "--", "cat").wantEnd(1)
+	require.Contains(t, stderr, "address already in use")
+	require.FileExists(t, file)
+}
