@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,11 @@ var (
 	caddyNeed  = &trial.GoProgram{Package: peersModule + "caddy", Module: "peers/caddy"}
 	ourNeed    = &trial.GoProgram{Package: "../cmd/wsstream"}
 	frontNeed  = &trial.GoProgram{Package: "./peers/reverseproxy"}
+
+	// The Go module proxy does not have all that later releases require.
+	traefikNeed = &trial.GoProgram{
+		Package: "github.com/traefik/traefik/v3/cmd/traefik", Module: "peers/traefik",
+	}
 )
 
 // peersModule begins the paths of the peers that are modules of their own.
@@ -67,6 +73,11 @@ func nginxVersion(ctx context.Context) (string, error) { return trial.Output(ctx
 
 func apacheVersion(ctx context.Context) (string, error) {
 	return trial.Output(ctx, "apache2", "-v")
+}
+
+func traefikVersion(ctx context.Context) (string, error) {
+	return trial.Output(ctx, "env", "GOWORK=off", "go", "-C", traefikNeed.Module,
+		"list", "-m", "github.com/traefik/traefik/v3")
 }
 
 // proxyRows are the proxies, each with the configuration that docs/proxies.md shows.
@@ -113,9 +124,12 @@ func proxyRows() (all []*trial.Row) {
 			start:   startReverseProxy,
 		},
 		{
-			name: "traefik", needs: []trial.Need{&trial.Absent{Name: "traefik", Why: "Debian and npm do not have " +
-				"it. Its Go module cannot be built from its released files: its go.mod replaces a module by a " +
-				"folder that is not in them"}},
+			name: "traefik", needs: []trial.Need{traefikNeed}, version: traefikVersion,
+			language: "yaml", start: startTraefik, reload: reloadTraefik,
+			pitfalls: []string{
+				"It listens before it has read its routes. Until then it answers 404.",
+				"Its `respondingTimeouts`, here 1 s, do not end a connection.",
+			},
 		},
 	} {
 		all = append(all, &trial.Row{
@@ -290,4 +304,53 @@ func reloadCaddy(t *trial.T, _ *trial.Process, dir string) {
 
 func startReverseProxy(t *trial.T, dir, config string, at address) *trial.Process {
 	return t.Start(dir, nil, frontNeed.Path(), at.host, config)
+}
+
+// startTraefik has the routes in a file. Its timeouts are shorter than the silence of the checks.
+// The global settings keep it from talking to its makers.
+func startTraefik(t *trial.T, dir, config string, at address) *trial.Process {
+	write(t, dir, "traefik.yaml", `
+entryPoints: {web: {address: %q, transport: {respondingTimeouts: {
+  readTimeout: 1s, writeTimeout: 1s, idleTimeout: 1s}}}}
+providers: {file: {filename: %q}}
+global: {checkNewVersion: false, sendAnonymousUsage: false}
+log: {level: WARN}
+`, at.host, write(t, dir, "routes.yaml", "%s", config))
+	write(t, dir, "host", "%s", at.host)
+	p := t.Start(dir, []string{"HOME=" + dir}, traefikNeed.Path(), "--configfile=traefik.yaml")
+	p.Listens(t, at.host)
+	routed(t, at.host, "/feed")
+	return p
+}
+
+// reloadTraefik adds a route to the file that traefik watches.
+func reloadTraefik(t *trial.T, _ *trial.Process, dir string) {
+	path := filepath.Join(dir, "routes.yaml")
+	routes, err := os.ReadFile(path)
+	require.NoError(t, err)
+	const feed, reloaded = "PathPrefix(`/feed`)", "PathPrefix(`/feed`) || Path(`/reloaded`)"
+	require.Contains(t, string(routes), feed)
+	write(t, dir, "routes.yaml", "%s", strings.Replace(string(routes), feed, reloaded, 1))
+	host, err := os.ReadFile(filepath.Join(dir, "host"))
+	require.NoError(t, err)
+	routed(t, string(host), "/reloaded")
+}
+
+// routed waits until a proxy has a route for a path.
+func routed(t *trial.T, host, path string) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for status(t, "http://"+host+path) == http.StatusNotFound {
+		trial.Take(t, tick.C, "there is no route for "+path)
+	}
+}
+
+// status returns the status of the answer to a request.
+func status(t *trial.T, url string) int {
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	answer, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	return answer.StatusCode
 }
