@@ -20,6 +20,12 @@ import (
 	"github.com/wsstream/wsstream/interop/trial"
 )
 
+func TestMain(m *testing.M) {
+	code := m.Run()
+	trial.RemoveBuilt()
+	os.Exit(code)
+}
+
 func TestWrongArgumentsAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		args []string

@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"flag"
-	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,12 +13,6 @@ import (
 )
 
 var core = flag.Bool("core", false, "run the rows that CI runs")
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	trial.RemoveBuilt()
-	os.Exit(code)
-}
 
 // The rows run one after the other: what they measure would be less true otherwise.
 func TestRow(t *testing.T) {

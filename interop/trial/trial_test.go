@@ -202,7 +202,9 @@ func TestMain(m *testing.M) {
 		}
 		select {}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	trial.RemoveBuilt()
+	os.Exit(code)
 }
 
 func TestAServerIsFoundAtItsPort(t *testing.T) {
