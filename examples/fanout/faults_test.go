@@ -71,6 +71,18 @@ func (f *fixture) session(g *running) (s *session) {
 	return s
 }
 
+// subscriber returns a gateway's only subscriber to the topic orders. A client may have its
+// Subscribed a moment before the gateway has the subscriber.
+func (f *fixture) subscriber(g *running) (sub *subscriber) {
+	f.Helper()
+	s := f.session(g)
+	f.eventually(func() bool {
+		sub = s.find(g.topics["orders"])
+		return sub != nil
+	}, "the gateway has the subscriber")
+	return sub
+}
+
 func TestAMessageThatIsDroppedDuringAFetchIsNoUnnoticedHole(t *testing.T) {
 	f := newFixture(t)
 	g, url, _ := f.gateway("-topic", "orders", "-ring", "4")
@@ -115,13 +127,14 @@ func TestTheEndOfAnOldSubscriptionDoesNotTakeAwayTheNextOne(t *testing.T) {
 	g, url, _ := f.gateway("-topic", "orders")
 	p := f.peer(url, nil)
 	p.subscribe(Subscribe{Topic: "orders"}, All, 0)
-	s := f.session(g)
-	old := s.find(g.topics["orders"])
+	old := f.subscriber(g)
 	p.send(Unsubscribe{typeUnsubscribe, "orders"})
 	p.want(&Unsubscribed{typeUnsubscribed, "orders"})
 	p.subscribe(Subscribe{Topic: "orders"}, All, 0)
-	s.refuse(old, &Error{Type: typeError, Code: codeGone}) // of a fetch that was on its way
-	require.NotNil(t, s.find(g.topics["orders"]))
+	next := f.subscriber(g)
+	old.session.refuse(old, &Error{Type: typeError, Code: codeGone}) // by a fetch that is late
+	require.Same(t, next, old.session.find(g.topics["orders"]))
+	require.False(t, next.gone.Load())
 }
 
 func TestNoMessageFollowsUnsubscribed(t *testing.T) {
@@ -192,7 +205,7 @@ func TestALongDrainLeavesTimeForTheLastPositions(t *testing.T) {
 		p.wantMessages("orders", 1, 2)
 		g.positions.stop() // the last positions wait for the end
 		g.positions.wg.Wait()
-		g.positions.ack(f.session(g).find(g.topics["orders"]), 1)
+		g.positions.ack(f.subscriber(g), 1)
 		return nil
 	}))
 	_, url, _ := f.gateway("-topic", "orders")
