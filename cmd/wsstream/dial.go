@@ -125,7 +125,8 @@ func (d *dialer) prepare() (*wsstream.DialOptions, error) {
 		return nil, usageError{fmt.Errorf(
 			"bad --close-code %d: want 1000 to 1003, 1007 to 1014 or 3000 to 4999", d.closeCode)}
 	case d.count < 0:
-		return nil, usageError{fmt.Errorf("bad --count %d: want none, or a number of messages", d.count)}
+		return nil, usageError{fmt.Errorf(
+			"bad --count %d: want none, or a number of messages", d.count)}
 	case d.fast && d.replay == "":
 		return nil, usageError{errors.New("--fast needs --replay")}
 	case d.record != "" && sameFile(d.record, d.replay):

@@ -93,7 +93,8 @@ func (r *relay) run(from, to string) (err error) {
 	}
 	tls := r.accept.cert != "" || r.accept.key != "" || r.accept.clientCA != ""
 	if (r.from.network == "wss") != tls {
-		return usageError{errors.New("--cert, --key and --client-ca go with a LISTEN of wss, which needs the first two")}
+		return usageError{errors.New(
+			"--cert, --key and --client-ca go with a LISTEN of wss, which needs the first two")}
 	}
 	if r.options, err = r.dial.options(to); err != nil {
 		return err

@@ -156,15 +156,21 @@ func (c *cluster) startGateway(t *testing.T, binary string, flags ...string) *me
 	return m
 }
 
-// metric returns the sum of a gateway's metrics whose lines begin with a text.
-func (m *member) metric(t *testing.T, begin string) (sum float64) {
+// metrics returns the text of a gateway's metrics.
+func (m *member) metrics(t *testing.T) string {
 	t.Helper()
 	resp, err := http.Get(m.operators + "/metrics") //nolint:noctx // on loopback
 	require.NoError(t, err)
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
-	for line := range strings.Lines(string(b)) {
+	return string(b)
+}
+
+// metric returns the sum of a gateway's metrics whose lines begin with a text.
+func (m *member) metric(t *testing.T, begin string) (sum float64) {
+	t.Helper()
+	for line := range strings.Lines(m.metrics(t)) {
 		if strings.HasPrefix(line, begin) {
 			fields := strings.Fields(line)
 			v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
@@ -231,12 +237,7 @@ func (m *member) report(t *testing.T, witnesses []*witness) {
 	for how, many := range behind {
 		t.Logf("%d clients: %s", many, how)
 	}
-	resp, err := http.Get(m.operators + "/metrics") //nolint:noctx // on loopback
-	require.NoError(t, err)
-	defer func() { _ = resp.Body.Close() }()
-	b, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(m.metrics(t)) {
 		if strings.HasPrefix(line, "fanout_") {
 			t.Log(strings.TrimSpace(line))
 		}

@@ -63,15 +63,6 @@ func (f *fixture) lossyTopic(policy Policy) (*topic, *lossyStream) {
 	return t, s
 }
 
-// fills waits until a topic's ring has message seq as its newest one.
-func (f *fixture) fills(t *topic, seq uint64) {
-	f.Helper()
-	f.eventually(func() bool {
-		_, head := t.ring.bounds()
-		return head == seq
-	}, "the ring has the message")
-}
-
 func TestAConsumerThatIsNotMadeIsReplacedByOneOfAnotherName(t *testing.T) {
 	f := newFixture(t)
 	topic, stream := f.lossyTopic(All)

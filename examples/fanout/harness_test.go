@@ -100,10 +100,16 @@ func (f *fixture) publish(topic string, first, last int) {
 // knows waits until a gateway has a message in its ring, and has dropped what has no room there.
 func (f *fixture) knows(g *running, topic string, seq uint64) {
 	f.Helper()
+	f.fills(g.topics[topic], seq)
+}
+
+// fills waits until a topic's ring has message seq as its newest one.
+func (f *fixture) fills(t *topic, seq uint64) {
+	f.Helper()
 	f.eventually(func() bool {
-		_, head := g.topics[topic].ring.bounds()
+		_, head := t.ring.bounds()
 		return head == seq
-	}, "the gateway has the message")
+	}, "the ring has the message")
 }
 
 // slowly are the options of a client that keeps little unread.

@@ -48,7 +48,8 @@ func openStore(dir string, limit rate.Limit) (*store, error) {
 		return nil, err
 	}
 	if err := writable(root); err != nil {
-		return nil, errors.Join(fmt.Errorf("the folder %s cannot be written: %w", dir, err), root.Close())
+		return nil, errors.Join(
+			fmt.Errorf("the folder %s cannot be written: %w", dir, err), root.Close())
 	}
 	lone, err := alone(dir)
 	if err != nil {
